@@ -1,0 +1,184 @@
+"""Writes a directory whole or not at all, and reads it back only if nothing in it has changed."""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from edgequant.errors import ArtifactError
+
+MANIFEST = "manifest.json"
+
+T = TypeVar("T")
+
+
+@contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """Yields a temporary sibling of `path` to fill; it takes the place of `path` when the body ends without an error.
+
+    A directory of an earlier attempt is replaced; anything else at `path` is left alone.
+
+    Raises:
+        ArtifactError: `path` is a file, or a directory that is not empty and holds no manifest.
+    """
+    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file()):
+        raise ArtifactError(f"{path}: is in the way; an output directory must be new, empty or of an earlier attempt")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}"
+    draft.mkdir()
+    try:
+        yield draft
+        if path.exists():
+            shutil.rmtree(path)
+        draft.replace(path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_manifest(directory: Path, schema: str, content: object) -> None:
+    """Writes the manifest: the schema, the content (a dataclass), and the size and digest of every file beside it."""
+    names = sorted(item.relative_to(directory).as_posix() for item in directory.rglob("*") if item.is_file())
+    files = {
+        name: {"bytes": (directory / name).stat().st_size, "sha256": file_digest(directory / name)} for name in names
+    }
+    write_json(directory / MANIFEST, {"schema": schema, "content": _plain(content), "files": files})
+
+
+def read_manifest(directory: Path, schema: str, kind: type[T], *, verify: bool = True) -> T:
+    """Returns the content of a directory's manifest, once its schema and every file's digest are found right.
+
+    Args:
+        directory: The directory.
+        schema: The schema it must have.
+        kind: The dataclass of the content.
+        verify: Whether to read every file and compare its digest; the files' names and sizes are always checked.
+
+    Raises:
+        ArtifactError: The directory is missing, of another kind, incomplete or damaged.
+    """
+    manifest = read_json(directory / MANIFEST)
+    if not isinstance(manifest, dict) or manifest.get("schema") != schema:
+        found = manifest.get("schema") if isinstance(manifest, dict) else None
+        raise ArtifactError(f"{directory}: its schema is {found!r}; {schema!r} is needed")
+    for name, facts in manifest["files"].items():
+        path = inside(directory, name)
+        if not path.is_file():
+            raise ArtifactError(f"{path}: is named in the manifest and missing")
+        if path.stat().st_size != facts["bytes"] or (verify and file_digest(path) != facts["sha256"]):
+            raise ArtifactError(f"{path}: is not the file that its manifest describes; it changed after it was written")
+    try:
+        return TypeAdapter(kind).validate_python(manifest["content"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ArtifactError(f"{directory / MANIFEST}: {where}: {first['msg']}") from error
+
+
+def manifest_digest(directory: Path) -> str:
+    """Returns the SHA-256 of a directory's manifest: it identifies everything in the directory."""
+    return file_digest(directory / MANIFEST)
+
+
+def inside(directory: Path, name: str) -> Path:
+    """Returns the path of a relative name inside a directory.
+
+    Raises:
+        ArtifactError: The name leads out of the directory.
+    """
+    pure = PurePosixPath(name)
+    if pure.is_absolute() or ".." in pure.parts:
+        raise ArtifactError(f"{directory}: the name {name!r} leads out of the directory")
+    return directory / pure
+
+
+def file_name(tensor_name: str) -> str:
+    """Returns the ``.npy`` file name for a tensor: its name, with what a file name cannot hold percent-encoded."""
+    return quote(tensor_name, safe=" ()[],=") + ".npy"
+
+
+def load_array(path: Path) -> NDArray[Any]:
+    """Returns a ``.npy`` file, memory-mapped; pickled objects are refused.
+
+    Raises:
+        ArtifactError: The file is not a plain ``.npy`` file.
+    """
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ArtifactError(f"{path}: is not a plain .npy file ({error})") from error
+    return array
+
+
+def file_digest(path: Path) -> str:
+    """Returns the SHA-256 of a file, as hexadecimal text."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def tree_digest(path: Path) -> str:
+    """Returns the SHA-256 of a file, or of a directory's file names and contents, as hexadecimal text."""
+    if path.is_file():
+        return file_digest(path)
+    total = hashlib.sha256()
+    for item in sorted(path.rglob("*")):
+        if item.is_file():
+            total.update(f"{item.relative_to(path).as_posix()}\0{file_digest(item)}\n".encode())
+    return total.hexdigest()
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes JSON text, whole or not at all; NaN and infinity are refused, since JSON has neither."""
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        draft.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> Any:
+    """Returns the value of a JSON file.
+
+    Raises:
+        ArtifactError: The file is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: not found; is {path.parent} the output of a finished step?") from None
+    except ValueError as error:
+        raise ArtifactError(f"{path}: is not JSON ({error})") from error
+
+
+def finite(value: float) -> float | None:
+    """Returns the number, or None for NaN and infinity."""
+    return value if math.isfinite(value) else None
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Makes `target` a copy of the directory `source`, by hard links where the file system allows them."""
+    with new_directory(target) as draft:
+        shutil.copytree(source, draft, dirs_exist_ok=True, copy_function=_link_or_copy)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _plain(content: object) -> object:
+    return asdict(content) if hasattr(content, "__dataclass_fields__") else content  # type: ignore[call-overload]

@@ -1,0 +1,80 @@
+"""The evaluation of one variant: its outputs and metrics (evaluate → validate, track)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edgequant.artifacts.directory import file_name, inside, load_array, manifest_digest, read_manifest
+
+SCHEMA = "edgequant/evaluation/1"
+EVALUATED = "evaluated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationContent:
+    """The manifest of an evaluation.
+
+    Attributes:
+        variant: The variant's name.
+        status: ``evaluated``, or ``failed`` when the variant was not converted or could not be run.
+        reason: Why it is not evaluated, or None.
+        model_sha256: The digest of the evaluated file, or None.
+        evaluation_sha256: The digest of the evaluation set's manifest.
+        examples: How many examples were run: the first ones of the evaluation set.
+        available: How many examples the evaluation set holds.
+        seconds: How long the run took.
+        metrics: The task's metrics by name.
+        outputs: The names of the outputs.
+        runtime: The interpreter's name and version.
+    """
+
+    variant: str
+    status: str
+    reason: str | None = None
+    model_sha256: str | None = None
+    evaluation_sha256: str
+    examples: int = 0
+    available: int
+    seconds: float = 0.0
+    metrics: dict[str, float]
+    outputs: tuple[str, ...] = ()
+    runtime: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """A loaded evaluation.
+
+    Attributes:
+        path: Its directory.
+        digest: The SHA-256 of its manifest.
+        content: Its manifest.
+        outputs: Memory-mapped float arrays by output name; the first axis is the example.
+        scores: The task's score of each example, float64; None when the task has none without a baseline.
+    """
+
+    path: Path
+    digest: str
+    content: EvaluationContent
+    outputs: dict[str, NDArray[Any]]
+    scores: NDArray[Any] | None
+
+
+def load_evaluation(path: Path) -> Evaluation:
+    """Returns the evaluation in a directory.
+
+    Raises:
+        ArtifactError: It is missing, damaged or not an evaluation.
+    """
+    content = read_manifest(path, SCHEMA, EvaluationContent)
+    outputs = {name: load_array(inside(path, f"outputs/{file_name(name)}")) for name in content.outputs}
+    scores = path / "scores.npy"
+    return Evaluation(
+        path=path,
+        digest=manifest_digest(path),
+        content=content,
+        outputs=outputs,
+        scores=load_array(scores) if scores.is_file() else None,
+    )

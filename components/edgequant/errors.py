@@ -1,0 +1,54 @@
+"""What can go wrong, as a tree.
+
+    EdgequantError            a failure to report to the user, without a stack trace
+    ├── ConfigError           the configuration or the command line is wrong
+    ├── ModelError            the model cannot be found, read or used
+    ├── ExamplesError         the examples cannot be found, read or turned into model inputs
+    ├── ConversionError       the baseline could not be converted
+    ├── EvaluationError       a model cannot be evaluated on the examples
+    ├── ArtifactError         a directory that passes between steps is missing, damaged or of another kind
+    └── TrackingError         MLflow did not take the results
+
+A message says what is wrong, the value found, and what is allowed.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class EdgequantError(Exception):
+    """A failure to report to the user in one message, without a stack trace."""
+
+
+class ConfigError(EdgequantError):
+    """The configuration or the command line is wrong."""
+
+
+class ModelError(EdgequantError):
+    """The model cannot be found, read or used."""
+
+
+class ExamplesError(EdgequantError):
+    """The examples cannot be found, read or turned into model inputs."""
+
+
+class ConversionError(EdgequantError):
+    """The baseline could not be converted, so there is nothing to compare with."""
+
+
+class EvaluationError(EdgequantError):
+    """A model cannot be evaluated on the examples it was given."""
+
+
+class ArtifactError(EdgequantError):
+    """A directory that passes between steps is missing, damaged or of another kind."""
+
+
+class TrackingError(EdgequantError):
+    """MLflow did not take the results."""
+
+
+def did_you_mean(word: str, allowed: Iterable[str]) -> str:
+    """Returns "; did you mean 'X'?" for the nearest allowed word, or "" when none is near."""
+    nearest = get_close_matches(word, list(allowed), n=1)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""

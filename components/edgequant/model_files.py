@@ -1,0 +1,71 @@
+"""Finds the model in a path: a SavedModel directory, a ``.keras`` file, or what MLflow logged of either."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from edgequant.errors import ModelError
+
+SAVED_MODEL = "saved_model"
+KERAS = "keras"
+_ALLOWED = "a SavedModel directory, a .keras file, or a directory that MLflow logged one of them in"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFiles:
+    """Where a model is, and in which format.
+
+    Attributes:
+        path: The SavedModel directory or the ``.keras`` file.
+        format: ``saved_model`` or ``keras``.
+    """
+
+    path: Path
+    format: str
+
+
+def find_model(path: Path) -> ModelFiles:
+    """Returns the model in a path.
+
+    Raises:
+        ModelError: There is none, or more than one.
+    """
+    if not path.exists():
+        raise ModelError(f"model: {path} does not exist; {_ALLOWED} is needed")
+    if path.is_file():
+        if path.suffix == ".keras" and zipfile.is_zipfile(path):
+            return ModelFiles(path=path, format=KERAS)
+        raise ModelError(f"model: {path} is a plain file; {_ALLOWED} is needed")
+    if (path / "saved_model.pb").is_file():
+        return ModelFiles(path=path, format=SAVED_MODEL)
+    if (path / "MLmodel").is_file():
+        return find_model(_logged(path))
+    keras = sorted(path.glob("*.keras"))
+    if len(keras) == 1:
+        return find_model(keras[0])
+    if not any(path.iterdir()):
+        raise ModelError(f"model: {path} is empty; {_ALLOWED} is needed")
+    found = ", ".join(sorted(item.name for item in path.iterdir())[:8])
+    raise ModelError(f"model: {path} holds no saved_model.pb and not exactly one .keras file; it holds {found}")
+
+
+def _logged(path: Path) -> Path:
+    """Returns the model's files inside a directory that MLflow logged, by its MLmodel file."""
+    flavors = yaml.safe_load((path / "MLmodel").read_text(encoding="utf-8")).get("flavors", {})
+    if "keras" in flavors:
+        data = path / flavors["keras"].get("data", "data")
+    elif "tensorflow" in flavors:
+        flavor = flavors["tensorflow"]
+        data = path / flavor.get("saved_model_dir", flavor.get("data", "data"))
+    else:
+        raise ModelError(
+            f"model: {path} was logged by MLflow as {', '.join(flavors) or 'nothing'}; the tensorflow or keras flavor is needed"
+        )
+    if path.resolve() not in data.resolve().parents:
+        raise ModelError(f"model: {path / 'MLmodel'} names {data}, which is outside of the logged model")
+    for candidate in (data, data / "model"):
+        if candidate.is_dir() and ((candidate / "saved_model.pb").is_file() or list(candidate.glob("*.keras"))):
+            return candidate
+    raise ModelError(f"model: {path} was logged by MLflow without a SavedModel or a .keras file in {data.name}/")

@@ -1,0 +1,1 @@
+"""The step that turns a model's URI into its files."""

@@ -1,0 +1,66 @@
+"""The boundary of a step: how it reports progress, how it fails, and how it ends with the run that started it.
+
+A step's log lines begin with ``edgequant: STEP: ``. On a cluster they are the pod's log; on a laptop the command line
+shows them as they come.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from edgequant.errors import EdgequantError
+
+PREFIX = "edgequant: "
+ERROR = "error: "
+RUNNER_PID = "EDGEQUANT_RUNNER_PID"
+
+
+def say(step: str, text: str) -> None:
+    """Prints one line of a step's progress."""
+    print(f"{PREFIX}{step}: {text}", flush=True)
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Runs a step's body; a failure the user can mend ends the process with one line and exit code 1.
+
+    Anything else is a defect of this package and keeps its stack trace.
+    """
+    _end_with_runner()
+    say(name, "started")
+    start = time.monotonic()
+    try:
+        yield
+    except (EdgequantError, OSError) as error:
+        say(name, ERROR + describe(error))
+        raise SystemExit(1) from None
+    say(name, f"done in {time.monotonic() - start:.1f} s")
+
+
+def describe(error: EdgequantError | OSError) -> str:
+    """Returns the one-line message of an error that is the user's to mend."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror}{where}"
+    return " ".join(str(error).split())
+
+
+def _end_with_runner() -> None:
+    """Ends this process soon after the run that started it, so that a killed run leaves no step behind.
+
+    Only a local run names its process in the environment; on a cluster the pod is the boundary.
+    """
+    pid = os.environ.get(RUNNER_PID)
+    if pid:
+        threading.Thread(target=_watch, args=(int(pid),), daemon=True).start()
+
+
+def _watch(pid: int) -> None:
+    while True:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            os._exit(1)
+        time.sleep(0.3)

@@ -1,0 +1,1 @@
+"""The step that records everything in MLflow."""
