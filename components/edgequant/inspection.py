@@ -109,7 +109,9 @@ def inspect_model(path: Path) -> Inspection:
         raise ModelError(f"{path}: not found, or not a file; a .tflite file is needed")
     data = path.read_bytes()
     if data[4:8] != IDENTIFIER:
-        raise ModelError(f"{path}: is not a TFLite flatbuffer: its identifier is {data[4:8]!r}; {IDENTIFIER!r} is needed")
+        raise ModelError(
+            f"{path}: is not a TFLite flatbuffer: its identifier is {data[4:8]!r}; {IDENTIFIER!r} is needed"
+        )
     return inspect_bytes(data, str(path))
 
 
@@ -190,9 +192,7 @@ def _is_constant(model: Any, tensor: Any) -> bool:
     return bool((buffer.data is not None and len(buffer.data)) or buffer.size)
 
 
-def _unpacked_constants(
-    model: Any, graph: Any, stored: dict[int, Any], operators: dict[int, str]
-) -> dict[int, int]:
+def _unpacked_constants(model: Any, graph: Any, stored: dict[int, Any], operators: dict[int, str]) -> dict[int, int]:
     """Returns the constant behind each tensor that a DEQUANTIZE of a constant makes."""
     sources: dict[int, int] = {}
     for operator in graph.operators:

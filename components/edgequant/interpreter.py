@@ -96,7 +96,9 @@ class Model:
             EvaluationError: The example's names or shapes are not the model's.
         """
         if set(example) != set(self.inputs):
-            raise EvaluationError(f"{self._path}: takes the inputs {sorted(self.inputs)}; the examples hold {sorted(example)}")
+            raise EvaluationError(
+                f"{self._path}: takes the inputs {sorted(self.inputs)}; the examples hold {sorted(example)}"
+            )
         prepared = {}
         for name, port in self.inputs.items():
             value = np.asarray(example[name])[np.newaxis]

@@ -119,7 +119,9 @@ def load_example_set(path: Path, *, verify: bool = True) -> ExampleSet:
     labels = load_array(path / "labels.npy") if content.labelled else None
     for name, array in {**inputs, **({} if labels is None else {"labels": labels})}.items():
         if len(array) != len(content.identities):
-            raise ArtifactError(f"{path}: {name} has {len(array)} rows; the manifest names {len(content.identities)} examples")
+            raise ArtifactError(
+                f"{path}: {name} has {len(array)} rows; the manifest names {len(content.identities)} examples"
+            )
     return ExampleSet(
         path=path,
         digest=manifest_digest(path),

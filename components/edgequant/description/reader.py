@@ -82,9 +82,7 @@ def _from_saved_model(files: ModelFiles, key: str) -> ModelSignature:
         raise ModelError(
             f"signature: {key!r} is not in {files.path}; it has {', '.join(keys) or 'none'}{did_you_mean(key, keys)}"
         )
-    return ModelSignature(
-        key=key, inputs=_specs(signatures[key].inputs), outputs=_specs(signatures[key].outputs)
-    )
+    return ModelSignature(key=key, inputs=_specs(signatures[key].inputs), outputs=_specs(signatures[key].outputs))
 
 
 @cache
@@ -122,7 +120,9 @@ def _from_keras(files: ModelFiles, key: str) -> ModelSignature:
             f"model: {files.path} is a {config.get('class_name')} without input layers; a Functional or a built Sequential"
             " model is needed, or a SavedModel made with model.export()"
         )
-    return ModelSignature(key=key, inputs=tuple(sorted(map(_layer_spec, layers), key=lambda spec: spec.name)), outputs=())
+    return ModelSignature(
+        key=key, inputs=tuple(sorted(map(_layer_spec, layers), key=lambda spec: spec.name)), outputs=()
+    )
 
 
 def _layer_spec(layer: dict[str, Any]) -> TensorSpec:

@@ -1,0 +1,155 @@
+"""Calls the TFLite converter. The one module that imports TensorFlow; it runs in child processes only."""
+
+import json
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from edgequant.errors import ModelError
+from edgequant.model_files import KERAS, ModelFiles
+
+Calibration = dict[str, NDArray[Any]]
+_UNSUPPORTED = re.compile(r"'(tf\.\w+)' op is neither a custom op nor a flex op")
+_KERAS_2_MARKS = (b"_tf_keras_", b"tf_keras")
+
+
+def convert(files: ModelFiles, signature: str, variant: str, calibration: Calibration) -> bytes:
+    """Returns the flatbuffer of one variant.
+
+    Args:
+        files: The model.
+        signature: The key of the signature to convert; the file holds no other.
+        variant: The variant's name.
+        calibration: Arrays by input name, the example first.
+
+    Raises:
+        ModelError: The model cannot be loaded or converted; the message names unsupported operators.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgequant-") as scratch:
+        path = _export_keras(files.path, Path(scratch)) if files.format == KERAS else files.path
+        if files.format != KERAS and needs_tf_keras(path):
+            import tf_keras  # noqa: F401 - registers what a SavedModel of Keras 2 refers to
+        try:
+            converter = tf.lite.TFLiteConverter.from_saved_model(str(path), signature_keys=[signature])
+            _SETTINGS[variant](converter, _representative(calibration))
+            flatbuffer: bytes = converter.convert()
+        except Exception as error:  # The converter and TensorFlow raise many kinds; each is the model's, not ours.
+            raise ModelError(explain(error)) from error
+    return flatbuffer
+
+
+def converter_version() -> str:
+    """Returns the converter's name and version."""
+    return f"tensorflow {tf.__version__}"
+
+
+def needs_tf_keras(saved_model: Path) -> bool:
+    """Tells whether Keras 2 wrote a SavedModel, whose optimizer only `tf_keras` can restore."""
+    if (saved_model / "keras_metadata.pb").is_file():
+        return True
+    data = (saved_model / "saved_model.pb").read_bytes()
+    return any(mark in data for mark in _KERAS_2_MARKS)
+
+
+def explain(error: Exception) -> str:
+    """Returns what a converter's error says, in one line; unsupported operators by name."""
+    text = str(error)
+    operators = sorted(set(_UNSUPPORTED.findall(text)))
+    if operators:
+        return f"LiteRT has no operator for {', '.join(operators)}"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+
+
+def _representative(calibration: Calibration) -> Callable[[], Iterator[Calibration]]:
+    def examples() -> Iterator[Calibration]:
+        count = len(next(iter(calibration.values())))
+        for row in range(count):
+            yield {name: np.ascontiguousarray(values[row : row + 1]) for name, values in calibration.items()}
+
+    return examples
+
+
+def _float32(converter: Any, _: Callable[[], Iterator[Calibration]]) -> None:
+    del converter
+
+
+def _float16(converter: Any, _: Callable[[], Iterator[Calibration]]) -> None:
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+
+
+def _weights_only(converter: Any, _: Callable[[], Iterator[Calibration]]) -> None:
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+
+
+def _full_int8(converter: Any, representative: Callable[[], Iterator[Calibration]]) -> None:
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative
+
+
+def _integer_only(converter: Any, representative: Callable[[], Iterator[Calibration]]) -> None:
+    _full_int8(converter, representative)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+
+
+def _int16x8(converter: Any, representative: Callable[[], Iterator[Calibration]]) -> None:
+    _full_int8(converter, representative)
+    converter.target_spec.supported_ops = [
+        tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+    ]
+
+
+_SETTINGS: dict[str, Callable[[Any, Callable[[], Iterator[Calibration]]], None]] = {
+    "float32": _float32,
+    "float16": _float16,
+    "weights_only": _weights_only,
+    "full_int8": _full_int8,
+    "integer_only": _integer_only,
+    "int16x8": _int16x8,
+}
+
+
+def _export_keras(path: Path, scratch: Path) -> Path:
+    """Writes a ``.keras`` model as a SavedModel whose inputs bear the names of its input layers."""
+    try:
+        model = _keras_of(path).models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises many kinds; safe mode refuses code inside the file.
+        raise ModelError(f"{path.name} cannot be loaded: {explain(error)}") from error
+    tensors = {tensor.name.partition(":")[0]: tensor for tensor in model.inputs}
+
+    def serve(**inputs: Any) -> dict[str, Any]:
+        values = [inputs[name] for name in tensors]
+        outputs = model(values if len(values) > 1 else values[0], training=False)
+        if isinstance(outputs, dict):
+            return dict(outputs)
+        listed = outputs if isinstance(outputs, list | tuple) else [outputs]
+        return {f"output_{position}": output for position, output in enumerate(listed)}
+
+    specs = {name: tf.TensorSpec(tensor.shape, tensor.dtype, name) for name, tensor in tensors.items()}
+    function = tf.function(serve, input_signature=None).get_concrete_function(**specs)
+    target = scratch / "saved_model"
+    tf.saved_model.save(model, str(target), signatures={"serving_default": function})
+    return target
+
+
+def _keras_of(path: Path) -> Any:
+    """Returns the Keras that wrote a file: `keras` 3, or `tf_keras` for Keras 2."""
+    with zipfile.ZipFile(path) as archive:
+        version = json.loads(archive.read("metadata.json"))["keras_version"]
+    if version.startswith("2."):
+        import tf_keras
+
+        return tf_keras
+    import keras
+
+    return keras

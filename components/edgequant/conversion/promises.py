@@ -1,0 +1,54 @@
+"""Checks that a converted file is what its variant's name says."""
+
+from edgequant.inspection import SMALL_WEIGHTS, Inspection
+from edgequant.variants import Variant
+
+_MAX_NAMED = 6
+
+
+def broken_promise(variant: Variant, inspection: Inspection) -> str | None:
+    """Returns why a file is not what its name says, with the operators named; None when it is.
+
+    Args:
+        variant: The variant it should be.
+        inspection: What its flatbuffer holds.
+    """
+    if inspection.flex:
+        return f"not what it says: needs the Flex delegate for {', '.join(inspection.flex)}"
+    if inspection.custom:
+        return f"not what it says: has the custom operators {', '.join(inspection.custom)}"
+    if inspection.kind == variant.kind:
+        return None
+    if variant.kind == "dynamic_range" and inspection.kind == "float32":
+        return (
+            f"not what it says: no weight was quantized; the converter leaves weights of fewer than {SMALL_WEIGHTS:,}"
+            f" elements as they are, and {inspection.small_weights} are"
+        )
+    return (
+        f"not what it says: its kind is {inspection.kind}, {variant.kind} is promised; it has {_operators(inspection)}"
+    )
+
+
+def notes(variant: Variant, inspection: Inspection) -> tuple[str, ...]:
+    """Returns what a reader should know about a file that keeps its promise."""
+    found = []
+    if variant.kind == "dynamic_range" and inspection.small_weights:
+        found.append(
+            f"{inspection.small_weights} weights of fewer than {SMALL_WEIGHTS:,} elements stay float: a small model hardly shrinks"
+        )
+    if variant.calibrated and inspection.float_islands:
+        found.append(f"computes in float in {_listed(inspection.float_islands)}")
+    return tuple(found)
+
+
+def _operators(inspection: Inspection) -> str:
+    texts = [
+        f"{count} {name} {types}" for name, operator in inspection.ops.items() for types, count in operator.types.items()
+    ]
+    floats = [text for text in texts if "FLOAT" in text]
+    return _listed(tuple(floats or texts)) or "no operators"
+
+
+def _listed(items: tuple[str, ...]) -> str:
+    more = f" and {len(items) - _MAX_NAMED} more" if len(items) > _MAX_NAMED else ""
+    return ", ".join(items[:_MAX_NAMED]) + more

@@ -1,0 +1,169 @@
+"""Converts a model to every variant asked for, each in a process of its own."""
+
+import hashlib
+import tempfile
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgequant.artifacts.directory import new_directory, tree_digest, write_manifest
+from edgequant.artifacts.example_set import ExampleSet, load_example_set
+from edgequant.artifacts.variant_set import CONVERTED, FAILED, SCHEMA, ConvertedVariant, VariantSetContent
+from edgequant.conversion.isolation import Limits, Outcome, forkserver, machine_memory, run
+from edgequant.conversion.promises import broken_promise, notes
+from edgequant.errors import ConversionError, ExamplesError, ModelError
+from edgequant.inspection import inspect_bytes
+from edgequant.model_files import ModelFiles, find_model
+from edgequant.steps import say
+from edgequant.variants import BASELINE, VARIANTS, check_variants
+
+# How many conversions run at once, and the share of the machine's memory that they may use together.
+_AT_ONCE = 2
+_MEMORY_SHARE = 0.9
+_CONVERTER = "edgequant.conversion.converter"
+_LOG_LINES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to convert.
+
+    Attributes:
+        model: The path of the model.
+        signature: The key of the signature to convert.
+        variants: The variants' names.
+        calibration_set: The directory of the calibration set.
+        time_limit_seconds: How long one conversion may take.
+        memory_limit_bytes: How much resident memory one conversion may use; 0: its share of the machine's.
+    """
+
+    model: Path
+    signature: str
+    variants: list[str]
+    calibration_set: Path
+    time_limit_seconds: float = 1800.0
+    memory_limit_bytes: int = 0
+
+    def limits(self) -> Limits:
+        """Returns what one conversion may use."""
+        share = int(machine_memory() * _MEMORY_SHARE / _AT_ONCE)
+        return Limits(seconds=self.time_limit_seconds, memory_bytes=self.memory_limit_bytes or share)
+
+
+def convert(request: Request, variant_set: Path) -> None:
+    """Converts every variant and writes the variant set. A variant that fails costs the others nothing.
+
+    Args:
+        request: What to convert.
+        variant_set: The directory to write.
+
+    Raises:
+        ConversionError: The baseline failed, so nothing can be compared.
+        ExamplesError: The calibration set cannot calibrate this model.
+    """
+    names = check_variants(request.variants)
+    files = find_model(request.model)
+    calibration = load_example_set(request.calibration_set)
+    check_calibration(calibration)
+    with new_directory(variant_set) as draft:
+        variants = _convert_all(request, files, names, draft)
+        if variants[BASELINE].status == FAILED:
+            raise ConversionError(f"the baseline {BASELINE} failed: {variants[BASELINE].reason}")
+        content = VariantSetContent(
+            signature=request.signature,
+            converter=f"tensorflow {version('tensorflow')}",
+            model_sha256=tree_digest(files.path),
+            calibration_sha256=calibration.digest,
+            variants={name: variants[name] for name in names},
+        )
+        write_manifest(draft, SCHEMA, content)
+
+
+def check_calibration(calibration: ExampleSet) -> None:
+    """Checks what the converter itself does not: it crashes on infinity and makes damaged models of NaN or of nothing.
+
+    Raises:
+        ExamplesError: The set is empty or holds a value that is not finite.
+    """
+    if not len(calibration):
+        raise ExamplesError(f"{calibration.path}: holds no examples; one or more are needed to calibrate")
+    for name, values in calibration.inputs.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ExamplesError(f"{calibration.path}: input {name!r} holds NaN or infinity; calibration needs finite values")
+
+
+def _convert_all(request: Request, files: ModelFiles, names: list[str], draft: Path) -> dict[str, ConvertedVariant]:
+    context = forkserver(_CONVERTER)
+    done: dict[str, ConvertedVariant] = {}
+    with tempfile.TemporaryDirectory(prefix="edgequant-") as logs, ThreadPoolExecutor(_AT_ONCE) as pool:
+        waiting = {}
+        for name in names:
+            target = draft / name / "model.tflite"
+            arguments = (files, request.signature, name, request.calibration_set, target)
+            log = Path(logs) / f"{name}.log"
+            waiting[pool.submit(run, context, convert_one, arguments, request.limits(), log)] = (name, log)
+        for future in as_completed(waiting):
+            name, log = waiting[future]
+            done[name] = _conclude(name, future.result(), draft / name / "model.tflite", log)
+    return done
+
+
+def _conclude(name: str, outcome: Outcome, target: Path, log: Path) -> ConvertedVariant:
+    """Returns what became of a variant, and says so."""
+    facts: dict[str, Any] = {"seconds": round(outcome.seconds, 2), "peak_memory_bytes": outcome.peak_memory_bytes}
+    if outcome.failure is None:
+        converted = ConvertedVariant(status=CONVERTED, **facts, **outcome.value)
+        say("convert", f"{name}: {converted.size_bytes:,} B in {outcome.seconds:.1f} s")
+        for note in converted.notes:
+            say("convert", f"{name}: {note}")
+        return converted
+    target.unlink(missing_ok=True)
+    if target.parent.is_dir():
+        target.parent.rmdir()
+    if log.is_file():
+        print(*log.read_text(errors="replace").splitlines()[-_LOG_LINES:], sep="\n", flush=True)
+    say("convert", f"{name}: failed: {outcome.failure}")
+    return ConvertedVariant(status=FAILED, reason=outcome.failure, **facts)
+
+
+def convert_one(
+    files: ModelFiles, signature: str, name: str, calibration_set: Path, target: Path
+) -> dict[str, Any]:
+    """Converts one variant, proves that it is what its name says, and writes it. Runs in a child process.
+
+    Args:
+        files: The model.
+        signature: The key of the signature to convert.
+        name: The variant's name.
+        calibration_set: The directory of the calibration set, whose digests the parent process has checked.
+        target: The file to write.
+
+    Returns:
+        The fields of a `ConvertedVariant` that a file has.
+
+    Raises:
+        ModelError: It cannot be converted, is not what it says, or cannot be run.
+    """
+    from edgequant.conversion.converter import convert as call_converter
+    from edgequant.interpreter import Model
+
+    calibration = load_example_set(calibration_set, verify=False)
+    flatbuffer = call_converter(files, signature, name, calibration.inputs)
+    inspection = inspect_bytes(flatbuffer, name)
+    reason = broken_promise(VARIANTS[name], inspection)
+    if reason is not None:
+        raise ModelError(reason)
+    target.parent.mkdir()
+    target.write_bytes(flatbuffer)
+    model = Model(target)
+    model.invoke(model.prepare({input_name: values[0] for input_name, values in calibration.inputs.items()}))
+    return {
+        "size_bytes": len(flatbuffer),
+        "sha256": hashlib.sha256(flatbuffer).hexdigest(),
+        "inspection": inspection,
+        "notes": notes(VARIANTS[name], inspection),
+    }

@@ -1,0 +1,73 @@
+"""The sample step as a KFP component."""
+
+from kfp import dsl
+
+from edgequant.images import image
+
+
+@dsl.component(base_image=image("sampling"), install_kfp_package=False)
+def sample(
+    signature: str,
+    calibration_examples: list[str],
+    evaluation_examples: list[str],
+    inputs: dict,
+    label: str,
+    preprocess: str,
+    preprocess_source: str,
+    task: str,
+    calibration_count: int,
+    evaluation_count: int,
+    stratify: bool,
+    seed: int,
+    beam_options: list[str],
+    examples_digest: str,
+    calibration_set: dsl.Output[dsl.Dataset],
+    evaluation_set: dsl.Output[dsl.Dataset],
+) -> None:
+    """Draws a calibration set and a disjoint evaluation set from the examples, on Apache Beam.
+
+    Args:
+        signature: The model's signature, as JSON text from the describe step.
+        calibration_examples: Patterns of the files to calibrate on: .tfrecord[.gz], .parquet or .npz.
+        evaluation_examples: Patterns of the files to evaluate on; empty: a disjoint split of the calibration files.
+        inputs: By model input, the feature that feeds it, or a mapping of feature, decode, resize, scale, offset.
+        label: The feature that holds the label; empty: the examples have none.
+        preprocess: FILE.py:function or package.module:function that makes model inputs; empty: none.
+        preprocess_source: The text of FILE.py; empty for a module of the image.
+        task: classification, binary, multilabel, regression, none, or package.module:function.
+        calibration_count: How many calibration examples to draw.
+        evaluation_count: How many evaluation examples to draw.
+        stratify: Whether to draw calibration examples from all classes in equal numbers.
+        seed: The seed of the draw.
+        beam_options: Options for Beam, such as --runner=FnApiRunner.
+        examples_digest: Identifies the files' contents, for the cache key.
+        calibration_set: The calibration set.
+        evaluation_set: The evaluation set.
+    """
+    from pathlib import Path
+
+    from edgequant.sampling.step import Examples
+    from edgequant.sampling.step import sample as run
+    from edgequant.signature import ModelSignature
+    from edgequant.steps import step
+
+    with step("sample"):
+        run(
+            Examples(
+                signature=ModelSignature.from_json(signature),
+                calibration=calibration_examples,
+                evaluation=evaluation_examples,
+                inputs=inputs,
+                label=label,
+                preprocess=preprocess,
+                preprocess_source=preprocess_source,
+                task=task,
+                calibration_count=calibration_count,
+                evaluation_count=evaluation_count,
+                stratify=stratify,
+                seed=seed,
+                beam_options=beam_options,
+            ),
+            Path(calibration_set.path),
+            Path(evaluation_set.path),
+        )

@@ -1,0 +1,86 @@
+"""A record's features, and their canonical bytes: equal features have equal bytes."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgequant.errors import ExamplesError, did_you_mean
+
+# A feature is an array of numbers, or one or more byte strings.
+Feature = NDArray[Any] | tuple[bytes, ...]
+Features = dict[str, Feature]
+
+
+def encode(features: Features) -> bytes:
+    """Returns the features as bytes: a JSON header of names, dtypes and shapes, then the values in the header's order."""
+    header: list[list[Any]] = []
+    values: list[bytes] = []
+    for name, feature in sorted(features.items()):
+        if isinstance(feature, tuple):
+            header.append([name, "bytes", [len(value) for value in feature]])
+            values.extend(feature)
+        else:
+            header.append([name, feature.dtype.str, list(feature.shape)])
+            values.append(np.ascontiguousarray(feature).tobytes())
+    head = json.dumps(header).encode()
+    return b"".join([len(head).to_bytes(4, "little"), head, *values])
+
+
+def decode(data: bytes) -> Features:
+    """Returns the features that `encode` wrote."""
+    start = 4 + int.from_bytes(data[:4], "little")
+    features: Features = {}
+    for name, kind, sizes in json.loads(data[4:start]):
+        if kind == "bytes":
+            items = []
+            for size in sizes:
+                items.append(data[start : start + size])
+                start += size
+            features[name] = tuple(items)
+        else:
+            dtype = np.dtype(kind)
+            size = int(np.prod(sizes, dtype=np.int64)) * dtype.itemsize
+            features[name] = np.frombuffer(data[start : start + size], dtype).reshape(sizes)
+            start += size
+    return features
+
+
+def row(value: NDArray[Any]) -> Feature:
+    """Returns one row of an array as a feature; text becomes UTF-8 bytes."""
+    if value.dtype.kind == "U":
+        return tuple(str(text).encode() for text in value.reshape(-1))
+    if value.dtype.kind in "SO":
+        return tuple(bytes(text) for text in value.reshape(-1))
+    return value
+
+
+def take(features: Features, name: str) -> Feature:
+    """Returns the feature of a name.
+
+    Raises:
+        ExamplesError: There is none.
+    """
+    if name not in features:
+        raise ExamplesError(
+            f"has no feature {name!r}; it has {', '.join(sorted(features))}{did_you_mean(name, features)}"
+        )
+    return features[name]
+
+
+def class_name(parse: Callable[[bytes], Features], payload: bytes, feature: str, origin: str) -> str:
+    """Returns the class of a record: the one value of a feature, as text.
+
+    Raises:
+        ExamplesError: The record has no such feature, or it has other than one value.
+    """
+    try:
+        value = take(parse(payload), feature)
+        values = value if isinstance(value, tuple) else value.reshape(-1)
+        if len(values) != 1:
+            raise ExamplesError(f"feature {feature!r} has {len(values)} values; a class to stratify by is one value")
+    except ExamplesError as error:
+        raise ExamplesError(f"{origin}: {error}") from error
+    return values[0].decode("utf-8", "replace") if isinstance(values[0], bytes) else str(values[0])
