@@ -78,12 +78,26 @@ def read_manifest(directory: Path, schema: str, kind: type[T], *, verify: bool =
             raise ArtifactError(f"{path}: is named in the manifest and missing")
         if path.stat().st_size != facts["bytes"] or (verify and file_digest(path) != facts["sha256"]):
             raise ArtifactError(f"{path}: is not the file that its manifest describes; it changed after it was written")
+    return parse(manifest["content"], kind, directory / MANIFEST)
+
+
+def parse(value: object, kind: type[T], path: Path) -> T:
+    """Returns JSON values as the dataclass they describe.
+
+    Args:
+        value: What `read_json` gave.
+        kind: The dataclass.
+        path: The file, for messages.
+
+    Raises:
+        ArtifactError: They do not describe it.
+    """
     try:
-        return TypeAdapter(kind).validate_python(manifest["content"])
+        return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ArtifactError(f"{directory / MANIFEST}: {where}: {first['msg']}") from error
+        raise ArtifactError(f"{path}: {where}: {first['msg']}") from error
 
 
 def manifest_digest(directory: Path) -> str:
@@ -142,7 +156,7 @@ def write_json(path: Path, value: object) -> None:
     """Writes JSON text, whole or not at all; NaN and infinity are refused, since JSON has neither."""
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        draft.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+        draft.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

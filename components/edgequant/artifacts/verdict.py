@@ -1,10 +1,10 @@
 """The verdict: each variant against the baseline, the gate's answer, and the report (validate → track)."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from edgequant.artifacts.benchmark import Environment, Latency
-from edgequant.artifacts.directory import read_manifest
+from edgequant.artifacts.directory import parse, read_json, read_manifest, write_json, write_manifest
 from edgequant.inspection import Inspection
 
 SCHEMA = "edgequant/verdict/1"
@@ -55,7 +55,7 @@ class VariantVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The manifest of a verdict.
+    """What was found, and what it means.
 
     Attributes:
         name: The name of the quantization.
@@ -82,10 +82,24 @@ class Verdict:
     environment: Environment
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Content:
+    outcome: str
+    best: str | None
+
+
+def write_verdict(directory: Path, verdict: Verdict) -> None:
+    """Writes a verdict's file and the manifest of its directory, where the report already is."""
+    write_json(directory / "verdict.json", asdict(verdict))
+    write_manifest(directory, SCHEMA, _Content(outcome=verdict.outcome, best=verdict.best))
+
+
 def load_verdict(path: Path) -> Verdict:
     """Returns the verdict in a directory.
 
     Raises:
         ArtifactError: It is missing, damaged or not a verdict.
     """
-    return read_manifest(path, SCHEMA, Verdict)
+    read_manifest(path, SCHEMA, _Content)
+    file = path / "verdict.json"
+    return parse(read_json(file), Verdict, file)

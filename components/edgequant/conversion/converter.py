@@ -104,9 +104,7 @@ def _integer_only(converter: Any, representative: Callable[[], Iterator[Calibrat
 
 def _int16x8(converter: Any, representative: Callable[[], Iterator[Calibration]]) -> None:
     _full_int8(converter, representative)
-    converter.target_spec.supported_ops = [
-        tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-    ]
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8]
 
 
 _SETTINGS: dict[str, Callable[[Any, Callable[[], Iterator[Calibration]]], None]] = {

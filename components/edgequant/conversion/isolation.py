@@ -63,6 +63,7 @@ def forkserver(preload: str) -> Any:
 
     TensorFlow takes seconds to import; the fork server does it once.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([preload])
     return context

@@ -33,9 +33,7 @@ def notes(variant: Variant, inspection: Inspection) -> tuple[str, ...]:
     """Returns what a reader should know about a file that keeps its promise."""
     found = []
     if variant.kind == "dynamic_range" and inspection.small_weights:
-        found.append(
-            f"{inspection.small_weights} weights of fewer than {SMALL_WEIGHTS:,} elements stay float: a small model hardly shrinks"
-        )
+        found.append(f"{inspection.small_weights} weights of fewer than {SMALL_WEIGHTS:,} elements stay float")
     if variant.calibrated and inspection.float_islands:
         found.append(f"computes in float in {_listed(inspection.float_islands)}")
     return tuple(found)
@@ -43,7 +41,9 @@ def notes(variant: Variant, inspection: Inspection) -> tuple[str, ...]:
 
 def _operators(inspection: Inspection) -> str:
     texts = [
-        f"{count} {name} {types}" for name, operator in inspection.ops.items() for types, count in operator.types.items()
+        f"{count} {name} {types}"
+        for name, operator in inspection.ops.items()
+        for types, count in operator.types.items()
     ]
     floats = [text for text in texts if "FLOAT" in text]
     return _listed(tuple(floats or texts)) or "no operators"

@@ -93,7 +93,9 @@ def check_calibration(calibration: ExampleSet) -> None:
         raise ExamplesError(f"{calibration.path}: holds no examples; one or more are needed to calibrate")
     for name, values in calibration.inputs.items():
         if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise ExamplesError(f"{calibration.path}: input {name!r} holds NaN or infinity; calibration needs finite values")
+            raise ExamplesError(
+                f"{calibration.path}: input {name!r} holds NaN or infinity; calibration needs finite values"
+            )
 
 
 def _convert_all(request: Request, files: ModelFiles, names: list[str], draft: Path) -> dict[str, ConvertedVariant]:
@@ -130,9 +132,7 @@ def _conclude(name: str, outcome: Outcome, target: Path, log: Path) -> Converted
     return ConvertedVariant(status=FAILED, reason=outcome.failure, **facts)
 
 
-def convert_one(
-    files: ModelFiles, signature: str, name: str, calibration_set: Path, target: Path
-) -> dict[str, Any]:
+def convert_one(files: ModelFiles, signature: str, name: str, calibration_set: Path, target: Path) -> dict[str, Any]:
     """Converts one variant, proves that it is what its name says, and writes it. Runs in a child process.
 
     Args:
@@ -149,7 +149,7 @@ def convert_one(
         ModelError: It cannot be converted, is not what it says, or cannot be run.
     """
     from edgequant.conversion.converter import convert as call_converter
-    from edgequant.interpreter import Model
+    from edgequant.litert_interpreter import Model
 
     calibration = load_example_set(calibration_set, verify=False)
     flatbuffer = call_converter(files, signature, name, calibration.inputs)

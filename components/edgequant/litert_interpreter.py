@@ -1,6 +1,7 @@
 """The LiteRT interpreter, as a device would run it: float values in, float values out, quantization at the edges.
 
-The one module that imports LiteRT's interpreter.
+The one module that imports LiteRT's interpreter. It imports nothing else of this package, because it travels with every
+model that is logged to MLflow.
 """
 
 from collections.abc import Mapping
@@ -12,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgequant.errors import EvaluationError
-
 DELEGATE = "XNNPACK"
+
+
+class InterpreterError(Exception):
+    """The runtime refuses a model, or fails on an example."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +65,7 @@ class Model:
         path: The file.
 
     Raises:
-        EvaluationError: The runtime refuses the file.
+        InterpreterError: The runtime refuses the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -70,7 +73,7 @@ class Model:
             self._interpreter = _interpreter_class()(model_path=str(path), num_threads=1)
             self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
-            raise EvaluationError(f"{path}: LiteRT refuses the model: {_first_line(error)}") from error
+            raise InterpreterError(f"{path}: LiteRT refuses the model: {_first_line(error)}") from error
         self.inputs, self.outputs = self._ports()
         self._path = path
 
@@ -93,10 +96,10 @@ class Model:
         """Returns one example's values (without the batch axis) as the tensors that `invoke` takes, by tensor index.
 
         Raises:
-            EvaluationError: The example's names or shapes are not the model's.
+            InterpreterError: The example's names or shapes are not the model's.
         """
         if set(example) != set(self.inputs):
-            raise EvaluationError(
+            raise InterpreterError(
                 f"{self._path}: takes the inputs {sorted(self.inputs)}; the examples hold {sorted(example)}"
             )
         prepared = {}
@@ -117,7 +120,7 @@ class Model:
             self._interpreter.resize_tensor_input(port.index, shape, strict=True)
             self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
-            raise EvaluationError(
+            raise InterpreterError(
                 f"{self._path}: input {name!r} takes {list(port.shape)}; the example is {list(shape)} ({_first_line(error)})"
             ) from error
         self.inputs, self.outputs = self._ports()
@@ -126,14 +129,14 @@ class Model:
         """Runs the model once on what `prepare` returned.
 
         Raises:
-            EvaluationError: The runtime fails on it.
+            InterpreterError: The runtime fails on it.
         """
         for index, value in prepared.items():
             self._interpreter.set_tensor(index, value)
         try:
             self._interpreter.invoke()
         except RuntimeError as error:
-            raise EvaluationError(f"{self._path}: LiteRT cannot run the model: {_first_line(error)}") from error
+            raise InterpreterError(f"{self._path}: LiteRT cannot run the model: {_first_line(error)}") from error
 
     def results(self) -> dict[str, NDArray[Any]]:
         """Returns the outputs of the last invocation by name, without the batch axis; quantized ones as float32."""

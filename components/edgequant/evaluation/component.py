@@ -1,0 +1,42 @@
+"""The evaluate step as a KFP component."""
+
+from kfp import dsl
+
+from edgequant.images import image
+
+
+@dsl.component(base_image=image("evaluation"), install_kfp_package=False)
+def evaluate(
+    variant: str,
+    variant_set: dsl.Input[dsl.Model],
+    evaluation_set: dsl.Input[dsl.Dataset],
+    task: str,
+    task_digest: str,
+    evaluation: dsl.Output[dsl.Artifact],
+    budget_seconds: float = 120.0,
+) -> None:
+    """Runs one variant on the LiteRT interpreter over the evaluation set, as a device would.
+
+    Args:
+        variant: The variant's name.
+        variant_set: The variant set.
+        evaluation_set: The evaluation set.
+        task: classification, binary, multilabel, regression, none, or package.module:function.
+        task_digest: Identifies the code behind a task of one's own, for the cache key.
+        evaluation: The variant's outputs and metrics.
+        budget_seconds: After this time no further examples are begun; the number run is reported.
+    """
+    from pathlib import Path
+
+    from edgequant.evaluation.step import evaluate as run
+    from edgequant.steps import step
+
+    with step("evaluate"):
+        run(
+            variant,
+            Path(variant_set.path),
+            Path(evaluation_set.path),
+            Path(evaluation.path),
+            task=task,
+            budget_seconds=budget_seconds,
+        )

@@ -1,0 +1,46 @@
+"""The validate step as a KFP component."""
+
+from kfp import dsl
+
+from edgequant.images import image
+
+
+@dsl.component(base_image=image("evaluation"), install_kfp_package=False)
+def validate(
+    name: str,
+    task: str,
+    gate: dict,
+    variant_set: dsl.Input[dsl.Model],
+    evaluations: dsl.Input[list[dsl.Artifact]],
+    latencies: dsl.Input[dsl.Artifact],
+    verdict: dsl.Output[dsl.Artifact],
+    report: dsl.Output[dsl.HTML],
+) -> None:
+    """Compares every variant with the float32 baseline, example by example, and gives its verdict.
+
+    Args:
+        name: The name of the quantization.
+        task: classification, binary, multilabel, regression, none, or package.module:function.
+        gate: max_drop_points, confidence, max_size_ratio, prefer; empty: nothing is judged.
+        variant_set: The variant set.
+        evaluations: The evaluation of each variant.
+        latencies: The benchmark.
+        verdict: The verdict of each variant, the best one, and the report.
+        report: The report, for the KFP page.
+    """
+    import shutil
+    from pathlib import Path
+
+    from edgequant.steps import step
+    from edgequant.validation.gate import parse_gate
+    from edgequant.validation.step import Inputs
+    from edgequant.validation.step import validate as run
+
+    with step("validate"):
+        inputs = Inputs(
+            variant_set=Path(variant_set.path),
+            evaluations=[Path(evaluation.path) for evaluation in evaluations],
+            benchmark=Path(latencies.path),
+        )
+        run(name, task, parse_gate(gate), inputs, Path(verdict.path))
+        shutil.copyfile(Path(verdict.path) / "report.html", report.path)

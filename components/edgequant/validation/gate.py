@@ -1,0 +1,150 @@
+"""The gate: what a variant must hold to be blessed, and which of the blessed is best."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, NOT_GATED, REJECTED, VariantVerdict
+from edgequant.errors import ConfigError, did_you_mean
+from edgequant.validation.comparison import Comparison
+from edgequant.validation.statistics import examples_to_settle
+
+_PREFERENCES = ("size_bytes", "latency_ms", "drop_points")
+_POINTS = 100.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What a variant must hold.
+
+    Attributes:
+        max_drop_points: How many percentage points of the main metric it may lose to the baseline, or None.
+        confidence: How sure one must be that it loses no more.
+        max_size_ratio: How large its file may be, as a share of the baseline's, or None.
+        prefer: What the best blessed variant has least of: ``size_bytes``, ``latency_ms`` or ``drop_points``.
+    """
+
+    max_drop_points: float | None = None
+    confidence: float = 0.95
+    max_size_ratio: float | None = None
+    prefer: str = "size_bytes"
+
+    def __bool__(self) -> bool:
+        return self.max_drop_points is not None or self.max_size_ratio is not None
+
+    def asked(self) -> dict[str, float | str]:
+        """Returns the gate as configured, without what is not asked for."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """The answer of one check.
+
+    Attributes:
+        verdict: ``blessed``, ``rejected`` or ``inconclusive``.
+        sentence: What was asked and measured.
+    """
+
+    verdict: str
+    sentence: str
+
+
+def parse_gate(values: Mapping[str, Any]) -> Gate:
+    """Returns the gate that a mapping describes.
+
+    Raises:
+        ConfigError: A key is unknown, or a value is not allowed.
+    """
+    allowed = tuple(Gate.__dataclass_fields__)
+    for key in values:
+        if key not in allowed:
+            raise ConfigError(
+                f"gate: unknown key {key!r}; allowed are {', '.join(allowed)}{did_you_mean(str(key), allowed)}"
+            )
+    gate = Gate(**{key: value for key, value in values.items() if value is not None})
+    for key in ("max_drop_points", "max_size_ratio", "confidence"):
+        value = getattr(gate, key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0):
+            raise ConfigError(f"gate.{key}: {value!r} is not a number of 0 or more")
+    if not 0.5 < gate.confidence < 1:
+        raise ConfigError(f"gate.confidence: {gate.confidence} is not between 0.5 and 1; 0.95 is usual")
+    if gate.prefer not in _PREFERENCES:
+        raise ConfigError(f"gate.prefer: unknown {gate.prefer!r}; choose from {', '.join(_PREFERENCES)}")
+    return gate
+
+
+def judge(gate: Gate, comparison: Comparison, *, metric: str, size_ratio: float) -> tuple[str, tuple[str, ...]]:
+    """Returns a variant's verdict and a sentence for each check.
+
+    Args:
+        gate: What is asked.
+        comparison: The variant against the baseline.
+        metric: The name of the metric that the drop is of.
+        size_ratio: The size of its file as a share of the baseline's.
+    """
+    if not gate:
+        return NOT_GATED, ("no gate is set",)
+    checks = []
+    if gate.max_drop_points is not None:
+        checks.append(check_drop(gate, comparison, metric))
+    if gate.max_size_ratio is not None:
+        checks.append(check_size(gate.max_size_ratio, size_ratio))
+    verdicts = [check.verdict for check in checks]
+    verdict = next((name for name in (REJECTED, INCONCLUSIVE) if name in verdicts), BLESSED)
+    return verdict, tuple(check.sentence for check in checks)
+
+
+def check_drop(gate: Gate, comparison: Comparison, metric: str) -> Check:
+    """Tests non-inferiority: blessed when the upper end of the drop is within the limit, rejected when the lower end is past it."""
+    limit = gate.max_drop_points or 0.0
+    if comparison.drop_interval_points is None or comparison.drop_points is None or comparison.differences is None:
+        return Check(
+            verdict=INCONCLUSIVE,
+            sentence=f"the drop in {metric} has no interval: the metric gives one number for all examples, or there is one"
+            " example; return per-example values to be judged",
+        )
+    low, high = comparison.drop_interval_points
+    measured = f"{metric} drops {comparison.drop_points:.2f} points ({low:.2f} to {high:.2f} at {gate.confidence:.0%})"
+    if high <= limit:
+        return Check(verdict=BLESSED, sentence=f"{measured}: within the {limit:g} allowed")
+    if low > limit:
+        return Check(verdict=REJECTED, sentence=f"{measured}: more than the {limit:g} allowed")
+    needed = examples_to_settle(comparison.differences, limit / _POINTS, gate.confidence)
+    settle = (
+        f"about {needed:,} evaluation examples would settle it" if needed else "no number of examples would settle it"
+    )
+    return Check(
+        verdict=INCONCLUSIVE,
+        sentence=f"{measured}: {comparison.examples:,} examples cannot tell whether it is within the {limit:g} allowed; {settle}",
+    )
+
+
+def check_size(limit: float, ratio: float) -> Check:
+    """Compares the size of a variant's file with the limit."""
+    measured = f"its file is {ratio:.3f} of the baseline's size"
+    if ratio <= limit:
+        return Check(verdict=BLESSED, sentence=f"{measured}: within the {limit:g} allowed")
+    return Check(verdict=REJECTED, sentence=f"{measured}: more than the {limit:g} allowed")
+
+
+def choose_best(gate: Gate, variants: Mapping[str, VariantVerdict]) -> str | None:
+    """Returns the blessed variant that has least of what the gate prefers, the smaller drop settling ties; None without one."""
+    blessed = [name for name, variant in variants.items() if variant.verdict == BLESSED]
+
+    def order(name: str) -> tuple[float, float]:
+        variant = variants[name]
+        drop = variant.drop_points if variant.drop_points is not None else 0.0
+        if gate.prefer == "latency_ms":
+            return (variant.latency.p50_ms if variant.latency else float("inf")), drop
+        return (drop if gate.prefer == "drop_points" else float(variant.size_bytes or 0)), drop
+
+    return min(blessed, key=order, default=None)
+
+
+def overall(gate: Gate, variants: Mapping[str, VariantVerdict]) -> str:
+    """Returns the outcome of a run: blessed when any variant is, else inconclusive when any is, else rejected."""
+    if not gate:
+        return NOT_GATED
+    verdicts = {variant.verdict for variant in variants.values()}
+    return next((name for name in (BLESSED, INCONCLUSIVE) if name in verdicts), REJECTED)

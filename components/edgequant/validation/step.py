@@ -1,0 +1,166 @@
+"""Compares every variant with the baseline and writes the verdict and the report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgequant.artifacts.benchmark import Benchmark, load_benchmark
+from edgequant.artifacts.directory import new_directory
+from edgequant.artifacts.evaluation import EVALUATED, Evaluation, load_evaluation
+from edgequant.artifacts.variant_set import VariantSet, load_variant_set
+from edgequant.artifacts.verdict import (
+    BASELINE_VERDICT,
+    BLESSED,
+    NOT_GATED,
+    REJECTED,
+    VariantVerdict,
+    Verdict,
+    write_verdict,
+)
+from edgequant.errors import ArtifactError
+from edgequant.steps import say
+from edgequant.task import main_metric
+from edgequant.validation.comparison import accuracy_interval, compare
+from edgequant.validation.gate import Gate, choose_best, judge, overall
+from edgequant.validation.report import render
+from edgequant.variants import BASELINE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What a verdict is made from: the directories of the earlier steps."""
+
+    variant_set: Path
+    evaluations: Sequence[Path]
+    benchmark: Path
+
+
+def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> Verdict:
+    """Writes and returns the verdict.
+
+    Args:
+        name: The name of the quantization.
+        task: The task.
+        gate: What a variant must hold.
+        inputs: The directories of the earlier steps.
+        target: The directory to write.
+
+    Raises:
+        ArtifactError: An input directory is not what it should be, or they do not belong together.
+    """
+    variants = load_variant_set(inputs.variant_set)
+    evaluations = {found.content.variant: found for found in map(load_evaluation, inputs.evaluations)}
+    check_together(variants, evaluations)
+    benchmark = load_benchmark(inputs.benchmark)
+    baseline = evaluations[BASELINE]
+    judged = {
+        variant: _judge(variant, task, gate, variants, evaluations, benchmark) for variant in variants.content.variants
+    }
+    best = choose_best(gate, judged)
+    outcome = overall(gate, judged)
+    verdict = Verdict(
+        name=name,
+        task=task,
+        main_metric=main_metric(task, baseline.content.metrics),
+        labelled=bool(baseline.content.metrics),
+        gate=gate.asked(),
+        outcome=outcome,
+        best=best,
+        why=_why(outcome, best, gate, judged),
+        variants=judged,
+        environment=benchmark.environment,
+    )
+    with new_directory(target) as draft:
+        (draft / "report.html").write_text(render(verdict), encoding="utf-8")
+        write_verdict(draft, verdict)
+    for variant, found in judged.items():
+        say("validate", f"{variant}: {found.verdict}")
+    say("validate", verdict.why)
+    return verdict
+
+
+def check_together(variants: VariantSet, evaluations: dict[str, Evaluation]) -> None:
+    """Checks that evaluations are of these variants' files, over one evaluation set.
+
+    Raises:
+        ArtifactError: They are not, or one is missing.
+    """
+    for name, variant in variants.content.variants.items():
+        if name not in evaluations:
+            raise ArtifactError(f"validate: the evaluation of {name!r} is missing; found are {', '.join(evaluations)}")
+        digest = evaluations[name].content.model_sha256
+        if digest is not None and digest != variant.sha256:
+            raise ArtifactError(f"validate: the evaluation of {name!r} is of another file than the variant set's")
+    sets = {evaluation.content.evaluation_sha256 for evaluation in evaluations.values()}
+    if len(sets) > 1:
+        raise ArtifactError(
+            f"validate: evaluations are over {len(sets)} different evaluation sets; one is needed to compare"
+        )
+
+
+def _judge(
+    name: str, task: str, gate: Gate, variants: VariantSet, evaluations: dict[str, Evaluation], benchmark: Benchmark
+) -> VariantVerdict:
+    variant = variants[name]
+    evaluation = evaluations[name]
+    latency = benchmark.latencies.get(name)
+    if evaluation.content.status != EVALUATED:
+        return VariantVerdict(
+            status=variant.status,
+            reason=variant.reason or evaluation.content.reason,
+            notes=variant.notes,
+            size_bytes=variant.size_bytes,
+            verdict=REJECTED if gate else NOT_GATED,
+            reasons=(f"failed: {variant.reason or evaluation.content.reason}",),
+            latency=latency,
+            inspection=variant.inspection,
+        )
+    baseline = evaluations[BASELINE]
+    comparison = compare(
+        task,
+        (baseline.outputs, baseline.scores),
+        (evaluation.outputs, evaluation.scores),
+        labelled=bool(baseline.content.metrics),
+        confidence=gate.confidence,
+    )
+    verdict, reasons = BASELINE_VERDICT, ("every other variant is compared with it",)
+    if name != BASELINE:
+        ratio = (variant.size_bytes or 0) / (variants[BASELINE].size_bytes or 1)
+        metric = main_metric(task, baseline.content.metrics)
+        verdict, reasons = judge(gate, comparison, metric=metric, size_ratio=ratio)
+    return VariantVerdict(
+        status=variant.status,
+        notes=(*variant.notes, *_partial(evaluation)),
+        size_bytes=variant.size_bytes,
+        examples=comparison.examples,
+        metrics=evaluation.content.metrics,
+        accuracy_interval=accuracy_interval(evaluation.scores, gate.confidence),
+        drop_points=comparison.drop_points,
+        drop_interval_points=comparison.drop_interval_points,
+        agreement=comparison.agreement,
+        verdict=verdict,
+        reasons=reasons,
+        latency=latency,
+        inspection=variant.inspection,
+    )
+
+
+def _partial(evaluation: Evaluation) -> tuple[str, ...]:
+    content = evaluation.content
+    if content.examples == content.available:
+        return ()
+    return (f"evaluated on the first {content.examples:,} of {content.available:,} examples: the time budget ended",)
+
+
+def _why(outcome: str, best: str | None, gate: Gate, judged: dict[str, VariantVerdict]) -> str:
+    if outcome == NOT_GATED:
+        return "No gate is set: nothing was judged, and nothing is promoted."
+    if best is not None:
+        blessed = [name for name, variant in judged.items() if variant.verdict == BLESSED]
+        others = f" of {len(blessed)} blessed" if len(blessed) > 1 else ", the only blessed variant"
+        return f"{best} is best: the least {gate.prefer}{others}; {'; '.join(judged[best].reasons)}."
+    return f"No variant is blessed, so nothing is promoted: {'; '.join(_closest(judged))}."
+
+
+def _closest(judged: dict[str, VariantVerdict]) -> list[str]:
+    return [f"{name} is {found.verdict}" for name, found in judged.items() if found.verdict != BASELINE_VERDICT]
