@@ -5,16 +5,20 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import psutil
 
 _POLL_SECONDS = 0.05
+_MAIN = threading.Lock()
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -82,7 +86,8 @@ def run(context: Any, function: Callable[..., Any], arguments: tuple[Any, ...], 
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(sender, function, arguments, log), daemon=True)
     start = time.monotonic()
-    process.start()
+    with _without_main():
+        process.start()
     sender.close()
     stopped = _wait(process, receiver, limits, start)
     value, failure, peak = None, stopped, None
@@ -94,6 +99,21 @@ def run(context: Any, function: Callable[..., Any], arguments: tuple[Any, ...], 
             failure = _ending(process.exitcode)
     process.join()
     return Outcome(value=value, failure=failure, seconds=time.monotonic() - start, peak_memory_bytes=peak)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Keeps `multiprocessing` from importing the parent's main module again in the child.
+
+    The child needs nothing of it, and it may be a user's script without a ``__main__`` guard, or KFP's executor.
+    """
+    with _MAIN:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 def _wait(process: Any, receiver: Connection, limits: Limits, start: float) -> str | None:

@@ -136,7 +136,7 @@ def _judge(
         metrics=evaluation.content.metrics,
         accuracy_interval=accuracy_interval(evaluation.scores, gate.confidence),
         drop_points=comparison.drop_points,
-        drop_interval_points=comparison.drop_interval_points,
+        drop_interval_points=None if name == BASELINE else comparison.drop_interval_points,
         agreement=comparison.agreement,
         verdict=verdict,
         reasons=reasons,

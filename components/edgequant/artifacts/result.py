@@ -1,0 +1,189 @@
+"""The result of a run: everything that tracking needs, and ``result.json`` for scripts (track → user)."""
+
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgequant.artifacts.directory import (
+    link_tree,
+    manifest_digest,
+    new_directory,
+    read_manifest,
+    write_json,
+    write_manifest,
+)
+from edgequant.artifacts.example_set import ExampleSet, Provenance
+from edgequant.artifacts.variant_set import VariantSet, load_variant_set
+from edgequant.artifacts.verdict import Verdict, load_verdict
+
+SCHEMA = "edgequant/result/1"
+RESULT_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackingSettings:
+    """Where to record a result.
+
+    Attributes:
+        uri: The MLflow tracking URI; "" for the environment's.
+        experiment: The experiment's name.
+        registered_model: The registered model that gets the best blessed variant as a new version; "" for none.
+        alias: The alias to give that version; "" for none.
+        model_uri: The URI of the source model.
+        pipeline_run: The pipeline run's identifier; "" to identify a run by its results.
+    """
+
+    uri: str
+    experiment: str
+    registered_model: str = ""
+    alias: str = ""
+    model_uri: str = ""
+    pipeline_run: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetFacts:
+    """What is recorded of an example set.
+
+    Attributes:
+        digest: The SHA-256 of its manifest.
+        examples: How many examples it holds.
+        provenance: Where they come from.
+    """
+
+    digest: str
+    examples: int
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultContent:
+    """The manifest of a result."""
+
+    settings: TrackingSettings
+    calibration: DatasetFacts
+    evaluation: DatasetFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracked:
+    """Where a result is recorded.
+
+    Attributes:
+        uri: The MLflow tracking URI.
+        experiment_id: The experiment.
+        summary_run_id: The summary run.
+        run_ids: The run of each variant.
+        model_version: The registered version, or None.
+        links: Pages of the MLflow UI by name.
+    """
+
+    uri: str
+    experiment_id: str
+    summary_run_id: str
+    run_ids: dict[str, str] = field(default_factory=dict)
+    model_version: str | None = None
+    links: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A loaded result.
+
+    Attributes:
+        path: Its directory.
+        digest: The SHA-256 of its manifest.
+        content: Its manifest.
+        variants: The variant set.
+        verdict: The verdict.
+        example: One evaluation example, arrays by input name with a batch axis of 1.
+    """
+
+    path: Path
+    digest: str
+    content: ResultContent
+    variants: VariantSet
+    verdict: Verdict
+    example: dict[str, NDArray[Any]]
+
+
+def write_result(
+    target: Path,
+    settings: TrackingSettings,
+    variants: VariantSet,
+    verdict: Path,
+    examples: tuple[ExampleSet, ExampleSet],
+) -> Result:
+    """Gathers a run's results in one directory, so that tracking can be finished from it at any time.
+
+    Args:
+        target: The directory to write.
+        settings: Where the result is to be recorded.
+        variants: The variant set.
+        verdict: The directory of the verdict.
+        examples: The calibration set and the evaluation set.
+    """
+    calibration, evaluation = examples
+    with new_directory(target) as draft:
+        link_tree(variants.path, draft / "variants")
+        link_tree(verdict, draft / "verdict")
+        np.savez(draft / "example.npz", allow_pickle=False, **{k: v[:1] for k, v in evaluation.inputs.items()})
+        content = ResultContent(settings=settings, calibration=_facts(calibration), evaluation=_facts(evaluation))
+        write_manifest(draft, SCHEMA, content)
+        # Not part of the manifest: written anew once the result is tracked.
+        write_json(draft / "result.json", result_json(load_verdict(verdict), None))
+        shutil.copyfile(verdict / "report.html", draft / "report.html")
+    return load_result(target)
+
+
+def load_result(path: Path) -> Result:
+    """Returns the result in a directory.
+
+    Raises:
+        ArtifactError: It is missing, damaged or not a result.
+    """
+    content = read_manifest(path, SCHEMA, ResultContent)
+    with np.load(path / "example.npz", allow_pickle=False) as archive:
+        example = {name: archive[name] for name in archive.files}
+    return Result(
+        path=path,
+        digest=manifest_digest(path),
+        content=content,
+        variants=load_variant_set(path / "variants"),
+        verdict=load_verdict(path / "verdict"),
+        example=example,
+    )
+
+
+def result_json(verdict: Verdict, tracked: Tracked | None) -> dict[str, Any]:
+    """Returns what ``result.json`` holds (see docs/result.md)."""
+    variants = {}
+    for name, found in verdict.variants.items():
+        fields = asdict(found)
+        latency = fields.pop("latency")
+        fields["latency_ms"] = latency and {key: latency[f"{key}_ms"] for key in ("p50", "p90", "p99")}
+        fields["run_id"] = tracked.run_ids.get(name) if tracked else None
+        variants[name] = fields
+    tracking = None
+    if tracked is not None:
+        tracking = {key: value for key, value in asdict(tracked).items() if key != "run_ids"}
+    return {
+        "schema": RESULT_SCHEMA,
+        "name": verdict.name,
+        "outcome": verdict.outcome,
+        "best": verdict.best,
+        "why": verdict.why,
+        "task": verdict.task,
+        "main_metric": verdict.main_metric,
+        "gate": verdict.gate,
+        "variants": variants,
+        "tracking": tracking,
+    }
+
+
+def _facts(examples: ExampleSet) -> DatasetFacts:
+    return DatasetFacts(digest=examples.digest, examples=len(examples), provenance=examples.provenance)

@@ -1,0 +1,119 @@
+"""Model URIs: a path, or MLflow's ``models:/…`` and ``runs:/…``."""
+
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgequant.artifacts.directory import tree_digest
+from edgequant.errors import ModelError
+from edgequant.model_files import KERAS, find_model
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_ALIAS = re.compile(r"models:/([^/@]+)@([^/@]+)")
+_VERSION = re.compile(r"models:/([^/@]+)/([0-9]+)")
+_RUN = re.compile(r"runs:/([^/]+)/(.+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinnedModel:
+    """A model whose content cannot change under its name unseen.
+
+    Attributes:
+        uri: The URI, an alias replaced by the version it stood for.
+        digest: Identifies the content: a retrained model at the same path or name has another.
+    """
+
+    uri: str
+    digest: str
+
+
+def is_path(uri: str) -> bool:
+    """Tells whether a model URI is a path on this machine."""
+    return not _SCHEME.match(uri)
+
+
+def pin(uri: str, tracking_uri: str) -> PinnedModel:
+    """Returns the model that a URI stands for now.
+
+    Raises:
+        ModelError: There is no such model, or MLflow cannot be asked.
+    """
+    if is_path(uri):
+        return PinnedModel(uri=uri, digest=tree_digest(find_model(Path(uri)).path))
+    facts = _ask(uri, tracking_uri)
+    text = json.dumps([tracking_uri, facts], sort_keys=True, default=str)
+    return PinnedModel(uri=facts["uri"], digest=hashlib.sha256(text.encode()).hexdigest())
+
+
+def fetch(uri: str, tracking_uri: str, target: Path) -> None:
+    """Copies the model's files to a new directory.
+
+    Args:
+        uri: The model's URI.
+        tracking_uri: The MLflow server for MLflow's URIs; "" for the environment's.
+        target: The directory to make.
+
+    Raises:
+        ModelError: There is no such model, or it cannot be downloaded.
+    """
+    if is_path(uri):
+        _copy(Path(uri), target)
+        return
+    import mlflow
+
+    if tracking_uri:
+        mlflow.set_tracking_uri(tracking_uri)
+    try:
+        path = mlflow.artifacts.download_artifacts(artifact_uri=uri)
+    except Exception as error:  # MLflow and its stores raise many kinds.
+        raise ModelError(f"model: {uri} cannot be downloaded: {_first_line(error)}") from error
+    _copy(Path(path), target)
+
+
+def _copy(path: Path, target: Path) -> None:
+    files = find_model(path)
+    if files.format == KERAS:
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(files.path, target / "model.keras")
+    else:
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(files.path, target, copy_function=shutil.copyfile)
+
+
+def _ask(uri: str, tracking_uri: str) -> dict[str, Any]:
+    """Returns what MLflow says of a model: its pinned URI and what identifies its content."""
+    from mlflow import MlflowClient
+
+    try:
+        client = MlflowClient(tracking_uri=tracking_uri or None, registry_uri=tracking_uri or None)
+        if match := _ALIAS.fullmatch(uri):
+            version = client.get_model_version_by_alias(*match.groups())
+            return _of_version(version)
+        if match := _VERSION.fullmatch(uri):
+            return _of_version(client.get_model_version(*match.groups()))
+        if match := _RUN.fullmatch(uri):
+            run_id, path = match.groups()
+            files = sorted((item.path, item.file_size) for item in client.list_artifacts(run_id, path))
+            return {"uri": uri, "files": files, "ended": client.get_run(run_id).info.end_time}
+    except Exception as error:  # MLflow and its stores raise many kinds.
+        raise ModelError(f"model: {uri} cannot be looked up in MLflow: {_first_line(error)}") from error
+    raise ModelError(
+        f"model: {uri!r} is not a model URI; allowed are a path, models:/NAME/VERSION, models:/NAME@ALIAS and runs:/ID/PATH"
+    )
+
+
+def _of_version(version: Any) -> dict[str, Any]:
+    return {
+        "uri": f"models:/{version.name}/{version.version}",
+        "source": version.source,
+        "run": version.run_id,
+        "created": version.creation_timestamp,
+    }
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,61 @@
+"""The track step as a KFP component."""
+
+from kfp import dsl
+
+from edgequant.images import image
+
+
+@dsl.component(base_image=image("tracking"), install_kfp_package=False)
+def track(
+    variant_set: dsl.Input[dsl.Model],
+    verdict: dsl.Input[dsl.Artifact],
+    calibration_set: dsl.Input[dsl.Dataset],
+    evaluation_set: dsl.Input[dsl.Dataset],
+    tracking_uri: str,
+    experiment: str,
+    registered_model: str,
+    alias: str,
+    model_uri: str,
+    pipeline_run: str,
+    result: dsl.Output[dsl.Artifact],
+) -> None:
+    """Gathers the results and records them in MLflow: a run and a logged model per variant, a summary run, a version.
+
+    Args:
+        variant_set: The variant set.
+        verdict: The verdict.
+        calibration_set: The calibration set.
+        evaluation_set: The evaluation set.
+        tracking_uri: The MLflow server; empty: that of the environment.
+        experiment: The experiment's name.
+        registered_model: The registered model that gets the best blessed variant; empty: none.
+        alias: The alias to give the new version; empty: none.
+        model_uri: The URI of the source model.
+        pipeline_run: Identifies the pipeline run; empty: the results identify it.
+        result: Everything recorded, and result.json.
+    """
+    from pathlib import Path
+
+    from edgequant.artifacts.result import TrackingSettings
+    from edgequant.steps import step
+    from edgequant.tracking.step import Inputs
+    from edgequant.tracking.step import track as run
+
+    with step("track"):
+        run(
+            TrackingSettings(
+                uri=tracking_uri,
+                experiment=experiment,
+                registered_model=registered_model,
+                alias=alias,
+                model_uri=model_uri,
+                pipeline_run=pipeline_run,
+            ),
+            Inputs(
+                variant_set=Path(variant_set.path),
+                verdict=Path(verdict.path),
+                calibration_set=Path(calibration_set.path),
+                evaluation_set=Path(evaluation_set.path),
+            ),
+            Path(result.path),
+        )

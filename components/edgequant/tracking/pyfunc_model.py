@@ -1,0 +1,51 @@
+"""A logged ``.tflite`` model as an MLflow pyfunc: float values in and out, whatever is inside.
+
+MLflow runs this file wherever the model is loaded, with `litert_interpreter` beside it; it needs mlflow-skinny, pandas,
+numpy and ai-edge-litert, and nothing else of this package.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+
+
+class LiteRTModel(PythonModel):  # type: ignore[misc]
+    """Runs a ``.tflite`` file example by example."""
+
+    def load_context(self, context: Any) -> None:
+        """Loads the file into an interpreter."""
+        from litert_interpreter import Model  # type: ignore[import-not-found]
+
+        self._model = Model(Path(context.artifacts["tflite"]))
+
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002
+        """Returns the outputs by name, the example first.
+
+        Args:
+            context: MLflow's context.
+            model_input: Arrays by input name, the example first; an array, for a model of one input; or a DataFrame with a
+                column per input.
+            params: Not used.
+        """
+        inputs = self._inputs(model_input)
+        count = len(next(iter(inputs.values())))
+        rows: list[dict[str, Any]] = []
+        for index in range(count):
+            self._model.invoke(self._model.prepare({name: values[index] for name, values in inputs.items()}))
+            rows.append(self._model.results())
+        return {name: np.stack([row[name] for row in rows]) for name in self._model.outputs}
+
+    def _inputs(self, model_input: Any) -> dict[str, Any]:
+        if isinstance(model_input, pd.DataFrame):
+            return {str(name): np.stack([np.asarray(v) for v in model_input[name]]) for name in model_input.columns}
+        if isinstance(model_input, Mapping):
+            return {str(name): np.asarray(values) for name, values in model_input.items()}
+        return {next(iter(self._model.inputs)): np.asarray(model_input)}
+
+
+set_model(LiteRTModel())

@@ -1,0 +1,227 @@
+"""Records a result in MLflow: a flat run and a logged model per variant, and one summary run.
+
+Everything is looked up by the result's key before it is made, and a run is finished last: killed at any point and run
+again, the recording ends with one run per variant, one summary and one registered version.
+"""
+
+import json
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.models import ModelSignature
+from mlflow.types.schema import Schema, TensorSpec
+
+from edgequant import litert_interpreter
+from edgequant.artifacts.result import DatasetFacts, Result, Tracked
+from edgequant.tracking import entries
+
+_PYFUNC = Path(__file__).with_name("pyfunc_model.py")
+_REQUIREMENTS = ("mlflow-skinny", "pandas", "numpy", "ai-edge-litert")
+_FINISHED = "FINISHED"
+
+
+class Recorder:
+    """Records one result.
+
+    Args:
+        result: The result.
+        uri: The MLflow tracking URI.
+    """
+
+    def __init__(self, result: Result, uri: str) -> None:
+        self._result = result
+        self._uri = uri
+        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    def record(self) -> Tracked:
+        """Records everything that is not recorded yet, and returns where it is."""
+        mlflow.set_tracking_uri(self._uri)
+        mlflow.set_registry_uri(self._uri)
+        run_ids = {name: self._variant_run(name) for name in self._result.verdict.variants}
+        model_version = self._register(run_ids)
+        summary = self._summary_run(run_ids)
+        base = self._uri.rstrip("/") if self._uri.startswith("http") else "http://127.0.0.1:5000"
+        return Tracked(
+            uri=self._uri,
+            experiment_id=self._experiment_id,
+            summary_run_id=summary,
+            run_ids=run_ids,
+            model_version=model_version,
+            links=entries.links(base, self._experiment_id, summary, list(run_ids.values())),
+        )
+
+    @cached_property
+    def _experiment_id(self) -> str:
+        name = self._result.content.settings.experiment
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            return str(self._client.create_experiment(name, artifact_location=artifact_location(self._uri)))
+        return str(found.experiment_id)
+
+    def _run(self, name: str, role: str, tags: dict[str, str]) -> Run:
+        """Returns the run of a role for this result: the one there is, or a new one."""
+        key = entries.key(self._result)
+        found = self._client.search_runs(
+            [self._experiment_id],
+            f"tags.`{entries.KEY}` = '{key}' AND tags.`{entries.ROLE}` = '{role}'"
+            + (f" AND tags.`{entries.VARIANT}` = '{tags[entries.VARIANT]}'" if entries.VARIANT in tags else ""),
+        )
+        if found:
+            return found[0]
+        everything = {**entries.tags(self._result), **tags, entries.ROLE: role, "mlflow.runName": name}
+        return self._client.create_run(self._experiment_id, run_name=name, tags=everything)
+
+    def _variant_run(self, variant: str) -> str:
+        found = self._result.verdict.variants[variant]
+        sha256 = self._result.variants[variant].sha256
+        tags = entries.variant_tags(variant, found, sha256)
+        run = self._run(f"{entries.source(self._result)} · {variant}", "variant", tags)
+        run_id = str(run.info.run_id)
+        if run.info.status == _FINISHED:
+            return run_id
+        model_id = self._logged_model(run_id, variant) if found.status == "converted" and sha256 else None
+        self._client.log_batch(
+            run_id,
+            metrics=self._metrics(run, entries.metrics(found), model_id),
+            params=[Param(name, value) for name, value in entries.parameters(self._result, variant).items()],
+            tags=[RunTag(name, value) for name, value in tags.items()],
+        )
+        self._log_datasets(run_id)
+        self._client.set_terminated(run_id, _FINISHED)
+        return run_id
+
+    def _metrics(self, run: Run, values: dict[str, float], model_id: str | None) -> list[Metric]:
+        """Returns metrics stamped with the run's start, so that logging them twice adds nothing."""
+        facts = self._result.content.evaluation
+        stamp = run.info.start_time
+        name, digest = facts.provenance.purpose, entries.dataset_digest(facts)
+        return [Metric(key, value, stamp, 0, model_id, name, digest, run.info.run_id) for key, value in values.items()]
+
+    def _log_datasets(self, run_id: str) -> None:
+        content = self._result.content
+        inputs = []
+        for facts in (content.calibration, content.evaluation):
+            inputs.append(DatasetInput(_dataset(facts), [InputTag("mlflow.data.context", facts.provenance.purpose)]))
+        self._client.log_inputs(run_id, datasets=inputs)
+
+    def _logged_model(self, run_id: str, variant: str) -> str:
+        """Returns the logged model of a variant's run: the finished one there is, or a new one."""
+        found = self._client.search_logged_models([self._experiment_id], f"source_run_id = '{run_id}'")
+        for model in found:
+            if str(model.status) == "READY":
+                return str(model.model_id)
+            self._client.delete_logged_model(model.model_id)
+        path = self._result.variants.model(variant)
+        with mlflow.start_run(run_id=run_id, log_system_metrics=False):
+            info = mlflow.pyfunc.log_model(
+                name=entries.logged_model_name(self._result, variant),
+                python_model=str(_PYFUNC),
+                code_paths=[litert_interpreter.__file__],
+                artifacts={"tflite": str(path)},
+                signature=self._signature(path),
+                input_example=self._result.example,
+                pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
+                model_type="tflite",
+                tags={entries.VARIANT: variant, "edgequant.tflite_sha256": self._result.variants[variant].sha256 or ""},
+            )
+        return str(info.model_id)
+
+    def _signature(self, path: Path) -> ModelSignature:
+        """Returns the float signature of a variant, as one run on the example shows it."""
+        model = litert_interpreter.Model(path)
+        model.invoke(model.prepare({name: values[0] for name, values in self._result.example.items()}))
+        return ModelSignature(
+            inputs=_schema(self._result.example),
+            outputs=_schema({k: v[np.newaxis] for k, v in model.results().items()}),
+        )
+
+    def _summary_run(self, run_ids: dict[str, str]) -> str:
+        verdict = self._result.verdict
+        tags = {"edgequant.outcome": verdict.outcome, "edgequant.best": verdict.best or ""}
+        run = self._run(f"{entries.source(self._result)} · summary", "summary", tags)
+        run_id = str(run.info.run_id)
+        if run.info.status == _FINISHED:
+            return run_id
+        self._client.log_artifact(run_id, str(self._result.path / "verdict" / "report.html"))
+        self._client.log_artifact(run_id, str(self._result.path / "verdict" / "verdict.json"))
+        if "comparison.json" not in {item.path for item in self._client.list_artifacts(run_id)}:
+            self._client.log_table(run_id, pd.DataFrame(entries.comparison(self._result)), "comparison.json")
+        self._client.log_batch(
+            run_id,
+            tags=[
+                RunTag("mlflow.note.content", entries.note(self._result)),
+                *(RunTag(f"edgequant.run.{variant}", found) for variant, found in run_ids.items()),
+            ],
+        )
+        self._log_datasets(run_id)
+        self._client.set_terminated(run_id, _FINISHED)
+        return run_id
+
+    def _register(self, run_ids: dict[str, str]) -> str | None:
+        """Returns the registered version of the best variant, made and given its alias once; None without either."""
+        settings = self._result.content.settings
+        best = self._result.verdict.best
+        if best is None or not settings.registered_model:
+            return None
+        name = settings.registered_model
+        self._ensure_registered_model(name)
+        found = self._client.search_model_versions(
+            f"name = '{name}' AND tags.`{entries.KEY}` = '{entries.key(self._result)}'"
+        )
+        made = found[0] if found else self._new_version(name, best, run_ids[best])
+        if settings.alias and entries.ALIASED not in made.tags:
+            self._client.set_registered_model_alias(name, settings.alias, made.version)
+            self._client.set_model_version_tag(name, made.version, entries.ALIASED, settings.alias)
+        return str(made.version)
+
+    def _ensure_registered_model(self, name: str) -> None:
+        if not self._client.search_registered_models(f"name = '{name}'"):
+            self._client.create_registered_model(name)
+
+    def _new_version(self, name: str, best: str, run_id: str) -> Any:
+        found = self._result.verdict.variants[best]
+        model_id = self._logged_model(run_id, best)
+        tags = {
+            **entries.tags(self._result),
+            **entries.variant_tags(best, found, self._result.variants[best].sha256),
+            "edgequant.drop_points": f"{found.drop_points:.4f}" if found.drop_points is not None else "",
+        }
+        logged = self._client.get_logged_model(model_id)
+        return self._client.create_model_version(
+            name,
+            source=logged.artifact_location,
+            run_id=run_id,
+            tags=tags,
+            model_id=model_id,
+            description=self._result.verdict.why,
+        )
+
+
+def artifact_location(uri: str) -> str | None:
+    """Returns where a new experiment's artifacts go: beside a SQLite file; elsewhere the server decides."""
+    if uri.startswith("sqlite:///"):
+        return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
+    return None
+
+
+def _dataset(facts: DatasetFacts) -> Dataset:
+    source = {"files": [file.path for file in facts.provenance.sources], "rule": facts.provenance.rule}
+    profile = {"examples": facts.examples, "records_read": facts.provenance.records_read}
+    return Dataset(
+        name=facts.provenance.purpose,
+        digest=entries.dataset_digest(facts),
+        source_type="local",
+        source=json.dumps(source),
+        profile=json.dumps(profile),
+    )
+
+
+def _schema(values: dict[str, Any]) -> Schema:
+    return Schema([TensorSpec(np.dtype(v.dtype), (-1, *v.shape[1:]), name) for name, v in values.items()])
