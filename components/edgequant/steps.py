@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from edgequant.errors import EdgequantError
+from edgequant.errors import ConfigError, EdgequantError
 
 PREFIX = "edgequant: "
 ERROR = "error: "
+CONFIG_ERROR = "wrong config: "
 RUNNER_PID = "EDGEQUANT_RUNNER_PID"
 
 
@@ -24,7 +25,7 @@ def say(step: str, text: str) -> None:
 
 @contextmanager
 def step(name: str) -> Iterator[None]:
-    """Runs a step's body; a failure the user can mend ends the process with one line and exit code 1.
+    """Runs a step's body; a failure the user can mend ends the process with one line and exit code 1, or 2 for a wrong config.
 
     Anything else is a defect of this package and keeps its stack trace.
     """
@@ -34,8 +35,9 @@ def step(name: str) -> Iterator[None]:
     try:
         yield
     except (EdgequantError, OSError) as error:
-        say(name, ERROR + describe(error))
-        raise SystemExit(1) from None
+        config = isinstance(error, ConfigError)
+        say(name, (CONFIG_ERROR if config else ERROR) + describe(error))
+        raise SystemExit(2 if config else 1) from None
     say(name, f"done in {time.monotonic() - start:.1f} s")
 
 

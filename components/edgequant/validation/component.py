@@ -31,8 +31,8 @@ def validate(
     import shutil
     from pathlib import Path
 
+    from edgequant.gate import parse_gate
     from edgequant.steps import step
-    from edgequant.validation.gate import parse_gate
     from edgequant.validation.step import Inputs
     from edgequant.validation.step import validate as run
 

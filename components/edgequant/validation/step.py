@@ -18,10 +18,11 @@ from edgequant.artifacts.verdict import (
     write_verdict,
 )
 from edgequant.errors import ArtifactError
+from edgequant.gate import Gate
 from edgequant.steps import say
 from edgequant.task import main_metric
 from edgequant.validation.comparison import accuracy_interval, compare
-from edgequant.validation.gate import Gate, choose_best, judge, overall
+from edgequant.validation.judgement import choose_best, judge, overall
 from edgequant.validation.report import render
 from edgequant.variants import BASELINE
 

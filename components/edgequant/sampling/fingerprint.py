@@ -1,0 +1,47 @@
+"""Identifies the contents of the examples' files by what can be known without reading them."""
+
+import glob
+import hashlib
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def fingerprint(patterns: list[str], code: str = "") -> str:
+    """Returns a digest that changes when a file is added, removed, or replaced under the same name.
+
+    Args:
+        patterns: Patterns of local or remote files.
+        code: ``package.module:function`` that the inputs are made with, whose source counts too; "" for none.
+    """
+    total = hashlib.sha256()
+    for pattern in patterns:
+        for facts in _remote(pattern) if "://" in pattern else _local(pattern):
+            total.update(f"{facts}\n".encode())
+    total.update(code_digest(code).encode())
+    return total.hexdigest()
+
+
+def code_digest(name: str) -> str:
+    """Returns the digest of the module that ``package.module:function`` names; "" when there is none to read."""
+    module = name.partition(":")[0]
+    try:
+        spec = importlib.util.find_spec(module) if ":" in name else None
+    except (ImportError, ValueError):
+        return ""
+    if spec is None or not spec.origin or not Path(spec.origin).is_file():
+        return ""
+    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+
+
+def _local(pattern: str) -> Iterator[str]:
+    for name in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 - the pattern is absolute
+        facts = Path(name).stat()
+        yield f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}"
+
+
+def _remote(pattern: str) -> Iterator[str]:
+    from apache_beam.io.filesystems import FileSystems
+
+    for item in sorted(FileSystems.match([pattern])[0].metadata_list, key=lambda item: str(item.path)):
+        yield f"{item.path}\0{item.size_in_bytes}\0{item.last_updated_in_seconds}"

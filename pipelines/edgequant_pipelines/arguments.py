@@ -1,0 +1,68 @@
+"""The pipeline's arguments, from a configuration: what is read from disk, and what identifies it for the cache."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from edgequant.errors import ConfigError
+from edgequant.resolution.model_uri import pin
+from edgequant.sampling.fingerprint import code_digest, fingerprint
+from edgequant_pipelines.config import Config
+
+
+def pipeline_arguments(config: Config, tracking_uri: str) -> dict[str, Any]:
+    """Returns the arguments of `quantize_model`.
+
+    Args:
+        config: The configuration.
+        tracking_uri: The MLflow tracking URI to use.
+
+    Raises:
+        ConfigError: The file that `preprocess` names cannot be read.
+        ModelError: The model does not exist.
+    """
+    model = pin(config.model, tracking_uri)
+    examples = config.examples
+    name, source = _preprocess(examples.preprocess)
+    return {
+        "model": model.uri,
+        "model_digest": model.digest,
+        "name": config.name,
+        "signature": config.signature,
+        "calibration_examples": examples.calibration,
+        "evaluation_examples": examples.evaluation,
+        "inputs": examples.inputs,
+        "label": examples.label,
+        "preprocess": name,
+        "preprocess_source": source,
+        "calibration_count": config.sampling.calibration,
+        "evaluation_count": config.sampling.evaluation,
+        "stratify": config.sampling.stratify,
+        "seed": config.sampling.seed,
+        "variants": config.variants,
+        "task": config.task,
+        "task_digest": code_digest(config.task),
+        "gate": config.gate,
+        "tracking_uri": tracking_uri,
+        "experiment": config.tracking.experiment,
+        "registered_model": config.tracking.registered_model,
+        "alias": config.tracking.alias,
+        "beam_options": config.beam,
+        "examples_digest": fingerprint([*examples.calibration, *examples.evaluation], "" if source else name),
+    }
+
+
+def local_tracking_uri(config: Config, folder: Path) -> str:
+    """Returns where a run on this machine records: as configured, the environment's, or a SQLite file in a folder."""
+    return config.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI", "") or f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def _preprocess(name: str) -> tuple[str, str]:
+    """Returns a preprocess function's name and the text of its file, "" for a module's."""
+    path, _, function = name.rpartition(":")
+    if not path.endswith(".py"):
+        return name, ""
+    try:
+        return f"{Path(path).name}:{function}", Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"examples.preprocess: {path} cannot be read ({error.strerror})") from error

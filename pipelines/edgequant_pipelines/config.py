@@ -1,0 +1,212 @@
+"""The configuration of a quantization: one YAML file, on a laptop and on a cluster."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from edgequant.errors import ConfigError, did_you_mean
+from edgequant.gate import Gate, parse_gate
+from edgequant.sampling.preprocessing import input_source
+from edgequant.task import check_task_name
+from edgequant.variants import VARIANTS, check_variants
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_ALIAS = re.compile(r"[A-Za-z0-9_-]+")
+_RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_SQLITE = "sqlite:///"
+
+Patterns = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    """A mapping of the file: unknown keys and values of another type are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Examples(_Section):
+    """Where examples come from, and how model inputs are made of them."""
+
+    calibration: Patterns
+    evaluation: Patterns = []
+    inputs: dict[str, Any] = {}
+    label: str = ""
+    preprocess: str = ""
+
+
+class Sampling(_Section):
+    """How many examples are drawn, and how."""
+
+    calibration: Count = 500
+    evaluation: Count = 10_000
+    stratify: bool = True
+    seed: int = 17
+
+
+class Tracking(_Section):
+    """Where results are recorded; an empty uri stands for the environment's."""
+
+    uri: str = ""
+    experiment: str = ""
+    registered_model: str = ""
+    alias: str = ""
+
+
+class Config(_Section):
+    """A quantization. Paths are absolute once it is loaded."""
+
+    name: str
+    model: str
+    signature: str = "serving_default"
+    examples: Examples
+    sampling: Sampling = Sampling()
+    variants: list[str] = [name for name in VARIANTS if name != "int16x8"]
+    task: str = "classification"
+    gate: dict[str, Any] = {}
+    tracking: Tracking = Tracking()
+    beam: list[str] = ["--runner=FnApiRunner"]
+
+    def checked(self) -> Self:
+        """Returns the configuration once every value is one that the steps allow.
+
+        Raises:
+            ConfigError: One is not.
+        """
+        if not _NAME.fullmatch(self.name):
+            raise ConfigError(
+                f"name: {self.name!r} is not allowed; letters, digits, '.', '_' and '-', at most 100, are"
+            )
+        if not self.examples.calibration:
+            raise ConfigError("examples.calibration: no pattern is given; one or more are needed")
+        check_variants(self.variants)
+        check_task_name(self.task)
+        self.parsed_gate()
+        for name, declared in self.examples.inputs.items():
+            input_source(name, declared)
+        if self.examples.inputs and self.examples.preprocess:
+            raise ConfigError("examples: inputs and preprocess are both given; preprocess makes all inputs by itself")
+        if self.examples.preprocess and ":" not in self.examples.preprocess:
+            raise ConfigError(
+                f"examples.preprocess: {self.examples.preprocess!r} names no function; FILE.py:function or package.module:function does"
+            )
+        self._check_tracking()
+        return self
+
+    def parsed_gate(self) -> Gate:
+        """Returns the gate."""
+        return parse_gate(self.gate)
+
+    def _check_tracking(self) -> None:
+        tracking = self.tracking
+        if urlsplit(tracking.uri).password is not None:
+            raise ConfigError(
+                "tracking.uri: holds a password; give credentials in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
+        for character in "/:":
+            if character in tracking.registered_model:
+                raise ConfigError(
+                    f"tracking.registered_model: {tracking.registered_model!r} holds {character!r}, which MLflow refuses"
+                )
+        if tracking.alias and not tracking.registered_model:
+            raise ConfigError(f"tracking.alias: {tracking.alias!r} is given without tracking.registered_model")
+        if tracking.alias and (not _ALIAS.fullmatch(tracking.alias) or _RESERVED_ALIAS.fullmatch(tracking.alias)):
+            raise ConfigError(
+                f"tracking.alias: {tracking.alias!r} is not allowed; letters, digits, '_' and '-' are, but not 'latest' or 'v1'"
+            )
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Returns the configuration in a file.
+
+    Args:
+        path: The YAML file; relative paths in it are relative to it.
+        overrides: ``KEY=VALUE`` texts that replace values, such as ``gate.max_drop_points=0.5``.
+
+    Raises:
+        ConfigError: The file is missing, not YAML, or holds a key or a value that is not allowed.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{path}: holds a {type(values).__name__}; a mapping of {', '.join(Config.model_fields)} is needed"
+        )
+    for text in overrides:
+        _override(values, text)
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {'; '.join(_explain(error))}") from error
+    return _absolute(config, path.resolve().parent).checked()
+
+
+def _override(values: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set: {text!r} is not KEY=VALUE, such as gate.max_drop_points=0.5")
+    *parents, last = key.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set: {key!r} goes into {parent!r}, which is not a mapping")
+    try:
+        values[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set: the value of {text!r} is not YAML") from error
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    """Yields a sentence for each thing that is wrong."""
+    sections = {"examples": Examples, "sampling": Sampling, "tracking": Tracking}
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            section = sections.get(str(item["loc"][0]), Config) if len(item["loc"]) > 1 else Config
+            allowed = list(section.model_fields)
+            yield f"unknown key {where!r}; allowed are {', '.join(allowed)}{did_you_mean(str(item['loc'][-1]), allowed)}"
+        elif item["type"] == "missing":
+            yield f"{where!r} is missing"
+        else:
+            yield f"{where}: {item['input']!r} is wrong: {item['msg'][0].lower()}{item['msg'][1:]}"
+
+
+def _absolute(config: Config, folder: Path) -> Config:
+    """Returns the configuration with its relative paths joined to a folder."""
+
+    def path(text: str) -> str:
+        return text if not text or _URL.match(text) else str(folder / Path(text).expanduser())
+
+    examples = config.examples
+    preprocess = examples.preprocess
+    file, colon, function = preprocess.rpartition(":")
+    if file.endswith(".py"):
+        preprocess = path(file) + colon + function
+    uri = config.tracking.uri
+    if uri.startswith(_SQLITE):
+        uri = _SQLITE + path(uri.removeprefix(_SQLITE))
+    return config.model_copy(
+        update={
+            "model": path(config.model),
+            "examples": examples.model_copy(
+                update={
+                    "calibration": [path(pattern) for pattern in examples.calibration],
+                    "evaluation": [path(pattern) for pattern in examples.evaluation],
+                    "preprocess": preprocess,
+                }
+            ),
+            "tracking": config.tracking.model_copy(
+                update={"uri": uri, "experiment": config.tracking.experiment or config.name}
+            ),
+        }
+    )

@@ -1,0 +1,162 @@
+"""Runs the pipeline on this machine, through KFP's own local runner."""
+
+import os
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import IO, Any
+
+from filelock import FileLock, Timeout
+
+from edgequant.artifacts.directory import link_tree, read_json
+from edgequant.errors import ConfigError, EdgequantError
+from edgequant.steps import CONFIG_ERROR, ERROR, PREFIX, RUNNER_PID
+from edgequant_pipelines.arguments import local_tracking_uri, pipeline_arguments
+from edgequant_pipelines.config import Config
+
+RESULTS = "results"
+_STATE = ".edgequant"
+_STEPS = ("resolve", "describe", "sample", "convert", "evaluate", "benchmark", "validate", "track")
+
+Show = Callable[[str, str], None]
+
+
+class StepError(EdgequantError):
+    """A step of the run failed."""
+
+
+def run_locally(config: Config, work: Path, *, cache: bool, show: Show) -> dict[str, Any]:
+    """Runs the pipeline and returns what ``result.json`` holds.
+
+    Args:
+        config: The configuration.
+        work: The work directory; steps that finished there before are not run again for the same inputs.
+        cache: Whether to use what earlier runs left.
+        show: Called with a step's name and a line of its progress.
+
+    Raises:
+        ConfigError: The configuration is wrong.
+        EdgequantError: A step failed; what is finished stays in the work directory.
+    """
+    with _claimed(work):
+        # A result of an earlier run must not pass for this run's, should this one fail.
+        for name in ("result.json", "report.html"):
+            (work / name).unlink(missing_ok=True)
+        tracking_uri = local_tracking_uri(config, work)
+        arguments = pipeline_arguments(config, tracking_uri)
+        before = time.time()
+        try:
+            _run_pipeline(arguments, work, cache=cache, show=show)
+        finally:
+            _publish(work, before)
+        result: dict[str, Any] = read_json(work / "result.json")
+        return result
+
+
+@contextmanager
+def _claimed(work: Path) -> Iterator[None]:
+    """Makes the work directory and keeps other runs out of it."""
+    state = work / _STATE
+    state.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(state / "lock", timeout=0):
+            yield
+    except Timeout:
+        raise ConfigError(
+            f"{work}: another run is using this work directory; wait for it or give --work-directory"
+        ) from None
+
+
+def _run_pipeline(arguments: dict[str, Any], work: Path, *, cache: bool, show: Show) -> None:
+    """Runs the pipeline; its steps' full output goes to the log, their progress to `show`."""
+    from kfp import local
+
+    from edgequant_pipelines.pipeline import quantize_model
+
+    state = work / _STATE
+    # A step ends with this process, so that a run that is killed leaves nothing behind that still works.
+    os.environ[RUNNER_PID] = str(os.getpid())
+    # Steps' own conversions and images are not this runner's business.
+    warnings.filterwarnings("ignore", message="You may be attemping to run a task", category=RuntimeWarning)
+    with (work / "run.log").open("w", encoding="utf-8") as stream:
+        log = _Log(stream, show)
+        with redirect_stdout(log):  # type: ignore[type-var]
+            local.init(
+                local.SubprocessRunner(use_venv=False),
+                pipeline_root=str(state / "runs"),
+                enable_caching=cache,
+                cache_root=str(state / "cache"),
+            )
+            try:
+                quantize_model(**arguments)
+            except RuntimeError as error:
+                raise log.failure(work) from error
+        log.finish()
+
+
+def _publish(work: Path, since: float) -> None:
+    """Puts the newest result, tracked or not, where people look for it."""
+    found = [path for path in (work / _STATE / "runs").glob("*/track*/result") if path.stat().st_mtime >= since]
+    if not found:
+        return
+    newest = max(found, key=lambda path: path.stat().st_mtime)
+    link_tree(newest, work / RESULTS)
+    for name in ("report.html", "result.json"):
+        shutil.copyfile(newest / name, work / name)
+
+
+class _Log:
+    """Takes what KFP prints: everything goes to a file, the steps' own lines to a callback."""
+
+    def __init__(self, stream: IO[str], show: Show) -> None:
+        self._stream = stream
+        self._show = show
+        self._rest = ""
+        self._seen: set[str] = set()
+        self._error: EdgequantError | None = None
+        self._last = ""
+
+    def write(self, text: str) -> int:
+        self._stream.write(text)
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._take(line)
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def finish(self) -> None:
+        """Says which of the steps were not run because their results were there."""
+        self._reused(len(_STEPS))
+
+    def failure(self, work: Path) -> EdgequantError:
+        """Returns the error of the step that failed."""
+        if self._error is not None:
+            return self._error
+        return StepError(
+            f"a step failed unexpectedly: {self._last or 'it said nothing'}; the whole log is {work / 'run.log'}"
+        )
+
+    def _take(self, line: str) -> None:
+        start = line.find(PREFIX)
+        step, _, text = line[start + len(PREFIX) :].partition(": ")
+        if start < 0 or step not in _STEPS:
+            self._last = line.strip() or self._last
+            return
+        self._reused(_STEPS.index(step))
+        self._seen.add(step)
+        for mark, kind in ((CONFIG_ERROR, ConfigError), (ERROR, StepError)):
+            if text.startswith(mark):
+                self._error = kind(f"{step}: {text.removeprefix(mark)}")
+                return
+        self._show(step, text)
+
+    def _reused(self, until: int) -> None:
+        for step in _STEPS[:until]:
+            if step not in self._seen:
+                self._seen.add(step)
+                self._show(step, "done before: reused")

@@ -1,0 +1,226 @@
+"""The pipeline: sample, convert, evaluate every variant, benchmark, validate, track.
+
+KFP reads parameters from a function's signature, so the two pipelines spell theirs out: what a person fills in on KFP's
+run page, each with its type and default.
+"""
+
+from kfp import dsl
+
+from edgequant.benchmarking.component import benchmark
+from edgequant.conversion.component import convert
+from edgequant.description.component import describe
+from edgequant.evaluation.component import evaluate
+from edgequant.resolution.component import resolve
+from edgequant.sampling.component import sample
+from edgequant.tracking.component import track
+from edgequant.validation.component import validate
+
+VARIANTS = ["float32", "float16", "weights_only", "full_int8", "integer_only"]
+BEAM_OPTIONS = ["--runner=FnApiRunner"]
+
+
+@dsl.pipeline(name="quantize", description="Makes, measures, judges and records every quantized variant of a model.")
+def quantize(
+    saved_model: dsl.Input[dsl.Model],
+    name: str,
+    calibration_examples: list[str],
+    experiment: str,
+    signature: str = "serving_default",
+    evaluation_examples: list[str] = [],  # noqa: B006 - KFP takes defaults as they are
+    inputs: dict = {},  # noqa: B006
+    label: str = "",
+    preprocess: str = "",
+    preprocess_source: str = "",
+    calibration_count: int = 500,
+    evaluation_count: int = 10000,
+    stratify: bool = True,
+    seed: int = 17,
+    variants: list[str] = VARIANTS,
+    task: str = "classification",
+    task_digest: str = "",
+    gate: dict = {},  # noqa: B006
+    tracking_uri: str = "",
+    registered_model: str = "",
+    alias: str = "",
+    beam_options: list[str] = BEAM_OPTIONS,
+    examples_digest: str = "",
+    model_uri: str = "",
+    pipeline_run: str = "",
+) -> dsl.Artifact:
+    """Quantizes the model that an earlier step trained.
+
+    Args:
+        saved_model: A SavedModel directory, or a directory with a .keras file.
+        name: The name of the quantization.
+        calibration_examples: Patterns of the files to calibrate on: .tfrecord[.gz], .parquet or .npz.
+        experiment: The MLflow experiment.
+        signature: The key of the signature to convert.
+        evaluation_examples: Patterns of the files to evaluate on; empty: a disjoint split of the calibration files.
+        inputs: By model input, the feature that feeds it, or a mapping of feature, decode, resize, scale, offset.
+        label: The feature that holds the label; empty: agreement with float stands in for accuracy.
+        preprocess: FILE.py:function or package.module:function that makes model inputs; empty: none.
+        preprocess_source: The text of FILE.py; empty for a module of the image.
+        calibration_count: How many calibration examples to draw.
+        evaluation_count: How many evaluation examples to draw.
+        stratify: Whether to draw calibration examples from all classes in equal numbers.
+        seed: The seed of the draw.
+        variants: The variants to make; float32 is among them.
+        task: classification, binary, multilabel, regression, none, or package.module:function.
+        task_digest: Identifies the code behind a task of one's own, for the cache key.
+        gate: max_drop_points, confidence, max_size_ratio, prefer; empty: nothing is judged.
+        tracking_uri: The MLflow server; empty: that of the environment.
+        registered_model: The registered model that gets the best blessed variant; empty: none.
+        alias: The alias to give the new version; empty: none.
+        beam_options: Options for Beam.
+        examples_digest: Identifies the examples' contents, for the cache key.
+        model_uri: The URI of the source model, for the record.
+        pipeline_run: Identifies the pipeline run; empty: the results identify it.
+
+    Returns:
+        The result: variants, verdict, report and result.json.
+    """
+    described = describe(model=saved_model, signature=signature)
+    sampled = sample(
+        signature=described.output,
+        calibration_examples=calibration_examples,
+        evaluation_examples=evaluation_examples,
+        inputs=inputs,
+        label=label,
+        preprocess=preprocess,
+        preprocess_source=preprocess_source,
+        task=task,
+        calibration_count=calibration_count,
+        evaluation_count=evaluation_count,
+        stratify=stratify,
+        seed=seed,
+        beam_options=beam_options,
+        examples_digest=examples_digest,
+    )
+    converted = convert(
+        model=saved_model,
+        signature=signature,
+        variants=variants,
+        calibration_set=sampled.outputs["calibration_set"],
+    )
+    with dsl.ParallelFor(variants, name="variants") as variant:
+        evaluated = evaluate(
+            variant=variant,
+            variant_set=converted.outputs["variant_set"],
+            evaluation_set=sampled.outputs["evaluation_set"],
+            task=task,
+            task_digest=task_digest,
+        )
+    measured = benchmark(variant_set=converted.outputs["variant_set"], evaluation_set=sampled.outputs["evaluation_set"])
+    validated = validate(
+        name=name,
+        task=task,
+        gate=gate,
+        variant_set=converted.outputs["variant_set"],
+        evaluations=dsl.Collected(evaluated.outputs["evaluation"]),
+        latencies=measured.outputs["latencies"],
+    )
+    tracked = track(
+        variant_set=converted.outputs["variant_set"],
+        verdict=validated.outputs["verdict"],
+        calibration_set=sampled.outputs["calibration_set"],
+        evaluation_set=sampled.outputs["evaluation_set"],
+        tracking_uri=tracking_uri,
+        experiment=experiment,
+        registered_model=registered_model,
+        alias=alias,
+        model_uri=model_uri,
+        pipeline_run=pipeline_run,
+    )
+    # It acts on the outside world, and finds by itself what is recorded already.
+    tracked.set_caching_options(enable_caching=False)
+    return tracked.outputs["result"]
+
+
+@dsl.pipeline(name="quantize-model", description="Fetches a model by its URI and quantizes it.")
+def quantize_model(
+    model: str,
+    name: str,
+    calibration_examples: list[str],
+    experiment: str,
+    model_digest: str = "",
+    signature: str = "serving_default",
+    evaluation_examples: list[str] = [],  # noqa: B006
+    inputs: dict = {},  # noqa: B006
+    label: str = "",
+    preprocess: str = "",
+    preprocess_source: str = "",
+    calibration_count: int = 500,
+    evaluation_count: int = 10000,
+    stratify: bool = True,
+    seed: int = 17,
+    variants: list[str] = VARIANTS,
+    task: str = "classification",
+    task_digest: str = "",
+    gate: dict = {},  # noqa: B006
+    tracking_uri: str = "",
+    registered_model: str = "",
+    alias: str = "",
+    beam_options: list[str] = BEAM_OPTIONS,
+    examples_digest: str = "",
+    pipeline_run: str = "",
+) -> dsl.Artifact:
+    """Quantizes the model that a URI names. Parameters are those of `quantize`, but for the first and these.
+
+    Args:
+        model: A path, models:/NAME/VERSION, models:/NAME@ALIAS or runs:/ID/PATH.
+        name: The name of the quantization.
+        calibration_examples: Patterns of the files to calibrate on.
+        experiment: The MLflow experiment.
+        model_digest: Identifies the model's content, for the cache key.
+        signature: The key of the signature to convert.
+        evaluation_examples: Patterns of the files to evaluate on; empty: a disjoint split of the calibration files.
+        inputs: By model input, what feeds it.
+        label: The feature that holds the label.
+        preprocess: A function that makes model inputs.
+        preprocess_source: The text of the file it is in.
+        calibration_count: How many calibration examples to draw.
+        evaluation_count: How many evaluation examples to draw.
+        stratify: Whether to draw calibration examples from all classes in equal numbers.
+        seed: The seed of the draw.
+        variants: The variants to make.
+        task: The task.
+        task_digest: Identifies the code behind a task of one's own.
+        gate: What a variant must hold.
+        tracking_uri: The MLflow server.
+        registered_model: The registered model that gets the best blessed variant.
+        alias: The alias to give the new version.
+        beam_options: Options for Beam.
+        examples_digest: Identifies the examples' contents.
+        pipeline_run: Identifies the pipeline run.
+
+    Returns:
+        The result: variants, verdict, report and result.json.
+    """
+    resolved = resolve(model_uri=model, model_digest=model_digest, tracking_uri=tracking_uri)
+    return quantize(
+        saved_model=resolved.outputs["model"],
+        name=name,
+        calibration_examples=calibration_examples,
+        experiment=experiment,
+        signature=signature,
+        evaluation_examples=evaluation_examples,
+        inputs=inputs,
+        label=label,
+        preprocess=preprocess,
+        preprocess_source=preprocess_source,
+        calibration_count=calibration_count,
+        evaluation_count=evaluation_count,
+        stratify=stratify,
+        seed=seed,
+        variants=variants,
+        task=task,
+        task_digest=task_digest,
+        gate=gate,
+        tracking_uri=tracking_uri,
+        registered_model=registered_model,
+        alias=alias,
+        beam_options=beam_options,
+        examples_digest=examples_digest,
+        model_uri=model,
+        pipeline_run=pipeline_run,
+    ).output

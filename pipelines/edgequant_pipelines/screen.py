@@ -1,0 +1,97 @@
+"""What a person sees in the terminal: progress, the table, and where to look next."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from edgequant.inspection import Inspection
+
+_STYLES = {"blessed": "green", "rejected": "red", "inconclusive": "yellow"}
+
+
+class Screen:
+    """Prints to the terminal."""
+
+    def __init__(self) -> None:
+        # The stream of this moment: while the pipeline runs, what steps print goes to a log instead.
+        self._console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+
+    def begin(self, name: str, work: Path) -> None:
+        """Says what is run, and where."""
+        self._console.print(f"[bold]{escape(name)}[/bold] in {escape(str(work))}")
+
+    def progress(self, step: str, text: str) -> None:
+        """Prints a line of a step's progress."""
+        self._console.print(f"[cyan]{step:<9}[/cyan] {escape(text)}")
+
+    def end(self, result: dict[str, Any], work: Path) -> None:
+        """Prints the table, the best variant and why, and what to open."""
+        self._console.print()
+        self._console.print(_table(result), no_wrap=True, crop=False)
+        outcome = result["outcome"]
+        style = _STYLES.get(outcome, "bold")
+        self._console.print(f"\n[{style}]{outcome}[/{style}]: {escape(result['why'])}")
+        if result["best"]:
+            self._console.print(f"model:   {escape(str(work / 'results/variants' / result['best'] / 'model.tflite'))}")
+        self._console.print(f"report:  {escape(str(work / 'report.html'))}")
+        self._console.print(f"result:  {escape(str(work / 'result.json'))}")
+        self.tracked(result["tracking"]["uri"], result["tracking"]["links"])
+
+    def tracked(self, uri: str, links: dict[str, str]) -> None:
+        """Prints how to see what was recorded."""
+        if not uri.startswith("http"):
+            self._console.print(f"MLflow:  mlflow server --backend-store-uri {escape(shlex.quote(uri))}, then open")
+        for name, link in links.items():
+            self._console.print(f"  {name:<11}{escape(link)}")
+
+    def inspection(self, found: Inspection, path: Path) -> None:
+        """Prints what a flatbuffer holds."""
+        self._console.print(f"[bold]{escape(str(path))}[/bold]: {found.kind}")
+        for role, tensors in (("input", found.inputs), ("output", found.outputs)):
+            for tensor in tensors:
+                scale = "" if tensor.scale is None else f", scale {tensor.scale:g}, zero point {tensor.zero_point}"
+                self._console.print(
+                    f"{role:<8}{escape(tensor.name)} {tensor.dtype} {escape(str(list(tensor.shape)))}{scale}"
+                )
+        table = Table("operator", "count", "types (input/weight/output)")
+        for name, operator in found.ops.items():
+            types = ", ".join(f"{count} {text}" for text, count in operator.types.items())
+            table.add_row(escape(name), str(operator.count), escape(types))
+        self._console.print(table)
+        for title, names in (("float", found.float_islands), ("Flex", found.flex), ("custom", found.custom)):
+            if names:
+                self._console.print(f"{title}: {escape(', '.join(names))}")
+
+
+def _table(result: dict[str, Any]) -> Table:
+    metric = result["main_metric"]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("variant", no_wrap=True)
+    for heading in ("bytes", metric, "drop, points", "agreement", "p50, ms"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for name, found in result["variants"].items():
+        style = _STYLES.get(found["verdict"], "")
+        table.add_row(
+            f"{name} ★" if name == result["best"] else name,
+            "–" if found["size_bytes"] is None else f"{found['size_bytes']:,}",
+            _value(found["metrics"].get(metric), found["accuracy_interval"], 4),
+            _value(found["drop_points"], found["drop_interval_points"], 2),
+            "–" if found["agreement"] is None else f"{100 * found['agreement']:.2f} %",
+            "–" if found["latency_ms"] is None else f"{found['latency_ms']['p50']:.3f}",
+            f"[{style}]{found['verdict']}[/{style}]" if style else found["verdict"],
+        )
+    return table
+
+
+def _value(value: float | None, interval: list[float] | None, places: int) -> str:
+    if value is None:
+        return "–"
+    ends = "" if interval is None else f" ({interval[0]:.{places}f} to {interval[1]:.{places}f})"
+    return f"{value:.{places}f}{ends}"
