@@ -233,7 +233,7 @@ def _interface(model: Any, schema: Any) -> tuple[tuple[Tensor, ...], tuple[Tenso
         tensor = graph.tensors[index]
         dynamic = tensor.shapeSignature if tensor.shapeSignature is not None else tensor.shape
         quantization = tensor.quantization
-        scales = quantization.scale if quantization is not None and quantization.scale is not None else ()
+        scales: Any = quantization.scale if quantization is not None and quantization.scale is not None else ()
         return Tensor(
             name=names.get(index, _text(tensor.name)),
             dtype=types[tensor.type],

@@ -50,7 +50,8 @@ def quantize(values: NDArray[Any], scale: float, zero_point: int, dtype: np.dtyp
     """
     limits = np.iinfo(dtype)
     scaled = np.round(values.astype(np.float32) / np.float32(scale)) + zero_point
-    return np.clip(scaled, limits.min, limits.max).astype(dtype)
+    clipped: NDArray[Any] = np.clip(scaled, limits.min, limits.max).astype(dtype)
+    return clipped
 
 
 def dequantize(values: NDArray[Any], scale: float, zero_point: int) -> NDArray[np.float32]:
@@ -103,11 +104,11 @@ class Model:
                 f"{self._path}: takes the inputs {sorted(self.inputs)}; the examples hold {sorted(example)}"
             )
         prepared = {}
-        for name, port in self.inputs.items():
+        for name in self.inputs:
             value = np.asarray(example[name])[np.newaxis]
-            if value.shape != port.shape:
+            if value.shape != self.inputs[name].shape:
                 self._resize(name, value.shape)
-                port = self.inputs[name]
+            port = self.inputs[name]
             if port.quantized:
                 value = quantize(value, port.scale, port.zero_point, port.dtype)
             prepared[port.index] = np.ascontiguousarray(value, dtype=port.dtype)

@@ -55,10 +55,10 @@ def _logged(path: Path) -> Path:
     """Returns the model's files inside a directory that MLflow logged, by its MLmodel file."""
     flavors = yaml.safe_load((path / "MLmodel").read_text(encoding="utf-8")).get("flavors", {})
     if "keras" in flavors:
-        data = path / flavors["keras"].get("data", "data")
+        data = path / str(flavors["keras"].get("data", "data"))
     elif "tensorflow" in flavors:
         flavor = flavors["tensorflow"]
-        data = path / flavor.get("saved_model_dir", flavor.get("data", "data"))
+        data = path / str(flavor.get("saved_model_dir", flavor.get("data", "data")))
     else:
         raise ModelError(
             f"model: {path} was logged by MLflow as {', '.join(flavors) or 'nothing'}; the tensorflow or keras flavor is needed"

@@ -168,7 +168,7 @@ def _override(values: dict[str, Any], text: str) -> None:
 
 def _explain(error: ValidationError) -> Iterator[str]:
     """Yields a sentence for each thing that is wrong."""
-    sections = {"examples": Examples, "sampling": Sampling, "tracking": Tracking}
+    sections: dict[str, type[_Section]] = {"examples": Examples, "sampling": Sampling, "tracking": Tracking}
     for item in error.errors():
         where = ".".join(str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":

@@ -19,7 +19,17 @@ from edgequant_pipelines.config import Config
 
 RESULTS = "results"
 _STATE = ".edgequant"
-_STEPS = ("resolve", "describe", "sample", "convert", "evaluate", "benchmark", "validate", "track")
+# Steps in order; those of one stage may run in any.
+_STAGES = {
+    "resolve": 0,
+    "describe": 1,
+    "sample": 2,
+    "convert": 3,
+    "evaluate": 4,
+    "benchmark": 4,
+    "validate": 5,
+    "track": 6,
+}
 
 Show = Callable[[str, str], None]
 
@@ -83,7 +93,7 @@ def _run_pipeline(arguments: dict[str, Any], work: Path, *, cache: bool, show: S
     warnings.filterwarnings("ignore", message="You may be attemping to run a task", category=RuntimeWarning)
     with (work / "run.log").open("w", encoding="utf-8") as stream:
         log = _Log(stream, show)
-        with redirect_stdout(log):  # type: ignore[type-var]
+        with redirect_stdout(log):
             local.init(
                 local.SubprocessRunner(use_venv=False),
                 pipeline_root=str(state / "runs"),
@@ -131,7 +141,7 @@ class _Log:
 
     def finish(self) -> None:
         """Says which of the steps were not run because their results were there."""
-        self._reused(len(_STEPS))
+        self._reused(len(_STAGES))
 
     def failure(self, work: Path) -> EdgequantError:
         """Returns the error of the step that failed."""
@@ -144,10 +154,10 @@ class _Log:
     def _take(self, line: str) -> None:
         start = line.find(PREFIX)
         step, _, text = line[start + len(PREFIX) :].partition(": ")
-        if start < 0 or step not in _STEPS:
+        if start < 0 or step not in _STAGES:
             self._last = line.strip() or self._last
             return
-        self._reused(_STEPS.index(step))
+        self._reused(_STAGES[step])
         self._seen.add(step)
         for mark, kind in ((CONFIG_ERROR, ConfigError), (ERROR, StepError)):
             if text.startswith(mark):
@@ -155,8 +165,8 @@ class _Log:
                 return
         self._show(step, text)
 
-    def _reused(self, until: int) -> None:
-        for step in _STEPS[:until]:
-            if step not in self._seen:
+    def _reused(self, before: int) -> None:
+        for step, stage in _STAGES.items():
+            if stage < before and step not in self._seen:
                 self._seen.add(step)
                 self._show(step, "done before: reused")

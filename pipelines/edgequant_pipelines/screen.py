@@ -12,6 +12,8 @@ from rich.table import Table
 
 from edgequant.inspection import Inspection
 
+# What the table needs; a narrower terminal wraps it.
+_WIDTH = 118
 _STYLES = {"blessed": "green", "rejected": "red", "inconclusive": "yellow"}
 
 
@@ -20,7 +22,7 @@ class Screen:
 
     def __init__(self) -> None:
         # The stream of this moment: while the pipeline runs, what steps print goes to a log instead.
-        self._console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        self._console = Console(file=sys.stdout, highlight=False, soft_wrap=True, width=max(_WIDTH, Console().width))
 
     def begin(self, name: str, work: Path) -> None:
         """Says what is run, and where."""

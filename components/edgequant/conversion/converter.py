@@ -119,24 +119,22 @@ _SETTINGS: dict[str, Callable[[Any, Callable[[], Iterator[Calibration]]], None]]
 
 def _export_keras(path: Path, scratch: Path) -> Path:
     """Writes a ``.keras`` model as a SavedModel whose inputs bear the names of its input layers."""
+    keras = _keras_of(path)
     try:
-        model = _keras_of(path).models.load_model(path, compile=False, safe_mode=True)
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds; safe mode refuses code inside the file.
         raise ModelError(f"{path.name} cannot be loaded: {explain(error)}") from error
-    tensors = {tensor.name.partition(":")[0]: tensor for tensor in model.inputs}
+    specs = [tf.TensorSpec(tensor.shape, tensor.dtype, tensor.name) for tensor in model.inputs]
 
-    def serve(**inputs: Any) -> dict[str, Any]:
-        values = [inputs[name] for name in tensors]
-        outputs = model(values if len(values) > 1 else values[0], training=False)
-        if isinstance(outputs, dict):
-            return dict(outputs)
-        listed = outputs if isinstance(outputs, list | tuple) else [outputs]
-        return {f"output_{position}": output for position, output in enumerate(listed)}
+    def serve(*values: Any) -> Any:
+        return model(list(values) if len(values) > 1 else values[0], training=False)
 
-    specs = {name: tf.TensorSpec(tensor.shape, tensor.dtype, name) for name, tensor in tensors.items()}
-    function = tf.function(serve, input_signature=None).get_concrete_function(**specs)
     target = scratch / "saved_model"
-    tf.saved_model.save(model, str(target), signatures={"serving_default": function})
+    # An archive tracks the model's variables; a plain `tf.saved_model.save` of a Keras 3 model loses them, in silence.
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("serving_default", serve, input_signature=specs)
+    archive.write_out(str(target))
     return target
 
 

@@ -17,6 +17,8 @@ def broken_promise(variant: Variant, inspection: Inspection) -> str | None:
         return f"not what it says: needs the Flex delegate for {', '.join(inspection.flex)}"
     if inspection.custom:
         return f"not what it says: has the custom operators {', '.join(inspection.custom)}"
+    if "READ_VARIABLE" in inspection.ops and "ASSIGN_VARIABLE" not in inspection.ops:
+        return "the SavedModel has lost its variables: they are read and never set; save the model with model.export()"
     if inspection.kind == variant.kind:
         return None
     if variant.kind == "dynamic_range" and inspection.kind == "float32":

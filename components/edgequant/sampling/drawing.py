@@ -191,8 +191,7 @@ def _write(found: tuple[str, Drawn], target: str) -> None:
     with Path(f"{target}-{purpose}").open("wb") as stream:
         stream.write(json.dumps(header).encode() + b"\n")
         for kept in drawn.by_class.values():
-            for candidate in kept:
-                stream.write(candidate.payload)
+            stream.writelines(candidate.payload for candidate in kept)
 
 
 def _load(path: Path) -> Drawn:

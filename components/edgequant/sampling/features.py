@@ -78,9 +78,11 @@ def class_name(parse: Callable[[bytes], Features], payload: bytes, feature: str,
     """
     try:
         value = take(parse(payload), feature)
-        values = value if isinstance(value, tuple) else value.reshape(-1)
-        if len(values) != 1:
-            raise ExamplesError(f"feature {feature!r} has {len(values)} values; a class to stratify by is one value")
     except ExamplesError as error:
         raise ExamplesError(f"{origin}: {error}") from error
+    values = value if isinstance(value, tuple) else value.reshape(-1)
+    if len(values) != 1:
+        raise ExamplesError(
+            f"{origin}: feature {feature!r} has {len(values)} values; a class to stratify by is one value"
+        )
     return values[0].decode("utf-8", "replace") if isinstance(values[0], bytes) else str(values[0])

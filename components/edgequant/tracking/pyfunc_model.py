@@ -23,7 +23,7 @@ class LiteRTModel(PythonModel):  # type: ignore[misc]
 
         self._model = Model(Path(context.artifacts["tflite"]))
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ARG002
         """Returns the outputs by name, the example first.
 
         Args:

@@ -106,9 +106,10 @@ class Recorder:
 
     def _log_datasets(self, run_id: str) -> None:
         content = self._result.content
-        inputs = []
-        for facts in (content.calibration, content.evaluation):
-            inputs.append(DatasetInput(_dataset(facts), [InputTag("mlflow.data.context", facts.provenance.purpose)]))
+        inputs = [
+            DatasetInput(_dataset(facts), [InputTag("mlflow.data.context", facts.provenance.purpose)])
+            for facts in (content.calibration, content.evaluation)
+        ]
         self._client.log_inputs(run_id, datasets=inputs)
 
     def _logged_model(self, run_id: str, variant: str) -> str:

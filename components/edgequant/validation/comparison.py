@@ -95,13 +95,13 @@ def agreement(
     """
     if task in (CLASSIFICATION, BINARY, MULTILABEL):
         same = decide(task, _only(variant)) == decide(task, _only(baseline))
-        return (same.mean(axis=1) if task == MULTILABEL else same).astype(np.float64)
+        return np.asarray(same.mean(axis=1) if task == MULTILABEL else same, np.float64)
     count = len(next(iter(baseline.values())))
     expected = np.concatenate([np.asarray(v, np.float64).reshape(count, -1) for v in baseline.values()], axis=1)
     found = np.concatenate([np.asarray(variant[k], np.float64).reshape(count, -1) for k in baseline], axis=1)
     norm = np.linalg.norm(expected, axis=1)
     error = np.linalg.norm(found - expected, axis=1)
-    return np.clip(1.0 - error / np.where(norm > 0, norm, 1.0), 0.0, 1.0)
+    return np.asarray(np.clip(1.0 - error / np.where(norm > 0, norm, 1.0), 0.0, 1.0), np.float64)
 
 
 def accuracy_interval(scores: NDArray[Any] | None, confidence: float) -> tuple[float, float] | None:

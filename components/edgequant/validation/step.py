@@ -124,7 +124,8 @@ def _judge(
         labelled=bool(baseline.content.metrics),
         confidence=gate.confidence,
     )
-    verdict, reasons = BASELINE_VERDICT, ("every other variant is compared with it",)
+    verdict = BASELINE_VERDICT
+    reasons: tuple[str, ...] = ("every other variant is compared with it",)
     if name != BASELINE:
         ratio = (variant.size_bytes or 0) / (variants[BASELINE].size_bytes or 1)
         metric = main_metric(task, baseline.content.metrics)
