@@ -1,0 +1,42 @@
+# Everything runs in .venv, which is made on first use from pyproject.toml with the versions of constraints.txt.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help install demo test lint format benchmark clean
+
+help:
+	@echo "make demo       train a small model on handwritten digits and quantize it"
+	@echo "make test       run the tests"
+	@echo "make lint       check style and types"
+	@echo "make format     format the code"
+	@echo "make benchmark  measure the pipeline against a plain script"
+	@echo "make clean      remove what these commands made"
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+demo: $(INSTALLED)
+	$(VENV)/bin/edgequant demo
+
+test: $(INSTALLED)
+	$(VENV)/bin/python -m pytest
+
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+format: $(INSTALLED)
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+benchmark: $(INSTALLED)
+	$(VENV)/bin/python benchmarks/end_to_end.py
+
+clean:
+	rm -rf $(VENV) edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis
