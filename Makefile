@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test lint format benchmark clean
+.PHONY: help install demo test lint format benchmark docs clean
 
 help:
 	@echo "make demo       train a small model on handwritten digits and quantize it"
@@ -11,6 +11,7 @@ help:
 	@echo "make lint       check style and types"
 	@echo "make format     format the code"
 	@echo "make benchmark  measure the pipeline against a plain script"
+	@echo "make docs       write the components' reference"
 	@echo "make clean      remove what these commands made"
 
 install: $(INSTALLED)
@@ -37,6 +38,9 @@ format: $(INSTALLED)
 
 benchmark: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/end_to_end.py
+
+docs: $(INSTALLED)
+	$(VENV)/bin/python -m edgequant_pipelines.reference > docs/components.md
 
 clean:
 	rm -rf $(VENV) edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis

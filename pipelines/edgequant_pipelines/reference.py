@@ -1,0 +1,56 @@
+"""Writes the reference of the components from their own signatures: ``python -m edgequant_pipelines.reference``."""
+
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+from docstring_parser import parse
+
+# The order in which the pipeline runs them: folder and component.
+COMPONENTS = {
+    "resolution": "resolve",
+    "description": "describe",
+    "sampling": "sample",
+    "conversion": "convert",
+    "evaluation": "evaluate",
+    "benchmarking": "benchmark",
+    "validation": "validate",
+    "tracking": "track",
+}
+
+
+def reference() -> str:
+    """Returns the reference in Markdown."""
+    lines = [
+        "# Components",
+        "",
+        "Made from the components' signatures by `make docs`; a test compares it with them.",
+        *(line for folder, name in COMPONENTS.items() for line in _section(folder, name)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _section(folder: str, name: str) -> Iterator[str]:
+    component = getattr(importlib.import_module(f"edgequant.{folder}.component"), name)
+    spec = component.component_spec
+    text = parse(component.python_func.__doc__)
+    described = {item.arg_name: " ".join((item.description or "").split()) for item in text.params}
+    yield from ("", f"## {name}", "", str(text.short_description), "")
+    yield f"Folder `components/edgequant/{folder}`, image `{spec.implementation.container.image}`."
+    yield from ("", "| input | type | default | meaning |", "| --- | --- | --- | --- |")
+    for key, item in (spec.inputs or {}).items():
+        default = f"`{item.default!r}`" if item.optional else "required"
+        yield f"| `{key}` | {_type(item)} | {default} | {described[key]} |"
+    yield from ("", "| output | type | meaning |", "| --- | --- | --- |")
+    for key, item in (spec.outputs or {}).items():
+        meaning = described.get(key) or " ".join(str(text.returns.description if text.returns else "").split())
+        yield f"| `{key}` | {_type(item)} | {meaning} |"
+
+
+def _type(item: Any) -> str:
+    name = str(item.type).partition("@")[0].removeprefix("system.")
+    return f"list of {name}" if getattr(item, "is_artifact_list", False) else name
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

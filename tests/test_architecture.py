@@ -1,0 +1,118 @@
+"""The rules of the house: what may import what."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LIBRARY = ROOT / "components" / "edgequant"
+PIPELINES = ROOT / "pipelines" / "edgequant_pipelines"
+STEPS = sorted(path.parent.name for path in LIBRARY.glob("*/component.py"))
+# Where each heavy package may be imported.
+HOMES = {
+    "tensorflow": ("edgequant/conversion/", "edgequant_pipelines/demo/"),
+    "tf_keras": ("edgequant/conversion/",),
+    "keras": ("edgequant/conversion/",),
+    "apache_beam": ("edgequant/sampling/",),
+    "mlflow": ("edgequant/tracking/", "edgequant/resolution/", "edgequant_pipelines/demo/"),
+    "ai_edge_litert": ("edgequant/litert_interpreter.py", "edgequant/inspection.py"),
+    "kfp": ("/component.py", "edgequant_pipelines/"),
+    "scipy": ("edgequant/validation/",),
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Returns the modules that a file imports, at any depth."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def sources() -> list[Path]:
+    """Returns every source file of both packages."""
+    return [*LIBRARY.rglob("*.py"), *PIPELINES.rglob("*.py")]
+
+
+def test_there_are_steps() -> None:
+    """Every step of the plan has a folder with a component, so that the rules below check something."""
+    assert STEPS == [
+        "benchmarking",
+        "conversion",
+        "description",
+        "evaluation",
+        "resolution",
+        "sampling",
+        "tracking",
+        "validation",
+    ]
+
+
+@pytest.mark.parametrize("package", HOMES)
+def test_heavy_packages_stay_home(package: str) -> None:
+    """A heavy package is imported only by the step it belongs to, so that no other image needs it."""
+    users = [path for path in sources() if any(name.partition(".")[0] == package for name in imports(path))]
+    strangers = [path.as_posix() for path in users if not any(home in path.as_posix() for home in HOMES[package])]
+    assert users
+    assert strangers == []
+
+
+def test_the_library_does_not_know_the_pipelines() -> None:
+    """`edgequant` imports nothing of `edgequant_pipelines`."""
+    assert [
+        path for path in LIBRARY.rglob("*.py") if any("edgequant_pipelines" in name for name in imports(path))
+    ] == []
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_steps_meet_only_in_artifacts(step: str) -> None:
+    """A step imports no other step."""
+    others = {f"edgequant.{other}" for other in STEPS if other != step}
+    for path in (LIBRARY / step).glob("*.py"):
+        assert not {name for name in imports(path) if ".".join(name.split(".")[:2]) in others}, path
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_component_is_a_contract(step: str) -> None:
+    """A component's body is imports and one `with step(...)` block: no logic."""
+    tree = ast.parse((LIBRARY / step / "component.py").read_text(encoding="utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert len(functions) == 1
+    kinds = [type(node) for node in functions[0].body]
+    assert kinds[0] is ast.Expr
+    assert kinds[-1] is ast.With
+    assert set(kinds[1:-1]) <= {ast.ImportFrom, ast.Import}
+    forbidden = (ast.If, ast.For, ast.While, ast.Try, ast.Lambda)
+    assert not [node for node in ast.walk(functions[0]) if isinstance(node, forbidden)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import edgequant",
+        "import edgequant_pipelines.cli",
+        "import edgequant_pipelines.config",
+        "import edgequant.errors",
+    ],
+)
+def test_imports_are_light(statement: str) -> None:
+    """Importing the package or its command line loads none of TensorFlow, Beam, MLflow, KFP."""
+    script = f"import sys; {statement}; print(sorted({{'tensorflow', 'apache_beam', 'mlflow', 'kfp', 'scipy'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_nothing_is_pickled() -> None:
+    """No source file imports pickle or one of its relatives, and every NumPy load refuses them."""
+    for path in sources():
+        assert not {name.partition(".")[0] for name in imports(path)} & {"pickle", "cloudpickle", "dill", "joblib"}, (
+            path
+        )
+        text = path.read_text(encoding="utf-8")
+        assert text.count("np.load(") == text.count("allow_pickle=False") - text.count("np.savez("), path
