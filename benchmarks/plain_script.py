@@ -88,25 +88,6 @@ def quantized(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
     return np.clip(np.round(values / scale) + zero_point, limits.min, limits.max).astype(detail["dtype"])
 
 
-class Classifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
-    """The logged model."""
-
-    def load_context(self, context: Any) -> None:
-        """Loads the file."""
-        self._interpreter = Interpreter(model_path=context.artifacts["tflite"])
-        self._interpreter.allocate_tensors()
-
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def] # noqa: ARG002
-        """Returns class scores."""
-        source, target = self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]
-        rows = []
-        for image in model_input:
-            self._interpreter.set_tensor(source["index"], quantized(image[np.newaxis], source))
-            self._interpreter.invoke()
-            rows.append(self._interpreter.get_tensor(target["index"])[0])
-        return np.stack(rows)
-
-
 def main(data: Path, work: Path) -> None:
     """Does it all."""
     train_images, train_labels = read(str(data / "train-*.tfrecord"))
@@ -139,7 +120,7 @@ def main(data: Path, work: Path) -> None:
             mlflow.log_metrics(metrics)
             info = mlflow.pyfunc.log_model(
                 name=variant,
-                python_model=Classifier(),
+                python_model=str(Path(__file__).with_name("plain_model.py")),
                 artifacts={"tflite": str(paths[variant])},
                 input_example=images[:1],
                 pip_requirements=["mlflow-skinny", "pandas", "numpy", "ai-edge-litert"],
