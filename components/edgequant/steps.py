@@ -44,7 +44,9 @@ def step(name: str) -> Iterator[None]:
 def describe(error: EdgequantError | OSError) -> str:
     """Returns the one-line message of an error that is the user's to mend."""
     if isinstance(error, OSError) and error.strerror:
-        where = f": {error.filename}" if error.filename else ""
+        # Of a copy, the second file is the one that could not be written.
+        path = error.filename2 or error.filename
+        where = f": {path}" if path else ""
         return f"{error.strerror}{where}"
     return " ".join(str(error).split())
 

@@ -63,6 +63,11 @@ def _preprocess(name: str) -> tuple[str, str]:
     if not path.endswith(".py"):
         return name, ""
     try:
-        return f"{Path(path).name}:{function}", Path(path).read_text(encoding="utf-8")
+        source = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"examples.preprocess: {path} cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"examples.preprocess: {path} is not a text file in UTF-8 ({error})") from error
+    if not source.strip():
+        raise ConfigError(f"examples.preprocess: {path} is empty; it must define {function!r}")
+    return f"{Path(path).name}:{function}", source

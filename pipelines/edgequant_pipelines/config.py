@@ -20,6 +20,8 @@ _ALIAS = re.compile(r"[A-Za-z0-9_-]+")
 _RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _SQLITE = "sqlite:///"
+# Tracking URIs of MLflow that are neither URLs nor paths.
+_NAMED_STORES = ("databricks", "databricks-uc")
 
 Patterns = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 Count = Annotated[int, Field(ge=1)]
@@ -47,7 +49,8 @@ class Sampling(_Section):
     calibration: Count = 500
     evaluation: Count = 10_000
     stratify: bool = True
-    seed: int = 17
+    # KFP passes numbers as doubles.
+    seed: Annotated[int, Field(ge=0, lt=2**53)] = 17
 
 
 class Tracking(_Section):
@@ -105,7 +108,11 @@ class Config(_Section):
 
     def _check_tracking(self) -> None:
         tracking = self.tracking
-        if urlsplit(tracking.uri).password is not None:
+        try:
+            password = urlsplit(tracking.uri).password
+        except ValueError as error:
+            raise ConfigError(f"tracking.uri: {tracking.uri!r} is not a URI ({error})") from error
+        if password is not None:
             raise ConfigError(
                 "tracking.uri: holds a password; give credentials in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
             )
@@ -148,7 +155,10 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
         config = Config.model_validate(values)
     except ValidationError as error:
         raise ConfigError(f"{path}: {'; '.join(_explain(error))}") from error
-    return _absolute(config, path.resolve().parent).checked()
+    try:
+        return _absolute(config, path.resolve().parent).checked()
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def _override(values: dict[str, Any], text: str) -> None:
@@ -195,6 +205,8 @@ def _absolute(config: Config, folder: Path) -> Config:
     uri = config.tracking.uri
     if uri.startswith(_SQLITE):
         uri = _SQLITE + path(uri.removeprefix(_SQLITE))
+    elif uri not in _NAMED_STORES:
+        uri = path(uri)
     return config.model_copy(
         update={
             "model": path(config.model),

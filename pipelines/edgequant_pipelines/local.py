@@ -55,13 +55,18 @@ def run_locally(config: Config, work: Path, *, cache: bool, show: Show) -> dict[
         # A result of an earlier run must not pass for this run's, should this one fail.
         for name in ("result.json", "report.html"):
             (work / name).unlink(missing_ok=True)
+        # What MLflow tells of its own doings is not the user's business; warnings and errors are.
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
         tracking_uri = local_tracking_uri(config, work)
         arguments = pipeline_arguments(config, tracking_uri)
         before = time.time()
         try:
             _run_pipeline(arguments, work, cache=cache, show=show)
-        finally:
-            _publish(work, before)
+        except StepError as error:
+            if _publish(work, before):
+                raise StepError(f"{error}; the results are kept: finish with `edgequant track {work}`") from error
+            raise
+        _publish(work, before)
         result: dict[str, Any] = read_json(work / "result.json")
         return result
 
@@ -107,15 +112,16 @@ def _run_pipeline(arguments: dict[str, Any], work: Path, *, cache: bool, show: S
         log.finish()
 
 
-def _publish(work: Path, since: float) -> None:
-    """Puts the newest result, tracked or not, where people look for it."""
+def _publish(work: Path, since: float) -> bool:
+    """Puts the newest result, tracked or not, where people look for it, and tells whether there is one."""
     found = [path for path in (work / _STATE / "runs").glob("*/track*/result") if path.stat().st_mtime >= since]
     if not found:
-        return
+        return False
     newest = max(found, key=lambda path: path.stat().st_mtime)
     link_tree(newest, work / RESULTS)
     for name in ("report.html", "result.json"):
         shutil.copyfile(newest / name, work / name)
+    return True
 
 
 class _Log:

@@ -1,0 +1,337 @@
+"""`edgequant run` from end to end on a real model, through KFP's local runner.
+
+The tests of this module share one project and stand in the order in which its owner would do these things.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from edgequant.artifacts.directory import file_digest
+
+STEPS = ["resolve", "describe", "sample", "convert", "evaluate", "benchmark", "validate", "track"]
+Edgequant = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def result(work: Path) -> dict[str, Any]:
+    """Returns what a run wrote for scripts."""
+    found: dict[str, Any] = json.loads((work / "result.json").read_text())
+    return found
+
+
+def reused(done: "subprocess.CompletedProcess[str]") -> list[str]:
+    """Returns the steps that a run did not run again."""
+    return [line.split()[0] for line in done.stdout.splitlines() if line.endswith("done before: reused")]
+
+
+def client(project: Path) -> MlflowClient:
+    """Returns a client for the project's MLflow."""
+    return MlflowClient(f"sqlite:///{project.parent / 'mlflow.db'}")
+
+
+def runs(project: Path) -> list[str]:
+    """Returns the names of the runs of the project's experiment."""
+    mlflow = client(project)
+    experiment = mlflow.get_experiment_by_name("digits")
+    return sorted(run.info.run_name for run in mlflow.search_runs([experiment.experiment_id])) if experiment else []
+
+
+def test_a_first_run_quantizes_compares_and_records(shared_project: Path, edgequant: Edgequant) -> None:
+    """A run ends with 0, a table, the files where it says, and everything in MLflow."""
+    work = shared_project.parent / "work"
+    done = edgequant("run", shared_project, "--work-directory", work)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert reused(done) == []
+    found = result(work)
+    assert {"schema", "name", "outcome", "best", "variants", "tracking"} <= set(found)
+    assert found["schema"] == 1
+    assert found["outcome"] == "blessed"
+    assert list(found["variants"]) == ["float32", "weights_only", "integer_only"]
+    assert found["variants"]["float32"]["verdict"] == "baseline"
+    for name, variant in found["variants"].items():
+        model = work / "results" / "variants" / name / "model.tflite"
+        assert model.stat().st_size == variant["size_bytes"]
+        assert variant["status"] == "converted"
+        assert variant["reason"] is None
+        assert variant["examples"] == 719
+        assert 0.9 < variant["metrics"]["accuracy"] <= 1
+        assert set(variant["latency_ms"]) == {"p50", "p90", "p99"}
+        assert variant["inspection"]["ops"]
+        assert client(shared_project).get_run(variant["run_id"]).info.status == "FINISHED"
+    assert (work / "report.html").read_text().startswith("<!doctype html>")
+    version = client(shared_project).get_model_version_by_alias("digits-tflite", "candidate")
+    assert str(version.version) == found["tracking"]["model_version"] == "1"
+    best = work / "results" / "variants" / found["best"] / "model.tflite"
+    assert version.tags["edgequant.tflite_sha256"] == file_digest(best)
+    assert "workflowType=machine_learning" in found["tracking"]["links"]["experiment"]
+    assert f"mlflow server --backend-store-uri {found['tracking']['uri']}" in done.stdout
+    for name in ("weights_only", "agreement", "drop, points", found["why"]):
+        assert name in done.stdout
+    assert runs(shared_project) == [
+        "digits · float32",
+        "digits · integer_only",
+        "digits · summary",
+        "digits · weights_only",
+    ]
+
+
+def test_a_second_run_only_looks_whether_all_is_recorded(shared_project: Path, edgequant: Edgequant) -> None:
+    """The same run again reuses every finished step, records nothing twice and ends with the same result."""
+    work = shared_project.parent / "work"
+    before = result(work)
+    done = edgequant("run", shared_project, "--work-directory", work)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert reused(done) == STEPS[:-1]
+    assert result(work) == before
+    assert len(runs(shared_project)) == 4
+    assert len(client(shared_project).search_model_versions("name = 'digits-tflite'")) == 1
+
+
+def test_another_gate_is_judged_on_the_same_measurements(shared_project: Path, edgequant: Edgequant) -> None:
+    """Changing the gate runs validate and track alone; with none blessed the exit code is 3 and nothing is promoted."""
+    work = shared_project.parent / "work"
+    done = edgequant("run", shared_project, "--work-directory", work, "--set", "gate.max_size_ratio=0.01")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert reused(done) == STEPS[:-2]
+    found = result(work)
+    assert (found["outcome"], found["best"], found["tracking"]["model_version"]) == ("rejected", None, None)
+    assert "more than the 0.01 allowed" in str(found["variants"]["weights_only"]["reasons"])
+    assert len(client(shared_project).search_model_versions("name = 'digits-tflite'")) == 1
+
+
+def test_without_a_gate_nothing_is_judged(shared_project: Path, edgequant: Edgequant) -> None:
+    """No gate reads "not gated", ends with 0 and registers nothing."""
+    work = shared_project.parent / "work"
+    done = edgequant("run", shared_project, "--work-directory", work, "--set", "gate={}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = result(work)
+    assert (found["outcome"], found["best"]) == ("not gated", None)
+    assert {variant["verdict"] for variant in found["variants"].values()} == {"baseline", "not gated"}
+    assert len(client(shared_project).search_model_versions("name = 'digits-tflite'")) == 1
+
+
+def test_a_retrained_model_is_never_served_from_the_cache(shared_project: Path, edgequant: Edgequant) -> None:
+    """Another model at the same path is converted anew; the sample, which needs only its signature, is reused."""
+    work = shared_project.parent / "work"
+    model = shared_project.parent / "digits.keras"
+    repack(model)
+    done = edgequant("run", shared_project, "--work-directory", work)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert reused(done) == ["sample"]
+
+
+def test_a_replaced_shard_is_never_served_from_the_cache(shared_project: Path, edgequant: Edgequant) -> None:
+    """Other examples under the same file name are sampled anew."""
+    work = shared_project.parent / "work"
+    path = shared_project.parent / "test.npz"
+    with np.load(path, allow_pickle=False) as archive:
+        half = {name: archive[name][:300] for name in archive.files}
+    np.savez(path, allow_pickle=False, **half)
+    done = edgequant("run", shared_project, "--work-directory", work)
+    assert done.returncode in (0, 3), done.stdout + done.stderr
+    assert reused(done) == ["resolve", "describe"]
+    assert result(work)["variants"]["float32"]["examples"] == 300
+
+
+def repack(path: Path) -> None:
+    """Writes a .keras file anew with other bytes and the same model."""
+    with zipfile.ZipFile(path) as archive:
+        entries = {item.filename: archive.read(item) for item in archive.infolist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+
+
+def test_a_run_killed_at_any_step_completes_when_started_again(project: Path, edgequant: Edgequant) -> None:
+    """Killed during each step in turn, the run continues where it stopped and records nothing twice."""
+    work = project.parent / "work"
+    for step in ("sample", "convert", "evaluate", "validate", "track"):
+        kill_during(step, project, work)
+        assert not (work / "result.json").exists()
+    done = edgequant("run", project, "--work-directory", work)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(reused(done)) >= {"resolve", "describe", "sample", "convert"}
+    assert runs(project) == ["digits · float32", "digits · integer_only", "digits · summary", "digits · weights_only"]
+    mlflow = client(project)
+    experiment = mlflow.get_experiment_by_name("digits")
+    assert experiment is not None
+    statuses = {run.info.status for run in mlflow.search_runs([experiment.experiment_id])}
+    assert statuses == {"FINISHED"}
+    assert len(mlflow.search_logged_models([experiment.experiment_id])) == 3
+    assert len(mlflow.search_model_versions("name = 'digits-tflite'")) == 1
+    assert list(work.glob("results/.*")) == []
+
+
+def kill_during(step: str, project: Path, work: Path) -> None:
+    """Starts a run and kills it, and only it, soon after a step began; its steps must end by themselves."""
+    import sys
+
+    command = [sys.executable, "-m", "edgequant_pipelines.cli", "run", str(project), "--work-directory", str(work)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.split() == [step, "started"]:
+                break
+        else:
+            pytest.fail(f"the run ended before {step}")
+        time.sleep(0.4)
+        os.kill(process.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while steps_of(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert steps_of(process.pid) == []
+
+
+def steps_of(session: int) -> list[int]:
+    """Returns the processes of a session that still run a step."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            command = (entry / "cmdline").read_text()
+        except OSError:
+            continue
+        if int(fields[3]) == session and fields[0] != "Z" and "executor_main" in command:
+            found.append(int(entry.name))
+    return found
+
+
+def test_two_runs_do_not_share_a_work_directory(project: Path, edgequant: Edgequant) -> None:
+    """A second run in a work directory that is in use is refused at once."""
+    from filelock import FileLock
+
+    work = project.parent / "work"
+    (work / ".edgequant").mkdir(parents=True)
+    with FileLock(work / ".edgequant" / "lock"):
+        done = edgequant("run", project, "--work-directory", work)
+    assert done.returncode == 2
+    assert "another run is using this work directory" in done.stderr
+
+
+def test_results_survive_an_mlflow_that_cannot_be_reached(project: Path, edgequant: Edgequant) -> None:
+    """With MLflow down the run fails with one line, keeps everything, and `edgequant track WORK` finishes it later."""
+    work = project.parent / "work"
+    done = edgequant(
+        "run",
+        project,
+        "--work-directory",
+        work,
+        "--set",
+        "tracking.uri=http://127.0.0.1:9",
+        "--set",
+        "variants=[float32, weights_only]",
+    )
+    assert done.returncode == 1
+    assert "MLflow at http://127.0.0.1:9 did not take the results" in done.stderr
+    assert f"edgequant track {work}" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert result(work)["outcome"] == "blessed"
+    assert result(work)["tracking"] is None
+    uri = f"sqlite:///{project.parent / 'mlflow.db'}"
+    finished = edgequant("track", work, "--tracking-uri", uri)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert result(work)["tracking"]["uri"] == uri
+    assert runs(project) == ["digits · float32", "digits · summary", "digits · weights_only"]
+
+
+def test_each_step_runs_alone(project: Path, edgequant: Edgequant, tmp_path: Path) -> None:
+    """The steps' own commands, one after the other on directories, give the verdict of a run."""
+    work = tmp_path / "steps"
+    examples = work / "examples"
+    config = ["--set", "variants=[float32, weights_only]"]
+    commands: list[list[object]] = [
+        ["sample", project, "--output", examples],
+        ["convert", project, *config, "--calibration", examples / "calibration", "--output", work / "variants"],
+        *(
+            ["evaluate", variant, "--variants", work / "variants", "--examples", examples / "evaluation", "--output", work / variant]
+            for variant in ("float32", "weights_only")
+        ),
+        ["benchmark", "--variants", work / "variants", "--examples", examples / "evaluation", "--output", work / "latencies"],
+        [
+            "validate", project, "--variants", work / "variants", "--evaluation", work / "float32",
+            "--evaluation", work / "weights_only", "--benchmark", work / "latencies", "--output", work / "verdict",
+        ],
+    ]  # fmt: skip
+    for command in commands:
+        done = edgequant(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    verdict = json.loads((work / "verdict" / "verdict.json").read_text())
+    assert verdict["outcome"] == "blessed"
+    assert verdict["best"] == "weights_only"
+    inspected = edgequant("inspect", work / "variants" / "weights_only" / "model.tflite", "--json")
+    assert json.loads(inspected.stdout)["kind"] == "dynamic_range"
+    shown = edgequant("inspect", work / "variants" / "weights_only" / "model.tflite")
+    assert "CONV_2D" in shown.stdout
+
+
+def test_the_compiled_pipeline_nests_and_runs(project: Path, tmp_path: Path) -> None:
+    """The compiled YAML of `quantize`, loaded as a component of a training pipeline, runs on the model it is given."""
+    import sys
+
+    config = yaml.safe_load(project.read_text())
+    script = tmp_path / "nested.py"
+    script.write_text(NESTED)
+    arguments = {
+        "folder": str(project.parent),
+        "calibration": str(project.parent / "train.npz"),
+        "evaluation": str(project.parent / "test.npz"),
+        "gate": config["gate"],
+        "uri": f"sqlite:///{project.parent / 'mlflow.db'}",
+        "output": str(tmp_path),
+    }
+    done = subprocess.run(
+        [sys.executable, str(script), json.dumps(arguments)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    path = Path(done.stdout.strip().splitlines()[-1])
+    found = json.loads((path / "result.json").read_text())
+    assert found["outcome"] == "blessed"
+    assert set(found["variants"]) == {"float32", "integer_only"}
+    assert runs(project) == ["digits · float32", "digits · integer_only", "digits · summary"]
+
+
+NESTED = '''
+"""A user's training pipeline that quantizes the model it has trained, with the compiled pipeline."""
+import json, shutil, sys
+from pathlib import Path
+from edgequant_pipelines import quantize
+from kfp import compiler, components, dsl, local
+
+given = json.loads(sys.argv[1])
+output = Path(given["output"])
+compiler.Compiler().compile(quantize, str(output / "quantize.yaml"))
+quantize_component = components.load_component_from_file(str(output / "quantize.yaml"))
+
+@dsl.component(base_image="python:3.11")
+def train(folder: str, model: dsl.Output[dsl.Model]):
+    import os, shutil
+    os.makedirs(model.path)
+    shutil.copyfile(os.path.join(folder, "digits.keras"), os.path.join(model.path, "digits.keras"))
+
+@dsl.pipeline(name="train-and-quantize")
+def pipeline(folder: str, calibration: list[str], evaluation: list[str], gate: dict, uri: str) -> dsl.Artifact:
+    trained = train(folder=folder)
+    quantized = quantize_component(
+        saved_model=trained.outputs["model"], name="digits", calibration_examples=calibration, evaluation_examples=evaluation,
+        label="digit", calibration_count=100, gate=gate, experiment="digits", tracking_uri=uri,
+        variants=["float32", "integer_only"],
+    )
+    return quantized.output
+
+local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(output / "root"))
+done = pipeline(folder=given["folder"], calibration=[given["calibration"]], evaluation=[given["evaluation"]],
+                gate=given["gate"], uri=given["uri"])
+print(done.output.path)
+'''
