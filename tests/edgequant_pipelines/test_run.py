@@ -295,7 +295,7 @@ def test_the_compiled_pipeline_nests_and_runs(project: Path, tmp_path: Path) -> 
         [sys.executable, str(script), json.dumps(arguments)], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    path = Path(done.stdout.strip().splitlines()[-1])
+    path = Path(done.stdout.splitlines()[-1].strip())
     found = json.loads((path / "result.json").read_text())
     assert found["outcome"] == "blessed"
     assert set(found["variants"]) == {"float32", "integer_only"}
