@@ -8,7 +8,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -22,6 +22,12 @@ from edgequant.errors import ArtifactError
 MANIFEST = "manifest.json"
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    bytes: int
+    sha256: str
 
 
 @contextmanager
@@ -72,13 +78,13 @@ def read_manifest(directory: Path, schema: str, kind: type[T], *, verify: bool =
     if not isinstance(manifest, dict) or manifest.get("schema") != schema:
         found = manifest.get("schema") if isinstance(manifest, dict) else None
         raise ArtifactError(f"{directory}: its schema is {found!r}; {schema!r} is needed")
-    for name, facts in manifest["files"].items():
+    for name, facts in parse(manifest.get("files"), dict[str, _File], directory / MANIFEST).items():
         path = inside(directory, name)
         if not path.is_file():
             raise ArtifactError(f"{path}: is named in the manifest and missing")
-        if path.stat().st_size != facts["bytes"] or (verify and file_digest(path) != facts["sha256"]):
+        if path.stat().st_size != facts.bytes or (verify and file_digest(path) != facts.sha256):
             raise ArtifactError(f"{path}: is not the file that its manifest describes; it changed after it was written")
-    return parse(manifest["content"], kind, directory / MANIFEST)
+    return parse(manifest.get("content"), kind, directory / MANIFEST)
 
 
 def parse(value: object, kind: type[T], path: Path) -> T:
@@ -126,12 +132,16 @@ def load_array(path: Path) -> NDArray[Any]:
     """Returns a ``.npy`` file, memory-mapped; pickled objects are refused.
 
     Raises:
-        ArtifactError: The file is not a plain ``.npy`` file.
+        ArtifactError: The file is missing, or not a plain ``.npy`` file.
     """
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: not found; it is a part of {path.parent}") from None
     except (ValueError, EOFError) as error:
         raise ArtifactError(f"{path}: is not a plain .npy file ({error})") from error
+    if not isinstance(array, np.ndarray):
+        raise ArtifactError(f"{path}: is not a plain .npy file (it is an archive)")
     return array
 
 
@@ -170,7 +180,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ArtifactError(f"{path}: not found; is {path.parent} the output of a finished step?") from None
     except ValueError as error:
         raise ArtifactError(f"{path}: is not JSON ({error})") from error

@@ -1,9 +1,10 @@
 """The example set: model inputs and labels drawn by the sample step (sample → convert, evaluate, benchmark, track)."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from edgequant.artifacts.directory import (
     read_manifest,
     write_manifest,
 )
-from edgequant.errors import ArtifactError
+from edgequant.errors import ArtifactError, ExamplesError
 
 SCHEMA = "edgequant/example-set/1"
 
@@ -142,47 +143,52 @@ class ExampleSetWriter:
 
     def __init__(self, path: Path, capacity: int) -> None:
         self._capacity = capacity
-        self._context = new_directory(path)
-        self._arrays: dict[str, np.memmap[Any, Any]] = {}
+        self._path = path
+        self._open = ExitStack()
+        # Written row by row rather than memory-mapped: a full disk is then an OSError, not a SIGBUS.
+        self._streams: dict[str, IO[bytes]] = {}
+        self._first: dict[str, NDArray[Any]] = {}
         self._labels: list[NDArray[Any]] = []
         self._identities: list[str] = []
 
     def __enter__(self) -> Self:
-        self._draft = self._context.__enter__()
+        self._draft = self._open.enter_context(new_directory(self._path))
         (self._draft / "inputs").mkdir()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._context.__exit__(kind, error, trace)
+        self._open.__exit__(kind, error, trace)
 
     def add(self, identity: str, inputs: dict[str, NDArray[Any]], label: NDArray[Any] | None) -> None:
-        """Adds one example; every example has the inputs, dtypes and shapes of the first."""
+        """Adds one example; every example has the inputs, dtypes and shapes of the first.
+
+        Raises:
+            ExamplesError: It has not.
+        """
         if not self._identities:
-            for name, value in inputs.items():
-                self._arrays[name] = np.lib.format.open_memmap(
-                    self._draft / "inputs" / file_name(name),
-                    mode="w+",
-                    dtype=value.dtype,
-                    shape=(self._capacity, *value.shape),
-                )
+            self._first = dict(inputs)
+            for name in inputs:
+                path = self._draft / "inputs" / file_name(name)
+                self._streams[name] = self._open.enter_context(path.open("wb"))
+                self._write_header(name, self._capacity)
+        _check_like(self._first, inputs)
+        if label is not None and self._labels:
+            _check_like({"label": self._labels[0]}, {"label": label})
         for name, value in inputs.items():
-            self._arrays[name][len(self._identities)] = value
+            self._streams[name].write(np.ascontiguousarray(value).tobytes())
         if label is not None:
             self._labels.append(label)
         self._identities.append(identity)
 
     def finish(self, provenance: Provenance) -> None:
         """Writes the labels and the manifest."""
-        inputs = {
-            name: Input(dtype=str(array.dtype), shape=tuple(array.shape[1:])) for name, array in self._arrays.items()
-        }
-        for name, array in self._arrays.items():
-            array.flush()
-            if len(self._identities) < self._capacity:
-                _shorten(self._draft / "inputs" / file_name(name), len(self._identities))
-        self._arrays.clear()
+        inputs = {name: Input(dtype=str(value.dtype), shape=tuple(value.shape)) for name, value in self._first.items()}
+        for name, stream in self._streams.items():
+            # NumPy leaves room in a header for a first axis that changes.
+            self._write_header(name, len(self._identities))
+            stream.close()
         if self._labels:
             np.save(self._draft / "labels.npy", np.stack(self._labels))
         write_manifest(
@@ -196,11 +202,21 @@ class ExampleSetWriter:
             ),
         )
 
+    def _write_header(self, name: str, rows: int) -> None:
+        value = self._first[name]
+        header = {
+            "descr": np.lib.format.dtype_to_descr(value.dtype),
+            "fortran_order": False,
+            "shape": (rows, *value.shape),
+        }
+        self._streams[name].seek(0)
+        np.lib.format.write_array_header_1_0(self._streams[name], header)
 
-def _shorten(path: Path, rows: int) -> None:
-    longer = load_array(path)
-    draft = path.with_suffix(".short")
-    shorter = np.lib.format.open_memmap(draft, mode="w+", dtype=longer.dtype, shape=(rows, *longer.shape[1:]))
-    shorter[:] = longer[:rows]
-    shorter.flush()
-    draft.replace(path)
+
+def _check_like(first: dict[str, NDArray[Any]], other: dict[str, NDArray[Any]]) -> None:
+    for name, value in other.items():
+        if value.dtype != first[name].dtype or value.shape != first[name].shape:
+            raise ExamplesError(
+                f"{name!r} is {value.dtype} {list(value.shape)}; in the first example it is"
+                f" {first[name].dtype} {list(first[name].shape)}, and all must be alike"
+            )

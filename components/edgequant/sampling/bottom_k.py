@@ -87,15 +87,19 @@ class BottomK:
 def quotas(wanted: int, available: dict[str, int]) -> dict[str, int]:
     """Returns how many to take of each class: as equal as what is available allows, `wanted` in all if there are enough.
 
-    The remainder of an uneven division goes to the first classes in order of their labels.
+    Classes that hold less than an equal share give all they hold. The rest is divided among the others; the remainder
+    of an uneven division goes to the first of them in order of their labels.
     """
-    taken = dict.fromkeys(sorted(available), 0)
-    left = min(wanted, sum(available.values()))
-    while left:
-        open_classes = [label for label in taken if taken[label] < available[label]]
-        share, extra = divmod(left, len(open_classes))
-        for position, label in enumerate(open_classes):
-            more = min(share + (position < extra), available[label] - taken[label])
-            taken[label] += more
-            left -= more
-    return taken
+    taken = {}
+    left = wanted
+    large = sorted(available)
+    for label in sorted(available, key=lambda label: (available[label], label)):
+        if available[label] * len(large) > left:
+            break
+        taken[label] = available[label]
+        left -= available[label]
+        large.remove(label)
+    for position, label in enumerate(large):
+        share, extra = divmod(left, len(large))
+        taken[label] = share + (position < extra)
+    return dict(sorted(taken.items()))

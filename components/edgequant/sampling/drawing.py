@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from edgequant.errors import ConfigError, ExamplesError
 from edgequant.sampling.bottom_k import BottomK, Candidate, identify, seeded_hash
@@ -25,6 +25,7 @@ EVALUATION = "evaluation"
 # When one source serves both purposes, this share of it is for calibration. It does not depend on the numbers asked for,
 # so that asking for another calibration set leaves the evaluation set, and every figure measured on it, as it was.
 CALIBRATION_SHARE = 0.2
+DEFAULT_RUNNER = "FnApiRunner"
 _EVERY_CLASS = ""
 
 
@@ -92,15 +93,19 @@ def draw(paths: list[str], rule: Rule, options: PipelineOptions, scratch: Path) 
         ExamplesError: A file cannot be read (the first such by name), or the runner lost the result.
     """
     target = scratch / f"drawn-{'-'.join(rule.sizes)}"
-    with beam.Pipeline(options=options) as pipeline:
-        _ = (
-            pipeline
-            | "Files" >> beam.Create(paths)
-            | "Spread" >> beam.Reshuffle()
-            | "Read" >> beam.FlatMap(_read_file, rule)
-            | "Merge" >> beam.CombinePerKey(_Merge())
-            | "Write" >> beam.Map(_write, str(target))
-        )
+    try:
+        with beam.Pipeline(options=options) as pipeline:
+            _ = (
+                pipeline
+                | "Files" >> beam.Create(paths)
+                | "Spread" >> beam.Reshuffle()
+                | "Read" >> beam.FlatMap(_read_file, rule)
+                | "Merge" >> beam.CombinePerKey(_Merge())
+                | "Write" >> beam.Map(_write, str(target))
+            )
+    except Exception as error:  # Runners raise many kinds, and name a worker's own error in the last line.
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        raise ExamplesError(f"the Beam runner failed: {reason}") from error
     drawn = {}
     for purpose in rule.sizes:
         path = Path(f"{target}-{purpose}")
@@ -118,6 +123,9 @@ def parse_options(texts: list[str]) -> PipelineOptions:
     Raises:
         ConfigError: An option is unknown, which Beam itself only warns about, or has a wrong value.
     """
+    for text in texts:
+        if not text.startswith("--") or text == "--help":
+            raise _not_an_option(text)
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
@@ -125,12 +133,23 @@ def parse_options(texts: list[str]) -> PipelineOptions:
             known = set(options.get_all_options())
             unknown = set(options.get_all_options(retain_unknown_options=True)) - known
     except SystemExit:
-        raise ConfigError(f"beam: {texts}: {complaint.getvalue().strip().splitlines()[-1]}") from None
+        reason = complaint.getvalue().strip().rpartition("error: ")[2]
+        raise ConfigError(f"beam: {texts}: {reason}") from None
     for text in texts:
-        name = text.partition("=")[0].removeprefix("--")
-        if not text.startswith("--") or name.replace("-", "_") in unknown:
-            raise ConfigError(f"beam: {text!r} is not an option of Beam; options look like --runner=FnApiRunner")
+        if text.partition("=")[0].removeprefix("--").replace("-", "_") in unknown:
+            raise _not_an_option(text)
+    standard = options.view_as(StandardOptions)
+    # Beam's own default first tries to download another runner.
+    standard.runner = standard.runner or DEFAULT_RUNNER
+    try:
+        beam.Pipeline(options=options)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise ConfigError(f"beam: {texts}: {error}") from error
     return options
+
+
+def _not_an_option(text: str) -> ConfigError:
+    return ConfigError(f"beam: {text!r} is not an option of Beam; options look like --runner=FnApiRunner")
 
 
 def _read_file(path: str, rule: Rule) -> Iterator[tuple[str, Drawn]]:

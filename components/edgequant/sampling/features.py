@@ -43,7 +43,8 @@ def decode(data: bytes) -> Features:
         else:
             dtype = np.dtype(kind)
             size = int(np.prod(sizes, dtype=np.int64)) * dtype.itemsize
-            features[name] = np.frombuffer(data[start : start + size], dtype).reshape(sizes)
+            # A copy, since a user's function may well change it in place.
+            features[name] = np.frombuffer(data[start : start + size], dtype).reshape(sizes).copy()
             start += size
     return features
 
@@ -65,7 +66,7 @@ def take(features: Features, name: str) -> Feature:
     """
     if name not in features:
         raise ExamplesError(
-            f"has no feature {name!r}; it has {', '.join(sorted(features))}{did_you_mean(name, features)}"
+            f"has no feature {name!r}; it has {', '.join(sorted(features)) or 'none'}{did_you_mean(name, features)}"
         )
     return features[name]
 
@@ -84,5 +85,6 @@ def class_name(parse: Callable[[bytes], Features], payload: bytes, feature: str,
     if len(values) != 1:
         raise ExamplesError(
             f"{origin}: feature {feature!r} has {len(values)} values; a class to stratify by is one value"
+            " (sampling.stratify: false draws without classes)"
         )
     return values[0].decode("utf-8", "replace") if isinstance(values[0], bytes) else str(values[0])

@@ -6,6 +6,8 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgequant.errors import ExamplesError
+
 
 def fingerprint(patterns: list[str], code: str = "") -> str:
     """Returns a digest that changes when a file is added, removed, or replaced under the same name.
@@ -13,6 +15,9 @@ def fingerprint(patterns: list[str], code: str = "") -> str:
     Args:
         patterns: Patterns of local or remote files.
         code: ``package.module:function`` that the inputs are made with, whose source counts too; "" for none.
+
+    Raises:
+        ExamplesError: A pattern's file system is unknown, or cannot be asked.
     """
     total = hashlib.sha256()
     for pattern in patterns:
@@ -27,7 +32,7 @@ def code_digest(name: str) -> str:
     module = name.partition(":")[0]
     try:
         spec = importlib.util.find_spec(module) if ":" in name else None
-    except (ImportError, ValueError):
+    except Exception:  # A package of the user's: it is run to find its module, and its step reports what it raises.
         return ""
     if spec is None or not spec.origin or not Path(spec.origin).is_file():
         return ""
@@ -37,11 +42,17 @@ def code_digest(name: str) -> str:
 def _local(pattern: str) -> Iterator[str]:
     for name in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 - the pattern is absolute
         facts = Path(name).stat()
-        yield f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}"
+        # A copy can keep its time of modification (cp -p, rsync -t); its inode and time of change are its own.
+        yield f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\0{facts.st_ino}\0{facts.st_ctime_ns}"
 
 
 def _remote(pattern: str) -> Iterator[str]:
+    from apache_beam.io.filesystem import BeamIOError
     from apache_beam.io.filesystems import FileSystems
 
-    for item in sorted(FileSystems.match([pattern])[0].metadata_list, key=lambda item: str(item.path)):
+    try:
+        found = FileSystems.match([pattern])[0].metadata_list
+    except (BeamIOError, ValueError) as error:
+        raise ExamplesError(f"examples: {pattern!r} cannot be listed ({error})") from error
+    for item in sorted(found, key=lambda item: str(item.path)):
         yield f"{item.path}\0{item.size_in_bytes}\0{item.last_updated_in_seconds}"

@@ -1,6 +1,9 @@
 """Turns a record's features into model inputs, of the dtypes and shapes that the model's signature names."""
 
 import io
+import math
+import struct
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +20,8 @@ from edgequant.task import load_function
 
 IMAGE = "image"
 _PIL_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+# What Pillow raises on damaged images.
+_DAMAGE = (OSError, ValueError, SyntaxError, IndexError, EOFError, struct.error, zlib.error)
 _KEYS = ("feature", "decode", "resize", "scale", "offset")
 
 Preprocess = Callable[[Features], dict[str, NDArray[Any]]]
@@ -80,21 +85,47 @@ def input_source(name: str, declared: object) -> InputSource:
             raise ConfigError(
                 f"{where}: unknown key {key!r}; allowed are {', '.join(_KEYS)}{did_you_mean(str(key), _KEYS)}"
             )
-    if declared.get("decode") not in (None, IMAGE):
-        raise ConfigError(f"{where}.decode: {declared['decode']!r} is unknown; allowed is {IMAGE!r}")
-    resize = declared.get("resize")
-    if resize is not None and not (
-        isinstance(resize, list | tuple) and len(resize) == 2 and all(float(size) >= 1 for size in resize)
-    ):
-        raise ConfigError(f"{where}.resize: {resize!r} is not [height, width]")
+    feature = declared.get("feature", name)
+    if not isinstance(feature, str) or not feature:
+        raise ConfigError(f"{where}.feature: {feature!r} is not a feature's name")
+    decode = declared.get("decode")
+    if decode not in (None, IMAGE):
+        raise ConfigError(f"{where}.decode: {decode!r} is unknown; allowed is {IMAGE!r}")
+    resize = _size(declared.get("resize"), where)
+    if resize is not None and decode is None:
+        raise ConfigError(f"{where}.resize: only images are resized; it needs decode: {IMAGE}")
     return InputSource(
-        feature=str(declared.get("feature", name)),
-        decode=declared.get("decode"),
-        # KFP turns the integers inside a mapping into floats.
-        resize=None if resize is None else (int(resize[0]), int(resize[1])),
-        scale=float(declared.get("scale", 1.0)),
-        offset=float(declared.get("offset", 0.0)),
+        feature=feature,
+        decode=decode,
+        resize=resize,
+        scale=_number(declared.get("scale", 1.0), f"{where}.scale"),
+        offset=_number(declared.get("offset", 0.0), f"{where}.offset"),
     )
+
+
+def _size(declared: object, where: str) -> tuple[int, int] | None:
+    if declared is None:
+        return None
+    # KFP turns the integers inside a mapping into floats.
+    sizes = [
+        int(size)
+        for size in (declared if isinstance(declared, list | tuple) else ())
+        if isinstance(size, int | float) and not isinstance(size, bool) and size >= 1 and size == size // 1
+    ]
+    if len(sizes) != 2 or not isinstance(declared, list | tuple) or len(declared) != 2:
+        raise ConfigError(f"{where}.resize: {declared!r} is not [height, width] in pixels")
+    return sizes[0], sizes[1]
+
+
+def _number(declared: object, where: str) -> float:
+    try:
+        # YAML reads 1e-3 as text.
+        number = float(declared) if isinstance(declared, int | float | str) else math.nan
+    except ValueError:
+        number = math.nan
+    if isinstance(declared, bool) or not math.isfinite(number):
+        raise ConfigError(f"{where}: {declared!r} is not a number")
+    return number
 
 
 def load_preprocess(name: str, source: str) -> Preprocess:
@@ -108,7 +139,14 @@ def load_preprocess(name: str, source: str) -> Preprocess:
         ConfigError: There is no such function, or the file cannot be run.
     """
     if not source:
-        return partial(_call, load_function(name), name)
+        try:
+            return partial(_call, load_function(name), name)
+        except ConfigError as error:
+            raise ConfigError(f"examples.preprocess: {error}") from error
+        except Exception as error:  # The user's own module: whatever it raises is reported as its own message.
+            raise ConfigError(
+                f"examples.preprocess: {name} cannot be imported: {type(error).__name__}: {error}"
+            ) from error
     path, _, function_name = name.rpartition(":")
     module = ModuleType("edgequant_user_preprocess")
     try:
@@ -142,7 +180,10 @@ def fit(values: Mapping[str, NDArray[Any]], signature: ModelSignature) -> dict[s
     """
     names = [spec.name for spec in signature.inputs]
     if sorted(values) != sorted(names):
-        raise ExamplesError(f"inputs are {sorted(values)}; the model takes {sorted(names)}")
+        hints = {did_you_mean(value, names) for value in values if value not in names}
+        raise ExamplesError(
+            f"preprocess made inputs {sorted(values)}; the model takes {sorted(names)}{min(hints, default='')}"
+        )
     return {spec.name: _fit(np.asarray(values[spec.name]), spec) for spec in signature.inputs}
 
 
@@ -156,7 +197,10 @@ def _call(function: Callable[..., Any], name: str, features: Features) -> dict[s
         raise ExamplesError(f"{name} raised {type(error).__name__}: {error}") from error
     if not isinstance(result, Mapping):
         raise ExamplesError(f"{name} returned a {type(result).__name__}; a dict of input arrays is needed")
-    return {str(key): np.asarray(value) for key, value in result.items()}
+    try:
+        return {str(key): np.asarray(value) for key, value in result.items()}
+    except ValueError as error:
+        raise ExamplesError(f"{name} returned values that make no array ({error})") from error
 
 
 def _make(feature: Feature, source: InputSource, spec: TensorSpec) -> NDArray[Any]:
@@ -183,8 +227,10 @@ def _decode_image(feature: Feature, source: InputSource, spec: TensorSpec) -> ND
     channels = shape[-1] if len(shape) == 3 else 3
     try:
         with Image.open(io.BytesIO(feature[0]), formats=("PNG", "JPEG")) as image:
+            if image.mode.startswith(("I", "F")):
+                raise ValueError(f"it has pixels of mode {image.mode}; 8 bits a channel are needed")
             picture = image.convert(_PIL_MODES.get(channels or 3, "RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (*_DAMAGE, Image.DecompressionBombError) as error:
         raise ExamplesError(
             f"feature {source.feature!r} is not a PNG or JPEG image that can be decoded ({error})"
         ) from error

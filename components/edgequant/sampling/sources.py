@@ -1,8 +1,9 @@
 """Where examples come from: files by pattern, in three formats, each a stream of records."""
 
+import gzip
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -77,11 +78,15 @@ def read_records(path: str) -> Records:
     from apache_beam.io.filesystem import BeamIOError, CompressionTypes
     from apache_beam.io.filesystems import FileSystems
 
-    compression = CompressionTypes.GZIP if path.endswith(".gz") else CompressionTypes.UNCOMPRESSED
     try:
-        with FileSystems.open(path, compression_type=compression) as stream:
-            yield from file_format(path).read(stream, path)
-    except (OSError, BeamIOError, EOFError) as error:
+        with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+            if path.endswith(".gz"):
+                # Beam's own decompression takes a truncated file for a whole one.
+                with gzip.GzipFile(fileobj=stream) as unzipped:
+                    yield from file_format(path).read(cast("IO[bytes]", unzipped), path)
+            else:
+                yield from file_format(path).read(stream, path)
+    except (OSError, BeamIOError) as error:
         raise ExamplesError(f"{path}: cannot be read ({error})") from error
 
 
@@ -92,6 +97,8 @@ def _read_npz(stream: IO[bytes], path: str) -> Records:
     except Exception as error:  # NumPy raises many kinds on damaged archives.
         raise ExamplesError(f"{path}: is not an .npz file of plain arrays ({error})") from error
     counts = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
+    if not counts:
+        raise ExamplesError(f"{path}: holds no array; an array per feature is needed")
     if len(set(counts.values())) != 1:
         raise ExamplesError(f"{path}: its arrays have different lengths {counts}; the first axis is the example")
     for number in range(next(iter(counts.values()))):
@@ -122,10 +129,23 @@ def _cell(value: Any, name: str, where: str) -> rows.Feature:
         raise ExamplesError(f"{where}: column {name!r} is null")
     if isinstance(value, bytes | str):
         return (value.encode() if isinstance(value, str) else value,)
-    array = np.asarray(value)
-    if array.dtype.kind not in "iufbSU":
-        raise ExamplesError(f"{where}: column {name!r} holds {type(value).__name__}; numbers, text or lists are needed")
-    return rows.row(array)
+    if isinstance(value, list) and value and all(isinstance(item, bytes | str) for item in value):
+        return tuple(item.encode() if isinstance(item, str) else item for item in value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ExamplesError(f"{where}: column {name!r} holds lists of different lengths") from error
+    if array.dtype.kind not in "iufb":
+        found = f"a list with {_strangest(value)}" if isinstance(value, list) else type(value).__name__
+        raise ExamplesError(f"{where}: column {name!r} holds {found}; numbers, text or lists of them are needed")
+    return array
+
+
+def _strangest(values: list[Any]) -> str:
+    """Returns what a list holds that an array of numbers cannot."""
+    if None in values:
+        return "null in it"
+    return " and ".join(sorted({type(value).__name__ for value in values})) + " in it"
 
 
 FORMATS = (

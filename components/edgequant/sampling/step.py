@@ -4,11 +4,12 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgequant.artifacts.example_set import ClassCount, ExampleSetWriter, Provenance, SourceFile
@@ -26,10 +27,12 @@ from edgequant.sampling.preprocessing import (
 from edgequant.sampling.sources import file_format, find_files
 from edgequant.signature import ModelSignature
 from edgequant.steps import say
-from edgequant.task import check_label, check_outputs, class_count
+from edgequant.task import BINARY, CLASSIFICATION, check_label, check_outputs, class_count, is_custom
 
 # The largest share of sampled records that may be left out because they hold NaN or infinity.
 MAX_NOT_FINITE = 0.01
+# The tasks whose label is one class, which calibration examples can be drawn equally from.
+_WITH_CLASSES = (CLASSIFICATION, BINARY)
 _DECODERS = 4
 _CHUNK = 64
 
@@ -49,7 +52,7 @@ class Examples:
         task: The task, which says what a label must be.
         calibration_count: How many calibration examples to draw.
         evaluation_count: How many evaluation examples to draw.
-        stratify: Whether to draw calibration examples from all classes in equal numbers.
+        stratify: Whether to draw calibration examples from all classes in equal numbers, where the task has classes.
         seed: The seed.
         beam_options: Options for Beam.
     """
@@ -94,19 +97,23 @@ def sample(examples: Examples, calibration_set: Path, evaluation_set: Path) -> N
     """
     check_outputs(examples.task, examples.signature)
     targets = {CALIBRATION: calibration_set, EVALUATION: evaluation_set}
-    for purpose, (drawn, sources) in _draw(examples).items():
-        chosen, classes = _choose(drawn, examples.counts()[purpose])
-        if not chosen:
-            raise ExamplesError(_nothing_left(purpose, drawn, sources))
-        facts = _facts(examples, purpose, drawn, sources, classes)
-        _write(targets[purpose], chosen, _row_maker(examples, sources), facts)
+    # Both directories take their places at the end, or neither does.
+    with ExitStack() as stack:
+        draws = _draw(examples)
+        for purpose, (drawn, sources) in draws.items():
+            chosen, classes = _choose(drawn, examples.counts()[purpose])
+            if not chosen:
+                raise ExamplesError(_nothing_left(purpose, drawn, sum(d.available.total() for d, _ in draws.values())))
+            facts = _facts(examples, purpose, drawn, sources, classes)
+            writer = stack.enter_context(ExampleSetWriter(targets[purpose], len(chosen)))
+            _write(writer, chosen, _row_maker(examples, sources), facts)
 
 
 def _draw(examples: Examples) -> dict[str, tuple[Drawn, list[SourceFile]]]:
     """Returns what was drawn for each purpose, and from which files."""
     options = parse_options(examples.beam_options)
     sources = find_files(examples.calibration, CALIBRATION)
-    stratify_by = examples.label if examples.stratify and examples.label else None
+    stratify_by = examples.label if examples.stratify and examples.label and examples.task in _WITH_CLASSES else None
     with tempfile.TemporaryDirectory(prefix="edgequant-") as scratch:
         if not examples.evaluation:
             rule = Rule(sizes=examples.counts(), seed=examples.seed, stratify_by=stratify_by)
@@ -139,11 +146,18 @@ def _choose(drawn: Drawn, wanted: int) -> tuple[list[Candidate], dict[str, Class
     return chosen, {} if list(candidates) == [""] else classes
 
 
-def _nothing_left(purpose: str, drawn: Drawn, sources: Sequence[SourceFile]) -> str:
-    total = drawn.available.total()
+def _nothing_left(purpose: str, drawn: Drawn, total: int) -> str:
     if drawn.excluded:
-        return f"examples.{purpose}: all {total} records are also in the evaluation set; calibrate on other examples"
-    return f"examples.{purpose}: {len(sources)} files hold {total} records for it; one or more are needed"
+        return (
+            f"examples.{purpose}: all {drawn.excluded} records are also in the evaluation set;"
+            " calibrate on other examples"
+        )
+    if total:
+        return (
+            f"examples.{purpose}: none of the {total} records falls into its share of the split;"
+            " give more records, or examples.evaluation of its own"
+        )
+    return f"examples.{purpose}: the files hold no record; one or more are needed"
 
 
 def _facts(
@@ -170,30 +184,33 @@ def _facts(
 
 
 def _write(
-    target: Path,
+    writer: ExampleSetWriter,
     chosen: Sequence[Candidate],
     to_inputs: Callable[[Candidate], _Row],
     facts: Provenance,
 ) -> None:
     """Makes model inputs of the chosen records, in order, and writes those that are finite."""
     not_finite: list[str] = []
-    with ExampleSetWriter(target, len(chosen)) as writer, ThreadPoolExecutor(_DECODERS) as pool:
+    with ThreadPoolExecutor(_DECODERS) as pool:
         for candidate, row in _in_order(pool, to_inputs, chosen):
             if isinstance(row, NotFiniteError):
-                not_finite.append(candidate.origin)
-            elif isinstance(row, ExamplesError):
-                raise ExamplesError(f"{candidate.origin}: {row}")
-            else:
-                writer.add(candidate.identity.hex(), row.inputs, row.label)
-        if len(not_finite) > MAX_NOT_FINITE * len(chosen):
-            raise ExamplesError(
-                f"examples.{facts.purpose}: {len(not_finite)} of {len(chosen)} sampled records hold NaN or infinity;"
-                f" {MAX_NOT_FINITE:.0%} are allowed. The first: {not_finite[0]}"
-            )
-        if not_finite:
-            facts = replace(facts, skipped={**facts.skipped, "NaN or infinity": len(not_finite)})
-        writer.finish(facts)
-    _report(facts, len(chosen) - len(not_finite))
+                not_finite.append(f"{candidate.origin}: {row}")
+                continue
+            try:
+                if isinstance(row, ExamplesError):
+                    raise row
+                writer.add(row.identity, row.inputs, row.label)
+            except ExamplesError as error:
+                raise ExamplesError(f"{candidate.origin}: {error}") from error
+    if len(not_finite) > MAX_NOT_FINITE * len(chosen):
+        raise ExamplesError(
+            f"examples.{facts.purpose}: {len(not_finite)} of {len(chosen)} sampled records hold NaN or infinity;"
+            f" {MAX_NOT_FINITE:.0%} are allowed. The first: {not_finite[0]}"
+        )
+    if not_finite:
+        facts = replace(facts, skipped={**facts.skipped, "NaN or infinity": len(not_finite)})
+    writer.finish(facts)
+    _report(facts, found=len(chosen), used=len(chosen) - len(not_finite))
 
 
 def _in_order(
@@ -226,7 +243,10 @@ def _row_maker(examples: Examples, sources: Sequence[SourceFile]) -> Callable[[C
         features = parse(candidate.payload)
         label = None
         if examples.label:
-            label = check_label(examples.task, labelled_with(features, examples.label), classes)
+            label = labelled_with(features, examples.label)
+            if not is_custom(examples.task) and label.dtype.kind == "f" and not np.isfinite(label).all():
+                raise NotFiniteError(f"label {examples.label!r} holds NaN or infinity")
+            label = check_label(examples.task, label, classes)
         # A user's function need not be safe to call from several threads.
         with lock if examples.preprocess else nullcontext():
             values = preprocess(features)
@@ -235,9 +255,9 @@ def _row_maker(examples: Examples, sources: Sequence[SourceFile]) -> Callable[[C
     return make
 
 
-def _report(facts: Provenance, used: int) -> None:
+def _report(facts: Provenance, found: int, used: int) -> None:
     skipped = "".join(f"; {count:,} left out: {reason}" for reason, count in facts.skipped.items())
-    short = f" (asked for {facts.asked:,}, used {used:,}: there are no more)" if used < facts.asked else ""
+    short = f" (asked for {facts.asked:,}, found {found:,}, used {used:,})" if used < facts.asked else ""
     duplicates = f"; {facts.duplicates:,} duplicates" if facts.duplicates else ""
     say("sample", f"{facts.purpose}: {used:,} of {facts.records_read:,} records{short}{duplicates}{skipped}")
     for label, count in facts.classes.items():

@@ -4,7 +4,9 @@ Source of the framing: tensorflow/core/lib/io/record_writer.h: length (uint64), 
 payload, masked CRC-32C of the payload (uint32), all little-endian.
 """
 
+import gzip
 import struct
+import zlib
 from collections.abc import Iterator
 from functools import cache
 from typing import IO, Any
@@ -41,7 +43,7 @@ def read_payloads(stream: IO[bytes], path: str) -> Iterator[tuple[str, bytes]]:
     number = 0
     while True:
         where = f"{path}: record {number} at byte {offset}"
-        header = _read(stream, _HEADER.size)
+        header = _read(stream, _HEADER.size, where)
         if not header:
             break
         if len(header) < _HEADER.size:
@@ -49,7 +51,7 @@ def read_payloads(stream: IO[bytes], path: str) -> Iterator[tuple[str, bytes]]:
         length, length_crc = _HEADER.unpack(header)
         if _masked_crc(header[:8]) != length_crc:
             raise ExamplesError(f"{where}: the checksum of the length is wrong; it is corrupted or not a TFRecord file")
-        body = _read(stream, length + _FOOTER.size)
+        body = _read(stream, length + _FOOTER.size, where)
         if len(body) < length + _FOOTER.size:
             raise ExamplesError(
                 f"{where}: the file ends after {len(body)} of the record's {length + _FOOTER.size} bytes; it is truncated"
@@ -64,16 +66,19 @@ def read_payloads(stream: IO[bytes], path: str) -> Iterator[tuple[str, bytes]]:
         raise ExamplesError(f"{path}: record 0 at byte 0: the file is empty; a TFRecord file with records is needed")
 
 
-def _read(stream: IO[bytes], size: int) -> bytes:
+def _read(stream: IO[bytes], size: int, where: str) -> bytes:
     """Returns up to `size` bytes, fewer only at the end; memory grows with what is there, not with what is claimed."""
-    data = stream.read(min(size, _BUFFER_BYTES))
-    if len(data) == size:
-        return data
-    parts = [data]
-    left = size - len(data)
-    while left and parts[-1]:
-        parts.append(stream.read(min(left, _BUFFER_BYTES)))
-        left -= len(parts[-1])
+    try:
+        data = stream.read(min(size, _BUFFER_BYTES))
+        if len(data) == size:
+            return data
+        parts = [data]
+        left = size - len(data)
+        while left and parts[-1]:
+            parts.append(stream.read(min(left, _BUFFER_BYTES)))
+            left -= len(parts[-1])
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ExamplesError(f"{where}: the gzip data is damaged or truncated ({error})") from error
     return b"".join(parts)
 
 

@@ -1,0 +1,600 @@
+"""The whole sample step, from files to both example sets."""
+
+import dataclasses
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+from edgequant.artifacts.example_set import ClassCount, ExampleSet
+from edgequant.errors import ConfigError, ExamplesError
+from edgequant.signature import ModelSignature, TensorSpec
+
+DrawSets = Callable[..., tuple[ExampleSet, ExampleSet]]
+Points = Callable[[int], list[bytes]]
+WriteTfrecord = Callable[..., Path]
+RowsOf = Callable[[ExampleSet], set[tuple[float, ...]]]
+MakeExample = Callable[..., bytes]
+
+
+@pytest.fixture
+def shard(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> Path:
+    """A file of 200 points."""
+    return write_tfrecord(tmp_path / "train.tfrecord", points(200))
+
+
+@pytest.fixture
+def refused(tmp_path: Path, draw_sets: DrawSets) -> Callable[..., str]:
+    """Runs the step, which must fail and leave nothing behind, and returns the message."""
+
+    def run(**changes: Any) -> str:
+        with pytest.raises((ExamplesError, ConfigError)) as caught:
+            draw_sets(**changes)
+        left = list((tmp_path / "sets").rglob("*"))
+        assert left == []
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    return run
+
+
+def scoring(units: int) -> ModelSignature:
+    """Returns the signature of a model from x, float32 [N, 2], to some scores."""
+    return ModelSignature(
+        key="serving_default",
+        inputs=(TensorSpec(name="x", dtype="float32", shape=(None, 2)),),
+        outputs=(TensorSpec(name="scores", dtype="float32", shape=(None, units)),),
+    )
+
+
+def contents(examples: ExampleSet) -> tuple[dict[str, bytes], object]:
+    """Returns an example set's files, and what its manifest says apart from the files it was drawn from."""
+    files = {
+        path.relative_to(examples.path).as_posix(): path.read_bytes()
+        for path in examples.path.rglob("*")
+        if path.is_file() and path.name != "manifest.json"
+    }
+    return files, (dataclasses.replace(examples.provenance, sources=()), examples.identities)
+
+
+def test_draws_both_sets(shard: Path, draw_sets: DrawSets, rows_of: RowsOf) -> None:
+    """Inputs, labels, identities and provenance of both sets are those of records of the file; no record is in both."""
+    calibration, evaluation = draw_sets()
+    for examples, purpose, count in ((calibration, "calibration", 8), (evaluation, "evaluation", 20)):
+        points = np.asarray(examples.inputs["x"])
+        assert (points.dtype, points.shape) == (np.dtype(np.float32), (count, 2))
+        assert np.array_equal(points[:, 0], -points[:, 1])
+        assert examples.labels is not None
+        assert np.array_equal(examples.labels, points[:, 0] % 4)
+        assert len(set(examples.identities)) == count
+        provenance = examples.provenance
+        assert (provenance.purpose, provenance.signature, provenance.seed) == (purpose, "serving_default", 17)
+        assert provenance.asked == count
+        assert [(Path(file.path), file.size_bytes) for file in provenance.sources] == [(shard, shard.stat().st_size)]
+    assert calibration.provenance.records_read + evaluation.provenance.records_read == 200
+    assert not rows_of(calibration) & rows_of(evaluation)
+    assert not set(calibration.identities) & set(evaluation.identities)
+
+
+def test_calibration_is_stratified(shard: Path, draw_sets: DrawSets) -> None:
+    """Calibration examples come in equal numbers from each class, and the manifest counts them."""
+    del shard
+    calibration, evaluation = draw_sets(calibration_count=10)
+    assert calibration.labels is not None
+    assert np.bincount(calibration.labels).tolist() == [3, 3, 2, 2]
+    assert {label: count.taken for label, count in calibration.provenance.classes.items()} == {
+        "0": 3,
+        "1": 3,
+        "2": 2,
+        "3": 2,
+    }
+    assert sum(count.available for count in calibration.provenance.classes.values()) == (
+        calibration.provenance.records_read
+    )
+    assert evaluation.provenance.classes == {}
+
+
+def test_short_classes_give_all_they_have(
+    tmp_path: Path,
+    points: Points,
+    write_tfrecord: WriteTfrecord,
+    draw_sets: DrawSets,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A class with fewer than its share gives all; the others fill up; the shortage is recorded and said."""
+    records = points(200)
+    write_tfrecord(tmp_path / "train.tfrecord", [records[1], *records[0:40:4], *records[2:40:4]])
+    write_tfrecord(tmp_path / "test.tfrecord", records[100:104])
+    calibration, _ = draw_sets(
+        calibration=[str(tmp_path / "train.tfrecord")],
+        evaluation=[str(tmp_path / "test.tfrecord")],
+        calibration_count=9,
+    )
+    assert calibration.provenance.classes == {
+        "0": ClassCount(wanted=3, available=10, taken=4),
+        "1": ClassCount(wanted=3, available=1, taken=1),
+        "2": ClassCount(wanted=3, available=10, taken=4),
+    }
+    assert "edgequant: sample: class 1: wanted 3, found 1, took 1\n" in capsys.readouterr().out
+
+
+def test_unstratified(shard: Path, draw_sets: DrawSets) -> None:
+    """Without stratification there are no classes; the evaluation set stays as it was."""
+    del shard
+    _, before = draw_sets()
+    calibration, evaluation = draw_sets(to="other", stratify=False)
+    assert calibration.provenance.classes == {}
+    assert contents(evaluation) == contents(before)
+
+
+def test_without_labels(shard: Path, draw_sets: DrawSets) -> None:
+    """Without a label there are no labels and no classes."""
+    del shard
+    calibration, evaluation = draw_sets(label="")
+    assert calibration.labels is None
+    assert evaluation.labels is None
+    assert calibration.provenance.classes == {}
+
+
+@pytest.mark.parametrize("seed", [0, 17])
+def test_order_and_sharding_do_not_count(
+    tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord, draw_sets: DrawSets, seed: int
+) -> None:
+    """The same records in another order, in other shards, gzipped or not, give byte-identical example sets."""
+    records = [*points(120), *points(7)]
+    (tmp_path / "one").mkdir()
+    write_tfrecord(tmp_path / "one" / "all.tfrecord", records)
+    records = [records[place] for place in np.random.default_rng(seed).permutation(len(records))]
+    (tmp_path / "many").mkdir()
+    for number in range(5):
+        suffix = ".gz" if number == 2 else ""
+        write_tfrecord(tmp_path / "many" / f"{number}.tfrecord{suffix}", records[number::5])
+    one = draw_sets(to="a", calibration=[str(tmp_path / "one" / "*")], seed=seed)
+    many = draw_sets(to="b", calibration=[str(tmp_path / "many" / "*")], seed=seed)
+    assert [contents(examples) for examples in one] == [contents(examples) for examples in many]
+    assert sum(examples.provenance.duplicates for examples in one) <= 7
+    assert len(many[0].provenance.sources) == 5
+
+
+def test_another_seed_is_another_sample(shard: Path, draw_sets: DrawSets) -> None:
+    """Another seed draws other records, for both sets."""
+    del shard
+    one, other = draw_sets(to="a"), draw_sets(to="b", seed=18)
+    for before, after in zip(one, other, strict=True):
+        assert set(before.identities) != set(after.identities)
+
+
+def test_duplicates_never_straddle_the_split(
+    tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord, draw_sets: DrawSets, rows_of: RowsOf
+) -> None:
+    """Records that occur three times, in three files, are drawn once, for one purpose."""
+    for name in "abc":
+        write_tfrecord(tmp_path / f"{name}.tfrecord", points(60))
+    calibration, evaluation = draw_sets(calibration_count=60, evaluation_count=60)
+    assert len(calibration.identities) + len(evaluation.identities) == 60
+    assert not rows_of(calibration) & rows_of(evaluation)
+    assert calibration.provenance.duplicates + evaluation.provenance.duplicates == 120
+
+
+def test_sources_that_share_records(
+    tmp_path: Path,
+    points: Points,
+    write_tfrecord: WriteTfrecord,
+    draw_sets: DrawSets,
+    rows_of: RowsOf,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What was drawn for evaluation is left out of calibration, and counted, in the manifest and in the log."""
+    records = points(40)
+    train = write_tfrecord(tmp_path / "train.tfrecord", records)
+    test = write_tfrecord(tmp_path / "test.tfrecord", records[30:] + points(60)[50:])
+    calibration, evaluation = draw_sets(
+        calibration=[str(train)], evaluation=[str(test)], calibration_count=100, evaluation_count=100
+    )
+    assert len(evaluation.identities) == 20
+    assert rows_of(calibration) == {(float(number), float(-number)) for number in range(30)}
+    assert calibration.provenance.skipped == {"also in the evaluation set": 10}
+    assert "30 of 40 records (asked for 100, found 30, used 30); 10 left out: also in the evaluation set" in (
+        capsys.readouterr().out
+    )
+
+
+def test_the_same_source_for_both(shard: Path, refused: Callable[..., str]) -> None:
+    """A calibration source that lies wholly in the evaluation set leaves nothing to calibrate on, and says so."""
+    message = refused(evaluation=[str(shard)], evaluation_count=200)
+    assert message == (
+        "examples.calibration: all 200 records are also in the evaluation set; calibrate on other examples"
+    )
+
+
+def test_fewer_than_asked(shard: Path, draw_sets: DrawSets, capsys: pytest.CaptureFixture[str]) -> None:
+    """Fewer examples than asked are used, and said and recorded: asked, found, used."""
+    del shard
+    calibration, evaluation = draw_sets(calibration_count=500, evaluation_count=10_000)
+    found = [len(examples.identities) for examples in (calibration, evaluation)]
+    assert sum(found) == 200
+    assert (calibration.provenance.asked, evaluation.provenance.asked) == (500, 10_000)
+    output = capsys.readouterr().out
+    assert f"calibration: {found[0]} of {found[0]} records (asked for 500, found {found[0]}, used {found[0]})" in output
+    assert f"evaluation: {found[1]} of {found[1]} records (asked for 10,000, found {found[1]}" in output
+
+
+def write_npz(folder: Path, points: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> str:
+    """Writes points to an .npz file, and returns its path."""
+    np.savez(folder / "points.npz", x=points, label=labels)
+    return str(folder / "points.npz")
+
+
+def write_parquet(folder: Path, points: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> str:
+    """Writes points to a Parquet file, and returns its path."""
+    parquet.write_table(pa.table({"x": points.tolist(), "label": labels}), folder / "points.parquet")
+    return str(folder / "points.parquet")
+
+
+@pytest.mark.parametrize("write", [write_npz, write_parquet])
+def test_other_formats(tmp_path: Path, write: Callable[..., str], draw_sets: DrawSets, rows_of: RowsOf) -> None:
+    """The points of an archive and of a Parquet file, wherever they are drawn, are the model's inputs and labels."""
+    numbers = np.arange(30)
+    file = write(tmp_path, np.stack([numbers, -numbers], axis=1).astype(np.float32), numbers % 4)
+    calibration, evaluation = draw_sets(calibration=[file], calibration_count=30, evaluation_count=30)
+    assert rows_of(calibration) | rows_of(evaluation) == {(float(number), float(-number)) for number in range(30)}
+    for examples in (calibration, evaluation):
+        assert examples.labels is not None
+        assert np.array_equal(examples.labels, examples.inputs["x"][:, 0] % 4)
+
+
+def test_sets_of_two_formats(
+    tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord, draw_sets: DrawSets
+) -> None:
+    """Calibration and evaluation may be of different formats."""
+    write_tfrecord(tmp_path / "a.tfrecord", points(20))
+    file = write_npz(tmp_path, np.ones((3, 2), np.float32) * np.arange(3)[:, np.newaxis], np.arange(3))
+    calibration, evaluation = draw_sets(evaluation=[file])
+    assert len(calibration.identities) == 8
+    assert sorted(np.asarray(evaluation.inputs["x"])[:, 0].tolist()) == [0, 1, 2]
+
+
+def test_images_and_two_inputs(
+    tmp_path: Path, example: MakeExample, write_tfrecord: WriteTfrecord, draw_sets: DrawSets
+) -> None:
+    """PNG bytes and a number feed two inputs, each as declared."""
+    signature = ModelSignature(
+        key="serving_default",
+        inputs=(
+            TensorSpec(name="age", dtype="float32", shape=(None, 1)),
+            TensorSpec(name="pixels", dtype="uint8", shape=(None, 2, 2, 1)),
+        ),
+        outputs=(TensorSpec(name="y", dtype="float32", shape=(None, 1)),),
+    )
+    records = []
+    for number in range(12):
+        data = io.BytesIO()
+        Image.fromarray(np.full((2, 2), number, np.uint8)).save(data, "PNG")
+        records.append(example({"image/encoded": [data.getvalue()], "age": [number], "label": [number % 2]}))
+    write_tfrecord(tmp_path / "a.tfrecord", records)
+    calibration, evaluation = draw_sets(
+        signature=signature,
+        inputs={"pixels": {"feature": "image/encoded", "decode": "image"}},
+        task="binary",
+        calibration_count=12,
+        evaluation_count=12,
+    )
+    ages = []
+    for examples in (calibration, evaluation):
+        for pixels, age in zip(examples.inputs["pixels"], examples.inputs["age"], strict=True):
+            assert np.array_equal(pixels, np.full((2, 2, 1), age[0]))
+            ages.append(int(age[0]))
+    assert sorted(ages) == list(range(12))
+
+
+def test_preprocess_makes_all_inputs(shard: Path, draw_sets: DrawSets, rows_of: RowsOf) -> None:
+    """A user's function makes the inputs of both sets."""
+    del shard
+    source = "def to_inputs(features):\n    return {'x': features['x'] * 2 + 1}\n"
+    calibration, _ = draw_sets(preprocess="preprocess.py:to_inputs", preprocess_source=source)
+    assert all(first + second == 2 and first % 2 == 1 for first, second in rows_of(calibration))
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "stored"),
+    [
+        ("classification", [3], np.array(3)),
+        ("binary", [1], np.array(1)),
+        ("multilabel", [0, 1, 1, 0], np.array([0, 1, 1, 0])),
+        ("regression", [2.5], np.array(2.5)),
+        ("none", [2.5, 1.5], np.array([2.5, 1.5], np.float32)),
+        ("package.module:metric", [7, 8], np.array([7, 8])),
+    ],
+)
+def test_labels_of_each_task(
+    tmp_path: Path,
+    example: MakeExample,
+    write_tfrecord: WriteTfrecord,
+    draw_sets: DrawSets,
+    task: str,
+    labels: list[Any],
+    stored: np.ndarray[Any, Any],
+) -> None:
+    """A label is stored as its task takes it, though stratification, the default, is asked for."""
+    write_tfrecord(
+        tmp_path / "a.tfrecord",
+        [example({"x": [float(number), 0.0], "label": labels}) for number in range(30)],
+    )
+    calibration, evaluation = draw_sets(task=task, signature=scoring(1 if task in ("binary", "regression") else 4))
+    for examples in (calibration, evaluation):
+        assert examples.labels is not None
+        assert examples.labels.dtype == stored.dtype
+        assert np.array_equal(examples.labels, np.broadcast_to(stored, (len(examples.identities), *stored.shape)))
+
+
+def test_regression_is_not_stratified(
+    tmp_path: Path, example: MakeExample, write_tfrecord: WriteTfrecord, draw_sets: DrawSets
+) -> None:
+    """Numbers are no classes: a regression's calibration examples are drawn from the whole range."""
+    write_tfrecord(
+        tmp_path / "a.tfrecord",
+        [example({"x": [float(number), 0.0], "label": [float(number)]}) for number in range(1000, 1300)],
+    )
+    calibration, _ = draw_sets(task="regression", calibration_count=20)
+    assert calibration.provenance.classes == {}
+    assert calibration.labels is not None
+    assert calibration.labels.max() > 1200
+
+
+@pytest.mark.parametrize(
+    ("task", "label", "message"),
+    [
+        ("classification", [4], "label 4 is out of range; the model's output allows 0 to 3"),
+        ("classification", [-1], "label -1 is out of range; the model's output allows 0 to 3"),
+        ("classification", [0.5], "is not an integer; classification takes class numbers"),
+        ("classification", [b"cat"], "label 'label' is text; a class number is needed"),
+        ("binary", [2], "label 2 is out of range; the model's output allows 0 to 1"),
+        ("multilabel", [0, 1], "label has 2 values; the model's output has 4"),
+        ("multilabel", [0, 1, 2, 0], "label holds [0, 1, 2]; multilabel takes a 0 or a 1 per class"),
+    ],
+)
+def test_labels_that_the_task_does_not_allow(
+    tmp_path: Path,
+    example: MakeExample,
+    write_tfrecord: WriteTfrecord,
+    refused: Callable[..., str],
+    task: str,
+    label: list[Any],
+    message: str,
+) -> None:
+    """A label that the task does not allow is an error that names the record, the label and what is allowed."""
+    write_tfrecord(tmp_path / "a.tfrecord", [example({"x": [float(n), 0.0], "label": label}) for n in range(30)])
+    found = refused(task=task, signature=scoring(1 if task == "binary" else 4))
+    assert f"{tmp_path / 'a.tfrecord'}: record " in found
+    assert " at byte " in found
+    assert message in found
+
+
+def test_label_missing(
+    tmp_path: Path, points: Points, example: MakeExample, write_tfrecord: WriteTfrecord, refused: Callable[..., str]
+) -> None:
+    """A record without a label is an error that names it, its place and the features it has, stratified or not."""
+    records = points(3)
+    bad = write_tfrecord(tmp_path / "a.tfrecord", [*records, example({"x": [0.0, 0.0], "lable": [1]})])
+    good = write_tfrecord(tmp_path / "b.tfrecord", points(9)[5:])
+    offset = sum(len(record) + 16 for record in records)
+    expected = f"{bad}: record 3 at byte {offset}: has no feature 'label'; it has lable, x; did you mean 'lable'?"
+    for stratify in (True, False):
+        assert refused(calibration=[str(bad)], evaluation=[str(good)], stratify=stratify) == expected
+
+
+def test_feature_missing_from_some_records(
+    tmp_path: Path, points: Points, example: MakeExample, write_tfrecord: WriteTfrecord, refused: Callable[..., str]
+) -> None:
+    """A record without the feature of an input is an error that names it and its place."""
+    write_tfrecord(tmp_path / "a.tfrecord", [example({"x1": [0.0, 0.0], "label": [1]}), *points(9)])
+    assert refused(calibration_count=20, evaluation_count=20) == (
+        f"{tmp_path / 'a.tfrecord'}: record 0 at byte 0: has no feature 'x'; it has label, x1; did you mean 'x1'?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ([1.0, 2.0, 3.0], "input 'x' has the shape [3] in an example; the model takes x float32 [N, 2]"),
+        ([b"1", b"2"], "feature 'x' is bytes or text; input 'x' takes float32 (decode: image turns PNG and JPEG"),
+        ([2**24 + 1, 0], "input 'x' holds values from 0 to 16777217 that float32 cannot hold"),
+    ],
+    ids=["shape", "dtype", "range"],
+)
+def test_inputs_that_do_not_fit(
+    tmp_path: Path,
+    points: Points,
+    example: MakeExample,
+    write_tfrecord: WriteTfrecord,
+    refused: Callable[..., str],
+    x: list[Any],
+    message: str,
+) -> None:
+    """A record of the wrong dtype or shape is an error that names the record, the input, what was found and is allowed."""
+    write_tfrecord(tmp_path / "a.tfrecord", [*points(1), example({"x": x, "label": [1]}), *points(9)])
+    found = refused(calibration_count=20, evaluation_count=20)
+    assert found.startswith(f"{tmp_path / 'a.tfrecord'}: record 1 at byte {len(points(1)[0]) + 16}: ")
+    assert message in found
+
+
+def test_images_of_several_sizes(tmp_path: Path, refused: Callable[..., str]) -> None:
+    """Where the signature leaves a size open, an example of another size than the first is an error, not stretched."""
+    signature = ModelSignature(
+        key="serving_default",
+        inputs=(TensorSpec(name="x", dtype="float32", shape=(None, None)),),
+        outputs=(TensorSpec(name="y", dtype="float32", shape=(None, 4)),),
+    )
+    for count in (1, 2):
+        parquet.write_table(
+            pa.table({"x": [[float(number)] * count for number in range(9)], "label": [1] * 9}),
+            tmp_path / f"{count}.parquet",
+        )
+    found = refused(signature=signature, calibration=[str(tmp_path / "*.parquet")], evaluation_count=20)
+    assert "'x' is float32 [" in found
+    assert ": row " in found
+    assert "in the first example it is float32 [" in found
+    assert "and all must be alike" in found
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_one_percent_may_be_not_finite(
+    tmp_path: Path,
+    points: Points,
+    example: MakeExample,
+    write_tfrecord: WriteTfrecord,
+    draw_sets: DrawSets,
+    capsys: pytest.CaptureFixture[str],
+    value: float,
+) -> None:
+    """One record in a hundred that holds NaN or infinity is left out, counted and said."""
+    write_tfrecord(tmp_path / "train.tfrecord", points(20))
+    write_tfrecord(
+        tmp_path / "test.tfrecord", [*points(199)[100:], example({"x": [1.0, value], "label": [1], "number": [5]})]
+    )
+    _, evaluation = draw_sets(
+        calibration=[str(tmp_path / "train.tfrecord")],
+        evaluation=[str(tmp_path / "test.tfrecord")],
+        evaluation_count=100,
+    )
+    assert len(evaluation.identities) == 99
+    assert np.asarray(evaluation.inputs["x"]).shape == (99, 2)
+    assert np.isfinite(evaluation.inputs["x"]).all()
+    assert evaluation.labels is not None
+    assert np.array_equal(evaluation.labels, evaluation.inputs["x"][:, 0] % 4)
+    assert evaluation.provenance.skipped == {"NaN or infinity": 1}
+    assert "99 of 100 records (asked for 100, found 100, used 99); 1 left out: NaN or infinity" in (
+        capsys.readouterr().out
+    )
+
+
+def test_more_than_one_percent_not_finite(
+    tmp_path: Path, points: Points, example: MakeExample, write_tfrecord: WriteTfrecord, refused: Callable[..., str]
+) -> None:
+    """Two records in a hundred that hold NaN are an error that counts them and names the first drawn."""
+    write_tfrecord(tmp_path / "train.tfrecord", points(20))
+    bad = [example({"x": [float("nan"), float(number)], "label": [1]}) for number in range(2)]
+    write_tfrecord(tmp_path / "test.tfrecord", [*bad, *points(198)[100:]])
+    found = refused(
+        calibration=[str(tmp_path / "train.tfrecord")],
+        evaluation=[str(tmp_path / "test.tfrecord")],
+        evaluation_count=100,
+    )
+    assert found.startswith(
+        "examples.evaluation: 2 of 100 sampled records hold NaN or infinity; 1% are allowed. The first: "
+    )
+    assert f"{tmp_path / 'test.tfrecord'}: record " in found
+    assert found.endswith("input 'x' holds NaN or infinity")
+
+
+def test_a_label_that_is_not_finite(
+    tmp_path: Path, example: MakeExample, write_tfrecord: WriteTfrecord, refused: Callable[..., str]
+) -> None:
+    """NaN in a label counts like NaN in an input."""
+    write_tfrecord(
+        tmp_path / "a.tfrecord", [example({"x": [float(n), 0.0], "label": [float("nan")]}) for n in range(9)]
+    )
+    found = refused(task="regression", label="label")
+    assert "sampled records hold NaN or infinity; 1% are allowed" in found
+    assert found.endswith("label 'label' holds NaN or infinity")
+
+
+def test_undecodable_image(
+    tmp_path: Path, example: MakeExample, write_tfrecord: WriteTfrecord, refused: Callable[..., str]
+) -> None:
+    """An image that cannot be decoded is an error that names the record and the feature."""
+    write_tfrecord(tmp_path / "a.tfrecord", [example({"x": [b"\x89PNG not"], "label": [n]}) for n in range(4)])
+    found = refused(inputs={"x": {"decode": "image"}})
+    assert f"{tmp_path / 'a.tfrecord'}: record " in found
+    assert "feature 'x' is not a PNG or JPEG image that can be decoded" in found
+
+
+def test_preprocess_that_raises(shard: Path, refused: Callable[..., str]) -> None:
+    """A user's function that raises is an error with its own message and the record's place."""
+    source = "def to_inputs(features):\n    raise ValueError('no such color')\n"
+    found = refused(preprocess="preprocess.py:to_inputs", preprocess_source=source)
+    assert found.startswith(f"{shard}: record ")
+    assert found.endswith("preprocess.py:to_inputs raised ValueError: no such color")
+
+
+def test_preprocess_with_a_syntax_error(shard: Path, refused: Callable[..., str]) -> None:
+    """A user's file that is not Python is an error that names the file and the line."""
+    del shard
+    found = refused(preprocess="preprocess.py:to_inputs", preprocess_source="def to_inputs(:\n")
+    assert found == (
+        "examples.preprocess: preprocess.py cannot be run: SyntaxError: invalid syntax (preprocess.py, line 1)"
+    )
+
+
+def test_input_names_that_do_not_match(shard: Path, refused: Callable[..., str]) -> None:
+    """A declared input that is not the model's is an error that names the model's."""
+    del shard
+    assert refused(inputs={"xx": "x"}) == (
+        "examples.inputs: 'xx' is not an input of the model; its inputs are x; did you mean 'x'?"
+    )
+
+
+def test_truncated_file(shard: Path, refused: Callable[..., str]) -> None:
+    """A truncated file is an error that names the record and its byte offset."""
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-3])
+    found = refused()
+    assert found.startswith(f"{shard}: record 199 at byte ")
+    assert found.endswith("it is truncated")
+
+
+def test_no_file(tmp_path: Path, refused: Callable[..., str]) -> None:
+    """A pattern without files is an error that names the pattern."""
+    assert refused() == f"examples.calibration: no file matches '{tmp_path / '*.tfrecord'}'"
+
+
+def test_no_record(tmp_path: Path, refused: Callable[..., str]) -> None:
+    """Files of no records are an error that counts the files."""
+    file = write_npz(tmp_path, np.zeros((0, 2), np.float32), np.zeros(0, np.int64))
+    assert refused(calibration=[file]) == "examples.calibration: the files hold no record; one or more are needed"
+
+
+def test_too_few_to_split(
+    tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord, refused: Callable[..., str]
+) -> None:
+    """A source so small that the split leaves one of the sets empty is an error, and the other set is not left behind."""
+    write_tfrecord(tmp_path / "a.tfrecord", points(1))
+    assert refused() == (
+        "examples.calibration: none of the 1 records falls into its share of the split;"
+        " give more records, or examples.evaluation of its own"
+    )
+
+
+def test_unknown_beam_option(shard: Path, refused: Callable[..., str]) -> None:
+    """A Beam option with a typo is an error before anything is read."""
+    shard.write_bytes(b"damaged")
+    assert refused(beam_options=["--rnner=FnApiRunner"]) == (
+        "beam: '--rnner=FnApiRunner' is not an option of Beam; options look like --runner=FnApiRunner"
+    )
+
+
+def test_neither_set_is_left_when_the_second_fails(
+    tmp_path: Path, points: Points, example: MakeExample, write_tfrecord: WriteTfrecord, refused: Callable[..., str]
+) -> None:
+    """A bad record of the evaluation set, met after the calibration set is done, leaves neither set behind."""
+    train = write_tfrecord(tmp_path / "train.tfrecord", points(20))
+    test = write_tfrecord(tmp_path / "test.tfrecord", [example({"x": [0.0], "label": [1]})])
+    found = refused(calibration=[str(train)], evaluation=[str(test)])
+    assert found.startswith(f"{test}: record 0 at byte 0: input 'x' has the shape [1]")
+
+
+def test_sets_of_before_are_kept_when_a_draw_fails(shard: Path, draw_sets: DrawSets) -> None:
+    """A draw that fails leaves the sets of an earlier one as they were."""
+    before = [contents(examples) for examples in draw_sets()]
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-3])
+    with pytest.raises(ExamplesError):
+        draw_sets()
+    shard.write_bytes(whole)
+    assert [contents(examples) for examples in draw_sets(to="sets")] == before
