@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -55,13 +56,10 @@ def run_locally(config: Config, work: Path, *, cache: bool, show: Show) -> dict[
         # A result of an earlier run must not pass for this run's, should this one fail.
         for name in ("result.json", "report.html"):
             (work / name).unlink(missing_ok=True)
-        # What MLflow tells of its own doings is not the user's business; warnings and errors are.
-        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
         tracking_uri = local_tracking_uri(config, work)
-        arguments = pipeline_arguments(config, tracking_uri)
         before = time.time()
         try:
-            _run_pipeline(arguments, work, cache=cache, show=show)
+            _run_pipeline(config, tracking_uri, work, cache=cache, show=show)
         except StepError as error:
             if _publish(work, before):
                 raise StepError(f"{error}; the results are kept: finish with `edgequant track {work}`") from error
@@ -85,23 +83,21 @@ def _claimed(work: Path) -> Iterator[None]:
         ) from None
 
 
-def _run_pipeline(arguments: dict[str, Any], work: Path, *, cache: bool, show: Show) -> None:
+def _run_pipeline(config: Config, tracking_uri: str, work: Path, *, cache: bool, show: Show) -> None:
     """Runs the pipeline; its steps' full output goes to the log, their progress to `show`."""
     from kfp import local
 
     from edgequant_pipelines.pipeline import quantize_model
 
     state = work / _STATE
-    # A step ends with this process, so that a run that is killed leaves nothing behind that still works.
-    os.environ[RUNNER_PID] = str(os.getpid())
-    # Steps' own conversions and images are not this runner's business.
-    warnings.filterwarnings("ignore", message="You may be attemping to run a task", category=RuntimeWarning)
-    with (work / "run.log").open("w", encoding="utf-8") as stream:
+    with (work / "run.log").open("w", encoding="utf-8") as stream, _surroundings():
+        arguments = pipeline_arguments(config, tracking_uri)
         log = _Log(stream, show)
         with redirect_stdout(log):
             local.init(
                 local.SubprocessRunner(use_venv=False),
                 pipeline_root=str(state / "runs"),
+                workspace_root=str(state / "workspace"),
                 enable_caching=cache,
                 cache_root=str(state / "cache"),
             )
@@ -110,6 +106,32 @@ def _run_pipeline(arguments: dict[str, Any], work: Path, *, cache: bool, show: S
             except RuntimeError as error:
                 raise log.failure(work) from error
         log.finish()
+
+
+@contextmanager
+def _surroundings() -> Iterator[None]:
+    """Sets what the steps' processes find around them, and clears up after them."""
+    with tempfile.TemporaryDirectory(prefix="edgequant-") as scratch, warnings.catch_warnings():
+        # Which images the steps have on a cluster is not this runner's business.
+        warnings.filterwarnings("ignore", message="You may be attemping to run a task", category=RuntimeWarning)
+        changed = {
+            # A step ends with this process, so that a run that is killed leaves nothing behind that still works.
+            RUNNER_PID: str(os.getpid()),
+            # KFP makes a temporary folder for each task and leaves it there.
+            "TMPDIR": scratch,
+            # What MLflow tells of its own doings is not the user's business; warnings and errors are.
+            "MLFLOW_LOGGING_LEVEL": os.environ.get("MLFLOW_LOGGING_LEVEL", "WARNING"),
+        }
+        before = {name: os.environ.get(name) for name in changed}
+        os.environ.update(changed)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
 
 
 def _publish(work: Path, since: float) -> bool:
