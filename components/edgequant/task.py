@@ -55,6 +55,10 @@ def check_outputs(task: str, signature: ModelSignature) -> None:
         raise ConfigError(
             f"task: 'classification' needs two or more classes; the output is {signature.outputs[0]}. Use task: binary"
         )
+    if task == BINARY and classes is not None and len(signature.outputs[0].shape or ()) > 1 and classes > 2:
+        raise ConfigError(
+            f"task: 'binary' needs one or two units; the output is {signature.outputs[0]}. Use task: classification"
+        )
 
 
 def class_count(signature: ModelSignature) -> int | None:
@@ -120,7 +124,8 @@ def measure(
     Args:
         task: The task.
         outputs: Float arrays by output name, the example first.
-        labels: The labels in the form of `check_label`, or None.
+        labels: The labels in the form of `check_label`, or None. There may be more of them than outputs, whose examples
+            are the first ones; what a score is measured in (the spread of the labels) is taken from all.
 
     Returns:
         The metrics by name (empty without labels), and the scores, float64 [examples], or None when there are none.
@@ -130,14 +135,16 @@ def measure(
     """
     if labels is None or task == NONE:
         return {}, None
+    labels = np.asarray(labels)
+    count = len(next(iter(outputs.values())))
     if is_custom(task):
-        return _measure_custom(task, outputs, labels)
+        return _measure_custom(task, outputs, labels[:count])
     if len(outputs) != 1:
         raise EvaluationError(f"task {task!r} scores one output; the model gave {', '.join(outputs)}")
     output = np.asarray(next(iter(outputs.values())), dtype=np.float64)
     if task == REGRESSION:
-        return _measure_regression(output, np.asarray(labels))
-    scores = correct(task, output, np.asarray(labels)).astype(np.float64)
+        return _measure_regression(output, labels)
+    scores = correct(task, output, labels[:count]).astype(np.float64)
     return {"accuracy": float(scores.mean())}, scores
 
 
@@ -171,10 +178,13 @@ def correct(task: str, output: NDArray[Any], labels: NDArray[Any]) -> NDArray[An
         EvaluationError: The labels are not classes of the output.
     """
     decisions = decide(task, output)
-    if task == CLASSIFICATION:
-        classes = output.reshape(len(output), -1).shape[1]
-        if labels.size and int(labels.max()) >= classes:
-            raise EvaluationError(f"label {int(labels.max())} is out of range; the output has {classes} classes")
+    units = output.reshape(len(output), -1).shape[1]
+    if task in (CLASSIFICATION, BINARY) and output.ndim > 1 and units != output.shape[-1]:
+        raise EvaluationError(f"an output is {list(output.shape[1:])}; {task} takes one score per class")
+    if task == BINARY and units > 2:
+        raise EvaluationError(f"an output has {units} units; binary takes one or two")
+    if task == CLASSIFICATION and labels.size and int(labels.max()) >= units:
+        raise EvaluationError(f"label {int(labels.max())} is out of range; the output has {units} classes")
     if decisions.shape != labels.shape:
         raise EvaluationError(f"outputs decide {list(decisions.shape)}; the labels are {list(labels.shape)}")
     same = decisions == labels
@@ -185,12 +195,12 @@ def correct(task: str, output: NDArray[Any], labels: NDArray[Any]) -> NDArray[An
 def _measure_regression(
     output: NDArray[np.float64], labels: NDArray[Any]
 ) -> tuple[dict[str, float], NDArray[np.float64]]:
-    expected = labels.reshape(len(labels), -1)
     found = output.reshape(len(output), -1)
+    spread = float(labels.std()) or 1.0
+    expected = labels.reshape(len(labels), -1)[: len(found)]
     if expected.shape != found.shape:
         raise EvaluationError(f"outputs are {list(found.shape)}; the labels are {list(expected.shape)}")
     errors = np.abs(found - expected).mean(axis=1)
-    spread = float(expected.std()) or 1.0
     metrics = {"mae": float(errors.mean()), "rmse": float(np.sqrt(((found - expected) ** 2).mean()))}
     return metrics, -errors / spread
 
@@ -201,13 +211,16 @@ def _measure_custom(
     values = dict(outputs) if len(outputs) > 1 else next(iter(outputs.values()))
     try:
         found = load_function(task)(values, labels)
-        results = {str(name): np.asarray(value, dtype=np.float64) for name, value in found.items()}
     except (ConfigError, EvaluationError):
         raise
     except Exception as error:  # The user's own code: whatever it raises is reported as its own message.
         raise EvaluationError(f"task {task}: raised {type(error).__name__}: {error}") from error
-    if not results:
-        raise EvaluationError(f"task {task}: returned no metric; return a dict of floats, the main metric first")
+    if not isinstance(found, Mapping) or not found:
+        raise EvaluationError(f"task {task}: returned {found!r}; a dict of floats is needed, the main metric first")
+    try:
+        results = {str(name): np.asarray(value, dtype=np.float64) for name, value in found.items()}
+    except (TypeError, ValueError) as error:
+        raise EvaluationError(f"task {task}: returned {found!r}; its values are not numbers ({error})") from error
     metrics = {name: float(value.mean()) for name, value in results.items()}
     for name, value in metrics.items():
         if not np.isfinite(value):
