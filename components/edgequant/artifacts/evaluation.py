@@ -18,6 +18,7 @@ class EvaluationContent:
 
     Attributes:
         variant: The variant's name.
+        task: The task.
         status: ``evaluated``, or ``failed`` when the variant was not converted or could not be run.
         reason: Why it is not evaluated, or None.
         model_sha256: The digest of the evaluated file, or None.
@@ -31,6 +32,7 @@ class EvaluationContent:
     """
 
     variant: str
+    task: str
     status: str
     reason: str | None = None
     model_sha256: str | None = None

@@ -40,7 +40,8 @@ def benchmark(
     for name in variants.converted:
         try:
             model = Model(variants.model(name))
-            model.invoke(model.prepare(examples[0]))
+            for example in examples:
+                model.invoke(model.prepare(example))
             paths[name] = variants.model(name)
         except InterpreterError as error:
             failures[name] = str(error)
@@ -48,6 +49,8 @@ def benchmark(
     latencies = measure_latencies(paths, examples, runs=runs, budget_seconds=budget_seconds)
     with new_directory(target) as draft:
         write_manifest(draft, SCHEMA, Benchmark(latencies=latencies, failures=failures, environment=environment))
+    for name, reason in failures.items():
+        say("benchmark", f"{name}: failed: {reason}")
     for name, latency in latencies.items():
         say("benchmark", f"{name}: p50 {latency.p50_ms:.3f} ms, p90 {latency.p90_ms:.3f} ms over {latency.runs} runs")
 

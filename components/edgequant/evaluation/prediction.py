@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from edgequant.errors import EvaluationError
 from edgequant.litert_interpreter import InterpreterError, Model
 
-# Examples a thread takes at a time: few enough that a slow model still ends near its time budget.
+# What a thread takes at a time: enough examples to keep out of the others' way, and for a slow model no more than one, so
+# that it ends near its time budget.
 _CHUNK = 16
+_CHUNK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,8 @@ def predict(path: Path, inputs: Mapping[str, NDArray[Any]], *, threads: int, bud
         path: The ``.tflite`` file.
         inputs: Arrays by input name, the example first.
         threads: How many interpreters to run at once.
-        budget_seconds: After this time no further examples are begun; at least the first one is run.
+        budget_seconds: After this time no further examples are begun, but for the few that a thread has taken; at least the
+            first one is run.
 
     Raises:
         EvaluationError: The runtime refuses the model or fails on an example, or outputs differ in shape.
@@ -47,22 +50,25 @@ def predict(path: Path, inputs: Mapping[str, NDArray[Any]], *, threads: int, bud
     count = len(next(iter(inputs.values())))
     try:
         model = Model(path)
-        model.invoke(model.prepare(_example(inputs, 0)))
+        prepared = model.prepare(_example(inputs, 0))
+        begin = time.monotonic()
+        model.invoke(prepared)
+        chunk = int(max(1, min(_CHUNK, _CHUNK_SECONDS // max(time.monotonic() - begin, 1e-9))))
+        models = [model, *(Model(path) for _ in range(threads - 1))]
     except InterpreterError as error:
         raise EvaluationError(str(error)) from error
-    first = model.results()
-    outputs = {name: np.empty((count, *value.shape), value.dtype) for name, value in first.items()}
-    work = _Work(inputs=inputs, outputs=outputs, count=count, deadline=time.monotonic() + budget_seconds)
+    outputs = {name: np.empty((count, *value.shape), value.dtype) for name, value in model.results().items()}
     start = time.monotonic()
-    workers = [
-        threading.Thread(target=work.run, args=(model if index == 0 else Model(path),)) for index in range(threads)
-    ]
+    work = _Work(inputs=inputs, outputs=outputs, chunk=chunk, deadline=start + budget_seconds)
+    workers = [threading.Thread(target=work.run, args=(model,)) for model in models]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    if work.error is not None:
+    if isinstance(work.error, InterpreterError):
         raise EvaluationError(str(work.error)) from work.error
+    if work.error is not None:
+        raise work.error
     return Predictions(
         outputs={name: values[: work.done] for name, values in outputs.items()},
         examples=work.done,
@@ -78,11 +84,12 @@ class _Work:
     """The examples still to run, shared by threads: each takes the next few until none are left or time is up."""
 
     def __init__(
-        self, *, inputs: Mapping[str, NDArray[Any]], outputs: dict[str, NDArray[Any]], count: int, deadline: float
+        self, *, inputs: Mapping[str, NDArray[Any]], outputs: dict[str, NDArray[Any]], chunk: int, deadline: float
     ) -> None:
         self._inputs = inputs
         self._outputs = outputs
-        self._count = count
+        self._count = len(next(iter(inputs.values())))
+        self._chunk = chunk
         self._deadline = deadline
         self._lock = threading.Lock()
         self.done = 0
@@ -94,7 +101,7 @@ class _Work:
             while chunk := self._take():
                 for row in chunk:
                     self._run_one(model, row)
-        except (InterpreterError, EvaluationError) as error:
+        except Exception as error:  # The boundary of a thread: `predict` raises it again.
             self.error = error
 
     def _take(self) -> range:
@@ -103,7 +110,7 @@ class _Work:
             late = self.done > 0 and time.monotonic() > self._deadline
             if late or self.error is not None:
                 return range(0)
-            chunk = range(self.done, min(self.done + _CHUNK, self._count))
+            chunk = range(self.done, min(self.done + self._chunk, self._count))
             self.done = chunk.stop
             return chunk
 

@@ -36,18 +36,22 @@ def evaluate(
     """
     variants = load_variant_set(variant_set)
     examples = load_example_set(evaluation_set)
-    if variants[variant].status != CONVERTED:
-        _write_failure(variant, examples, f"not converted: {variants[variant].reason}", evaluation)
+    found = variants[variant]
+    if found.status != CONVERTED:
+        reason = f"not converted: {found.reason}"
+        if variant == BASELINE:
+            raise EvaluationError(f"the baseline {BASELINE} is {reason}")
+        _write_failure(variant, None, examples, reason, task, evaluation)
         return
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         predictions = predict(variants.model(variant), examples.inputs, threads=threads, budget_seconds=budget_seconds)
         _check_finite(predictions)
-        _write(variant, variants[variant].sha256, examples, predictions, task, evaluation)
+        _write(variant, found.sha256, examples, predictions, task, evaluation)
     except EvaluationError as error:
         if variant == BASELINE:
             raise
-        _write_failure(variant, examples, str(error), evaluation)
+        _write_failure(variant, found.sha256, examples, str(error), task, evaluation)
 
 
 def _check_finite(predictions: Predictions) -> None:
@@ -61,10 +65,10 @@ def _check_finite(predictions: Predictions) -> None:
 def _write(
     variant: str, sha256: str | None, examples: ExampleSet, predictions: Predictions, task: str, target: Path
 ) -> None:
-    labels = None if examples.labels is None else examples.labels[: predictions.examples]
-    metrics, scores = measure(task, predictions.outputs, labels)
+    metrics, scores = measure(task, predictions.outputs, examples.labels)
     content = EvaluationContent(
         variant=variant,
+        task=task,
         status=EVALUATED,
         model_sha256=sha256,
         evaluation_sha256=examples.digest,
@@ -88,11 +92,15 @@ def _write(
     say("evaluate", f"{variant}: {shown or 'outputs kept'} on {count} in {content.seconds:.1f} s")
 
 
-def _write_failure(variant: str, examples: ExampleSet, reason: str, target: Path) -> None:
+def _write_failure(
+    variant: str, sha256: str | None, examples: ExampleSet, reason: str, task: str, target: Path
+) -> None:
     content = EvaluationContent(
         variant=variant,
+        task=task,
         status=FAILED,
         reason=reason,
+        model_sha256=sha256,
         evaluation_sha256=examples.digest,
         available=len(examples),
         metrics={},

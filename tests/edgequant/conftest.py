@@ -1,0 +1,197 @@
+"""Real parts that the steps' tests share: every directory of the digits model, and small models with known answers."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgequant.artifacts.directory import new_directory, write_manifest
+from edgequant.artifacts.example_set import ExampleSetWriter, Provenance
+from edgequant.artifacts.variant_set import CONVERTED, FAILED, SCHEMA, ConvertedVariant, VariantSetContent
+from edgequant.benchmarking.step import benchmark
+from edgequant.evaluation.step import evaluate
+from edgequant.gate import Gate
+from edgequant.signature import ModelSignature, TensorSpec
+from edgequant.validation.step import Inputs, validate
+
+DIGITS_VARIANTS = ("float32", "weights_only", "full_int8", "integer_only")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitsSets:
+    """Directories of the digits model: 300 evaluation examples, and every step's output.
+
+    Attributes:
+        calibration_set: The calibration set.
+        evaluation_set: The evaluation set.
+        variant_set: The variants float32, weights_only, full_int8 and integer_only.
+        evaluations: The evaluation of each.
+        benchmark: Their benchmark.
+        verdict: Their verdict by a gate of 5 points, which every digits variant holds.
+        best: The best variant of that verdict.
+    """
+
+    calibration_set: Path
+    evaluation_set: Path
+    variant_set: Path
+    evaluations: dict[str, Path]
+    benchmark: Path
+    verdict: Path
+    best: str
+
+    @property
+    def inputs(self) -> Inputs:
+        """What the validate step takes."""
+        return Inputs(
+            variant_set=self.variant_set, evaluations=list(self.evaluations.values()), benchmark=self.benchmark
+        )
+
+
+@pytest.fixture(scope="session")
+def digits_sets(digits: Path, digits_model: Path, tmp_path_factory: pytest.TempPathFactory) -> DigitsSets:
+    """What sample, convert, evaluate, benchmark and validate make of the digits model."""
+    from edgequant.conversion.step import Request, convert
+    from edgequant.sampling.step import Examples, sample
+
+    folder = tmp_path_factory.mktemp("digits_sets")
+    signature = ModelSignature(
+        key="serving_default",
+        inputs=(TensorSpec(name="pixels", dtype="float32", shape=(None, 8, 8, 1)),),
+        outputs=(TensorSpec(name="output_0", dtype="float32", shape=(None, 10)),),
+    )
+    examples = Examples(
+        signature=signature,
+        calibration=[str(digits / "train.npz")],
+        evaluation=[str(digits / "test.npz")],
+        label="digit",
+        task="classification",
+        calibration_count=60,
+        evaluation_count=300,
+        stratify=True,
+        seed=17,
+        beam_options=["--runner=FnApiRunner"],
+    )
+    sample(examples, folder / "calibration", folder / "evaluation")
+    request = Request(
+        model=digits_model,
+        signature=signature.key,
+        variants=list(DIGITS_VARIANTS),
+        calibration_set=folder / "calibration",
+    )
+    convert(request, folder / "variants")
+    evaluations = {name: folder / "evaluations" / name for name in DIGITS_VARIANTS}
+    for name, target in evaluations.items():
+        evaluate(name, folder / "variants", folder / "evaluation", target, task="classification")
+    benchmark(folder / "variants", folder / "evaluation", folder / "benchmark", runs=20)
+    inputs = Inputs(
+        variant_set=folder / "variants", evaluations=list(evaluations.values()), benchmark=folder / "benchmark"
+    )
+    verdict = validate("digits", "classification", Gate(max_drop_points=5.0), inputs, folder / "verdict")
+    assert verdict.best is not None
+    return DigitsSets(
+        calibration_set=folder / "calibration",
+        evaluation_set=folder / "evaluation",
+        variant_set=folder / "variants",
+        evaluations=evaluations,
+        benchmark=folder / "benchmark",
+        verdict=folder / "verdict",
+        best=verdict.best,
+    )
+
+
+def _saved_model(directory: Path, outputs: Callable[[Any], Any], shape: list[int | None]) -> None:
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.serve = tf.function(outputs, input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
+    tf.saved_model.save(module, str(directory), signatures={"serving_default": module.serve})
+
+
+@pytest.fixture(scope="session")
+def small_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """``.tflite`` files of one input ``x``, [N, 4] or as said, by what they do.
+
+    ``double``: y = 2x. ``log``: y = log(x), NaN for negative values. ``two``: outputs ``a/b`` = x + 1 and ``..`` = [sum(x)].
+    ``row``: y is row int(x[0]) of three rows; the runtime refuses an index out of range. ``open``: y = x for [N, any].
+    """
+    import tensorflow as tf
+
+    rows = tf.constant([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
+    functions: dict[str, Callable[[Any], Any]] = {
+        "double": lambda x: {"y": 2.0 * x},
+        "log": lambda x: {"y": tf.math.log(x)},
+        "two": lambda x: {"a/b": x + 1.0, "..": tf.reduce_sum(x, axis=1, keepdims=True)},
+        "row": lambda x: {"y": tf.gather(rows, tf.cast(x[:, 0], tf.int32))},
+        "open": lambda x: {"y": x + 0.0},
+    }
+    found = {}
+    for name, function in functions.items():
+        folder = tmp_path_factory.mktemp(name)
+        _saved_model(folder, function, [None, None if name == "open" else 4])
+        found[name] = bytes(tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert())
+    return found
+
+
+class Sets:
+    """Writes variant sets and example sets of small models."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def variants(self, models: Mapping[str, bytes | None]) -> Path:
+        """Returns the directory of a variant set with these files; None is a variant that failed to convert."""
+        target = self._folder / "variants"
+        with new_directory(target) as draft:
+            variants = {}
+            for name, model in models.items():
+                if model is None:
+                    variants[name] = ConvertedVariant(status=FAILED, reason="the converter died", seconds=1.0)
+                    continue
+                (draft / name).mkdir()
+                (draft / name / "model.tflite").write_bytes(model)
+                variants[name] = ConvertedVariant(
+                    status=CONVERTED, size_bytes=len(model), sha256=hashlib.sha256(model).hexdigest(), seconds=1.0
+                )
+            content = VariantSetContent(
+                signature="serving_default",
+                converter="tensorflow 2",
+                model_sha256="0" * 64,
+                calibration_sha256=None,
+                variants=variants,
+            )
+            write_manifest(draft, SCHEMA, content)
+        return target
+
+    def examples(
+        self, inputs: Mapping[str, NDArray[Any]], labels: NDArray[Any] | None = None, *, name: str = "examples"
+    ) -> Path:
+        """Returns the directory of an example set with these inputs and labels, the example first."""
+        target = self._folder / name
+        count = len(next(iter(inputs.values())))
+        with ExampleSetWriter(target, count) as writer:
+            for row in range(count):
+                label = None if labels is None else np.asarray(labels[row])
+                writer.add(f"{row:064x}", {key: values[row] for key, values in inputs.items()}, label)
+            writer.finish(
+                Provenance(
+                    purpose="evaluation",
+                    signature="serving_default",
+                    seed=1,
+                    rule="all",
+                    asked=count,
+                    records_read=count,
+                    duplicates=0,
+                )
+            )
+        return target
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> Sets:
+    """Writes variant sets and example sets in this test's directory."""
+    return Sets(tmp_path)
