@@ -1,5 +1,6 @@
 """The gate as configured: what a variant must hold to be blessed."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -48,7 +49,9 @@ def parse_gate(values: Mapping[str, Any]) -> Gate:
     gate = Gate(**{key: value for key, value in values.items() if value is not None})
     for key in ("max_drop_points", "max_size_ratio", "confidence"):
         value = getattr(gate, key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0):
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
             raise ConfigError(f"gate.{key}: {value!r} is not a number of 0 or more")
     if not 0.5 < gate.confidence < 1:
         raise ConfigError(f"gate.confidence: {gate.confidence} is not between 0.5 and 1; 0.95 is usual")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgequant.task import BINARY, CLASSIFICATION, MULTILABEL, decide
-from edgequant.validation.statistics import mean_drop_interval, paired_drop_interval, wilson_interval
+from edgequant.validation.statistics import mean_drop_interval, paired_drop_interval, right_or_wrong, wilson_interval
 
 _POINTS = 100.0
 
@@ -79,7 +79,7 @@ def drop_interval(differences: NDArray[np.float64], confidence: float) -> tuple[
 
     Differences of right and wrong answers get Tango's interval; others Student's t.
     """
-    if np.isin(differences, (-1.0, 0.0, 1.0)).all():
+    if right_or_wrong(differences):
         lost, gained = int((differences > 0).sum()), int((differences < 0).sum())
         return paired_drop_interval(lost, gained, len(differences), confidence)
     return mean_drop_interval(differences, confidence)

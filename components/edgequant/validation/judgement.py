@@ -55,7 +55,9 @@ def check_drop(gate: Gate, comparison: Comparison, metric: str) -> Check:
             " example; return per-example values to be judged",
         )
     low, high = comparison.drop_interval_points
-    measured = f"{metric} drops {comparison.drop_points:.2f} points ({low:.2f} to {high:.2f} at {gate.confidence:.0%})"
+    measured = (
+        f"{metric} drops {comparison.drop_points:.2f} points ({low:.2f} to {high:.2f} at {100 * gate.confidence:g}%)"
+    )
     if high <= limit:
         return Check(verdict=BLESSED, sentence=f"{measured}: within the {limit:g} allowed")
     if low > limit:
@@ -79,15 +81,20 @@ def check_size(limit: float, ratio: float) -> Check:
 
 
 def choose_best(gate: Gate, variants: Mapping[str, VariantVerdict]) -> str | None:
-    """Returns the blessed variant that has least of what the gate prefers, the smaller drop settling ties; None without one."""
+    """Returns the blessed variant that has least of what the gate prefers; None without one.
+
+    Ties go to the smaller drop, then to the smaller file, then to the first asked.
+    """
     blessed = [name for name, variant in variants.items() if variant.verdict == BLESSED]
 
-    def order(name: str) -> tuple[float, float]:
+    def order(name: str) -> tuple[float, float, float]:
         variant = variants[name]
-        drop = variant.drop_points if variant.drop_points is not None else 0.0
-        if gate.prefer == "latency_ms":
-            return (variant.latency.p50_ms if variant.latency else float("inf")), drop
-        return (drop if gate.prefer == "drop_points" else float(variant.size_bytes or 0)), drop
+        preferred = {
+            "size_bytes": float(variant.size_bytes or 0),
+            "latency_ms": variant.latency.p50_ms if variant.latency else float("inf"),
+            "drop_points": variant.drop_points or 0.0,
+        }
+        return preferred[gate.prefer], preferred["drop_points"], preferred["size_bytes"]
 
     return min(blessed, key=order, default=None)
 

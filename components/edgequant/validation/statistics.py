@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 
 _EDGE = 1e-12
+# How likely the number of examples asked for is to settle a verdict.
+_POWER = 0.8
 
 
 def wilson_interval(successes: int, count: int, confidence: float) -> tuple[float, float]:
@@ -78,10 +80,19 @@ def mean_drop_interval(differences: NDArray[np.float64], confidence: float) -> t
     return mean - half, mean + half
 
 
-def examples_to_settle(differences: NDArray[np.float64], limit: float, confidence: float) -> int | None:
-    """Returns about how many examples would put a drop on one side of a limit, were the estimates the truth.
+def right_or_wrong(differences: NDArray[np.float64]) -> bool:
+    """Tells whether differences are those of right and wrong answers: -1, 0 or 1."""
+    return bool(np.isin(differences, (-1.0, 0.0, 1.0)).all())
 
-    By the normal approximation: the half width z·σ/√n must be no more than the distance to the limit.
+
+def examples_to_settle(differences: NDArray[np.float64], limit: float, confidence: float) -> int | None:
+    """Returns about how many examples would put a drop on one side of a limit in four of five runs, were the estimates true.
+
+    By the normal approximation of a test's sample size, n = ((z_confidence·σ₀ + z_power·σ₁) / distance)²: σ₁ is the spread
+    found, and σ₀ the spread were the drop at the limit, which for right and wrong answers is no less than √(limit·(1-limit)).
+
+    Source: Lachin 1981, "Introduction to sample size determination and power analysis for clinical trials", Controlled
+    Clinical Trials 2, equation 2.
 
     Returns:
         The number, or None when the drop is at the limit and no number would do.
@@ -89,7 +100,7 @@ def examples_to_settle(differences: NDArray[np.float64], limit: float, confidenc
     distance = abs(limit - float(differences.mean()))
     if distance < _EDGE:
         return None
-    z = NormalDist().inv_cdf(confidence)
-    # No example has differed yet: one in `count` might, so the spread is not taken as nothing.
-    variance = max(float(differences.var()), 1 / len(differences))
-    return math.ceil(z**2 * variance / distance**2)
+    spread = float(differences.std())
+    at_limit = max(spread, math.sqrt(max(limit * (1 - limit), 0.0))) if right_or_wrong(differences) else spread
+    sure, power = NormalDist().inv_cdf(confidence), NormalDist().inv_cdf(_POWER)
+    return math.ceil(((sure * at_limit + power * spread) / distance) ** 2)

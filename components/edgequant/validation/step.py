@@ -20,7 +20,7 @@ from edgequant.artifacts.verdict import (
 from edgequant.errors import ArtifactError
 from edgequant.gate import Gate
 from edgequant.steps import say
-from edgequant.task import main_metric
+from edgequant.task import REGRESSION, main_metric
 from edgequant.validation.comparison import accuracy_interval, compare
 from edgequant.validation.judgement import choose_best, judge, overall
 from edgequant.validation.report import render
@@ -50,8 +50,13 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         ArtifactError: An input directory is not what it should be, or they do not belong together.
     """
     variants = load_variant_set(inputs.variant_set)
-    evaluations = {found.content.variant: found for found in map(load_evaluation, inputs.evaluations)}
-    check_together(variants, evaluations)
+    evaluations: dict[str, Evaluation] = {}
+    for evaluation in map(load_evaluation, inputs.evaluations):
+        of = evaluation.content.variant
+        if of in evaluations:
+            raise ArtifactError(f"validate: there are two evaluations of {of!r}; one is needed")
+        evaluations[of] = evaluation
+    check_together(task, variants, evaluations)
     benchmark = load_benchmark(inputs.benchmark)
     baseline = evaluations[BASELINE]
     judged = {
@@ -80,23 +85,32 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
     return verdict
 
 
-def check_together(variants: VariantSet, evaluations: dict[str, Evaluation]) -> None:
-    """Checks that evaluations are of these variants' files, over one evaluation set.
+def check_together(task: str, variants: VariantSet, evaluations: dict[str, Evaluation]) -> None:
+    """Checks that evaluations are of these variants' files, for this task, over one evaluation set.
 
     Raises:
-        ArtifactError: They are not, or one is missing.
+        ArtifactError: They are not, one is missing, or the baseline's is of a failure.
     """
+    for name in evaluations:
+        if name not in variants.content.variants:
+            known = ", ".join(variants.content.variants)
+            raise ArtifactError(f"validate: {name!r} is evaluated and not in the variant set, which holds {known}")
     for name, variant in variants.content.variants.items():
         if name not in evaluations:
             raise ArtifactError(f"validate: the evaluation of {name!r} is missing; found are {', '.join(evaluations)}")
-        digest = evaluations[name].content.model_sha256
-        if digest is not None and digest != variant.sha256:
+        if evaluations[name].content.model_sha256 != variant.sha256:
             raise ArtifactError(f"validate: the evaluation of {name!r} is of another file than the variant set's")
+        if evaluations[name].content.task != task:
+            found = evaluations[name].content.task
+            raise ArtifactError(f"validate: the evaluation of {name!r} is for the task {found!r}; {task!r} is asked")
     sets = {evaluation.content.evaluation_sha256 for evaluation in evaluations.values()}
     if len(sets) > 1:
         raise ArtifactError(
             f"validate: evaluations are over {len(sets)} different evaluation sets; one is needed to compare"
         )
+    baseline = evaluations[BASELINE].content
+    if baseline.status != EVALUATED:
+        raise ArtifactError(f"validate: the baseline {BASELINE!r} is not evaluated: {baseline.reason}")
 
 
 def _judge(
@@ -109,7 +123,7 @@ def _judge(
         return VariantVerdict(
             status=variant.status,
             reason=variant.reason or evaluation.content.reason,
-            notes=variant.notes,
+            notes=(*variant.notes, *_unmeasured(name, benchmark)),
             size_bytes=variant.size_bytes,
             verdict=REJECTED if gate else NOT_GATED,
             reasons=(f"failed: {variant.reason or evaluation.content.reason}",),
@@ -132,11 +146,11 @@ def _judge(
         verdict, reasons = judge(gate, comparison, metric=metric, size_ratio=ratio)
     return VariantVerdict(
         status=variant.status,
-        notes=(*variant.notes, *_partial(evaluation)),
+        notes=(*variant.notes, *_partial(evaluation), *_unmeasured(name, benchmark)),
         size_bytes=variant.size_bytes,
         examples=comparison.examples,
         metrics=evaluation.content.metrics,
-        accuracy_interval=accuracy_interval(evaluation.scores, gate.confidence),
+        accuracy_interval=None if task == REGRESSION else accuracy_interval(evaluation.scores, gate.confidence),
         drop_points=comparison.drop_points,
         drop_interval_points=None if name == BASELINE else comparison.drop_interval_points,
         agreement=comparison.agreement,
@@ -154,6 +168,11 @@ def _partial(evaluation: Evaluation) -> tuple[str, ...]:
     return (f"evaluated on the first {content.examples:,} of {content.available:,} examples: the time budget ended",)
 
 
+def _unmeasured(name: str, benchmark: Benchmark) -> tuple[str, ...]:
+    reason = benchmark.failures.get(name)
+    return () if reason is None else (f"latency not measured: {reason}",)
+
+
 def _why(outcome: str, best: str | None, gate: Gate, judged: dict[str, VariantVerdict]) -> str:
     if outcome == NOT_GATED:
         return "No gate is set: nothing was judged, and nothing is promoted."
@@ -161,7 +180,8 @@ def _why(outcome: str, best: str | None, gate: Gate, judged: dict[str, VariantVe
         blessed = [name for name, variant in judged.items() if variant.verdict == BLESSED]
         others = f" of {len(blessed)} blessed" if len(blessed) > 1 else ", the only blessed variant"
         return f"{best} is best: the least {gate.prefer}{others}; {'; '.join(judged[best].reasons)}."
-    return f"No variant is blessed, so nothing is promoted: {'; '.join(_closest(judged))}."
+    others = "; ".join(_closest(judged)) or f"there is none but the baseline {BASELINE}"
+    return f"No variant is blessed, so nothing is promoted: {others}."
 
 
 def _closest(judged: dict[str, VariantVerdict]) -> list[str]:

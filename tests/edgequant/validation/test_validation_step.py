@@ -1,0 +1,316 @@
+"""The validate step and its report, on real directories."""
+
+import json
+import shutil
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgequant.artifacts.directory import read_json, write_json, write_manifest
+from edgequant.artifacts.evaluation import SCHEMA, load_evaluation
+from edgequant.artifacts.verdict import Verdict, load_verdict
+from edgequant.benchmarking.step import benchmark
+from edgequant.errors import ArtifactError
+from edgequant.evaluation.step import evaluate
+from edgequant.gate import Gate
+from edgequant.inspection import Inspection, OperatorCount, Tensor
+from edgequant.validation.report import render
+from edgequant.validation.statistics import paired_drop_interval, wilson_interval
+from edgequant.validation.step import Inputs, validate
+
+_GATE = Gate(max_drop_points=5.0)
+
+
+def _validate(inputs: Inputs, target: Path, gate: Gate = _GATE, task: str = "classification") -> Verdict:
+    return validate("digits", task, gate, inputs, target)
+
+
+def test_the_verdict_is_of_the_stored_scores(digits_sets: Any, tmp_path: Path) -> None:
+    """Drop, interval, agreement and accuracy interval are those of the evaluations' own arrays, in points."""
+    verdict = _validate(digits_sets.inputs, tmp_path / "verdict")
+    baseline = load_evaluation(digits_sets.evaluations["float32"])
+    assert baseline.scores is not None
+    for name, path in digits_sets.evaluations.items():
+        found, evaluation = verdict.variants[name], load_evaluation(path)
+        assert evaluation.scores is not None
+        lost = int(((baseline.scores == 1) & (evaluation.scores == 0)).sum())
+        gained = int(((baseline.scores == 0) & (evaluation.scores == 1)).sum())
+        assert found.drop_points == pytest.approx(100 * (lost - gained) / 300)
+        if name == "float32":
+            assert (found.verdict, found.drop_interval_points, found.agreement) == ("baseline", None, 1.0)
+        else:
+            expected = paired_drop_interval(lost, gained, 300, 0.95)
+            assert found.drop_interval_points == pytest.approx([100 * end for end in expected])
+        same = baseline.outputs["output_0"].argmax(1) == evaluation.outputs["output_0"].argmax(1)
+        assert found.agreement == same.mean()
+        assert found.accuracy_interval == wilson_interval(int(evaluation.scores.sum()), 300, 0.95)
+        assert found.latency is not None
+        assert found.inspection is not None
+
+
+def test_a_verdict_is_read_back_as_it_was_given(digits_sets: Any, tmp_path: Path) -> None:
+    """What validate returns is what load_verdict reads."""
+    verdict = _validate(digits_sets.inputs, tmp_path / "verdict")
+    assert load_verdict(tmp_path / "verdict") == verdict
+    assert verdict.outcome == "blessed"
+    assert verdict.gate == {"max_drop_points": 5.0, "confidence": 0.95, "prefer": "size_bytes"}
+
+
+def test_the_smallest_blessed_variant_is_best(digits_sets: Any, tmp_path: Path) -> None:
+    """Every digits variant holds five points; the best is the one with the smallest file, and the sentence says so."""
+    verdict = _validate(digits_sets.inputs, tmp_path / "verdict")
+    sizes = {name: found.size_bytes for name, found in verdict.variants.items() if name != "float32"}
+    assert verdict.best == min(sizes, key=lambda name: sizes[name] or 0)
+    assert verdict.why.startswith(f"{verdict.best} is best: the least size_bytes of 3 blessed; accuracy drops ")
+
+
+def test_a_gate_that_no_file_can_hold_rejects_all(digits_sets: Any, tmp_path: Path) -> None:
+    """A rejection is a result: the verdict says that nothing is promoted, and which variants were rejected."""
+    verdict = _validate(digits_sets.inputs, tmp_path / "verdict", Gate(max_size_ratio=0.01))
+    assert (verdict.outcome, verdict.best) == ("rejected", None)
+    assert verdict.why == (
+        "No variant is blessed, so nothing is promoted:"
+        " weights_only is rejected; full_int8 is rejected; integer_only is rejected."
+    )
+
+
+def test_no_gate_judges_nothing(digits_sets: Any, tmp_path: Path) -> None:
+    """Without a gate every variant reads not gated, and so does the run."""
+    verdict = _validate(digits_sets.inputs, tmp_path / "verdict", Gate())
+    assert (verdict.outcome, verdict.best) == ("not gated", None)
+    assert {found.verdict for found in verdict.variants.values()} == {"baseline", "not gated"}
+    assert "blessed" not in (tmp_path / "verdict" / "verdict.json").read_text()
+
+
+def _copy(path: Path, target: Path, **changes: Any) -> Path:
+    """Returns a copy of an evaluation whose manifest says otherwise."""
+    shutil.copytree(path, target)
+    content = read_json(target / "manifest.json")["content"]
+    (target / "manifest.json").unlink()
+    write_manifest(target, SCHEMA, {**content, **changes})
+    return target
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_sha256": "0" * 64}, "the evaluation of 'full_int8' is of another file than the variant set's"),
+        ({"evaluation_sha256": "0" * 64}, "evaluations are over 2 different evaluation sets"),
+        ({"variant": "float16"}, "'float16' is evaluated and not in the variant set"),
+        ({"variant": "float32"}, "there are two evaluations of 'float32'"),
+        (
+            {"task": "regression"},
+            "the evaluation of 'full_int8' is for the task 'regression'; 'classification' is asked",
+        ),
+    ],
+)
+def test_evaluations_that_do_not_belong_together_are_refused(
+    digits_sets: Any, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    """An evaluation of another file, set, variant or task is an error, and no verdict is written."""
+    others = [path for name, path in digits_sets.evaluations.items() if name != "full_int8"]
+    changed = _copy(digits_sets.evaluations["full_int8"], tmp_path / "changed", **changes)
+    inputs = replace(digits_sets.inputs, evaluations=[*others, changed])
+    with pytest.raises(ArtifactError, match=message):
+        _validate(inputs, tmp_path / "verdict")
+    assert not (tmp_path / "verdict").exists()
+
+
+def test_a_missing_evaluation_is_refused(digits_sets: Any, tmp_path: Path) -> None:
+    """Every variant of the set needs an evaluation."""
+    inputs = replace(digits_sets.inputs, evaluations=list(digits_sets.evaluations.values())[:-1])
+    with pytest.raises(ArtifactError, match="the evaluation of 'integer_only' is missing; found are float32"):
+        _validate(inputs, tmp_path / "verdict")
+
+
+def test_a_failed_baseline_is_refused(digits_sets: Any, tmp_path: Path) -> None:
+    """With a baseline that was not evaluated there is nothing to compare with."""
+    others = [path for name, path in digits_sets.evaluations.items() if name != "float32"]
+    changed = _copy(digits_sets.evaluations["float32"], tmp_path / "c", status="failed", reason="no memory", outputs=[])
+    with pytest.raises(ArtifactError, match="the baseline 'float32' is not evaluated: no memory"):
+        _validate(replace(digits_sets.inputs, evaluations=[*others, changed]), tmp_path / "verdict")
+
+
+def test_a_damaged_evaluation_is_refused(digits_sets: Any, tmp_path: Path) -> None:
+    """A score changed by hand after the evaluation is found by its digest."""
+    changed = tmp_path / "changed"
+    shutil.copytree(digits_sets.evaluations["full_int8"], changed)
+    scores = np.load(changed / "scores.npy")
+    np.save(changed / "scores.npy", np.ones_like(scores))
+    inputs = replace(digits_sets.inputs, evaluations=[*list(digits_sets.evaluations.values())[:2], changed])
+    with pytest.raises(ArtifactError, match=r"scores\.npy: is not the file that its manifest describes"):
+        _validate(inputs, tmp_path / "verdict")
+
+
+@pytest.fixture
+def small_inputs(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> Inputs:
+    """Evaluations of doubled numbers: a good baseline, an equal variant, one not converted, one damaged, one with NaN."""
+    models = {
+        "float32": small_models["double"],
+        "float16": small_models["double"],
+        "weights_only": None,
+        "full_int8": b"damaged",
+        "integer_only": small_models["log"],
+    }
+    values = np.tile(np.array([[0.0, 1.0, 2.0, -3.0]], np.float32), (40, 1))
+    variants, examples = sets.variants(models), sets.examples({"x": values})
+    for name in models:
+        evaluate(name, variants, examples, tmp_path / "evaluations" / name, task="none")
+    benchmark(variants, examples, tmp_path / "benchmark", runs=2)
+    return Inputs(
+        variant_set=variants,
+        evaluations=[tmp_path / "evaluations" / name for name in models],
+        benchmark=tmp_path / "benchmark",
+    )
+
+
+def test_failed_variants_are_rejected_with_their_reasons(small_inputs: Inputs, tmp_path: Path) -> None:
+    """A variant that was not converted, cannot be run or gives NaN is rejected; the others are judged."""
+    verdict = _validate(small_inputs, tmp_path / "verdict", Gate(max_size_ratio=1.0), "none")
+    found = verdict.variants
+    assert {name: variant.verdict for name, variant in found.items()} == {
+        "float32": "baseline",
+        "float16": "blessed",
+        "weights_only": "rejected",
+        "full_int8": "rejected",
+        "integer_only": "rejected",
+    }
+    assert found["weights_only"].reasons == ("failed: the converter died",)
+    assert (found["weights_only"].status, found["full_int8"].status) == ("failed", "converted")
+    assert "LiteRT refuses the model" in (found["full_int8"].reason or "")
+    assert any(note.startswith("latency not measured: ") for note in found["full_int8"].notes)
+    assert found["integer_only"].reasons == ("failed: output 'y' holds NaN or infinity for 40 of 40 examples",)
+    assert load_verdict(tmp_path / "verdict") == verdict
+
+
+def test_unlabelled_examples_are_judged_by_agreement(small_inputs: Inputs, tmp_path: Path) -> None:
+    """Without labels the drop is that of agreement, and 40 equal answers bless a variant at seven points but not at six."""
+    assert 100 * paired_drop_interval(0, 0, 40, 0.95)[1] == pytest.approx(6.34, abs=0.01)
+    verdict = _validate(small_inputs, tmp_path / "verdict", Gate(max_drop_points=7.0), "none")
+    assert (verdict.labelled, verdict.main_metric) == (False, "agreement")
+    assert verdict.variants["float16"].verdict == "blessed"
+    assert verdict.variants["float16"].reasons[0].startswith("agreement drops 0.00 points (")
+    verdict = _validate(small_inputs, tmp_path / "verdict", Gate(max_drop_points=6.0), "none")
+    assert verdict.variants["float16"].verdict == "inconclusive"
+    assert "about 43 evaluation examples would settle it" in verdict.variants["float16"].reasons[0]
+
+
+def test_a_variant_that_ran_out_of_time_says_so(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """Compared over its own examples, an equal variant has no drop, whatever the labels of the rest; a note says how many."""
+    values = np.random.default_rng(2).normal(size=(5000, 4)).astype(np.float32)
+    labels = 2 * values.astype(np.float64) + np.random.default_rng(3).normal(size=(5000, 4))
+    models = {"float32": small_models["double"], "float16": small_models["double"]}
+    variants, examples = sets.variants(models), sets.examples({"x": values}, labels)
+    for name, budget in (("float32", 60.0), ("float16", 0.0)):
+        evaluate(name, variants, examples, tmp_path / name, task="regression", budget_seconds=budget)
+    benchmark(variants, examples, tmp_path / "benchmark", runs=2)
+    inputs = Inputs(
+        variant_set=variants, evaluations=[tmp_path / name for name in models], benchmark=tmp_path / "benchmark"
+    )
+    found = _validate(inputs, tmp_path / "verdict", task="regression").variants["float16"]
+    assert found.drop_points == 0.0
+    assert found.examples < 5000
+    assert found.notes == (f"evaluated on the first {found.examples} of 5,000 examples: the time budget ended",)
+
+
+def test_only_the_baseline_blesses_nothing(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """A gate with nothing to judge ends without a blessed variant, and says why."""
+    variants = sets.variants({"float32": small_models["double"]})
+    examples = sets.examples({"x": np.ones((3, 4), np.float32)})
+    evaluate("float32", variants, examples, tmp_path / "e", task="none")
+    benchmark(variants, examples, tmp_path / "b", runs=1)
+    inputs = Inputs(variant_set=variants, evaluations=[tmp_path / "e"], benchmark=tmp_path / "b")
+    verdict = _validate(inputs, tmp_path / "verdict", task="none")
+    assert verdict.why == "No variant is blessed, so nothing is promoted: there is none but the baseline float32."
+
+
+class _Page(HTMLParser):
+    """Collects a page's tags, their attributes, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keeps a tag."""
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        """Keeps text."""
+        self.text += data
+
+
+def test_the_report_begins_with_the_verdict_and_needs_no_network(digits_sets: Any) -> None:
+    """The first paragraph is the verdict's sentence; every variant is shown; nothing is loaded from anywhere."""
+    text = (digits_sets.verdict / "report.html").read_text(encoding="utf-8")
+    verdict = load_verdict(digits_sets.verdict)
+    page = _Page(text)
+    assert text.index(verdict.why) == text.index('<p class="lead">') + len('<p class="lead">')
+    for name, found in verdict.variants.items():
+        assert f'<th scope="row">{name}' in text
+        assert found.reasons[0] in page.text
+        assert f"{found.size_bytes:,}" in page.text
+    assert "://" not in text
+    assert "url(" not in text
+    assert not {"script", "link", "img", "iframe", "object"} & {tag for tag, _ in page.tags}
+    assert not [name for _, attributes in page.tags for name in attributes if name in ("src", "href", "srcset")]
+
+
+def test_the_report_shows_failed_variants_and_no_gate(small_inputs: Inputs, tmp_path: Path) -> None:
+    """A run of failures without a gate still has a page that says so."""
+    _validate(small_inputs, tmp_path / "verdict", Gate(), "none")
+    text = _Page((tmp_path / "verdict" / "report.html").read_text(encoding="utf-8")).text
+    assert "No gate is set: nothing was judged, and nothing is promoted." in text
+    assert "failed: the converter died" in text
+    assert "None is set." in text
+    assert "blessed" not in text.partition("</style>")[2]
+
+
+def test_everything_in_the_report_is_escaped(digits_sets: Any) -> None:
+    """Text that comes from models, data and users never becomes markup."""
+    hostile = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+    verdict = load_verdict(digits_sets.verdict)
+    tensor = Tensor(name=hostile, dtype=hostile, shape=(1,))
+    inspection = Inspection(
+        kind=hostile, inputs=(tensor,), outputs=(tensor,), ops={hostile: OperatorCount(count=1, types={hostile: 1})}
+    )
+    variant = replace(
+        verdict.variants["full_int8"],
+        verdict=hostile,
+        reasons=(hostile,),
+        notes=(hostile,),
+        inspection=inspection,
+    )
+    page = _Page(
+        render(
+            replace(
+                verdict,
+                name=hostile,
+                outcome=hostile,
+                why=hostile,
+                main_metric=hostile,
+                best=hostile,
+                variants={hostile: variant},
+                gate={hostile: hostile},
+                environment=replace(verdict.environment, cpu=hostile, runtime=hostile, delegate=hostile),
+            )
+        )
+    )
+    assert not {"script", "img"} & {tag for tag, _ in page.tags}
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert page.text.count(hostile) >= 18
+
+
+def test_a_verdict_changed_by_hand_is_refused(digits_sets: Any, tmp_path: Path) -> None:
+    """A verdict that was edited after it was given is not read."""
+    shutil.copytree(digits_sets.verdict, tmp_path / "verdict")
+    path = tmp_path / "verdict" / "verdict.json"
+    write_json(path, {**json.loads(path.read_text()), "outcome": "blessed!"})
+    with pytest.raises(ArtifactError, match=r"verdict\.json: is not the file"):
+        load_verdict(tmp_path / "verdict")
