@@ -1,6 +1,8 @@
 """What is recorded of a result in MLflow: names, tags, parameters and metrics, as plain values."""
 
 import math
+import re
+from typing import Any
 from urllib.parse import quote
 
 from edgequant import __version__
@@ -11,6 +13,7 @@ from edgequant.artifacts.verdict import VariantVerdict
 _SHARES = ("accuracy",)
 _PERCENT = 100.0
 _DIGEST_CHARACTERS = 32
+_METRIC_FORBIDDEN = re.compile(r"[^\w\-. /]", re.ASCII)
 _FORBIDDEN = str.maketrans(dict.fromkeys("/:.%\"'", "-"))
 
 KEY = "edgequant.key"
@@ -28,8 +31,11 @@ def key(result: Result) -> str:
 def source(result: Result) -> str:
     """Returns the source model's name for people: that of the quantization, with its registered version if it has one."""
     uri = result.content.settings.model_uri
-    version = uri.rpartition("/")[2] if uri.startswith("models:/") else ""
-    return f"{result.verdict.name} v{version}" if version else result.verdict.name
+    if not uri.startswith("models:/"):
+        return result.verdict.name
+    _, _, version = uri.removeprefix("models:/").partition("/")
+    _, _, alias = uri.partition("@")
+    return f"{result.verdict.name} v{version}" if version else f"{result.verdict.name} @{alias}"
 
 
 def logged_model_name(result: Result, variant: str) -> str:
@@ -81,7 +87,9 @@ def parameters(result: Result, variant: str) -> dict[str, str]:
 def metrics(found: VariantVerdict) -> dict[str, float]:
     """Returns the metrics of a variant's run in units that charts show well; what is not known or finite is left out."""
     values: dict[str, float | None] = {
-        (f"{name}_percent" if name in _SHARES else name): (value * _PERCENT if name in _SHARES else value)
+        (f"{name}_percent" if name in _SHARES else _METRIC_FORBIDDEN.sub("_", name)): (
+            value * _PERCENT if name in _SHARES else value
+        )
         for name, value in found.metrics.items()
     }
     low, high = found.drop_interval_points or (None, None)
@@ -118,17 +126,18 @@ def note(result: Result) -> str:
     return "\n".join(lines)
 
 
-def comparison(result: Result) -> dict[str, list[object]]:
-    """Returns the columns of the comparison table, a row per variant."""
+def comparison(result: Result) -> dict[str, list[Any]]:
+    """Returns the comparison table, a row per variant, as columns and data: MLflow's layout for tables."""
     names = list(result.verdict.variants)
     found = {name: metrics(variant) for name, variant in result.verdict.variants.items()}
     columns = list(dict.fromkeys(column for values in found.values() for column in values))
-    table: dict[str, list[object]] = {
+    table: dict[str, list[Any]] = {
         "source": [source(result)] * len(names),
         "variant": list(names),
         "verdict": [result.verdict.variants[name].verdict for name in names],
     }
-    return table | {column: [found[name].get(column) for name in names] for column in columns}
+    table |= {column: [found[name].get(column) for name in names] for column in columns}
+    return {"columns": list(table), "data": [list(row) for row in zip(*table.values(), strict=True)]}
 
 
 def links(base: str, experiment_id: str, summary_run_id: str, run_ids: list[str]) -> dict[str, str]:

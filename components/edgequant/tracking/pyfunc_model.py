@@ -17,6 +17,9 @@ from mlflow.pyfunc import PythonModel
 class LiteRTModel(PythonModel):  # type: ignore[misc]
     """Runs a ``.tflite`` file example by example."""
 
+    # MLflow asks for type hints at every load, and its hints know no arrays.
+    _skip_type_hint_validation = True
+
     def load_context(self, context: Any) -> None:
         """Loads the file into an interpreter."""
         from litert_interpreter import Model  # type: ignore[import-not-found]

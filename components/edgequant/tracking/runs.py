@@ -5,26 +5,23 @@ again, the recording ends with one run per variant, one summary and one register
 """
 
 import json
+import tempfile
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import mlflow
-import numpy as np
-import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
-from mlflow.models import ModelSignature
-from mlflow.types.schema import Schema, TensorSpec
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param, Run, RunTag
 
-from edgequant import litert_interpreter
 from edgequant.artifacts.result import DatasetFacts, Result, Tracked
 from edgequant.tracking import entries
+from edgequant.tracking.packaging import package
 
-_PYFUNC = Path(__file__).with_name("pyfunc_model.py")
-_REQUIREMENTS = ("mlflow-skinny", "pandas", "numpy", "ai-edge-litert")
 _FINISHED = "FINISHED"
+_READY = "READY"
+_TABLE = "comparison.json"
+# The tag by which MLflow's UI finds tables to compare across runs.
+_TABLES_TAG = "mlflow.loggedArtifacts"
 
 
 class Recorder:
@@ -42,8 +39,6 @@ class Recorder:
 
     def record(self) -> Tracked:
         """Records everything that is not recorded yet, and returns where it is."""
-        mlflow.set_tracking_uri(self._uri)
-        mlflow.set_registry_uri(self._uri)
         run_ids = {name: self._variant_run(name) for name in self._result.verdict.variants}
         model_version = self._register(run_ids)
         summary = self._summary_run(run_ids)
@@ -86,7 +81,7 @@ class Recorder:
         run_id = str(run.info.run_id)
         if run.info.status == _FINISHED:
             return run_id
-        model_id = self._logged_model(run_id, variant) if found.status == "converted" and sha256 else None
+        model_id = self._logged_model(run, variant) if sha256 and found.reason is None else None
         self._client.log_batch(
             run_id,
             metrics=self._metrics(run, entries.metrics(found), model_id),
@@ -112,36 +107,36 @@ class Recorder:
         ]
         self._client.log_inputs(run_id, datasets=inputs)
 
-    def _logged_model(self, run_id: str, variant: str) -> str:
+    def _logged_model(self, run: Run, variant: str) -> str:
         """Returns the logged model of a variant's run: the finished one there is, or a new one."""
-        found = self._client.search_logged_models([self._experiment_id], f"source_run_id = '{run_id}'")
-        for model in found:
-            if str(model.status) == "READY":
+        run_id = str(run.info.run_id)
+        model_id = self._finished_model(run_id) or self._new_model(run_id, variant)
+        if model_id not in [output.model_id for output in (run.outputs.model_outputs if run.outputs else [])]:
+            self._client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+        return model_id
+
+    def _finished_model(self, run_id: str) -> str | None:
+        """Returns the finished logged model of a run, or None; one that was left unfinished is deleted."""
+        for model in self._client.search_logged_models([self._experiment_id], f"source_run_id = '{run_id}'"):
+            if str(model.status) == _READY:
                 return str(model.model_id)
             self._client.delete_logged_model(model.model_id)
-        path = self._result.variants.model(variant)
-        with mlflow.start_run(run_id=run_id, log_system_metrics=False):
-            info = mlflow.pyfunc.log_model(
-                name=entries.logged_model_name(self._result, variant),
-                python_model=str(_PYFUNC),
-                code_paths=[litert_interpreter.__file__],
-                artifacts={"tflite": str(path)},
-                signature=self._signature(path),
-                input_example=self._result.example,
-                pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
-                model_type="tflite",
-                tags={entries.VARIANT: variant, "edgequant.tflite_sha256": self._result.variants[variant].sha256 or ""},
-            )
-        return str(info.model_id)
+        return None
 
-    def _signature(self, path: Path) -> ModelSignature:
-        """Returns the float signature of a variant, as one run on the example shows it."""
-        model = litert_interpreter.Model(path)
-        model.invoke(model.prepare({name: values[0] for name, values in self._result.example.items()}))
-        return ModelSignature(
-            inputs=_schema(self._result.example),
-            outputs=_schema({k: v[np.newaxis] for k, v in model.results().items()}),
+    def _new_model(self, run_id: str, variant: str) -> str:
+        logged = self._client.create_logged_model(
+            self._experiment_id,
+            name=entries.logged_model_name(self._result, variant),
+            source_run_id=run_id,
+            tags={entries.VARIANT: variant, "edgequant.tflite_sha256": self._result.variants[variant].sha256 or ""},
+            model_type="tflite",
         )
+        with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
+            files = Path(folder) / "model"
+            package(self._result.variants.model(variant), self._result.example, logged, files)
+            self._client.log_model_artifacts(logged.model_id, str(files))
+        self._client.finalize_logged_model(logged.model_id, _READY)
+        return str(logged.model_id)
 
     def _summary_run(self, run_ids: dict[str, str]) -> str:
         verdict = self._result.verdict
@@ -152,11 +147,12 @@ class Recorder:
             return run_id
         self._client.log_artifact(run_id, str(self._result.path / "verdict" / "report.html"))
         self._client.log_artifact(run_id, str(self._result.path / "verdict" / "verdict.json"))
-        if "comparison.json" not in {item.path for item in self._client.list_artifacts(run_id)}:
-            self._client.log_table(run_id, pd.DataFrame(entries.comparison(self._result)), "comparison.json")
+        # Not by `log_table`, which appends to the table that a killed recording left.
+        self._client.log_text(run_id, json.dumps(entries.comparison(self._result)), _TABLE)
         self._client.log_batch(
             run_id,
             tags=[
+                RunTag(_TABLES_TAG, json.dumps([{"path": _TABLE, "type": "table"}])),
                 RunTag("mlflow.note.content", entries.note(self._result)),
                 *(RunTag(f"edgequant.run.{variant}", found) for variant, found in run_ids.items()),
             ],
@@ -188,7 +184,7 @@ class Recorder:
 
     def _new_version(self, name: str, best: str, run_id: str) -> Any:
         found = self._result.verdict.variants[best]
-        model_id = self._logged_model(run_id, best)
+        model_id = self._logged_model(self._client.get_run(run_id), best)
         tags = {
             **entries.tags(self._result),
             **entries.variant_tags(best, found, self._result.variants[best].sha256),
@@ -222,7 +218,3 @@ def _dataset(facts: DatasetFacts) -> Dataset:
         source=json.dumps(source),
         profile=json.dumps(profile),
     )
-
-
-def _schema(values: dict[str, Any]) -> Schema:
-    return Schema([TensorSpec(np.dtype(v.dtype), (-1, *v.shape[1:]), name) for name, v in values.items()])

@@ -13,11 +13,12 @@ from edgequant.artifacts.variant_set import load_variant_set
 from edgequant.errors import TrackingError
 from edgequant.steps import say
 
-# MLflow's own default is to retry for several minutes in silence, and to fill a log with progress bars.
+# MLflow's own default is to retry for several minutes in silence, and to fill a log with progress bars and its own steps.
 _CLIENT_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
 }
 _TRACKING_URI = "MLFLOW_TRACKING_URI"
 _ON_CLUSTER = "KUBERNETES_SERVICE_HOST"

@@ -1,0 +1,84 @@
+"""Results of the digits model, and one that is recorded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgequant.artifacts.example_set import load_example_set
+from edgequant.artifacts.result import TrackingSettings, write_result
+from edgequant.artifacts.variant_set import load_variant_set
+from edgequant.gate import Gate
+from edgequant.tracking.step import Inputs, track
+from edgequant.validation.step import validate
+
+NAME = "digits-tflite"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A result that the track step recorded.
+
+    Attributes:
+        uri: The tracking URI.
+        result: The result's directory.
+        folder: Where the database and the artifacts are.
+    """
+
+    uri: str
+    result: Path
+    folder: Path
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps MLflow's settings of the machine, and those that a test sets, to the test."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def recorded(digits_sets: Any, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """The digits result in a new database, by the track step."""
+    folder = tmp_path_factory.mktemp("recorded")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    settings = TrackingSettings(
+        uri=uri,
+        experiment="digits",
+        registered_model=NAME,
+        alias="candidate",
+        model_uri="models:/digits/3",
+        pipeline_run="run-1",
+    )
+    inputs = Inputs(
+        variant_set=digits_sets.variant_set,
+        verdict=digits_sets.verdict,
+        calibration_set=digits_sets.calibration_set,
+        evaluation_set=digits_sets.evaluation_set,
+    )
+    track(settings, inputs, folder / "result")
+    return Recorded(uri=uri, result=folder / "result", folder=folder)
+
+
+@pytest.fixture
+def results(digits_sets: Any, tmp_path: Path) -> Callable[..., Path]:
+    """Returns a function that writes a result of the digits model, judged by a gate, and returns its directory."""
+
+    def write(name: str = "result", gate: Gate | None = None, **settings: str) -> Path:
+        verdict = digits_sets.verdict
+        if gate is not None:
+            verdict = tmp_path / f"{name}-verdict"
+            validate("digits", "classification", gate, digits_sets.inputs, verdict)
+        given = {"uri": f"sqlite:///{tmp_path / 'mlflow.db'}", "experiment": "digits", "registered_model": NAME}
+        examples = load_example_set(digits_sets.calibration_set), load_example_set(digits_sets.evaluation_set)
+        return write_result(
+            tmp_path / name,
+            TrackingSettings(**{**given, "alias": "candidate", **settings}),
+            load_variant_set(digits_sets.variant_set),
+            verdict,
+            examples,
+        ).path
+
+    return write

@@ -1,0 +1,115 @@
+"""What is recorded, as plain values."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from edgequant.artifacts.benchmark import Latency
+from edgequant.artifacts.result import Result, load_result
+from edgequant.artifacts.verdict import VariantVerdict
+from edgequant.tracking import entries
+
+
+def test_metrics_are_recorded_in_units_that_charts_show() -> None:
+    """Shares become percent, a drop has its ends, and every name has its unit."""
+    found = VariantVerdict(
+        status="converted",
+        verdict="blessed",
+        size_bytes=1000,
+        examples=50,
+        metrics={"accuracy": 0.875},
+        drop_points=0.5,
+        drop_interval_points=(-0.25, 1.25),
+        agreement=0.5,
+        latency=Latency(p50_ms=1.0, p90_ms=2.0, p99_ms=3.0, runs=9),
+    )
+    assert entries.metrics(found) == {
+        "accuracy_percent": 87.5,
+        "drop_points": 0.5,
+        "drop_low_points": -0.25,
+        "drop_high_points": 1.25,
+        "agreement_percent": 50.0,
+        "size_bytes": 1000.0,
+        "examples": 50.0,
+        "latency_p50_ms": 1.0,
+        "latency_p90_ms": 2.0,
+        "latency_p99_ms": 3.0,
+    }
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    """A failed variant has no numbers, and none that is not finite is sent."""
+    assert entries.metrics(VariantVerdict(status="failed", verdict="rejected")) == {}
+    found = VariantVerdict(status="converted", verdict="rejected", metrics={"loss": float("inf")}, agreement=1.0)
+    assert entries.metrics(found) == {"agreement_percent": 100.0}
+
+
+def test_a_users_metric_gets_a_name_that_mlflow_allows() -> None:
+    """Characters that MLflow refuses in a metric's name are replaced."""
+    found = VariantVerdict(status="converted", verdict="blessed", metrics={"F1@0.5 (κ)": 0.5, "top-5/a.b": 1.0})
+    assert entries.metrics(found) == {"F1_0.5 ___": 0.5, "top-5/a.b": 1.0}
+
+
+@pytest.fixture
+def result(results: Callable[..., Path]) -> Result:
+    """A result of the digits model."""
+    return load_result(results())
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("models:/digits/3", "digits v3"),
+        ("models:/digits@champion", "digits @champion"),
+        ("runs:/0123/model", "digits"),
+        ("saved_model", "digits"),
+        ("", "digits"),
+    ],
+)
+def test_runs_are_named_after_the_source_model(results: Callable[..., Path], uri: str, name: str) -> None:
+    """A registered version or alias is part of the name; a path is not."""
+    result = load_result(results(model_uri=uri))
+    assert entries.source(result) == name
+    assert not set("/:.%\"' ") & set(entries.logged_model_name(result, "full_int8"))
+
+
+def test_a_result_is_identified_by_its_run_or_by_its_content(results: Callable[..., Path]) -> None:
+    """A pipeline run names its results; without one, equal results have one key and others another."""
+    assert entries.key(load_result(results("a", pipeline_run="run-7"))) == "run-7:digits"
+    first, again, other = (
+        load_result(results(name, model_uri=uri)) for name, uri in [("b", ""), ("c", ""), ("d", "x")]
+    )
+    assert entries.key(first) == entries.key(again)
+    assert entries.key(first) != entries.key(other)
+
+
+def test_the_note_is_a_table_that_nothing_breaks(result: Result) -> None:
+    """The note has a row of three cells per variant, whatever a reason holds."""
+    variants = {name: replace(found, reasons=("a | b", "c")) for name, found in result.verdict.variants.items()}
+    note = entries.note(replace(result, verdict=replace(result.verdict, variants=variants)))
+    rows = [line for line in note.splitlines() if line.startswith("|")][2:]
+    assert len(rows) == 4
+    assert all(row.count("|") == 4 for row in rows)
+    assert rows[1] == "| weights_only | blessed | a / b; c |"
+
+
+def test_the_comparison_has_a_row_per_variant(result: Result) -> None:
+    """Columns are named once, and what a variant lacks is empty."""
+    table = entries.comparison(result)
+    assert table["columns"][:3] == ["source", "variant", "verdict"]
+    assert len(table["data"]) == 4
+    baseline = dict(zip(table["columns"], table["data"][0], strict=True))
+    assert (baseline["variant"], baseline["verdict"]) == ("float32", "baseline")
+    assert baseline["drop_low_points"] is None
+    assert baseline["drop_points"] == 0.0
+
+
+def test_links_open_the_machine_learning_pages() -> None:
+    """The experiment's link asks for its machine-learning view, and the comparison names every run."""
+    found = entries.links("http://host", "3", "s", ["a", "b"])
+    assert found["experiment"] == "http://host/#/experiments/3?workflowType=machine_learning"
+    assert found["summary"] == "http://host/#/experiments/3/runs/s"
+    assert unquote(found["compare"]) == 'http://host/#/compare-runs?runs=["a","b"]&experiments=["3"]'

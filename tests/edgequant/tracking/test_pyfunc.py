@@ -1,0 +1,117 @@
+"""The logged model, loaded by name in a process that has neither this package nor TensorFlow."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+import edgequant
+from edgequant.artifacts.evaluation import load_evaluation
+from edgequant.artifacts.example_set import load_example_set
+from edgequant.tracking.step import record
+
+NAME = "digits-tflite"
+
+_LOAD = r"""
+import sys
+import time
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("edgequant", "tensorflow", "keras", "tf_keras"):
+            raise ImportError(f"{name} is not here")
+
+sys.meta_path.insert(0, Refuse())
+import mlflow
+import numpy as np
+
+uri, model, source, target = sys.argv[1:]
+mlflow.set_tracking_uri(uri)
+mlflow.set_registry_uri(uri)
+loaded = mlflow.pyfunc.load_model(model)
+values = np.load(source)
+by_name = loaded.predict({"pixels": values})
+as_array = loaded.predict(values)
+first = loaded.predict({"pixels": values[:1]})
+assert list(by_name) == list(as_array) == list(first) == ["output_0"]
+np.savez(target, by_name=by_name["output_0"], as_array=as_array["output_0"], first=first["output_0"])
+assert not [name for name in sys.modules if name.startswith(("edgequant", "tensorflow"))]
+"""
+
+
+def _predict(uri: str, model: str, evaluation_set: Path, folder: Path) -> dict[str, Any]:
+    np.save(folder / "values.npy", load_example_set(evaluation_set).inputs["pixels"][:20])
+    arguments = [uri, model, str(folder / "values.npy"), str(folder / "found.npz")]
+    done = subprocess.run(
+        [sys.executable, "-c", _LOAD, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": ""},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Add type hints" not in done.stderr
+    with np.load(folder / "found.npz") as found:
+        return dict(found)
+
+
+def test_the_registered_model_gives_the_interpreters_result(recorded: Any, digits_sets: Any, tmp_path: Path) -> None:
+    """By alias, for a dict, an array and a batch of one, the outputs are bit for bit those of the evaluation."""
+    expected = load_evaluation(digits_sets.evaluations[digits_sets.best]).outputs["output_0"][:20]
+    found = _predict(recorded.uri, f"models:/{NAME}@candidate", digits_sets.evaluation_set, tmp_path)
+    np.testing.assert_array_equal(found["by_name"], expected)
+    np.testing.assert_array_equal(found["as_array"], expected)
+    np.testing.assert_array_equal(found["first"], expected[:1])
+
+
+@pytest.mark.parametrize("variant", ["float32", "integer_only"])
+def test_every_variants_model_takes_and_gives_floats(
+    recorded: Any, digits_sets: Any, tmp_path: Path, variant: str
+) -> None:
+    """Quantization stays inside the model: float values in and out, those that the interpreter gives."""
+    client = MlflowClient(tracking_uri=recorded.uri)
+    (model,) = client.search_logged_models(
+        [client.get_experiment_by_name("digits").experiment_id], f"name = 'digits-v3-{variant}'"
+    )
+    expected = load_evaluation(digits_sets.evaluations[variant]).outputs["output_0"][:20]
+    found = _predict(recorded.uri, f"models:/{model.model_id}", digits_sets.evaluation_set, tmp_path)
+    assert found["by_name"].dtype == np.float32
+    np.testing.assert_array_equal(found["by_name"], expected)
+
+
+def test_nothing_of_the_building_machine_is_stored(results: Callable[..., Path], tmp_path: Path) -> None:
+    """No text of a logged model names a directory of this machine, and its requirements are four pinned packages."""
+    tracked = record(results())
+    client = MlflowClient(tracking_uri=tracked.uri)
+    here = [str(tmp_path), str(Path(edgequant.__file__).parent), str(Path.cwd()), str(Path.home()), sys.prefix]
+    models = client.search_logged_models([tracked.experiment_id])
+    assert len(models) == 4
+    for model in models:
+        folder = Path(model.artifact_location.removeprefix("file://"))
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        assert {path.relative_to(folder).as_posix() for path in files} == {
+            "MLmodel",
+            "artifacts/model.tflite",
+            "code/litert_interpreter.py",
+            "conda.yaml",
+            "input_example.json",
+            "pyfunc_model.py",
+            "python_env.yaml",
+            "requirements.txt",
+            "serving_input_example.json",
+        }
+        for path in files:
+            if path.suffix != ".tflite":
+                text = path.read_text(encoding="utf-8")
+                assert not [place for place in here if place in text], path
+        lines = (folder / "requirements.txt").read_text().splitlines()
+        assert [line.split("==")[0] for line in lines] == ["mlflow-skinny", "pandas", "numpy", "ai-edge-litert"]
+        assert all("==" in line for line in lines)

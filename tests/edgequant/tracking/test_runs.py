@@ -1,0 +1,374 @@
+"""What MLflow holds after a result was recorded, read back from a real database."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from edgequant.artifacts.directory import file_digest
+from edgequant.artifacts.verdict import load_verdict
+from edgequant.gate import Gate
+from edgequant.tracking.step import record
+
+NAME = "digits-tflite"
+VARIANTS = ["float32", "weights_only", "full_int8", "integer_only"]
+
+
+def _client(uri: str) -> MlflowClient:
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _runs(client: MlflowClient, experiment: str = "digits") -> list[Any]:
+    found = client.get_experiment_by_name(experiment)
+    return [] if found is None else list(client.search_runs([found.experiment_id]))
+
+
+def _by_role(runs: list[Any], role: str) -> list[Any]:
+    return [run for run in runs if run.data.tags["edgequant.role"] == role]
+
+
+def _model_id(version: Any) -> str:
+    """Returns the logged model whose files a version has, by its artifact location …/models/ID/artifacts."""
+    return str(version.source.split("/")[-2])
+
+
+def _snapshot(uri: str) -> dict[str, Any]:
+    """Returns everything that recording makes, without times and identifiers."""
+    client = _client(uri)
+    experiment = client.get_experiment_by_name("digits")
+    runs = _runs(client)
+    models = client.search_logged_models([experiment.experiment_id])
+    ids = {run.info.run_id: run.data.tags.get("edgequant.variant", "summary") for run in runs}
+    names = {model.model_id: model.name for model in models}
+    return {
+        "runs": sorted(
+            (
+                run.data.tags.get("edgequant.variant", "summary"),
+                run.info.run_name,
+                run.info.status,
+                sorted(run.data.metrics.items()),
+                sorted(run.data.params.items()),
+                sorted((k, ids.get(v, v)) for k, v in run.data.tags.items()),
+                sorted((item.dataset.name, item.dataset.digest) for item in run.inputs.dataset_inputs),
+                [names[output.model_id] for output in run.outputs.model_outputs],
+                sorted((item.path, item.file_size) for item in client.list_artifacts(run.info.run_id)),
+                sorted((k, len(client.get_metric_history(run.info.run_id, k))) for k in run.data.metrics),
+            )
+            for run in runs
+        ),
+        "models": sorted(
+            (
+                model.name,
+                str(model.status),
+                ids[model.source_run_id],
+                sorted(model.tags.items()),
+                sorted((metric.key, metric.value) for metric in model.metrics or []),
+                sorted(path.name for path in Path(model.artifact_location.removeprefix("file://")).rglob("*")),
+            )
+            for model in models
+        ),
+        "versions": [
+            (version.version, ids[version.run_id], names[_model_id(version)], sorted(version.tags.items()))
+            for version in client.search_model_versions(f"name = '{NAME}'")
+        ],
+        "aliases": [dict(model.aliases) for model in client.search_registered_models()],
+    }
+
+
+def test_there_is_one_flat_run_per_variant_and_one_summary(recorded: Any) -> None:
+    """The experiment holds a finished run for each variant and a summary, tied together by tags and not nested."""
+    runs = _runs(_client(recorded.uri))
+    assert sorted(run.data.tags["edgequant.variant"] for run in _by_role(runs, "variant")) == sorted(VARIANTS)
+    assert len(_by_role(runs, "summary")) == 1
+    assert len(runs) == 5
+    for run in runs:
+        assert run.info.status == "FINISHED"
+        assert "mlflow.parentRunId" not in run.data.tags
+        assert run.data.tags["edgequant.key"] == "run-1:digits"
+        assert run.data.tags["edgequant.pipeline_run"] == "run-1"
+        assert run.data.tags["edgequant.source_model"] == "models:/digits/3"
+    assert {run.info.run_name for run in runs} == {f"digits v3 · {name}" for name in [*VARIANTS, "summary"]}
+
+
+def test_metrics_are_in_units_that_charts_show(recorded: Any) -> None:
+    """Shares are in percent, drops in points, latencies in milliseconds; each metric belongs to run, model and data set."""
+    verdict = load_verdict(recorded.result / "verdict")
+    client = _client(recorded.uri)
+    for run in _by_role(_runs(client), "variant"):
+        found = verdict.variants[run.data.tags["edgequant.variant"]]
+        metrics = run.data.metrics
+        assert metrics["accuracy_percent"] == pytest.approx(100 * found.metrics["accuracy"])
+        assert metrics["agreement_percent"] == pytest.approx(100 * (found.agreement or 0))
+        assert metrics["drop_points"] == pytest.approx(found.drop_points)
+        assert metrics["size_bytes"] == found.size_bytes
+        assert metrics["examples"] == 300
+        assert found.latency is not None
+        assert metrics["latency_p50_ms"] == found.latency.p50_ms
+        assert ("drop_low_points" in metrics) == (found.verdict != "baseline")
+        (model,) = run.outputs.model_outputs
+        logged = client.get_logged_model(model.model_id)
+        assert {metric.key: metric.value for metric in logged.metrics} == metrics
+        assert {metric.dataset_name for metric in logged.metrics} == {"evaluation"}
+
+
+def test_runs_name_their_data_sets(recorded: Any) -> None:
+    """Every run has the calibration and the evaluation set as inputs, with context, digest and source files."""
+    for run in _runs(_client(recorded.uri)):
+        found = {item.dataset.name: item for item in run.inputs.dataset_inputs}
+        assert set(found) == {"calibration", "evaluation"}
+        for name, item in found.items():
+            assert [(tag.key, tag.value) for tag in item.tags] == [("mlflow.data.context", name)]
+            assert len(item.dataset.digest) == 32
+            assert json.loads(item.dataset.source)["files"][0].endswith(".npz")
+
+
+def test_every_variant_is_a_logged_model(recorded: Any) -> None:
+    """Each variant's file is one artifact path away in a READY model, with its digest as a tag."""
+    client = _client(recorded.uri)
+    models = client.search_logged_models([client.get_experiment_by_name("digits").experiment_id])
+    assert sorted(model.name for model in models) == sorted(f"digits-v3-{name}" for name in VARIANTS)
+    for model in models:
+        assert str(model.status) == "READY"
+        path = Path(model.artifact_location.removeprefix("file://")) / "artifacts" / "model.tflite"
+        assert model.tags["edgequant.tflite_sha256"] == file_digest(path)
+
+
+def test_the_best_variant_is_a_registered_version_with_its_alias(recorded: Any, digits_sets: Any) -> None:
+    """The version carries what it is by its tags, comes from the variant's model, and has the alias."""
+    client = _client(recorded.uri)
+    (version,) = client.search_model_versions(f"name = '{NAME}'")
+    assert version.tags["edgequant.variant"] == digits_sets.best
+    assert version.tags["edgequant.verdict"] == "blessed"
+    assert version.tags["edgequant.key"] == "run-1:digits"
+    assert float(version.tags["edgequant.drop_points"]) < 5
+    assert client.get_model_version_by_alias(NAME, "candidate").version == version.version
+    run = client.get_run(version.run_id)
+    assert [output.model_id for output in run.outputs.model_outputs] == [_model_id(version)]
+
+
+def test_the_summary_compares_the_variants(recorded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The summary run has the report, the verdict, a note and a table with a row per variant that the UI can show."""
+    client = _client(recorded.uri)
+    (summary,) = _by_role(_runs(client), "summary")
+    run_id = summary.info.run_id
+    assert {item.path for item in client.list_artifacts(run_id)} == {"comparison.json", "report.html", "verdict.json"}
+    # `load_table` looks for runs in the environment's store, whatever the client's is.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", recorded.uri)
+    table = client.load_table(summary.info.experiment_id, "comparison.json", run_ids=[run_id])
+    assert table["variant"].tolist() == VARIANTS
+    assert table["source"].tolist() == ["digits v3"] * 4
+    assert table["verdict"].tolist() == ["baseline", "blessed", "blessed", "blessed"]
+    assert table["accuracy_percent"].between(90, 100).all()
+    verdict = load_verdict(recorded.result / "verdict")
+    assert summary.data.tags["mlflow.note.content"].startswith(f"**blessed**: {verdict.why}")
+    assert summary.data.tags["edgequant.best"] == verdict.best
+
+
+def test_result_json_has_the_documented_names(recorded: Any, digits_sets: Any) -> None:
+    """A script finds every name that is promised, and the identifiers lead to the runs in MLflow."""
+    result = json.loads((recorded.result / "result.json").read_text())
+    assert {"schema", "name", "outcome", "best", "variants", "tracking"} <= set(result)
+    assert (result["schema"], result["name"], result["outcome"]) == (1, "digits", "blessed")
+    assert result["best"] == digits_sets.best
+    assert set(result["tracking"]) >= {"uri", "experiment_id", "summary_run_id", "model_version", "links"}
+    assert result["tracking"]["model_version"] == "1"
+    assert set(result["tracking"]["links"]) >= {"experiment", "compare"}
+    client = _client(recorded.uri)
+    for name, variant in result["variants"].items():
+        assert set(variant) >= {
+            "status",
+            "reason",
+            "size_bytes",
+            "examples",
+            "metrics",
+            "drop_points",
+            "drop_interval_points",
+            "agreement",
+            "verdict",
+            "reasons",
+            "latency_ms",
+            "run_id",
+            "inspection",
+        }
+        assert set(variant["latency_ms"]) == {"p50", "p90", "p99"}
+        assert set(variant["inspection"]) >= {"kind", "inputs", "outputs", "ops"}
+        assert client.get_run(variant["run_id"]).data.tags["edgequant.variant"] == name
+    summary = client.get_run(result["tracking"]["summary_run_id"])
+    assert summary.data.tags["edgequant.role"] == "summary"
+    assert (recorded.result / "report.html").is_file()
+
+
+def test_recording_again_adds_nothing(recorded: Any) -> None:
+    """A second recording of a result finds everything, and gives the same identifiers."""
+    before = _snapshot(recorded.uri)
+    result = (recorded.result / "result.json").read_text()
+    record(recorded.result)
+    assert _snapshot(recorded.uri) == before
+    assert (recorded.result / "result.json").read_text() == result
+
+
+@pytest.mark.parametrize(
+    ("gate", "settings"),
+    [
+        (Gate(max_size_ratio=0.01), {}),
+        (Gate(), {}),
+        (None, {"registered_model": ""}),
+    ],
+    ids=["nothing blessed", "no gate", "no registered model"],
+)
+def test_nothing_is_registered_unless_it_is_blessed_and_wanted(
+    results: Callable[..., Path], gate: Gate | None, settings: dict[str, str]
+) -> None:
+    """Runs are recorded all the same; there is no registered model and no version."""
+    path = results(gate=gate, **settings)
+    tracked = record(path)
+    assert tracked.model_version is None
+    client = _client(tracked.uri)
+    assert len(_runs(client)) == 5
+    assert client.search_registered_models() == []
+
+
+def test_a_version_without_an_alias_has_none(results: Callable[..., Path]) -> None:
+    """With no alias configured a version is made, and no alias."""
+    tracked = record(results(alias=""))
+    assert tracked.model_version == "1"
+    (model,) = _client(tracked.uri).search_registered_models()
+    assert model.aliases == {}
+
+
+def test_a_newer_version_keeps_its_alias(results: Callable[..., Path]) -> None:
+    """Recording an older result again does not take the alias back from the version that came after it."""
+    older, newer = results("older", pipeline_run="run-1"), results("newer", pipeline_run="run-2")
+    assert record(older).model_version == "1"
+    tracked = record(newer)
+    assert tracked.model_version == "2"
+    assert record(older).model_version == "1"
+    client = _client(tracked.uri)
+    assert client.get_model_version_by_alias(NAME, "candidate").version == 2
+    assert len(_runs(client)) == 10
+
+
+_KILLED = r"""
+import json, os, shutil, sys
+from pathlib import Path
+
+import mlflow.pyfunc, mlflow.store.artifact.local_artifact_repo, pandas, sqlalchemy
+from mlflow import MlflowClient
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracking
+from edgequant.tracking import runs
+from edgequant.tracking.step import record
+
+result, folder = Path(sys.argv[1]), Path(sys.argv[2])
+events, fatal = [], None
+
+
+def fork(work):
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def watch(owner, name, shown):
+    inner = getattr(owner, name)
+    def outer(*args, **kwargs):
+        events.append(shown)
+        if len(events) == fatal:
+            os._exit(9)
+        return inner(*args, **kwargs)
+    setattr(owner, name, outer)
+
+
+def watch_all():
+    for owner in (Tracking, Registry):
+        for name in dir(owner):
+            if name.startswith(("create_", "log_", "set_", "update_", "delete_", "finalize_", "link_", "record_")):
+                watch(owner, name, name)
+    watch(shutil, "copy2", "copy a file")
+
+
+def uri(name):
+    return f"sqlite:///{folder / name / 'mlflow.db'}"
+
+
+def die_at(number, name):
+    global fatal
+    fatal = number
+    watch_all()
+    record(result, uri(name))
+    (folder / name / "events.json").write_text(json.dumps(events))
+
+
+def new(name):
+    (folder / name).mkdir()
+    shutil.copyfile(folder / "empty.db", folder / name / "mlflow.db")
+
+
+def make_empty():
+    MlflowClient(tracking_uri=f"sqlite:///{folder / 'empty.db'}").search_experiments()
+
+
+assert fork(make_empty) == 0
+new("whole")
+assert fork(lambda: die_at(None, "whole")) == 0
+seen = json.loads((folder / "whole" / "events.json").read_text())
+chosen = {seen.index(kind) + 1 for kind in seen} | {len(seen) - seen[::-1].index(kind) for kind in seen}
+for number in sorted(chosen):
+    new(str(number))
+    assert fork(lambda: die_at(number, str(number))) == 9, number
+    assert fork(lambda: record(result, uri(str(number)))) == 0, number
+print(json.dumps({str(number): seen[number - 1] for number in sorted(chosen)}))
+"""
+
+
+def test_killed_at_any_call_and_run_again_it_ends_the_same(results: Callable[..., Path], tmp_path: Path) -> None:
+    """A process that dies before the first or the last call of each kind leaves what a second one completes, exactly once."""
+    path, folder = results(), tmp_path / "killed"
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _KILLED, str(path), str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    killed = json.loads(done.stdout.splitlines()[-1])
+    assert set(killed.values()) >= {
+        "create_experiment",
+        "create_run",
+        "create_logged_model",
+        "copy a file",
+        "finalize_logged_model",
+        "log_outputs",
+        "log_batch",
+        "log_inputs",
+        "update_run_info",
+        "create_registered_model",
+        "create_model_version",
+        "set_registered_model_alias",
+        "set_model_version_tag",
+    }
+    whole = _snapshot(f"sqlite:///{folder / 'whole' / 'mlflow.db'}")
+    assert len(whole["runs"]) == 5
+    assert len(whole["versions"]) == 1
+    assert whole["aliases"] == [{"candidate": 1}]
+    for number, call in killed.items():
+        found = _snapshot(f"sqlite:///{folder / number / 'mlflow.db'}")
+        assert found == whole, f"killed before {call} (call {number})"
+    shutil.rmtree(folder)
