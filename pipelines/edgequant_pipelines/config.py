@@ -93,8 +93,6 @@ class Config(_Section):
         self.parsed_gate()
         for name, declared in self.examples.inputs.items():
             input_source(name, declared)
-        if self.examples.inputs and self.examples.preprocess:
-            raise ConfigError("examples: inputs and preprocess are both given; preprocess makes all inputs by itself")
         if self.examples.preprocess and ":" not in self.examples.preprocess:
             raise ConfigError(
                 f"examples.preprocess: {self.examples.preprocess!r} names no function; FILE.py:function or package.module:function does"

@@ -4,7 +4,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from edgequant.artifacts.example_set import ClassCount, ExampleSetWriter, Proven
 from edgequant.errors import ExamplesError
 from edgequant.sampling.bottom_k import Candidate, quotas
 from edgequant.sampling.drawing import CALIBRATION, CALIBRATION_SHARE, EVALUATION, Drawn, Rule, draw, parse_options
+from edgequant.sampling.features import Features
 from edgequant.sampling.preprocessing import (
     NotFiniteError,
+    Preprocess,
     fit,
     from_sources,
     input_sources,
@@ -27,7 +29,7 @@ from edgequant.sampling.preprocessing import (
 from edgequant.sampling.sources import file_format, find_files
 from edgequant.signature import ModelSignature
 from edgequant.steps import say
-from edgequant.task import BINARY, CLASSIFICATION, check_label, check_outputs, class_count, is_custom
+from edgequant.task import BINARY, CLASSIFICATION, NONE, check_label, check_outputs, class_count, is_custom
 
 # The largest share of sampled records that may be left out because they hold NaN or infinity.
 MAX_NOT_FINITE = 0.01
@@ -47,7 +49,7 @@ class Examples:
         evaluation: Patterns of the files to draw evaluation examples from; none: a disjoint split of the former.
         inputs: How model inputs are made (see `edgequant.sampling.preprocessing.input_sources`).
         label: The feature that holds the label, or "".
-        preprocess: The user's function, or "".
+        preprocess: The user's function, which gets a record's features and the declared inputs, or "".
         preprocess_source: The text of the file it is in, or "".
         task: The task, which says what a label must be.
         calibration_count: How many calibration examples to draw.
@@ -232,25 +234,39 @@ def _in_order(
 def _row_maker(examples: Examples, sources: Sequence[SourceFile]) -> Callable[[Candidate], _Row]:
     """Returns the function that makes model inputs and a label of a record."""
     parse = file_format(sources[0].path).parse
-    classes = class_count(examples.signature)
-    lock = threading.Lock()
-    if examples.preprocess:
-        preprocess = load_preprocess(examples.preprocess, examples.preprocess_source)
-    else:
-        preprocess = from_sources(input_sources(examples.inputs, examples.signature), examples.signature)
+    preprocess = _preprocess(examples)
 
     def make(candidate: Candidate) -> _Row:
         features = parse(candidate.payload)
-        label = None
-        if examples.label:
-            label = labelled_with(features, examples.label)
-            if not is_custom(examples.task) and label.dtype.kind == "f" and not np.isfinite(label).all():
-                raise NotFiniteError(f"label {examples.label!r} holds NaN or infinity")
-            label = check_label(examples.task, label, classes)
-        # A user's function need not be safe to call from several threads.
-        with lock if examples.preprocess else nullcontext():
-            values = preprocess(features)
-        return _Row(identity=candidate.identity.hex(), inputs=fit(values, examples.signature), label=label)
+        label = _label(examples, features) if examples.label else None
+        inputs = fit(preprocess(features), examples.signature)
+        return _Row(identity=candidate.identity.hex(), inputs=inputs, label=label)
+
+    return make
+
+
+def _label(examples: Examples, features: Features) -> NDArray[Any]:
+    label = labelled_with(features, examples.label)
+    scored = examples.task != NONE and not is_custom(examples.task)
+    if scored and label.dtype.kind == "f" and not np.isfinite(label).all():
+        raise NotFiniteError(f"label {examples.label!r} holds NaN or infinity")
+    return check_label(examples.task, label, class_count(examples.signature))
+
+
+def _preprocess(examples: Examples) -> Preprocess:
+    """Returns the function that makes model inputs of features; a user's gets declared inputs beside the features."""
+    sources = input_sources(examples.inputs, examples.signature)
+    if not examples.preprocess:
+        return from_sources(sources, examples.signature)
+    declared = from_sources({name: sources[name] for name in examples.inputs}, examples.signature)
+    users = load_preprocess(examples.preprocess, examples.preprocess_source)
+    # A user's function need not be safe to call from several threads.
+    lock = threading.Lock()
+
+    def make(features: Features) -> dict[str, NDArray[Any]]:
+        given = {**features, **declared(features)}
+        with lock:
+            return users(given)
 
     return make
 

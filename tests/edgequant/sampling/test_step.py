@@ -301,6 +301,18 @@ def test_preprocess_makes_all_inputs(shard: Path, draw_sets: DrawSets, rows_of: 
     assert all(first + second == 2 and first % 2 == 1 for first, second in rows_of(calibration))
 
 
+def test_preprocess_gets_the_declared_inputs(shard: Path, draw_sets: DrawSets, rows_of: RowsOf) -> None:
+    """Beside the features, a user's function gets the declared inputs as they are made, under their names."""
+    del shard
+    source = "def to_inputs(features):\n    return {'x': features['x'] + [features['number'][0], 0]}\n"
+    calibration, _ = draw_sets(
+        inputs={"x": {"feature": "x", "scale": 10}},
+        preprocess="preprocess.py:to_inputs",
+        preprocess_source=source,
+    )
+    assert all(first * 10 == -second * 11 for first, second in rows_of(calibration))
+
+
 @pytest.mark.parametrize(
     ("task", "labels", "stored"),
     [
@@ -503,6 +515,18 @@ def test_a_label_that_is_not_finite(
     found = refused(task="regression", label="label")
     assert "sampled records hold NaN or infinity; 1% are allowed" in found
     assert found.endswith("label 'label' holds NaN or infinity")
+
+
+def test_a_label_that_no_metric_reads_may_be_anything(
+    tmp_path: Path, example: MakeExample, write_tfrecord: WriteTfrecord, draw_sets: DrawSets
+) -> None:
+    """A user's own metric gets labels as they are, NaN included, which may stand for a missing one."""
+    write_tfrecord(
+        tmp_path / "a.tfrecord", [example({"x": [float(n), 0.0], "label": [float("nan")]}) for n in range(30)]
+    )
+    _, evaluation = draw_sets(task="package.module:metric")
+    assert evaluation.labels is not None
+    assert np.isnan(evaluation.labels).all()
 
 
 def test_undecodable_image(

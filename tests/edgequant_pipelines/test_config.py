@@ -1,0 +1,387 @@
+"""The configuration file: what it may hold, and one sentence for each thing that is wrong."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from edgequant.errors import ConfigError
+from edgequant_pipelines.config import Config, load_config
+
+# The example that the project promises to take as it stands.
+PROMISED = """
+name: resnet8-cifar10
+model: saved_model                    # SavedModel directory, .keras file, or MLflow URI: models:/NAME/VERSION, models:/NAME@ALIAS, runs:/ID/PATH
+signature: serving_default
+examples:
+  calibration: train-*.tfrecord       # pattern or list of patterns; .tfrecord[.gz], .parquet, .npz
+  evaluation: test-*.tfrecord         # optional: left out, a disjoint split of the calibration source
+  inputs:
+    input_1: {feature: image/encoded, decode: image}   # model input: the feature that feeds it; a bare string is the feature's name; default: same name
+  label: image/class/label            # optional: without labels, agreement with float stands in for accuracy
+  preprocess: preprocess.py:to_inputs # optional: FILE.py:function or package.module:function, (dict of features) -> dict of input arrays
+sampling: {calibration: 500, evaluation: 10000, stratify: true, seed: 17}
+variants: [float32, float16, weights_only, full_int8, integer_only]
+task: classification                  # classification | binary | multilabel | regression | none | package.module:function
+gate: {max_drop_points: 1.0, confidence: 0.95, max_size_ratio: 0.5, prefer: size_bytes}
+tracking: {uri: "sqlite:///mlflow.db", experiment: resnet8-cifar10, registered_model: resnet8-cifar10-tflite, alias: candidate}
+beam: ["--runner=FnApiRunner"]
+"""
+MINIMAL = {"name": "digits", "model": "digits.keras", "examples": {"calibration": "train.npz"}}
+
+
+def write(folder: Path, values: object) -> Path:
+    """Writes a configuration file."""
+    path = folder / "config.yaml"
+    path.write_text(values if isinstance(values, str) else yaml.safe_dump(values))
+    return path
+
+
+def load(folder: Path, values: object, *overrides: str) -> Config:
+    """Returns the configuration of a file with these values."""
+    return load_config(write(folder, values), overrides)
+
+
+def with_value(key: str, value: object) -> dict[str, Any]:
+    """Returns the smallest configuration with a value at a dotted key."""
+    values: dict[str, Any] = yaml.safe_load(yaml.safe_dump(MINIMAL))
+    *parents, last = key.split(".")
+    section = values
+    for parent in parents:
+        section = section.setdefault(parent, {})
+    section[last] = value
+    return values
+
+
+def refusal(folder: Path, values: object, *overrides: str) -> str:
+    """Returns the message that a configuration is refused with, which is one line, without the file's name."""
+    path = write(folder, values)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, overrides)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+def test_the_promised_example_loads(tmp_path: Path) -> None:
+    """The promised example loads as it stands: every value is kept; paths are relative to the file."""
+    config = load(tmp_path, PROMISED)
+    assert config.model_dump() == {
+        "name": "resnet8-cifar10",
+        "model": str(tmp_path / "saved_model"),
+        "signature": "serving_default",
+        "examples": {
+            "calibration": [str(tmp_path / "train-*.tfrecord")],
+            "evaluation": [str(tmp_path / "test-*.tfrecord")],
+            "inputs": {"input_1": {"feature": "image/encoded", "decode": "image"}},
+            "label": "image/class/label",
+            "preprocess": f"{tmp_path}/preprocess.py:to_inputs",
+        },
+        "sampling": {"calibration": 500, "evaluation": 10000, "stratify": True, "seed": 17},
+        "variants": ["float32", "float16", "weights_only", "full_int8", "integer_only"],
+        "task": "classification",
+        "gate": {"max_drop_points": 1.0, "confidence": 0.95, "max_size_ratio": 0.5, "prefer": "size_bytes"},
+        "tracking": {
+            "uri": f"sqlite:///{tmp_path}/mlflow.db",
+            "experiment": "resnet8-cifar10",
+            "registered_model": "resnet8-cifar10-tflite",
+            "alias": "candidate",
+        },
+        "beam": ["--runner=FnApiRunner"],
+    }
+
+
+def test_the_example_names_every_key() -> None:
+    """There is no key but the promised ones."""
+    whole = yaml.safe_load(PROMISED)
+    assert list(Config.model_fields) == list(whole)
+    for section in ("examples", "sampling", "tracking"):
+        kind = Config.model_fields[section].annotation
+        assert kind is not None
+        assert list(kind.model_fields) == list(whole[section])
+    assert set(whole["gate"]) == {"max_drop_points", "confidence", "max_size_ratio", "prefer"}
+
+
+def test_defaults(tmp_path: Path) -> None:
+    """A name, a model and examples are enough; the rest is as documented."""
+    config = load(tmp_path, MINIMAL)
+    assert config.signature == "serving_default"
+    assert config.examples.evaluation == []
+    assert config.sampling.model_dump() == {"calibration": 500, "evaluation": 10_000, "stratify": True, "seed": 17}
+    assert config.variants == ["float32", "float16", "weights_only", "full_int8", "integer_only"]
+    assert config.task == "classification"
+    assert not config.parsed_gate()
+    assert config.tracking.model_dump() == {"uri": "", "experiment": "digits", "registered_model": "", "alias": ""}
+    assert config.beam == ["--runner=FnApiRunner"]
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("tsak", "unknown key 'tsak'; allowed are name, model, signature, examples, {rest}; did you mean 'task'?"),
+        ("examples.lable", "unknown key 'examples.lable'; allowed are calibration, {rest}; did you mean 'label'?"),
+        ("sampling.sed", "unknown key 'sampling.sed'; allowed are calibration, {rest}; did you mean 'seed'?"),
+        ("tracking.url", "unknown key 'tracking.url'; allowed are uri, {rest}; did you mean 'uri'?"),
+        (
+            "gate.max_drop",
+            "gate: unknown key 'max_drop'; allowed are max_drop_points, {rest}; did you mean 'max_drop_points'?",
+        ),
+        (
+            "examples.inputs.x.featur",
+            "examples.inputs.x: unknown key 'featur'; allowed are feature, {rest}; did you mean 'feature'?",
+        ),
+        ("zzz", "unknown key 'zzz'; allowed are name, {rest}, beam"),
+    ],
+)
+def test_unknown_keys(tmp_path: Path, key: str, message: str) -> None:
+    """An unknown key, at the top and in each section, is named with those that are allowed and the nearest."""
+    start, end = message.split("{rest}")
+    found = refusal(tmp_path, with_value(key, 1))
+    assert found.startswith(start)
+    assert found.endswith(end)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("name", 3, "name: 3 is wrong: input should be a valid string"),
+        ("model", None, "model: None is wrong: input should be a valid string"),
+        ("examples", "train.npz", "examples: 'train.npz' is wrong: input should be a valid dictionary"),
+        ("examples.calibration", 3, "examples.calibration: 3 is wrong: input should be a valid list"),
+        ("examples.calibration", ["a", 3], "examples.calibration.1: 3 is wrong: input should be a valid string"),
+        ("examples.inputs", ["x"], "examples.inputs: ['x'] is wrong: input should be a valid dictionary"),
+        ("examples.label", 3, "examples.label: 3 is wrong: input should be a valid string"),
+        ("sampling.calibration", "500", "sampling.calibration: '500' is wrong: input should be a valid integer"),
+        ("sampling.calibration", 0, "sampling.calibration: 0 is wrong: input should be greater than or equal to 1"),
+        ("sampling.evaluation", 1.5, "sampling.evaluation: 1.5 is wrong: input should be a valid integer"),
+        ("sampling.seed", True, "sampling.seed: True is wrong: input should be a valid integer"),
+        ("sampling.seed", -1, "sampling.seed: -1 is wrong: input should be greater than or equal to 0"),
+        ("sampling.seed", 2**53, "sampling.seed: 9007199254740992 is wrong: input should be less than"),
+        ("sampling.stratify", "yes", "sampling.stratify: 'yes' is wrong: input should be a valid boolean"),
+        ("variants", "float32", "variants: 'float32' is wrong: input should be a valid list"),
+        ("gate", [1], "gate: [1] is wrong: input should be a valid dictionary"),
+        ("tracking.uri", 3, "tracking.uri: 3 is wrong: input should be a valid string"),
+        ("beam", "--runner=X", "beam: '--runner=X' is wrong: input should be a valid list"),
+    ],
+)
+def test_wrong_types(tmp_path: Path, key: str, value: object, message: str) -> None:
+    """A value of another type is named with its key and what is needed; nothing is converted silently."""
+    assert refusal(tmp_path, with_value(key, value)).startswith(message)
+
+
+def test_missing_keys(tmp_path: Path) -> None:
+    """Each missing key is named in a sentence of its own."""
+    assert refusal(tmp_path, {"name": "a"}) == "'model' is missing; 'examples' is missing"
+    assert refusal(tmp_path, {**MINIMAL, "examples": {}}) == "'examples.calibration' is missing"
+
+
+def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
+    """Several wrong things are told at once."""
+    found = refusal(tmp_path, {"name": 3, "examples": {"calibration": "a.npz", "lable": "y"}})
+    assert found == (
+        "name: 3 is wrong: input should be a valid string; 'model' is missing; unknown key 'examples.lable';"
+        " allowed are calibration, evaluation, inputs, label, preprocess; did you mean 'label'?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("name", "a b", "name: 'a b' is not allowed; letters, digits, '.', '_' and '-', at most 100, are"),
+        ("name", "../a", "name: '../a' is not allowed"),
+        ("name", "a" * 101, "name: 'aaaa"),
+        ("examples.calibration", [], "examples.calibration: no pattern is given; one or more are needed"),
+        ("examples.inputs", {"x": 3}, "examples.inputs.x: 3 is neither a feature's name nor a mapping of feature"),
+        ("examples.inputs", {"x": {"resize": ["a", 1]}}, "examples.inputs.x.resize: ['a', 1] is not [height, width]"),
+        ("examples.inputs", {"x": {"scale": "big"}}, "examples.inputs.x.scale: 'big' is not a number"),
+        (
+            "examples.preprocess",
+            "preprocess.py",
+            "examples.preprocess: 'preprocess.py' names no function; FILE.py:function or package.module:function does",
+        ),
+        ("variants", ["full_int8"], "variants: 'float32' is missing from ['full_int8']; it is the baseline"),
+        ("variants", [], "variants: 'float32' is missing from []; it is the baseline"),
+        (
+            "variants",
+            ["float32", "int4"],
+            "variants: unknown variant 'int4'; choose from float32, float16, weights_only",
+        ),
+        ("variants", ["float32", "full_int"], "variants: unknown variant 'full_int'; choose from"),
+        ("variants", ["float32", "float32"], "variants: 'float32' is named 2 times; name it once"),
+        ("task", "clasification", "task: unknown task 'clasification'; choose from classification, binary, multilabel"),
+        ("gate.max_drop_points", "1", "gate.max_drop_points: '1' is not a number of 0 or more"),
+        ("gate.max_drop_points", -1, "gate.max_drop_points: -1 is not a number of 0 or more"),
+        ("gate.confidence", 95, "gate.confidence: 95 is not between 0.5 and 1; 0.95 is usual"),
+        ("gate.prefer", "size", "gate.prefer: unknown 'size'; choose from size_bytes, latency_ms, drop_points"),
+        ("tracking.uri", "http://[x", "tracking.uri: 'http://[x' is not a URI"),
+        ("tracking.registered_model", "a/b", "tracking.registered_model: 'a/b' holds '/', which MLflow refuses"),
+        ("tracking.registered_model", "a:b", "tracking.registered_model: 'a:b' holds ':', which MLflow refuses"),
+        ("tracking.alias", "best", "tracking.alias: 'best' is given without tracking.registered_model"),
+    ],
+)
+def test_values_that_are_not_allowed(tmp_path: Path, key: str, value: object, message: str) -> None:
+    """A value that a step would refuse is refused at once, with its key, the value and what is allowed."""
+    assert refusal(tmp_path, with_value(key, value)).startswith(message)
+
+
+@pytest.mark.parametrize("alias", ["latest", "Latest", "v1", "V12", "a b", "a/b", "é"])
+def test_aliases_that_mlflow_refuses(tmp_path: Path, alias: str) -> None:
+    """An alias that MLflow reserves or refuses is refused at once."""
+    values = {**MINIMAL, "tracking": {"registered_model": "m", "alias": alias}}
+    assert refusal(tmp_path, values).startswith(
+        f"tracking.alias: {alias!r} is not allowed; letters, digits, '_' and '-'"
+    )
+
+
+@pytest.mark.parametrize("alias", ["candidate", "v1-beta", "best_of_2"])
+def test_aliases(tmp_path: Path, alias: str) -> None:
+    """Letters, digits, underscores and hyphens make an alias."""
+    config = load(tmp_path, {**MINIMAL, "tracking": {"registered_model": "m", "alias": alias}})
+    assert config.tracking.alias == alias
+
+
+@pytest.mark.parametrize(
+    "uri", ["https://me:secret@mlflow.example.com", "postgresql://me:secret@db/mlflow", "http://:secret@h"]
+)
+def test_a_password_in_the_tracking_uri(tmp_path: Path, uri: str) -> None:
+    """A password is refused, with the way to give it, and is not repeated."""
+    found = refusal(tmp_path, with_value("tracking.uri", uri))
+    assert found.startswith("tracking.uri: holds a password; give credentials in MLFLOW_TRACKING_USERNAME and")
+    assert "secret" not in found
+
+
+def test_errors_name_the_file(tmp_path: Path) -> None:
+    """Whatever is wrong inside of the file, the message begins with its path."""
+    for values in ({"name": "a"}, with_value("gate.max_drop", 1)):
+        path = write(tmp_path, values)
+        with pytest.raises(ConfigError, match=rf"^{path}: "):
+            load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: [", "is not YAML ("),
+        ("a: b: c", "is not YAML ("),
+        ("- name", "holds a list; a mapping of name, model, signature, examples, sampling"),
+        ("hello", "holds a str; a mapping of name"),
+        ("", "holds a NoneType; a mapping of name"),
+    ],
+)
+def test_not_a_mapping(tmp_path: Path, text: str, message: str) -> None:
+    """What is not YAML, or not a mapping, is refused."""
+    assert refusal(tmp_path, text).startswith(message)
+
+
+def test_not_text(tmp_path: Path) -> None:
+    """A binary file is refused."""
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"PK\x03\x04\xff\xfe")
+    with pytest.raises(ConfigError, match=rf"^{path}: is not YAML \("):
+        load_config(path)
+
+
+def test_yaml_makes_no_objects(tmp_path: Path) -> None:
+    """A tag that would make a Python object is refused."""
+    assert refusal(tmp_path, "name: !!python/object/apply:os.getcwd []").startswith("is not YAML (")
+
+
+def test_file_missing(tmp_path: Path) -> None:
+    """A file that is not there, and a directory, are named with the system's reason."""
+    with pytest.raises(ConfigError, match=rf"^{tmp_path}/no.yaml: cannot be read \(No such file or directory\)$"):
+        load_config(tmp_path / "no.yaml")
+    with pytest.raises(ConfigError, match=rf"^{tmp_path}: cannot be read \(Is a directory\)$"):
+        load_config(tmp_path)
+
+
+def test_relative_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Model, patterns, the SQLite file and the preprocess file lie beside the file, wherever the command is run."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    values = yaml.safe_load(PROMISED)
+    values["examples"].update(calibration=["a.npz", "sub/b-*.npz"], preprocess="code/prepare.py:f")
+    write(tmp_path / "project", values)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    config = load_config(Path("../project/config.yaml"))
+    folder = str(tmp_path / "project")
+    assert config.model == f"{folder}/saved_model"
+    assert config.examples.calibration == [f"{folder}/a.npz", f"{folder}/sub/b-*.npz"]
+    assert config.examples.evaluation == [f"{folder}/test-*.tfrecord"]
+    assert config.examples.preprocess == f"{folder}/code/prepare.py:f"
+    assert config.tracking.uri == f"sqlite:///{folder}/mlflow.db"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "loaded"),
+    [
+        ("model", "models:/digits@champion", None),
+        ("model", "models:/digits/3", None),
+        ("model", "runs:/abc/model", None),
+        ("model", "/data/model", None),
+        ("examples.calibration", "gs://bucket/train-*.tfrecord", ["gs://bucket/train-*.tfrecord"]),
+        ("examples.calibration", "/data/train-*.tfrecord", ["/data/train-*.tfrecord"]),
+        ("examples.preprocess", "package.module:function", None),
+        ("examples.preprocess", "/code/prepare.py:f", None),
+        ("tracking.uri", "https://mlflow.example.com/x", None),
+        ("tracking.uri", "sqlite:////data/mlflow.db", None),
+        ("tracking.uri", "databricks", None),
+        ("tracking.uri", "file:///data/mlruns", None),
+    ],
+)
+def test_urls_and_absolute_paths_are_kept(tmp_path: Path, key: str, value: str, loaded: object) -> None:
+    """URLs, absolute paths and modules are kept as they are."""
+    found: Any = load(tmp_path, with_value(key, value)).model_dump()
+    for part in key.split("."):
+        found = found[part]
+    assert found == (loaded or value)
+
+
+def test_a_tracking_folder_is_relative_to_the_file(tmp_path: Path) -> None:
+    """A tracking URI that is a plain path is a folder beside the file; home is expanded."""
+    assert load(tmp_path, with_value("tracking.uri", "mlruns")).tracking.uri == str(tmp_path / "mlruns")
+    assert load(tmp_path, with_value("model", "~/model")).model == str(Path.home() / "model")
+
+
+def test_overrides(tmp_path: Path) -> None:
+    """KEY=VALUE replaces a value, makes the sections it needs, and reads its value as YAML."""
+    config = load(
+        tmp_path,
+        MINIMAL,
+        "name=other",
+        "gate.max_drop_points=0.5",
+        "variants=[float32, full_int8]",
+        "sampling.seed=3",
+        "examples.inputs.x={feature: f, scale: 1e-3}",
+        "examples.inputs.y=g",
+        "tracking.uri=sqlite:///a=b.db",
+        "sampling.stratify=false",
+    )
+    assert config.name == "other"
+    assert config.parsed_gate().max_drop_points == 0.5
+    assert config.variants == ["float32", "full_int8"]
+    assert (config.sampling.seed, config.sampling.stratify) == (3, False)
+    assert config.examples.inputs == {"x": {"feature": "f", "scale": "1e-3"}, "y": "g"}
+    assert config.tracking.uri == f"sqlite:///{tmp_path}/a=b.db"
+
+
+def test_the_last_override_wins(tmp_path: Path) -> None:
+    """Of two overrides of a key the later one counts."""
+    assert load(tmp_path, MINIMAL, "sampling.seed=1", "sampling.seed=2").sampling.seed == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("name", "--set: 'name' is not KEY=VALUE, such as gate.max_drop_points=0.5"),
+        ("=3", "--set: '=3' is not KEY=VALUE"),
+        ("name.first=x", "--set: 'name.first' goes into 'name', which is not a mapping"),
+        ("name=[", "--set: the value of 'name=[' is not YAML"),
+        ("sampling.sed=3", "unknown key 'sampling.sed'"),
+        ("gate.max_drop=3", "gate: unknown key 'max_drop'"),
+        ("name=", "name: None is wrong: input should be a valid string"),
+    ],
+)
+def test_wrong_overrides(tmp_path: Path, override: str, message: str) -> None:
+    """An override that is no KEY=VALUE, or sets what is not allowed, is refused."""
+    assert refusal(tmp_path, MINIMAL, override).startswith(message)
