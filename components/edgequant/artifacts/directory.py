@@ -102,8 +102,8 @@ def parse(value: object, kind: type[T], path: Path) -> T:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ArtifactError(f"{path}: {where}: {first['msg']}") from error
+        where = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
+        raise ArtifactError(f"{path}: {f'{where}: ' if where else ''}{first['msg']}") from error
 
 
 def manifest_digest(directory: Path) -> str:
