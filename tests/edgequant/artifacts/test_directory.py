@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgequant.artifacts.directory import (
@@ -333,6 +333,7 @@ def test_file_names_of_tensors(tensor: str, file: str) -> None:
     assert file_name(tensor) == file
 
 
+@settings(deadline=None)
 @given(names=st.sets(st.text(max_size=8), max_size=5))
 def test_file_names_are_distinct_and_inside(names: set[str]) -> None:
     """Different tensors have different files, none of them outside of their folder."""

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgequant.sampling.bottom_k import BottomK, Candidate, identify, quotas, seeded_hash
@@ -55,6 +55,7 @@ def test_wants_only_what_it_could_keep() -> None:
     assert not BottomK(0).wants(0)
 
 
+@settings(deadline=None)
 @given(payloads=PAYLOADS, k=st.integers(0, 12), data=st.data())
 def test_any_split_merges_to_the_same_sample(payloads: list[bytes], k: int, data: st.DataObject) -> None:
     """However candidates are shuffled, split and merged, the sample, its order and its counts are the same."""
@@ -68,6 +69,7 @@ def test_any_split_merges_to_the_same_sample(payloads: list[bytes], k: int, data
     assert kept(right.merge([left])) == whole
 
 
+@settings(deadline=None)
 @given(payloads=PAYLOADS, k=st.integers(0, 12))
 def test_holds_the_k_lowest_of_the_distinct(payloads: list[bytes], k: int) -> None:
     """The ranks kept are the k lowest among distinct payloads, and the copies are how often each occurs."""
@@ -111,6 +113,7 @@ def test_quotas(wanted: int, available: dict[str, int], taken: dict[str, int]) -
     assert quotas(wanted, available) == taken
 
 
+@settings(deadline=None)
 @given(wanted=st.integers(0, 200), available=st.dictionaries(st.text(max_size=3), st.integers(0, 40), max_size=8))
 def test_quotas_are_fair(wanted: int, available: dict[str, int]) -> None:
     """As many as wanted are taken if there are enough, and no class gives two more than one that has some left."""

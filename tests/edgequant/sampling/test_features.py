@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -27,6 +27,7 @@ def same(one: Feature, other: Feature) -> bool:
     return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
 
 
+@settings(deadline=None)
 @given(features=FEATURES)
 def test_decode_returns_what_was_encoded(features: Features) -> None:
     """Names, dtypes, shapes and values survive, NaN and empty arrays included."""
@@ -35,6 +36,7 @@ def test_decode_returns_what_was_encoded(features: Features) -> None:
     assert all(same(decoded[name], feature) for name, feature in features.items())
 
 
+@settings(deadline=None)
 @given(features=FEATURES)
 def test_equal_features_have_equal_bytes(features: Features) -> None:
     """The order in which features stand, and how an array lies in memory, do not count."""

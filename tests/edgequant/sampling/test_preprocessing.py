@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -192,6 +192,7 @@ def test_a_gif_is_refused() -> None:
         make({"feature": "f", "decode": "image"}, encoded(GRAY, "GIF"), takes((2, 3, 1)))
 
 
+@settings(deadline=None)
 @given(data=st.data(), kind=st.sampled_from(["PNG", "JPEG"]))
 def test_damaged_images_are_errors_or_images(data: st.DataObject, kind: str) -> None:
     """An image with changed or missing bytes decodes to its size, or is an error, and nothing else is raised."""

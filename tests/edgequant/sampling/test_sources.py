@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -120,6 +120,7 @@ def test_gzip_cut_between_records(tmp_path: Path, frame: Callable[[bytes], bytes
         list(read_records(str(path)))
 
 
+@settings(deadline=None)
 @given(cut=st.integers(1, 60))
 def test_gzip_cut_anywhere(tmp_path_factory: pytest.TempPathFactory, frame: Callable[[bytes], bytes], cut: int) -> None:
     """A gzip file that lacks its last bytes is an error that names the record."""

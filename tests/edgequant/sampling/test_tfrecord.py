@@ -8,7 +8,7 @@ from collections.abc import Callable
 import google_crc32c
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgequant.errors import ExamplesError
@@ -43,6 +43,7 @@ def test_large_records_are_read(frame: Frame) -> None:
     assert read(frame(payload))[0][1] == payload
 
 
+@settings(deadline=None)
 @given(payloads=st.lists(st.binary(max_size=40), min_size=1, max_size=4), data=st.data())
 def test_no_prefix_is_taken_for_the_whole(frame: Frame, payloads: list[bytes], data: st.DataObject) -> None:
     """A file cut anywhere inside a record is an error that names the record and its offset; the records before are read."""
@@ -58,6 +59,7 @@ def test_no_prefix_is_taken_for_the_whole(frame: Frame, payloads: list[bytes], d
     assert [payload for _, payload in found] == payloads[:number]
 
 
+@settings(deadline=None)
 @given(payloads=st.lists(st.binary(max_size=40), min_size=1, max_size=3), data=st.data())
 def test_no_changed_byte_goes_unseen(frame: Frame, payloads: list[bytes], data: st.DataObject) -> None:
     """A file with any one byte changed is an error that names the record it is in."""
