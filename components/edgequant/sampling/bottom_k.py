@@ -77,11 +77,22 @@ class BottomK:
                 self.add(candidate)
         return self
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Runners copy what is kept between workers; plain tuples cost them a fraction of what dataclasses do.
+        return _restore, (self.k, [(c.rank, c.identity, c.payload, c.origin, c.copies) for c in self._kept.values()])
+
     def __iter__(self) -> Iterator[Candidate]:
         return iter(sorted(self._kept.values(), key=lambda candidate: (candidate.rank, candidate.identity)))
 
     def __len__(self) -> int:
         return len(self._kept)
+
+
+def _restore(k: int, rows: list[tuple[int, bytes, bytes, str, int]]) -> BottomK:
+    restored = BottomK(k)
+    for rank, identity, payload, origin, copies in rows:
+        restored.add(Candidate(rank=rank, identity=identity, payload=payload, origin=origin, copies=copies))
+    return restored
 
 
 def quotas(wanted: int, available: dict[str, int]) -> dict[str, int]:
