@@ -3,6 +3,7 @@
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -53,13 +54,14 @@ def find_model(path: Path) -> ModelFiles:
 
 def _logged(path: Path) -> Path:
     """Returns the model's files inside a directory that MLflow logged, by its MLmodel file."""
-    flavors = yaml.safe_load((path / "MLmodel").read_text(encoding="utf-8")).get("flavors", {})
-    if "keras" in flavors:
-        data = path / str(flavors["keras"].get("data", "data"))
-    elif "tensorflow" in flavors:
-        flavor = flavors["tensorflow"]
-        data = path / str(flavor.get("saved_model_dir", flavor.get("data", "data")))
-    else:
+    try:
+        flavors: dict[str, Any] = dict(yaml.safe_load((path / "MLmodel").read_text(encoding="utf-8"))["flavors"])
+        flavor = dict(flavors.get("keras", flavors.get("tensorflow", {})))
+    except (yaml.YAMLError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"model: {path / 'MLmodel'} is not what MLflow writes ({reason})") from error
+    data = path / str(flavor.get("saved_model_dir", flavor.get("data", "data")))
+    if not flavors.keys() & {"keras", "tensorflow"}:
         raise ModelError(
             f"model: {path} was logged by MLflow as {', '.join(flavors) or 'nothing'}; the tensorflow or keras flavor is needed"
         )

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ def pin(uri: str, tracking_uri: str) -> PinnedModel:
     if is_path(uri):
         return PinnedModel(uri=uri, digest=tree_digest(find_model(Path(uri)).path))
     facts = _ask(uri, tracking_uri)
+    if facts.get("files") == []:
+        raise ModelError(f"model: {uri} names nothing: the run has no files there")
     text = json.dumps([tracking_uri, facts], sort_keys=True, default=str)
     return PinnedModel(uri=facts["uri"], digest=hashlib.sha256(text.encode()).hexdigest())
 
@@ -65,13 +68,13 @@ def fetch(uri: str, tracking_uri: str, target: Path) -> None:
         return
     import mlflow
 
-    if tracking_uri:
-        mlflow.set_tracking_uri(tracking_uri)
-    try:
-        path = mlflow.artifacts.download_artifacts(artifact_uri=uri)
-    except Exception as error:  # MLflow and its stores raise many kinds.
-        raise ModelError(f"model: {uri} cannot be downloaded: {_first_line(error)}") from error
-    _copy(Path(path), target)
+    _use(tracking_uri)
+    with tempfile.TemporaryDirectory(prefix="edgequant-") as scratch:
+        try:
+            path = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch)
+        except Exception as error:  # MLflow and its stores raise many kinds.
+            raise ModelError(f"model: {uri} cannot be downloaded: {_first_line(error)}") from error
+        _copy(Path(path), target)
 
 
 def _copy(path: Path, target: Path) -> None:
@@ -88,6 +91,7 @@ def _ask(uri: str, tracking_uri: str) -> dict[str, Any]:
     """Returns what MLflow says of a model: its pinned URI and what identifies its content."""
     from mlflow import MlflowClient
 
+    _use(tracking_uri)
     try:
         client = MlflowClient(tracking_uri=tracking_uri or None, registry_uri=tracking_uri or None)
         if match := _ALIAS.fullmatch(uri):
@@ -97,13 +101,22 @@ def _ask(uri: str, tracking_uri: str) -> dict[str, Any]:
             return _of_version(client.get_model_version(*match.groups()))
         if match := _RUN.fullmatch(uri):
             run_id, path = match.groups()
+            ended = client.get_run(run_id).info.end_time
             files = sorted((item.path, item.file_size) for item in client.list_artifacts(run_id, path))
-            return {"uri": uri, "files": files, "ended": client.get_run(run_id).info.end_time}
+            return {"uri": uri, "files": files, "ended": ended}
     except Exception as error:  # MLflow and its stores raise many kinds.
         raise ModelError(f"model: {uri} cannot be looked up in MLflow: {_first_line(error)}") from error
     raise ModelError(
         f"model: {uri!r} is not a model URI; allowed are a path, models:/NAME/VERSION, models:/NAME@ALIAS and runs:/ID/PATH"
     )
+
+
+def _use(tracking_uri: str) -> None:
+    """Sets MLflow's server for this process: some of its calls ask the global one, whatever their client was given."""
+    import mlflow
+
+    if tracking_uri:
+        mlflow.set_tracking_uri(tracking_uri)
 
 
 def _of_version(version: Any) -> dict[str, Any]:
