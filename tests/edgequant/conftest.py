@@ -1,6 +1,9 @@
 """Real parts that the steps' tests share: every directory of the digits model, and small models with known answers."""
 
 import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,3 +198,24 @@ class Sets:
 def sets(tmp_path: Path) -> Sets:
     """Writes variant sets and example sets in this test's directory."""
     return Sets(tmp_path)
+
+
+def _made_by(script: str, directory: Path) -> Path:
+    """Returns a directory that a script beside this file filled, in a process of its own with TensorFlow in it."""
+    command = [sys.executable, str(Path(__file__).parent / script), str(directory)]
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return directory
+
+
+@pytest.fixture(scope="session")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of models of every kind that people bring, with TensorFlow's own description of and answers to each."""
+    return _made_by("make_models.py", tmp_path_factory.mktemp("zoo"))
+
+
+@pytest.fixture(scope="session")
+def tflite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a .tflite file of every kind, made by TensorFlow's converter without this package."""
+    return _made_by("make_tflite.py", tmp_path_factory.mktemp("tflite"))

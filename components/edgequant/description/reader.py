@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+import zlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,10 @@ def read_signature(path: Path, key: str) -> ModelSignature:
             )
         if spec.shape is None or not spec.shape:
             raise ModelError(f"model: {files.path}: input {spec.name!r} has no batch dimension: {spec}")
+        if spec.shape[0] not in (None, 1):
+            raise ModelError(
+                f"model: {files.path}: input {spec.name!r} has a fixed batch of {spec.shape[0]}: {spec}; it must be open or 1"
+            )
     return signature
 
 
@@ -110,11 +115,11 @@ def _from_keras(files: ModelFiles, key: str) -> ModelSignature:
     try:
         with zipfile.ZipFile(files.path) as archive:
             config = json.loads(archive.read("config.json"))
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+        layers = [
+            layer["config"] for layer in config["config"].get("layers", []) if layer.get("class_name") == "InputLayer"
+        ]
+    except (LookupError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelError(f"model: {files.path} is not a Keras model file ({error})") from error
-    layers = [
-        layer["config"] for layer in config["config"].get("layers", []) if layer.get("class_name") == "InputLayer"
-    ]
     if config.get("class_name") not in ("Functional", "Sequential", "Model") or not layers:
         raise ModelError(
             f"model: {files.path} is a {config.get('class_name')} without input layers; a Functional or a built Sequential"
