@@ -96,7 +96,7 @@ class _Census:
     floats: list[str] = field(default_factory=list)
     custom: list[str] = field(default_factory=list)
     small_weights: int = 0
-    integers: int = 0
+    integers: set[str] = field(default_factory=set)
 
 
 def inspect_model(path: Path) -> Inspection:
@@ -183,8 +183,8 @@ def _count(model: Any, graph: Any, census: _Census, schema: Any) -> None:
         touched = {dtype(index) for index in operands if index not in stored} | {dtype(index) for index in results}
         if touched & set(_FLOATS):
             census.floats.append(f"{name} ({_text(graph.tensors[results[0]].name) if results else '-'})")
-        elif touched & {"INT8", "INT16", "UINT8"}:
-            census.integers += 1
+        else:
+            census.integers |= touched & {"INT8", "INT16", "UINT8"}
 
 
 def _is_constant(model: Any, tensor: Any) -> bool:
@@ -234,12 +234,13 @@ def _interface(model: Any, schema: Any) -> tuple[tuple[Tensor, ...], tuple[Tenso
         dynamic = tensor.shapeSignature if tensor.shapeSignature is not None else tensor.shape
         quantization = tensor.quantization
         scales: Any = quantization.scale if quantization is not None and quantization.scale is not None else ()
+        zeros: Any = quantization.zeroPoint if len(scales) == 1 and quantization.zeroPoint is not None else (0,)
         return Tensor(
             name=names.get(index, _text(tensor.name)),
             dtype=types[tensor.type],
             shape=tuple(int(size) for size in (dynamic if dynamic is not None else ())),
             scale=float(scales[0]) if len(scales) == 1 else None,
-            zero_point=int(quantization.zeroPoint[0]) if len(scales) == 1 else None,
+            zero_point=int(zeros[0]) if len(scales) == 1 else None,
         )
 
     return (
@@ -256,9 +257,18 @@ def _kind(census: _Census, interface: tuple[Tensor, ...]) -> str:
         return "full_int8" if float_edges else ("mixed" if census.floats else "integer_only")
     if compute and all(entry[0] == entry[2] == "INT16" and entry[1] == "INT8" for entry in compute):
         return "int16x8"
-    if any(entry[0] != "FLOAT32" or entry[2] != "FLOAT32" for entry in compute) or (not compute and census.integers):
+    if any(entry[0] != "FLOAT32" or entry[2] != "FLOAT32" for entry in compute):
         return "mixed"
+    if not compute and census.integers:
+        return _kind_without_compute(census, float_edges=float_edges)
     stored = {entry[1] for entry in compute}
     if "FLOAT16" in stored:
         return "float16"
     return "dynamic_range" if stored & {"INT8", "INT4"} else "float32"
+
+
+def _kind_without_compute(census: _Census, *, float_edges: bool) -> str:
+    """Names the kind of a network without weights to multiply by, such as one of additions alone, by its activations."""
+    if not census.floats and census.integers == {"INT8"}:
+        return "full_int8" if float_edges else "integer_only"
+    return "int16x8" if not census.floats and census.integers == {"INT16"} else "mixed"

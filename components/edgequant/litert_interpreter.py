@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 DELEGATE = "XNNPACK"
+# By the kind of an input's dtype: the kinds that it can hold, so that no fraction is cut off in silence.
+_KINDS = {"f": "fiub", "i": "iub", "u": "iub", "b": "b"}
 
 
 class InterpreterError(Exception):
@@ -97,7 +99,7 @@ class Model:
         """Returns one example's values (without the batch axis) as the tensors that `invoke` takes, by tensor index.
 
         Raises:
-            InterpreterError: The example's names or shapes are not the model's.
+            InterpreterError: The example's names, shapes or dtypes are not the model's.
         """
         if set(example) != set(self.inputs):
             raise InterpreterError(
@@ -111,6 +113,8 @@ class Model:
             port = self.inputs[name]
             if port.quantized:
                 value = quantize(value, port.scale, port.zero_point, port.dtype)
+            elif value.dtype.kind not in _KINDS.get(port.dtype.kind, port.dtype.kind):
+                raise InterpreterError(f"{self._path}: input {name!r} takes {port.dtype}; the example is {value.dtype}")
             prepared[port.index] = np.ascontiguousarray(value, dtype=port.dtype)
         return prepared
 

@@ -1,0 +1,201 @@
+"""The interpreter's edges, against values worked by hand and against LiteRT's own interpreter driven by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from edgequant.litert_interpreter import InterpreterError, Model, dequantize, quantize, runtime_version
+
+_INT8, _INT16, _UINT8 = np.dtype(np.int8), np.dtype(np.int16), np.dtype(np.uint8)
+
+
+def _results(model: Model, example: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    model.invoke(model.prepare(example))
+    return model.results()
+
+
+@pytest.mark.parametrize(
+    ("values", "scale", "zero_point", "dtype", "expected"),
+    [
+        # 0.5 / 0.25 = 2, and so on.
+        ([0.0, 0.5, -0.75, 1.0], 0.25, 0, _INT8, [0, 2, -3, 4]),
+        ([0.0, 0.5, -0.75, 1.0], 0.25, -5, _INT8, [-5, -3, -8, -1]),
+        # 127 and -128 are the ends of int8: 40 / 0.25 = 160 and -40 / 0.25 = -160 are clipped.
+        ([31.75, 32.0, 40.0, -32.0, -32.25, -40.0], 0.25, 0, _INT8, [127, 127, 127, -128, -128, -128]),
+        ([-1.0, 0.0, 63.75, 64.0], 0.25, 0, _UINT8, [0, 0, 255, 255]),
+        ([1.0, -1.0, 8192.0, -8192.5], 0.25, 0, _INT16, [4, -4, 32767, -32768]),
+        # Halves go to the even neighbour: 0.5 → 0, 1.5 → 2, 2.5 → 2.
+        ([0.5, 1.5, 2.5, -0.5, -1.5], 1.0, 0, _INT8, [0, 2, 2, 0, -2]),
+        # Too large for any integer.
+        ([1e30, -1e30], 0.25, 3, _INT8, [127, -128]),
+    ],
+)
+def test_quantize_by_hand(
+    values: list[float], scale: float, zero_point: int, dtype: np.dtype[Any], expected: list[int]
+) -> None:
+    """Rounded quotient plus zero point, clipped to the dtype."""
+    found = quantize(np.array(values), scale, zero_point, dtype)
+    assert found.dtype == dtype
+    assert found.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "scale", "zero_point", "expected"),
+    [
+        (np.array([-128, 0, 127], np.int8), 0.5, -128, [0.0, 64.0, 127.5]),
+        (np.array([-32768, 0, 32767], np.int16), 0.25, 0, [-8192.0, 0.0, 8191.75]),
+        (np.array([0, 128, 255], np.uint8), 2.0, 128, [-256.0, 0.0, 254.0]),
+    ],
+)
+def test_dequantize_by_hand(values: NDArray[Any], scale: float, zero_point: int, expected: list[float]) -> None:
+    """The difference from the zero point, times the scale, without the overflow that int8 arithmetic would have."""
+    found = dequantize(values, scale, zero_point)
+    assert found.dtype == np.float32
+    assert found.tolist() == expected
+
+
+@given(
+    number=st.integers(-128, 127),
+    scale=st.floats(1e-6, 1e3, allow_nan=False),
+    zero_point=st.integers(-128, 127),
+)
+def test_quantize_undoes_dequantize(number: int, scale: float, zero_point: int) -> None:
+    """Every integer stands for a real value that becomes that integer again."""
+    values = np.array([number], np.int8)
+    assert quantize(dequantize(values, scale, zero_point), scale, zero_point, _INT8).tolist() == [number]
+
+
+@pytest.mark.parametrize(
+    "name", ["float32", "float16", "dynamic_range", "full_int8", "integer_only", "int16x8", "int16_edges"]
+)
+def test_results_are_those_of_a_loop_by_hand(name: str, tflite: Path) -> None:
+    """Bit for bit what LiteRT's interpreter gives when one sets, invokes and gets by hand, example after example."""
+    path = tflite / f"{name}.tflite"
+    interpreter = Interpreter(model_path=str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    model = Model(path)
+    for image in np.random.default_rng(3).standard_normal((20, 6, 6, 4)).astype(np.float32):
+        value = image[None]
+        scale, zero_point = source["quantization"]
+        if scale:
+            limits = np.iinfo(source["dtype"])
+            value = np.clip(np.round(value / np.float32(scale)) + zero_point, limits.min, limits.max)
+        interpreter.set_tensor(source["index"], value.astype(source["dtype"]))
+        interpreter.invoke()
+        expected = interpreter.get_tensor(result["index"])[0]
+        scale, zero_point = result["quantization"]
+        if scale:
+            expected = (expected.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+        found = _results(model, {"image": image})
+        assert list(found) == ["scores"]
+        assert found["scores"].dtype == np.float32
+        assert found["scores"].tobytes() == expected.tobytes()
+
+
+def test_open_dimensions_take_each_examples_size(tflite: Path) -> None:
+    """An input whose length the model leaves open takes five words, then two, then five again; outputs keep their names."""
+    model = Model(tflite / "words.tflite")
+    table = Interpreter(model_path=str(tflite / "words.tflite"))
+    table.allocate_tensors()
+    embedding = next(
+        table.get_tensor(item["index"]) for item in table.get_tensor_details() if tuple(item["shape"]) == (9, 8)
+    )
+    price = np.arange(8, dtype=np.float32)
+    for words in ([1, 2, 3, 4, 5], [8, 0], [0, 0, 7, 7, 7]):
+        found = _results(model, {"words": np.array(words, np.int32), "price": price})
+        assert set(found) == {"total", "first"}
+        np.testing.assert_allclose(found["total"], price + embedding[words].sum(axis=0), rtol=1e-5, atol=1e-6)
+        assert found["first"] == words[0]
+
+
+def test_results_do_not_change_with_the_next_example(tflite: Path) -> None:
+    """A result is a copy: the next invocation leaves it as it was."""
+    model = Model(tflite / "double.tflite")
+    first = _results(model, {"x": np.ones(8, np.float32)})
+    second = _results(model, {"x": np.full(8, 3.0, np.float32)})
+    assert first["y"].tolist() == [2.0] * 8
+    assert second["y"].tolist() == [6.0] * 8
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int64, np.uint8, np.bool_])
+def test_numbers_of_other_dtypes_are_taken(dtype: type, tflite: Path) -> None:
+    """A float input takes any numbers that it can hold."""
+    assert _results(Model(tflite / "double.tflite"), {"x": np.ones(8, dtype)})["y"].tolist() == [2.0] * 8
+
+
+@pytest.mark.parametrize(
+    ("name", "example", "message"),
+    [
+        ("double", {"z": np.zeros(8, np.float32)}, "takes the inputs ['x']; the examples hold ['z']"),
+        ("double", {}, "takes the inputs ['x']; the examples hold []"),
+        (
+            "double",
+            {"x": np.zeros(8, np.float32), "z": np.zeros(8, np.float32)},
+            "takes the inputs ['x']; the examples hold ['x', 'z']",
+        ),
+        ("double", {"x": np.zeros(9, np.float32)}, "input 'x' takes [1, 8]; the example is [1, 9] ("),
+        ("double", {"x": np.zeros((8, 1), np.float32)}, "input 'x' takes [1, 8]; the example is [1, 8, 1] ("),
+        ("double", {"x": np.float32(0)}, "input 'x' takes [1, 8]; the example is [1] ("),
+        (
+            "integer_only",
+            {"image": np.zeros((6, 6, 5))},
+            "input 'image' takes [1, 6, 6, 4]; the example is [1, 6, 6, 5] (",
+        ),
+        (
+            "words",
+            {"words": np.array([1.5, 2.0]), "price": np.zeros(8)},
+            "input 'words' takes int32; the example is float64",
+        ),
+        ("double", {"x": np.full(8, "a")}, "input 'x' takes float32; the example is <U1"),
+    ],
+)
+def test_an_example_of_another_model_is_refused(
+    name: str, example: dict[str, NDArray[Any]], message: str, tflite: Path
+) -> None:
+    """Wrong names, sizes, ranks and dtypes: one line with the file, the input, what it takes, and what came."""
+    path = tflite / f"{name}.tflite"
+    with pytest.raises(InterpreterError) as caught:
+        Model(path).prepare(example)
+    assert str(caught.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_refused_example_leaves_the_model_usable(tflite: Path) -> None:
+    """After an example of the wrong shape the right one still gives the right result."""
+    model = Model(tflite / "double.tflite")
+    with pytest.raises(InterpreterError):
+        model.prepare({"x": np.zeros(9, np.float32)})
+    assert _results(model, {"x": np.ones(8, np.float32)})["y"].tolist() == [2.0] * 8
+
+
+@pytest.mark.parametrize("content", [b"", b"hello, world", b"\0" * 64])
+def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
+    """What is not a flatbuffer is refused with its path."""
+    path = tmp_path / "model.tflite"
+    path.write_bytes(content)
+    with pytest.raises(InterpreterError, match="LiteRT refuses the model: ") as caught:
+        Model(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["flex", "custom"])
+def test_operators_that_the_runtime_lacks_are_refused(name: str, tflite: Path) -> None:
+    """A file that needs the Flex delegate or a custom operator is refused when it is loaded."""
+    with pytest.raises(InterpreterError, match="LiteRT refuses the model: ") as caught:
+        Model(tflite / f"{name}.tflite")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_version_is_the_runtimes() -> None:
+    """The runtime's version is that of the installed distribution."""
+    from importlib.metadata import version
+
+    assert runtime_version() == f"ai-edge-litert {version('ai-edge-litert')}"
