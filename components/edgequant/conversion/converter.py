@@ -11,12 +11,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from edgequant.errors import ModelError
+from edgequant.errors import ExamplesError, ModelError, did_you_mean
 from edgequant.model_files import KERAS, ModelFiles
 
 Calibration = dict[str, NDArray[Any]]
-_UNSUPPORTED = re.compile(r"'(tf\.\w+)' op is neither a custom op nor a flex op")
+_UNSUPPORTED = re.compile(r"'(tf\.\w+)' op (?:is neither a custom op nor a flex op|requires)")
+_OPERANDS = re.compile(r"^\s*(tf\.\w+)\((tensor<[^)]*)\) ->", re.MULTILINE)
+_UNUSUAL_TYPE = re.compile(r"[x<](f16|f64|bf16|complex<f\d+>)>")
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_VAGUE = ("Exception encountered when calling", "<unknown>:0: error: loc")
 _KERAS_2_MARKS = (b"_tf_keras_", b"tf_keras")
 
 
@@ -31,11 +36,13 @@ def convert(files: ModelFiles, signature: str, variant: str, calibration: Calibr
 
     Raises:
         ModelError: The model cannot be loaded or converted; the message names unsupported operators.
+        ExamplesError: The calibration arrays are not what the signature takes.
     """
     with tempfile.TemporaryDirectory(prefix="edgequant-") as scratch:
         path = _export_keras(files.path, Path(scratch)) if files.format == KERAS else files.path
         if files.format != KERAS and needs_tf_keras(path):
             import tf_keras  # noqa: F401 - registers what a SavedModel of Keras 2 refers to
+        check_inputs(path, signature, calibration)
         try:
             converter = tf.lite.TFLiteConverter.from_saved_model(str(path), signature_keys=[signature])
             _SETTINGS[variant](converter, _representative(calibration))
@@ -58,14 +65,47 @@ def needs_tf_keras(saved_model: Path) -> bool:
     return any(mark in data for mark in _KERAS_2_MARKS)
 
 
+def check_inputs(saved_model: Path, key: str, calibration: Calibration) -> None:
+    """Checks names, dtypes and shapes, of which the converter says nothing, or nothing that names the input.
+
+    Raises:
+        ModelError: There is no such signature.
+        ExamplesError: The arrays are not what the signature takes.
+    """
+    proto = SavedModel.FromString((saved_model / "saved_model.pb").read_bytes())
+    signatures = {name: found for graph in proto.meta_graphs for name, found in graph.signature_def.items()}
+    if key not in signatures:
+        keys = sorted(name for name in signatures if not name.startswith("__"))
+        hint = did_you_mean(key, keys)
+        raise ModelError(f"signature: {key!r} is not in the model; it has {', '.join(keys) or 'none'}{hint}")
+    inputs = signatures[key].inputs
+    if set(calibration) != set(inputs):
+        raise ExamplesError(
+            f"the calibration set holds the inputs {sorted(calibration)}; signature {key!r} takes {sorted(inputs)}"
+        )
+    for name, values in calibration.items():
+        dtype, shape = tf.dtypes.as_dtype(inputs[name].dtype).name, tf.TensorShape(inputs[name].tensor_shape)
+        if values.dtype.name != dtype or not shape.is_compatible_with((1, *values.shape[1:])):
+            raise ExamplesError(
+                f"the calibration set's input {name!r} is {values.dtype.name} {[1, *values.shape[1:]]} at batch 1;"
+                f" signature {key!r} takes {dtype} {'of any shape' if shape.rank is None else shape.as_list()}"
+            )
+
+
 def explain(error: Exception) -> str:
     """Returns what a converter's error says, in one line; unsupported operators by name."""
-    text = str(error)
+    text = _ANSI.sub("", str(error))
     operators = sorted(set(_UNSUPPORTED.findall(text)))
     if operators:
-        return f"LiteRT has no operator for {', '.join(operators)}"
+        types = {name: sorted(set(_UNUSUAL_TYPE.findall(operands))) for name, operands in _OPERANDS.findall(text)}
+        named = [f"{name} of {'/'.join(types[name])}" if types.get(name) else name for name in operators]
+        hint = ""
+        if any(name.startswith("tf.TensorList") for name in operators):
+            hint = " (a recurrent layer: give it unroll=True, or export the model with a batch of 1)"
+        return f"LiteRT has no operator for {', '.join(named)}{hint}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+    telling = [line for line in lines if not line.startswith(_VAGUE)] or lines or ["no message"]
+    return f"{type(error).__name__}: {telling[0]}"
 
 
 def _representative(calibration: Calibration) -> Callable[[], Iterator[Calibration]]:
@@ -119,22 +159,23 @@ _SETTINGS: dict[str, Callable[[Any, Callable[[], Iterator[Calibration]]], None]]
 
 def _export_keras(path: Path, scratch: Path) -> Path:
     """Writes a ``.keras`` model as a SavedModel whose inputs bear the names of its input layers."""
-    keras = _keras_of(path)
+    target = scratch / "saved_model"
     try:
+        keras = _keras_of(path)
         model = keras.models.load_model(path, compile=False, safe_mode=True)
+        specs = [tf.TensorSpec(tensor.shape, tensor.dtype, tensor.name) for tensor in model.inputs]
+        structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+
+        def serve(*values: Any) -> Any:
+            return model(tf.nest.pack_sequence_as(structure, values), training=False)
+
+        # An archive tracks the model's variables; a plain `tf.saved_model.save` of a Keras 3 model loses them, in silence.
+        archive = keras.export.ExportArchive()
+        archive.track(model)
+        archive.add_endpoint("serving_default", serve, input_signature=specs)
+        archive.write_out(str(target))
     except Exception as error:  # Keras raises many kinds; safe mode refuses code inside the file.
         raise ModelError(f"{path.name} cannot be loaded: {explain(error)}") from error
-    specs = [tf.TensorSpec(tensor.shape, tensor.dtype, tensor.name) for tensor in model.inputs]
-
-    def serve(*values: Any) -> Any:
-        return model(list(values) if len(values) > 1 else values[0], training=False)
-
-    target = scratch / "saved_model"
-    # An archive tracks the model's variables; a plain `tf.saved_model.save` of a Keras 3 model loses them, in silence.
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    archive.add_endpoint("serving_default", serve, input_signature=specs)
-    archive.write_out(str(target))
     return target
 
 

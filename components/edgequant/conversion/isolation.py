@@ -1,8 +1,10 @@
 """Runs a function in a child process that may crash, hang or swell without harm to anything else."""
 
+import fcntl
 import multiprocessing
 import os
 import resource
+import select
 import signal
 import sys
 import threading
@@ -84,20 +86,23 @@ def run(context: Any, function: Callable[..., Any], arguments: tuple[Any, ...], 
         log: The file that takes the child's output.
     """
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(sender, function, arguments, log), daemon=True)
+    lifeline, held = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(sender, lifeline, function, arguments, log), daemon=True)
     start = time.monotonic()
-    with _without_main():
-        process.start()
-    sender.close()
-    stopped = _wait(process, receiver, limits, start)
-    value, failure, peak = None, stopped, None
-    if stopped is None:
-        try:
-            value, failure, peak = receiver.recv()
-        except EOFError:
-            process.join()
-            failure = _ending(process.exitcode)
-    process.join()
+    with receiver, held:
+        with _without_main():
+            process.start()
+        sender.close()
+        lifeline.close()
+        stopped = _wait(process, receiver, limits, start)
+        value, failure, peak = None, stopped, None
+        if stopped is None:
+            try:
+                value, failure, peak = receiver.recv()
+            except (EOFError, OSError):  # It died before, or in the middle of, its answer.
+                process.join()
+                failure = _ending(process.exitcode)
+        process.join()
     return Outcome(value=value, failure=failure, seconds=time.monotonic() - start, peak_memory_bytes=peak)
 
 
@@ -144,7 +149,10 @@ def _ending(exit_code: int) -> str:
     return f"the process ended with exit code {exit_code}"
 
 
-def _child(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...], log: Path) -> None:
+def _child(
+    sender: Connection, lifeline: Connection, function: Callable[..., Any], arguments: tuple[Any, ...], log: Path
+) -> None:
+    _end_with(lifeline)
     with log.open("ab") as stream:
         os.dup2(stream.fileno(), sys.stdout.fileno())
         os.dup2(stream.fileno(), sys.stderr.fileno())
@@ -155,3 +163,17 @@ def _child(sender: Connection, function: Callable[..., Any], arguments: tuple[An
         failure = str(error) or type(error).__name__
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     sender.send((value, failure, peak))
+
+
+def _end_with(lifeline: Connection) -> None:
+    """Has the kernel end this process, by SIGIO, when the other end of a pipe closes.
+
+    The other end is the parent's, and nothing is ever sent: it closes when the parent is gone, however it went, and with
+    it whoever would hold this process to its limits. A thread could not do this while the converter holds the GIL.
+    """
+    descriptor = lifeline.fileno()
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([descriptor], [], [], 0)[0]:
+        os._exit(1)

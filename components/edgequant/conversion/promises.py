@@ -19,12 +19,12 @@ def broken_promise(variant: Variant, inspection: Inspection) -> str | None:
         return f"not what it says: has the custom operators {', '.join(inspection.custom)}"
     if "READ_VARIABLE" in inspection.ops and "ASSIGN_VARIABLE" not in inspection.ops:
         return "the SavedModel has lost its variables: they are read and never set; save the model with model.export()"
-    if inspection.kind == variant.kind:
+    if inspection.kind == variant.kind or (variant.kind == "full_int8" and _integers_as_made(inspection)):
         return None
     if variant.kind == "dynamic_range" and inspection.kind == "float32":
         return (
             f"not what it says: no weight was quantized; the converter leaves weights of fewer than {SMALL_WEIGHTS:,}"
-            f" elements as they are, and {inspection.small_weights} are"
+            f" elements as they are ({inspection.small_weights} here)"
         )
     return (
         f"not what it says: its kind is {inspection.kind}, {variant.kind} is promised; it has {_operators(inspection)}"
@@ -35,10 +35,18 @@ def notes(variant: Variant, inspection: Inspection) -> tuple[str, ...]:
     """Returns what a reader should know about a file that keeps its promise."""
     found = []
     if variant.kind == "dynamic_range" and inspection.small_weights:
-        found.append(f"{inspection.small_weights} weights of fewer than {SMALL_WEIGHTS:,} elements stay float")
+        many = inspection.small_weights != 1
+        what = f"weight{'s' if many else ''} of fewer than {SMALL_WEIGHTS:,} elements stay{'' if many else 's'} float"
+        found.append(f"{inspection.small_weights} {what}")
     if variant.calibrated and inspection.float_islands:
         found.append(f"computes in float in {_listed(inspection.float_islands)}")
     return tuple(found)
+
+
+def _integers_as_made(inspection: Inspection) -> bool:
+    """Tells whether a model computes in int8 and has no float input or output to keep, such as words in and a class out."""
+    edges = inspection.inputs + inspection.outputs
+    return inspection.kind == "integer_only" and not any(tensor.dtype == "INT8" for tensor in edges)
 
 
 def _operators(inspection: Inspection) -> str:

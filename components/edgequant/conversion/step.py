@@ -147,9 +147,9 @@ def convert_one(files: ModelFiles, signature: str, name: str, calibration_set: P
 
     Raises:
         ModelError: It cannot be converted, is not what it says, or cannot be run.
+        ExamplesError: The calibration set is not one of this model's inputs.
     """
     from edgequant.conversion.converter import convert as call_converter
-    from edgequant.litert_interpreter import Model
 
     calibration = load_example_set(calibration_set, verify=False)
     flatbuffer = call_converter(files, signature, name, calibration.inputs)
@@ -159,11 +159,26 @@ def convert_one(files: ModelFiles, signature: str, name: str, calibration_set: P
         raise ModelError(reason)
     target.parent.mkdir()
     target.write_bytes(flatbuffer)
-    model = Model(target)
-    model.invoke(model.prepare({input_name: values[0] for input_name, values in calibration.inputs.items()}))
+    _run_once(target, {input_name: values[0] for input_name, values in calibration.inputs.items()})
     return {
         "size_bytes": len(flatbuffer),
         "sha256": hashlib.sha256(flatbuffer).hexdigest(),
         "inspection": inspection,
         "notes": notes(VARIANTS[name], inspection),
     }
+
+
+def _run_once(path: Path, example: dict[str, Any]) -> None:
+    """Runs a converted file on one example: some files are written without an error and cannot be run.
+
+    Raises:
+        ModelError: It cannot be run.
+    """
+    from edgequant.litert_interpreter import InterpreterError, Model
+
+    try:
+        model = Model(path)
+        model.invoke(model.prepare(example))
+    except InterpreterError as error:
+        reason = str(error).removeprefix(f"{path}: ")  # The path is a draft's; it means nothing later.
+        raise ModelError(f"converted, and cannot be run: {reason}") from error

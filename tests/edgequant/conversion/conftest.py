@@ -1,0 +1,122 @@
+"""Models of every kind, with TensorFlow's own answers, and what convert makes of each."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgequant.artifacts.example_set import ExampleSetWriter, Provenance
+from edgequant.artifacts.variant_set import VariantSet, load_variant_set
+from edgequant.conversion.step import Request, convert
+
+Arrays = dict[str, NDArray[Any]]
+
+# The models that differ from the others in what becomes of full_int8 and int16x8.
+TELLING = ("tokens", "two_signatures", "words_to_class", "small_weights", "without_int8_kernel", "fixed_batch")
+
+
+@pytest.fixture(scope="session")
+def model_path(zoo: Path) -> Callable[[str], Path]:
+    """Returns the path of a model of the zoo."""
+
+    def path(name: str) -> Path:
+        file = zoo / name / "model.keras"
+        return file if file.is_file() else zoo / name / "model"
+
+    return path
+
+
+@pytest.fixture(scope="session")
+def examples(zoo: Path) -> Callable[[str], Arrays]:
+    """Returns a model's examples: arrays by input name."""
+
+    def read(name: str) -> Arrays:
+        return dict(np.load(zoo / name / "examples.npz", allow_pickle=False))
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def expected(zoo: Path) -> Callable[[str], Arrays]:
+    """Returns what TensorFlow answers to a model's examples: arrays by output name."""
+
+    def read(name: str) -> Arrays:
+        return dict(np.load(zoo / name / "expected.npz", allow_pickle=False))
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def calibration_set(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Mapping[str, NDArray[Any]]], Path]:
+    """Returns a function that writes arrays as a calibration set and returns its directory."""
+
+    def write(inputs: Mapping[str, NDArray[Any]]) -> Path:
+        path = tmp_path_factory.mktemp("calibration") / "set"
+        count = len(next(iter(inputs.values())))
+        with ExampleSetWriter(path, count) as writer:
+            for row in range(count):
+                writer.add(f"{row:064x}", {name: values[row] for name, values in inputs.items()}, None)
+            writer.finish(
+                Provenance(
+                    purpose="calibration",
+                    signature="serving_default",
+                    seed=1,
+                    rule="all",
+                    asked=count,
+                    records_read=count,
+                    duplicates=0,
+                )
+            )
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def request_for(
+    model_path: Callable[[str], Path],
+    examples: Callable[[str], Arrays],
+    calibration_set: Callable[[Mapping[str, NDArray[Any]]], Path],
+) -> Callable[..., Request]:
+    """Returns a function that makes the request to convert a model of the zoo, calibrated on its own examples."""
+
+    def make(name: str, *variants: str, **changes: Any) -> Request:
+        wanted: dict[str, Any] = {
+            "model": model_path(name),
+            "signature": "serving_default",
+            "variants": list(variants),
+            "calibration_set": changes.get("calibration_set") or calibration_set(examples(name)),
+        }
+        return Request(**(wanted | changes))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def converted(
+    request_for: Callable[..., Request], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], VariantSet]:
+    """Returns what convert makes of a model of the zoo; each is converted once."""
+
+    @cache
+    def run(name: str) -> VariantSet:
+        target = tmp_path_factory.mktemp(name) / "variants"
+        signature = "see" if name == "two_signatures" else "serving_default"
+        names = ["float32", "weights_only", "integer_only"]
+        if name in TELLING:
+            names += ["full_int8", "int16x8"]
+        convert(request_for(name, *names, signature=signature), target)
+        return load_variant_set(target)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def digits_calibration(digits: Path, calibration_set: Callable[[Mapping[str, NDArray[Any]]], Path]) -> Path:
+    """A calibration set of 64 handwritten digits."""
+    with np.load(digits / "train.npz", allow_pickle=False) as arrays:
+        return calibration_set({"pixels": arrays["pixels"][:64]})

@@ -1,0 +1,144 @@
+"""The promise that each variant's name makes, against inspections written by hand."""
+
+import pytest
+
+from edgequant.conversion.promises import broken_promise, notes
+from edgequant.inspection import Inspection, OperatorCount, Tensor
+from edgequant.variants import VARIANTS
+
+
+def _tensor(dtype: str) -> Tensor:
+    return Tensor(name="x", dtype=dtype, shape=(-1, 4))
+
+
+def _inspection(
+    kind: str,
+    ops: dict[str, dict[str, int]] | None = None,
+    edges: tuple[str, str] = ("FLOAT32", "FLOAT32"),
+    *,
+    float_islands: tuple[str, ...] = (),
+    flex: tuple[str, ...] = (),
+    custom: tuple[str, ...] = (),
+    small_weights: int = 0,
+) -> Inspection:
+    types = ops if ops is not None else {"FULLY_CONNECTED": {"FLOAT32/FLOAT32/FLOAT32": 1}}
+    return Inspection(
+        kind=kind,
+        inputs=(_tensor(edges[0]),),
+        outputs=(_tensor(edges[1]),),
+        ops={name: OperatorCount(count=sum(counts.values()), types=counts) for name, counts in types.items()},
+        float_islands=float_islands,
+        flex=flex,
+        custom=custom,
+        small_weights=small_weights,
+    )
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_kept_promise_has_no_reason(name: str) -> None:
+    """A file of the kind that the variant promises is what it says."""
+    assert broken_promise(VARIANTS[name], _inspection(VARIANTS[name].kind)) is None
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(
+    "kind", ["float32", "float16", "dynamic_range", "full_int8", "integer_only", "int16x8", "mixed"]
+)
+def test_any_other_kind_is_a_broken_promise(name: str, kind: str) -> None:
+    """A file of any other kind is not what it says."""
+    edges = ("INT8", "INT8") if kind == "integer_only" else ("FLOAT32", "FLOAT32")
+    reason = broken_promise(VARIANTS[name], _inspection(kind, edges=edges))
+    assert (reason is None) == (kind == VARIANTS[name].kind)
+    assert reason is None or reason.startswith("not what it says: ")
+
+
+@pytest.mark.parametrize(
+    ("variant", "inspection", "reason"),
+    [
+        (
+            "float32",
+            _inspection("float32", flex=("FlexErf", "FlexFFT")),
+            "not what it says: needs the Flex delegate for FlexErf, FlexFFT",
+        ),
+        (
+            "full_int8",
+            _inspection("full_int8", custom=("MyOp",)),
+            "not what it says: has the custom operators MyOp",
+        ),
+        (
+            "float32",
+            _inspection("float32", {"READ_VARIABLE": {"RESOURCE/FLOAT32": 1}}),
+            "the SavedModel has lost its variables: they are read and never set; save the model with model.export()",
+        ),
+        (
+            "float32",
+            _inspection("float32", {"READ_VARIABLE": {"-/-": 1}, "ASSIGN_VARIABLE": {"-/-": 1}}),
+            None,
+        ),
+        (
+            "weights_only",
+            _inspection("float32", small_weights=3),
+            "not what it says: no weight was quantized; the converter leaves weights of fewer than 1,024 elements as they"
+            " are (3 here)",
+        ),
+        (
+            "integer_only",
+            _inspection("mixed", {"CUMSUM": {"FLOAT32/FLOAT32": 2}, "ADD": {"INT8/INT8": 5}}),
+            "not what it says: its kind is mixed, integer_only is promised; it has 2 CUMSUM FLOAT32/FLOAT32",
+        ),
+        (
+            "float16",
+            _inspection("full_int8", {"ADD": {"INT8/INT8": 5}}),
+            "not what it says: its kind is full_int8, float16 is promised; it has 5 ADD INT8/INT8",
+        ),
+        (
+            "float32",
+            _inspection("mixed", {}),
+            "not what it says: its kind is mixed, float32 is promised; it has no operators",
+        ),
+        (
+            "integer_only",
+            _inspection("mixed", {f"OP{number}": {"FLOAT32/FLOAT32": 1} for number in range(8)}),
+            "not what it says: its kind is mixed, integer_only is promised; it has "
+            + ", ".join(f"1 OP{number} FLOAT32/FLOAT32" for number in range(6))
+            + " and 2 more",
+        ),
+        # Nothing to keep float at the edges: words in, a class out.
+        ("full_int8", _inspection("integer_only", edges=("INT32", "INT64")), None),
+        (
+            "full_int8",
+            _inspection("integer_only", {"ADD": {"INT8/INT8": 1}}, edges=("INT32", "INT8")),
+            "not what it says: its kind is integer_only, full_int8 is promised; it has 1 ADD INT8/INT8",
+        ),
+    ],
+)
+def test_the_reason_names_what_is_wrong(variant: str, inspection: Inspection, reason: str | None) -> None:
+    """The reason names the promise, what was found instead, and the operators, float ones first."""
+    assert broken_promise(VARIANTS[variant], inspection) == reason
+
+
+@pytest.mark.parametrize(
+    ("variant", "inspection", "found"),
+    [
+        ("float32", _inspection("float32", small_weights=2), ()),
+        (
+            "weights_only",
+            _inspection("dynamic_range", small_weights=2),
+            ("2 weights of fewer than 1,024 elements stay float",),
+        ),
+        (
+            "weights_only",
+            _inspection("dynamic_range", small_weights=1),
+            ("1 weight of fewer than 1,024 elements stays float",),
+        ),
+        ("weights_only", _inspection("dynamic_range", float_islands=("SOFTMAX (y)",)), ()),
+        (
+            "full_int8",
+            _inspection("full_int8", float_islands=("CUMSUM (a)", "NEG (b)")),
+            ("computes in float in CUMSUM (a), NEG (b)",),
+        ),
+    ],
+)
+def test_notes_say_what_a_reader_should_know(variant: str, inspection: Inspection, found: tuple[str, ...]) -> None:
+    """Weights that stayed float, and float islands in an int8 file; nothing where it goes without saying."""
+    assert notes(VARIANTS[variant], inspection) == found
