@@ -4,7 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,14 +107,6 @@ def digits_sets(digits: Path, digits_model: Path, tmp_path_factory: pytest.TempP
     )
 
 
-def _saved_model(directory: Path, outputs: Callable[[Any], Any], shape: list[int | None]) -> None:
-    import tensorflow as tf
-
-    module = tf.Module()
-    module.serve = tf.function(outputs, input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
-    tf.saved_model.save(module, str(directory), signatures={"serving_default": module.serve})
-
-
 @pytest.fixture(scope="session")
 def small_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """``.tflite`` files of one input ``x``, [N, 4] or as said, by what they do.
@@ -122,22 +114,8 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     ``double``: y = 2x. ``log``: y = log(x), NaN for negative values. ``two``: outputs ``a/b`` = x + 1 and ``..`` = [sum(x)].
     ``row``: y is row int(x[0]) of three rows; the runtime refuses an index out of range. ``open``: y = x for [N, any].
     """
-    import tensorflow as tf
-
-    rows = tf.constant([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
-    functions: dict[str, Callable[[Any], Any]] = {
-        "double": lambda x: {"y": 2.0 * x},
-        "log": lambda x: {"y": tf.math.log(x)},
-        "two": lambda x: {"a/b": x + 1.0, "..": tf.reduce_sum(x, axis=1, keepdims=True)},
-        "row": lambda x: {"y": tf.gather(rows, tf.cast(x[:, 0], tf.int32))},
-        "open": lambda x: {"y": x + 0.0},
-    }
-    found = {}
-    for name, function in functions.items():
-        folder = tmp_path_factory.mktemp(name)
-        _saved_model(folder, function, [None, None if name == "open" else 4])
-        found[name] = bytes(tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert())
-    return found
+    folder = _made_by("make_small_models.py", tmp_path_factory.mktemp("small_models"))
+    return {path.stem: path.read_bytes() for path in folder.glob("*.tflite")}
 
 
 class Sets:

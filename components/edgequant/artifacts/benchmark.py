@@ -42,11 +42,13 @@ class Benchmark:
     """The manifest of a benchmark.
 
     Attributes:
+        model_sha256: The digest of the file by variant, for those that were converted.
         latencies: Latency by variant, for the variants that could be run.
         failures: The reason by variant, for those that could not.
         environment: What they were measured on.
     """
 
+    model_sha256: dict[str, str | None]
     latencies: dict[str, Latency]
     failures: dict[str, str]
     environment: Environment

@@ -47,8 +47,10 @@ def benchmark(
             failures[name] = str(error)
     environment = _environment()
     latencies = measure_latencies(paths, examples, runs=runs, budget_seconds=budget_seconds)
+    digests = {name: variants[name].sha256 for name in variants.converted}
+    content = Benchmark(model_sha256=digests, latencies=latencies, failures=failures, environment=environment)
     with new_directory(target) as draft:
-        write_manifest(draft, SCHEMA, Benchmark(latencies=latencies, failures=failures, environment=environment))
+        write_manifest(draft, SCHEMA, content)
     for name, reason in failures.items():
         say("benchmark", f"{name}: failed: {reason}")
     for name, latency in latencies.items():

@@ -58,6 +58,8 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         evaluations[of] = evaluation
     check_together(task, variants, evaluations)
     benchmark = load_benchmark(inputs.benchmark)
+    if benchmark.model_sha256 != {variant: variants[variant].sha256 for variant in variants.converted}:
+        raise ArtifactError("validate: the benchmark is of another variant set than the one given")
     baseline = evaluations[BASELINE]
     judged = {
         variant: _judge(variant, task, gate, variants, evaluations, benchmark) for variant in variants.content.variants

@@ -120,6 +120,16 @@ def test_evaluations_that_do_not_belong_together_are_refused(
     assert not (tmp_path / "verdict").exists()
 
 
+def test_a_benchmark_of_other_variants_is_refused(
+    sets: Any, small_models: dict[str, bytes], digits_sets: Any, tmp_path: Path
+) -> None:
+    """Latencies of another variant set, whose variants have the same names, are an error."""
+    variants = sets.variants({"float32": small_models["double"]})
+    benchmark(variants, sets.examples({"x": np.ones((3, 4), np.float32)}), tmp_path / "benchmark", runs=1)
+    with pytest.raises(ArtifactError, match="the benchmark is of another variant set"):
+        _validate(replace(digits_sets.inputs, benchmark=tmp_path / "benchmark"), tmp_path / "verdict")
+
+
 def test_a_missing_evaluation_is_refused(digits_sets: Any, tmp_path: Path) -> None:
     """Every variant of the set needs an evaluation."""
     inputs = replace(digits_sets.inputs, evaluations=list(digits_sets.evaluations.values())[:-1])
