@@ -33,7 +33,8 @@ def quantized(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
         return values
     scale, zero_point = detail["quantization"]
     limits = np.iinfo(detail["dtype"])
-    return np.clip(np.round(values / scale) + zero_point, limits.min, limits.max).astype(detail["dtype"])
+    integers: np.ndarray = np.clip(np.round(values / scale) + zero_point, limits.min, limits.max)
+    return integers.astype(detail["dtype"])
 
 
 set_model(Classifier())

@@ -41,7 +41,8 @@ def draw(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     classes = np.unique(labels)
     each = CALIBRATION // len(classes)
     rows = [random.choice(np.flatnonzero(labels == label), each, replace=False) for label in classes]
-    return images[np.concatenate(rows)]
+    drawn: np.ndarray = images[np.concatenate(rows)]
+    return drawn
 
 
 def convert(model: str, variant: str, calibration: np.ndarray) -> bytes:
@@ -85,7 +86,8 @@ def quantized(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
         return values
     scale, zero_point = detail["quantization"]
     limits = np.iinfo(detail["dtype"])
-    return np.clip(np.round(values / scale) + zero_point, limits.min, limits.max).astype(detail["dtype"])
+    integers: np.ndarray = np.clip(np.round(values / scale) + zero_point, limits.min, limits.max)
+    return integers.astype(detail["dtype"])
 
 
 def main(data: Path, work: Path) -> None:

@@ -28,6 +28,14 @@ class TensorSpec:
         """The shape of one example: without the batch dimension."""
         return None if self.shape is None else self.shape[1:]
 
+    def allows(self, example_shape: tuple[int, ...]) -> bool:
+        """Tells whether an example may have a shape (without the batch dimension)."""
+        wanted = self.example_shape
+        return wanted is None or (
+            len(wanted) == len(example_shape)
+            and all(size in (None, found) for size, found in zip(wanted, example_shape, strict=True))
+        )
+
     def __str__(self) -> str:
         shape = "?" if self.shape is None else ", ".join("N" if size is None else str(size) for size in self.shape)
         return f"{self.name} {self.dtype} [{shape}]"

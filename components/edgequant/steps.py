@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from edgequant.errors import ConfigError, EdgequantError
 
@@ -63,8 +64,17 @@ def _end_with_runner() -> None:
 
 def _watch(pid: int) -> None:
     while True:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+        if not _alive(pid):
             os._exit(1)
         time.sleep(0.3)
+
+
+def _alive(pid: int) -> bool:
+    """Tells whether a process runs; one that is dead and not yet collected by its parent does not."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except ProcessLookupError:
+        return False
+    except OSError:  # A system without /proc.
+        return True

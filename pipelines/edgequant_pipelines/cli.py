@@ -123,9 +123,9 @@ def inspect(model: Path, as_json: bool) -> None:
 @_OUTPUT
 def sample(config: Path, overrides: tuple[str, ...], output: Path) -> None:
     """Draw OUTPUT/calibration and OUTPUT/evaluation from the examples of CONFIG."""
-    from edgequant.description.reader import read_signature
     from edgequant.sampling.step import Examples
     from edgequant.sampling.step import sample as run_step
+    from edgequant.signature_reader import read_signature
     from edgequant_pipelines.arguments import pipeline_arguments
     from edgequant_pipelines.config import load_config
 

@@ -114,7 +114,7 @@ class Config(_Section):
             raise ConfigError(
                 "tracking.uri: holds a password; give credentials in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
             )
-        for character in "/:":
+        for character in "/:'":
             if character in tracking.registered_model:
                 raise ConfigError(
                     f"tracking.registered_model: {tracking.registered_model!r} holds {character!r}, which MLflow refuses"

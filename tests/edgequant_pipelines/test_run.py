@@ -251,14 +251,13 @@ def test_each_step_runs_alone(project: Path, edgequant: Edgequant, tmp_path: Pat
     work = tmp_path / "steps"
     examples = work / "examples"
     config = ["--set", "variants=[float32, weights_only]"]
+    against = ["--variants", work / "variants", "--examples", examples / "evaluation"]
     commands: list[list[object]] = [
         ["sample", project, "--output", examples],
         ["convert", project, *config, "--calibration", examples / "calibration", "--output", work / "variants"],
-        *(
-            ["evaluate", variant, "--variants", work / "variants", "--examples", examples / "evaluation", "--output", work / variant]
-            for variant in ("float32", "weights_only")
-        ),
-        ["benchmark", "--variants", work / "variants", "--examples", examples / "evaluation", "--output", work / "latencies"],
+        ["evaluate", "float32", *against, "--output", work / "float32"],
+        ["evaluate", "weights_only", *against, "--output", work / "weights_only"],
+        ["benchmark", *against, "--output", work / "latencies"],
         [
             "validate", project, "--variants", work / "variants", "--evaluation", work / "float32",
             "--evaluation", work / "weights_only", "--benchmark", work / "latencies", "--output", work / "verdict",

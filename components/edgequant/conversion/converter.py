@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from edgequant.errors import ExamplesError, ModelError, did_you_mean
+from edgequant.errors import ModelError
 from edgequant.model_files import KERAS, ModelFiles
 
 Calibration = dict[str, NDArray[Any]]
@@ -36,13 +35,11 @@ def convert(files: ModelFiles, signature: str, variant: str, calibration: Calibr
 
     Raises:
         ModelError: The model cannot be loaded or converted; the message names unsupported operators.
-        ExamplesError: The calibration arrays are not what the signature takes.
     """
     with tempfile.TemporaryDirectory(prefix="edgequant-") as scratch:
         path = _export_keras(files.path, Path(scratch)) if files.format == KERAS else files.path
         if files.format != KERAS and needs_tf_keras(path):
             import tf_keras  # noqa: F401 - registers what a SavedModel of Keras 2 refers to
-        check_inputs(path, signature, calibration)
         try:
             converter = tf.lite.TFLiteConverter.from_saved_model(str(path), signature_keys=[signature])
             _SETTINGS[variant](converter, _representative(calibration))
@@ -52,44 +49,12 @@ def convert(files: ModelFiles, signature: str, variant: str, calibration: Calibr
     return flatbuffer
 
 
-def converter_version() -> str:
-    """Returns the converter's name and version."""
-    return f"tensorflow {tf.__version__}"
-
-
 def needs_tf_keras(saved_model: Path) -> bool:
     """Tells whether Keras 2 wrote a SavedModel, whose optimizer only `tf_keras` can restore."""
     if (saved_model / "keras_metadata.pb").is_file():
         return True
     data = (saved_model / "saved_model.pb").read_bytes()
     return any(mark in data for mark in _KERAS_2_MARKS)
-
-
-def check_inputs(saved_model: Path, key: str, calibration: Calibration) -> None:
-    """Checks names, dtypes and shapes, of which the converter says nothing, or nothing that names the input.
-
-    Raises:
-        ModelError: There is no such signature.
-        ExamplesError: The arrays are not what the signature takes.
-    """
-    proto = SavedModel.FromString((saved_model / "saved_model.pb").read_bytes())
-    signatures = {name: found for graph in proto.meta_graphs for name, found in graph.signature_def.items()}
-    if key not in signatures:
-        keys = sorted(name for name in signatures if not name.startswith("__"))
-        hint = did_you_mean(key, keys)
-        raise ModelError(f"signature: {key!r} is not in the model; it has {', '.join(keys) or 'none'}{hint}")
-    inputs = signatures[key].inputs
-    if set(calibration) != set(inputs):
-        raise ExamplesError(
-            f"the calibration set holds the inputs {sorted(calibration)}; signature {key!r} takes {sorted(inputs)}"
-        )
-    for name, values in calibration.items():
-        dtype, shape = tf.dtypes.as_dtype(inputs[name].dtype).name, tf.TensorShape(inputs[name].tensor_shape)
-        if values.dtype.name != dtype or not shape.is_compatible_with((1, *values.shape[1:])):
-            raise ExamplesError(
-                f"the calibration set's input {name!r} is {values.dtype.name} {[1, *values.shape[1:]]} at batch 1;"
-                f" signature {key!r} takes {dtype} {'of any shape' if shape.rank is None else shape.as_list()}"
-            )
 
 
 def explain(error: Exception) -> str:

@@ -20,7 +20,8 @@ from typing import Any
 import psutil
 
 _POLL_SECONDS = 0.05
-_MAIN = threading.Lock()
+# What `multiprocessing` knows of its processes is not safe to use from several threads at once.
+_BOOKKEEPING = threading.Lock()
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -100,10 +101,18 @@ def run(context: Any, function: Callable[..., Any], arguments: tuple[Any, ...], 
             try:
                 value, failure, peak = receiver.recv()
             except (EOFError, OSError):  # It died before, or in the middle of, its answer.
-                process.join()
-                failure = _ending(process.exitcode)
-        process.join()
+                failure = _ending(_join(process))
+        _join(process)
     return Outcome(value=value, failure=failure, seconds=time.monotonic() - start, peak_memory_bytes=peak)
+
+
+def _join(process: Any) -> int:
+    """Waits for a process that is ending, and returns its exit code."""
+    # Starting a process also asks how all others ended, and only the first who asks the fork server is told.
+    with _BOOKKEEPING:
+        process.join()
+        code: int = process.exitcode
+    return code
 
 
 @contextmanager
@@ -112,7 +121,7 @@ def _without_main() -> Iterator[None]:
 
     The child needs nothing of it, and it may be a user's script without a ``__main__`` guard, or KFP's executor.
     """
-    with _MAIN:
+    with _BOOKKEEPING:
         main = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
         try:

@@ -18,6 +18,8 @@ from edgequant.conversion.promises import broken_promise, notes
 from edgequant.errors import ConversionError, ExamplesError, ModelError
 from edgequant.inspection import inspect_bytes
 from edgequant.model_files import ModelFiles, find_model
+from edgequant.signature import ModelSignature
+from edgequant.signature_reader import read_signature
 from edgequant.steps import say
 from edgequant.variants import BASELINE, VARIANTS, check_variants
 
@@ -64,11 +66,12 @@ def convert(request: Request, variant_set: Path) -> None:
     Raises:
         ConversionError: The baseline failed, so nothing can be compared.
         ExamplesError: The calibration set cannot calibrate this model.
+        ModelError: There is no such model or signature.
     """
     names = check_variants(request.variants)
     files = find_model(request.model)
     calibration = load_example_set(request.calibration_set)
-    check_calibration(calibration)
+    check_calibration(calibration, read_signature(files.path, request.signature))
     with new_directory(variant_set) as draft:
         variants = _convert_all(request, files, names, draft)
         if variants[BASELINE].status == FAILED:
@@ -83,15 +86,27 @@ def convert(request: Request, variant_set: Path) -> None:
         write_manifest(draft, SCHEMA, content)
 
 
-def check_calibration(calibration: ExampleSet) -> None:
-    """Checks what the converter itself does not: it crashes on infinity and makes damaged models of NaN or of nothing.
+def check_calibration(calibration: ExampleSet, signature: ModelSignature) -> None:
+    """Checks what the converter itself does not.
+
+    It crashes on infinity, makes damaged models of NaN or of nothing, and does not name an input that is wrong.
 
     Raises:
-        ExamplesError: The set is empty or holds a value that is not finite.
+        ExamplesError: The set is empty, holds a value that is not finite, or is not for this signature.
     """
     if not len(calibration):
         raise ExamplesError(f"{calibration.path}: holds no examples; one or more are needed to calibrate")
+    specs = {spec.name: spec for spec in signature.inputs}
+    if set(calibration.inputs) != set(specs):
+        raise ExamplesError(
+            f"{calibration.path}: holds the inputs {sorted(calibration.inputs)}; signature {signature.key!r} takes {sorted(specs)}"
+        )
     for name, values in calibration.inputs.items():
+        if str(values.dtype) != specs[name].dtype or not specs[name].allows(values.shape[1:]):
+            raise ExamplesError(
+                f"{calibration.path}: input {name!r} is {values.dtype} {list(values.shape[1:])} per example;"
+                f" signature {signature.key!r} takes {specs[name]}"
+            )
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise ExamplesError(
                 f"{calibration.path}: input {name!r} holds NaN or infinity; calibration needs finite values"

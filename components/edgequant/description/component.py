@@ -18,7 +18,7 @@ def describe(model: dsl.Input[dsl.Model], signature: str) -> str:
     """
     from pathlib import Path
 
-    from edgequant.description.reader import read_signature
+    from edgequant.signature_reader import read_signature
     from edgequant.steps import step
 
     with step("describe"):

@@ -265,7 +265,7 @@ def _fit(value: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
 def _example_shape(found: tuple[int, ...], spec: TensorSpec) -> tuple[int, ...]:
     """Returns the shape that one example takes: as found where the signature allows it, or a flat list's new shape."""
     wanted = spec.example_shape or ()
-    if len(found) == len(wanted) and all(size in (None, have) for size, have in zip(wanted, found, strict=True)):
+    if spec.allows(found):
         return found
     fixed = tuple(size for size in wanted if size is not None)
     if len(found) <= 1 and len(fixed) == len(wanted) and int(np.prod(found)) == int(np.prod(fixed)):

@@ -141,11 +141,12 @@ def comparison(result: Result) -> dict[str, list[Any]]:
 
 
 def links(base: str, experiment_id: str, summary_run_id: str, run_ids: list[str]) -> dict[str, str]:
-    """Returns pages of the MLflow UI: a bare experiment link would open the page for generative models."""
+    """Returns pages of the MLflow UI; without the workflow they would open as pages for generative models."""
+    workflow = "workflowType=machine_learning"
     runs = quote("[" + ",".join(f'"{run_id}"' for run_id in run_ids) + "]")
     experiments = quote(f'["{experiment_id}"]')
     return {
-        "experiment": f"{base}/#/experiments/{experiment_id}?workflowType=machine_learning",
-        "summary": f"{base}/#/experiments/{experiment_id}/runs/{summary_run_id}",
-        "compare": f"{base}/#/compare-runs?runs={runs}&experiments={experiments}",
+        "experiment": f"{base}/#/experiments/{experiment_id}?{workflow}",
+        "summary": f"{base}/#/experiments/{experiment_id}/runs/{summary_run_id}?{workflow}",
+        "compare": f"{base}/#/compare-runs?runs={runs}&experiments={experiments}&{workflow}",
     }

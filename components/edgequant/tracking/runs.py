@@ -15,7 +15,6 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, 
 
 from edgequant.artifacts.result import DatasetFacts, Result, Tracked
 from edgequant.tracking import entries
-from edgequant.tracking.packaging import package
 
 _FINISHED = "FINISHED"
 _READY = "READY"
@@ -131,6 +130,9 @@ class Recorder:
             tags={entries.VARIANT: variant, "edgequant.tflite_sha256": self._result.variants[variant].sha256 or ""},
             model_type="tflite",
         )
+        # MLflow's packaging takes a second to import, which a result that is recorded already does not need.
+        from edgequant.tracking.packaging import package
+
         with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
             files = Path(folder) / "model"
             package(self._result.variants.model(variant), self._result.example, logged, files)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgequant.conversion.converter import converter_version, explain, needs_tf_keras
+from edgequant.conversion.converter import explain, needs_tf_keras
 
 
 @pytest.mark.parametrize(
@@ -48,10 +48,3 @@ def test_an_error_becomes_one_telling_line(text: str, line: str) -> None:
 def test_only_keras_2_needs_tf_keras(name: str, needed: bool, model_path: Callable[[str], Path]) -> None:
     """A SavedModel of Keras 2 is told from the others by what is written in it."""
     assert needs_tf_keras(model_path(name)) == needed
-
-
-def test_the_version_is_tensorflows() -> None:
-    """The converter's version is that of the installed distribution."""
-    from importlib.metadata import version
-
-    assert converter_version() == f"tensorflow {version('tensorflow')}"

@@ -71,9 +71,9 @@ def _no_server() -> Iterator[None]:
     """Every test starts and ends with no MLflow server set for the process."""
     import mlflow
 
-    mlflow.set_tracking_uri("")
+    mlflow.set_tracking_uri(None)
     yield
-    mlflow.set_tracking_uri("")
+    mlflow.set_tracking_uri(None)
 
 
 @pytest.mark.parametrize(

@@ -111,5 +111,8 @@ def test_links_open_the_machine_learning_pages() -> None:
     """The experiment's link asks for its machine-learning view, and the comparison names every run."""
     found = entries.links("http://host", "3", "s", ["a", "b"])
     assert found["experiment"] == "http://host/#/experiments/3?workflowType=machine_learning"
-    assert found["summary"] == "http://host/#/experiments/3/runs/s"
-    assert unquote(found["compare"]) == 'http://host/#/compare-runs?runs=["a","b"]&experiments=["3"]'
+    assert found["summary"] == "http://host/#/experiments/3/runs/s?workflowType=machine_learning"
+    assert (
+        unquote(found["compare"])
+        == 'http://host/#/compare-runs?runs=["a","b"]&experiments=["3"]&workflowType=machine_learning'
+    )

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgequant.description.reader import read_signature
 from edgequant.errors import ModelError
 from edgequant.signature import ModelSignature, TensorSpec
+from edgequant.signature_reader import read_signature
 
 _SAVED = (
     "keras_3_saved_model",
@@ -61,7 +61,7 @@ def test_a_keras_file_is_described_by_its_input_layers(name: str, zoo: Path) -> 
 def test_tensorflow_is_not_imported(zoo: Path) -> None:
     """Neither TensorFlow nor Keras is loaded to read a SavedModel or a .keras file."""
     script = (
-        "import sys; from pathlib import Path; from edgequant.description.reader import read_signature\n"
+        "import sys; from pathlib import Path; from edgequant.signature_reader import read_signature\n"
         "for path in sys.argv[1:]: print(read_signature(Path(path), 'serving_default').to_json())\n"
         "print(sorted({'tensorflow', 'keras', 'tf_keras'} & set(sys.modules)))"
     )
