@@ -75,6 +75,12 @@ def run_round(data: Path, folder: Path) -> dict[str, Measured]:
     }
 
 
+def help_seconds() -> float:
+    """Returns how long `edgequant --help` takes: the median of several runs."""
+    command = [str(Path(sys.executable).with_name("edgequant")), "--help"]
+    return statistics.median(measure(command, Path(os.devnull)).seconds for _ in range(5))
+
+
 def figures(rounds: list[dict[str, Measured]]) -> dict[str, float]:
     """Returns the figures by name: medians over rounds; ratios within a round."""
     values: dict[str, float] = {}
@@ -103,7 +109,7 @@ def main() -> None:
         print(
             f"round {number + 1}:", *(f"{name} {found.seconds:.1f} s" for name, found in rounds[-1].items()), flush=True
         )
-    values = figures(rounds)
+    values = figures(rounds) | {"help_seconds": help_seconds()}
     table = Table("run", "wall, s", "peak of the largest process, MB", "ratio to the plain script")
     for name, title in (("plain", "plain script"), ("cold", "edgequant, cold"), ("warm", "edgequant, again")):
         ratio = values.get(f"{name}_ratio")
@@ -114,6 +120,7 @@ def main() -> None:
             "1.00" if ratio is None else f"{ratio:.2f}",
         )
     Console().print(table)
+    print(f"edgequant --help: {values['help_seconds']:.2f} s")
     if arguments.json:
         arguments.json.write_text(json.dumps(values, indent=1) + "\n")
 

@@ -45,7 +45,7 @@ def run_locally(config: Config, work: Path, *, cache: bool, show: Show) -> dict[
     Args:
         config: The configuration.
         work: The work directory; steps that finished there before are not run again for the same inputs.
-        cache: Whether to use what earlier runs left.
+        cache: Whether to use what earlier runs left; otherwise it is forgotten.
         show: Called with a step's name and a line of its progress.
 
     Raises:
@@ -90,6 +90,9 @@ def _run_pipeline(config: Config, tracking_uri: str, work: Path, *, cache: bool,
     from edgequant_pipelines.pipeline import quantize_model
 
     state = work / _STATE
+    if not cache:
+        # Forgotten rather than passed by, so that the next run finds what this one leaves.
+        shutil.rmtree(state / "cache", ignore_errors=True)
     with (work / "run.log").open("w", encoding="utf-8") as stream, _surroundings():
         arguments = pipeline_arguments(config, tracking_uri)
         log = _Log(stream, show)
@@ -98,7 +101,7 @@ def _run_pipeline(config: Config, tracking_uri: str, work: Path, *, cache: bool,
                 local.SubprocessRunner(use_venv=False),
                 pipeline_root=str(state / "runs"),
                 workspace_root=str(state / "workspace"),
-                enable_caching=cache,
+                enable_caching=True,
                 cache_root=str(state / "cache"),
             )
             try:

@@ -1,6 +1,7 @@
 """What a person sees in the terminal: progress, the table, and where to look next."""
 
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,9 @@ class Screen:
 
     def tracked(self, uri: str, links: dict[str, str]) -> None:
         """Prints how to see what was recorded."""
+        self._console.print("\nMLflow:")
         if not uri.startswith("http"):
-            self._console.print(f"MLflow:  mlflow server --backend-store-uri {escape(shlex.quote(uri))}, then open")
+            self._console.print(f"  {escape(_mlflow())} server --backend-store-uri {escape(shlex.quote(uri))}")
         for name, link in links.items():
             self._console.print(f"  {name:<11}{escape(link)}")
 
@@ -69,6 +71,15 @@ class Screen:
         for title, names in (("float", found.float_islands), ("Flex", found.flex), ("custom", found.custom)):
             if names:
                 self._console.print(f"{title}: {escape(', '.join(names))}")
+
+
+def _mlflow() -> str:
+    """Returns the command of the MLflow that is installed beside this package, as one can type it here."""
+    beside = Path(sys.executable).with_name("mlflow")
+    if shutil.which("mlflow") == str(beside) or not beside.is_file():
+        return "mlflow"
+    here = Path.cwd()
+    return shlex.quote(str(beside.relative_to(here) if beside.is_relative_to(here) else beside))
 
 
 def _table(result: dict[str, Any]) -> Table:
