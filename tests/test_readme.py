@@ -51,7 +51,8 @@ def test_the_ten_lines_of_python_run(digits: Path, digits_model: Path, tmp_path:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "rejected None" in done.stdout or "inconclusive None" in done.stdout or "blessed integer_only" in done.stdout
-    assert re.search(r"integer_only \d+ \{'accuracy': 0\.\d+", done.stdout)
+    assert "sample started" in done.stdout.splitlines()
+    assert re.search(r"(?m)^integer_only \d+ \{'accuracy': 0\.\d+", done.stdout)
 
 
 def test_the_training_pipeline_compiles(tmp_path: Path) -> None:

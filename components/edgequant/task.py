@@ -53,7 +53,7 @@ def check_outputs(task: str, signature: ModelSignature) -> None:
     classes = class_count(signature)
     if task == CLASSIFICATION and classes == 1:
         raise ConfigError(
-            f"task: 'classification' needs two or more classes; the output is {signature.outputs[0]}. Use task: binary"
+            f"task: 'classification' needs two or more classes; the output is {signature.outputs[0]}. Use task: binary or regression"
         )
     if task == BINARY and classes is not None and len(signature.outputs[0].shape or ()) > 1 and classes > 2:
         raise ConfigError(

@@ -144,6 +144,20 @@ def sample(config: Path, overrides: tuple[str, ...], output: Path) -> None:
     )
 
 
+@main.command("describe")
+@click.argument("model")
+@click.option("--signature", default="serving_default", show_default=True, help="The signature's key.")
+def describe_model(model: str, signature: str) -> None:
+    """Tell the inputs and outputs of MODEL: a path, or a URI of MLflow."""
+    from edgequant.signature_reader import read_signature
+
+    with _model(model) as path:
+        found = read_signature(path, signature)
+    for role, specs in (("input", found.inputs), ("output", found.outputs)):
+        for spec in specs:
+            click.echo(f"{role:<8}{spec}")
+
+
 @contextmanager
 def _model(uri: str) -> Iterator[Path]:
     """Yields the path of a model's files, fetched when they are not on this machine."""

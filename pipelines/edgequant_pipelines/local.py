@@ -2,13 +2,16 @@
 
 import os
 import shutil
+import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import IO, Any
+from unittest.mock import patch
 
 from filelock import FileLock, Timeout
 
@@ -78,7 +81,7 @@ def _claimed(work: Path) -> Iterator[None]:
         with FileLock(state / "lock", timeout=0):
             yield
     except Timeout:
-        raise ConfigError(
+        raise StepError(
             f"{work}: another run is using this work directory; wait for it or give --work-directory"
         ) from None
 
@@ -114,7 +117,14 @@ def _run_pipeline(config: Config, tracking_uri: str, work: Path, *, cache: bool,
 @contextmanager
 def _surroundings() -> Iterator[None]:
     """Sets what the steps' processes find around them, and clears up after them."""
-    with tempfile.TemporaryDirectory(prefix="edgequant-") as scratch, warnings.catch_warnings():
+    from kfp.local import logging_utils
+
+    with (
+        tempfile.TemporaryDirectory(prefix="edgequant-") as scratch,
+        warnings.catch_warnings(),
+        # KFP indents by replacing the built-in print, and two tasks at once leave it replaced for good.
+        patch.object(logging_utils, "indented_print", nullcontext),
+    ):
         # Which images the steps have on a cluster is not this runner's business.
         warnings.filterwarnings("ignore", message="You may be attemping to run a task", category=RuntimeWarning)
         changed = {
@@ -150,17 +160,21 @@ def _publish(work: Path, since: float) -> bool:
 
 
 class _Log:
-    """Takes what KFP prints: everything goes to a file, the steps' own lines to a callback."""
+    """Takes what KFP prints: everything goes to a file, the steps' own lines to a callback, and what that prints to people."""
 
     def __init__(self, stream: IO[str], show: Show) -> None:
         self._stream = stream
-        self._show = show
+        self._callback = show
+        self._outside = sys.stdout
+        self._thread = threading.local()
         self._rest = ""
         self._seen: set[str] = set()
         self._error: EdgequantError | None = None
         self._last = ""
 
     def write(self, text: str) -> int:
+        if getattr(self._thread, "showing", False):
+            return self._outside.write(text)
         self._stream.write(text)
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
@@ -169,6 +183,13 @@ class _Log:
 
     def flush(self) -> None:
         self._stream.flush()
+
+    def _show(self, step: str, text: str) -> None:
+        self._thread.showing = True
+        try:
+            self._callback(step, text)
+        finally:
+            self._thread.showing = False
 
     def finish(self) -> None:
         """Says which of the steps were not run because their results were there."""

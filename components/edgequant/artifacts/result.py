@@ -79,6 +79,7 @@ class Tracked:
         summary_run_id: The summary run.
         run_ids: The run of each variant.
         model_version: The registered version, or None.
+        alias_version: The version that the configured alias is on, which may be a later one; None without an alias.
         links: Pages of the MLflow UI by name.
     """
 
@@ -87,6 +88,7 @@ class Tracked:
     summary_run_id: str
     run_ids: dict[str, str] = field(default_factory=dict)
     model_version: str | None = None
+    alias_version: str | None = None
     links: dict[str, str] = field(default_factory=dict)
 
 

@@ -68,6 +68,7 @@ class Verdict:
         why: One sentence that says what decided.
         variants: The verdict of every variant, in the order asked.
         environment: What the latencies were measured on.
+        made_from: What made the variants: versions, and the digests of the model and of the example sets.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Verdict:
     why: str
     variants: dict[str, VariantVerdict]
     environment: Environment
+    made_from: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

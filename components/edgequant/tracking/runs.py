@@ -48,6 +48,7 @@ class Recorder:
             summary_run_id=summary,
             run_ids=run_ids,
             model_version=model_version,
+            alias_version=self._alias_version() if model_version else None,
             links=entries.links(base, self._experiment_id, summary, list(run_ids.values())),
         )
 
@@ -179,6 +180,14 @@ class Recorder:
             self._client.set_registered_model_alias(name, settings.alias, made.version)
             self._client.set_model_version_tag(name, made.version, entries.ALIASED, settings.alias)
         return str(made.version)
+
+    def _alias_version(self) -> str | None:
+        """Returns the version that the alias is on now: a later result may have taken it."""
+        settings = self._result.content.settings
+        if not settings.alias:
+            return None
+        aliases = self._client.get_registered_model(settings.registered_model).aliases
+        return str(aliases[settings.alias]) if settings.alias in aliases else None
 
     def _ensure_registered_model(self, name: str) -> None:
         if not self._client.search_registered_models(f"name = '{name}'"):

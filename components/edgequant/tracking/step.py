@@ -88,9 +88,16 @@ def record(directory: Path, uri: str = "") -> Tracked:
     say("track", f"{len(tracked.run_ids)} variants in experiment {result.content.settings.experiment!r}")
     if tracked.model_version:
         settings = result.content.settings
-        alias = f", alias {settings.alias}" if settings.alias else ""
+        alias = _where_is(settings.alias, tracked) if settings.alias else ""
         say("track", f"{result.verdict.best} is {settings.registered_model} version {tracked.model_version}{alias}")
     return tracked
+
+
+def _where_is(alias: str, tracked: Tracked) -> str:
+    if tracked.alias_version == tracked.model_version:
+        return f", alias {alias}"
+    where = f"on version {tracked.alias_version}" if tracked.alias_version else "on no version"
+    return f" from before; alias {alias} is {where}, and was left there"
 
 
 def tracking_uri(configured: str) -> str:

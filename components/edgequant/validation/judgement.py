@@ -40,6 +40,8 @@ def judge(gate: Gate, comparison: Comparison, *, metric: str, size_ratio: float)
         checks.append(check_drop(gate, comparison, metric))
     if gate.max_size_ratio is not None:
         checks.append(check_size(gate.max_size_ratio, size_ratio))
+    # What speaks against the variant first.
+    checks.sort(key=lambda check: check.verdict == BLESSED)
     verdicts = [check.verdict for check in checks]
     verdict = next((name for name in (REJECTED, INCONCLUSIVE) if name in verdicts), BLESSED)
     return verdict, tuple(check.sentence for check in checks)
@@ -56,7 +58,7 @@ def check_drop(gate: Gate, comparison: Comparison, metric: str) -> Check:
         )
     low, high = comparison.drop_interval_points
     measured = (
-        f"{metric} drops {comparison.drop_points:.2f} points ({low:.2f} to {high:.2f} at {100 * gate.confidence:g}%)"
+        f"{_falls(metric)} {comparison.drop_points:.2f} points ({low:.2f} to {high:.2f} at {100 * gate.confidence:g}%)"
     )
     if high <= limit:
         return Check(verdict=BLESSED, sentence=f"{measured}: within the {limit:g} allowed")
@@ -70,6 +72,11 @@ def check_drop(gate: Gate, comparison: Comparison, metric: str) -> Check:
         verdict=INCONCLUSIVE,
         sentence=f"{measured}: {comparison.examples:,} examples cannot tell whether it is within the {limit:g} allowed; {settle}",
     )
+
+
+def _falls(metric: str) -> str:
+    """Returns how a drop is told: errors rise, in hundredths of the labels' standard deviation."""
+    return "mae, in hundredths of the labels' standard deviation, rises" if metric == "mae" else f"{metric} drops"
 
 
 def check_size(limit: float, ratio: float) -> Check:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgequant import __version__
 from edgequant.artifacts.benchmark import Benchmark, load_benchmark
 from edgequant.artifacts.directory import new_directory
 from edgequant.artifacts.evaluation import EVALUATED, Evaluation, load_evaluation
@@ -77,6 +78,7 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         why=_why(outcome, best, gate, judged),
         variants=judged,
         environment=benchmark.environment,
+        made_from=_made_from(variants, baseline),
     )
     with new_directory(target) as draft:
         (draft / "report.html").write_text(render(verdict), encoding="utf-8")
@@ -175,6 +177,19 @@ def _unmeasured(name: str, benchmark: Benchmark) -> tuple[str, ...]:
     return () if reason is None else (f"latency not measured: {reason}",)
 
 
+def _made_from(variants: VariantSet, baseline: Evaluation) -> dict[str, str]:
+    content = variants.content
+    return {
+        "edgequant": __version__,
+        "converter": content.converter,
+        "signature": content.signature,
+        "model, SHA-256": content.model_sha256,
+        "calibration set, SHA-256": content.calibration_sha256 or "none",
+        "evaluation set, SHA-256": baseline.content.evaluation_sha256,
+        "evaluation examples": f"{baseline.content.examples:,}",
+    }
+
+
 def _why(outcome: str, best: str | None, gate: Gate, judged: dict[str, VariantVerdict]) -> str:
     if outcome == NOT_GATED:
         return "No gate is set: nothing was judged, and nothing is promoted."
@@ -187,4 +202,8 @@ def _why(outcome: str, best: str | None, gate: Gate, judged: dict[str, VariantVe
 
 
 def _closest(judged: dict[str, VariantVerdict]) -> list[str]:
-    return [f"{name} is {found.verdict}" for name, found in judged.items() if found.verdict != BASELINE_VERDICT]
+    return [
+        f"{name} is {found.verdict} ({found.reasons[0]})"
+        for name, found in judged.items()
+        if found.verdict != BASELINE_VERDICT
+    ]

@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 from edgequant.artifacts.example_set import ClassCount, ExampleSet
 from edgequant.errors import ConfigError, ExamplesError
+from edgequant.sampling import step
 from edgequant.signature import ModelSignature, TensorSpec
 
 DrawSets = Callable[..., tuple[ExampleSet, ExampleSet]]
@@ -161,6 +162,20 @@ def test_order_and_sharding_do_not_count(
     assert [contents(examples) for examples in one] == [contents(examples) for examples in many]
     assert sum(examples.provenance.duplicates for examples in one) <= 7
     assert len(many[0].provenance.sources) == 5
+
+
+def test_large_records_are_decoded_in_threads_to_the_same_sets(
+    tmp_path: Path, draw_sets: DrawSets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records worth a thread each give what they give one after the other, in the same order."""
+    random = np.random.default_rng(3)
+    x = random.normal(size=(200, 2)).astype(np.float32)
+    arrays = {"x": x, "label": np.arange(200) % 3, "blob": np.zeros((200, 4096))}
+    np.savez(tmp_path / "large.npz", allow_pickle=False, **arrays)
+    threads = draw_sets(to="threads", calibration=[str(tmp_path / "large.npz")])
+    monkeypatch.setattr(step, "_WORTH_A_THREAD", 1 << 30)
+    serial = draw_sets(to="serial", calibration=[str(tmp_path / "large.npz")])
+    assert [contents(examples) for examples in threads] == [contents(examples) for examples in serial]
 
 
 def test_another_seed_is_another_sample(shard: Path, draw_sets: DrawSets) -> None:

@@ -243,13 +243,16 @@ def test_a_version_without_an_alias_has_none(results: Callable[..., Path]) -> No
     assert model.aliases == {}
 
 
-def test_a_newer_version_keeps_its_alias(results: Callable[..., Path]) -> None:
+def test_a_newer_version_keeps_its_alias(results: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
     """Recording an older result again does not take the alias back from the version that came after it."""
     older, newer = results("older", pipeline_run="run-1"), results("newer", pipeline_run="run-2")
     assert record(older).model_version == "1"
     tracked = record(newer)
     assert tracked.model_version == "2"
-    assert record(older).model_version == "1"
+    assert tracked.alias_version == "2"
+    again = record(older)
+    assert (again.model_version, again.alias_version) == ("1", "2")
+    assert "is digits-tflite version 1 from before; alias candidate is on version 2" in capsys.readouterr().out
     client = _client(tracked.uri)
     assert client.get_model_version_by_alias(NAME, "candidate").version == 2
     assert len(_runs(client)) == 10
