@@ -1,5 +1,6 @@
 """Runs the pipeline on this machine, through KFP's own local runner."""
 
+import logging
 import os
 import shutil
 import sys
@@ -8,7 +9,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import IO, Any
 from unittest.mock import patch
@@ -99,7 +100,7 @@ def _run_pipeline(config: Config, tracking_uri: str, work: Path, *, cache: bool,
     with (work / "run.log").open("w", encoding="utf-8") as stream, _surroundings():
         arguments = pipeline_arguments(config, tracking_uri)
         log = _Log(stream, show)
-        with redirect_stdout(log):
+        with redirect_stdout(log), redirect_stderr(log):
             local.init(
                 local.SubprocessRunner(use_venv=False),
                 pipeline_root=str(state / "runs"),
@@ -136,10 +137,15 @@ def _surroundings() -> Iterator[None]:
             "MLFLOW_LOGGING_LEVEL": os.environ.get("MLFLOW_LOGGING_LEVEL", "WARNING"),
         }
         before = {name: os.environ.get(name) for name in changed}
+        root = logging.getLogger()
+        handlers, level = root.handlers[:], root.level
         os.environ.update(changed)
         try:
             yield
         finally:
+            # KFP's tasks take turns at the root logger, and two at once may leave it writing to a log that is closed.
+            root.handlers[:] = handlers
+            root.setLevel(level)
             for name, value in before.items():
                 if value is None:
                     del os.environ[name]
@@ -167,6 +173,7 @@ class _Log:
         self._callback = show
         self._outside = sys.stdout
         self._thread = threading.local()
+        self._lock = threading.Lock()
         self._rest = ""
         self._seen: set[str] = set()
         self._error: EdgequantError | None = None
@@ -175,10 +182,11 @@ class _Log:
     def write(self, text: str) -> int:
         if getattr(self._thread, "showing", False):
             return self._outside.write(text)
-        self._stream.write(text)
-        *lines, self._rest = (self._rest + text).split("\n")
-        for line in lines:
-            self._take(line)
+        with self._lock:
+            self._stream.write(text)
+            *lines, self._rest = (self._rest + text).split("\n")
+            for line in lines:
+                self._take(line)
         return len(text)
 
     def flush(self) -> None:
