@@ -170,7 +170,7 @@ def test_large_records_are_decoded_in_threads_to_the_same_sets(
     """Records worth a thread each give what they give one after the other, in the same order."""
     random = np.random.default_rng(3)
     x = random.normal(size=(200, 2)).astype(np.float32)
-    arrays = {"x": x, "label": np.arange(200) % 3, "blob": np.zeros((200, 4096))}
+    arrays: dict[str, Any] = {"x": x, "label": np.arange(200) % 3, "blob": np.zeros((200, 4096))}
     np.savez(tmp_path / "large.npz", allow_pickle=False, **arrays)
     threads = draw_sets(to="threads", calibration=[str(tmp_path / "large.npz")])
     monkeypatch.setattr(step, "_WORTH_A_THREAD", 1 << 30)
