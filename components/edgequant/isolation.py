@@ -68,7 +68,7 @@ def machine_memory() -> int:
 def forkserver(preload: str) -> Any:
     """Returns a context whose children start in milliseconds, with a module already imported.
 
-    TensorFlow takes seconds to import; the fork server does it once.
+    TensorFlow takes seconds to import, and LiteRT a third of one; the fork server does it once.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     context = multiprocessing.get_context("forkserver")
