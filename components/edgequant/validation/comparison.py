@@ -77,7 +77,7 @@ def compare(
 def drop_interval(differences: NDArray[np.float64], confidence: float) -> tuple[float, float] | None:
     """Returns the ends of the two one-sided intervals of a mean drop, as fractions.
 
-    Differences of right and wrong answers get Tango's interval; others Student's t.
+    Differences of right and wrong answers get the score interval of paired proportions; others that of a skewed mean.
     """
     if right_or_wrong(differences):
         lost, gained = int((differences > 0).sum()), int((differences < 0).sum())
