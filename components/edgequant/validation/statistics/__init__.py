@@ -1,14 +1,18 @@
 """The statistics of a verdict: how large a drop is, and how sure that is."""
 
 from edgequant.validation.statistics.bootstrap import BootstrapDrop, Metric, Resampling, paired_bootstrap_interval
+from edgequant.validation.statistics.classes import ClassDrop, ClassDrops, class_drops
 from edgequant.validation.statistics.means import mean_drop_interval
 from edgequant.validation.statistics.proportions import paired_drop_interval, wilson_interval
 from edgequant.validation.statistics.sample_size import examples_to_settle, right_or_wrong
 
 __all__ = [
     "BootstrapDrop",
+    "ClassDrop",
+    "ClassDrops",
     "Metric",
     "Resampling",
+    "class_drops",
     "examples_to_settle",
     "mean_drop_interval",
     "paired_bootstrap_interval",
