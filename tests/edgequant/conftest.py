@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgequant.artifacts.directory import new_directory, write_manifest
-from edgequant.artifacts.example_set import ExampleSetWriter, Provenance
+from edgequant.artifacts.example_set import ExampleSetWriter, Provenance, load_example_set
 from edgequant.artifacts.variant_set import CONVERTED, FAILED, SCHEMA, ConvertedVariant, VariantSetContent
 from edgequant.benchmarking.step import benchmark
 from edgequant.evaluation.step import evaluate
@@ -51,7 +51,11 @@ class DigitsSets:
     def inputs(self) -> Inputs:
         """What the validate step takes."""
         return Inputs(
-            variant_set=self.variant_set, evaluations=list(self.evaluations.values()), benchmark=self.benchmark
+            variant_set=self.variant_set,
+            evaluations=list(self.evaluations.values()),
+            benchmark=self.benchmark,
+            calibration_set=self.calibration_set,
+            evaluation_set=self.evaluation_set,
         )
 
 
@@ -59,7 +63,8 @@ class DigitsSets:
 def digits_sets(digits: Path, digits_model: Path, tmp_path_factory: pytest.TempPathFactory) -> DigitsSets:
     """What sample, convert, evaluate, benchmark and validate make of the digits model."""
     from edgequant.conversion.step import Request, convert
-    from edgequant.sampling.step import Examples, sample
+    from edgequant.sampling.examples import Examples
+    from edgequant.sampling.step import sample
 
     folder = tmp_path_factory.mktemp("digits_sets")
     signature = ModelSignature(
@@ -75,7 +80,7 @@ def digits_sets(digits: Path, digits_model: Path, tmp_path_factory: pytest.TempP
         task="classification",
         calibration_count=60,
         evaluation_count=300,
-        stratify=True,
+        stratify="auto",
         seed=17,
         beam_options=["--runner=FnApiRunner"],
     )
@@ -85,6 +90,7 @@ def digits_sets(digits: Path, digits_model: Path, tmp_path_factory: pytest.TempP
         signature=signature.key,
         variants=list(DIGITS_VARIANTS),
         calibration_set=folder / "calibration",
+        evaluation_set=folder / "evaluation",
     )
     convert(request, folder / "variants")
     evaluations = {name: folder / "evaluations" / name for name in DIGITS_VARIANTS}
@@ -92,7 +98,11 @@ def digits_sets(digits: Path, digits_model: Path, tmp_path_factory: pytest.TempP
         evaluate(name, folder / "variants", folder / "evaluation", target, task="classification")
     benchmark(folder / "variants", folder / "evaluation", folder / "benchmark", runs=20)
     inputs = Inputs(
-        variant_set=folder / "variants", evaluations=list(evaluations.values()), benchmark=folder / "benchmark"
+        variant_set=folder / "variants",
+        evaluations=list(evaluations.values()),
+        benchmark=folder / "benchmark",
+        calibration_set=folder / "calibration",
+        evaluation_set=folder / "evaluation",
     )
     verdict = validate("digits", "classification", Gate(max_drop_points=5.0), inputs, folder / "verdict")
     assert verdict.best is not None
@@ -113,6 +123,10 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
     ``double``: y = 2x. ``log``: y = log(x), NaN for negative values. ``two``: outputs ``a/b`` = x + 1 and ``..`` = [sum(x)].
     ``row``: y is row int(x[0]) of three rows; the runtime refuses an index out of range. ``open``: y = x for [N, any].
+    ``sums``: y = [sum(x)] for [N, any]. ``total``: y = sum(x), without an axis. ``centred``: y = x - the mean over the batch.
+    ``lists``: the outputs [x + 1, 2x] as a list. ``some``: y is x where x[0] > 0, else nothing. ``range``: y = 0 … x[0] - 1.
+    ``root``: y = softmax(sqrt(x) + abs(x)). ``countdown``: does not end for values between 0 and 0.5. ``crash``: ends the
+    process that loads it.
     """
     folder = _made_by("make_small_models.py", tmp_path_factory.mktemp("small_models"))
     return {path.stem: path.read_bytes() for path in folder.glob("*.tflite")}
@@ -123,10 +137,12 @@ class Sets:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.calibration = folder / "calibration"
 
     def variants(self, models: Mapping[str, bytes | None]) -> Path:
         """Returns the directory of a variant set with these files; None is a variant that failed to convert."""
         target = self._folder / "variants"
+        calibration = load_example_set(self.examples({"x": np.zeros((1, 4), np.float32)}, name="calibration"))
         with new_directory(target) as draft:
             variants = {}
             for name, model in models.items():
@@ -142,7 +158,8 @@ class Sets:
                 signature="serving_default",
                 converter="tensorflow 2",
                 model_sha256="0" * 64,
-                calibration_sha256=None,
+                calibration_sha256=calibration.digest,
+                calibration_identities=calibration.identities,
                 variants=variants,
             )
             write_manifest(draft, SCHEMA, content)
@@ -157,7 +174,7 @@ class Sets:
         with ExampleSetWriter(target, count) as writer:
             for row in range(count):
                 label = None if labels is None else np.asarray(labels[row])
-                writer.add(f"{row:064x}", {key: values[row] for key, values in inputs.items()}, label)
+                writer.add(f"{name}-{row}", {key: values[row] for key, values in inputs.items()}, label)
             writer.finish(
                 Provenance(
                     purpose="evaluation",

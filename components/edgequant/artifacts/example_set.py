@@ -1,9 +1,11 @@
 """The example set: model inputs and labels drawn by the sample step (sample → convert, evaluate, benchmark, track)."""
 
+from collections import Counter
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import IO, Any, Self
 
 import numpy as np
@@ -41,6 +43,46 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InputSpread:
+    """The values of one input in a calibration set, and in a larger reservoir of the same source.
+
+    Attributes:
+        range: The least and the greatest value in the set.
+        halves: Those of its two halves, every other example in the order of the draw.
+        reservoir_range: Those in the reservoir.
+        outside_share: The share of the reservoir's values outside of the set's range.
+        edges: The edges of the histograms' bins, from the least to the greatest value in the set.
+        counts: How many values of the set each bin holds.
+        reservoir_counts: How many of the reservoir.
+    """
+
+    range: tuple[float, float]
+    halves: tuple[tuple[float, float], tuple[float, float]]
+    reservoir_range: tuple[float, float]
+    outside_share: float
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    reservoir_counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Representativeness:
+    """How well a calibration set stands for its source.
+
+    Attributes:
+        reservoir: How many examples the set is compared with.
+        inputs: The values of each input.
+        balance: By class, its share of the source and of the set; empty when classes are not known.
+        sentence: Whether the set is large enough, by the ranges of its inputs.
+    """
+
+    reservoir: int
+    inputs: dict[str, InputSpread]
+    balance: dict[str, tuple[float, float]]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """Where an example set comes from, and by which rule.
 
@@ -52,9 +94,11 @@ class Provenance:
         asked: How many examples were asked for.
         records_read: Records read from the sources, duplicates included.
         duplicates: Records left out because an equal one had been counted.
-        skipped: Reasons to leave a sampled record out, and how many were left out for each.
+        skipped: Reasons to leave a record out, and how many were left out for each.
         classes: Counts by label, when the draw was stratified.
+        extremes: How many examples were taken because they hold the least or the greatest values.
         sources: The files read.
+        representativeness: How well a calibration set stands for its source; None for an evaluation set.
     """
 
     purpose: str
@@ -66,7 +110,9 @@ class Provenance:
     duplicates: int
     skipped: dict[str, int] = field(default_factory=dict)
     classes: dict[str, ClassCount] = field(default_factory=dict)
+    extremes: int = 0
     sources: tuple[SourceFile, ...] = ()
+    representativeness: Representativeness | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +128,23 @@ class _Content:
     provenance: Provenance
     inputs: dict[str, Input]
     labelled: bool
+    slices: tuple[str, ...] = ()
     identities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetFacts:
+    """What is recorded of an example set.
+
+    Attributes:
+        digest: The SHA-256 of its manifest.
+        examples: How many examples it holds.
+        provenance: Where they come from.
+    """
+
+    digest: str
+    examples: int
+    provenance: Provenance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +157,7 @@ class ExampleSet:
         provenance: Where it comes from.
         inputs: Memory-mapped arrays by input name; the first axis is the example, in sampled order.
         labels: One label (or vector of labels) per example, or None.
+        slices: By feature, the text of its value in each example: what metrics can be told apart by.
         identities: The identity digest of every example.
     """
 
@@ -103,10 +166,15 @@ class ExampleSet:
     provenance: Provenance
     inputs: dict[str, NDArray[Any]]
     labels: NDArray[Any] | None
+    slices: dict[str, NDArray[np.str_]]
     identities: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.identities)
+
+    def facts(self) -> DatasetFacts:
+        """Returns what is recorded of it."""
+        return DatasetFacts(digest=self.digest, examples=len(self), provenance=self.provenance)
 
 
 def load_example_set(path: Path, *, verify: bool = True) -> ExampleSet:
@@ -118,7 +186,8 @@ def load_example_set(path: Path, *, verify: bool = True) -> ExampleSet:
     content = read_manifest(path, SCHEMA, _Content, verify=verify)
     inputs = {name: load_array(inside(path, f"inputs/{file_name(name)}")) for name in content.inputs}
     labels = load_array(path / "labels.npy") if content.labelled else None
-    for name, array in {**inputs, **({} if labels is None else {"labels": labels})}.items():
+    slices = {name: load_array(inside(path, f"slices/{file_name(name)}")) for name in content.slices}
+    for name, array in {**inputs, **slices, **({} if labels is None else {"labels": labels})}.items():
         if len(array) != len(content.identities):
             raise ArtifactError(
                 f"{path}: {name} has {len(array)} rows; the manifest names {len(content.identities)} examples"
@@ -129,8 +198,27 @@ def load_example_set(path: Path, *, verify: bool = True) -> ExampleSet:
         provenance=content.provenance,
         inputs=inputs,
         labels=labels,
+        slices=slices,
         identities=content.identities,
     )
+
+
+def check_disjoint(calibration: Collection[str], evaluation: ExampleSet) -> None:
+    """Checks that no example is both calibrated and evaluated on, by identity.
+
+    Args:
+        calibration: The identities of the calibration examples.
+        evaluation: The evaluation set.
+
+    Raises:
+        ArtifactError: An example is in both.
+    """
+    both = sorted(set(calibration) & set(evaluation.identities))
+    if both:
+        raise ArtifactError(
+            f"{evaluation.path}: {len(both):,} of its examples were calibrated on, the first with the identity {both[0]};"
+            " figures measured on them would flatter the model"
+        )
 
 
 class ExampleSetWriter:
@@ -149,6 +237,7 @@ class ExampleSetWriter:
         self._streams: dict[str, IO[bytes]] = {}
         self._first: dict[str, NDArray[Any]] = {}
         self._labels: list[NDArray[Any]] = []
+        self._slices: dict[str, list[str]] = {}
         self._identities: list[str] = []
 
     def __enter__(self) -> Self:
@@ -161,7 +250,13 @@ class ExampleSetWriter:
     ) -> None:
         self._open.__exit__(kind, error, trace)
 
-    def add(self, identity: str, inputs: dict[str, NDArray[Any]], label: NDArray[Any] | None) -> None:
+    def add(
+        self,
+        identity: str,
+        inputs: dict[str, NDArray[Any]],
+        label: NDArray[Any] | None,
+        slices: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Adds one example; every example has the inputs, dtypes and shapes of the first.
 
         Raises:
@@ -180,17 +275,33 @@ class ExampleSetWriter:
             self._streams[name].write(np.ascontiguousarray(value).tobytes())
         if label is not None:
             self._labels.append(label)
+        for name, text in slices.items():
+            self._slices.setdefault(name, []).append(text)
         self._identities.append(identity)
 
-    def finish(self, provenance: Provenance) -> None:
-        """Writes the labels and the manifest."""
-        inputs = {name: Input(dtype=str(value.dtype), shape=tuple(value.shape)) for name, value in self._first.items()}
+    def close_inputs(self) -> dict[str, NDArray[Any]]:
+        """Ends the adding, and returns the inputs as written, memory-mapped."""
         for name, stream in self._streams.items():
-            # NumPy leaves room in a header for a first axis that changes.
-            self._write_header(name, len(self._identities))
-            stream.close()
+            if not stream.closed:
+                # NumPy leaves room in a header for a first axis that changes.
+                self._write_header(name, len(self._identities))
+                stream.close()
+        return {name: load_array(self._draft / "inputs" / file_name(name)) for name in self._first}
+
+    def label_counts(self) -> dict[str, int]:
+        """Returns how many examples of each label were added, for labels that are one number."""
+        return dict(Counter(str(label) for label in self._labels if label.ndim == 0))
+
+    def finish(self, provenance: Provenance) -> int:
+        """Writes the labels and the manifest, and returns how many examples there are."""
+        self.close_inputs()
+        inputs = {name: Input(dtype=str(value.dtype), shape=tuple(value.shape)) for name, value in self._first.items()}
         if self._labels:
             np.save(self._draft / "labels.npy", np.stack(self._labels))
+        if self._slices:
+            (self._draft / "slices").mkdir()
+        for name, texts in self._slices.items():
+            np.save(self._draft / "slices" / file_name(name), np.array(texts))
         write_manifest(
             self._draft,
             SCHEMA,
@@ -198,9 +309,11 @@ class ExampleSetWriter:
                 provenance=provenance,
                 inputs=inputs,
                 labelled=bool(self._labels),
+                slices=tuple(self._slices),
                 identities=tuple(self._identities),
             ),
         )
+        return len(self._identities)
 
     def _write_header(self, name: str, rows: int) -> None:
         value = self._first[name]

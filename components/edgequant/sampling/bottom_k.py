@@ -5,112 +5,117 @@ and counts equal records once. Bottom-k sketches: Cohen and Kaplan 2007, "Summar
 """
 
 import heapq
+import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from hashlib import blake2b
+from dataclasses import dataclass
 
-IDENTITY_BYTES = 16
+from edgequant.sampling.ranks import identify
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Candidate:
     """A record that may be in the sample.
 
     Attributes:
         rank: Its place in the draw.
-        identity: The digest of its payload.
         payload: Its bytes.
         origin: Where it was read, for messages.
+        label: Its class; "" when the draw knows none.
         copies: How many equal records were seen.
     """
 
-    rank: int
-    identity: bytes
+    rank: float
     payload: bytes
     origin: str
+    label: str = ""
     copies: int = 1
 
+    @property
+    def identity(self) -> bytes:
+        """The digest of its payload, which equal records share."""
+        return identify(self.payload)
 
-def identify(payload: bytes) -> bytes:
-    """Returns the digest that equal records share."""
-    return blake2b(payload, digest_size=IDENTITY_BYTES).digest()
+
+Row = tuple[float, bytes, str, str, int]
 
 
-def seeded_hash(identity: bytes, seed: int, purpose: str) -> int:
-    """Returns 64 bits that are uniform over identities and independent between seeds and purposes."""
-    key = f"{purpose}:{seed}".encode()
-    return int.from_bytes(blake2b(identity, key=key, digest_size=8).digest(), "big")
+def plain(candidate: Candidate) -> Row:
+    """Returns a candidate's fields: runners copy plain tuples between workers at a fraction of what dataclasses cost."""
+    return (candidate.rank, candidate.payload, candidate.origin, candidate.label, candidate.copies)
 
 
 class BottomK:
-    """The k candidates of lowest rank among those added, equal ones merged."""
+    """The k candidates of lowest rank among those added, equal ones merged.
+
+    Attributes:
+        k: How many it keeps.
+        threshold: A candidate of a higher rank would not be kept.
+    """
+
+    __slots__ = ("_heap", "_kept", "k", "threshold")
 
     def __init__(self, k: int) -> None:
         self.k = k
-        self._heap: list[tuple[int, bytes]] = []
-        self._kept: dict[bytes, Candidate] = {}
+        self.threshold = math.inf if k else -math.inf
+        self._heap: list[float] = []
+        # Nearly always one for each rank: more are different records of one checksum.
+        self._kept: dict[float, list[Candidate]] = {}
 
     def add(self, candidate: Candidate) -> None:
-        """Adds one candidate."""
-        known = self._kept.get(candidate.identity)
-        if known is not None:
-            self._kept[candidate.identity] = replace(
-                known, copies=known.copies + candidate.copies, origin=min(known.origin, candidate.origin)
-            )
+        """Adds one candidate, if it is to be kept."""
+        rank = candidate.rank
+        if rank > self.threshold:
             return
-        if not self.wants(candidate.rank):
-            return
-        self._kept[candidate.identity] = candidate
-        heapq.heappush(self._heap, (-candidate.rank, candidate.identity))
-        if len(self._heap) > self.k:
-            _, evicted = heapq.heappop(self._heap)
-            del self._kept[evicted]
+        same = self._kept.get(rank)
+        if same is None:
+            self._kept[rank] = [candidate]
+        else:
+            for known in same:
+                if known.payload == candidate.payload:
+                    known.copies += candidate.copies
+                    known.origin = min(known.origin, candidate.origin)
+                    return
+            same.append(candidate)
+        heapq.heappush(self._heap, -rank)
+        self._trim()
 
-    def wants(self, rank: int) -> bool:
-        """Tells whether a candidate of this rank could be kept."""
-        return self.k > 0 and (len(self._heap) < self.k or rank <= -self._heap[0][0])
+    def shrink(self, k: int) -> None:
+        """Keeps no more than k from now on."""
+        self.k = min(self.k, k)
+        self._trim()
 
     def merge(self, others: Iterable["BottomK"]) -> "BottomK":
-        """Adds all candidates of others, and returns itself."""
+        """Adds all candidates of others, which stay as they are, and returns itself."""
         for other in others:
+            self.shrink(other.k)
             for candidate in other:
-                self.add(candidate)
+                self.add(Candidate(*plain(candidate)))
         return self
 
-    def __reduce__(self) -> tuple[object, ...]:
-        # Runners copy what is kept between workers; plain tuples cost them a fraction of what dataclasses do.
-        return _restore, (self.k, [(c.rank, c.identity, c.payload, c.origin, c.copies) for c in self._kept.values()])
+    def _trim(self) -> None:
+        while len(self._heap) > self.k:
+            highest = -heapq.heappop(self._heap)
+            same = self._kept[highest]
+            if len(same) == 1:
+                del self._kept[highest]
+            else:
+                same.remove(max(same, key=lambda candidate: candidate.identity))
+        if len(self._heap) == self.k:
+            self.threshold = -self._heap[0] if self._heap else -math.inf
 
     def __iter__(self) -> Iterator[Candidate]:
-        return iter(sorted(self._kept.values(), key=lambda candidate: (candidate.rank, candidate.identity)))
+        for _, same in sorted(self._kept.items()):
+            yield from sorted(same, key=lambda candidate: candidate.identity) if len(same) > 1 else same
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._heap)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restore, (self.k, [plain(candidate) for candidate in self])
 
 
-def _restore(k: int, rows: list[tuple[int, bytes, bytes, str, int]]) -> BottomK:
+def _restore(k: int, rows: list[Row]) -> BottomK:
     restored = BottomK(k)
-    for rank, identity, payload, origin, copies in rows:
-        restored.add(Candidate(rank=rank, identity=identity, payload=payload, origin=origin, copies=copies))
+    for row in rows:
+        restored.add(Candidate(*row))
     return restored
-
-
-def quotas(wanted: int, available: dict[str, int]) -> dict[str, int]:
-    """Returns how many to take of each class: as equal as what is available allows, `wanted` in all if there are enough.
-
-    Classes that hold less than an equal share give all they hold. The rest is divided among the others; the remainder
-    of an uneven division goes to the first of them in order of their labels.
-    """
-    taken = {}
-    left = wanted
-    large = sorted(available)
-    for label in sorted(available, key=lambda label: (available[label], label)):
-        if available[label] * len(large) > left:
-            break
-        taken[label] = available[label]
-        left -= available[label]
-        large.remove(label)
-    for position, label in enumerate(large):
-        share, extra = divmod(left, len(large))
-        taken[label] = share + (position < extra)
-    return dict(sorted(taken.items()))

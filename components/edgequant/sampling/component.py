@@ -12,12 +12,17 @@ def sample(
     evaluation_examples: list[str],
     inputs: dict,
     label: str,
+    classes: list[str],
+    slices: list[str],
     preprocess: str,
     preprocess_source: str,
     task: str,
     calibration_count: int,
     evaluation_count: int,
-    stratify: bool,
+    stratify: str,
+    minimum_per_class: int,
+    weight: str,
+    extremes: float,
     seed: int,
     beam_options: list[str],
     examples_digest: str,
@@ -32,12 +37,18 @@ def sample(
         evaluation_examples: Patterns of the files to evaluate on; empty: a disjoint split of the calibration files.
         inputs: By model input, the feature that feeds it, or a mapping of feature, decode, resize, scale, offset.
         label: The feature that holds the label; empty: the examples have none.
+        classes: The names that a label in text may have, in the order of the model's outputs.
+        slices: Features to keep beside the examples, so that metrics can be told apart by their values.
         preprocess: FILE.py:function or package.module:function that makes model inputs; empty: none.
         preprocess_source: The text of FILE.py; empty for a module of the image.
         task: classification, binary, multilabel, regression, none, or package.module:function.
         calibration_count: How many calibration examples to draw.
         evaluation_count: How many evaluation examples to draw.
-        stratify: Whether to draw calibration examples from all classes in equal numbers.
+        stratify: How calibration examples are divided among classes: equal, proportional, false, or auto: equal where the
+            task has classes.
+        minimum_per_class: With proportional, the least of each class.
+        weight: The feature by which calibration examples are weighted; empty: none.
+        extremes: The share of calibration examples taken because they hold the inputs' least and greatest values.
         seed: The seed of the draw.
         beam_options: Options for Beam, such as --runner=FnApiRunner.
         examples_digest: Identifies the files' contents, for the cache key.
@@ -46,7 +57,7 @@ def sample(
     """
     from pathlib import Path
 
-    from edgequant.sampling.step import Examples
+    from edgequant.sampling.examples import Examples
     from edgequant.sampling.step import sample as run
     from edgequant.signature import ModelSignature
     from edgequant.steps import step
@@ -59,12 +70,17 @@ def sample(
                 evaluation=evaluation_examples,
                 inputs=inputs,
                 label=label,
+                classes=classes,
+                slices=slices,
                 preprocess=preprocess,
                 preprocess_source=preprocess_source,
                 task=task,
                 calibration_count=calibration_count,
                 evaluation_count=evaluation_count,
                 stratify=stratify,
+                minimum_per_class=minimum_per_class,
+                weight=weight,
+                extremes=extremes,
                 seed=seed,
                 beam_options=beam_options,
             ),

@@ -1,233 +1,243 @@
 """Draws records from files on Apache Beam, in the one shape that every runner runs.
 
-Create(files) → Reshuffle → ParDo(file → its lowest ranks) → CombinePerKey(lowest ranks) → one leaf that writes them.
-Counts and errors travel as data, because not every runner returns metrics or an exception's message.
+Create(portions of the input) → Reshuffle → ParDo(portion → its lowest ranks) → CombinePerKey(lowest ranks) → one leaf that
+writes them. Counts and errors travel as data, because not every runner returns metrics or an exception's message; and what
+comes back is compared with what was given, because not every runner tells that it lost something.
 """
 
 import contextlib
-import io
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.io.filesystem import BeamIOError
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
-from edgequant.errors import ConfigError, ExamplesError
-from edgequant.sampling.bottom_k import BottomK, Candidate, identify, seeded_hash
-from edgequant.sampling.features import class_name
-from edgequant.sampling.sources import file_format, read_records
+from edgequant.artifacts.example_set import SourceFile
+from edgequant.errors import ExamplesError
+from edgequant.sampling.bottom_k import Candidate
+from edgequant.sampling.rule import Rule
+from edgequant.sampling.scanning import Drawn, Scan
+from edgequant.sampling.sources import Piece, file_format, portions, read_piece
+from edgequant.steps import say
 
-CALIBRATION = "calibration"
-EVALUATION = "evaluation"
-# When one source serves both purposes, this share of it is for calibration. It does not depend on the numbers asked for,
-# so that asking for another calibration set leaves the evaluation set, and every figure measured on it, as it was.
-CALIBRATION_SHARE = 0.2
-DEFAULT_RUNNER = "FnApiRunner"
-_EVERY_CLASS = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """How to draw.
-
-    Attributes:
-        sizes: How many records to draw, by purpose. With both purposes, the source is split between them.
-        seed: The seed.
-        stratify_by: The feature whose values are the classes that calibration records are drawn from, or None.
-        exclude: Identities that must not be drawn.
-    """
-
-    sizes: dict[str, int]
-    seed: int
-    stratify_by: str | None = None
-    exclude: frozenset[bytes] = frozenset()
-
-    def purpose(self, identity: bytes) -> str:
-        """Returns which purpose an example serves: equal examples always the same one."""
-        if len(self.sizes) == 1:
-            return next(iter(self.sizes))
-        calibration = seeded_hash(identity, self.seed, "split") < CALIBRATION_SHARE * 2**64
-        return CALIBRATION if calibration else EVALUATION
+_TICK_SECONDS = 0.5
+_SAY_SECONDS = 3.0
+_SAY_AT_END_SECONDS = 1.0
+_MEGABYTE = 1e6
 
 
-@dataclass(slots=True)
-class Drawn:
-    """What was drawn for one purpose, or was found of it in one file.
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Where to draw.
 
     Attributes:
-        by_class: The lowest ranks of each class; a single class "" when the draw is not stratified.
-        available: Records by class, duplicates included.
-        excluded: Records left out because their identity is excluded.
-        error: Why a file could not be read, or "".
+        options: Beam's options.
+        scratch: A directory of this machine. Workers write what they draw here, unless the options name a
+            ``--temp_location`` for workers on other machines; and how far they are, when they can.
     """
 
-    by_class: dict[str, BottomK] = field(default_factory=dict)
-    available: Counter[str] = field(default_factory=Counter)
-    excluded: int = 0
-    error: str = ""
+    options: PipelineOptions
+    scratch: Path
 
-    def merge(self, others: Iterable["Drawn"]) -> "Drawn":
-        """Adds what others found, and returns itself."""
-        for other in others:
-            for label, kept in other.by_class.items():
-                self.by_class.setdefault(label, BottomK(kept.k)).merge([kept])
-            self.available.update(other.available)
-            self.excluded += other.excluded
-            self.error = min(filter(None, (self.error, other.error)), default="")
-        return self
+    def shared(self) -> str:
+        """Returns the directory that the workers write to and this process reads, of any of Beam's file systems."""
+        return str(self.options.view_as(GoogleCloudOptions).temp_location or self.scratch)
 
 
-def draw(paths: list[str], rule: Rule, options: PipelineOptions, scratch: Path) -> dict[str, Drawn]:
+def draw(files: Sequence[SourceFile], rule: Rule, engine: Engine) -> dict[str, Drawn]:
     """Returns what a rule draws from files, by purpose.
 
     Args:
-        paths: The files.
+        files: The files, all of one format.
         rule: How to draw.
-        options: Beam's options.
-        scratch: A directory that the runner's workers can write and this process can read.
+        engine: Where to draw.
 
     Raises:
-        ExamplesError: A file cannot be read (the first such by name), or the runner lost the result.
+        ExamplesError: A file cannot be read (the first such by name), or the runner failed or lost a part of the input or
+            the result.
     """
-    target = scratch / f"drawn-{'-'.join(rule.sizes)}"
+    given = portions(files)
+    target = FileSystems.join(engine.shared(), f"drawn-{uuid.uuid4().hex}")
+    with _progress(engine.scratch, sum(file.size_bytes for file in files)) as progress:
+        try:
+            with beam.Pipeline(options=engine.options) as pipeline:
+                _ = (
+                    pipeline
+                    | "Portions" >> beam.Create(given)
+                    | "Spread" >> beam.Reshuffle()
+                    | "Read" >> beam.FlatMap(_read, rule, str(progress))
+                    | "Merge" >> beam.CombinePerKey(_Merge())
+                    | "Write" >> beam.Map(_write, target)
+                )
+        except Exception as error:  # Runners raise many kinds, and name a worker's own error in the last line.
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            raise ExamplesError(f"the Beam runner failed: {reason}") from error
+    pieces = sum(map(len, given))
+    return {purpose: _collect(f"{target}-{purpose}", purpose, rule, pieces) for purpose in rule.keep}
+
+
+def _collect(path: str, purpose: str, rule: Rule, pieces: int) -> Drawn:
+    """Returns what was drawn for a purpose, once it is found whole."""
     try:
-        with beam.Pipeline(options=options) as pipeline:
-            _ = (
-                pipeline
-                | "Files" >> beam.Create(paths)
-                | "Spread" >> beam.Reshuffle()
-                | "Read" >> beam.FlatMap(_read_file, rule)
-                | "Merge" >> beam.CombinePerKey(_Merge())
-                | "Write" >> beam.Map(_write, str(target))
-            )
-    except Exception as error:  # Runners raise many kinds, and name a worker's own error in the last line.
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        raise ExamplesError(f"the Beam runner failed: {reason}") from error
-    drawn = {}
-    for purpose in rule.sizes:
-        path = Path(f"{target}-{purpose}")
-        if not path.is_file():
-            raise ExamplesError("the Beam runner ended without giving back what it drew; try --runner=FnApiRunner")
-        drawn[purpose] = _load(path)
-        if drawn[purpose].error:
-            raise ExamplesError(drawn[purpose].error)
+        drawn = _load(path, Drawn(rule.keep[purpose], rule.seed))
+    except (OSError, BeamIOError) as error:
+        raise ExamplesError(
+            f"the Beam runner ended without giving back what it drew for {purpose}; workers on other machines need"
+            " --temp_location, a directory that they can write and this process can read"
+        ) from error
+    if drawn.error:
+        raise ExamplesError(drawn.error)
+    if drawn.pieces != pieces:
+        raise ExamplesError(
+            f"the Beam runner gave back {drawn.pieces} of {pieces} pieces of the input for {purpose}; the sample would not"
+            " be one of all the examples. Try --runner=FnApiRunner"
+        )
     return drawn
 
 
-def parse_options(texts: list[str]) -> PipelineOptions:
-    """Returns Beam's options.
-
-    Raises:
-        ConfigError: An option is unknown, which Beam itself only warns about, or has a wrong value.
-    """
-    for text in texts:
-        if not text.startswith("--") or text == "--help":
-            raise _not_an_option(text)
-    complaint = io.StringIO()
+def _read(portion: tuple[Piece, ...], rule: Rule, progress: str) -> Iterator[tuple[str, Drawn]]:
+    """Yields what a portion holds for each purpose, or the error that stopped the reading."""
+    scan = Scan(rule, file_format(portion[0].path))
+    tick = _Tick(progress)
     try:
-        with contextlib.redirect_stderr(complaint):
-            options = PipelineOptions(texts)
-            known = set(options.get_all_options())
-            unknown = set(options.get_all_options(retain_unknown_options=True)) - known
-    except SystemExit:
-        reason = complaint.getvalue().strip().rpartition("error: ")[2]
-        raise ConfigError(f"beam: {texts}: {reason}") from None
-    for text in texts:
-        if text.partition("=")[0].removeprefix("--").replace("-", "_") in unknown:
-            raise _not_an_option(text)
-    standard = options.view_as(StandardOptions)
-    # Beam's own default first tries to download another runner.
-    standard.runner = standard.runner or DEFAULT_RUNNER
-    try:
-        beam.Pipeline(options=options)
-    except (ValueError, ImportError, AttributeError) as error:
-        raise ConfigError(f"beam: {texts}: {error}") from error
-    return options
-
-
-def _not_an_option(text: str) -> ConfigError:
-    return ConfigError(f"beam: {text!r} is not an option of Beam; options look like --runner=FnApiRunner")
-
-
-def _read_file(path: str, rule: Rule) -> Iterator[tuple[str, Drawn]]:
-    """Yields what one file holds for each purpose, or the error that stopped the reading."""
-    found = {purpose: Drawn() for purpose in rule.sizes}
-    try:
-        parse = file_format(path).parse
-        for origin, payload in read_records(path):
-            identity = identify(payload)
-            purpose = rule.purpose(identity)
-            drawn = found[purpose]
-            label = _EVERY_CLASS
-            if rule.stratify_by and purpose == CALIBRATION:
-                label = class_name(parse, payload, rule.stratify_by, origin)
-            drawn.available[label] += 1
-            if identity in rule.exclude:
-                drawn.excluded += 1
-                continue
-            kept = drawn.by_class.setdefault(label, BottomK(rule.sizes[purpose]))
-            rank = seeded_hash(identity, rule.seed, "rank")
-            if kept.wants(rank):
-                kept.add(Candidate(rank=rank, identity=identity, payload=payload, origin=origin))
+        for piece in portion:
+            for batch in read_piece(piece, rule.columns):
+                scan.add(batch)
+                tick.add(len(batch.payloads), sum(map(len, batch.payloads)))
+            for drawn in scan.drawn.values():
+                drawn.pieces += 1
     except ExamplesError as error:
-        for drawn in found.values():
+        for drawn in scan.drawn.values():
             drawn.error = str(error)
-    yield from found.items()
+    tick.write()
+    yield from scan.drawn.items()
 
 
 class _Merge(beam.CombineFn):  # type: ignore[misc]
-    """Merges what files hold: associative, commutative, without I/O."""
+    """Merges what portions hold: associative, commutative, without I/O."""
 
-    def create_accumulator(self) -> Drawn:
-        return Drawn()
+    def create_accumulator(self) -> Drawn | None:
+        return None
 
-    def add_input(self, accumulator: Drawn, found: Drawn) -> Drawn:
-        return accumulator.merge([found])
+    def add_input(self, accumulator: Drawn | None, found: Drawn) -> Drawn:
+        # What a portion holds is left as it is: a runner may give it out again.
+        return (accumulator or found.empty()).merge([found])
 
-    def merge_accumulators(self, accumulators: Iterable[Drawn]) -> Drawn:
-        return Drawn().merge(accumulators)
+    def merge_accumulators(self, accumulators: Iterable[Drawn | None]) -> Drawn | None:
+        merged: Drawn | None = None
+        for accumulator in accumulators:
+            if accumulator is not None:
+                merged = (merged or accumulator.empty()).merge([accumulator])
+        return merged
 
-    def extract_output(self, accumulator: Drawn) -> Drawn:
+    def extract_output(self, accumulator: Drawn | None) -> Drawn | None:
         return accumulator
 
 
 def _write(found: tuple[str, Drawn], target: str) -> None:
     """Writes what was drawn for a purpose: a line of JSON, then all payloads."""
     purpose, drawn = found
+    kept = {"lowest": list(drawn.lowest), "shared": list(drawn.shares)}
     header = {
-        "classes": {
-            label: [[c.rank, c.identity.hex(), len(c.payload), c.origin, c.copies] for c in kept]
-            for label, kept in drawn.by_class.items()
-        },
-        "sizes": {label: kept.k for label, kept in drawn.by_class.items()},
-        "available": dict(drawn.available),
-        "excluded": drawn.excluded,
+        **{name: [[c.rank, len(c.payload), c.origin, c.label, c.copies] for c in rows] for name, rows in kept.items()},
+        "closed": sorted(drawn.shares.closed),
+        "found": dict(drawn.found),
+        "left_out": dict(drawn.left_out),
+        "watched": sorted(identity.hex() for identity in drawn.watched),
+        "pieces": drawn.pieces,
         "error": drawn.error,
     }
-    with Path(f"{target}-{purpose}").open("wb") as stream:
+    with FileSystems.create(f"{target}-{purpose}", mime_type="application/octet-stream") as stream:
         stream.write(json.dumps(header).encode() + b"\n")
-        for kept in drawn.by_class.values():
-            stream.writelines(candidate.payload for candidate in kept)
+        for rows in kept.values():
+            for candidate in rows:
+                stream.write(candidate.payload)
 
 
-def _load(path: Path) -> Drawn:
-    """Returns what `_write` wrote."""
-    with path.open("rb") as stream:
+def _load(path: str, drawn: Drawn) -> Drawn:
+    """Returns what `_write` wrote, added to what is empty, and removes it."""
+    with FileSystems.open(path) as stream:
         header = json.loads(stream.readline())
-        drawn = Drawn(available=Counter(header["available"]), excluded=header["excluded"], error=header["error"])
-        for label, rows in header["classes"].items():
-            kept = drawn.by_class.setdefault(label, BottomK(header["sizes"][label]))
-            for rank, identity, size, origin, copies in rows:
-                kept.add(
-                    Candidate(
-                        rank=rank,
-                        identity=bytes.fromhex(identity),
-                        payload=stream.read(size),
-                        origin=origin,
-                        copies=copies,
-                    )
-                )
+        for name, add in (("lowest", drawn.lowest.add), ("shared", drawn.shares.add)):
+            for rank, size, origin, label, copies in header[name]:
+                add(Candidate(rank, stream.read(size), origin, label, copies))
+    drawn.shares.close(header["closed"])
+    FileSystems.delete([path])
+    drawn.found.update(header["found"])
+    drawn.left_out.update(header["left_out"])
+    drawn.watched.update(map(bytes.fromhex, header["watched"]))
+    drawn.pieces = header["pieces"]
+    drawn.error = header["error"]
     return drawn
+
+
+class _Tick:
+    """Leaves word of how much a worker has read, where the process that waits for it can see it."""
+
+    def __init__(self, folder: str) -> None:
+        self._path = Path(folder) / uuid.uuid4().hex
+        self._seen = Path(folder).is_dir()
+        self._records = self._bytes = 0
+        self._next = time.monotonic() + _TICK_SECONDS
+
+    def add(self, records: int, size: int) -> None:
+        """Counts what was read."""
+        self._records += records
+        self._bytes += size
+        if time.monotonic() > self._next:
+            self.write()
+
+    def write(self) -> None:
+        """Writes the counts, where the folder is of this machine."""
+        self._next = time.monotonic() + _TICK_SECONDS
+        if self._seen:
+            self._path.write_text(f"{self._records} {self._bytes}")
+
+
+@contextlib.contextmanager
+def _progress(scratch: Path, size: int) -> Iterator[Path]:
+    """Yields the folder that workers of this machine leave word in, and says every few seconds what they have read."""
+    folder = scratch / f"progress-{uuid.uuid4().hex}"
+    folder.mkdir()
+    over = threading.Event()
+    begin = time.monotonic()
+
+    def watch() -> None:
+        while not over.wait(_SAY_SECONDS):
+            records, done = _counted(folder)
+            if records:
+                say("sample", f"{_rate(records, done, begin)}; {size / _MEGABYTE:,.0f} MB in all")
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield folder
+    finally:
+        over.set()
+        watcher.join()
+    if time.monotonic() - begin > _SAY_AT_END_SECONDS:
+        say("sample", _rate(*_counted(folder), begin))
+
+
+def _rate(records: int, size: int, begin: float) -> str:
+    seconds = time.monotonic() - begin
+    return (
+        f"read {records:,} records, {size / _MEGABYTE:,.0f} MB, in {seconds:.1f} s: {records / seconds:,.0f} a second"
+    )
+
+
+def _counted(folder: Path) -> tuple[int, int]:
+    """Returns how many records and bytes were read, as far as workers have left word."""
+    records = size = 0
+    for path in folder.iterdir():
+        words = path.read_text().split()
+        if len(words) == 2:  # Not while it is being written.
+            records, size = records + int(words[0]), size + int(words[1])
+    return records, size

@@ -1,7 +1,8 @@
-"""A record's features, and their canonical bytes: equal features have equal bytes."""
+"""Records, their features, and the canonical bytes of features: equal features have equal bytes."""
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,21 @@ from edgequant.errors import ExamplesError, did_you_mean
 # A feature is an array of numbers, or one or more byte strings.
 Feature = NDArray[Any] | tuple[bytes, ...]
 Features = dict[str, Feature]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some records of a file, in order.
+
+    Attributes:
+        payloads: The bytes of each.
+        checksums: The CRC-32C of each, uint32 [records].
+        where: A position in the batch → where that record is, for messages.
+    """
+
+    payloads: list[bytes]
+    checksums: NDArray[np.uint32]
+    where: Callable[[int], str]
 
 
 def encode(features: Features) -> bytes:
@@ -69,22 +85,3 @@ def take(features: Features, name: str) -> Feature:
             f"has no feature {name!r}; it has {', '.join(sorted(features)) or 'none'}{did_you_mean(name, features)}"
         )
     return features[name]
-
-
-def class_name(parse: Callable[[bytes], Features], payload: bytes, feature: str, origin: str) -> str:
-    """Returns the class of a record: the one value of a feature, as text.
-
-    Raises:
-        ExamplesError: The record has no such feature, or it has other than one value.
-    """
-    try:
-        value = take(parse(payload), feature)
-    except ExamplesError as error:
-        raise ExamplesError(f"{origin}: {error}") from error
-    values = value if isinstance(value, tuple) else value.reshape(-1)
-    if len(values) != 1:
-        raise ExamplesError(
-            f"{origin}: feature {feature!r} has {len(values)} values; a class to stratify by is one value"
-            " (sampling.stratify: false draws without classes)"
-        )
-    return values[0].decode("utf-8", "replace") if isinstance(values[0], bytes) else str(values[0])

@@ -271,15 +271,3 @@ def _example_shape(found: tuple[int, ...], spec: TensorSpec) -> tuple[int, ...]:
     if len(found) <= 1 and len(fixed) == len(wanted) and int(np.prod(found)) == int(np.prod(fixed)):
         return fixed
     raise ExamplesError(f"input {spec.name!r} has the shape {list(found)} in an example; the model takes {spec}")
-
-
-def labelled_with(features: Features, name: str) -> NDArray[Any]:
-    """Returns a record's label as numbers.
-
-    Raises:
-        ExamplesError: There is none, or it is text.
-    """
-    label = take(features, name)
-    if isinstance(label, tuple):
-        raise ExamplesError(f"label {name!r} is text; a class number is needed")
-    return label

@@ -1,19 +1,24 @@
 """Where examples come from: files by pattern, in three formats, each a stream of records."""
 
 import gzip
-from collections.abc import Callable, Iterator
+import io
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, cast
-
-import numpy as np
 
 from edgequant.artifacts.example_set import SourceFile
 from edgequant.errors import ExamplesError
 from edgequant.sampling import features as rows
-from edgequant.sampling.features import Features
-from edgequant.sampling.tfrecord import parse_example, read_payloads
+from edgequant.sampling.features import Batch, Features
+from edgequant.sampling.tabular import read_npz, read_parquet, row_groups
+from edgequant.sampling.tfrecord import parse_example, read_batches
 
-Records = Iterator[tuple[str, bytes]]
+_BUFFER_BYTES = 1 << 20
+# Larger Parquet files are read in pieces of about this size.
+_PIECE_BYTES = 64 << 20
+# What a worker reads at a time: enough to be worth its while, and at least so many portions that many workers get some.
+_PORTION_BYTES = (16 << 20, 256 << 20)
+_PORTIONS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,16 +27,39 @@ class Format:
 
     Attributes:
         suffixes: The file name endings.
-        read: (open stream, path) → where each record is, and its payload.
         parse: A payload → its features.
+        examples: Whether payloads are serialized ``tf.train.Example``.
     """
 
     suffixes: tuple[str, ...]
-    read: Callable[[IO[bytes], str], Records]
     parse: Callable[[bytes], Features]
+    examples: bool = False
 
 
-def find_files(patterns: list[str], purpose: str) -> list[SourceFile]:
+TFRECORD = Format(
+    suffixes=(".tfrecord", ".tfrecord.gz", ".tfrecords", ".tfrecords.gz"), parse=parse_example, examples=True
+)
+PARQUET = Format(suffixes=(".parquet",), parse=rows.decode)
+NPZ = Format(suffixes=(".npz",), parse=rows.decode)
+FORMATS = (TFRECORD, PARQUET, NPZ)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What is read in one go: a file, or some row groups of a Parquet file.
+
+    Attributes:
+        path: The file.
+        size_bytes: How much there is to read.
+        groups: The first row group and the one after the last; None: the whole file.
+    """
+
+    path: str
+    size_bytes: int
+    groups: tuple[int, int] | None = None
+
+
+def find_files(patterns: Sequence[str], purpose: str) -> list[SourceFile]:
     """Returns the files that match any of the patterns, sorted by path, each once.
 
     Raises:
@@ -69,89 +97,83 @@ def file_format(path: str) -> Format:
     raise ExamplesError(f"examples: {path} has an unknown format; allowed are {allowed}")
 
 
-def read_records(path: str) -> Records:
-    """Yields where each record of a file is, for messages, and its payload.
+def portions(files: Sequence[SourceFile]) -> list[tuple[Piece, ...]]:
+    """Returns the files in portions for workers to read, in order: large Parquet files in pieces, small files together.
+
+    Raises:
+        ExamplesError: The row groups of a large Parquet file cannot be read.
+    """
+    pieces = [piece for file in files for piece in _pieces(file)]
+    least, most = _PORTION_BYTES
+    size = min(max(sum(piece.size_bytes for piece in pieces) // _PORTIONS, least), most)
+    found: list[tuple[Piece, ...]] = []
+    portion: list[Piece] = []
+    filled = 0
+    for piece in pieces:
+        portion.append(piece)
+        filled += piece.size_bytes
+        if filled >= size:
+            found.append(tuple(portion))
+            portion, filled = [], 0
+    return [*found, tuple(portion)] if portion else found
+
+
+def _pieces(file: SourceFile) -> Iterator[Piece]:
+    if file_format(file.path) is not PARQUET or file.size_bytes <= _PIECE_BYTES:
+        yield Piece(file.path, file.size_bytes)
+        return
+    with _open(file.path) as stream:
+        sizes = row_groups(stream, file.path)
+    first, size = 0, 0
+    for group, group_bytes in enumerate(sizes):
+        size += group_bytes
+        if size >= _PIECE_BYTES or group == len(sizes) - 1:
+            yield Piece(file.path, size, (first, group + 1))
+            first, size = group + 1, 0
+
+
+def read_piece(piece: Piece, columns: Sequence[str] | None = None) -> Iterator[Batch]:
+    """Yields the records of a piece, some at a time.
+
+    Args:
+        piece: What to read.
+        columns: The columns to read of a format that has columns; None: all.
 
     Raises:
         ExamplesError: The file cannot be opened, or is damaged.
     """
+    from apache_beam.io.filesystem import BeamIOError
+
+    kind = file_format(piece.path)
+    try:
+        with _open(piece.path) as stream:
+            if kind is PARQUET:
+                groups = range(*piece.groups) if piece.groups else None
+                yield from read_parquet(stream, piece.path, columns, groups)
+            elif kind is NPZ:
+                yield from read_npz(stream, piece.path, columns)
+            elif piece.path.endswith(".gz"):
+                # Beam's own decompression takes a truncated file for a whole one.
+                with gzip.GzipFile(fileobj=stream) as unzipped:
+                    yield from read_batches(
+                        io.BufferedReader(cast("io.RawIOBase", unzipped), _BUFFER_BYTES), piece.path
+                    )
+            else:
+                yield from read_batches(stream, piece.path)
+    except (OSError, BeamIOError) as error:
+        raise ExamplesError(f"{piece.path}: cannot be read ({error})") from error
+
+
+def _open(path: str) -> IO[bytes]:
+    """Returns a file of any of Beam's file systems, opened for reading with a buffer that is worth a read."""
     from apache_beam.io.filesystem import BeamIOError, CompressionTypes
     from apache_beam.io.filesystems import FileSystems
 
     try:
-        with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
-            if path.endswith(".gz"):
-                # Beam's own decompression takes a truncated file for a whole one.
-                with gzip.GzipFile(fileobj=stream) as unzipped:
-                    yield from file_format(path).read(cast("IO[bytes]", unzipped), path)
-            else:
-                yield from file_format(path).read(stream, path)
-    except (OSError, BeamIOError) as error:
+        stream: Any = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    except (OSError, BeamIOError, ValueError) as error:
         raise ExamplesError(f"{path}: cannot be read ({error})") from error
-
-
-def _read_npz(stream: IO[bytes], path: str) -> Records:
-    try:
-        archive: Any = np.load(stream, allow_pickle=False)
-        arrays = {name: archive[name] for name in archive.files}
-    except Exception as error:  # NumPy raises many kinds on damaged archives.
-        raise ExamplesError(f"{path}: is not an .npz file of plain arrays ({error})") from error
-    counts = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
-    if not counts:
-        raise ExamplesError(f"{path}: holds no array; an array per feature is needed")
-    if len(set(counts.values())) != 1:
-        raise ExamplesError(f"{path}: its arrays have different lengths {counts}; the first axis is the example")
-    for number in range(next(iter(counts.values()))):
-        yield (
-            f"{path}: row {number}",
-            rows.encode({name: rows.row(np.asarray(array[number])) for name, array in arrays.items()}),
-        )
-
-
-def _read_parquet(stream: IO[bytes], path: str) -> Records:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        file = parquet.ParquetFile(stream)
-        number = 0
-        for batch in file.iter_batches(batch_size=256):
-            for values in batch.to_pylist():
-                where = f"{path}: row {number}"
-                yield where, rows.encode({name: _cell(value, name, where) for name, value in values.items()})
-                number += 1
-    except (pa.ArrowException, OSError) as error:
-        raise ExamplesError(f"{path}: is not a readable Parquet file ({error})") from error
-
-
-def _cell(value: Any, name: str, where: str) -> rows.Feature:
-    if value is None:
-        raise ExamplesError(f"{where}: column {name!r} is null")
-    if isinstance(value, bytes | str):
-        return (value.encode() if isinstance(value, str) else value,)
-    if isinstance(value, list) and value and all(isinstance(item, bytes | str) for item in value):
-        return tuple(item.encode() if isinstance(item, str) else item for item in value)
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ExamplesError(f"{where}: column {name!r} holds lists of different lengths") from error
-    if array.dtype.kind not in "iufb":
-        found = f"a list with {_strangest(value)}" if isinstance(value, list) else type(value).__name__
-        raise ExamplesError(f"{where}: column {name!r} holds {found}; numbers, text or lists of them are needed")
-    return array
-
-
-def _strangest(values: list[Any]) -> str:
-    """Returns what a list holds that an array of numbers cannot."""
-    if None in values:
-        return "null in it"
-    return " and ".join(sorted({type(value).__name__ for value in values})) + " in it"
-
-
-FORMATS = (
-    Format(
-        suffixes=(".tfrecord", ".tfrecord.gz", ".tfrecords", ".tfrecords.gz"), read=read_payloads, parse=parse_example
-    ),
-    Format(suffixes=(".parquet",), read=_read_parquet, parse=rows.decode),
-    Format(suffixes=(".npz",), read=_read_npz, parse=rows.decode),
-)
+    return cast(
+        "IO[bytes]",
+        io.BufferedReader(stream.detach() if isinstance(stream, io.BufferedReader) else stream, _BUFFER_BYTES),
+    )

@@ -107,7 +107,8 @@ def draw_sets(tmp_path: Path, signature: ModelSignature) -> Callable[..., tuple[
 
     `to` names the directory that both are written to.
     """
-    from edgequant.sampling.step import Examples, sample
+    from edgequant.sampling.examples import Examples
+    from edgequant.sampling.step import sample
 
     def run(*, to: str = "sets", **changes: Any) -> tuple[ExampleSet, ExampleSet]:
         settings: dict[str, Any] = {
@@ -117,7 +118,7 @@ def draw_sets(tmp_path: Path, signature: ModelSignature) -> Callable[..., tuple[
             "task": "classification",
             "calibration_count": 8,
             "evaluation_count": 20,
-            "stratify": True,
+            "stratify": "auto",
             "seed": 17,
             "beam_options": ["--runner=FnApiRunner"],
         }

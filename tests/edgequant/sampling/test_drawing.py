@@ -1,135 +1,201 @@
 """Drawing records from files, on the real FnApiRunner."""
 
+import dataclasses
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import apache_beam as beam
+import google_crc32c
 import pytest
 
-from edgequant.errors import ConfigError, ExamplesError
-from edgequant.sampling.bottom_k import identify
-from edgequant.sampling.drawing import CALIBRATION, EVALUATION, Drawn, Rule, draw, parse_options
+from edgequant.errors import ExamplesError
+from edgequant.sampling import drawing, sources
+from edgequant.sampling.beam_options import parse_options
+from edgequant.sampling.drawing import Engine, draw
+from edgequant.sampling.features import Batch
+from edgequant.sampling.ranks import identify
+from edgequant.sampling.rule import CALIBRATION, EVALUATION, Keep, Rule
+from edgequant.sampling.scanning import Drawn
+from edgequant.sampling.sources import find_files
 
 WriteTfrecord = Callable[..., Path]
+Points = Callable[[int], list[bytes]]
 OPTIONS = ["--runner=FnApiRunner"]
 
 
-def run(rule: Rule, scratch: Path, *files: Path) -> dict[str, Drawn]:
+def run(rule: Rule, scratch: Path, *files: Path, options: list[str] = OPTIONS) -> dict[str, Drawn]:
     """Returns what a rule draws from files."""
     scratch.mkdir(exist_ok=True)
-    return draw([str(file) for file in files], rule, parse_options(OPTIONS), scratch)
+    found = find_files([str(file) for file in files], CALIBRATION)
+    return draw(found, rule, Engine(parse_options(options), scratch))
 
 
-def payloads(drawn: Drawn) -> dict[str, list[bytes]]:
-    """Returns the payloads drawn, by class."""
-    return {label: [item.payload for item in kept] for label, kept in drawn.by_class.items()}
+def payloads(drawn: Drawn) -> list[bytes]:
+    """Returns the payloads of lowest rank."""
+    return [item.payload for item in drawn.lowest]
 
 
-def test_one_purpose_takes_the_whole_source(
-    tmp_path: Path, points: Callable[[int], list[bytes]], write_tfrecord: WriteTfrecord
-) -> None:
+def test_one_purpose_takes_the_whole_source(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
     """With one purpose every record serves it; equal ones of several files count once, with the first origin."""
     records = points(6)
     one = write_tfrecord(tmp_path / "a.tfrecord", [*records, records[0]])
     two = write_tfrecord(tmp_path / "b.tfrecord", records[:2])
-    drawn = run(Rule(sizes={EVALUATION: 10}, seed=1), tmp_path / "scratch", two, one)[EVALUATION]
-    assert sorted(payloads(drawn)[""]) == sorted(records)
-    assert drawn.available == Counter({"": 9})
-    copies = {item.payload: (item.copies, item.origin) for item in drawn.by_class[""]}
+    drawn = run(Rule(keep={EVALUATION: Keep(lowest=10)}, seed=1), tmp_path / "scratch", two, one)[EVALUATION]
+    assert sorted(payloads(drawn)) == sorted(records)
+    assert drawn.found == Counter({"": 9})
+    copies = {item.payload: (item.copies, item.origin) for item in drawn.lowest}
     assert copies[records[0]] == (3, f"{one}: record 0 at byte 0")
     assert copies[records[5]][0] == 1
+    assert list((tmp_path / "scratch").glob("drawn-*")) == []
 
 
-def test_two_purposes_split_the_source(
-    tmp_path: Path, points: Callable[[int], list[bytes]], write_tfrecord: WriteTfrecord
-) -> None:
+def test_two_purposes_split_the_source(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
     """With two purposes every distinct record serves exactly one of them: about a fifth of them, calibration."""
     records = points(500)
     file = write_tfrecord(tmp_path / "a.tfrecord", records)
-    drawn = run(Rule(sizes={CALIBRATION: 1000, EVALUATION: 1000}, seed=1), tmp_path / "scratch", file)
-    calibration, evaluation = payloads(drawn[CALIBRATION])[""], payloads(drawn[EVALUATION])[""]
+    keep = {CALIBRATION: Keep(lowest=1000), EVALUATION: Keep(lowest=1000)}
+    drawn = run(Rule(keep=keep, seed=1), tmp_path / "scratch", file)
+    calibration, evaluation = payloads(drawn[CALIBRATION]), payloads(drawn[EVALUATION])
     assert sorted(calibration + evaluation) == sorted(records)
     assert 60 <= len(calibration) <= 140
 
 
 def test_the_split_does_not_depend_on_the_numbers_asked(
-    tmp_path: Path, points: Callable[[int], list[bytes]], write_tfrecord: WriteTfrecord
+    tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord
 ) -> None:
     """Asking for another calibration set leaves the evaluation set as it was; asking for fewer gives a prefix."""
     file = write_tfrecord(tmp_path / "a.tfrecord", points(200))
-    large = run(Rule(sizes={CALIBRATION: 30, EVALUATION: 50}, seed=1), tmp_path / "one", file)
-    small = run(Rule(sizes={CALIBRATION: 3, EVALUATION: 20}, seed=1), tmp_path / "two", file)
+
+    def keeping(calibration: int, evaluation: int) -> Rule:
+        return Rule(keep={CALIBRATION: Keep(lowest=calibration), EVALUATION: Keep(lowest=evaluation)}, seed=1)
+
+    large = run(keeping(30, 50), tmp_path / "one", file)
+    small = run(keeping(3, 20), tmp_path / "two", file)
     for purpose, count in ((CALIBRATION, 3), (EVALUATION, 20)):
-        assert payloads(small[purpose])[""] == payloads(large[purpose])[""][:count]
+        assert payloads(small[purpose]) == payloads(large[purpose])[:count]
 
 
-def test_classes_are_drawn_apart(
-    tmp_path: Path, points: Callable[[int], list[bytes]], write_tfrecord: WriteTfrecord
-) -> None:
-    """Calibration records are drawn from each class; the evaluation draw has no classes."""
+def test_classes_are_drawn_apart(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
+    """Calibration records are kept and counted by class; the evaluation draw knows no classes."""
     file = write_tfrecord(tmp_path / "a.tfrecord", points(200))
-    rule = Rule(sizes={CALIBRATION: 5, EVALUATION: 7}, seed=1, stratify_by="label")
-    drawn = run(rule, tmp_path / "scratch", file)
-    assert {label: len(kept) for label, kept in drawn[CALIBRATION].by_class.items()} == dict.fromkeys("0123", 5)
-    assert {label: len(kept) for label, kept in drawn[EVALUATION].by_class.items()} == {"": 7}
-    assert drawn[CALIBRATION].available.total() + drawn[EVALUATION].available[""] == 200
+    keep = {CALIBRATION: Keep(lowest=50, shared=8, most_of_a_class=8), EVALUATION: Keep(lowest=7)}
+    drawn = run(Rule(keep=keep, seed=1, classes="label"), tmp_path / "scratch", file)
+    assert {label: len(kept) for label, kept in drawn[CALIBRATION].shares.classes.items()} == dict.fromkeys("0123", 3)
+    assert sorted(drawn[CALIBRATION].found) == list("0123")
+    assert len(drawn[EVALUATION].lowest) == 7
+    assert drawn[CALIBRATION].found.total() + drawn[EVALUATION].found[""] == 200
 
 
-def test_excluded_records_are_counted(
-    tmp_path: Path, points: Callable[[int], list[bytes]], write_tfrecord: WriteTfrecord
-) -> None:
-    """A record whose identity is excluded is not drawn, and each of its copies is counted."""
+def test_excluded_records_are_not_drawn(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
+    """A record whose identity is excluded is not drawn, however often it occurs."""
     records = points(4)
     file = write_tfrecord(tmp_path / "a.tfrecord", [*records, records[0]])
-    rule = Rule(sizes={CALIBRATION: 9}, seed=1, exclude=frozenset([identify(records[0])]))
+    rule = Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1, exclude=frozenset([identify(records[0])]))
     drawn = run(rule, tmp_path / "scratch", file)[CALIBRATION]
-    assert sorted(payloads(drawn)[""]) == sorted(records[1:])
-    assert drawn.excluded == 2
+    assert sorted(payloads(drawn)) == sorted(records[1:])
+    assert drawn.found.total() == 5
 
 
-def test_the_first_damaged_file_is_named(
-    tmp_path: Path, points: Callable[[int], list[bytes]], write_tfrecord: WriteTfrecord
-) -> None:
+def test_watched_records_are_seen(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
+    """Records looked out for are found wherever they are; one that only shares a checksum with them is not."""
+    records = points(4)
+    file = write_tfrecord(tmp_path / "a.tfrecord", records[:2])
+    watch = {google_crc32c.value(record): frozenset([identify(record)]) for record in records[1:]}
+    watch[google_crc32c.value(records[0])] = frozenset([identify(b"another record of this checksum")])
+    rule = Rule(keep={EVALUATION: Keep(lowest=0)}, seed=1, watch=watch)
+    assert run(rule, tmp_path / "scratch", file)[EVALUATION].watched == {identify(records[1])}
+
+
+def test_the_first_damaged_file_is_named(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
     """Of several damaged files the first by name is reported, whichever is read first."""
     whole = write_tfrecord(tmp_path / "a.tfrecord", points(3))
     for name in ("c.tfrecord", "b.tfrecord"):
         (tmp_path / name).write_bytes(whole.read_bytes()[:-1])
     files = [tmp_path / name for name in ("c.tfrecord", "a.tfrecord", "b.tfrecord")]
     with pytest.raises(ExamplesError, match=r"^.*b.tfrecord: record 2 at byte \d+: the file ends after"):
-        run(Rule(sizes={CALIBRATION: 9}, seed=1), tmp_path / "scratch", *files)
+        run(Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", *files)
 
 
-def test_a_scratch_that_cannot_be_written(
-    tmp_path: Path, points: Callable[[int], list[bytes]], write_tfrecord: WriteTfrecord
-) -> None:
-    """A worker that fails is one message with the worker's own reason."""
+def test_a_file_that_vanishes_before_it_is_read(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
+    """A shard that was listed and is gone when a worker opens it is an error that names it."""
+    files = [write_tfrecord(tmp_path / f"{name}.tfrecord", points(3)) for name in "ab"]
+    found = find_files([str(file) for file in files], CALIBRATION)
+    files[1].unlink()
+    with pytest.raises(ExamplesError, match=r"b.tfrecord: cannot be read \("):
+        draw(found, Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), Engine(parse_options(OPTIONS), tmp_path))
+
+
+def test_workers_that_cannot_write(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
+    """A place for results that workers cannot write to is one message with the worker's own reason."""
     file = write_tfrecord(tmp_path / "a.tfrecord", points(3))
-    with pytest.raises(
-        ExamplesError, match=r"^the Beam runner failed: FileNotFoundError: .*drawn-calibration"
-    ) as caught:
-        draw([str(file)], Rule(sizes={CALIBRATION: 9}, seed=1), parse_options(OPTIONS), tmp_path / "gone")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ExamplesError, match=r"^the Beam runner failed: NotADirectoryError: .*/below'") as caught:
+        run(
+            Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1),
+            tmp_path,
+            file,
+            options=[*OPTIONS, f"--temp_location={tmp_path / 'file' / 'below'}"],
+        )
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("option", "message"),
-    [
-        ("--rnner=FnApiRunner", r"beam: '--rnner=FnApiRunner' is not an option of Beam; options look like --runner=Fn"),
-        ("runner=FnApiRunner", r"beam: 'runner=FnApiRunner' is not an option of Beam"),
-        ("--help", r"beam: '--help' is not an option of Beam"),
-        ("--direct_num_workers=two", r"beam: \['--direct_num_workers=two'\]: argument .*: invalid int value: 'two'"),
-        ("--direct_running_mode=fast", r"beam: .*: invalid choice: 'fast' \(choose from .*multi_processing"),
-        ("--runner=Foo", r"beam: \['--runner=Foo'\]: Unexpected pipeline runner: Foo. Valid values are .*FnApiRunner"),
-        ("--runner=no.such.Runner", r"beam: \['--runner=no.such.Runner'\]: No module named 'no'"),
-    ],
-)
-def test_wrong_beam_options(option: str, message: str) -> None:
-    """An unknown option, and a wrong value of a known one, is an error that names it and what is allowed."""
-    with pytest.raises(ConfigError, match=f"^{message}"):
-        parse_options([option])
+def test_results_go_by_the_shared_location(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
+    """With --temp_location workers write there, and nothing stays behind."""
+    file = write_tfrecord(tmp_path / "a.tfrecord", points(3))
+    shared = tmp_path / "shared"
+    options = [*OPTIONS, f"--temp_location={shared}"]
+    drawn = run(Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", file, options=options)
+    assert len(drawn[CALIBRATION].lowest) == 3
+    assert shared.is_dir()
+    assert list(shared.iterdir()) == []
 
 
-@pytest.mark.parametrize("options", [[], ["--direct_num_workers=1"]])
-def test_the_embedded_runner_is_the_default(options: list[str]) -> None:
-    """Options that name no runner stand for the embedded one: Beam's own default would download another."""
-    assert parse_options(options).get_all_options()["runner"] == "FnApiRunner"
+@pytest.mark.parametrize("lost", [1, 3])
+def test_a_runner_that_loses_input(
+    tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    """A part of the input that never reaches the sample, or all of it, is an error that says how much."""
+    files = [write_tfrecord(tmp_path / f"{name}.tfrecord", points(5)) for name in "abc"]
+    monkeypatch.setattr(sources, "_PORTION_BYTES", (1, 1))
+    monkeypatch.setattr(beam, "Reshuffle", lambda: beam.Filter(_seen, files[: 3 - lost]))
+    message = {
+        1: "the Beam runner gave back 2 of 3 pieces of the input for calibration; the sample would not be one of all",
+        3: "the Beam runner ended without giving back what it drew for calibration; workers on other machines need",
+    }
+    with pytest.raises(ExamplesError, match=f"^{message[lost]}"):
+        run(Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", *files)
+
+
+def _seen(portion: tuple[sources.Piece, ...], files: list[Path]) -> bool:
+    return Path(portion[0].path) in files
+
+
+def test_progress_is_said(
+    tmp_path: Path,
+    points: Points,
+    write_tfrecord: WriteTfrecord,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """While a local run reads, it says how many records were read, how fast, and how much there is; at the end, the total."""
+    file = write_tfrecord(tmp_path / "a.tfrecord", points(40))
+    real = sources.read_piece
+
+    def slow(*arguments: object) -> Iterator[Batch]:
+        for batch in real(*arguments):  # type: ignore[arg-type]
+            for start in range(0, 40, 10):
+                time.sleep(0.4)
+                part = slice(start, start + 10)
+                yield dataclasses.replace(batch, payloads=batch.payloads[part], checksums=batch.checksums[part])
+
+    monkeypatch.setattr(drawing, "read_piece", slow)
+    monkeypatch.setattr(drawing, "_SAY_SECONDS", 0.3)
+    monkeypatch.setattr(drawing, "_TICK_SECONDS", 0.0)
+    run(Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", file)
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("edgequant: sample: read 20 records, 0 MB, in ") for line in lines)
+    assert lines[0].endswith(" MB in all")
+    assert lines[-1].startswith("edgequant: sample: read 40 records, 0 MB, in ")
+    assert lines[-1].endswith(" a second")

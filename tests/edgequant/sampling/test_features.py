@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from edgequant.errors import ExamplesError
-from edgequant.sampling.features import Feature, Features, class_name, decode, encode, row, take
+from edgequant.sampling.features import Feature, Features, decode, encode, row, take
 
 NUMBERS = arrays.arrays(
     dtype=st.sampled_from(["float32", "float64", "float16", "int64", "int32", "uint8", "bool"]),
@@ -88,20 +88,3 @@ def test_take_names_what_there_is() -> None:
         take({"label": (b"1",), "image": (b"",)}, "lable")
     with pytest.raises(ExamplesError, match=r"has no feature 'label'; it has none"):
         take({}, "label")
-
-
-@pytest.mark.parametrize(
-    ("feature", "name"),
-    [(np.array([3]), "3"), (np.asarray(7), "7"), ((b"cat",), "cat"), (np.array([2.0], np.float32), "2.0")],
-)
-def test_class_name_is_the_one_value(feature: Feature, name: str) -> None:
-    """The class of a record is the one value of a feature, as text."""
-    assert class_name(decode, encode({"label": feature}), "label", "here") == name
-
-
-def test_class_name_says_where_it_failed() -> None:
-    """A record without the feature, or with several values of it, is an error that names the record."""
-    with pytest.raises(ExamplesError, match=r"^a.npz: row 3: has no feature 'label'; it has x$"):
-        class_name(decode, encode({"x": np.asarray(1)}), "label", "a.npz: row 3")
-    with pytest.raises(ExamplesError, match=r"^a.npz: row 3: feature 'x' has 2 values.*sampling.stratify: false"):
-        class_name(decode, encode({"x": np.arange(2)}), "x", "a.npz: row 3")

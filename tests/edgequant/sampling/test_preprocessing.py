@@ -23,7 +23,6 @@ from edgequant.sampling.preprocessing import (
     from_sources,
     input_source,
     input_sources,
-    labelled_with,
     load_preprocess,
 )
 from edgequant.signature import ModelSignature, TensorSpec
@@ -382,12 +381,3 @@ def test_preprocess_that_goes_wrong(body: str, message: str) -> None:
     """A function that raises, or returns what is no model input, is an error that says what it did."""
     with pytest.raises(ExamplesError, match=f"^{message}"):
         call(f"def to_inputs(features):\n    {body}\n", {})
-
-
-def test_labels_are_numbers() -> None:
-    """A label is the values of its feature; a missing one and text are errors that name it."""
-    assert labelled_with({"label": np.array([3])}, "label").tolist() == [3]
-    with pytest.raises(ExamplesError, match=r"^label 'label' is text; a class number is needed$"):
-        labelled_with({"label": (b"cat",)}, "label")
-    with pytest.raises(ExamplesError, match=r"^has no feature 'label'; it has image$"):
-        labelled_with({"image": (b"",)}, "label")

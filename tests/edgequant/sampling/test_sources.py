@@ -5,10 +5,11 @@ import gzip
 import io
 import pickle
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -16,9 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from edgequant.artifacts.example_set import SourceFile
 from edgequant.errors import ExamplesError
+from edgequant.sampling import sources
 from edgequant.sampling.features import Features
-from edgequant.sampling.sources import file_format, find_files, read_records
+from edgequant.sampling.sources import Piece, file_format, find_files, portions, read_piece
 
 WriteTfrecord = Callable[..., Path]
 
@@ -27,6 +30,13 @@ def features_of(path: Path) -> list[Features]:
     """Returns the features of every record of a file."""
     parse = file_format(str(path)).parse
     return [parse(payload) for _, payload in read_records(str(path))]
+
+
+def read_records(path: str, **changes: Any) -> Iterator[tuple[str, bytes]]:
+    """Yields where each record of a file is, and its payload."""
+    for batch in read_piece(Piece(path, 0), **changes):
+        assert batch.checksums.tolist() == [google_crc32c.value(payload) for payload in batch.payloads]
+        yield from ((batch.where(position), payload) for position, payload in enumerate(batch.payloads))
 
 
 def plain(features: Features) -> dict[str, Any]:
@@ -116,7 +126,7 @@ def test_gzip_cut_between_records(tmp_path: Path, frame: Callable[[bytes], bytes
     squeeze = zlib.compressobj(wbits=31)
     path = tmp_path / "a.tfrecord.gz"
     path.write_bytes(squeeze.compress(frame(b"abc")) + squeeze.flush(zlib.Z_FULL_FLUSH))
-    with pytest.raises(ExamplesError, match=r"record 1 at byte 19: the gzip data is damaged or truncated"):
+    with pytest.raises(ExamplesError, match=r"record \d at byte \d+: the gzip data is damaged or truncated"):
         list(read_records(str(path)))
 
 
@@ -311,3 +321,75 @@ def test_equal_rows_of_two_formats_have_equal_payloads(tmp_path: Path) -> None:
     table = write_parquet(tmp_path / "a.parquet", {"name": ["cat"], "label": [3], "x": [[1.0, 2.0]]})
     (_, one), (_, other) = *read_records(str(archive)), *read_records(str(table))
     assert one == other
+
+
+def test_only_the_columns_needed_are_read(tmp_path: Path) -> None:
+    """Columns that nothing asks for are not read, whatever they hold, and do not tell two rows apart."""
+    table = write_parquet(tmp_path / "a.parquet", {"x": [1.0, 1.0], "id": [1, 2], "when": [None, None]})
+    archive = write_npz(tmp_path / "a.npz", x=np.array([1.0, 1.0]), id=np.arange(2), other=np.zeros(7))
+    for path in (table, archive):
+        (_, one), (_, other) = read_records(str(path), columns=("x",))
+        assert one == other
+        assert plain(file_format(str(path)).parse(one)) == {"x": 1.0}
+
+
+def test_a_missing_column(tmp_path: Path) -> None:
+    """A column that is not there is named with the file, those that are there, and the nearest."""
+    table = write_parquet(tmp_path / "a.parquet", {"image": [1.0], "label": [1]})
+    archive = write_npz(tmp_path / "a.npz", image=np.zeros(1), label=np.zeros(1))
+    for path in (table, archive):
+        message = f"^{path}: has no feature 'lable'; it has image, label; did you mean 'label'\\?$"
+        with pytest.raises(ExamplesError, match=message):
+            list(read_records(str(path), columns=("lable",)))
+
+
+def test_columns_of_other_layouts(tmp_path: Path) -> None:
+    """Dictionary-encoded text, large lists, half floats and lists of no words are features."""
+    path = write_parquet(
+        tmp_path / "a.parquet",
+        {
+            "coded": pa.array(["b", "a"]).dictionary_encode(),
+            "large": pa.array([[1, 2], [3]], pa.large_list(pa.uint8())),
+            "half": pa.array(np.array([0.5, 1.5], np.float16)),
+            "word": pa.array([["a"], ["b"]], pa.large_list(pa.large_string())),
+        },
+    )
+    first, second = features_of(path)
+    assert plain(first) == {"coded": (b"b",), "large": [1, 2], "half": 0.5, "word": (b"a",)}
+    assert plain(second) == {"coded": (b"a",), "large": [3], "half": 1.5, "word": (b"b",)}
+
+
+def test_large_parquet_files_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large file is split by row groups into pieces, which together give each row once, with its number in the file."""
+    path = write_parquet(tmp_path / "a.parquet", {"x": np.arange(1000)}, row_group_size=100)
+    small = write_parquet(tmp_path / "b.parquet", {"x": np.arange(3)})
+    files = find_files([str(path), str(small)], "calibration")
+    assert portions(files) == [tuple(Piece(file.path, file.size_bytes) for file in files)]
+    monkeypatch.setattr(sources, "_PIECE_BYTES", 2000)
+    monkeypatch.setattr(sources, "_PORTION_BYTES", (3000, 3000))
+    found = portions(files)
+    assert len(found) > 2
+    rows = [
+        batch.where(position)
+        for portion in found
+        for piece in portion
+        for batch in read_piece(piece)
+        for position in range(len(batch.payloads))
+    ]
+    assert rows == [f"{path}: row {number}" for number in range(1000)] + [f"{small}: row {n}" for n in range(3)]
+
+
+def test_small_files_are_read_together() -> None:
+    """Files are put together, in order, until they are worth a worker's while, and so that there is work for 64 workers."""
+    files = [SourceFile(path=f"{number:05d}.tfrecord", size_bytes=1 << 20) for number in range(1000)]
+    small = portions(files)
+    assert [len(portion) for portion in small] == [16] * 62 + [8]
+    assert [piece.path for portion in small for piece in portion] == [file.path for file in files]
+    large = portions([SourceFile(path=f"{n}.tfrecord", size_bytes=1 << 30) for n in range(3)])
+    assert [len(portion) for portion in large] == [1, 1, 1]
+
+
+def test_a_file_that_vanishes(tmp_path: Path) -> None:
+    """A file that was listed and is gone when it is read is an error that names it."""
+    with pytest.raises(ExamplesError, match=r"a.tfrecord: cannot be read \("):
+        list(read_records(str(tmp_path / "a.tfrecord")))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from pyarrow import parquet
 
 from edgequant.artifacts.example_set import ClassCount, ExampleSet
 from edgequant.errors import ConfigError, ExamplesError
-from edgequant.sampling import step
+from edgequant.sampling import rows as decoding
 from edgequant.signature import ModelSignature, TensorSpec
 
 DrawSets = Callable[..., tuple[ExampleSet, ExampleSet]]
@@ -88,13 +89,11 @@ def test_calibration_is_stratified(shard: Path, draw_sets: DrawSets) -> None:
     del shard
     calibration, evaluation = draw_sets(calibration_count=10)
     assert calibration.labels is not None
-    assert np.bincount(calibration.labels).tolist() == [3, 3, 2, 2]
-    assert {label: count.taken for label, count in calibration.provenance.classes.items()} == {
-        "0": 3,
-        "1": 3,
-        "2": 2,
-        "3": 2,
-    }
+    taken = np.bincount(calibration.labels).tolist()
+    assert sorted(taken) == [2, 2, 3, 3]
+    assert {label: count.taken for label, count in calibration.provenance.classes.items()} == dict(
+        zip("0123", taken, strict=True)
+    )
     assert sum(count.available for count in calibration.provenance.classes.values()) == (
         calibration.provenance.records_read
     )
@@ -129,7 +128,7 @@ def test_unstratified(shard: Path, draw_sets: DrawSets) -> None:
     """Without stratification there are no classes; the evaluation set stays as it was."""
     del shard
     _, before = draw_sets()
-    calibration, evaluation = draw_sets(to="other", stratify=False)
+    calibration, evaluation = draw_sets(to="other", stratify="false")
     assert calibration.provenance.classes == {}
     assert contents(evaluation) == contents(before)
 
@@ -173,7 +172,7 @@ def test_large_records_are_decoded_in_threads_to_the_same_sets(
     arrays: dict[str, Any] = {"x": x, "label": np.arange(200) % 3, "blob": np.zeros((200, 4096))}
     np.savez(tmp_path / "large.npz", allow_pickle=False, **arrays)
     threads = draw_sets(to="threads", calibration=[str(tmp_path / "large.npz")])
-    monkeypatch.setattr(step, "_WORTH_A_THREAD", 1 << 30)
+    monkeypatch.setattr(decoding, "_WORTH_A_THREAD", 1 << 30)
     serial = draw_sets(to="serial", calibration=[str(tmp_path / "large.npz")])
     assert [contents(examples) for examples in threads] == [contents(examples) for examples in serial]
 
@@ -206,7 +205,7 @@ def test_sources_that_share_records(
     rows_of: RowsOf,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What was drawn for evaluation is left out of calibration, and counted, in the manifest and in the log."""
+    """What the evaluation files hold is left out of calibration, and counted, in the manifest and in the log."""
     records = points(40)
     train = write_tfrecord(tmp_path / "train.tfrecord", records)
     test = write_tfrecord(tmp_path / "test.tfrecord", records[30:] + points(60)[50:])
@@ -215,8 +214,8 @@ def test_sources_that_share_records(
     )
     assert len(evaluation.identities) == 20
     assert rows_of(calibration) == {(float(number), float(-number)) for number in range(30)}
-    assert calibration.provenance.skipped == {"also in the evaluation set": 10}
-    assert "30 of 40 records (asked for 100, found 30, used 30); 10 left out: also in the evaluation set" in (
+    assert calibration.provenance.skipped == {"also in the evaluation files": 10}
+    assert "30 of 40 records (asked for 100, found 30, used 30); 10 left out: also in the evaluation files" in (
         capsys.readouterr().out
     )
 
@@ -225,7 +224,7 @@ def test_the_same_source_for_both(shard: Path, refused: Callable[..., str]) -> N
     """A calibration source that lies wholly in the evaluation set leaves nothing to calibrate on, and says so."""
     message = refused(evaluation=[str(shard)], evaluation_count=200)
     assert message == (
-        "examples.calibration: all 200 records are also in the evaluation set; calibrate on other examples"
+        "examples.calibration: all 200 examples drawn are also in the evaluation files; calibrate on others"
     )
 
 
@@ -413,7 +412,7 @@ def test_label_missing(
     good = write_tfrecord(tmp_path / "b.tfrecord", points(9)[5:])
     offset = sum(len(record) + 16 for record in records)
     expected = f"{bad}: record 3 at byte {offset}: has no feature 'label'; it has lable, x; did you mean 'lable'?"
-    for stratify in (True, False):
+    for stratify in ("equal", "false"):
         assert refused(calibration=[str(bad)], evaluation=[str(good)], stratify=stratify) == expected
 
 
@@ -549,7 +548,9 @@ def test_undecodable_image(
     tmp_path: Path, example: MakeExample, write_tfrecord: WriteTfrecord, refused: Callable[..., str]
 ) -> None:
     """An image that cannot be decoded is an error that names the record and the feature."""
-    write_tfrecord(tmp_path / "a.tfrecord", [example({"x": [b"\x89PNG not"], "label": [n]}) for n in range(4)])
+    write_tfrecord(
+        tmp_path / "a.tfrecord", [example({"x": [b"\x89PNG not"], "label": [n % 4], "n": [n]}) for n in range(40)]
+    )
     found = refused(inputs={"x": {"decode": "image"}})
     assert f"{tmp_path / 'a.tfrecord'}: record " in found
     assert "feature 'x' is not a PNG or JPEG image that can be decoded" in found
@@ -606,7 +607,7 @@ def test_too_few_to_split(
     """A source so small that the split leaves one of the sets empty is an error, and the other set is not left behind."""
     write_tfrecord(tmp_path / "a.tfrecord", points(1))
     assert refused() == (
-        "examples.calibration: none of the 1 records falls into its share of the split;"
+        "examples.evaluation: none of the 1 records falls into its share of the split;"
         " give more records, or examples.evaluation of its own"
     )
 
@@ -638,3 +639,165 @@ def test_sets_of_before_are_kept_when_a_draw_fails(shard: Path, draw_sets: DrawS
         draw_sets()
     shard.write_bytes(whole)
     assert [contents(examples) for examples in draw_sets(to="sets")] == before
+
+
+def test_proportional_with_a_minimum(
+    tmp_path: Path, example: MakeExample, write_tfrecord: WriteTfrecord, draw_sets: DrawSets
+) -> None:
+    """Of 800, 150 and 50 records, 20 examples are 16, 3 and 1; with a minimum of 3, the rare class gives 3."""
+    labels = [0] * 800 + [1] * 150 + [2] * 50
+    records = [example({"x": [float(n), float(-n)], "label": [label]}) for n, label in enumerate(labels)]
+    write_tfrecord(tmp_path / "a.tfrecord", records)
+    write_tfrecord(tmp_path / "b.npz.tfrecord", [example({"x": [0.5, 0.5], "label": [0]})])
+    where = {"calibration": [str(tmp_path / "a.tfrecord")], "evaluation": [str(tmp_path / "b.npz.tfrecord")]}
+    for minimum, expected in ((1, [16, 3, 1]), (3, [14, 3, 3])):
+        calibration, _ = draw_sets(
+            to=str(minimum), stratify="proportional", minimum_per_class=minimum, calibration_count=20, **where
+        )
+        assert calibration.labels is not None
+        assert np.bincount(calibration.labels).tolist() == expected
+        assert [count.taken for count in calibration.provenance.classes.values()] == expected
+        spread = calibration.provenance.representativeness
+        assert spread is not None
+        assert spread.balance["0"] == (pytest.approx(0.8), pytest.approx(expected[0] / 20))
+
+
+def test_weights(tmp_path: Path, example: MakeExample, write_tfrecord: WriteTfrecord, draw_sets: DrawSets) -> None:
+    """Records of weight 9 are nine times as likely to be drawn first; those of weight 0 never are, and are counted."""
+    weights = [9.0] * 500 + [1.0] * 500 + [0.0] * 100
+    records = [example({"x": [w, float(n)], "label": [n % 4], "w": [w]}) for n, w in enumerate(weights)]
+    write_tfrecord(tmp_path / "a.tfrecord", records)
+    other = write_tfrecord(tmp_path / "b.tfrecord.gz", [example({"x": [2.0, 0.0], "label": [0], "w": [1.0]})])
+    calibration, evaluation = draw_sets(
+        calibration=[str(tmp_path / "a.tfrecord")],
+        evaluation=[str(other)],
+        weight="w",
+        stratify="false",
+        calibration_count=200,
+    )
+    drawn = np.asarray(calibration.inputs["x"])[:, 0]
+    # Without replacement, 200 of 500 · 9 + 500 · 1: about 179 expected, with a deviation of about 4.
+    assert 160 <= (drawn == 9).sum() <= 194
+    assert (drawn == 0).sum() == 0
+    assert calibration.provenance.skipped == {"weight of 0": 100}
+    assert "weighted by w" in calibration.provenance.rule
+    assert "weighted" not in evaluation.provenance.rule
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        ([-1.0], r"record 0 at byte 0: feature 'w' is -1; a weight is a number of 0 or more$"),
+        ([float("nan")], r"record 0 at byte 0: feature 'w' is nan; a weight is"),
+        ([float("inf")], r"record 0 at byte 0: feature 'w' is inf; a weight is"),
+        ([1.0, 2.0], r"record 0 at byte 0: feature 'w' is not one number; a weight is$"),
+        ([b"heavy"], r"record 0 at byte 0: feature 'w' is not one number; a weight is$"),
+    ],
+)
+def test_weights_that_are_none(
+    tmp_path: Path,
+    example: MakeExample,
+    write_tfrecord: WriteTfrecord,
+    refused: Callable[..., str],
+    weight: list[Any],
+    message: str,
+) -> None:
+    """A negative weight, NaN, and what is no number are errors that name the record."""
+    records = [example({"x": [1.0, 2.0], "label": [0], "w": weight})]
+    one = write_tfrecord(tmp_path / "a.tfrecord", records)
+    assert re.search(message, refused(calibration=[str(one)], evaluation=[str(one)], weight="w"))
+
+
+def test_extremes(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord, draw_sets: DrawSets) -> None:
+    """A tenth of the set is taken for its values: of points [n, -n] those of the greatest n are in it."""
+    one = write_tfrecord(tmp_path / "a.tfrecord", points(1000))
+    other = write_tfrecord(tmp_path / "b.tfrecord", points(1001)[1000:])
+    where = {"calibration": [str(one)], "evaluation": [str(other)], "calibration_count": 40}
+    without, _ = draw_sets(to="without", **where)
+    with_them, _ = draw_sets(to="with", extremes=0.1, **where)
+    numbers = sorted(np.asarray(with_them.inputs["x"])[:, 0].tolist())
+    assert len(numbers) == 40
+    assert numbers[-4:] == [996.0, 997.0, 998.0, 999.0]
+    assert with_them.provenance.extremes == 4
+    assert "4 of them for their least and greatest values" in with_them.provenance.rule
+    assert len(set(with_them.identities) - set(without.identities)) >= 3
+
+
+def test_labels_in_text(
+    tmp_path: Path, example: MakeExample, write_tfrecord: WriteTfrecord, draw_sets: DrawSets
+) -> None:
+    """Labels in text are classes, and become the numbers of their names; slices are kept as text."""
+    names = ["ant", "bee", "cat", "dog"]
+    records = [
+        example({"x": [float(n % 4), float(n)], "label": [names[n % 4].encode()], "site": [f"site {n % 3}".encode()]})
+        for n in range(200)
+    ]
+    write_tfrecord(tmp_path / "a.tfrecord", records)
+    calibration, evaluation = draw_sets(classes=names, slices=["site", "label"])
+    for examples in (calibration, evaluation):
+        assert examples.labels is not None
+        assert np.array_equal(examples.labels, examples.inputs["x"][:, 0])
+        sites = [f"site {int(n) % 3}" for n in examples.inputs["x"][:, 1]]
+        assert examples.slices["site"].tolist() == sites
+        assert examples.slices["label"].tolist() == [names[label] for label in examples.labels]
+    assert list(calibration.provenance.classes) == names
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "label 'label' is text; a class number is needed, or the names of the classes"),
+        (
+            {"classes": ["ant", "be", "cat", "dog"]},
+            "label 'label' is 'bee', which is none of the 4 names in .*mean 'be'",
+        ),
+        ({"classes": ["ant"]}, "^examples.classes: 1 names are given; the model's output has 4 classes$"),
+        (
+            {"stratify": "equally"},
+            "^sampling.stratify: 'equally' is unknown; choose from auto, equal, proportional, false",
+        ),
+        ({"stratify": "equal", "label": ""}, "^sampling.stratify: 'equal' needs classes: examples.label, and the task"),
+        ({"stratify": "proportional", "weight": "w"}, "^sampling.weight: 'w' does not go with stratify: proportional"),
+        ({"extremes": 0.6}, "^sampling.extremes: 0.6 is not a share of the calibration set from 0 to 0.5"),
+        ({"minimum_per_class": -1}, "^sampling.minimum_per_class: -1 is negative"),
+        (
+            {"classes": ["ant", "bee", "cat", "dog"], "slices": ["sit"]},
+            "has no feature 'sit'; it has label, site, x; did you mean 'site'",
+        ),
+    ],
+)
+def test_rules_that_do_not_go_together(
+    tmp_path: Path,
+    example: MakeExample,
+    write_tfrecord: WriteTfrecord,
+    refused: Callable[..., str],
+    changes: dict[str, Any],
+    message: str,
+) -> None:
+    """Settings that are wrong, or do not suit the examples, are one sentence."""
+    names = [b"ant", b"bee", b"cat", b"dog"]
+    records = [example({"x": [float(n), 0.0], "label": [names[n % 4]], "site": [n]}) for n in range(100)]
+    write_tfrecord(tmp_path / "a.tfrecord", records)
+    assert re.search(message, refused(**changes))
+
+
+def test_one_example_that_is_all(
+    tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord, draw_sets: DrawSets
+) -> None:
+    """A source of equal records is one example, and says how many copies it has."""
+    one = write_tfrecord(tmp_path / "a.tfrecord", points(1) * 50)
+    other = write_tfrecord(tmp_path / "b.tfrecord", points(2)[1:])
+    calibration, _ = draw_sets(calibration=[str(one)], evaluation=[str(other)])
+    assert len(calibration) == 1
+    assert calibration.provenance.duplicates == 49
+    assert calibration.provenance.classes == {"0": ClassCount(wanted=8, available=50, taken=1)}
+
+
+def test_a_record_without_its_label(
+    tmp_path: Path, example: MakeExample, write_tfrecord: WriteTfrecord, refused: Callable[..., str], points: Points
+) -> None:
+    """One record of many that has no label is an error that names it, though it would never be drawn."""
+    write_tfrecord(tmp_path / "a.tfrecord", [*points(100), example({"x": [1.0, 2.0]}), *points(200)[100:]])
+    other = write_tfrecord(tmp_path / "b.tfrecord.gz", points(300)[200:])
+    message = refused(calibration=[str(tmp_path / "a.tfrecord")], evaluation=[str(other)])
+    assert re.search(r"a.tfrecord: record 100 at byte \d+: has no feature 'label'; it has x$", message)

@@ -3,7 +3,7 @@
 import io
 import struct
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import google_crc32c
 import numpy as np
@@ -12,14 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgequant.errors import ExamplesError
-from edgequant.sampling.tfrecord import parse_example, read_payloads
+from edgequant.sampling.tfrecord import parse_example, read_batches
 
 Frame = Callable[[bytes], bytes]
 
 
 def read(data: bytes) -> list[tuple[str, bytes]]:
     """Returns all records of a file's content."""
-    return list(read_payloads(io.BytesIO(data), "a.tfrecord"))
+    return list(records(data))
+
+
+def records(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yields where each record of a file's content is, and its payload."""
+    for batch in read_batches(io.BytesIO(data), "a.tfrecord"):
+        assert batch.checksums.tolist() == [google_crc32c.value(payload) for payload in batch.payloads]
+        yield from ((batch.where(position), payload) for position, payload in enumerate(batch.payloads))
 
 
 def test_reads_known_bytes() -> None:
@@ -55,7 +62,7 @@ def test_no_prefix_is_taken_for_the_whole(frame: Frame, payloads: list[bytes], d
     with pytest.raises(
         ExamplesError, match=f"^a.tfrecord: record {number} at byte {start}: the file ends .* truncated$"
     ):
-        found.extend(read_payloads(io.BytesIO(b"".join(framed)[:cut]), "a.tfrecord"))
+        found.extend(records(b"".join(framed)[:cut]))
     assert [payload for _, payload in found] == payloads[:number]
 
 

@@ -1,0 +1,63 @@
+"""A record's place in the draw: a seeded mix of its checksum.
+
+The checksum is the CRC-32C of a record's bytes, which a TFRecord already carries; so the draw depends on nothing but the
+records and the seed, and costs a record next to nothing. Equal records have equal ranks. Different records that share a
+checksum (one pair in 2³²) share a rank as well, and are told apart, and put in order, by the digest of their bytes.
+"""
+
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+IDENTITY_BYTES = 16
+_BITS = 52  # As many as a float64 between 0 and 1 holds exactly, with a half added.
+
+
+def identify(payload: bytes) -> bytes:
+    """Returns the digest that equal records share."""
+    return blake2b(payload, digest_size=IDENTITY_BYTES).digest()
+
+
+def uniform(checksums: NDArray[np.uint32], seed: int, purpose: str) -> NDArray[np.float64]:
+    """Returns numbers between 0 and 1 that are uniform over checksums and independent between seeds and purposes.
+
+    Source of the mixing: Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators", OOPSLA, with
+    Stafford's variant 13 of its constants; applied twice, with half of the key before each.
+
+    Args:
+        checksums: CRC-32C of each record, [records].
+        seed: The seed.
+        purpose: What the numbers are for.
+    """
+    key = np.frombuffer(_digest(purpose, seed), "<u8")
+    mixed = checksums.astype(np.uint64)
+    for half in key:
+        mixed ^= half
+        mixed ^= mixed >> np.uint64(30)
+        mixed *= np.uint64(0xBF58476D1CE4E5B9)
+        mixed ^= mixed >> np.uint64(27)
+        mixed *= np.uint64(0x94D049BB133111EB)
+        mixed ^= mixed >> np.uint64(31)
+    return ((mixed >> np.uint64(64 - _BITS)).astype(np.float64) + 0.5) * 2.0**-_BITS
+
+
+def exponential(ranks: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns ranks by which the lowest are a weighted sample without replacement: -ln(rank) / weight.
+
+    Source: Efraimidis and Spirakis 2006, "Weighted random sampling with a reservoir", Information Processing Letters 97.
+
+    Args:
+        ranks: Uniform ranks, [records].
+        weights: More than 0, [records].
+    """
+    return np.asarray(-np.log(ranks) / weights, np.float64)
+
+
+def class_rank(label: str, seed: int) -> int:
+    """Returns a class's place in the order in which classes get what an equal division leaves over."""
+    return int.from_bytes(blake2b(label.encode(), key=_digest("class", seed), digest_size=8).digest(), "big")
+
+
+def _digest(purpose: str, seed: int) -> bytes:
+    return blake2b(f"{purpose}:{seed}".encode(), digest_size=16).digest()

@@ -1,0 +1,48 @@
+"""The rule of a draw: what is kept of the records that are read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+CALIBRATION = "calibration"
+EVALUATION = "evaluation"
+# When one source serves both purposes, this share of it is for calibration. It does not depend on the numbers asked for,
+# so that asking for another calibration set leaves the evaluation set, and every figure measured on it, as it was.
+CALIBRATION_SHARE = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """How much to keep for one purpose.
+
+    Attributes:
+        lowest: How many candidates of lowest rank.
+        shared: How many candidates to divide equally among the classes; 0: none.
+        most_of_a_class: How many of those one class may hold.
+    """
+
+    lowest: int
+    shared: int = 0
+    most_of_a_class: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """How to draw.
+
+    Attributes:
+        keep: How much to keep, by purpose. With both purposes, the source is split between them.
+        seed: The seed.
+        classes: The feature whose values are the classes that calibration records are drawn from; "" for none.
+        weight: The feature by which calibration records are weighted; "" for none.
+        exclude: Identities that must not be drawn.
+        watch: Identities to look out for, by the checksum of their records.
+        columns: The columns to read of a format that has columns; None: all.
+    """
+
+    keep: Mapping[str, Keep]
+    seed: int
+    classes: str = ""
+    weight: str = ""
+    exclude: frozenset[bytes] = frozenset()
+    watch: Mapping[int, frozenset[bytes]] = field(default_factory=dict)
+    columns: tuple[str, ...] | None = None

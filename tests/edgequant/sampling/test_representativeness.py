@@ -1,0 +1,97 @@
+"""How well a calibration set stands for its source."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgequant.sampling.representativeness import BINS, compare, extremes, range_of
+
+Values = NDArray[np.float32]
+
+
+def spread(calibration: Values, reservoir: Values) -> dict[str, object]:
+    """Returns what is found of one input, by field, and the sentence."""
+    found = compare({"x": calibration}, [{"x": row} for row in reservoir])
+    facts = found.inputs["x"]
+    return {
+        "range": facts.range,
+        "halves": facts.halves,
+        "reservoir_range": facts.reservoir_range,
+        "outside": facts.outside_share,
+        "counts": facts.counts,
+        "reservoir_counts": facts.reservoir_counts,
+        "edges": facts.edges,
+        "examples": found.reservoir,
+        "sentence": found.sentence,
+    }
+
+
+def test_ranges_halves_and_histograms() -> None:
+    """Worked by hand: halves are every other example; one of ten values of the reservoir lies outside, and in no bin."""
+    calibration = np.array([[0.0], [1.0], [4.0], [10.0]], np.float32)
+    reservoir = np.array([[0.0], [0.1], [4.0], [9.9], [-5.0], [10.0], [3.0], [2.0], [1.0], [5.0]], np.float32)
+    found = spread(calibration, reservoir)
+    assert found["range"] == (0.0, 10.0)
+    assert found["halves"] == ((0.0, 4.0), (1.0, 10.0))
+    assert found["reservoir_range"] == (-5.0, 10.0)
+    assert found["outside"] == pytest.approx(0.1)
+    assert found["examples"] == 10
+    expected, edges = np.histogram(calibration, BINS)
+    assert found["counts"] == tuple(expected)
+    assert np.allclose(np.asarray(found["edges"]), edges)
+    assert found["reservoir_counts"] == tuple(np.histogram(reservoir, edges)[0])
+
+
+def test_a_constant_input_has_a_range_of_one_value() -> None:
+    """An input that never changes is spanned by each half."""
+    found = spread(np.full((200, 3), 7.0, np.float32), np.full((300, 3), 7.0, np.float32))
+    assert found["range"] == (7.0, 7.0)
+    assert found["outside"] == 0.0
+    assert "200 examples are enough" in str(found["sentence"])
+
+
+def test_the_sentence_says_what_speaks_against_a_set() -> None:
+    """A set is enough when its halves span its range and the reservoir lies in it; else the sentence says why it is not."""
+    random = np.random.default_rng(1)
+    images = random.integers(0, 256, (400, 50)).astype(np.float32)
+    assert str(spread(images, images)["sentence"]).startswith(
+        "400 examples are enough, by the ranges of the inputs: each half"
+    )
+    heavy = random.standard_cauchy((400, 1)).astype(np.float32)
+    assert "one half of the calibration set spans only" in str(spread(heavy, heavy)["sentence"])
+    wider = np.concatenate([images, images + 30])
+    sentence = str(spread(images, wider)["sentence"])
+    assert sentence.startswith("400 examples are few")
+    assert sentence.endswith(
+        "% of the values of input 'x' in a reservoir of 800 lie outside of its range; calibrate on more."
+    )
+    assert str(spread(images[:20], images)["sentence"]).startswith("20 examples are few; 100 to 500 are usual.")
+
+
+def test_one_example_has_two_equal_halves() -> None:
+    """A set of one example is no error."""
+    found = spread(np.ones((1, 2), np.float32), np.ones((1, 2), np.float32))
+    assert found["halves"] == ((1.0, 1.0), (1.0, 1.0))
+
+
+def test_large_examples_are_counted_in_part() -> None:
+    """Of an example of 100,000 values a part is counted, evenly spaced; the ends of the range are those of all."""
+    values = np.linspace(0.0, 1.0, 100_000, dtype=np.float32).reshape(1, -1)
+    values[0, 33_333] = -3.0
+    found = spread(values, values)
+    assert found["range"] == (-3.0, 1.0)
+    counts = np.asarray(found["counts"])
+    assert 4000 <= counts.sum() <= 5000
+    assert counts[15:].min() > 0.15 * counts.sum()
+
+
+def test_extremes_take_turns() -> None:
+    """Least and greatest of each input in turn, each example once, until there are as many as asked for."""
+    rows = [
+        {"a": np.array([value]), "b": np.array([other])} for value, other in ((5, 0), (1, 0), (9, 0), (2, 9), (3, -9))
+    ]
+    ranges = [range_of(row) for row in rows]
+    assert extremes(ranges, 3) == [1, 2, 4]
+    assert extremes(ranges, 4) == [1, 2, 4, 3]
+    assert sorted(extremes(ranges, 99)) == [0, 1, 2, 3, 4]
+    assert extremes([], 3) == []
