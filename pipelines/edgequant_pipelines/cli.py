@@ -123,7 +123,7 @@ def inspect(model: Path, as_json: bool) -> None:
 @_OUTPUT
 def sample(config: Path, overrides: tuple[str, ...], output: Path) -> None:
     """Draw OUTPUT/calibration and OUTPUT/evaluation from the examples of CONFIG."""
-    from edgequant.sampling.step import Examples
+    from edgequant.sampling.examples import Examples
     from edgequant.sampling.step import sample as run_step
     from edgequant.signature_reader import read_signature
     from edgequant_pipelines.arguments import pipeline_arguments
@@ -177,8 +177,11 @@ def _model(uri: str) -> Iterator[Path]:
 @_CONFIG
 @_SET
 @click.option("--calibration", required=True, type=click.Path(path_type=Path), help="A calibration set.")
+@click.option(
+    "--evaluation", type=click.Path(path_type=Path), help="An evaluation set, which may hold none of its examples."
+)
 @_OUTPUT
-def convert(config: Path, overrides: tuple[str, ...], calibration: Path, output: Path) -> None:
+def convert(config: Path, overrides: tuple[str, ...], calibration: Path, evaluation: Path | None, output: Path) -> None:
     """Make every variant of CONFIG's model, each proven to be what its name says."""
     from edgequant.conversion.step import Request
     from edgequant.conversion.step import convert as run_step
@@ -187,7 +190,14 @@ def convert(config: Path, overrides: tuple[str, ...], calibration: Path, output:
     loaded = load_config(config, overrides)
     with _model(loaded.model) as model:
         run_step(
-            Request(model=model, signature=loaded.signature, variants=loaded.variants, calibration_set=calibration),
+            Request(
+                model=model,
+                signature=loaded.signature,
+                variants=loaded.variants,
+                calibration_set=calibration,
+                evaluation_set=evaluation,
+                check_stability=loaded.sampling.check_stability,
+            ),
             output,
         )
 
@@ -232,6 +242,8 @@ def benchmark(variants: Path, examples: Path, runs: int, output: Path) -> None:
     help="An evaluation; give one per variant.",
 )
 @click.option("--benchmark", "latencies", required=True, type=click.Path(path_type=Path), help="A benchmark.")
+@click.option("--calibration", required=True, type=click.Path(path_type=Path), help="The calibration set.")
+@click.option("--examples", required=True, type=click.Path(path_type=Path), help="The evaluation set.")
 @_OUTPUT
 def validate(
     config: Path,
@@ -239,6 +251,8 @@ def validate(
     variants: Path,
     evaluations: tuple[Path, ...],
     latencies: Path,
+    calibration: Path,
+    examples: Path,
     output: Path,
 ) -> None:
     """Judge every variant by CONFIG's gate, and write the verdict and the report."""
@@ -247,7 +261,13 @@ def validate(
     from edgequant_pipelines.config import load_config
 
     loaded = load_config(config, overrides)
-    inputs = Inputs(variant_set=variants, evaluations=evaluations, benchmark=latencies)
+    inputs = Inputs(
+        variant_set=variants,
+        evaluations=evaluations,
+        benchmark=latencies,
+        calibration_set=calibration,
+        evaluation_set=examples,
+    )
     run_step(loaded.name, loaded.task, loaded.parsed_gate(), inputs, output)
 
 

@@ -11,7 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant.gate import Gate, parse_gate
+from edgequant.sampling.examples import check_settings
 from edgequant.sampling.preprocessing import input_source
+from edgequant.sampling.selection import AUTO, FALSE
 from edgequant.task import check_task_name
 from edgequant.variants import VARIANTS, check_variants
 
@@ -22,6 +24,12 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _SQLITE = "sqlite:///"
 # Tracking URIs of MLflow that are neither URLs nor paths.
 _NAMED_STORES = ("databricks", "databricks-uc")
+
+
+def _word(value: object) -> object:
+    """Returns YAML's true and false as the words they stand for."""
+    return {True: AUTO, False: FALSE}[value] if isinstance(value, bool) else value
+
 
 Patterns = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 Count = Annotated[int, Field(ge=1)]
@@ -40,6 +48,8 @@ class Examples(_Section):
     evaluation: Patterns = []
     inputs: dict[str, Any] = {}
     label: str = ""
+    classes: list[str] = []
+    slice: Patterns = []
     preprocess: str = ""
 
 
@@ -48,7 +58,11 @@ class Sampling(_Section):
 
     calibration: Count = 500
     evaluation: Count = 10_000
-    stratify: bool = True
+    stratify: Annotated[str, BeforeValidator(_word)] = AUTO
+    minimum_per_class: Annotated[int, Field(ge=0)] = 1
+    weight: str = ""
+    extremes: float = 0.0
+    check_stability: bool = False
     # KFP passes numbers as doubles.
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 17
 
@@ -90,6 +104,14 @@ class Config(_Section):
             raise ConfigError("examples.calibration: no pattern is given; one or more are needed")
         check_variants(self.variants)
         check_task_name(self.task)
+        check_settings(
+            stratify=self.sampling.stratify,
+            weight=self.sampling.weight,
+            minimum=self.sampling.minimum_per_class,
+            extremes=self.sampling.extremes,
+            label=self.examples.label,
+            task=self.task,
+        )
         self.parsed_gate()
         for name, declared in self.examples.inputs.items():
             input_source(name, declared)

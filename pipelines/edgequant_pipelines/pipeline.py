@@ -29,11 +29,17 @@ def quantize(
     evaluation_examples: list[str] = [],  # noqa: B006 - KFP takes defaults as they are
     inputs: dict = {},  # noqa: B006
     label: str = "",
+    classes: list[str] = [],  # noqa: B006
+    slices: list[str] = [],  # noqa: B006
     preprocess: str = "",
     preprocess_source: str = "",
     calibration_count: int = 500,
     evaluation_count: int = 10000,
-    stratify: bool = True,
+    stratify: str = "auto",
+    minimum_per_class: int = 1,
+    weight: str = "",
+    extremes: float = 0.0,
+    check_stability: bool = False,
     seed: int = 17,
     variants: list[str] = VARIANTS,
     task: str = "classification",
@@ -58,11 +64,17 @@ def quantize(
         evaluation_examples: Patterns of the files to evaluate on; empty: a disjoint split of the calibration files.
         inputs: By model input, the feature that feeds it, or a mapping of feature, decode, resize, scale, offset.
         label: The feature that holds the label; empty: agreement with float stands in for accuracy.
+        classes: The names that a label in text may have, in the order of the model's outputs.
+        slices: Features to keep beside the examples, so that metrics can be told apart by their values.
         preprocess: FILE.py:function or package.module:function that makes model inputs; empty: none.
         preprocess_source: The text of FILE.py; empty for a module of the image.
         calibration_count: How many calibration examples to draw.
         evaluation_count: How many evaluation examples to draw.
-        stratify: Whether to draw calibration examples from all classes in equal numbers.
+        stratify: How calibration examples are divided among classes: equal, proportional, false, or auto.
+        minimum_per_class: With proportional, the least of each class.
+        weight: The feature by which calibration examples are weighted.
+        extremes: The share of calibration examples taken for their least and greatest values.
+        check_stability: Whether to calibrate on each half of the set as well, and compare.
         seed: The seed of the draw.
         variants: The variants to make; float32 is among them.
         task: classification, binary, multilabel, regression, none, or package.module:function.
@@ -86,12 +98,17 @@ def quantize(
         evaluation_examples=evaluation_examples,
         inputs=inputs,
         label=label,
+        classes=classes,
+        slices=slices,
         preprocess=preprocess,
         preprocess_source=preprocess_source,
         task=task,
         calibration_count=calibration_count,
         evaluation_count=evaluation_count,
         stratify=stratify,
+        minimum_per_class=minimum_per_class,
+        weight=weight,
+        extremes=extremes,
         seed=seed,
         beam_options=beam_options,
         examples_digest=examples_digest,
@@ -101,6 +118,8 @@ def quantize(
         signature=signature,
         variants=variants,
         calibration_set=sampled.outputs["calibration_set"],
+        evaluation_set=sampled.outputs["evaluation_set"],
+        check_stability=check_stability,
     )
     with dsl.ParallelFor(variants, name="variants") as variant:
         evaluated = evaluate(
@@ -118,6 +137,8 @@ def quantize(
         variant_set=converted.outputs["variant_set"],
         evaluations=dsl.Collected(evaluated.outputs["evaluation"]),
         latencies=measured.outputs["latencies"],
+        calibration_set=sampled.outputs["calibration_set"],
+        evaluation_set=sampled.outputs["evaluation_set"],
     )
     tracked = track(
         variant_set=converted.outputs["variant_set"],
@@ -147,11 +168,17 @@ def quantize_model(
     evaluation_examples: list[str] = [],  # noqa: B006
     inputs: dict = {},  # noqa: B006
     label: str = "",
+    classes: list[str] = [],  # noqa: B006
+    slices: list[str] = [],  # noqa: B006
     preprocess: str = "",
     preprocess_source: str = "",
     calibration_count: int = 500,
     evaluation_count: int = 10000,
-    stratify: bool = True,
+    stratify: str = "auto",
+    minimum_per_class: int = 1,
+    weight: str = "",
+    extremes: float = 0.0,
+    check_stability: bool = False,
     seed: int = 17,
     variants: list[str] = VARIANTS,
     task: str = "classification",
@@ -176,11 +203,17 @@ def quantize_model(
         evaluation_examples: Patterns of the files to evaluate on; empty: a disjoint split of the calibration files.
         inputs: By model input, what feeds it.
         label: The feature that holds the label.
+        classes: The names that a label in text may have.
+        slices: Features to tell metrics apart by.
         preprocess: A function that makes model inputs.
         preprocess_source: The text of the file it is in.
         calibration_count: How many calibration examples to draw.
         evaluation_count: How many evaluation examples to draw.
-        stratify: Whether to draw calibration examples from all classes in equal numbers.
+        stratify: How calibration examples are divided among classes: equal, proportional, false, or auto.
+        minimum_per_class: With proportional, the least of each class.
+        weight: The feature by which calibration examples are weighted.
+        extremes: The share of calibration examples taken for their least and greatest values.
+        check_stability: Whether to calibrate on each half of the set as well, and compare.
         seed: The seed of the draw.
         variants: The variants to make.
         task: The task.
@@ -206,11 +239,17 @@ def quantize_model(
         evaluation_examples=evaluation_examples,
         inputs=inputs,
         label=label,
+        classes=classes,
+        slices=slices,
         preprocess=preprocess,
         preprocess_source=preprocess_source,
         calibration_count=calibration_count,
         evaluation_count=evaluation_count,
         stratify=stratify,
+        minimum_per_class=minimum_per_class,
+        weight=weight,
+        extremes=extremes,
+        check_stability=check_stability,
         seed=seed,
         variants=variants,
         task=task,

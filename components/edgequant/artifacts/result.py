@@ -16,7 +16,7 @@ from edgequant.artifacts.directory import (
     write_json,
     write_manifest,
 )
-from edgequant.artifacts.example_set import ExampleSet, Provenance
+from edgequant.artifacts.example_set import DatasetFacts, ExampleSet
 from edgequant.artifacts.variant_set import VariantSet, load_variant_set
 from edgequant.artifacts.verdict import Verdict, load_verdict
 
@@ -43,21 +43,6 @@ class TrackingSettings:
     alias: str = ""
     model_uri: str = ""
     pipeline_run: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetFacts:
-    """What is recorded of an example set.
-
-    Attributes:
-        digest: The SHA-256 of its manifest.
-        examples: How many examples it holds.
-        provenance: Where they come from.
-    """
-
-    digest: str
-    examples: int
-    provenance: Provenance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +119,7 @@ def write_result(
         link_tree(variants.path, draft / "variants")
         link_tree(verdict, draft / "verdict")
         np.savez(draft / "example.npz", allow_pickle=False, **{k: v[:1] for k, v in evaluation.inputs.items()})
-        content = ResultContent(settings=settings, calibration=_facts(calibration), evaluation=_facts(evaluation))
+        content = ResultContent(settings=settings, calibration=calibration.facts(), evaluation=evaluation.facts())
         write_manifest(draft, SCHEMA, content)
         # Not part of the manifest: written anew once the result is tracked.
         write_json(draft / "result.json", result_json(load_verdict(verdict), None))
@@ -185,7 +170,3 @@ def result_json(verdict: Verdict, tracked: Tracked | None) -> dict[str, Any]:
         "variants": variants,
         "tracking": tracking,
     }
-
-
-def _facts(examples: ExampleSet) -> DatasetFacts:
-    return DatasetFacts(digest=examples.digest, examples=len(examples), provenance=examples.provenance)

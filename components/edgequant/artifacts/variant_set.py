@@ -38,6 +38,25 @@ class ConvertedVariant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stability:
+    """How much int8 models calibrated on the two halves of the calibration set differ.
+
+    Attributes:
+        examples: How many examples they are compared on; 0 when they could not be.
+        halves_sqnr_db: The signal-to-noise ratio between their outputs; None when they are equal.
+        quantization_sqnr_db: That between float32 and the first of them, to compare it with; None when they are equal.
+        agreement: The share of examples for which they choose the same class; None where there is no such choice.
+        sentence: Whether the calibration set is large enough.
+    """
+
+    examples: int = 0
+    halves_sqnr_db: float | None = None
+    quantization_sqnr_db: float | None = None
+    agreement: float | None = None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VariantSetContent:
     """The manifest of a variant set.
 
@@ -46,14 +65,18 @@ class VariantSetContent:
         converter: The converter's name and version.
         model_sha256: The digest of the source model's files.
         calibration_sha256: The digest of the calibration set's manifest, or None when no variant needed it.
+        calibration_identities: The identity of every calibration example.
         variants: What became of each variant, in the order asked.
+        stability: Whether the calibration set is large enough; None when that was not asked.
     """
 
     signature: str
     converter: str
     model_sha256: str
     calibration_sha256: str | None
+    calibration_identities: tuple[str, ...] = ()
     variants: dict[str, ConvertedVariant]
+    stability: Stability | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from edgequant.artifacts.benchmark import Environment, Latency
 from edgequant.artifacts.directory import parse, read_json, read_manifest, write_json, write_manifest
+from edgequant.artifacts.example_set import DatasetFacts
+from edgequant.artifacts.variant_set import Stability
 from edgequant.inspection import Inspection
 
 SCHEMA = "edgequant/verdict/1"
@@ -68,6 +70,9 @@ class Verdict:
         why: One sentence that says what decided.
         variants: The verdict of every variant, in the order asked.
         environment: What the latencies were measured on.
+        calibration: The calibration set.
+        evaluation: The evaluation set.
+        stability: Whether the calibration set is large enough, when that was asked.
         made_from: What made the variants: versions, and the digests of the model and of the example sets.
     """
 
@@ -81,6 +86,9 @@ class Verdict:
     why: str
     variants: dict[str, VariantVerdict]
     environment: Environment
+    calibration: DatasetFacts
+    evaluation: DatasetFacts
+    stability: Stability | None = None
     made_from: dict[str, str] = field(default_factory=dict)
 
 

@@ -11,7 +11,9 @@ def convert(
     signature: str,
     variants: list[str],
     calibration_set: dsl.Input[dsl.Dataset],
+    evaluation_set: dsl.Input[dsl.Dataset],
     variant_set: dsl.Output[dsl.Model],
+    check_stability: bool = False,
     time_limit_seconds: float = 1800.0,
     memory_limit_bytes: int = 0,
 ) -> None:
@@ -22,7 +24,9 @@ def convert(
         signature: The key of the signature to convert.
         variants: The variants' names.
         calibration_set: The calibration set.
+        evaluation_set: The evaluation set, which may hold none of the calibration examples.
         variant_set: One .tflite file per variant, and what became of each.
+        check_stability: Whether to calibrate on each half of the set as well, and compare.
         time_limit_seconds: How long one conversion may take.
         memory_limit_bytes: How much memory one conversion may use; 0: its share of the machine's.
     """
@@ -39,6 +43,8 @@ def convert(
                 signature=signature,
                 variants=variants,
                 calibration_set=Path(calibration_set.path),
+                evaluation_set=Path(evaluation_set.path),
+                check_stability=check_stability,
                 time_limit_seconds=time_limit_seconds,
                 memory_limit_bytes=memory_limit_bytes,
             ),

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from edgequant.artifacts.directory import new_directory, tree_digest, write_manifest
-from edgequant.artifacts.example_set import ExampleSet, load_example_set
-from edgequant.artifacts.variant_set import CONVERTED, FAILED, SCHEMA, ConvertedVariant, VariantSetContent
+from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
+from edgequant.artifacts.variant_set import CONVERTED, FAILED, SCHEMA, ConvertedVariant, Stability, VariantSetContent
 from edgequant.conversion.promises import broken_promise, notes
+from edgequant.conversion.stability import check_stability
 from edgequant.errors import ConversionError, ExamplesError, ModelError
 from edgequant.inspection import inspect_bytes
 from edgequant.isolation import Limits, Outcome, forkserver, machine_memory, run
@@ -39,6 +40,8 @@ class Request:
         signature: The key of the signature to convert.
         variants: The variants' names.
         calibration_set: The directory of the calibration set.
+        evaluation_set: The directory of the evaluation set, which may hold none of its examples; None without one.
+        check_stability: Whether to calibrate on each half of the set as well, and compare.
         time_limit_seconds: How long one conversion may take.
         memory_limit_bytes: How much resident memory one conversion may use; 0: its share of the machine's.
     """
@@ -47,6 +50,8 @@ class Request:
     signature: str
     variants: list[str]
     calibration_set: Path
+    evaluation_set: Path | None = None
+    check_stability: bool = False
     time_limit_seconds: float = 1800.0
     memory_limit_bytes: int = 0
 
@@ -65,6 +70,7 @@ def convert(request: Request, variant_set: Path) -> None:
 
     Raises:
         ConversionError: The baseline failed, so nothing can be compared.
+        ArtifactError: An example of the calibration set is also in the evaluation set.
         ExamplesError: The calibration set cannot calibrate this model.
         ModelError: There is no such model or signature.
     """
@@ -72,6 +78,8 @@ def convert(request: Request, variant_set: Path) -> None:
     files = find_model(request.model)
     calibration = load_example_set(request.calibration_set)
     check_calibration(calibration, read_signature(files.path, request.signature))
+    if request.evaluation_set is not None:
+        check_disjoint(calibration.identities, load_example_set(request.evaluation_set, verify=False))
     with new_directory(variant_set) as draft:
         variants = _convert_all(request, files, names, draft)
         if variants[BASELINE].status == FAILED:
@@ -81,7 +89,9 @@ def convert(request: Request, variant_set: Path) -> None:
             converter=f"tensorflow {version('tensorflow')}",
             model_sha256=tree_digest(files.path),
             calibration_sha256=calibration.digest,
+            calibration_identities=calibration.identities,
             variants={name: variants[name] for name in names},
+            stability=_stability(request, files, draft) if request.check_stability else None,
         )
         write_manifest(draft, SCHEMA, content)
 
@@ -111,6 +121,15 @@ def check_calibration(calibration: ExampleSet, signature: ModelSignature) -> Non
             raise ExamplesError(
                 f"{calibration.path}: input {name!r} holds NaN or infinity; calibration needs finite values"
             )
+
+
+def _stability(request: Request, files: ModelFiles, draft: Path) -> Stability:
+    """Returns whether the calibration set is large enough, and says so."""
+    sets = (request.calibration_set, request.evaluation_set or request.calibration_set)
+    baseline = draft / BASELINE / "model.tflite"
+    found = check_stability(forkserver(_CONVERTER), (files, request.signature), sets, baseline, request.limits())
+    say("convert", found.sentence)
+    return found
 
 
 def _convert_all(request: Request, files: ModelFiles, names: list[str], draft: Path) -> dict[str, ConvertedVariant]:

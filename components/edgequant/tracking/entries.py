@@ -6,7 +6,8 @@ from typing import Any
 from urllib.parse import quote
 
 from edgequant import __version__
-from edgequant.artifacts.result import DatasetFacts, Result
+from edgequant.artifacts.example_set import DatasetFacts
+from edgequant.artifacts.result import Result
 from edgequant.artifacts.verdict import VariantVerdict
 
 # Metrics that are shares of one: recorded in percent, because charts round to two decimals.

@@ -13,7 +13,8 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param, Run, RunTag
 
-from edgequant.artifacts.result import DatasetFacts, Result, Tracked
+from edgequant.artifacts.example_set import DatasetFacts
+from edgequant.artifacts.result import Result, Tracked
 from edgequant.tracking import entries
 
 _FINISHED = "FINISHED"

@@ -13,6 +13,8 @@ def validate(
     variant_set: dsl.Input[dsl.Model],
     evaluations: dsl.Input[list[dsl.Artifact]],
     latencies: dsl.Input[dsl.Artifact],
+    calibration_set: dsl.Input[dsl.Dataset],
+    evaluation_set: dsl.Input[dsl.Dataset],
     verdict: dsl.Output[dsl.Artifact],
     report: dsl.Output[dsl.HTML],
 ) -> None:
@@ -25,6 +27,8 @@ def validate(
         variant_set: The variant set.
         evaluations: The evaluation of each variant.
         latencies: The benchmark.
+        calibration_set: The calibration set.
+        evaluation_set: The evaluation set.
         verdict: The verdict of each variant, the best one, and the report.
         report: The report, for the KFP page.
     """
@@ -41,6 +45,8 @@ def validate(
             variant_set=Path(variant_set.path),
             evaluations=[Path(evaluation.path) for evaluation in evaluations],
             benchmark=Path(latencies.path),
+            calibration_set=Path(calibration_set.path),
+            evaluation_set=Path(evaluation_set.path),
         )
         run(name, task, parse_gate(gate), inputs, Path(verdict.path))
         shutil.copyfile(Path(verdict.path) / "report.html", report.path)

@@ -3,14 +3,26 @@
 from functools import cache
 from typing import Any
 
+from edgequant.artifacts.example_set import Representativeness
 from edgequant.artifacts.verdict import Verdict
+from edgequant.validation.calibration_view import class_rows, input_views, set_row
 
 _POINTS = 100.0
 
 
 def render(verdict: Verdict) -> str:
     """Returns the report as HTML that needs no network."""
-    text: str = _template().render(verdict=verdict, rows=_rows(verdict))
+    calibration = verdict.calibration.provenance
+    classes, hidden = class_rows(calibration)
+    text: str = _template().render(
+        verdict=verdict,
+        rows=_rows(verdict),
+        sets=[set_row(verdict.calibration), set_row(verdict.evaluation)],
+        spread=calibration.representativeness or Representativeness(reservoir=0, inputs={}, balance={}, sentence=""),
+        inputs=input_views(calibration),
+        classes=classes,
+        hidden_classes=hidden,
+    )
     return text
 
 

@@ -8,6 +8,7 @@ from edgequant import __version__
 from edgequant.artifacts.benchmark import Benchmark, load_benchmark
 from edgequant.artifacts.directory import new_directory
 from edgequant.artifacts.evaluation import EVALUATED, Evaluation, load_evaluation
+from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
 from edgequant.artifacts.variant_set import VariantSet, load_variant_set
 from edgequant.artifacts.verdict import (
     BASELINE_VERDICT,
@@ -35,6 +36,8 @@ class Inputs:
     variant_set: Path
     evaluations: Sequence[Path]
     benchmark: Path
+    calibration_set: Path
+    evaluation_set: Path
 
 
 def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> Verdict:
@@ -58,6 +61,10 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
             raise ArtifactError(f"validate: there are two evaluations of {of!r}; one is needed")
         evaluations[of] = evaluation
     check_together(task, variants, evaluations)
+    calibration, examples = (
+        load_example_set(path, verify=False) for path in (inputs.calibration_set, inputs.evaluation_set)
+    )
+    check_sets(calibration, examples, variants, evaluations[BASELINE])
     benchmark = load_benchmark(inputs.benchmark)
     if benchmark.model_sha256 != {variant: variants[variant].sha256 for variant in variants.converted}:
         raise ArtifactError("validate: the benchmark is of another variant set than the one given")
@@ -78,6 +85,9 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         why=_why(outcome, best, gate, judged),
         variants=judged,
         environment=benchmark.environment,
+        calibration=calibration.facts(),
+        evaluation=examples.facts(),
+        stability=variants.content.stability,
         made_from=_made_from(variants, baseline),
     )
     with new_directory(target) as draft:
@@ -115,6 +125,19 @@ def check_together(task: str, variants: VariantSet, evaluations: dict[str, Evalu
     baseline = evaluations[BASELINE].content
     if baseline.status != EVALUATED:
         raise ArtifactError(f"validate: the baseline {BASELINE!r} is not evaluated: {baseline.reason}")
+
+
+def check_sets(calibration: ExampleSet, evaluation: ExampleSet, variants: VariantSet, baseline: Evaluation) -> None:
+    """Checks that variants were calibrated and evaluated on these sets, and that the two share no example.
+
+    Raises:
+        ArtifactError: They were not, or they do.
+    """
+    if calibration.digest != variants.content.calibration_sha256:
+        raise ArtifactError(f"validate: {calibration.path} is not the calibration set that the variants were made with")
+    if evaluation.digest != baseline.content.evaluation_sha256:
+        raise ArtifactError(f"validate: {evaluation.path} is not the evaluation set that the variants were run on")
+    check_disjoint(calibration.identities, evaluation)
 
 
 def _judge(

@@ -144,11 +144,17 @@ def test_variants_without_a_model_or_a_result_are_runs_too(
         evaluate(name, variants, examples, tmp_path / "e" / name, task="none")
     benchmark(variants, examples, tmp_path / "benchmark", runs=1)
     evaluations = [tmp_path / "e" / name for name in models]
-    given = ValidationInputs(variant_set=variants, evaluations=evaluations, benchmark=tmp_path / "benchmark")
+    given = ValidationInputs(
+        variant_set=variants,
+        evaluations=evaluations,
+        benchmark=tmp_path / "benchmark",
+        calibration_set=sets.calibration,
+        evaluation_set=examples,
+    )
     validate("digits", "none", Gate(max_size_ratio=0.9), given, tmp_path / "verdict")
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     inputs = Inputs(
-        variant_set=variants, verdict=tmp_path / "verdict", calibration_set=examples, evaluation_set=examples
+        variant_set=variants, verdict=tmp_path / "verdict", calibration_set=sets.calibration, evaluation_set=examples
     )
     track(TrackingSettings(uri=uri, experiment="digits"), inputs, tmp_path / "result")
     client = MlflowClient(tracking_uri=uri)

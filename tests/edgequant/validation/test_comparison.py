@@ -79,14 +79,14 @@ def test_agreement_is_over_all_outputs_by_name() -> None:
     assert agreement("none", baseline, variant).tolist() == [pytest.approx(0.8)]
 
 
-def test_scores_that_are_not_right_or_wrong_get_students_interval() -> None:
-    """Fractions of right classes, or errors, are compared by their mean."""
-    differences = np.array([0.5, 0.0, -0.25, 0.25, 0.0])
+def test_scores_that_are_not_right_or_wrong_get_the_interval_of_a_mean() -> None:
+    """Fractions of right classes, or errors, are compared by their mean: Student's interval where they are not skewed."""
+    differences = np.array([0.5, 0.0, -0.25, 0.25, -0.5, 0.0])
     expected = stats.ttest_1samp(differences, 0.0).confidence_interval(0.9)
     assert drop_interval(differences, 0.95) == pytest.approx((expected.low, expected.high))
 
 
-def test_right_or_wrong_scores_get_tangos_interval() -> None:
+def test_right_or_wrong_scores_get_the_interval_of_paired_proportions() -> None:
     """Differences of right and wrong answers are counted."""
     assert drop_interval(np.array([1.0, 1.0, -1.0, 0.0]), 0.95) == paired_drop_interval(2, 1, 4, 0.95)
 

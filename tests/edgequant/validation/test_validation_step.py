@@ -156,6 +156,17 @@ def test_a_damaged_evaluation_is_refused(digits_sets: Any, tmp_path: Path) -> No
         _validate(inputs, tmp_path / "verdict")
 
 
+def test_sets_of_another_run_are_refused(digits_sets: Any, sets: Any, tmp_path: Path) -> None:
+    """A calibration or evaluation set that these variants were not made with or run on is an error."""
+    other = sets.examples({"pixels": np.ones((3, 8, 8, 1), np.float32)})
+    for role, message in (
+        ("calibration_set", "is not the calibration set that the variants were made with"),
+        ("evaluation_set", "is not the evaluation set that the variants were run on"),
+    ):
+        with pytest.raises(ArtifactError, match=message):
+            _validate(replace(digits_sets.inputs, **{role: other}), tmp_path / "verdict")
+
+
 @pytest.fixture
 def small_inputs(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> Inputs:
     """Evaluations of doubled numbers: a good baseline, an equal variant, one not converted, one damaged, one with NaN."""
@@ -175,6 +186,8 @@ def small_inputs(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> I
         variant_set=variants,
         evaluations=[tmp_path / "evaluations" / name for name in models],
         benchmark=tmp_path / "benchmark",
+        calibration_set=sets.calibration,
+        evaluation_set=examples,
     )
 
 
@@ -198,15 +211,15 @@ def test_failed_variants_are_rejected_with_their_reasons(small_inputs: Inputs, t
 
 
 def test_unlabelled_examples_are_judged_by_agreement(small_inputs: Inputs, tmp_path: Path) -> None:
-    """Without labels the drop is that of agreement, and 40 equal answers bless a variant at seven points but not at six."""
-    assert 100 * paired_drop_interval(0, 0, 40, 0.95)[1] == pytest.approx(6.34, abs=0.01)
-    verdict = _validate(small_inputs, tmp_path / "verdict", Gate(max_drop_points=7.0), "none")
+    """Without labels the drop is that of agreement, and 40 equal answers bless a variant at eight points but not at seven."""
+    assert 100 * paired_drop_interval(0, 0, 40, 0.95)[1] == pytest.approx(7.11, abs=0.01)
+    verdict = _validate(small_inputs, tmp_path / "verdict", Gate(max_drop_points=8.0), "none")
     assert (verdict.labelled, verdict.main_metric) == (False, "agreement")
     assert verdict.variants["float16"].verdict == "blessed"
     assert verdict.variants["float16"].reasons[0].startswith("agreement drops 0.00 points (")
-    verdict = _validate(small_inputs, tmp_path / "verdict", Gate(max_drop_points=6.0), "none")
+    verdict = _validate(small_inputs, tmp_path / "verdict", Gate(max_drop_points=7.0), "none")
     assert verdict.variants["float16"].verdict == "inconclusive"
-    assert "about 43 evaluation examples would settle it" in verdict.variants["float16"].reasons[0]
+    assert "about 41 evaluation examples would settle it" in verdict.variants["float16"].reasons[0]
 
 
 def test_a_variant_that_ran_out_of_time_says_so(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
@@ -219,7 +232,11 @@ def test_a_variant_that_ran_out_of_time_says_so(sets: Any, small_models: dict[st
         evaluate(name, variants, examples, tmp_path / name, task="regression", budget_seconds=budget)
     benchmark(variants, examples, tmp_path / "benchmark", runs=2)
     inputs = Inputs(
-        variant_set=variants, evaluations=[tmp_path / name for name in models], benchmark=tmp_path / "benchmark"
+        variant_set=variants,
+        evaluations=[tmp_path / name for name in models],
+        benchmark=tmp_path / "benchmark",
+        calibration_set=sets.calibration,
+        evaluation_set=examples,
     )
     found = _validate(inputs, tmp_path / "verdict", task="regression").variants["float16"]
     assert found.drop_points == 0.0
@@ -233,7 +250,13 @@ def test_only_the_baseline_blesses_nothing(sets: Any, small_models: dict[str, by
     examples = sets.examples({"x": np.ones((3, 4), np.float32)})
     evaluate("float32", variants, examples, tmp_path / "e", task="none")
     benchmark(variants, examples, tmp_path / "b", runs=1)
-    inputs = Inputs(variant_set=variants, evaluations=[tmp_path / "e"], benchmark=tmp_path / "b")
+    inputs = Inputs(
+        variant_set=variants,
+        evaluations=[tmp_path / "e"],
+        benchmark=tmp_path / "b",
+        calibration_set=sets.calibration,
+        evaluation_set=examples,
+    )
     verdict = _validate(inputs, tmp_path / "verdict", task="none")
     assert verdict.why == "No variant is blessed, so nothing is promoted: there is none but the baseline float32."
 

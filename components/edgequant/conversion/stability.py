@@ -1,0 +1,123 @@
+"""Tells whether a calibration set is large enough: int8 models made from its two halves should not differ much."""
+
+import math
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgequant.artifacts.example_set import load_example_set
+from edgequant.artifacts.variant_set import Stability
+from edgequant.errors import ModelError
+from edgequant.isolation import Limits, run
+from edgequant.model_files import ModelFiles
+
+_VARIANT = "full_int8"
+_MOST_EXAMPLES = 500
+Outputs = dict[str, NDArray[Any]]
+
+
+def check_stability(
+    context: Any, source: tuple[ModelFiles, str], sets: tuple[Path, Path], float32: Path, limits: Limits
+) -> Stability:
+    """Returns how much int8 models of a calibration set's two halves differ.
+
+    Args:
+        context: Where child processes come from (see `edgequant.isolation.forkserver`).
+        source: The model, and the key of the signature to convert.
+        sets: The calibration set, and the set whose examples the models are compared on.
+        float32: The baseline's file.
+        limits: What one child process may use.
+    """
+    calibration, examples = sets
+    with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
+        log = Path(folder) / "log"
+        halves = [Path(folder) / f"{half}.tflite" for half in (0, 1)]
+        for half, target in enumerate(halves):
+            outcome = run(context, convert_half, (*source, calibration, half, target), limits, log)
+            if outcome.failure is not None:
+                return Stability(sentence=f"Stability is not known: a half of the calibration set: {outcome.failure}.")
+        outcome = run(context, compare_halves, (float32, *halves, examples), limits, log)
+        if outcome.failure is not None:
+            return Stability(sentence=f"Stability is not known: {outcome.failure}.")
+    found: Stability = outcome.value
+    return found
+
+
+def convert_half(files: ModelFiles, signature: str, calibration_set: Path, half: int, target: Path) -> None:
+    """Writes the int8 model calibrated on every other example, from the first or from the second on.
+
+    Raises:
+        ModelError: It cannot be converted, or there is no such half.
+    """
+    from edgequant.conversion.converter import convert
+
+    calibration = load_example_set(calibration_set, verify=False)
+    if len(calibration) <= half:
+        raise ModelError(f"{len(calibration)} example has no two halves")
+    values = {name: array[half::2] for name, array in calibration.inputs.items()}
+    target.write_bytes(convert(files, signature, _VARIANT, values))
+
+
+def compare_halves(float32: Path, one: Path, other: Path, example_set: Path) -> Stability:
+    """Returns how much two int8 models differ, beside how much the first differs from float32."""
+    examples = load_example_set(example_set, verify=False)
+    inputs = {name: values[:_MOST_EXAMPLES] for name, values in examples.inputs.items()}
+    baseline, first, second = (_outputs(path, inputs) for path in (float32, one, other))
+    halves, quantization = sqnr_db(first, second), sqnr_db(baseline, first)
+    agreement = _agreement(first, second)
+    return Stability(
+        examples=len(next(iter(inputs.values()))),
+        halves_sqnr_db=halves,
+        quantization_sqnr_db=quantization,
+        agreement=agreement,
+        sentence=_sentence(halves, quantization, agreement),
+    )
+
+
+def sqnr_db(signal: Outputs, other: Outputs) -> float | None:
+    """Returns the signal-to-noise ratio of outputs, in dB, what differs being the noise; None when nothing does."""
+    power = noise = 0.0
+    for name, values in signal.items():
+        expected = np.asarray(values, np.float64)
+        power += float((expected**2).sum())
+        noise += float(((expected - other[name]) ** 2).sum())
+    if noise == 0.0:
+        return None
+    return 10 * math.log10(max(power, np.finfo(np.float64).tiny) / noise)
+
+
+def _outputs(path: Path, inputs: Outputs) -> Outputs:
+    from edgequant.litert_interpreter import Model
+
+    model = Model(path)
+    rows: dict[str, list[NDArray[Any]]] = {name: [] for name in model.outputs}
+    for row in range(len(next(iter(inputs.values())))):
+        model.invoke(model.prepare({name: values[row] for name, values in inputs.items()}))
+        for name, value in model.results().items():
+            rows[name].append(value)
+    return {name: np.stack(values) for name, values in rows.items()}
+
+
+def _agreement(one: Outputs, other: Outputs) -> float | None:
+    """Returns the share of examples for which the largest output is the same; None without a choice of one of several."""
+    values, others = next(iter(one.values())), next(iter(other.values()))
+    if len(one) != 1 or values.ndim != 2 or values.shape[1] == 1:
+        return None
+    return float((values.argmax(axis=1) == others.argmax(axis=1)).mean())
+
+
+def _sentence(halves: float | None, quantization: float | None, agreement: float | None) -> str:
+    """Returns whether the calibration set is large enough, in plain words."""
+    same = "" if agreement is None else f", and choose the same class for {100 * agreement:.1f}% of the examples"
+    if halves is None:
+        return f"The calibration set is large enough: int8 models of its two halves give the same outputs{same}."
+    differ = f"int8 models of its two halves differ by an SQNR of {halves:.1f} dB{same}"
+    if quantization is None:
+        return f"The calibration set is too small: {differ}; int8 and float32 do not differ at all. Calibrate on more."
+    yardstick = f"int8 and float32 differ by {quantization:.1f} dB"
+    if halves >= quantization:
+        return f"The calibration set is large enough: {differ}; that is less than {yardstick}."
+    return f"The calibration set is too small: {differ}; that is more than {yardstick}. Calibrate on more."
