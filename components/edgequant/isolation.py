@@ -47,12 +47,14 @@ class Outcome:
         failure: Why it returned nothing, or None.
         seconds: How long it ran.
         peak_memory_bytes: Its peak resident memory, or None when it did not live to tell.
+        os_error: The OSError that the function raised, if that is why: the system's failure, and not the function's.
     """
 
     value: Any
     failure: str | None
     seconds: float
     peak_memory_bytes: int | None
+    os_error: OSError | None = None
 
 
 def machine_memory() -> int:
@@ -65,14 +67,14 @@ def machine_memory() -> int:
     return total
 
 
-def forkserver(preload: str) -> Any:
-    """Returns a context whose children start in milliseconds, with a module already imported.
+def forkserver(*preload: str) -> Any:
+    """Returns a context whose children start in milliseconds, with modules already imported.
 
     TensorFlow takes seconds to import, and LiteRT a third of one; the fork server does it once.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([preload])
+    context.set_forkserver_preload(list(preload))
     return context
 
 
@@ -96,14 +98,15 @@ def run(context: Any, function: Callable[..., Any], arguments: tuple[Any, ...], 
         sender.close()
         lifeline.close()
         stopped = _wait(process, receiver, limits, start)
-        value, failure, peak = None, stopped, None
+        value, failure, peak, os_error = None, stopped, None, None
         if stopped is None:
             try:
-                value, failure, peak = receiver.recv()
+                value, failure, peak, os_error = receiver.recv()
             except (EOFError, OSError):  # It died before, or in the middle of, its answer.
                 failure = _ending(_join(process))
         _join(process)
-    return Outcome(value=value, failure=failure, seconds=time.monotonic() - start, peak_memory_bytes=peak)
+    seconds = time.monotonic() - start
+    return Outcome(value=value, failure=failure, seconds=seconds, peak_memory_bytes=peak, os_error=os_error)
 
 
 def _join(process: Any) -> int:
@@ -165,13 +168,19 @@ def _child(
     with log.open("ab") as stream:
         os.dup2(stream.fileno(), sys.stdout.fileno())
         os.dup2(stream.fileno(), sys.stderr.fileno())
-    value, failure = None, None
+    value, failure, os_error = None, None, None
     try:
         value = function(*arguments)
     except Exception as error:  # The process boundary: the parent gets the message.
         failure = str(error) or type(error).__name__
+        os_error = _plain(error) if isinstance(error, OSError) else None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    sender.send((value, failure, peak))
+    sender.send((value, failure, peak, os_error))
+
+
+def _plain(error: OSError) -> OSError:
+    """Returns an OSError as Python's own: not every subclass can be sent."""
+    return OSError(str(error)) if error.errno is None else OSError(error.errno, error.strerror, error.filename)
 
 
 def _end_with(lifeline: Connection) -> None:

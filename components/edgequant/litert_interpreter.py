@@ -4,22 +4,40 @@ The one module that imports LiteRT's interpreter. It imports nothing else of thi
 model that is logged to MLflow.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-DELEGATE = "XNNPACK"
+XNNPACK = "xnnpack"
+BUILTIN = "builtin"
+REFERENCE = "reference"
+# Which kernels run a model: XNNPACK's with the runtime's own for the rest, the runtime's optimized ones, or its plain ones.
+# They may differ by many steps of an int8 output, so a figure means something only with its resolver.
+RESOLVERS = (XNNPACK, BUILTIN, REFERENCE)
+_RESOLVER_TYPES = {XNNPACK: "AUTO", BUILTIN: "BUILTIN_WITHOUT_DEFAULT_DELEGATES", REFERENCE: "BUILTIN_REF"}
 # By the kind of an input's dtype: the kinds that it can hold, so that no fraction is cut off in silence.
 _KINDS = {"f": "fiub", "i": "iub", "u": "iub", "b": "b"}
 
 
 class InterpreterError(Exception):
     """The runtime refuses a model, or fails on an example."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where values that are not finite come from.
+
+    Attributes:
+        operator: The operator's type, as the runtime names it; "" where it is an input that holds them.
+        tensor: The name of the tensor that it writes, or of the input.
+    """
+
+    operator: str
+    tensor: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +62,11 @@ def runtime_version() -> str:
     return f"ai-edge-litert {version('ai-edge-litert')}"
 
 
+def delegate(resolver: str) -> str:
+    """Returns the name of the delegate that a resolver applies."""
+    return "XNNPACK" if resolver == XNNPACK else "none"
+
+
 def quantize(values: NDArray[Any], scale: float, zero_point: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Returns real values as integers: ``round(values / scale) + zero_point``, clipped to the dtype.
 
@@ -62,38 +85,48 @@ def dequantize(values: NDArray[Any], scale: float, zero_point: int) -> NDArray[n
 
 
 class Model:
-    """A ``.tflite`` file loaded into an interpreter of one thread, at batch 1.
+    """A ``.tflite`` file loaded into an interpreter of one thread.
 
     Args:
         path: The file.
+        resolver: Which kernels run it: one of `RESOLVERS`.
+        keep_tensors: Whether to keep what every operator writes, for `first_not_finite`.
 
     Raises:
         InterpreterError: The runtime refuses the file.
+        ValueError: There is no such resolver.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, resolver: str = XNNPACK, keep_tensors: bool = False) -> None:
+        if resolver not in RESOLVERS:
+            raise ValueError(f"resolver: unknown resolver {resolver!r}; choose from {', '.join(RESOLVERS)}")
+        self._path = path
         try:
-            self._interpreter = _interpreter_class()(model_path=str(path), num_threads=1)
+            self._interpreter = _interpreter(path, resolver, keep_tensors=keep_tensors)
             self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise InterpreterError(f"{path}: LiteRT refuses the model: {_first_line(error)}") from error
         self.inputs, self.outputs = self._ports()
-        self._path = path
 
     def _ports(self) -> tuple[dict[str, _Port], dict[str, _Port]]:
         signatures = self._interpreter._get_full_signature_list()
-        inputs = {detail["index"]: detail for detail in self._interpreter.get_input_details()}
-        outputs = {detail["index"]: detail for detail in self._interpreter.get_output_details()}
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         if not signatures:
-            return (
-                {detail["name"]: _port(detail) for detail in inputs.values()},
-                {detail["name"]: _port(detail) for detail in outputs.values()},
-            )
+            return self._named("inputs", inputs), self._named("outputs", outputs)
         names = next(iter(signatures.values()))
+        details = {detail["index"]: detail for detail in (*inputs, *outputs)}
         return (
-            {name: _port(inputs[index]) for name, index in sorted(names["inputs"].items())},
-            {name: _port(outputs[index]) for name, index in sorted(names["outputs"].items())},
+            {name: _port(details[index]) for name, index in sorted(names["inputs"].items())},
+            {name: _port(details[index]) for name, index in sorted(names["outputs"].items())},
         )
+
+    def _named(self, kind: str, details: list[dict[str, Any]]) -> dict[str, _Port]:
+        """Returns the ports of a file without a signature, by the names of their tensors."""
+        ports = {detail["name"]: _port(detail) for detail in details}
+        if len(ports) != len(details):
+            names = ", ".join(repr(detail["name"]) for detail in details)
+            raise InterpreterError(f"{self._path}: two of its {kind} have one name ({names}); each needs its own")
+        return ports
 
     def prepare(self, example: Mapping[str, NDArray[Any]]) -> dict[int, NDArray[Any]]:
         """Returns one example's values (without the batch axis) as the tensors that `invoke` takes, by tensor index.
@@ -101,13 +134,21 @@ class Model:
         Raises:
             InterpreterError: The example's names, shapes or dtypes are not the model's.
         """
-        if set(example) != set(self.inputs):
+        return self.prepare_batch({name: np.asarray(value)[np.newaxis] for name, value in example.items()})
+
+    def prepare_batch(self, examples: Mapping[str, NDArray[Any]]) -> dict[int, NDArray[Any]]:
+        """Returns the values of one or more examples, the example first, as the tensors that `invoke` takes.
+
+        Raises:
+            InterpreterError: Names, shapes or dtypes are not the model's, or it takes no batch of this size.
+        """
+        if examples.keys() != self.inputs.keys():
             raise InterpreterError(
-                f"{self._path}: takes the inputs {sorted(self.inputs)}; the examples hold {sorted(example)}"
+                f"{self._path}: takes the inputs {sorted(self.inputs)}; the examples hold {sorted(examples)}"
             )
         prepared = {}
         for name in self.inputs:
-            value = np.asarray(example[name])[np.newaxis]
+            value = examples[name]
             if value.shape != self.inputs[name].shape:
                 self._resize(name, value.shape)
             port = self.inputs[name]
@@ -131,34 +172,107 @@ class Model:
         self.inputs, self.outputs = self._ports()
 
     def invoke(self, prepared: Mapping[int, NDArray[Any]]) -> None:
-        """Runs the model once on what `prepare` returned.
+        """Runs the model once on what `prepare` or `prepare_batch` returned.
 
         Raises:
             InterpreterError: The runtime fails on it.
         """
+        self.place(prepared)
+        self.run()
+
+    def place(self, prepared: Mapping[int, NDArray[Any]]) -> None:
+        """Puts in place what `prepare` or `prepare_batch` returned."""
         for index, value in prepared.items():
             self._interpreter.set_tensor(index, value)
+
+    def run(self) -> None:
+        """Runs the model once on what is in place.
+
+        Raises:
+            InterpreterError: The runtime fails on it.
+        """
         try:
             self._interpreter.invoke()
         except RuntimeError as error:
             raise InterpreterError(f"{self._path}: LiteRT cannot run the model: {_first_line(error)}") from error
 
     def results(self) -> dict[str, NDArray[Any]]:
-        """Returns the outputs of the last invocation by name, without the batch axis; quantized ones as float32."""
+        """Returns the outputs of the last invocation, on one example, by name and without the batch axis.
+
+        Quantized ones come as float32.
+
+        Raises:
+            InterpreterError: An output holds more or less than one row, as one whose size depends on the values does.
+        """
+        return {name: value[0] for name, value in self.results_batch(1).items()}
+
+    def results_batch(self, count: int) -> dict[str, NDArray[Any]]:
+        """Returns the outputs of the last invocation by name, the example first; quantized ones as float32.
+
+        Args:
+            count: How many examples it was. For one, an output without any axis is that example's.
+
+        Raises:
+            InterpreterError: An output does not hold a row per example.
+        """
         values = {}
         for name, port in self.outputs.items():
-            value = self._interpreter.get_tensor(port.index)
-            if port.quantized:
-                value = dequantize(value, port.scale, port.zero_point)
-            values[name] = value[0] if value.ndim else value
+            try:
+                value = self._interpreter.get_tensor(port.index)
+            except ValueError as error:  # An output of no rows at all.
+                raise InterpreterError(f"{self._path}: output {name!r} is empty ({_first_line(error)})") from error
+            if count == 1 and not value.ndim:
+                value = value[np.newaxis]
+            if value.shape[:1] != (count,):
+                raise InterpreterError(
+                    f"{self._path}: output {name!r} has the shape {list(value.shape)} for {count} example(s);"
+                    " its first axis must be the example"
+                )
+            values[name] = dequantize(value, port.scale, port.zero_point) if port.quantized else value
         return values
 
+    def first_not_finite(self) -> Origin | None:
+        """Returns where, in the last invocation, values that are not finite come from; None where it cannot be told.
 
-@cache
-def _interpreter_class() -> Any:
-    from ai_edge_litert.interpreter import Interpreter
+        That is the first operator, in the order in which they run, that wrote NaN; infinity, where no output holds NaN,
+        since infinity inside a model may be meant. The model must keep its tensors.
+        """
+        wrong = (
+            np.isnan if any(_holds(np.isnan, self._tensor(port.index)) for port in self.outputs.values()) else np.isinf
+        )
+        for name, port in self.inputs.items():
+            if _holds(wrong, self._interpreter.get_tensor(port.index)):
+                return Origin(operator="", tensor=name)
+        names = {detail["index"]: detail["name"] for detail in self._interpreter.get_tensor_details()}
+        for operator in self._interpreter._get_ops_details():
+            for index in operator["outputs"]:
+                if index in names and _holds(wrong, self._tensor(index)):
+                    return Origin(operator=operator["op_name"], tensor=names[index])
+        return None
 
-    return Interpreter
+    def _tensor(self, index: int) -> NDArray[Any]:
+        """Returns a tensor's values; none where it has not been written."""
+        try:
+            value: NDArray[Any] = self._interpreter.get_tensor(index)
+        except ValueError:
+            return np.empty(0, np.float32)
+        return value
+
+
+def _holds(wrong: Callable[[NDArray[Any]], NDArray[np.bool_]], values: NDArray[Any]) -> bool:
+    return values.dtype.kind == "f" and bool(wrong(values).any())
+
+
+def _interpreter(path: Path, resolver: str, *, keep_tensors: bool) -> Any:
+    # Here, and not above: a step that only names a resolver need not load the runtime.
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    return Interpreter(
+        model_path=str(path),
+        num_threads=1,
+        experimental_op_resolver_type=OpResolverType[_RESOLVER_TYPES[resolver]],
+        experimental_preserve_all_tensors=keep_tensors,
+    )
 
 
 def _port(detail: dict[str, Any]) -> _Port:

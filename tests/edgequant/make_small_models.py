@@ -6,27 +6,55 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import flatbuffers  # type: ignore[import-untyped]
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
 
 _ROWS = [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
-_FUNCTIONS: dict[str, Callable[[Any], dict[str, Any]]] = {
+_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "double": lambda x: {"y": 2.0 * x},
     "log": lambda x: {"y": tf.math.log(x)},
     "two": lambda x: {"a/b": x + 1.0, "..": tf.reduce_sum(x, axis=1, keepdims=True)},
     "row": lambda x: {"y": tf.gather(tf.constant(_ROWS), tf.cast(x[:, 0], tf.int32))},
     "open": lambda x: {"y": x + 0.0},
+    "sums": lambda x: {"y": tf.reduce_sum(x, axis=1, keepdims=True)},
+    "total": lambda x: {"y": tf.reduce_sum(x)},
+    "centred": lambda x: {"y": x - tf.reduce_mean(x, axis=0, keepdims=True)},
+    "lists": lambda x: [x + 1.0, 2.0 * x],
+    "some": lambda x: {"y": tf.boolean_mask(x, x[:, 0] > 0)},
+    "range": lambda x: {"y": tf.reshape(tf.range(0.0, x[0, 0]), (1, -1))},
+    "root": lambda x: {"y": tf.nn.softmax(tf.sqrt(x) + tf.abs(x))},
+    "countdown": lambda x: {"y": _countdown(x)},
 }
+_OPEN = ("open", "sums")
+
+
+def _countdown(x: Any) -> Any:
+    """Takes 1 from every value of 0.5 or more, until none is above 0: never, where one is between 0 and 0.5."""
+    return tf.while_loop(lambda v: tf.reduce_any(v > 0.0), lambda v: (tf.where(v < 0.5, v, v - 1.0),), [x])[0]
+
+
+def _endless(flatbuffer: bytes) -> bytes:
+    """Returns a model with a loop whose body is the whole model again: the runtime calls itself until its stack ends."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
+    for operator in model.subgraphs[0].operators:
+        if isinstance(operator.builtinOptions, schema.WhileOptionsT):
+            operator.builtinOptions.bodySubgraphIndex = 0
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
 
 
 def main(directory: Path) -> None:
     """Writes a file for each function."""
     for name, function in _FUNCTIONS.items():
         module = tf.Module()
-        shape = [None, None if name == "open" else 4]
+        shape = [None, None if name in _OPEN else 4]
         module.serve = tf.function(function, input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
         with tempfile.TemporaryDirectory() as folder:
             tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})
             (directory / f"{name}.tflite").write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
+    (directory / "crash.tflite").write_bytes(_endless((directory / "countdown.tflite").read_bytes()))
 
 
 if __name__ == "__main__":

@@ -82,6 +82,18 @@ def test_an_end_is_told(
     assert _running() == running
 
 
+def test_an_error_of_the_system_comes_back_as_itself(context: Any, tmp_path: Path) -> None:
+    """What the system refused can be raised again by the parent, with its number and its file; another error cannot."""
+    missing = tmp_path / "missing"
+    outcome = run(context, os.listdir, (str(missing),), _AMPLE, tmp_path / "log")
+    assert isinstance(outcome.os_error, FileNotFoundError)
+    assert (outcome.os_error.errno, outcome.os_error.filename) == (2, str(missing))
+    assert outcome.failure == str(outcome.os_error)
+    plain = run(context, exec, ("raise OSError('no number')",), _AMPLE, tmp_path / "log")
+    assert str(plain.os_error) == "no number"
+    assert run(context, operator.truediv, (1, 0), _AMPLE, tmp_path / "log").os_error is None
+
+
 def test_memory_is_bounded(context: Any, tmp_path: Path) -> None:
     """A process that swells past its limit is killed, and the message has both figures."""
     start = time.monotonic()

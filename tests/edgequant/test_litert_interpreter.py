@@ -3,14 +3,24 @@
 from pathlib import Path
 from typing import Any
 
+import flatbuffers  # type: ignore[import-untyped]
 import numpy as np
 import pytest
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgequant.litert_interpreter import InterpreterError, Model, dequantize, quantize, runtime_version
+from edgequant.litert_interpreter import (
+    InterpreterError,
+    Model,
+    Origin,
+    delegate,
+    dequantize,
+    quantize,
+    runtime_version,
+)
 
 _INT8, _INT16, _UINT8 = np.dtype(np.int8), np.dtype(np.int16), np.dtype(np.uint8)
 
@@ -192,6 +202,87 @@ def test_operators_that_the_runtime_lacks_are_refused(name: str, tflite: Path) -
     with pytest.raises(InterpreterError, match="LiteRT refuses the model: ") as caught:
         Model(tflite / f"{name}.tflite")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["float32", "full_int8", "integer_only"])
+def test_a_batch_gives_what_its_examples_give(name: str, tflite: Path) -> None:
+    """Five examples at once, then two, then one: rows in order, and as one by one."""
+    images = np.random.default_rng(4).standard_normal((5, 6, 6, 4)).astype(np.float32)
+    model, single = Model(tflite / f"{name}.tflite"), Model(tflite / f"{name}.tflite")
+    for count in (5, 2, 1):
+        model.invoke(model.prepare_batch({"image": images[:count]}))
+        found = model.results_batch(count)["scores"]
+        assert found.shape == (count, 4)
+        expected = np.stack([_results(single, {"image": image})["scores"] for image in images[:count]])
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("resolver", "kind", "name"),
+    [
+        ("xnnpack", "AUTO", "XNNPACK"),
+        ("builtin", "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "none"),
+        ("reference", "BUILTIN_REF", "none"),
+    ],
+)
+def test_resolvers_are_the_runtimes(resolver: str, kind: str, name: str, tflite: Path) -> None:
+    """Each gives, bit for bit, what LiteRT's own interpreter gives with that resolver."""
+    path = tflite / "full_int8.tflite"
+    interpreter = Interpreter(model_path=str(path), experimental_op_resolver_type=OpResolverType[kind])
+    interpreter.allocate_tensors()
+    image = np.random.default_rng(5).standard_normal((6, 6, 4)).astype(np.float32)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[None])
+    interpreter.invoke()
+    expected = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
+    assert _results(Model(path, resolver=resolver), {"image": image})["scores"].tobytes() == expected.tobytes()
+    assert delegate(resolver) == name
+
+
+def test_an_unknown_resolver_is_refused(tflite: Path) -> None:
+    """A resolver that is none is an error that names those there are."""
+    with pytest.raises(ValueError, match="unknown resolver 'gpu'; choose from xnnpack, builtin, reference"):
+        Model(tflite / "double.tflite", resolver="gpu")
+
+
+@pytest.mark.parametrize(
+    ("value", "origin"),
+    [(-1.0, "SQRT"), (np.nan, ""), (4.0, None)],
+)
+def test_the_operator_that_makes_nan_is_found(
+    value: float, origin: str | None, small_models: dict[str, bytes], tmp_path: Path
+) -> None:
+    """softmax(sqrt(x) + abs(x)): sqrt of a negative value is to blame, of NaN the input is, and of 4 nothing."""
+    (tmp_path / "root.tflite").write_bytes(small_models["root"])
+    model = Model(tmp_path / "root.tflite", resolver="reference", keep_tensors=True)
+    model.invoke(model.prepare({"x": np.array([1.0, value, 1.0, 1.0], np.float32)}))
+    found = model.first_not_finite()
+    assert (found.operator if found else None) == origin
+    if origin == "":
+        assert found == Origin(operator="", tensor="x")
+
+
+def test_infinity_is_looked_for_where_there_is_no_nan(small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """The logarithm of 0 is minus infinity: that is found too."""
+    (tmp_path / "log.tflite").write_bytes(small_models["log"])
+    model = Model(tmp_path / "log.tflite", resolver="builtin", keep_tensors=True)
+    model.invoke(model.prepare({"x": np.array([1.0, 0.0, 1.0, 1.0], np.float32)}))
+    found = model.first_not_finite()
+    assert found is not None
+    assert found.operator == "LOG"
+
+
+def test_two_outputs_of_one_name_are_refused(small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """A file without a signature whose two outputs have one name: neither is left out in silence."""
+    content = schema.ModelT.InitFromObj(schema.Model.GetRootAs(small_models["lists"], 0))
+    content.signatureDefs = []
+    for index in content.subgraphs[0].outputs:
+        content.subgraphs[0].tensors[index].name = b"scores"
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(content.Pack(builder), file_identifier=b"TFL3")
+    path = tmp_path / "twins.tflite"
+    path.write_bytes(bytes(builder.Output()))
+    with pytest.raises(InterpreterError, match=r"two of its outputs have one name \('scores', 'scores'\)"):
+        Model(path)
 
 
 def test_the_version_is_the_runtimes() -> None:

@@ -1,11 +1,30 @@
 """The benchmark: the latency of every variant, measured side by side (benchmark → validate, track)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgequant.artifacts.directory import read_manifest
 
 SCHEMA = "edgequant/benchmark/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratio:
+    """A variant's median latency over the baseline's.
+
+    Attributes:
+        value: The ratio; below 1 is faster.
+        low: The lower end of its interval.
+        high: The upper end of its interval.
+        confidence: The confidence of the interval.
+        noisy: Whether an end is more than 10% from the value, or runs are too few to tell: then it settles nothing.
+    """
+
+    value: float
+    low: float
+    high: float
+    confidence: float
+    noisy: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,17 +36,36 @@ class Latency:
         p90_ms: 90th percentile, in milliseconds.
         p99_ms: 99th percentile, in milliseconds.
         runs: How many invocations were counted.
+        ratio: The median over the baseline's; None for the baseline, and where it could not be measured.
+        warm_up_runs: How many invocations went before, until their time was stable.
+        settled: Whether it was stable before they ended.
     """
 
     p50_ms: float
     p90_ms: float
     p99_ms: float
     runs: int
+    ratio: Ratio | None = None
+    warm_up_runs: int = 0
+    settled: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What the latencies were measured on."""
+    """What the latencies were measured on.
+
+    Attributes:
+        cpu: The processor's model.
+        cores: How many processors the machine has.
+        threads: How many threads the interpreter had.
+        delegate: The delegate that ran what it could, or ``none``.
+        runtime: The interpreter's name and version.
+        load_average: The machine's load over the last minute when it began: how busy others kept it.
+        resolver: Which kernels ran: ``xnnpack``, ``builtin`` or ``reference``.
+        flags: The processor's vector extensions, which choose XNNPACK's kernels.
+        pinned_cpu: The processor that the measuring process was kept on, or None.
+        load_average_after: The load when it ended, the benchmark's own included.
+    """
 
     cpu: str
     cores: int
@@ -35,6 +73,10 @@ class Environment:
     delegate: str
     runtime: str
     load_average: float
+    resolver: str = "xnnpack"
+    flags: tuple[str, ...] = ()
+    pinned_cpu: int | None = None
+    load_average_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +88,15 @@ class Benchmark:
         latencies: Latency by variant, for the variants that could be run.
         failures: The reason by variant, for those that could not.
         environment: What they were measured on.
+        peak_memory_bytes: By variant, the peak resident memory of a process that loads and runs it, above what that
+            process had before, the runtime's own code included; where the system tells.
     """
 
     model_sha256: dict[str, str | None]
     latencies: dict[str, Latency]
     failures: dict[str, str]
     environment: Environment
+    peak_memory_bytes: dict[str, int] = field(default_factory=dict)
 
 
 def load_benchmark(path: Path) -> Benchmark:

@@ -12,15 +12,17 @@ def benchmark(
     latencies: dsl.Output[dsl.Artifact],
     runs: int = 200,
     budget_seconds: float = 60.0,
+    resolver: str = "xnnpack",
 ) -> None:
     """Measures the latency of all variants in one task on one node, in turn, at batch 1 on one thread.
 
     Args:
         variant_set: The variant set.
         evaluation_set: The evaluation set, whose first examples are the inputs.
-        latencies: The latency of each variant, and what it was measured on.
+        latencies: The latency and memory of each variant, and what they were measured on.
         runs: How many counted runs each variant gets.
         budget_seconds: Runs end early after this time.
+        resolver: Which kernels run them: xnnpack, builtin (the runtime's optimized ones) or reference (its plain ones).
     """
     from pathlib import Path
 
@@ -34,4 +36,5 @@ def benchmark(
             Path(latencies.path),
             runs=runs,
             budget_seconds=budget_seconds,
+            resolver=resolver,
         )

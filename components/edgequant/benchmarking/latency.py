@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,48 +10,145 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgequant.artifacts.benchmark import Latency
+from edgequant.benchmarking.environment import pin
+from edgequant.benchmarking.ratio import median_ratio
+from edgequant.benchmarking.trial import read_examples
 from edgequant.litert_interpreter import Model
 
-_WARM_UP = 10
 _NS_PER_MS = 1e6
+# Warm-up ends when the medians of two successive windows agree within this share, or when its time is over.
+_STABLE = 0.03
+_WINDOW_RUNS = 5
+_WINDOW_SECONDS = 0.01
+_WARM_UP_SECONDS = 1.0
+_WARM_UP_SHARE = 0.25
+# A model that takes less than this finds its weights gone from the caches after the others' turns.
+_CACHED_NS = 2e6
 
 
-def measure_latencies(
-    paths: Mapping[str, Path], examples: Sequence[Mapping[str, NDArray[Any]]], *, runs: int, budget_seconds: float
-) -> dict[str, Latency]:
-    """Returns the latency of each model at batch 1 on one thread, the models in turn: A, B, C, A, B, C, ….
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to measure.
 
-    A run is one invocation with its input already in place; quantizing the input is not counted, as on a device whose
-    sensor gives integers.
-
-    Args:
+    Attributes:
         paths: The ``.tflite`` files by name.
-        examples: Inputs to take in turn.
+        evaluation_set: The directory of the evaluation set; its first examples are the inputs, in turn.
+        examples: How many of them.
         runs: How many counted runs each model gets.
         budget_seconds: Runs end early after this time, with no fewer than one each.
+        resolver: Which kernels run them.
+    """
+
+    paths: dict[str, Path]
+    evaluation_set: Path
+    examples: int
+    runs: int
+    budget_seconds: float
+    resolver: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """One model's times.
+
+    Attributes:
+        nanoseconds: Of each counted invocation, float64 [runs], in order.
+        warm_up_runs: How many invocations went before.
+        settled: Whether the time of those was stable in the end.
+    """
+
+    nanoseconds: NDArray[np.float64]
+    warm_up_runs: int
+    settled: bool
+
+
+def measure(plan: Plan) -> tuple[dict[str, Timing], int | None]:
+    """Returns the times of each model, and the processor that this process was kept on, or None. For a child process.
 
     Raises:
         InterpreterError: The runtime refuses a model or fails on an example.
     """
-    models = {name: Model(path) for name, path in paths.items()}
+    cpu = pin()
+    return measure_times(plan), cpu
+
+
+def measure_times(plan: Plan) -> dict[str, Timing]:
+    """Returns the times of each model at batch 1 on one thread, the models in turn: A, B, C, A, B, C, ….
+
+    A run is one invocation with its input already in place; quantizing the input is not counted, as on a device whose
+    sensor gives integers. One that is not counted goes before it where the model is small: the others' turns have taken
+    the caches, and a device that runs one model has it there.
+
+    Raises:
+        InterpreterError: The runtime refuses a model or fails on an example.
+    """
+    begin = time.monotonic()
+    examples = read_examples(plan.evaluation_set, plan.examples)
+    models = {name: Model(path, resolver=plan.resolver) for name, path in plan.paths.items()}
     prepared = {name: [model.prepare(example) for example in examples] for name, model in models.items()}
-    for name, model in models.items():
-        for run in range(_WARM_UP):
-            model.invoke(prepared[name][run % len(examples)])
+    limit = min(_WARM_UP_SECONDS, _WARM_UP_SHARE * plan.budget_seconds / max(len(models), 1))
+    warm = {name: _warm_up(model, prepared[name], limit) for name, model in models.items()}
     times: dict[str, list[int]] = {name: [] for name in models}
-    deadline = time.monotonic() + budget_seconds
-    for run in range(runs):
-        if run and time.monotonic() > deadline:
+    for run in range(plan.runs):
+        if run and time.monotonic() > begin + plan.budget_seconds:
             break
         for name, model in models.items():
-            inputs = prepared[name][run % len(examples)]
-            start = time.perf_counter_ns()
-            model.invoke(inputs)
-            times[name].append(time.perf_counter_ns() - start)
-    return {name: summarize(values) for name, values in times.items()}
+            model.place(prepared[name][run % len(examples)])
+            if warm[name].median_ns < _CACHED_NS:
+                model.run()
+            times[name].append(_timed(model))
+    return {
+        name: Timing(nanoseconds=np.array(values, np.float64), warm_up_runs=warm[name].runs, settled=warm[name].settled)
+        for name, values in times.items()
+    }
 
 
-def summarize(nanoseconds: Sequence[int]) -> Latency:
-    """Returns the percentiles of run times given in nanoseconds."""
-    p50, p90, p99 = np.percentile(np.asarray(nanoseconds) / _NS_PER_MS, [50, 90, 99])
-    return Latency(p50_ms=float(p50), p90_ms=float(p90), p99_ms=float(p99), runs=len(nanoseconds))
+def _timed(model: Model) -> int:
+    start = time.perf_counter_ns()
+    model.run()
+    return time.perf_counter_ns() - start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _WarmUp:
+    """How a model's warm-up went: invocations, whether their time was stable, and their last median."""
+
+    runs: int
+    settled: bool
+    median_ns: float
+
+
+def _warm_up(model: Model, prepared: Sequence[Mapping[int, NDArray[Any]]], limit_seconds: float) -> _WarmUp:
+    """Runs a model until the medians of two successive windows agree, or until its time is over."""
+    deadline = time.monotonic() + limit_seconds
+    runs, before = 0, 0.0
+    while True:
+        window: list[int] = []
+        while len(window) < _WINDOW_RUNS or sum(window) < _WINDOW_SECONDS * 1e9:
+            model.place(prepared[runs % len(prepared)])
+            window.append(_timed(model))
+            runs += 1
+            if time.monotonic() > deadline:
+                return _WarmUp(runs=runs, settled=False, median_ns=float(np.median(window)))
+        median = float(np.median(window))
+        if abs(median - before) <= _STABLE * median:
+            return _WarmUp(runs=runs, settled=True, median_ns=median)
+        before = median
+
+
+def summarize(timings: Mapping[str, Timing], baseline: str) -> dict[str, Latency]:
+    """Returns the percentiles of each model's times, and the ratio of its median to the baseline's, if that is among them."""
+    base = timings.get(baseline)
+    found = {}
+    for name, timing in timings.items():
+        p50, p90, p99 = (float(value) for value in np.percentile(timing.nanoseconds / _NS_PER_MS, [50, 90, 99]))
+        found[name] = Latency(
+            p50_ms=p50,
+            p90_ms=p90,
+            p99_ms=p99,
+            runs=len(timing.nanoseconds),
+            ratio=None if base is None or name == baseline else median_ratio(timing.nanoseconds, base.nanoseconds),
+            warm_up_runs=timing.warm_up_runs,
+            settled=timing.settled,
+        )
+    return found

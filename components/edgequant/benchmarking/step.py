@@ -1,24 +1,40 @@
 """Benchmarks all variants of a variant set in one process, on real examples."""
 
 import os
-import platform
+from dataclasses import replace
 from pathlib import Path
 
-from edgequant.artifacts.benchmark import SCHEMA, Benchmark, Environment
+from edgequant.artifacts.benchmark import SCHEMA, Benchmark, Environment, Latency
 from edgequant.artifacts.directory import new_directory, write_manifest
 from edgequant.artifacts.example_set import load_example_set
 from edgequant.artifacts.variant_set import load_variant_set
-from edgequant.benchmarking.latency import measure_latencies
-from edgequant.litert_interpreter import DELEGATE, InterpreterError, Model, runtime_version
+from edgequant.benchmarking.environment import cpu_flags, cpu_model
+from edgequant.benchmarking.latency import Plan, measure, summarize
+from edgequant.benchmarking.trial import try_model
+from edgequant.errors import ExamplesError
+from edgequant.litert_interpreter import XNNPACK, delegate, runtime_version
+from edgequant.model_process import MARGIN_SECONDS, check_resolver, run_in_child
 from edgequant.steps import say
+from edgequant.variants import BASELINE
 
 _EXAMPLES = 16
 
 
 def benchmark(
-    variant_set: Path, evaluation_set: Path, target: Path, *, runs: int = 200, budget_seconds: float = 60.0
+    variant_set: Path,
+    evaluation_set: Path,
+    target: Path,
+    *,
+    runs: int = 200,
+    budget_seconds: float = 60.0,
+    resolver: str = XNNPACK,
+    margin_seconds: float = MARGIN_SECONDS,
 ) -> None:
-    """Measures the latency of every converted variant and writes the benchmark.
+    """Measures the latency and the memory of every converted variant and writes the benchmark.
+
+    Each variant first runs a few examples in a child process of its own, which costs only that variant when it crashes or
+    does not come back, and shows its memory. Those that can be run are then measured in turn, in one process on one
+    processor.
 
     Args:
         variant_set: The directory of the variant set.
@@ -26,52 +42,102 @@ def benchmark(
         target: The directory to write.
         runs: How many counted runs each variant gets.
         budget_seconds: Runs end early after this time.
+        resolver: Which kernels run the models: xnnpack, builtin or reference.
+        margin_seconds: How long beyond the budget a child is waited for.
 
     Raises:
         ArtifactError: An input directory is not what it should be.
+        ConfigError: There is no such resolver.
+        ExamplesError: There are no examples.
     """
+    check_resolver(resolver)
     variants = load_variant_set(variant_set)
-    # The evaluate step has read every byte of this set; here only a few rows are used.
-    inputs = load_example_set(evaluation_set, verify=False).inputs
-    count = min(_EXAMPLES, len(next(iter(inputs.values()))))
-    examples = [{name: values[row] for name, values in inputs.items()} for row in range(count)]
-    failures = {}
-    paths = {}
-    for name in variants.converted:
-        try:
-            model = Model(variants.model(name))
-            for example in examples:
-                model.invoke(model.prepare(example))
-            paths[name] = variants.model(name)
-        except InterpreterError as error:
-            failures[name] = str(error)
-    environment = _environment()
-    latencies = measure_latencies(paths, examples, runs=runs, budget_seconds=budget_seconds)
-    digests = {name: variants[name].sha256 for name in variants.converted}
-    content = Benchmark(model_sha256=digests, latencies=latencies, failures=failures, environment=environment)
+    if not len(load_example_set(evaluation_set, verify=False)):
+        raise ExamplesError(f"{evaluation_set}: holds no examples; one or more are needed")
+    plan = Plan(
+        paths={name: variants.model(name) for name in variants.converted},
+        evaluation_set=evaluation_set,
+        examples=_EXAMPLES,
+        runs=runs,
+        budget_seconds=budget_seconds,
+        resolver=resolver,
+    )
+    environment = _environment(resolver)
+    memory, failures = _try_all(plan, budget_seconds + margin_seconds)
+    plan = replace(plan, paths={name: path for name, path in plan.paths.items() if name not in failures})
+    latencies, cpu, failed = _measure(plan, budget_seconds + margin_seconds)
+    content = Benchmark(
+        model_sha256={name: variants[name].sha256 for name in variants.converted},
+        latencies=latencies,
+        failures=failures | failed,
+        environment=replace(environment, pinned_cpu=cpu, load_average_after=_load()),
+        peak_memory_bytes=memory,
+    )
     with new_directory(target) as draft:
         write_manifest(draft, SCHEMA, content)
-    for name, reason in failures.items():
-        say("benchmark", f"{name}: failed: {reason}")
-    for name, latency in latencies.items():
-        say("benchmark", f"{name}: p50 {latency.p50_ms:.3f} ms, p90 {latency.p90_ms:.3f} ms over {latency.runs} runs")
+    _say(content)
 
 
-def _environment() -> Environment:
+def _try_all(plan: Plan, seconds: float) -> tuple[dict[str, int], dict[str, str]]:
+    """Returns the memory of each variant that can be run, where it is known, and why the others cannot."""
+    memory, failures = {}, {}
+    for name, path in plan.paths.items():
+        arguments = (path, plan.evaluation_set, plan.examples, plan.resolver)
+        outcome = run_in_child(try_model, *arguments, seconds=seconds)
+        if outcome.failure is not None:
+            failures[name] = f"LiteRT did not survive it: {outcome.failure}"
+        elif isinstance(outcome.value, str):
+            failures[name] = outcome.value
+        elif outcome.value is not None:
+            memory[name] = outcome.value
+    return memory, failures
+
+
+def _measure(plan: Plan, seconds: float) -> tuple[dict[str, Latency], int | None, dict[str, str]]:
+    """Returns latencies, the processor they were measured on, and failures where the measuring process did not end well."""
+    if not plan.paths:
+        return {}, None, {}
+    outcome = run_in_child(measure, plan, seconds=seconds)
+    if outcome.failure is not None:
+        reason = f"could not be measured in turn with the others: {outcome.failure}"
+        return {}, None, dict.fromkeys(plan.paths, reason)
+    timings, cpu = outcome.value
+    return summarize(timings, BASELINE), cpu, {}
+
+
+def _environment(resolver: str) -> Environment:
     return Environment(
-        cpu=_cpu_model(),
+        cpu=cpu_model(),
         cores=os.cpu_count() or 1,
         threads=1,
-        delegate=DELEGATE,
+        delegate=delegate(resolver),
         runtime=runtime_version(),
-        load_average=round(os.getloadavg()[0], 2),
+        load_average=_load(),
+        resolver=resolver,
+        flags=cpu_flags(),
     )
 
 
-def _cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+def _load() -> float:
+    return round(os.getloadavg()[0], 2)
+
+
+def _say(content: Benchmark) -> None:
+    for name, reason in content.failures.items():
+        say("benchmark", f"{name}: failed: {reason}")
+    for name, latency in content.latencies.items():
+        memory = content.peak_memory_bytes.get(name)
+        shown = "" if memory is None else f", {memory / 1e6:.1f} MB"
+        say(
+            "benchmark",
+            f"{name}: p50 {latency.p50_ms:.3f} ms, p90 {latency.p90_ms:.3f} ms over {latency.runs} runs{shown}",
+        )
+        ratio = latency.ratio
+        if ratio is not None and ratio.noisy:
+            interval = f"{ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
+            say(
+                "benchmark",
+                f"{name}: noisy: {interval} times the baseline's p50; a quieter node, or more runs, would tell",
+            )
+        if not latency.settled:
+            say("benchmark", f"{name}: its time was not stable after {latency.warm_up_runs} runs of warm-up")

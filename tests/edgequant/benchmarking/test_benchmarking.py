@@ -1,28 +1,47 @@
 """Latencies, side by side."""
 
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from edgequant.artifacts.benchmark import load_benchmark
+from edgequant.artifacts.example_set import ExampleSetWriter, load_example_set
 from edgequant.artifacts.variant_set import load_variant_set
-from edgequant.benchmarking.latency import measure_latencies, summarize
+from edgequant.benchmarking.environment import cpu_flags, pin
+from edgequant.benchmarking.latency import Plan, Timing, measure, measure_times, summarize
 from edgequant.benchmarking.step import benchmark
+from edgequant.benchmarking.trial import try_model
+from edgequant.errors import ConfigError, ExamplesError
+from edgequant.model_process import run_in_child
+
+
+def _timing(nanoseconds: Any) -> Timing:
+    return Timing(nanoseconds=np.asarray(nanoseconds, np.float64), warm_up_runs=7, settled=False)
 
 
 def test_percentiles_are_those_of_the_run_times() -> None:
     """Of 1 to 100 ms the median is 50.5, the 90th percentile 90.1 and the 99th 99.01: NumPy's linear rule."""
-    found = summarize([1_000_000 * ms for ms in range(100, 0, -1)])
+    found = summarize({"a": _timing([1_000_000 * ms for ms in range(100, 0, -1)])}, "float32")["a"]
     assert (found.p50_ms, found.p90_ms, found.p99_ms) == pytest.approx((50.5, 90.1, 99.01))
-    assert found.runs == 100
+    assert (found.runs, found.warm_up_runs, found.settled, found.ratio) == (100, 7, False, None)
 
 
 def test_one_run_is_all_its_percentiles() -> None:
-    """A single run time is every percentile of itself, in milliseconds."""
-    found = summarize([250_000])
-    assert (found.p50_ms, found.p90_ms, found.p99_ms, found.runs) == (0.25, 0.25, 0.25, 1)
+    """A single run time is every percentile of itself, in milliseconds; it settles no ratio."""
+    found = summarize({"float32": _timing([500_000]), "a": _timing([250_000])}, "float32")
+    latency = found["a"]
+    assert (latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.runs) == (0.25, 0.25, 0.25, 1)
+    assert found["float32"].ratio is None
+    assert latency.ratio is not None
+    assert (latency.ratio.value, latency.ratio.noisy) == (0.5, True)
 
 
 def test_every_converted_variant_has_the_same_number_of_runs(digits_sets: Any) -> None:
@@ -41,17 +60,72 @@ def test_every_converted_variant_has_the_same_number_of_runs(digits_sets: Any) -
     assert environment.runtime.startswith("ai-edge-litert 2.")
 
 
-def test_a_spent_budget_ends_all_variants_alike(small_models: dict[str, bytes], tmp_path: Path) -> None:
+def test_what_was_measured_on_is_written_down(digits_sets: Any) -> None:
+    """Ratios to float32 with their intervals, memory, kernels, processor, vector extensions and load."""
+    found = load_benchmark(digits_sets.benchmark)
+    assert found.latencies["float32"].ratio is None
+    for name in ("weights_only", "full_int8", "integer_only"):
+        latency, base = found.latencies[name], found.latencies["float32"]
+        assert latency.ratio is not None
+        assert latency.ratio.value == pytest.approx(latency.p50_ms / base.p50_ms)
+        assert latency.ratio.low <= latency.ratio.value <= latency.ratio.high
+        assert latency.ratio.confidence == 0.95
+        assert latency.warm_up_runs > 5
+    assert set(found.peak_memory_bytes) == set(found.latencies)
+    assert all(0 < memory < 100e6 for memory in found.peak_memory_bytes.values())
+    environment = found.environment
+    assert environment.resolver == "xnnpack"
+    assert environment.pinned_cpu in os.sched_getaffinity(0)
+    assert environment.flags == cpu_flags()
+    assert environment.load_average_after is not None
+
+
+@pytest.fixture
+def plan_of(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> Callable[..., Plan]:
+    """Returns a function that makes the plan to measure small models on examples of ones."""
+    examples = sets.examples({"x": np.ones((20, 4), np.float32)})
+
+    def make(*names: str, **settings: Any) -> Plan:
+        paths = {name: tmp_path / f"{name}.tflite" for name in names}
+        for name, path in paths.items():
+            path.write_bytes(small_models[name])
+        wanted: dict[str, Any] = {"examples": 16, "runs": 20, "budget_seconds": 60.0, "resolver": "xnnpack"}
+        return Plan(paths=paths, evaluation_set=examples, **(wanted | settings))
+
+    return make
+
+
+def test_a_spent_budget_ends_all_variants_alike(plan_of: Callable[..., Plan]) -> None:
     """When time is up in the middle every model has been run equally often, and at least once."""
-    paths = {name: tmp_path / f"{name}.tflite" for name in ("double", "log")}
-    for name, path in paths.items():
-        path.write_bytes(small_models[name])
-    example = {"x": np.ones(4, np.float32)}
-    for budget, most in ((0.0, 1), (0.05, 10**9 - 1)):
-        found = measure_latencies(paths, [example], runs=10**9, budget_seconds=budget)
-        counts = {latency.runs for latency in found.values()}
+    for budget, most in ((0.0, 1), (0.2, 10**9 - 1)):
+        found = measure_times(plan_of("double", "log", runs=10**9, budget_seconds=budget))
+        counts = {len(timing.nanoseconds) for timing in found.values()}
         assert len(counts) == 1
         assert 1 <= counts.pop() <= most
+
+
+def test_the_measuring_process_stays_on_one_processor(plan_of: Callable[..., Plan]) -> None:
+    """The child that measures is pinned to a processor that it may use, and says to which; this process is not."""
+    allowed = os.sched_getaffinity(0)
+    timings, cpu = run_in_child(measure, plan_of("double"), seconds=60).value
+    assert cpu in allowed
+    assert len(timings["double"].nanoseconds) == 20
+    assert run_in_child(pin, seconds=60).value in allowed
+    assert os.sched_getaffinity(0) == allowed
+
+
+def test_memory_is_what_the_interpreter_needs_above_its_process(
+    sets: Any, small_models: dict[str, bytes], tmp_path: Path
+) -> None:
+    """A model of 16.8 MB in and out takes twice that, and a small one next to nothing; the system counts to 1% or so."""
+    path = tmp_path / "open.tflite"
+    path.write_bytes(small_models["open"])
+    found = {}
+    for values in (4, 4 * 2**20):
+        examples = sets.examples({"x": np.ones((1, values), np.float32)}, name=f"examples{values}")
+        found[values] = run_in_child(try_model, path, examples, 1, "builtin", seconds=60).value
+    assert 0 <= found[4] < 2e6
+    assert 33.5e6 * 0.98 <= found[4 * 2**20] < 101e6
 
 
 def test_a_variant_that_cannot_be_run_costs_the_others_nothing(
@@ -75,3 +149,105 @@ def test_a_variant_that_cannot_be_run_costs_the_others_nothing(
     assert "LiteRT refuses the model" in found.failures["float16"]
     assert "LiteRT cannot run the model" in found.failures["weights_only"]
     assert "edgequant: benchmark: float16: failed: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("crash", "LiteRT did not survive it: the process was killed by SIGSEGV"),
+        ("countdown", "LiteRT did not survive it: took longer than 3 s"),
+    ],
+)
+def test_a_model_that_ends_or_blocks_the_interpreter_costs_itself_only(
+    sets: Any, small_models: dict[str, bytes], tmp_path: Path, model: str, reason: str
+) -> None:
+    """A file that crashes the process, and one that never returns, are named with the reason; the others are measured."""
+    variants = sets.variants({"float32": small_models["double"], "float16": small_models[model]})
+    examples = sets.examples({"x": np.full((3, 4), 0.25, np.float32)})
+    benchmark(variants, examples, tmp_path / "out", runs=5, budget_seconds=1.0, margin_seconds=2.0)
+    found = load_benchmark(tmp_path / "out")
+    assert found.failures == {"float16": reason}
+    assert list(found.latencies) == ["float32"]
+
+
+@pytest.mark.parametrize(("resolver", "delegate"), [("builtin", "none"), ("reference", "none"), ("xnnpack", "XNNPACK")])
+def test_the_resolver_is_used_and_recorded(digits_sets: Any, tmp_path: Path, resolver: str, delegate: str) -> None:
+    """Every figure says which kernels it is of; the plain ones are much slower than XNNPACK's."""
+    benchmark(digits_sets.variant_set, digits_sets.evaluation_set, tmp_path / "out", runs=20, resolver=resolver)
+    found = load_benchmark(tmp_path / "out")
+    assert (found.environment.resolver, found.environment.delegate) == (resolver, delegate)
+    fast = load_benchmark(digits_sets.benchmark).latencies["float32"].p50_ms
+    if resolver == "reference":
+        assert found.latencies["float32"].p50_ms > 3 * fast
+
+
+def test_what_settles_nothing_is_said(
+    sets: Any, small_models: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A ratio whose interval is too wide, or of too few runs, is called noisy where it is shown."""
+    variants = sets.variants({"float32": small_models["double"], "float16": small_models["log"]})
+    benchmark(variants, sets.examples({"x": np.ones((3, 4), np.float32)}), tmp_path / "out", runs=3)
+    assert "benchmark: float16: noisy: " in capsys.readouterr().out
+    ratio = load_benchmark(tmp_path / "out").latencies["float16"].ratio
+    assert ratio is not None
+    assert ratio.noisy
+
+
+def test_wrong_arguments_are_refused(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """A resolver that is none, and a set without examples, are errors that say so."""
+    variants, examples = sets.variants({"float32": small_models["double"]}), sets.examples({"x": np.ones((1, 4))})
+    with pytest.raises(ConfigError, match="unknown resolver 'gpu'; choose from xnnpack, builtin, reference"):
+        benchmark(variants, examples, tmp_path / "out", resolver="gpu")
+    with ExampleSetWriter(tmp_path / "empty", 1) as writer:
+        writer.finish(load_example_set(examples).provenance)
+    with pytest.raises(ExamplesError, match="holds no examples"):
+        benchmark(variants, tmp_path / "empty", tmp_path / "out")
+
+
+# Runs the runtime's own benchmark without the rounding of what it reports: to 0.01 ms, several percent of a small model.
+_RUNTIMES_OWN = """
+import ai_edge_litert.tools.benchmark_litert_model as tool
+tool.round = lambda value, digits: value
+tool.main()
+"""
+
+
+def _runtimes_own_ms(model: Path, folder: Path) -> float:
+    """Returns the median of `ai_edge_litert.tools.benchmark_litert_model`."""
+    result = folder / "result.json"
+    options = ["--num_runs", "400", "--warmup_runs", "50", "--num_threads", "1", "--result_json", str(result)]
+    command = [sys.executable, "-c", _RUNTIMES_OWN, "--model", str(model), *options]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    return float(json.loads(result.read_text())["latency"]["median_ms"])
+
+
+@pytest.fixture(scope="module")
+def convolutional(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A convolutional model of some tenths of a millisecond, image float32 [N, 64, 64, 3], made by TensorFlow's converter."""
+    folder = tmp_path_factory.mktemp("convolutional")
+    script = Path(__file__).with_name("make_convolutional.py")
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, str(script), str(folder)]
+    subprocess.run(command, check=True, capture_output=True, timeout=300, env=environment)
+    return folder
+
+
+def test_latencies_agree_with_the_runtimes_own_benchmark(convolutional: Path, sets: Any, tmp_path: Path) -> None:
+    """Measured in turn with three others, a model's median is within 10% of what the runtime's own benchmark gives alone.
+
+    Other work on the machine can only slow either of them down, so the least of several rounds is compared.
+    """
+    models = {name: (convolutional / f"{name}.tflite").read_bytes() for name in ("float32", "full_int8")}
+    variants = sets.variants(models | {"float16": models["float32"], "integer_only": models["full_int8"]})
+    images = np.random.default_rng(1).standard_normal((16, 64, 64, 3)).astype(np.float32)
+    examples = sets.examples({"image": images})
+    ours, theirs = dict.fromkeys(models, float("inf")), dict.fromkeys(models, float("inf"))
+    for _ in range(8):
+        benchmark(variants, examples, tmp_path / "out", runs=400)
+        found = load_benchmark(tmp_path / "out").latencies
+        for name in models:
+            ours[name] = min(ours[name], found[name].p50_ms)
+            theirs[name] = min(theirs[name], _runtimes_own_ms(load_variant_set(variants).model(name), tmp_path))
+        if all(abs(ours[name] / theirs[name] - 1) <= 0.1 for name in models):
+            return
+    pytest.fail(f"ours: {ours} ms; the runtime's: {theirs} ms; load {psutil.getloadavg()}")

@@ -1,0 +1,54 @@
+"""Runs models in child processes: one that crashes or hangs the interpreter costs itself and nothing else."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edgequant.errors import ConfigError, did_you_mean
+from edgequant.isolation import Limits, Outcome, forkserver, machine_memory, run
+from edgequant.litert_interpreter import RESOLVERS
+
+# How long beyond its time budget a child is waited for: to load a model, and to end the invocation it is in.
+MARGIN_SECONDS = 30.0
+_MEMORY_SHARE = 0.9
+_RUNTIME = "ai_edge_litert.interpreter"
+_LOG_LINES = 20
+
+
+def check_resolver(resolver: str) -> str:
+    """Returns the resolver once it is known.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if resolver not in RESOLVERS:
+        raise ConfigError(
+            f"resolver: unknown resolver {resolver!r}; choose from {', '.join(RESOLVERS)}{did_you_mean(resolver, RESOLVERS)}"
+        )
+    return resolver
+
+
+def run_in_child(function: Callable[..., Any], *arguments: Any, seconds: float) -> Outcome:
+    """Runs a function that uses the interpreter in a child process and returns how that ended.
+
+    What the child printed is shown where it did not live to tell more. The fork server holds the runtime and the function's module, so that
+    a child starts in milliseconds.
+
+    Args:
+        function: An importable function.
+        arguments: Its arguments.
+        seconds: How long it may take.
+
+    Raises:
+        OSError: The function raised it: a disk that is full or cannot be read is not the model's failure.
+    """
+    limits = Limits(seconds=seconds, memory_bytes=int(machine_memory() * _MEMORY_SHARE))
+    with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
+        log = Path(folder) / "log"
+        outcome = run(forkserver(_RUNTIME, function.__module__), function, arguments, limits, log)
+        if outcome.peak_memory_bytes is None and log.is_file():
+            print(*log.read_text(errors="replace").splitlines()[-_LOG_LINES:], sep="\n", flush=True)
+    if outcome.os_error is not None:
+        raise outcome.os_error
+    return outcome
