@@ -13,6 +13,26 @@ EVALUATED = "evaluated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotFinite:
+    """Outputs that hold NaN or infinity.
+
+    Attributes:
+        output: The name of the output.
+        examples: How many examples gave them.
+        first_example: The row of the first of those.
+        operator: The type of the operator where they start; "" where an input of the example holds them; None where that
+            was not found.
+        tensor: The name of the tensor that it writes, or of the input; or None.
+    """
+
+    output: str
+    examples: int
+    first_example: int
+    operator: str | None = None
+    tensor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationContent:
     """The manifest of an evaluation.
 
@@ -29,6 +49,10 @@ class EvaluationContent:
         metrics: The task's metrics by name.
         outputs: The names of the outputs.
         runtime: The interpreter's name and version.
+        resolver: Which kernels ran it: ``xnnpack``, ``builtin`` or ``reference``.
+        threads: How many interpreters of one thread each ran at once.
+        batch: How many examples an interpreter took at once: 1, unless more gave the same outputs, bit for bit, faster.
+        not_finite: The outputs that hold NaN or infinity, when that is why it failed.
     """
 
     variant: str
@@ -43,6 +67,10 @@ class EvaluationContent:
     metrics: dict[str, float]
     outputs: tuple[str, ...] = ()
     runtime: str
+    resolver: str = "xnnpack"
+    threads: int = 1
+    batch: int = 1
+    not_finite: NotFinite | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

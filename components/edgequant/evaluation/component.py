@@ -14,6 +14,7 @@ def evaluate(
     task_digest: str,
     evaluation: dsl.Output[dsl.Artifact],
     budget_seconds: float = 120.0,
+    resolver: str = "xnnpack",
 ) -> None:
     """Runs one variant on the LiteRT interpreter over the evaluation set, as a device would.
 
@@ -25,6 +26,7 @@ def evaluate(
         task_digest: Identifies the code behind a task of one's own, for the cache key.
         evaluation: The variant's outputs and metrics.
         budget_seconds: After this time no further examples are begun; the number run is reported.
+        resolver: Which kernels run it: xnnpack, builtin (the runtime's optimized ones) or reference (its plain ones).
     """
     from pathlib import Path
 
@@ -39,4 +41,5 @@ def evaluate(
             Path(evaluation.path),
             task=task,
             budget_seconds=budget_seconds,
+            resolver=resolver,
         )

@@ -1,126 +1,211 @@
-"""Runs one model over many examples, with an interpreter per thread."""
+"""Runs one model over many examples, with an interpreter per thread. In a child process, as a model may crash it."""
 
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgequant.artifacts.directory import file_name
 from edgequant.errors import EvaluationError
-from edgequant.litert_interpreter import InterpreterError, Model
+from edgequant.evaluation.batching import find_batch
+from edgequant.evaluation.rows import RowReader, RowWriter, open_writer
+from edgequant.litert_interpreter import BUILTIN, XNNPACK, InterpreterError, Model, Origin
 
 # What a thread takes at a time: enough examples to keep out of the others' way, and for a slow model no more than one, so
 # that it ends near its time budget.
-_CHUNK = 16
-_CHUNK_SECONDS = 0.1
+_CHUNK_SECONDS = 0.001
+_CHUNK = 4096
+_FIRST_RUNS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to run.
+
+    Attributes:
+        model: The ``.tflite`` file.
+        inputs: The ``.npy`` file of each input by name, the example first.
+        outputs: The directory, which exists, to write the ``.npy`` file of each output to.
+        threads: How many interpreters to run at once.
+        budget_seconds: After this time no further examples are begun, but for the few that a thread has taken; at least
+            the first one is run.
+        resolver: Which kernels run it.
+        batch: How many examples to run at once; 0: as many as pay without a change of any bit.
+    """
+
+    model: Path
+    inputs: dict[str, Path]
+    outputs: Path
+    threads: int
+    budget_seconds: float
+    resolver: str = XNNPACK
+    batch: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
-    """A model's outputs.
+    """What came of a run.
 
     Attributes:
-        outputs: Arrays by output name, the example first; one row per example that was run.
+        outputs: The names of the outputs, whose files hold one row per example that was run.
         examples: How many examples were run: the first ones.
-        seconds: How long that took.
+        seconds: How long that took, from the first to the last.
+        batch: How many examples were run at once.
+        not_finite: By output name, how many examples gave NaN or infinity; without those that gave none.
+        first_not_finite: The first such example's row, or None.
     """
 
-    outputs: dict[str, NDArray[Any]]
+    outputs: tuple[str, ...]
     examples: int
     seconds: float
+    batch: int
+    not_finite: dict[str, int]
+    first_not_finite: int | None
 
 
-def predict(path: Path, inputs: Mapping[str, NDArray[Any]], *, threads: int, budget_seconds: float) -> Predictions:
-    """Returns a model's outputs on examples, in order, as far as the time budget reaches.
+def predict(request: Request) -> Predictions | str:
+    """Runs a model on examples, in order, as far as the time budget reaches, and writes its outputs.
 
-    Args:
-        path: The ``.tflite`` file.
-        inputs: Arrays by input name, the example first.
-        threads: How many interpreters to run at once.
-        budget_seconds: After this time no further examples are begun, but for the few that a thread has taken; at least the
-            first one is run.
+    Returns:
+        What came of it; or, where the runtime refuses the model or fails on an example, or outputs differ in shape, the
+        reason.
 
     Raises:
-        EvaluationError: The runtime refuses the model or fails on an example, or outputs differ in shape.
+        ArtifactError: An input is missing.
+        OSError: The disk cannot be read, or does not take the outputs.
     """
-    count = len(next(iter(inputs.values())))
     try:
-        model = Model(path)
-        prepared = model.prepare(_example(inputs, 0))
-        begin = time.monotonic()
-        model.invoke(prepared)
-        chunk = int(max(1, min(_CHUNK, _CHUNK_SECONDS // max(time.monotonic() - begin, 1e-9))))
-        models = [model, *(Model(path) for _ in range(threads - 1))]
-    except InterpreterError as error:
-        raise EvaluationError(str(error)) from error
-    outputs = {name: np.empty((count, *value.shape), value.dtype) for name, value in model.results().items()}
-    start = time.monotonic()
-    work = _Work(inputs=inputs, outputs=outputs, chunk=chunk, deadline=start + budget_seconds)
-    workers = [threading.Thread(target=work.run, args=(model,)) for model in models]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    if isinstance(work.error, InterpreterError):
-        raise EvaluationError(str(work.error)) from work.error
-    if work.error is not None:
-        raise work.error
+        return _predict(request)
+    except (InterpreterError, EvaluationError) as error:
+        return str(error)
+
+
+def trace(request: Request, row: int) -> Origin | None:
+    """Returns where the values that are not finite of one example come from; None where it cannot be told.
+
+    Every operator's output is kept and looked at, which XNNPACK does not allow: the runtime's own kernels stand in.
+    """
+    resolver = request.resolver if request.resolver != XNNPACK else BUILTIN
+    model = Model(request.model, resolver=resolver, keep_tensors=True)
+    model.invoke(model.prepare_batch(RowReader(request.inputs).read(range(row, row + 1))))
+    return model.first_not_finite()
+
+
+def _predict(request: Request) -> Predictions:
+    reader = RowReader(request.inputs)
+    batch = request.batch or find_batch(request.model, reader, request.resolver)
+    models = [Model(request.model, resolver=request.resolver) for _ in range(request.threads)]
+    first, seconds = _first(models[0], reader, batch)
+    chunk = max(1, min(_CHUNK, int(_CHUNK_SECONDS / seconds)) // batch) * batch
+    paths = {name: request.outputs / file_name(name) for name in first}
+    with open_writer(paths, first) as writer:
+        start = time.monotonic()
+        deadline = start + request.budget_seconds
+        work = _Work(writer=writer, first=first, count=len(reader), batch=batch, chunk=chunk, deadline=deadline)
+        workers = [threading.Thread(target=work.run, args=(model, RowReader(request.inputs))) for model in models]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        if work.error is not None:
+            raise work.error
+        writer.finish(work.done)
+        seconds = time.monotonic() - start
     return Predictions(
-        outputs={name: values[: work.done] for name, values in outputs.items()},
+        outputs=tuple(first),
         examples=work.done,
-        seconds=time.monotonic() - start,
+        seconds=seconds,
+        batch=batch,
+        not_finite=work.not_finite,
+        first_not_finite=work.first_not_finite,
     )
 
 
-def _example(inputs: Mapping[str, NDArray[Any]], row: int) -> dict[str, NDArray[Any]]:
-    return {name: values[row] for name, values in inputs.items()}
+def _first(model: Model, reader: RowReader, batch: int) -> tuple[dict[str, NDArray[Any]], float]:
+    """Returns the first example's outputs, without the batch axis, and how long an example takes in a batch."""
+    examples = reader.read(range(batch))
+    least = float("inf")
+    for _ in range(_FIRST_RUNS):
+        start = time.perf_counter()
+        model.invoke(model.prepare_batch(examples))
+        results = model.results_batch(batch)
+        least = min(least, max(time.perf_counter() - start, 1e-9) / batch)
+        if least > _CHUNK_SECONDS:
+            break
+    return {name: values[0] for name, values in results.items()}, least
 
 
+@dataclass(slots=True, kw_only=True)
 class _Work:
     """The examples still to run, shared by threads: each takes the next few until none are left or time is up."""
 
-    def __init__(
-        self, *, inputs: Mapping[str, NDArray[Any]], outputs: dict[str, NDArray[Any]], chunk: int, deadline: float
-    ) -> None:
-        self._inputs = inputs
-        self._outputs = outputs
-        self._count = len(next(iter(inputs.values())))
-        self._chunk = chunk
-        self._deadline = deadline
-        self._lock = threading.Lock()
-        self.done = 0
-        self.error: Exception | None = None
+    writer: RowWriter
+    first: Mapping[str, NDArray[Any]]
+    count: int
+    batch: int
+    chunk: int
+    deadline: float
+    done: int = 0
+    error: Exception | None = None
+    not_finite: dict[str, int] = field(default_factory=dict)
+    first_not_finite: int | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, model: Model) -> None:
+    def run(self, model: Model, reader: RowReader) -> None:
         """Runs examples until there is nothing left to take."""
         try:
             while chunk := self._take():
-                for row in chunk:
-                    self._run_one(model, row)
+                outputs = self._run(model, reader, chunk)
+                self.writer.write(chunk.start, outputs)
+                self._check_finite(chunk.start, outputs)
         except Exception as error:  # The boundary of a thread: `predict` raises it again.
             self.error = error
 
     def _take(self) -> range:
         """Returns the rows to run next: what was taken is always run, so rows that are done are the first ones."""
         with self._lock:
-            late = self.done > 0 and time.monotonic() > self._deadline
+            late = self.done > 0 and time.monotonic() > self.deadline
             if late or self.error is not None:
                 return range(0)
-            chunk = range(self.done, min(self.done + self._chunk, self._count))
+            chunk = range(self.done, min(self.done + self.chunk, self.count))
             self.done = chunk.stop
             return chunk
 
-    def _run_one(self, model: Model, row: int) -> None:
-        model.invoke(model.prepare(_example(self._inputs, row)))
-        for name, value in model.results().items():
-            target = self._outputs[name]
-            if value.shape != target.shape[1:]:
+    def _run(self, model: Model, reader: RowReader, rows: range) -> dict[str, NDArray[Any]]:
+        """Returns the outputs of some rows; those that fill no batch are run one by one."""
+        parts = []
+        row = rows.start
+        while row < rows.stop:
+            size = self.batch if row + self.batch <= rows.stop else 1
+            model.invoke(model.prepare_batch(reader.read(range(row, row + size))))
+            parts.append(model.results_batch(size))
+            self._check_shapes(row, parts[-1])
+            row += size
+        return (
+            parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        )
+
+    def _check_shapes(self, row: int, outputs: Mapping[str, NDArray[Any]]) -> None:
+        for name, values in outputs.items():
+            shape = self.first[name].shape
+            if values.shape[1:] != shape:
                 raise EvaluationError(
-                    f"output {name!r} has the shape {list(value.shape)} for example {row} and {list(target.shape[1:])}"
+                    f"output {name!r} has the shape {list(values.shape[1:])} for example {row} and {list(shape)}"
                     " for the first; outputs of one shape are needed"
                 )
-            target[row] = value
+
+    def _check_finite(self, start: int, outputs: Mapping[str, NDArray[Any]]) -> None:
+        for name, values in outputs.items():
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+                with self._lock:
+                    self.not_finite[name] = self.not_finite.get(name, 0) + len(bad)
+                    first = start + int(bad[0])
+                    self.first_not_finite = min(
+                        first, first if self.first_not_finite is None else self.first_not_finite
+                    )

@@ -1,26 +1,47 @@
 """Runs one variant over the evaluation set and writes its outputs and metrics."""
 
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from edgequant.artifacts.directory import file_name, new_directory, write_json, write_manifest
-from edgequant.artifacts.evaluation import EVALUATED, SCHEMA, EvaluationContent
+from edgequant.artifacts.directory import file_name, load_array, new_directory, write_json, write_manifest
+from edgequant.artifacts.evaluation import EVALUATED, SCHEMA, EvaluationContent, NotFinite
 from edgequant.artifacts.example_set import ExampleSet, load_example_set
-from edgequant.artifacts.variant_set import CONVERTED, FAILED, load_variant_set
+from edgequant.artifacts.variant_set import CONVERTED, FAILED, VariantSet, load_variant_set
 from edgequant.errors import EvaluationError
-from edgequant.evaluation.prediction import Predictions, predict
-from edgequant.litert_interpreter import runtime_version
+from edgequant.evaluation.prediction import Predictions, Request, predict, trace
+from edgequant.litert_interpreter import XNNPACK, Origin, runtime_version
+from edgequant.model_process import MARGIN_SECONDS, check_resolver, run_in_child
 from edgequant.steps import say
 from edgequant.task import measure
 from edgequant.variants import BASELINE
 
 
+class NotFiniteError(EvaluationError):
+    """A model's outputs hold NaN or infinity."""
+
+    def __init__(self, message: str, found: NotFinite) -> None:
+        super().__init__(message)
+        self.found = found
+
+
 def evaluate(
-    variant: str, variant_set: Path, evaluation_set: Path, evaluation: Path, *, task: str, budget_seconds: float = 120.0
+    variant: str,
+    variant_set: Path,
+    evaluation_set: Path,
+    evaluation: Path,
+    *,
+    task: str,
+    budget_seconds: float = 120.0,
+    resolver: str = XNNPACK,
+    margin_seconds: float = MARGIN_SECONDS,
 ) -> None:
     """Evaluates one variant. One that cannot be run is recorded as failed, with the reason.
+
+    The model runs in a child process: one that crashes the interpreter, or does not come back, has failed.
 
     Args:
         variant: The variant's name.
@@ -29,84 +50,133 @@ def evaluate(
         evaluation: The directory to write.
         task: The task.
         budget_seconds: After this time no further examples are begun.
+        resolver: Which kernels run the model: xnnpack, builtin or reference.
+        margin_seconds: How long beyond the budget the child is waited for.
 
     Raises:
         ArtifactError: An input directory is not what it should be.
-        EvaluationError: The baseline cannot be evaluated, so nothing can be compared.
+        ConfigError: There is no such resolver.
+        EvaluationError: The baseline cannot be evaluated, so nothing can be compared; or there are no examples.
+        OSError: The disk does not take the outputs.
     """
+    check_resolver(resolver)
     variants = load_variant_set(variant_set)
     examples = load_example_set(evaluation_set)
-    found = variants[variant]
-    if found.status != CONVERTED:
-        reason = f"not converted: {found.reason}"
-        if variant == BASELINE:
-            raise EvaluationError(f"the baseline {BASELINE} is {reason}")
-        _write_failure(variant, None, examples, reason, task, evaluation)
-        return
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        predictions = predict(variants.model(variant), examples.inputs, threads=threads, budget_seconds=budget_seconds)
-        _check_finite(predictions)
-        _write(variant, found.sha256, examples, predictions, task, evaluation)
-    except EvaluationError as error:
-        if variant == BASELINE:
-            raise
-        _write_failure(variant, found.sha256, examples, str(error), task, evaluation)
-
-
-def _check_finite(predictions: Predictions) -> None:
-    for name, values in predictions.outputs.items():
-        if values.dtype.kind == "f":
-            bad = int((~np.isfinite(values)).reshape(len(values), -1).any(axis=1).sum())
-            if bad:
-                raise EvaluationError(f"output {name!r} holds NaN or infinity for {bad:,} of {len(values):,} examples")
-
-
-def _write(
-    variant: str, sha256: str | None, examples: ExampleSet, predictions: Predictions, task: str, target: Path
-) -> None:
-    metrics, scores = measure(task, predictions.outputs, examples.labels)
-    content = EvaluationContent(
-        variant=variant,
-        task=task,
-        status=EVALUATED,
-        model_sha256=sha256,
-        evaluation_sha256=examples.digest,
-        examples=predictions.examples,
-        available=len(examples),
-        seconds=round(predictions.seconds, 3),
-        metrics=metrics,
-        outputs=tuple(predictions.outputs),
-        runtime=runtime_version(),
-    )
-    with new_directory(target) as draft:
-        (draft / "outputs").mkdir()
-        for name, values in predictions.outputs.items():
-            np.save(draft / "outputs" / file_name(name), values)
-        if scores is not None:
-            np.save(draft / "scores.npy", scores)
-        write_json(draft / "metrics.json", metrics)
-        write_manifest(draft, SCHEMA, content)
-    shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-    count = f"{content.examples:,} of {content.available:,} examples"
-    say("evaluate", f"{variant}: {shown or 'outputs kept'} on {count} in {content.seconds:.1f} s")
-
-
-def _write_failure(
-    variant: str, sha256: str | None, examples: ExampleSet, reason: str, task: str, target: Path
-) -> None:
-    content = EvaluationContent(
+    if not len(examples):
+        raise EvaluationError(f"{evaluation_set}: holds no examples; one or more are needed")
+    blank = EvaluationContent(
         variant=variant,
         task=task,
         status=FAILED,
-        reason=reason,
-        model_sha256=sha256,
+        model_sha256=variants[variant].sha256,
         evaluation_sha256=examples.digest,
         available=len(examples),
         metrics={},
         runtime=runtime_version(),
+        resolver=resolver,
     )
-    with new_directory(target) as draft:
-        write_json(draft / "metrics.json", {})
+    with new_directory(evaluation) as draft:
+        try:
+            request = Request(
+                model=_model(variants, variant),
+                inputs={name: examples.path / "inputs" / file_name(name) for name in examples.inputs},
+                outputs=draft / "outputs",
+                threads=_threads(),
+                budget_seconds=budget_seconds,
+                resolver=resolver,
+            )
+            content = _evaluate(request, examples, blank, seconds=budget_seconds + margin_seconds)
+        except EvaluationError as error:
+            if variant == BASELINE:
+                raise EvaluationError(f"the baseline {BASELINE} is not evaluated: {error}") from error
+            content = _failed(blank, error, draft)
+        write_json(draft / "metrics.json", content.metrics)
         write_manifest(draft, SCHEMA, content)
-    say("evaluate", f"{variant}: failed: {reason}")
+    _say(content)
+
+
+def _model(variants: VariantSet, variant: str) -> Path:
+    found = variants[variant]
+    if found.status != CONVERTED:
+        raise EvaluationError(f"not converted: {found.reason}")
+    return variants.model(variant)
+
+
+def _evaluate(request: Request, examples: ExampleSet, blank: EvaluationContent, *, seconds: float) -> EvaluationContent:
+    """Writes the outputs and the scores of a model beside each other, and returns what they are of."""
+    predictions = _predict(request, seconds)
+    if predictions.not_finite:
+        raise _not_finite(request, predictions, seconds)
+    outputs = {name: load_array(request.outputs / file_name(name)) for name in predictions.outputs}
+    metrics, scores = measure(blank.task, outputs, examples.labels)
+    if scores is not None:
+        np.save(request.outputs.parent / "scores.npy", scores)
+    return replace(
+        blank,
+        status=EVALUATED,
+        examples=predictions.examples,
+        seconds=round(predictions.seconds, 3),
+        metrics=metrics,
+        outputs=predictions.outputs,
+        threads=request.threads,
+        batch=predictions.batch,
+    )
+
+
+def _predict(request: Request, seconds: float) -> Predictions:
+    """Runs the model in a child process.
+
+    What fails with several examples at once is run again one by one: that a batch fails says nothing of the model.
+
+    Raises:
+        EvaluationError: The model cannot be run.
+    """
+    request.outputs.mkdir()
+    reason = ""
+    for batch in (0, 1):
+        outcome = run_in_child(predict, replace(request, batch=batch), seconds=seconds)
+        if isinstance(outcome.value, Predictions):
+            return outcome.value
+        reason = outcome.value or f"LiteRT did not survive it: {outcome.failure}"
+        if outcome.seconds >= seconds:
+            break
+    raise EvaluationError(reason)
+
+
+def _not_finite(request: Request, predictions: Predictions, seconds: float) -> NotFiniteError:
+    """Returns the error of a model whose outputs are not all finite, with where that starts."""
+    outcome = run_in_child(trace, request, predictions.first_not_finite, seconds=seconds)
+    origin: Origin | None = outcome.value
+    name, count = next(iter(predictions.not_finite.items()))
+    found = NotFinite(
+        output=name,
+        examples=count,
+        first_example=predictions.first_not_finite or 0,
+        operator=origin.operator if origin else None,
+        tensor=origin.tensor if origin else None,
+    )
+    where = "where it starts was not found with the runtime's own kernels"
+    if origin:
+        where = f"it starts at {origin.operator}, which writes {origin.tensor!r}"
+        if not origin.operator:
+            where = f"the examples' own input {origin.tensor!r} holds it"
+    of = f"{count:,} of {predictions.examples:,} examples"
+    return NotFiniteError(f"output {name!r} holds NaN or infinity for {of}; {where}", found)
+
+
+def _failed(blank: EvaluationContent, error: EvaluationError, draft: Path) -> EvaluationContent:
+    shutil.rmtree(draft / "outputs", ignore_errors=True)
+    return replace(blank, reason=str(error), not_finite=error.found if isinstance(error, NotFiniteError) else None)
+
+
+def _threads() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _say(content: EvaluationContent) -> None:
+    if content.status == FAILED:
+        say("evaluate", f"{content.variant}: failed: {content.reason}")
+        return
+    shown = ", ".join(f"{name} {value:.4f}" for name, value in content.metrics.items())
+    count = f"{content.examples:,} of {content.available:,} examples"
+    say("evaluate", f"{content.variant}: {shown or 'outputs kept'} on {count} in {content.seconds:.1f} s")

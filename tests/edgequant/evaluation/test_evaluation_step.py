@@ -1,6 +1,9 @@
 """The evaluate step, on real directories."""
 
 import json
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +12,9 @@ import pytest
 from sklearn.metrics import accuracy_score
 
 from edgequant.artifacts.evaluation import load_evaluation
-from edgequant.artifacts.example_set import load_example_set
+from edgequant.artifacts.example_set import ExampleSetWriter, load_example_set
 from edgequant.artifacts.variant_set import load_variant_set
-from edgequant.errors import ArtifactError, EvaluationError
+from edgequant.errors import ArtifactError, ConfigError, EvaluationError
 from edgequant.evaluation.step import evaluate
 
 _X = np.array([[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]], np.float32)
@@ -49,18 +52,18 @@ def test_the_number_of_examples_run_is_reported(
     sets: Any, small_models: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """When the budget ends early the outputs, scores and metrics are those of the first examples."""
-    values = np.zeros((5000, 4), np.float32)
+    values = np.zeros((20_000, 4), np.float32)
     values[:, 0] = 1.0
-    labels = np.array([0, 1] + 4998 * [3])
+    labels = np.array([0, 1] + 19_998 * [3])
     variants, examples = sets.variants({"float32": small_models["double"]}), sets.examples({"x": values}, labels)
     evaluate("float32", variants, examples, tmp_path / "out", task="classification", budget_seconds=0.0)
     found = load_evaluation(tmp_path / "out")
     count = found.content.examples
-    assert 1 <= count < 5000
-    assert found.content.available == 5000
+    assert 1 <= count < 20_000
+    assert found.content.available == 20_000
     assert found.outputs["y"].shape == (count, 4)
     assert found.content.metrics["accuracy"] == pytest.approx(1 / count)
-    assert f"on {count} of 5,000 examples" in capsys.readouterr().out
+    assert f"on {count} of 20,000 examples" in capsys.readouterr().out
 
 
 def test_a_variant_that_cannot_be_run_is_recorded_as_failed(
@@ -101,14 +104,129 @@ def test_a_baseline_that_cannot_be_run_is_an_error(
 
 
 def test_outputs_that_are_not_numbers_are_counted(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
-    """A variant whose outputs hold NaN or infinity has failed; the reason says in how many examples."""
+    """A variant whose outputs hold NaN or infinity has failed; the reason says in how many examples, and where it starts."""
     values = np.ones((40, 4), np.float32)
     values[:7, 2] = -1.0
     values[7:9, 1] = 0.0
     variants = sets.variants({"float32": small_models["double"], "float16": small_models["log"]})
     evaluate("float16", variants, sets.examples({"x": values}), tmp_path / "out", task="none")
     content = load_evaluation(tmp_path / "out").content
-    assert (content.status, content.reason) == ("failed", "output 'y' holds NaN or infinity for 9 of 40 examples")
+    assert content.status == "failed"
+    assert content.not_finite is not None
+    tensor = content.not_finite.tensor
+    assert (content.not_finite.output, content.not_finite.examples, content.not_finite.operator) == ("y", 9, "LOG")
+    assert content.reason == (
+        f"output 'y' holds NaN or infinity for 9 of 40 examples; it starts at LOG, which writes {tensor!r}"
+    )
+    assert content.outputs == ()
+    assert not (tmp_path / "out" / "outputs").exists()
+
+
+def test_a_baseline_of_nan_is_an_error_with_the_operator(
+    sets: Any, small_models: dict[str, bytes], tmp_path: Path
+) -> None:
+    """When float32 itself gives NaN nothing can be compared, and the error says where it starts."""
+    values = np.ones((40, 4), np.float32)
+    values[11] = -1.0
+    variants, examples = sets.variants({"float32": small_models["root"]}), sets.examples({"x": values})
+    with pytest.raises(
+        EvaluationError, match=r"baseline float32 .* for 1 of 40 examples; it starts at SQRT, which writes"
+    ):
+        evaluate("float32", variants, examples, tmp_path / "out", task="none")
+    assert not (tmp_path / "out").exists()
+
+
+def test_inputs_of_nan_are_blamed_on_the_examples(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """Where an example itself holds NaN no operator is to blame."""
+    values = np.ones((5, 4), np.float32)
+    values[3, 1] = np.nan
+    variants, examples = sets.variants({"float32": small_models["root"]}), sets.examples({"x": values})
+    with pytest.raises(EvaluationError, match="1 of 5 examples; the examples' own input 'x' holds it"):
+        evaluate("float32", variants, examples, tmp_path / "out", task="none")
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("crash", "LiteRT did not survive it: the process was killed by SIGSEGV"),
+        ("countdown", "LiteRT did not survive it: took longer than 1.5 s"),
+    ],
+)
+def test_a_model_that_ends_or_blocks_the_interpreter_costs_itself_only(
+    sets: Any, small_models: dict[str, bytes], tmp_path: Path, model: str, reason: str
+) -> None:
+    """A file that crashes the process, and one that never returns, are failed variants; as baselines they are errors."""
+    models = {"float32": small_models["double"], "float16": small_models[model]}
+    examples = sets.examples({"x": np.full((3, 4), 0.25, np.float32)})
+    limits: dict[str, Any] = {"budget_seconds": 0.5, "margin_seconds": 1.0}
+    evaluate("float16", sets.variants(models), examples, tmp_path / "out", task="none", **limits)
+    content = load_evaluation(tmp_path / "out").content
+    assert (content.status, content.reason) == ("failed", reason)
+    with pytest.raises(EvaluationError, match=f"the baseline float32 is not evaluated: {reason}"):
+        evaluate(
+            "float32",
+            sets.variants({"float32": small_models[model]}),
+            examples,
+            tmp_path / "base",
+            task="none",
+            **limits,
+        )
+    assert not (tmp_path / "base").exists()
+
+
+def test_a_full_disk_is_no_failure_of_the_variant(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """Where outputs cannot be written the step fails, naming the system's reason, and leaves nothing half written."""
+    variants = sets.variants({"float32": small_models["double"], "float16": small_models["double"]})
+    examples = sets.examples({"x": np.ones((1000, 4), np.float32)})
+    script = textwrap.dedent(f"""
+        import resource
+        from pathlib import Path
+        from edgequant.evaluation.step import evaluate
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
+        try:
+            evaluate("float16", Path({str(variants)!r}), Path({str(examples)!r}), Path("out"), task="none")
+        except OSError as error:
+            print(type(error).__name__, error)
+    """)
+    (tmp_path / "script.py").write_text(script, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.strip() == "OSError [Errno 27] File too large", done.stderr
+    assert not [path for path in tmp_path.iterdir() if "out" in path.name]
+
+
+def test_an_unknown_resolver_is_refused(digits_sets: Any, tmp_path: Path) -> None:
+    """A resolver that is none is an error that names those there are."""
+    with pytest.raises(
+        ConfigError, match="unknown resolver 'xnnpak'; choose from xnnpack, builtin, reference; did you"
+    ):
+        evaluate(
+            "float32",
+            digits_sets.variant_set,
+            digits_sets.evaluation_set,
+            tmp_path / "out",
+            task="classification",
+            resolver="xnnpak",
+        )
+
+
+def test_the_resolver_is_recorded(digits_sets: Any, tmp_path: Path) -> None:
+    """What ran a model is written beside its figures: kernels, threads and batch."""
+    for resolver in ("builtin", "reference"):
+        evaluate(
+            "full_int8",
+            digits_sets.variant_set,
+            digits_sets.evaluation_set,
+            tmp_path / resolver,
+            task="classification",
+            resolver=resolver,
+        )
+        content = load_evaluation(tmp_path / resolver).content
+        assert (content.resolver, content.batch) == (resolver, 1)
+        assert content.threads >= 1
+        assert content.metrics["accuracy"] > 0.9
+    assert load_evaluation(digits_sets.evaluations["full_int8"]).content.resolver == "xnnpack"
 
 
 def test_several_outputs_stay_inside_the_directory(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
@@ -138,6 +256,71 @@ def test_a_wrong_task_for_a_variant_is_its_failure(sets: Any, small_models: dict
         evaluate("float32", variants, examples, tmp_path / "base", task="classification")
     evaluate("float16", variants, examples, tmp_path / "out", task="classification")
     assert "label 9 is out of range" in (load_evaluation(tmp_path / "out").content.reason or "")
+
+
+@pytest.mark.parametrize("task", ["classification", "none"])
+def test_a_list_of_outputs(sets: Any, small_models: dict[str, bytes], tmp_path: Path, task: str) -> None:
+    """A model that gives a list has outputs by number; one label for two of them is an error that names them."""
+    variants, examples = (
+        sets.variants({"float32": small_models["lists"]}),
+        sets.examples({"x": _X}, np.array([0, 1, 2])),
+    )
+    if task == "classification":
+        with pytest.raises(
+            EvaluationError, match="'classification' scores one output; the model gave output_0, output_1"
+        ):
+            evaluate("float32", variants, examples, tmp_path / "out", task=task)
+        return
+    evaluate("float32", variants, examples, tmp_path / "out", task=task)
+    outputs = load_evaluation(tmp_path / "out").outputs
+    np.testing.assert_array_equal(outputs["output_0"], _X + 1)
+    np.testing.assert_array_equal(outputs["output_1"], 2 * _X)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("some", r"output 'y' has the shape \[0, 4\] for 1 example\(s\); its first axis must be the example"),
+        ("range", r"output 'y' has the shape \[2\] for example 1 and \[3\] for the first; outputs of one shape"),
+    ],
+)
+def test_outputs_whose_size_depends_on_the_values(
+    sets: Any, small_models: dict[str, bytes], tmp_path: Path, model: str, message: str
+) -> None:
+    """Outputs that are not one row of one shape for each example cannot be compared, and the error says which."""
+    values = np.array([[3.0] * 4, [2.0] * 4, [-1.0] * 4], np.float32)
+    with pytest.raises(EvaluationError, match=message):
+        evaluate(
+            "float32",
+            sets.variants({"float32": small_models[model]}),
+            sets.examples({"x": values}),
+            tmp_path / "out",
+            task="none",
+        )
+
+
+def test_three_examples_of_one_class_are_enough_to_run(
+    sets: Any, small_models: dict[str, bytes], tmp_path: Path
+) -> None:
+    """However few and alike the examples are, each is run once and scored: here all are class 3 of 4, and right."""
+    variants, examples = (
+        sets.variants({"float32": small_models["double"]}),
+        sets.examples({"x": _X}, np.array([3, 3, 3])),
+    )
+    evaluate("float32", variants, examples, tmp_path / "out", task="classification")
+    found = load_evaluation(tmp_path / "out")
+    assert (found.content.examples, found.content.available) == (3, 3)
+    assert found.content.metrics["accuracy"] == 1.0
+    np.testing.assert_array_equal(found.outputs["y"], 2 * _X)
+
+
+def test_no_examples_are_refused(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """An evaluation set of nothing is an error of its own."""
+    target = tmp_path / "none"
+    with ExampleSetWriter(target, 1) as writer:
+        writer.finish(load_example_set(sets.examples({"x": _X})).provenance)
+    with pytest.raises(EvaluationError, match="holds no examples; one or more are needed"):
+        evaluate("float32", sets.variants({"float32": small_models["double"]}), target, tmp_path / "out", task="none")
 
 
 def test_an_unknown_variant_is_refused(digits_sets: Any, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""Predictions against a loop written by hand over LiteRT's own interpreter."""
+"""Predictions and batches against a loop written by hand over LiteRT's own interpreter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from edgequant.artifacts.example_set import load_example_set
 from edgequant.artifacts.variant_set import load_variant_set
-from edgequant.errors import EvaluationError
-from edgequant.evaluation.prediction import predict
+from edgequant.evaluation.batching import find_batch
+from edgequant.evaluation.prediction import Predictions, Request, predict, trace
+from edgequant.evaluation.rows import RowReader
+from edgequant.litert_interpreter import Origin
+from edgequant.model_process import run_in_child
 
 _HOUR = 3600.0
 
@@ -38,16 +41,42 @@ def _by_hand(path: Path, inputs: NDArray[Any]) -> NDArray[np.float32]:
     return np.stack(rows)
 
 
-@pytest.mark.parametrize("threads", [1, 3])
+@pytest.fixture
+def ask(tmp_path: Path) -> Callable[..., Request]:
+    """Returns a function that writes arrays as files and makes the request to run a model on them."""
+
+    def make(path: Path, inputs: Mapping[str, NDArray[Any]], **settings: Any) -> Request:
+        folder = tmp_path / f"request-{len(list(tmp_path.iterdir()))}"
+        (folder / "outputs").mkdir(parents=True)
+        for number, values in enumerate(inputs.values()):
+            np.save(folder / f"{number}.npy", values)
+        files = {name: folder / f"{number}.npy" for number, name in enumerate(inputs)}
+        wanted: dict[str, Any] = {"threads": 1, "budget_seconds": _HOUR}
+        return Request(model=path, inputs=files, outputs=folder / "outputs", **(wanted | settings))
+
+    return make
+
+
+def _run(request: Request) -> tuple[Predictions, dict[str, NDArray[Any]]]:
+    """Returns what came of a run that succeeds, and the outputs it wrote."""
+    found = predict(request)
+    assert isinstance(found, Predictions), found
+    outputs = {path.stem: np.load(path, allow_pickle=False) for path in request.outputs.iterdir()}
+    assert set(outputs) == set(found.outputs)
+    return found, outputs
+
+
+@pytest.mark.parametrize(("threads", "batch"), [(1, 1), (3, 1), (1, 64), (3, 16), (2, 0)])
 @pytest.mark.parametrize("variant", ["float32", "weights_only", "full_int8", "integer_only"])
-def test_outputs_are_the_interpreters_own_in_example_order(digits_sets: Any, variant: str, threads: int) -> None:
-    """Every variant gives, bit for bit and in order, what a plain loop gives, however many threads share the work."""
+def test_outputs_are_the_interpreters_own_in_example_order(
+    digits_sets: Any, ask: Any, variant: str, threads: int, batch: int
+) -> None:
+    """Every variant gives, bit for bit and in order, what a plain loop gives, however many threads and batches share the work."""
     path = load_variant_set(digits_sets.variant_set).model(variant)
     inputs = load_example_set(digits_sets.evaluation_set).inputs
-    found = predict(path, inputs, threads=threads, budget_seconds=_HOUR)
-    assert found.examples == 300
-    assert list(found.outputs) == ["output_0"]
-    np.testing.assert_array_equal(found.outputs["output_0"], _by_hand(path, inputs["pixels"]))
+    found, outputs = _run(ask(path, inputs, threads=threads, batch=batch))
+    assert (found.examples, found.outputs, found.not_finite, found.first_not_finite) == (300, ("output_0",), {}, None)
+    np.testing.assert_array_equal(outputs["output_0"], _by_hand(path, inputs["pixels"]))
 
 
 @pytest.fixture
@@ -62,77 +91,157 @@ def model(small_models: dict[str, bytes], tmp_path: Path) -> Callable[[str], Pat
     return write
 
 
+@pytest.mark.parametrize("resolver", ["xnnpack", "builtin", "reference"])
+def test_every_resolver_runs_a_model(digits_sets: Any, ask: Any, resolver: str) -> None:
+    """Other kernels give other bits at most: the float model's probabilities are within float32 rounding."""
+    path = load_variant_set(digits_sets.variant_set).model("float32")
+    inputs = load_example_set(digits_sets.evaluation_set).inputs
+    _, outputs = _run(ask(path, inputs, resolver=resolver))
+    np.testing.assert_allclose(outputs["output_0"], _by_hand(path, inputs["pixels"]), atol=1e-5)
+
+
+def _batch(path: Path, values: NDArray[Any], folder: Path) -> int:
+    np.save(folder / "values.npy", values)
+    return find_batch(path, RowReader({"x": folder / "values.npy"}), "xnnpack")
+
+
+def test_examples_are_run_together_where_it_pays(model: Any, tmp_path: Path, ask: Any) -> None:
+    """A model of a microsecond, over many examples, is run on several at a time, and its outputs stay the same."""
+    values = np.random.default_rng(1).standard_normal((200_001, 4)).astype(np.float32)
+    assert _batch(model("double"), values, tmp_path) >= 16
+    found, outputs = _run(ask(model("double"), {"x": values}, threads=2))
+    assert found.batch >= 16
+    np.testing.assert_array_equal(outputs["y"], 2 * values)
+
+
+def test_a_short_run_is_not_worth_a_trial(model: Any, tmp_path: Path) -> None:
+    """What ends in a few milliseconds one by one is run one by one."""
+    assert _batch(model("double"), np.zeros((300, 4), np.float32), tmp_path) == 1
+
+
+@pytest.mark.parametrize("name", ["centred", "total"])
+def test_examples_that_touch_each_other_are_run_one_by_one(name: str, model: Any, tmp_path: Path, ask: Any) -> None:
+    """Where a batch gives other outputs than its examples do, or none for each, it is not used."""
+    values = np.random.default_rng(1).standard_normal((150_000, 4)).astype(np.float32)
+    assert _batch(model(name), values, tmp_path) == 1
+    _, outputs = _run(ask(model(name), {"x": values[:50]}))
+    expected = np.zeros((50, 4)) if name == "centred" else values[:50].sum(axis=1)
+    np.testing.assert_allclose(outputs["y"], expected, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("threads", [1, 3])
-def test_a_spent_budget_still_runs_the_first_examples(model: Any, threads: int) -> None:
+def test_a_spent_budget_still_runs_the_first_examples(model: Any, ask: Any, threads: int) -> None:
     """With no time at all at least one example is run, and those that are run are exactly the first."""
-    values = np.arange(40000, dtype=np.float32).reshape(10000, 4)
-    found = predict(model("double"), {"x": values}, threads=threads, budget_seconds=0.0)
-    assert 1 <= found.examples <= 16 * threads
-    np.testing.assert_array_equal(found.outputs["y"], 2 * values[: found.examples])
+    values = np.arange(80000, dtype=np.float32).reshape(20000, 4)
+    found, outputs = _run(ask(model("double"), {"x": values}, threads=threads, budget_seconds=0.0, batch=1))
+    assert 1 <= found.examples <= 4096 * threads
+    np.testing.assert_array_equal(outputs["y"], 2 * values[: found.examples])
 
 
-def test_a_budget_in_the_middle_ends_there(model: Any) -> None:
+def test_a_budget_in_the_middle_ends_there(model: Any, ask: Any) -> None:
     """A budget shorter than the work ends the run near its end, with every row of the prefix written."""
     values = np.arange(4_000_000, dtype=np.float32).reshape(1_000_000, 4)
-    found = predict(model("double"), {"x": values}, threads=2, budget_seconds=0.3)
+    found, outputs = _run(ask(model("double"), {"x": values}, threads=2, budget_seconds=0.3, batch=1))
     assert 16 < found.examples < 1_000_000
     assert 0.3 <= found.seconds < 1.5
-    np.testing.assert_array_equal(found.outputs["y"], 2 * values[: found.examples])
+    np.testing.assert_array_equal(outputs["y"], 2 * values[: found.examples])
 
 
-def test_outputs_of_two_shapes_are_refused(model: Any) -> None:
-    """An output whose shape differs from the first example's cannot be kept in one array."""
+def test_outputs_of_two_shapes_are_refused(model: Any, ask: Any) -> None:
+    """An output whose size depends on the values cannot be kept in one array: the example that differs is named."""
+    values = np.full((20, 4), 3.0, np.float32)
+    values[18:] = 4.0
+    found = predict(ask(model("range"), {"x": values}))
+    assert isinstance(found, str)
+    assert "output 'y' has the shape [4] for example 18 and [3] for the first" in found
 
-    class Ragged:
-        """Examples of 3 and then of 4 values."""
 
-        def __len__(self) -> int:
-            return 20
-
-        def __getitem__(self, row: int) -> NDArray[np.float32]:
-            return np.zeros(3 if row < 18 else 4, np.float32)
-
-    inputs: Any = {"x": Ragged()}
-    with pytest.raises(EvaluationError, match=r"output 'y' has the shape \[4\] for example 18 and \[3\] for the first"):
-        predict(model("open"), inputs, threads=1, budget_seconds=_HOUR)
+@pytest.mark.parametrize("batch", [1, 4])
+def test_outputs_without_a_row_for_each_example_are_refused(model: Any, ask: Any, batch: int) -> None:
+    """A model that leaves examples out has no output to compare."""
+    values = np.ones((40, 4), np.float32)
+    values[30] = -1.0
+    found = predict(ask(model("some"), {"x": values}, batch=batch))
+    assert isinstance(found, str)
+    assert (
+        f"output 'y' has the shape [{batch - 1}, 4] for {batch} example(s); its first axis must be the example" in found
+    )
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_the_runtimes_failure_on_an_example_is_the_evaluations(model: Any, threads: int) -> None:
+def test_the_runtimes_failure_on_an_example_is_the_reason(model: Any, ask: Any, threads: int) -> None:
     """When the runtime fails on a later example its own message is reported, and no output is made up."""
     values = np.zeros((100, 4), np.float32)
     values[50] = 7.0
-    with pytest.raises(EvaluationError, match=r"row\.tflite: LiteRT cannot run the model: .*index out of bounds"):
-        predict(model("row"), {"x": values}, threads=threads, budget_seconds=_HOUR)
+    found = predict(ask(model("row"), {"x": values}, threads=threads))
+    assert isinstance(found, str)
+    assert "row.tflite: LiteRT cannot run the model: " in found
+    assert "index out of bounds" in found
 
 
-def test_an_unforeseen_failure_in_a_thread_is_not_lost(model: Any) -> None:
-    """An error that is not the runtime's, such as a disk that cannot be read, ends the run as itself."""
-
-    class Unreadable:
-        """Examples of which the last cannot be read."""
-
-        def __len__(self) -> int:
-            return 50
-
-        def __getitem__(self, row: int) -> NDArray[np.float32]:
-            if row == 49:
-                raise OSError("the disk is gone")
-            return np.zeros(4, np.float32)
-
-    inputs: Any = {"x": Unreadable()}
-    with pytest.raises(OSError, match="the disk is gone"):
-        predict(model("double"), inputs, threads=2, budget_seconds=_HOUR)
+def test_a_disk_that_takes_no_outputs_is_no_failure_of_the_model(model: Any, ask: Any) -> None:
+    """An error of the system, in whichever thread, ends the run as itself."""
+    request = ask(model("double"), {"x": np.zeros((4, 4), np.float32)}, threads=2)
+    request.outputs.rmdir()
+    with pytest.raises(FileNotFoundError, match="outputs"):
+        predict(request)
+    with pytest.raises(FileNotFoundError, match="outputs"):
+        run_in_child(predict, request, seconds=60)
 
 
-def test_names_that_do_not_match_are_refused(model: Any) -> None:
+def test_names_that_do_not_match_are_refused(model: Any, ask: Any) -> None:
     """Examples of other inputs than the model's are an error that gives both."""
-    with pytest.raises(EvaluationError, match=r"takes the inputs \['x'\]; the examples hold \['z'\]"):
-        predict(model("double"), {"z": np.zeros((2, 4), np.float32)}, threads=1, budget_seconds=_HOUR)
+    found = predict(ask(model("double"), {"z": np.zeros((2, 4), np.float32)}))
+    assert isinstance(found, str)
+    assert found.endswith("takes the inputs ['x']; the examples hold ['z']")
 
 
-def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
-    """What the runtime cannot load is an evaluation error with the file's name."""
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path, ask: Any) -> None:
+    """What the runtime cannot load is a reason with the file's name."""
     (tmp_path / "bad.tflite").write_bytes(b"not a model at all")
-    with pytest.raises(EvaluationError, match=r"bad\.tflite: LiteRT refuses the model"):
-        predict(tmp_path / "bad.tflite", {"x": np.zeros((1, 4), np.float32)}, threads=1, budget_seconds=_HOUR)
+    found = predict(ask(tmp_path / "bad.tflite", {"x": np.zeros((1, 4), np.float32)}))
+    assert isinstance(found, str)
+    assert "bad.tflite: LiteRT refuses the model" in found
+
+
+@pytest.mark.parametrize("resolver", ["xnnpack", "builtin", "reference"])
+@pytest.mark.parametrize(
+    ("example", "operator"),
+    [
+        ([1.0, 4.0, 9.0, 16.0], None),
+        ([1.0, 4.0, -1.0, 16.0], "SQRT"),
+        ([1.0, 4.0, np.nan, 16.0], ""),
+    ],
+)
+def test_the_operator_where_nan_starts_is_named(
+    model: Any, ask: Any, example: list[float], operator: str | None, resolver: str
+) -> None:
+    """softmax(sqrt(x) + abs(x)) of a negative value: sqrt, though addition and softmax hold NaN too."""
+    request = ask(model("root"), {"x": np.array([[1.0] * 4, example], np.float32)}, resolver=resolver)
+    found, _ = _run(request)
+    assert found.not_finite == ({} if operator is None else {"y": 1})
+    assert found.first_not_finite == (None if operator is None else 1)
+    origin = trace(request, 1)
+    assert (origin.operator if origin else None) == operator
+    if operator == "":
+        assert origin == Origin(operator="", tensor="x")
+
+
+def test_memory_does_not_grow_with_the_examples(model: Any, tmp_path: Path) -> None:
+    """Ten times the examples of 1 MB take no more memory: they are mapped, and what has been read is let go."""
+    peaks = []
+    for count in (150, 1500):
+        path = tmp_path / f"{count}.npy"
+        np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(count, 2**18))  # Holes: no disk is used.
+        (tmp_path / f"outputs{count}").mkdir()
+        request = Request(
+            model=model("sums"),
+            inputs={"x": path},
+            outputs=tmp_path / f"outputs{count}",
+            threads=2,
+            budget_seconds=_HOUR,
+        )
+        outcome = run_in_child(predict, request, seconds=300)
+        assert outcome.value.examples == count
+        peaks.append(outcome.peak_memory_bytes or 0)
+    assert peaks[1] < peaks[0] + 50 * 2**20

@@ -1,0 +1,95 @@
+"""How many examples to run at once: as many as pay, with outputs that are the same bit for bit."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgequant.evaluation.rows import RowReader
+from edgequant.litert_interpreter import InterpreterError, Model
+
+_BATCHES = (4, 16, 64, 256, 1024)
+# A larger batch must be faster by this much, for each example.
+_GAIN = 0.02
+# Where one invocation takes this long, what Python adds to it is not worth saving; nor is a run this short worth a trial.
+_SLOW_SECONDS = 0.002
+_SHORT_SECONDS = 0.1
+_MOST_BYTES = 16 * 2**20
+_TRIALS = 5
+_TRIAL_SECONDS = 0.001
+
+Outputs = dict[str, NDArray[Any]]
+
+
+def find_batch(path: Path, reader: RowReader, resolver: str) -> int:
+    """Returns the batch that runs examples fastest, of those whose outputs are the ones of a batch of 1, bit for bit.
+
+    Batches of 4, 16, 64, 256 and 1024 are tried in turn, until one is not faster by 2% or gives other outputs for a sample of
+    the examples, or the model does not take it. A model that takes long for one example is left at 1: there Python's
+    share is small, and the memory of a large batch is not.
+
+    Args:
+        path: The ``.tflite`` file.
+        reader: The examples.
+        resolver: Which kernels run it.
+
+    Raises:
+        InterpreterError: The runtime refuses the model, or fails on a sampled example at batch 1.
+    """
+    single = Model(path, resolver=resolver)
+    best, best_seconds = 1, _seconds(single, reader, 1)
+    if best_seconds > _SLOW_SECONDS or best_seconds * len(reader) < _SHORT_SECONDS:
+        return 1
+    for batch in _BATCHES:
+        if batch > len(reader) or batch * reader.row_bytes > _MOST_BYTES:
+            break
+        try:
+            model = Model(path, resolver=resolver)
+            same = all(
+                _equal(_run(model, reader, rows, batch), _run(single, reader, rows, 1))
+                for rows in _sample(len(reader), batch)
+            )
+            seconds = _seconds(model, reader, batch)
+        except InterpreterError:
+            break
+        if not same or seconds > best_seconds * (1 - _GAIN):
+            break
+        best, best_seconds = batch, seconds
+    return best
+
+
+def _sample(count: int, batch: int) -> list[range]:
+    """Returns the rows that batches are compared on: the first, those in the middle, and the last."""
+    return [range(start, start + batch) for start in (0, (count - batch) // 2, count - batch)]
+
+
+def _seconds(model: Model, reader: RowReader, batch: int) -> float:
+    """Returns the least time that one example of a batch took, over a few trials."""
+    _run(model, reader, range(batch), batch)
+    least = float("inf")
+    for _ in range(_TRIALS):
+        rounds, start = 0, time.perf_counter()
+        while rounds == 0 or time.perf_counter() - start < _TRIAL_SECONDS:
+            _run(model, reader, range(batch), batch)
+            rounds += 1
+        least = min(least, (time.perf_counter() - start) / rounds / batch)
+    return least
+
+
+def _run(model: Model, reader: RowReader, rows: range, batch: int) -> Outputs:
+    parts = []
+    for start in range(rows.start, rows.stop, batch):
+        examples = reader.read(range(start, min(start + batch, rows.stop)))
+        model.invoke(model.prepare_batch(examples))
+        parts.append(model.results_batch(batch))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _equal(found: Outputs, expected: Outputs) -> bool:
+    """Tells whether outputs are the same bit for bit, NaN included."""
+    return all(
+        values.shape == expected[name].shape and values.tobytes() == expected[name].tobytes()
+        for name, values in found.items()
+    )
