@@ -2,12 +2,14 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 INSTALLED := $(VENV)/.installed
+ENGINES := $(VENV)/.engines-installed
 
-.PHONY: help install demo test lint format benchmark docs clean
+.PHONY: help install demo test test-engines lint format benchmark docs clean
 
 help:
 	@echo "make demo       train a small model on handwritten digits and quantize it"
 	@echo "make test       run the tests"
+	@echo "make test-engines  run sampling on Prism, Flink, Dask and more, and from s3:// and gs:// (needs Go, Java, Maven)"
 	@echo "make lint       check style and types"
 	@echo "make format     format the code"
 	@echo "make benchmark  measure the pipeline against a plain script"
@@ -26,7 +28,15 @@ demo: $(INSTALLED)
 	$(VENV)/bin/edgequant demo
 
 test: $(INSTALLED)
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile -m "not engines"
+
+test-engines: $(ENGINES)
+	EDGEQUANT_REQUIRE_ENGINES=1 $(VENV)/bin/python -m pytest tests/engines
+
+$(ENGINES): $(INSTALLED) tests/engines/install.sh tests/engines/flink/pom.xml
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,engines]"
+	tests/engines/install.sh $(VENV)/bin/python
+	@touch $@
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
@@ -44,4 +54,4 @@ docs: $(INSTALLED)
 	$(VENV)/bin/python -m edgequant_pipelines.reference > docs/components.md
 
 clean:
-	rm -rf $(VENV) edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .engines edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis
