@@ -4,10 +4,10 @@ A record's rank is a seeded hash of its content, so the draw is random, depends 
 and counts equal records once. Bottom-k sketches: Cohen and Kaplan 2007, "Summarizing data using bottom-k sketches".
 """
 
-import heapq
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 
 from edgequant.sampling.ranks import identify
 
@@ -36,86 +36,91 @@ class Candidate:
         return identify(self.payload)
 
 
-Row = tuple[float, bytes, str, str, int]
-
-
-def plain(candidate: Candidate) -> Row:
-    """Returns a candidate's fields: runners copy plain tuples between workers at a fraction of what dataclasses cost."""
-    return (candidate.rank, candidate.payload, candidate.origin, candidate.label, candidate.copies)
+_rank = attrgetter("rank")
+# How many more than a small k are held before they are sorted.
+_SLACK = 16
 
 
 class BottomK:
     """The k candidates of lowest rank among those added, equal ones merged.
+
+    Candidates are let in by a threshold that is lowered now and then, when a quarter more than k are held: sorting a few at
+    a time into many that are in order costs less than keeping order with each.
 
     Attributes:
         k: How many it keeps.
         threshold: A candidate of a higher rank would not be kept.
     """
 
-    __slots__ = ("_heap", "_kept", "k", "threshold")
+    __slots__ = ("_in_order", "_rows", "k", "threshold")
 
     def __init__(self, k: int) -> None:
         self.k = k
         self.threshold = math.inf if k else -math.inf
-        self._heap: list[float] = []
-        # Nearly always one for each rank: more are different records of one checksum.
-        self._kept: dict[float, list[Candidate]] = {}
+        self._rows: list[Candidate] = []
+        self._in_order = True
 
     def add(self, candidate: Candidate) -> None:
-        """Adds one candidate, if it is to be kept."""
-        rank = candidate.rank
-        if rank > self.threshold:
+        """Adds one candidate, if it may be kept."""
+        if candidate.rank > self.threshold:
             return
-        same = self._kept.get(rank)
-        if same is None:
-            self._kept[rank] = [candidate]
-        else:
-            for known in same:
-                if known.payload == candidate.payload:
-                    known.copies += candidate.copies
-                    known.origin = min(known.origin, candidate.origin)
-                    return
-            same.append(candidate)
-        heapq.heappush(self._heap, -rank)
-        self._trim()
+        self._rows.append(candidate)
+        self._in_order = False
+        if len(self._rows) > self.k + max(self.k // 4, _SLACK):
+            self._settle()
 
     def shrink(self, k: int) -> None:
         """Keeps no more than k from now on."""
-        self.k = min(self.k, k)
-        self._trim()
+        if k < self.k:
+            self.k = k
+            self._in_order = False
+            self._settle()
 
     def merge(self, others: Iterable["BottomK"]) -> "BottomK":
-        """Adds all candidates of others, which stay as they are, and returns itself."""
+        """Takes all candidates of others over, and returns itself."""
         for other in others:
             self.shrink(other.k)
             for candidate in other:
-                self.add(Candidate(*plain(candidate)))
+                self.add(candidate)
         return self
 
-    def _trim(self) -> None:
-        while len(self._heap) > self.k:
-            highest = -heapq.heappop(self._heap)
-            same = self._kept[highest]
-            if len(same) == 1:
-                del self._kept[highest]
+    def _settle(self) -> None:
+        """Merges equal candidates, drops all but the lowest k, and lowers the threshold to the highest of these."""
+        if self._in_order:
+            return
+        self._rows.sort(key=_rank)
+        merged: list[Candidate] = []
+        for candidate in self._rows:
+            if merged and merged[-1].rank == candidate.rank:
+                _merge_equal(merged, candidate)
             else:
-                same.remove(max(same, key=lambda candidate: candidate.identity))
-        if len(self._heap) == self.k:
-            self.threshold = -self._heap[0] if self._heap else -math.inf
+                if len(merged) >= self.k:
+                    break
+                merged.append(candidate)
+        # More than k when different records share the highest rank.
+        self._rows = merged[: self.k]
+        if len(self._rows) == self.k:
+            self.threshold = min(self.threshold, self._rows[-1].rank if self._rows else -math.inf)
+        self._in_order = True
 
     def __iter__(self) -> Iterator[Candidate]:
-        for _, same in sorted(self._kept.items()):
-            yield from sorted(same, key=lambda candidate: candidate.identity) if len(same) > 1 else same
+        self._settle()
+        return iter(self._rows)
 
     def __len__(self) -> int:
-        return len(self._heap)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _restore, (self.k, [plain(candidate) for candidate in self])
+        self._settle()
+        return len(self._rows)
 
 
-def _restore(k: int, rows: list[Row]) -> BottomK:
-    restored = BottomK(k)
-    for row in rows:
-        restored.add(Candidate(*row))
-    return restored
+def _merge_equal(merged: list[Candidate], candidate: Candidate) -> None:
+    """Adds a candidate to those before it, of which the last have its rank: as a copy of one of them, or in its place."""
+    first = len(merged)
+    while first and merged[first - 1].rank == candidate.rank:
+        first -= 1
+    for known in merged[first:]:
+        if known.payload == candidate.payload:
+            known.copies += candidate.copies
+            known.origin = min(known.origin, candidate.origin)
+            return
+    merged.append(candidate)
+    merged[first:] = sorted(merged[first:], key=lambda each: each.identity)

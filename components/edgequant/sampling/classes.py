@@ -34,56 +34,64 @@ class Layout:
     kind: int
 
 
-class ClassReader:
-    """Returns a record's class: the one value of a feature, as text.
+def class_reader(parse: Callable[[bytes], Features], feature: str, *, examples: bool) -> Callable[[bytes], str]:
+    """Returns the function that tells a record's class: the one value of a feature, as text.
+
+    It raises an `ExamplesError` for a record that has no such feature, or other than one value of it.
 
     Args:
         parse: A payload → its features.
         feature: The feature.
         examples: Whether payloads are serialized ``tf.train.Example``.
     """
+    memory = _Memory(feature.encode())
+    layouts, names = memory.layouts, memory.names
 
-    def __init__(self, parse: Callable[[bytes], Features], feature: str, *, examples: bool) -> None:
-        self._parse = parse
-        self._feature = feature
-        self._examples = examples
-        self._layouts: dict[int, Layout] = {}
-        self._lengths: set[int] = set()
-        self._names: dict[tuple[int, bytes], str] = {}
-
-    def __call__(self, payload: bytes) -> str:
-        """Returns the class of a record.
-
-        Raises:
-            ExamplesError: The record has no such feature, or it has other than one value.
-        """
-        layout = self._layouts.get(len(payload))
+    def read(payload: bytes) -> str:
+        layout = layouts.get(len(payload))
         if layout is not None:
             for at, part in layout.parts:
                 if not payload.startswith(part, at):
                     break
             else:
-                name = self._names.get((layout.kind, payload[layout.start : layout.stop]))
+                name = names.get((layout.kind, payload[layout.start : layout.stop]))
                 if name is not None:
                     return name
-        name = class_name(self._parse(payload), self._feature)
-        if self._examples:
-            self._learn(payload, name)
+        name = class_name(parse(payload), feature)
+        if examples:
+            memory.learn(payload, name)
         return name
 
-    def _learn(self, payload: bytes, name: str) -> None:
+    return read
+
+
+class _Memory:
+    """The layouts of records that were parsed, by their length, and the classes that values stand for.
+
+    Attributes:
+        layouts: By length, the layout last seen.
+        names: By kind of list and by the bytes of the value, the class.
+    """
+
+    def __init__(self, feature: bytes) -> None:
+        self.layouts: dict[int, Layout] = {}
+        self.names: dict[tuple[int, bytes], str] = {}
+        self._feature = feature
+        self._lengths: set[int] = set()
+
+    def learn(self, payload: bytes, name: str) -> None:
         """Remembers a layout the second time that its length is seen: lengths of their own are not worth it."""
         size = len(payload)
         if size not in self._lengths:
             if len(self._lengths) >= _MOST_LAYOUTS:
                 self._lengths.clear()
-                self._layouts.clear()
+                self.layouts.clear()
             self._lengths.add(size)
             return
-        layout = find_layout(payload, self._feature.encode())
-        if layout is not None and len(self._names) < _MOST_VALUES:
-            self._layouts[size] = layout
-            self._names[layout.kind, payload[layout.start : layout.stop]] = name
+        layout = find_layout(payload, self._feature)
+        if layout is not None and len(self.names) < _MOST_VALUES:
+            self.layouts[size] = layout
+            self.names[layout.kind, payload[layout.start : layout.stop]] = name
 
 
 def class_name(features: Features, feature: str) -> str:

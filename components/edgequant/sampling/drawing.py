@@ -6,7 +6,6 @@ comes back is compared with what was given, because not every runner tells that 
 """
 
 import contextlib
-import json
 import threading
 import time
 import uuid
@@ -21,7 +20,8 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 
 from edgequant.artifacts.example_set import SourceFile
 from edgequant.errors import ExamplesError
-from edgequant.sampling.bottom_k import Candidate
+from edgequant.sampling.bounds import learn, tighten
+from edgequant.sampling.packing import pack, unpack
 from edgequant.sampling.rule import Rule
 from edgequant.sampling.scanning import Drawn, Scan
 from edgequant.sampling.sources import Piece, file_format, portions, read_piece
@@ -72,7 +72,7 @@ def draw(files: Sequence[SourceFile], rule: Rule, engine: Engine) -> dict[str, D
                     pipeline
                     | "Portions" >> beam.Create(given)
                     | "Spread" >> beam.Reshuffle()
-                    | "Read" >> beam.FlatMap(_read, rule, str(progress))
+                    | "Read" >> beam.FlatMap(_read, rule, str(progress), target)
                     | "Merge" >> beam.CombinePerKey(_Merge())
                     | "Write" >> beam.Map(_write, target)
                 )
@@ -80,13 +80,15 @@ def draw(files: Sequence[SourceFile], rule: Rule, engine: Engine) -> dict[str, D
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise ExamplesError(f"the Beam runner failed: {reason}") from error
     pieces = sum(map(len, given))
-    return {purpose: _collect(f"{target}-{purpose}", purpose, rule, pieces) for purpose in rule.keep}
+    return {purpose: _collect(f"{target}-{purpose}", purpose, pieces) for purpose in rule.keep}
 
 
-def _collect(path: str, purpose: str, rule: Rule, pieces: int) -> Drawn:
+def _collect(path: str, purpose: str, pieces: int) -> Drawn:
     """Returns what was drawn for a purpose, once it is found whole."""
     try:
-        drawn = _load(path, Drawn(rule.keep[purpose], rule.seed))
+        with FileSystems.open(path) as stream:
+            drawn = unpack(stream.read())
+        FileSystems.delete([path])
     except (OSError, BeamIOError) as error:
         raise ExamplesError(
             f"the Beam runner ended without giving back what it drew for {purpose}; workers on other machines need"
@@ -102,80 +104,58 @@ def _collect(path: str, purpose: str, rule: Rule, pieces: int) -> Drawn:
     return drawn
 
 
-def _read(portion: tuple[Piece, ...], rule: Rule, progress: str) -> Iterator[tuple[str, Drawn]]:
+def _read(portion: tuple[Piece, ...], rule: Rule, progress: str, draw: str) -> Iterator[tuple[str, bytes]]:
     """Yields what a portion holds for each purpose, or the error that stopped the reading."""
     scan = Scan(rule, file_format(portion[0].path))
+    tighten(draw, scan)
     tick = _Tick(progress)
     try:
         for piece in portion:
             for batch in read_piece(piece, rule.columns):
                 scan.add(batch)
-                tick.add(len(batch.payloads), sum(map(len, batch.payloads)))
+                tick.add(len(batch.payloads), batch.size_bytes)
             for drawn in scan.drawn.values():
                 drawn.pieces += 1
     except ExamplesError as error:
         for drawn in scan.drawn.values():
             drawn.error = str(error)
+    learn(draw, scan)
     tick.write()
-    yield from scan.drawn.items()
+    for purpose, drawn in scan.drawn.items():
+        yield purpose, pack(drawn)
 
 
 class _Merge(beam.CombineFn):  # type: ignore[misc]
     """Merges what portions hold: associative, commutative, without I/O."""
 
-    def create_accumulator(self) -> Drawn | None:
+    def create_accumulator(self) -> Drawn | bytes | None:
         return None
 
-    def add_input(self, accumulator: Drawn | None, found: Drawn) -> Drawn:
-        # What a portion holds is left as it is: a runner may give it out again.
-        return (accumulator or found.empty()).merge([found])
+    def add_input(self, accumulator: Drawn | bytes | None, found: bytes) -> Drawn:
+        merged = self.merge_accumulators([accumulator, found])
+        assert merged is not None  # noqa: S101 - one of the two is given
+        return merged
 
-    def merge_accumulators(self, accumulators: Iterable[Drawn | None]) -> Drawn | None:
+    def merge_accumulators(self, accumulators: Iterable[Drawn | bytes | None]) -> Drawn | None:
         merged: Drawn | None = None
         for accumulator in accumulators:
             if accumulator is not None:
-                merged = (merged or accumulator.empty()).merge([accumulator])
+                found = unpack(accumulator) if isinstance(accumulator, bytes) else accumulator
+                merged = found if merged is None else merged.merge([found])
         return merged
 
-    def extract_output(self, accumulator: Drawn | None) -> Drawn | None:
-        return accumulator
+    def compact(self, accumulator: Drawn | bytes | None) -> bytes | None:
+        return pack(accumulator) if isinstance(accumulator, Drawn) else accumulator
+
+    def extract_output(self, accumulator: Drawn | bytes | None) -> bytes | None:
+        return self.compact(accumulator)
 
 
-def _write(found: tuple[str, Drawn], target: str) -> None:
-    """Writes what was drawn for a purpose: a line of JSON, then all payloads."""
-    purpose, drawn = found
-    kept = {"lowest": list(drawn.lowest), "shared": list(drawn.shares)}
-    header = {
-        **{name: [[c.rank, len(c.payload), c.origin, c.label, c.copies] for c in rows] for name, rows in kept.items()},
-        "closed": sorted(drawn.shares.closed),
-        "found": dict(drawn.found),
-        "left_out": dict(drawn.left_out),
-        "watched": sorted(identity.hex() for identity in drawn.watched),
-        "pieces": drawn.pieces,
-        "error": drawn.error,
-    }
+def _write(found: tuple[str, bytes], target: str) -> None:
+    """Writes what was drawn for a purpose."""
+    purpose, data = found
     with FileSystems.create(f"{target}-{purpose}", mime_type="application/octet-stream") as stream:
-        stream.write(json.dumps(header).encode() + b"\n")
-        for rows in kept.values():
-            for candidate in rows:
-                stream.write(candidate.payload)
-
-
-def _load(path: str, drawn: Drawn) -> Drawn:
-    """Returns what `_write` wrote, added to what is empty, and removes it."""
-    with FileSystems.open(path) as stream:
-        header = json.loads(stream.readline())
-        for name, add in (("lowest", drawn.lowest.add), ("shared", drawn.shares.add)):
-            for rank, size, origin, label, copies in header[name]:
-                add(Candidate(rank, stream.read(size), origin, label, copies))
-    drawn.shares.close(header["closed"])
-    FileSystems.delete([path])
-    drawn.found.update(header["found"])
-    drawn.left_out.update(header["left_out"])
-    drawn.watched.update(map(bytes.fromhex, header["watched"]))
-    drawn.pieces = header["pieces"]
-    drawn.error = header["error"]
-    return drawn
+        stream.write(data)
 
 
 class _Tick:

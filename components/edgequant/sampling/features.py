@@ -1,7 +1,7 @@
 """Records, their features, and the canonical bytes of features: equal features have equal bytes."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,11 +23,13 @@ class Batch:
         payloads: The bytes of each.
         checksums: The CRC-32C of each, uint32 [records].
         where: A position in the batch → where that record is, for messages.
+        size_bytes: The size of all payloads.
     """
 
-    payloads: list[bytes]
+    payloads: Sequence[bytes]
     checksums: NDArray[np.uint32]
     where: Callable[[int], str]
+    size_bytes: int
 
 
 def encode(features: Features) -> bytes:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgequant.errors import ExamplesError
 from edgequant.sampling.bottom_k import BottomK, Candidate
-from edgequant.sampling.classes import ClassReader
+from edgequant.sampling.classes import class_reader
 from edgequant.sampling.features import Batch, take
 from edgequant.sampling.ranks import exponential, identify, uniform
 from edgequant.sampling.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, Keep, Rule
@@ -26,6 +26,8 @@ class Drawn:
     """What was drawn for one purpose, or was found of it in some files.
 
     Attributes:
+        keep: How much to keep.
+        seed: The seed.
         lowest: The candidates of lowest rank.
         shares: The candidates that an equal division among classes may take.
         found: Records by class, copies included; a single class "" when the draw knows none.
@@ -35,10 +37,11 @@ class Drawn:
         error: Why a file could not be read, or "".
     """
 
-    __slots__ = ("_keep", "_seed", "error", "found", "left_out", "lowest", "pieces", "shares", "watched")
+    __slots__ = ("error", "found", "keep", "left_out", "lowest", "pieces", "seed", "shares", "watched")
 
     def __init__(self, keep: Keep, seed: int) -> None:
-        self._keep, self._seed = keep, seed
+        self.keep = keep
+        self.seed = seed
         self.lowest = BottomK(keep.lowest)
         self.shares = Shares(keep.shared, keep.most_of_a_class, seed)
         self.found: Counter[str] = Counter()
@@ -49,10 +52,15 @@ class Drawn:
 
     def empty(self) -> "Drawn":
         """Returns what holds nothing yet of the same."""
-        return Drawn(self._keep, self._seed)
+        return Drawn(self.keep, self.seed)
+
+    def tighten(self, known: "Drawn") -> None:
+        """Keeps nothing from now on that could not be drawn beside what is known to be kept elsewhere."""
+        self.lowest.threshold = min(self.lowest.threshold, known.lowest.threshold)
+        self.shares.tighten(known.shares)
 
     def merge(self, others: Iterable["Drawn"]) -> "Drawn":
-        """Adds what others found, and returns itself."""
+        """Takes over what others found, and returns itself."""
         for other in others:
             self.lowest.merge([other.lowest])
             self.shares.merge([other.shares])
@@ -76,7 +84,7 @@ class Scan:
         self.drawn = {purpose: Drawn(keep, rule.seed) for purpose, keep in rule.keep.items()}
         self._rule = rule
         self._kind = kind
-        self._class_of = ClassReader(kind.parse, rule.classes, examples=kind.examples)
+        self._class_of = class_reader(kind.parse, rule.classes, examples=kind.examples)
 
     def add(self, batch: Batch) -> None:
         """Adds records.

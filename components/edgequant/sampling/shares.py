@@ -1,11 +1,12 @@
 """How a sample is divided among classes, and what must be kept of each class to divide it so."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
 from edgequant.errors import ExamplesError
-from edgequant.sampling.bottom_k import BottomK, Candidate, Row, plain
+from edgequant.sampling.bottom_k import BottomK, Candidate
 from edgequant.sampling.ranks import class_rank
 
 MAX_CLASSES = 10_000
@@ -101,10 +102,10 @@ class Shares:
         kept = self.classes.get(candidate.label)
         if kept is None:
             kept = self.classes[candidate.label] = BottomK(self.cap)
-        before = len(kept)
+            kept.threshold = min(kept.threshold, self.thresholds.get(candidate.label, math.inf))
         kept.add(candidate)
         self.thresholds[candidate.label] = kept.threshold
-        self._count += len(kept) - before
+        self._count += 1
         if self._count > 3 * self.k + _SLACK:
             self.prune()
 
@@ -120,6 +121,12 @@ class Shares:
             self.thresholds[label] = kept.threshold
         self._count = sum(map(len, self.classes.values()))
 
+    def tighten(self, known: "Shares") -> None:
+        """Keeps nothing from now on that could not be taken beside what is known to be held elsewhere."""
+        known.prune()
+        self.cap = min(self.cap, known.cap)
+        self.thresholds.update(known.thresholds)
+
     @property
     def closed(self) -> list[str]:
         """The classes that come too late in the seeded order to get any."""
@@ -132,7 +139,7 @@ class Shares:
         self.prune()
 
     def merge(self, others: Iterable["Shares"]) -> "Shares":
-        """Adds what others hold, and returns itself."""
+        """Takes over what others hold, and returns itself."""
         for other in others:
             self.cap = min(self.cap, other.cap)
             for label, kept in other.classes.items():
@@ -143,20 +150,6 @@ class Shares:
     def __iter__(self) -> Iterator[Candidate]:
         for kept in self.classes.values():
             yield from kept
-
-    def __reduce__(self) -> tuple[object, ...]:
-        classes = {label: (kept.k, [plain(candidate) for candidate in kept]) for label, kept in self.classes.items()}
-        return _restore, (self.k, self.cap, self._seed, classes)
-
-
-def _restore(k: int, cap: int, seed: int, classes: dict[str, tuple[int, list[Row]]]) -> Shares:
-    restored = Shares(k, cap, seed)
-    for label, (size, rows) in classes.items():
-        kept = restored.classes[label] = BottomK(size)
-        for row in rows:
-            kept.add(Candidate(*row))
-    restored.prune()
-    return restored
 
 
 def check_classes(found: Counter[str], feature: str) -> None:

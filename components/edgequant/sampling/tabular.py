@@ -98,7 +98,7 @@ def row_groups(stream: IO[bytes], path: str) -> list[int]:
 def _batch(rows: list[Features], path: str, start: int) -> Batch:
     payloads = [encode(features) for features in rows]
     checksums = np.array([google_crc32c.value(payload) for payload in payloads], np.uint32)
-    return Batch(payloads, checksums, lambda position: f"{path}: row {start + position}")
+    return Batch(payloads, checksums, lambda position: f"{path}: row {start + position}", sum(map(len, payloads)))
 
 
 def _known(columns: Sequence[str], found: Sequence[str], path: str) -> list[str]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgequant.errors import ExamplesError
-from edgequant.sampling.classes import ClassReader, class_name, find_layout
+from edgequant.sampling.classes import _Memory, class_name, class_reader, find_layout
 from edgequant.sampling.features import Feature, Features
 from edgequant.sampling.tfrecord import parse_example
 
@@ -51,7 +51,7 @@ def told(reader: Callable[[bytes], str], payload: bytes) -> str:
 @given(records=st.lists(FEATURES, max_size=8), noise=st.lists(st.binary(max_size=20), max_size=4))
 def test_tells_what_parsing_tells(example: MakeExample, records: list[Any], noise: list[bytes]) -> None:
     """Whatever records come in whatever order, each seen three times, the reader tells what a parse of each tells."""
-    reader = ClassReader(parse_example, "label", examples=True)
+    reader = class_reader(parse_example, "label", examples=True)
     payloads = [*(example(features) for features in records), *noise] * 3
     for payload in payloads:
         assert told(reader, payload) == told(lambda data: class_name(parse_example(data), "label"), payload)
@@ -66,7 +66,7 @@ def test_records_of_one_layout_are_not_parsed(example: MakeExample) -> None:
         parsed += 1
         return parse_example(payload)
 
-    reader = ClassReader(parse, "label", examples=True)
+    reader = class_reader(parse, "label", examples=True)
     random = np.random.default_rng(1)
     for number in range(1000):
         assert reader(example({"image": [random.bytes(50)], "label": [number % 10], "x": [1.5]})) == str(number % 10)
@@ -75,7 +75,7 @@ def test_records_of_one_layout_are_not_parsed(example: MakeExample) -> None:
 
 def test_a_record_inside_a_record_is_not_taken_for_it(example: MakeExample) -> None:
     """An image whose bytes look like a label, of a record that has none, is an error though the layout's length is known."""
-    reader = ClassReader(parse_example, "label", examples=True)
+    reader = class_reader(parse_example, "label", examples=True)
     whole = example({"image": [b"12345678901234567890"], "label": [3]})
     inner = example({"label": [5]})
     for _ in range(3):
@@ -93,12 +93,15 @@ def test_a_feature_given_twice_is_left_to_the_parser(example: MakeExample) -> No
     one, other = example({"label": [3]}), example({"label": [4]})
     twice = b"\n" + bytes([len(one[2:] + other[2:])]) + one[2:] + other[2:]
     assert find_layout(twice, b"label") is None
-    assert ClassReader(parse_example, "label", examples=True)(twice) == "4"
+    assert class_reader(parse_example, "label", examples=True)(twice) == "4"
 
 
 def test_lengths_of_their_own_cost_little(example: MakeExample) -> None:
     """Records that all differ in length are told right, and what is remembered of them stays bounded."""
-    reader = ClassReader(parse_example, "label", examples=True)
+    reader = class_reader(parse_example, "label", examples=True)
+    memory = _Memory(b"label")
     for size in range(3000):
-        assert reader(example({"image": [bytes(size)], "label": [size % 7]})) == str(size % 7)
-    assert len(reader._lengths) <= 1024
+        payload = example({"image": [bytes(size)], "label": [size % 7]})
+        assert reader(payload) == str(size % 7)
+        memory.learn(payload, str(size % 7))
+    assert len(memory._lengths) <= 1024

@@ -188,7 +188,7 @@ def test_progress_is_said(
             for start in range(0, 40, 10):
                 time.sleep(0.4)
                 part = slice(start, start + 10)
-                yield dataclasses.replace(batch, payloads=batch.payloads[part], checksums=batch.checksums[part])
+                yield dataclasses.replace(batch, payloads=list(batch.payloads)[part], checksums=batch.checksums[part])
 
     monkeypatch.setattr(drawing, "read_piece", slow)
     monkeypatch.setattr(drawing, "_SAY_SECONDS", 0.3)
