@@ -31,7 +31,7 @@ test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile -m "not engines"
 
 test-engines: $(ENGINES)
-	EDGEQUANT_REQUIRE_ENGINES=1 $(VENV)/bin/python -m pytest tests/engines
+	EDGEQUANT_REQUIRE_ENGINES=1 $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile tests/engines
 
 $(ENGINES): $(INSTALLED) tests/engines/install.sh tests/engines/flink/pom.xml
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,engines]"
