@@ -6,8 +6,20 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgequant.errors import ConfigError, did_you_mean
+from edgequant.task import BINARY, CLASSIFICATION, LOWER_IS_BETTER, METRICS, MULTILABEL, NONE, WITHOUT_INTERVAL
 
 PREFERENCES = ("size_bytes", "latency_ms", "drop_points")
+REQUIRED = "required"
+# Limits that are numbers of 0 or more, and those of them that are shares.
+_NUMBERS = (
+    "max_drop_points",
+    "max_drop_points_vs_baseline",
+    "max_worst_class_drop_points",
+    "max_size_ratio",
+    "max_size_bytes",
+    "max_latency_ratio",
+)
+_SHARES = ("min_agreement",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,23 +27,44 @@ class Gate:
     """What a variant must hold.
 
     Attributes:
-        max_drop_points: How many percentage points of the main metric it may lose to the baseline, or None.
-        confidence: How sure one must be that it loses no more.
-        max_size_ratio: How large its file may be, as a share of the baseline's, or None.
+        max_drop_points: How many percentage points of the metric it may lose to float32, or None.
+        max_drop_points_vs_baseline: How many it may lose to the model in production, or None.
+        max_worst_class_drop_points: How many the examples of any one class may lose to float32, or None.
+        min_metric: The least that the metric itself may be, or None.
+        min_agreement: The least share of examples on which it answers as float32 does, or None.
+        max_size_ratio: How large its file may be, as a share of float32's, or None.
+        max_size_bytes: How large its file may be, or None.
+        max_latency_ratio: Its median latency as a share of float32's, on the machine of the benchmark, or None.
+        integer_only: ``required`` when the file must compute in integers, its input and output included, or None.
+        metric: The metric that `max_drop_points`, `max_drop_points_vs_baseline` and `min_metric` are about; None for the
+            task's main one.
+        confidence: How sure one must be.
         prefer: What the best blessed variant has least of: ``size_bytes``, ``latency_ms`` or ``drop_points``.
     """
 
     max_drop_points: float | None = None
-    confidence: float = 0.95
+    max_drop_points_vs_baseline: float | None = None
+    max_worst_class_drop_points: float | None = None
+    min_metric: float | None = None
+    min_agreement: float | None = None
     max_size_ratio: float | None = None
+    max_size_bytes: float | None = None
+    max_latency_ratio: float | None = None
+    integer_only: str | None = None
+    metric: str | None = None
+    confidence: float = 0.95
     prefer: str = "size_bytes"
 
     def __bool__(self) -> bool:
-        return self.max_drop_points is not None or self.max_size_ratio is not None
+        return any(getattr(self, name) is not None for name in CHECKS)
 
     def asked(self) -> dict[str, float | str]:
         """Returns the gate as configured, without what is not asked for."""
         return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+# The keys that limit something, in the order in which they are told.
+CHECKS = tuple(name for name in Gate.__dataclass_fields__ if name not in ("metric", "confidence", "prefer"))
 
 
 def parse_gate(values: Mapping[str, Any]) -> Gate:
@@ -46,15 +79,82 @@ def parse_gate(values: Mapping[str, Any]) -> Gate:
             raise ConfigError(
                 f"gate: unknown key {key!r}; allowed are {', '.join(allowed)}{did_you_mean(str(key), allowed)}"
             )
-    gate = Gate(**{key: value for key, value in values.items() if value is not None})
-    for key in ("max_drop_points", "max_size_ratio", "confidence"):
+    given = {key: value for key, value in values.items() if value is not None}
+    if "integer_only" in given:
+        given["integer_only"] = _required(given["integer_only"])
+    gate = Gate(**given)
+    for key in (*_NUMBERS, *_SHARES, "confidence", "min_metric"):
+        _check_number(key, getattr(gate, key), negative=key == "min_metric")
+    for key in _SHARES:
         value = getattr(gate, key)
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-            raise ConfigError(f"gate.{key}: {value!r} is not a number of 0 or more")
+        if value is not None and value > 1:
+            raise ConfigError(f"gate.{key}: {value:g} is not a share of 0 to 1; 0.99 is 99%")
     if not 0.5 < gate.confidence < 1:
         raise ConfigError(f"gate.confidence: {gate.confidence} is not between 0.5 and 1; 0.95 is usual")
     if gate.prefer not in PREFERENCES:
-        raise ConfigError(f"gate.prefer: unknown {gate.prefer!r}; choose from {', '.join(PREFERENCES)}")
+        raise ConfigError(
+            f"gate.prefer: unknown {gate.prefer!r}; choose from {', '.join(PREFERENCES)}"
+            f"{did_you_mean(str(gate.prefer), PREFERENCES)}"
+        )
+    if gate.metric is not None and (not isinstance(gate.metric, str) or not gate.metric):
+        raise ConfigError(f"gate.metric: {gate.metric!r} is not the name of a metric, such as macro_f1")
     return gate
+
+
+def check_gate(gate: Gate, task: str, *, labelled: bool, baseline: bool) -> None:
+    """Checks that a gate asks for what the task, the labels and the models can tell.
+
+    Args:
+        gate: The gate.
+        task: The task.
+        labelled: Whether the evaluation examples have labels.
+        baseline: Whether a model in production is configured.
+
+    Raises:
+        ConfigError: It asks for something else.
+    """
+    labelled = labelled and task != NONE
+    for key in ("metric", "min_metric", "max_worst_class_drop_points"):
+        if getattr(gate, key) is not None and not labelled:
+            raise ConfigError(f"gate.{key}: needs labels; without them, and for task: none, there is agreement alone")
+    if gate.max_worst_class_drop_points is not None and task not in (CLASSIFICATION, BINARY, MULTILABEL):
+        raise ConfigError(f"gate.max_worst_class_drop_points: needs classes; the task is {task!r}")
+    if gate.max_drop_points_vs_baseline is not None and not baseline:
+        raise ConfigError(
+            "gate.max_drop_points_vs_baseline: there is nothing to compare with; give baseline: models:/NAME@ALIAS"
+        )
+    if task in METRICS:
+        _check_metric(gate, task)
+
+
+def _check_metric(gate: Gate, task: str) -> None:
+    """Checks that the metric is one of the task's, and can be judged as asked."""
+    names = METRICS[task]
+    metric = gate.metric or names[0]
+    if metric not in names:
+        raise ConfigError(
+            f"gate.metric: {task} has no metric {metric!r}; choose from {', '.join(names)}{did_you_mean(metric, names)}"
+        )
+    if metric in WITHOUT_INTERVAL:
+        raise ConfigError(f"gate.metric: {metric} hangs on one example, so that no drop in it can be judged")
+    if gate.min_metric is not None and metric in LOWER_IS_BETTER:
+        better = ", ".join(name for name in names if name not in LOWER_IS_BETTER)
+        raise ConfigError(f"gate.min_metric: {metric} is the better the lower; name another by metric: {better}")
+
+
+def _required(value: object) -> str | None:
+    """Returns ``required``, or None for false."""
+    if value in (REQUIRED, True):
+        return REQUIRED
+    if value is False:
+        return None
+    raise ConfigError(f"gate.integer_only: {value!r} is not allowed; required is, or leave it out")
+
+
+def _check_number(key: str, value: object, *, negative: bool) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigError(f"gate.{key}: {value!r} is not a number{'' if negative else ' of 0 or more'}")
+    if value < 0 and not negative:
+        raise ConfigError(f"gate.{key}: {value!r} is not a number of 0 or more")

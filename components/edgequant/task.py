@@ -16,6 +16,23 @@ MULTILABEL = "multilabel"
 REGRESSION = "regression"
 NONE = "none"
 TASKS = (CLASSIFICATION, BINARY, MULTILABEL, REGRESSION, NONE)
+# Those whose models decide for classes.
+DECIDING = (CLASSIFICATION, BINARY, MULTILABEL)
+
+# The metrics of each task, the main one first. Those of top 5 need more than 5 classes.
+METRICS = {
+    CLASSIFICATION: ("accuracy", "top_5_accuracy", "macro_f1", "micro_f1", "log_loss", "ece"),
+    BINARY: ("accuracy", "auc", "average_precision", "f1", "log_loss", "ece"),
+    MULTILABEL: ("accuracy", "subset_accuracy", "macro_f1", "micro_f1"),
+    REGRESSION: ("mae", "rmse", "r2", "max_error"),
+}
+LOWER_IS_BETTER = ("log_loss", "ece", "mae", "rmse", "max_error")
+WITHOUT_INTERVAL = ("max_error",)
+
+PROBABILITIES = "probabilities"
+LOGITS = "logits"
+# What a softmax or a sigmoid in float32 may be past 0 or 1 by.
+_ROUNDING = 1e-6
 
 
 def check_task_name(task: str) -> str:
@@ -138,14 +155,52 @@ def measure(
     labels = np.asarray(labels)
     count = len(next(iter(outputs.values())))
     if is_custom(task):
-        return _measure_custom(task, outputs, labels[:count])
-    if len(outputs) != 1:
-        raise EvaluationError(f"task {task!r} scores one output; the model gave {', '.join(outputs)}")
-    output = np.asarray(next(iter(outputs.values())), dtype=np.float64)
+        found = own_metrics(task, outputs, labels[:count])
+        first = next(iter(found.values()))
+        return {name: float(value.mean()) for name, value in found.items()}, first if first.shape == (count,) else None
+    output = check_fit(task, outputs, labels[:count])
     if task == REGRESSION:
-        return _measure_regression(output, labels)
-    scores = correct(task, output, labels[:count]).astype(np.float64)
+        return _measure_regression(np.asarray(output, np.float64), labels)
+    same = decide(task, output, read(task, output)) == labels[:count]
+    scores = np.asarray(same.mean(axis=1) if task == MULTILABEL else same, np.float64)
     return {"accuracy": float(scores.mean())}, scores
+
+
+def check_fit(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> NDArray[Any]:
+    """Returns the only output of a model, once the labels are found to be such as it can answer.
+
+    Args:
+        task: ``classification``, ``binary``, ``multilabel`` or ``regression``.
+        outputs: Arrays by output name, the example first.
+        labels: The labels of these examples, in the form of `check_label`.
+
+    Raises:
+        EvaluationError: There are several outputs, or its shape or its classes are not those of the labels.
+    """
+    if len(outputs) != 1:
+        raise EvaluationError(
+            f"task {task!r} scores one output; the model gave {', '.join(outputs)}."
+            " Use task: none, or package.module:function for a metric of your own"
+        )
+    output = next(iter(outputs.values()))
+    units = output.reshape(len(output), -1).shape[1]
+    if task in (CLASSIFICATION, BINARY):
+        if output.ndim > 1 and units != output.shape[-1]:
+            raise EvaluationError(f"an output is {list(output.shape[1:])}; {task} takes one score per class")
+        if task == BINARY and units > 2:
+            raise EvaluationError(f"an output has {units} units; binary takes one or two")
+        if labels.ndim != 1:
+            raise EvaluationError(f"the labels are {list(labels.shape)}; {task} takes one per example")
+        classes = 2 if task == BINARY else units
+        for label in (labels.min(initial=0), labels.max(initial=0)):
+            if not 0 <= int(label) < classes:
+                raise EvaluationError(f"label {int(label)} is out of range; the output has {classes} classes")
+        return output
+    found, expected = (len(output), units), (len(labels), labels.reshape(len(labels), -1).shape[1])
+    if found != expected:
+        told = "decide" if task == MULTILABEL else "are"
+        raise EvaluationError(f"outputs {told} {list(found)}; the labels are {list(expected)}")
+    return output
 
 
 def main_metric(task: str, metrics: Mapping[str, float]) -> str:
@@ -155,41 +210,35 @@ def main_metric(task: str, metrics: Mapping[str, float]) -> str:
     return next(iter(metrics)) if is_custom(task) else {REGRESSION: "mae"}.get(task, "accuracy")
 
 
-def decide(task: str, output: NDArray[Any]) -> NDArray[Any]:
+def read(task: str, output: NDArray[Any]) -> str:
+    """Returns how a model's outputs are to be read: ``probabilities`` where all are 0 to 1, else ``logits``; "" for other tasks.
+
+    Models are compared by one reading, the baseline's: quantized ones may leave 0..1, or give nothing outside of it, by chance.
+
+    Args:
+        task: The task.
+        output: The only output, [examples, …].
+    """
+    if task not in DECIDING:
+        return ""
+    low, high = float(output.min(initial=0.0)), float(output.max(initial=0.0))
+    return PROBABILITIES if low >= -_ROUNDING and high <= 1 + _ROUNDING else LOGITS
+
+
+def decide(task: str, output: NDArray[Any], reading: str) -> NDArray[Any]:
     """Returns what a model decides for each example: a class, or a yes/no per class.
 
     Args:
         task: ``classification``, ``binary`` or ``multilabel``.
-        output: Scores, [examples, …]; the last axis is the class. For yes/no decisions a probability of 0.5 or more is
-            a yes; where any value is outside of 0..1, all are logits and 0 or more is a yes.
+        output: Scores, [examples, …]; the last axis is the class.
+        reading: ``probabilities``, of which 0.5 or more is a yes, or ``logits``, of which 0 or more is one.
     """
     if task == CLASSIFICATION or (task == BINARY and output.reshape(len(output), -1).shape[1] == 2):
         decisions: NDArray[Any] = output.reshape(len(output), -1).argmax(axis=1)
         return decisions
-    logits = bool(((output < 0) | (output > 1)).any())
-    yes: NDArray[Any] = (output >= (0.0 if logits else 0.5)).astype(np.int64).reshape(len(output), -1)
+    least = 0.5 if reading == PROBABILITIES else 0.0
+    yes: NDArray[Any] = (output >= least).astype(np.int64).reshape(len(output), -1)
     return yes[:, 0] if task == BINARY else yes
-
-
-def correct(task: str, output: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
-    """Returns, per example, 1 where the decision is the label, 0 where not; for multilabel the share of right classes.
-
-    Raises:
-        EvaluationError: The labels are not classes of the output.
-    """
-    decisions = decide(task, output)
-    units = output.reshape(len(output), -1).shape[1]
-    if task in (CLASSIFICATION, BINARY) and output.ndim > 1 and units != output.shape[-1]:
-        raise EvaluationError(f"an output is {list(output.shape[1:])}; {task} takes one score per class")
-    if task == BINARY and units > 2:
-        raise EvaluationError(f"an output has {units} units; binary takes one or two")
-    if task == CLASSIFICATION and labels.size and int(labels.max()) >= units:
-        raise EvaluationError(f"label {int(labels.max())} is out of range; the output has {units} classes")
-    if decisions.shape != labels.shape:
-        raise EvaluationError(f"outputs decide {list(decisions.shape)}; the labels are {list(labels.shape)}")
-    same = decisions == labels
-    share: NDArray[Any] = same.mean(axis=1) if task == MULTILABEL else same
-    return share
 
 
 def _measure_regression(
@@ -198,16 +247,18 @@ def _measure_regression(
     found = output.reshape(len(output), -1)
     spread = float(labels.std()) or 1.0
     expected = labels.reshape(len(labels), -1)[: len(found)]
-    if expected.shape != found.shape:
-        raise EvaluationError(f"outputs are {list(found.shape)}; the labels are {list(expected.shape)}")
     errors = np.abs(found - expected).mean(axis=1)
     metrics = {"mae": float(errors.mean()), "rmse": float(np.sqrt(((found - expected) ** 2).mean()))}
     return metrics, -errors / spread
 
 
-def _measure_custom(
-    task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]
-) -> tuple[dict[str, float], NDArray[np.float64] | None]:
+def own_metrics(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """Returns what a user's function measures, by name and the main one first: a number, or one per example.
+
+    Raises:
+        ConfigError: There is no such function.
+        EvaluationError: It fails, or returns something else.
+    """
     values = dict(outputs) if len(outputs) > 1 else next(iter(outputs.values()))
     try:
         found = load_function(task)(values, labels)
@@ -221,12 +272,10 @@ def _measure_custom(
         results = {str(name): np.asarray(value, dtype=np.float64) for name, value in found.items()}
     except (TypeError, ValueError) as error:
         raise EvaluationError(f"task {task}: returned {found!r}; its values are not numbers ({error})") from error
-    metrics = {name: float(value.mean()) for name, value in results.items()}
-    for name, value in metrics.items():
-        if not np.isfinite(value):
-            raise EvaluationError(f"task {task}: metric {name!r} is {value}; metrics are finite numbers")
-    main = next(iter(results.values()))
-    return metrics, main if main.shape == (len(labels),) else None
+    for name, value in results.items():
+        if not np.isfinite(value.mean()):
+            raise EvaluationError(f"task {task}: metric {name!r} is {value.mean()}; metrics are finite numbers")
+    return results
 
 
 def load_function(name: str) -> Callable[..., Any]:

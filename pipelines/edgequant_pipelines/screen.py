@@ -94,7 +94,7 @@ def _table(result: dict[str, Any]) -> Table:
         table.add_row(
             f"{name} ★" if name == result["best"] else name,
             "–" if found["size_bytes"] is None else f"{found['size_bytes']:,}",
-            _value(found["metrics"].get(metric), found["accuracy_interval"], 4),
+            _value(found["metrics"].get(metric), found["metric_interval"], 4),
             _value(found["drop_points"], found["drop_interval_points"], 2),
             "–" if found["agreement"] is None else f"{100 * found['agreement']:.2f} %",
             "–" if found["latency_ms"] is None else f"{found['latency_ms']['p50']:.3f}",

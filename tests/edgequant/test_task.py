@@ -19,6 +19,7 @@ from edgequant.task import (
     load_function,
     main_metric,
     measure,
+    read,
 )
 
 _RANDOM = np.random.default_rng(5)
@@ -56,7 +57,7 @@ def test_classification_is_top_1_accuracy(shape: tuple[int, ...]) -> None:
 def test_binary_decides_by_probability_logit_or_the_higher_of_two(output: NDArray[Any], yes: list[int]) -> None:
     """One unit is compared with 0.5, or 0 for logits; of two units the higher wins."""
     labels = np.array([0, 1, 0])
-    assert decide("binary", output).tolist() == yes
+    assert decide("binary", output, read("binary", output)).tolist() == yes
     metrics, _ = measure("binary", {"y": output}, labels)
     assert metrics == {"accuracy": accuracy_score(labels, yes)}
 

@@ -1,7 +1,7 @@
 """The result of a run: everything that tracking needs, and ``result.json`` for scripts (track → user)."""
 
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from edgequant.artifacts.directory import (
 )
 from edgequant.artifacts.example_set import DatasetFacts, ExampleSet
 from edgequant.artifacts.variant_set import VariantSet, load_variant_set
-from edgequant.artifacts.verdict import Verdict, load_verdict
+from edgequant.artifacts.verdict import VariantVerdict, Verdict, load_verdict
 
 SCHEMA = "edgequant/result/1"
 RESULT_SCHEMA = 1
@@ -148,13 +148,10 @@ def load_result(path: Path) -> Result:
 
 def result_json(verdict: Verdict, tracked: Tracked | None) -> dict[str, Any]:
     """Returns what ``result.json`` holds (see docs/result.md)."""
-    variants = {}
-    for name, found in verdict.variants.items():
-        fields = asdict(found)
-        latency = fields.pop("latency")
-        fields["latency_ms"] = latency and {key: latency[f"{key}_ms"] for key in ("p50", "p90", "p99")}
-        fields["run_id"] = tracked.run_ids.get(name) if tracked else None
-        variants[name] = fields
+    variants = {
+        name: _brief(found) | {"run_id": tracked.run_ids.get(name) if tracked else None}
+        for name, found in verdict.variants.items()
+    }
     tracking = None
     if tracked is not None:
         tracking = {key: value for key, value in asdict(tracked).items() if key != "run_ids"}
@@ -167,6 +164,23 @@ def result_json(verdict: Verdict, tracked: Tracked | None) -> dict[str, Any]:
         "task": verdict.task,
         "main_metric": verdict.main_metric,
         "gate": verdict.gate,
+        "notes": verdict.notes,
         "variants": variants,
+        "champion": asdict(verdict.champion) if verdict.champion else None,
         "tracking": tracking,
     }
+
+
+def _brief(found: VariantVerdict) -> dict[str, Any]:
+    """Returns what scripts need of a variant; every class, every flip and the confusion are in ``verdict.json``."""
+    fields = asdict(replace(found, confusion=None, slices=()))
+    del fields["confusion"], fields["slices"]
+    latency = fields.pop("latency")
+    fields["latency_ms"] = latency and {key: latency[f"{key}_ms"] for key in ("p50", "p90", "p99")}
+    if found.flips:
+        fields["flips"] = {key: fields["flips"][key] for key in ("changed", "right_to_wrong", "wrong_to_right")}
+    fields["worst_slices"] = {
+        part.name: {"total": part.total, "interval_points": part.worst_interval_points, **asdict(part.values[0])}
+        for part in found.slices
+    }
+    return fields

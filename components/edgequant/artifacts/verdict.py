@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from edgequant.artifacts.benchmark import Environment, Latency
+from edgequant.artifacts.comparison import Confusion, Ends, Flips, Measured, OutputDrift, Slice
 from edgequant.artifacts.directory import parse, read_json, read_manifest, write_json, write_manifest
 from edgequant.artifacts.example_set import DatasetFacts
 from edgequant.artifacts.variant_set import Stability
@@ -16,6 +17,61 @@ BLESSED = "blessed"
 REJECTED = "rejected"
 INCONCLUSIVE = "inconclusive"
 NOT_GATED = "not gated"
+# What the row of a check says when there is nothing to hold it against yet.
+NO_BASELINE = "no baseline yet"
+
+# What became of the model in production.
+EVALUATED = "evaluated"
+MISSING = "missing"
+FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """The answer of one check of the gate.
+
+    Attributes:
+        name: The key of the gate.
+        asked: Its value.
+        measured: What was measured, in the unit of what was asked; None when it could not be.
+        interval: The ends that decide, in the same unit; None for what is exact, or has none.
+        verdict: ``blessed``, ``rejected``, ``inconclusive``; or ``no baseline yet``, which counts neither for nor against.
+        sentence: What was asked and measured, and what would settle it where it is open.
+    """
+
+    name: str
+    asked: float | str
+    measured: float | str | None = None
+    interval: Ends | None = None
+    verdict: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Champion:
+    """The model in production, run on the same examples.
+
+    Attributes:
+        uri: Its URI as configured.
+        version: The URI of the version that it stood for, or None.
+        status: ``evaluated``, ``missing`` (there is none yet) or ``failed``.
+        reason: Why it is not evaluated, or None.
+        size_bytes: The size of its file.
+        sha256: The digest of its file.
+        examples: How many evaluation examples it was run on.
+        metrics: Its metrics over those.
+        measures: The same with their intervals; `drop` is against the new float32.
+    """
+
+    uri: str
+    version: str | None = None
+    status: str
+    reason: str | None = None
+    size_bytes: int | None = None
+    sha256: str | None = None
+    examples: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    measures: dict[str, Measured] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +85,21 @@ class VariantVerdict:
         size_bytes: The size of its file.
         examples: How many evaluation examples were compared.
         metrics: The task's metrics over those examples.
-        accuracy_interval: The two-sided interval of the main metric, when it is a proportion.
+        measures: The same with their intervals and drops.
+        metric_interval: The two-sided interval of the main metric; None when it has none.
         drop_points: How much worse than the baseline, in percentage points of the main metric.
         drop_interval_points: The ends of the two one-sided intervals of the drop, in percentage points.
         agreement: The share of examples on which it answers as the baseline does.
+        agreement_interval: Its two-sided interval.
+        divergence_nats: The mean over examples of the Kullback-Leibler divergence of its probabilities from the baseline's;
+            None where there are no probabilities.
+        flips: The examples that it decides otherwise than the baseline; None where nothing is decided.
+        drift: By output, how far its values are from the baseline's.
+        confusion: What it takes for what; None but for single classes with labels.
+        slices: Its drop by class, then by each feature kept.
         verdict: ``baseline``, ``blessed``, ``rejected``, ``inconclusive`` or ``not gated``.
-        reasons: A sentence for each check.
+        checks: The answer of each check, in the gate's order.
+        reasons: A sentence for each check, what speaks against it first.
         latency: Its latency on the machine of the benchmark.
         inspection: What its flatbuffer holds.
     """
@@ -45,11 +110,19 @@ class VariantVerdict:
     size_bytes: int | None = None
     examples: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
-    accuracy_interval: tuple[float, float] | None = None
+    measures: dict[str, Measured] = field(default_factory=dict)
+    metric_interval: Ends | None = None
     drop_points: float | None = None
-    drop_interval_points: tuple[float, float] | None = None
+    drop_interval_points: Ends | None = None
     agreement: float | None = None
+    agreement_interval: Ends | None = None
+    divergence_nats: float | None = None
+    flips: Flips | None = None
+    drift: dict[str, OutputDrift] = field(default_factory=dict)
+    confusion: Confusion | None = None
+    slices: tuple[Slice, ...] = ()
     verdict: str
+    checks: tuple[Check, ...] = ()
     reasons: tuple[str, ...] = ()
     latency: Latency | None = None
     inspection: Inspection | None = None
@@ -62,13 +135,16 @@ class Verdict:
     Attributes:
         name: The name of the quantization.
         task: The task.
-        main_metric: The metric that drops are measured on.
+        main_metric: The metric that drops are measured on: the task's, or the one that the gate names.
         labelled: Whether the evaluation examples have labels; without them, agreement stands in for the metric.
+        reading: How the outputs were read, ``probabilities`` or ``logits``, as the baseline's are; "" where no task asks.
+        notes: What a reader should know of all, such as a metric that these labels do not define.
         gate: The gate as configured.
         outcome: ``blessed``, ``rejected``, ``inconclusive`` or ``not gated``.
         best: The best blessed variant, or None.
         why: One sentence that says what decided.
         variants: The verdict of every variant, in the order asked.
+        champion: The model in production; None when none is configured.
         environment: What the latencies were measured on.
         calibration: The calibration set.
         evaluation: The evaluation set.
@@ -80,11 +156,14 @@ class Verdict:
     task: str
     main_metric: str
     labelled: bool
+    reading: str = ""
+    notes: tuple[str, ...] = ()
     gate: dict[str, float | str]
     outcome: str
     best: str | None
     why: str
     variants: dict[str, VariantVerdict]
+    champion: Champion | None = None
     environment: Environment
     calibration: DatasetFacts
     evaluation: DatasetFacts

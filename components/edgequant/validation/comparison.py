@@ -1,16 +1,80 @@
-"""Compares a variant with the baseline, example by example."""
+"""Compares one model with another, example by example."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgequant.task import BINARY, CLASSIFICATION, MULTILABEL, decide
-from edgequant.validation.statistics import mean_drop_interval, paired_drop_interval, right_or_wrong, wilson_interval
+from edgequant.artifacts.comparison import Confusion, Flips, Measured, OutputDrift
+from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, decide, is_custom
+from edgequant.validation.drift import agreement, divergence, output_drift
+from edgequant.validation.drops import PairedDrop, own_interval, paired_drop, paired_mean
+from edgequant.validation.figure import Figure, mean_of
+from edgequant.validation.flips import confusion, flips
+from edgequant.validation.metrics import figures
+from edgequant.validation.slices import CLASS, Sliced, by_class_of_many, grouped, sliced
 
-_POINTS = 100.0
+AGREEMENT = "agreement"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a comparison is by.
+
+    Attributes:
+        task: The task.
+        metric: The metric that is judged.
+        labels: The labels of the whole evaluation set; None when there are none, or the task asks for none.
+        slices: By feature, the text of its value in each example.
+        confidence: Of each end of an interval of a drop, and of an interval of a metric as a whole.
+    """
+
+    task: str
+    metric: str
+    labels: NDArray[Any] | None = None
+    slices: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    confidence: float = 0.95
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation of all labels, or 1 where they do not vary."""
+        return 1.0 if self.labels is None else float(self.labels.std()) or 1.0
+
+
+class Run:
+    """A model's outputs over the first examples of the evaluation set, measured as often as it takes and no more.
+
+    Args:
+        outputs: Float arrays by output name, the example first.
+        reading: How they are read, as `task.read` tells of the float model's.
+    """
+
+    def __init__(self, outputs: Mapping[str, NDArray[Any]], reading: str) -> None:
+        self.outputs = outputs
+        self.reading = reading
+        self._figures: dict[int, dict[str, Figure]] = {}
+
+    def __len__(self) -> int:
+        return len(next(iter(self.outputs.values())))
+
+    def first(self, count: int) -> dict[str, NDArray[Any]]:
+        """Returns the outputs of the first examples."""
+        return {name: values[:count] for name, values in self.outputs.items()}
+
+    def decisions(self, asked: Asked, count: int) -> NDArray[Any]:
+        """Returns what it decides for the first examples."""
+        return decide(asked.task, next(iter(self.first(count).values())), self.reading)
+
+    def figures(self, asked: Asked, count: int) -> dict[str, Figure]:
+        """Returns its metrics over the first examples, the main one first; none without labels."""
+        if asked.labels is None:
+            return {}
+        if count not in self._figures:
+            labels = np.asarray(asked.labels[:count])
+            self._figures[count] = figures(asked.task, self.reading, self.first(count), labels, asked.spread)
+        return self._figures[count]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,97 +83,135 @@ class Comparison:
 
     Attributes:
         examples: How many.
-        differences: Baseline score minus variant score of each example, [examples]; None when the task's metric gives one
-            number for all.
-        drop_points: The mean difference, in percentage points.
-        drop_interval_points: The ends of its two one-sided intervals, in percentage points.
-        agreement: The mean agreement with the baseline, 0 to 1.
+        measures: The variant's metrics, with their intervals and drops.
+        drops: How much worse than the baseline's each metric is, and agreement.
+        agreement: The mean agreement with the baseline, 0 to 1, and its interval.
+        divergence_nats: The mean divergence of its probabilities; None where there are none.
+        flips: The examples that it decides otherwise; None where nothing is decided.
+        drift: By output, how far its values are from the baseline's.
+        confusion: What it takes for what; None where that is not asked.
+        slices: Its drop by class, then by each feature.
     """
 
     examples: int
-    differences: NDArray[np.float64] | None
-    drop_points: float | None
-    drop_interval_points: tuple[float, float] | None
-    agreement: float
+    measures: dict[str, Measured]
+    drops: dict[str, PairedDrop]
+    agreement: Measured
+    divergence_nats: float | None = None
+    flips: Flips | None = None
+    drift: dict[str, OutputDrift] = field(default_factory=dict)
+    confusion: Confusion | None = None
+    slices: tuple[Sliced, ...] = ()
 
 
-def compare(
-    task: str,
-    baseline: tuple[Mapping[str, NDArray[Any]], NDArray[Any] | None],
-    variant: tuple[Mapping[str, NDArray[Any]], NDArray[Any] | None],
-    *,
-    labelled: bool,
-    confidence: float,
-) -> Comparison:
+def alone(asked: Asked, run: Run) -> dict[str, Measured]:
+    """Returns a model's metrics with their intervals; those that the examples do not define are left out."""
+    count = len(run)
+    measures = {}
+    for name, figure in run.figures(asked, count).items():
+        if np.isfinite(figure.value):
+            interval, method = (
+                own_interval(figure, count, asked.confidence) if _told(asked, name, figure) else (None, "")
+            )
+            measures[name] = Measured(
+                value=figure.value, interval=interval, method=method, higher_is_better=figure.higher_is_better
+            )
+    return measures
+
+
+def drops(asked: Asked, baseline: Run, variant: Run) -> dict[str, PairedDrop]:
+    """Returns how much worse each metric of the variant is, over the examples that both were run on.
+
+    Without labels that is agreement alone.
+    """
+    count = min(len(baseline), len(variant))
+    if asked.labels is None:
+        return {AGREEMENT: paired_mean(1.0 - _agreements(asked, baseline, variant, count), asked.confidence)}
+    was, now = baseline.figures(asked, count), variant.figures(asked, count)
+    return {
+        name: paired_drop(was[name], now[name], count, asked.confidence)
+        for name in was
+        if name in now and _told(asked, name, was[name])
+    }
+
+
+def compare(asked: Asked, baseline: Run, variant: Run) -> Comparison:
     """Returns how a variant compares with the baseline.
 
     Args:
-        task: The task.
-        baseline: The baseline's outputs by name, and its scores when it has labels.
-        variant: The variant's, of the same or fewer examples: the first ones.
-        labelled: Whether there are labels; without them agreement with the baseline stands in for the score.
-        confidence: Of each end of the interval.
+        asked: What it is by.
+        baseline: The baseline.
+        variant: The variant, run on the same or fewer examples: the first ones.
     """
-    (outputs, scores), (own_outputs, own_scores) = baseline, variant
-    count = min(len(next(iter(outputs.values()))), len(next(iter(own_outputs.values()))))
-    agreements = agreement(
-        task, {k: v[:count] for k, v in outputs.items()}, {k: v[:count] for k, v in own_outputs.items()}
-    )
-    differences: NDArray[np.float64] | None = None
-    if not labelled:
-        differences = 1.0 - agreements
-    elif scores is not None and own_scores is not None:
-        differences = np.asarray(scores[:count] - own_scores[:count], np.float64)
-    drop, interval = None, None
-    if differences is not None:
-        drop = float(differences.mean()) * _POINTS
-        ends = drop_interval(differences, confidence)
-        interval = None if ends is None else (ends[0] * _POINTS, ends[1] * _POINTS)
+    count = min(len(baseline), len(variant))
+    agreements = _agreements(asked, baseline, variant, count)
+    agreed = mean_of(agreements)
+    interval, method = own_interval(agreed, count, asked.confidence)
+    expected, found = baseline.first(count), variant.first(count)
+    single = next(iter(expected))
     return Comparison(
         examples=count,
-        differences=differences,
-        drop_points=drop,
-        drop_interval_points=interval,
-        agreement=float(agreements.mean()),
+        measures=alone(asked, variant),
+        drops=drops(asked, baseline, variant),
+        agreement=Measured(value=agreed.value, interval=interval, method=method),
+        divergence_nats=divergence(asked.task, baseline.reading, expected[single], found[single]),
+        flips=_flips(asked, baseline, variant, count),
+        drift={name: output_drift(expected[name], found[name]) for name in expected},
+        confusion=confused(asked, variant),
+        slices=_slices(asked, baseline, variant, agreements),
     )
 
 
-def drop_interval(differences: NDArray[np.float64], confidence: float) -> tuple[float, float] | None:
-    """Returns the ends of the two one-sided intervals of a mean drop, as fractions.
-
-    Differences of right and wrong answers get the score interval of paired proportions; others that of a skewed mean.
-    """
-    if right_or_wrong(differences):
-        lost, gained = int((differences > 0).sum()), int((differences < 0).sum())
-        return paired_drop_interval(lost, gained, len(differences), confidence)
-    return mean_drop_interval(differences, confidence)
+def confused(asked: Asked, run: Run) -> Confusion | None:
+    """Returns what a model takes for what; None but for one class of several, with labels."""
+    if asked.labels is None or asked.task not in (CLASSIFICATION, BINARY):
+        return None
+    output = next(iter(run.outputs.values()))
+    classes = 2 if asked.task == BINARY else output.reshape(len(output), -1).shape[1]
+    return confusion(run.decisions(asked, len(run)), np.asarray(asked.labels[: len(run)]), classes)
 
 
-def agreement(
-    task: str, baseline: Mapping[str, NDArray[Any]], variant: Mapping[str, NDArray[Any]]
-) -> NDArray[np.float64]:
+def _told(asked: Asked, name: str, figure: Figure) -> bool:
+    """Tells whether a metric gets an interval: a user's function is called anew for the judged one only."""
+    if figure.each is not None or not is_custom(asked.task):
+        return True
+    return name == asked.metric
+
+
+def _agreements(asked: Asked, baseline: Run, variant: Run, count: int) -> NDArray[np.float64]:
     """Returns, per example, how far the variant answers as the baseline does, 0 to 1.
 
-    For tasks with decisions: the share of equal decisions (top-1 agreement). For all others: 1 minus the relative error
-    ‖variant - baseline‖ / ‖baseline‖ over all outputs, no less than 0.
+    For tasks with decisions the share of equal ones (top-1 agreement); for all others by the error of the values.
     """
-    if task in (CLASSIFICATION, BINARY, MULTILABEL):
-        same = decide(task, _only(variant)) == decide(task, _only(baseline))
-        return np.asarray(same.mean(axis=1) if task == MULTILABEL else same, np.float64)
-    count = len(next(iter(baseline.values())))
-    expected = np.concatenate([np.asarray(v, np.float64).reshape(count, -1) for v in baseline.values()], axis=1)
-    found = np.concatenate([np.asarray(variant[k], np.float64).reshape(count, -1) for k in baseline], axis=1)
-    norm = np.linalg.norm(expected, axis=1)
-    error = np.linalg.norm(found - expected, axis=1)
-    return np.asarray(np.clip(1.0 - error / np.where(norm > 0, norm, 1.0), 0.0, 1.0), np.float64)
+    if asked.task in DECIDING:
+        same = baseline.decisions(asked, count) == variant.decisions(asked, count)
+        return np.asarray(same.mean(axis=1) if asked.task == MULTILABEL else same, np.float64)
+    return agreement(baseline.first(count), variant.first(count))
 
 
-def accuracy_interval(scores: NDArray[Any] | None, confidence: float) -> tuple[float, float] | None:
-    """Returns Wilson's interval of the mean score, when scores are right or wrong; None otherwise."""
-    if scores is None or not len(scores) or not np.isin(scores, (0.0, 1.0)).all():
+def _flips(asked: Asked, baseline: Run, variant: Run, count: int) -> Flips | None:
+    if asked.task not in DECIDING:
         return None
-    return wilson_interval(int(scores.sum()), len(scores), confidence)
+    labels = None if asked.labels is None else np.asarray(asked.labels[:count])
+    return flips(baseline.decisions(asked, count), variant.decisions(asked, count), labels)
 
 
-def _only(outputs: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-    return next(iter(outputs.values()))
+def _slices(asked: Asked, baseline: Run, variant: Run, agreements: NDArray[np.float64]) -> tuple[Sliced, ...]:
+    """Returns the drops by class and by feature; none where no example has a score of its own."""
+    count = len(agreements)
+    was, now = np.ones(count), agreements
+    groups = {}
+    if asked.labels is not None:
+        first, second = (next(iter(run.figures(asked, count).values())) for run in (baseline, variant))
+        if first.each is None or second.each is None:
+            return ()
+        sign = 1.0 if first.higher_is_better else -1.0
+        was, now = sign * first.each / first.unit, sign * second.each / second.unit
+        labels = np.asarray(asked.labels[:count])
+        if asked.task in (CLASSIFICATION, BINARY):
+            groups[CLASS] = grouped(labels, was, now)
+        elif asked.task == MULTILABEL and labels.any():
+            decided = (run.decisions(asked, count) for run in (baseline, variant))
+            groups[CLASS] = by_class_of_many(labels, *decided)
+    groups |= {name: grouped(texts[:count], was, now) for name, texts in asked.slices.items()}
+    return tuple(sliced(name, found, asked.confidence) for name, found in groups.items())

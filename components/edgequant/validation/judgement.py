@@ -3,88 +3,101 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, NOT_GATED, REJECTED, VariantVerdict
-from edgequant.gate import Gate
-from edgequant.validation.comparison import Comparison
-from edgequant.validation.statistics import examples_to_settle
-
-_POINTS = 100.0
+from edgequant.artifacts.benchmark import Benchmark
+from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, NO_BASELINE, NOT_GATED, REJECTED, Check, VariantVerdict
+from edgequant.gate import CHECKS, Gate
+from edgequant.validation import checks
+from edgequant.validation.checks import Limit
+from edgequant.validation.comparison import AGREEMENT, Comparison
+from edgequant.validation.drops import PairedDrop
+from edgequant.validation.slices import CLASS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """The answer of one check.
+class Evidence:
+    """What a variant is judged by.
 
     Attributes:
-        verdict: ``blessed``, ``rejected`` or ``inconclusive``.
-        sentence: What was asked and measured.
-    """
-
-    verdict: str
-    sentence: str
-
-
-def judge(gate: Gate, comparison: Comparison, *, metric: str, size_ratio: float) -> tuple[str, tuple[str, ...]]:
-    """Returns a variant's verdict and a sentence for each check.
-
-    Args:
-        gate: What is asked.
+        variant: Its name.
+        metric: The metric that is judged.
         comparison: The variant against the baseline.
-        metric: The name of the metric that the drop is of.
-        size_ratio: The size of its file as a share of the baseline's.
+        size_bytes: The size of its file.
+        baseline_size_bytes: The size of the baseline's.
+        kind: What its file is, as inspected; or None.
+        benchmark: The latencies of all.
+        champion: Its name, why there is none (None when there is one), and how much worse the variant's metric is.
     """
+
+    variant: str
+    metric: str
+    comparison: Comparison
+    size_bytes: int
+    baseline_size_bytes: int
+    kind: str | None
+    benchmark: Benchmark
+    champion: "AgainstChampion | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgainstChampion:
+    """A variant against the model in production.
+
+    Attributes:
+        name: The URI of the champion's version.
+        missing: Why there is none yet, or None.
+        failed: Why it could not be evaluated, or None.
+        drop: How much worse the variant's metric is than the champion's; None without one.
+    """
+
+    name: str
+    missing: str | None = None
+    failed: str | None = None
+    drop: PairedDrop | None = None
+
+
+def judge(gate: Gate, evidence: Evidence) -> tuple[str, tuple[Check, ...], tuple[str, ...]]:
+    """Returns a variant's verdict, the answer of each check in the gate's order, and their sentences, what speaks against it first."""
     if not gate:
-        return NOT_GATED, ("no gate is set",)
-    checks = []
-    if gate.max_drop_points is not None:
-        checks.append(check_drop(gate, comparison, metric))
-    if gate.max_size_ratio is not None:
-        checks.append(check_size(gate.max_size_ratio, size_ratio))
-    # What speaks against the variant first.
-    checks.sort(key=lambda check: check.verdict == BLESSED)
-    verdicts = [check.verdict for check in checks]
-    verdict = next((name for name in (REJECTED, INCONCLUSIVE) if name in verdicts), BLESSED)
-    return verdict, tuple(check.sentence for check in checks)
+        return NOT_GATED, (), ("no gate is set",)
+    found = tuple(_check(name, gate, evidence) for name in CHECKS if getattr(gate, name) is not None)
+    verdicts = {check.verdict for check in found}
+    verdict = next((name for name in (REJECTED, INCONCLUSIVE, BLESSED) if name in verdicts), NOT_GATED)
+    order = (REJECTED, INCONCLUSIVE, BLESSED, NO_BASELINE)
+    sentences = tuple(check.sentence for check in sorted(found, key=lambda check: order.index(check.verdict)))
+    return verdict, found, sentences
 
 
-def check_drop(gate: Gate, comparison: Comparison, metric: str) -> Check:
-    """Tests non-inferiority: blessed when the upper end of the drop is within the limit, rejected when the lower end is past it."""
-    limit = gate.max_drop_points or 0.0
-    if comparison.drop_interval_points is None or comparison.drop_points is None or comparison.differences is None:
-        return Check(
-            verdict=INCONCLUSIVE,
-            sentence=f"the drop in {metric} has no interval: the metric gives one number for all examples, or there is one"
-            " example; return per-example values to be judged",
-        )
-    low, high = comparison.drop_interval_points
-    measured = (
-        f"{_falls(metric)} {comparison.drop_points:.2f} points ({low:.2f} to {high:.2f} at {100 * gate.confidence:g}%)"
-    )
-    if high <= limit:
-        return Check(verdict=BLESSED, sentence=f"{measured}: within the {limit:g} allowed")
-    if low > limit:
-        return Check(verdict=REJECTED, sentence=f"{measured}: more than the {limit:g} allowed")
-    needed = examples_to_settle(comparison.differences, limit / _POINTS, gate.confidence)
-    settle = (
-        f"about {needed:,} evaluation examples would settle it" if needed else "no number of examples would settle it"
-    )
-    return Check(
-        verdict=INCONCLUSIVE,
-        sentence=f"{measured}: {comparison.examples:,} examples cannot tell whether it is within the {limit:g} allowed; {settle}",
-    )
+def _check(name: str, gate: Gate, evidence: Evidence) -> Check:
+    """Returns the answer of one check."""
+    if name == "integer_only":
+        return checks.check_integer_only(evidence.kind)
+    limit = Limit(name=name, value=getattr(gate, name), confidence=gate.confidence)
+    comparison, metric = evidence.comparison, evidence.metric
+    if name == "max_drop_points":
+        return checks.check_drop(limit, comparison.drops.get(metric), metric)
+    if name == "max_drop_points_vs_baseline":
+        return _check_champion(limit, evidence)
+    if name == "max_worst_class_drop_points":
+        classes = next((found for found in comparison.slices if found.slice.name == CLASS), None)
+        return checks.check_worst_class(limit, classes)
+    if name == "min_metric":
+        return checks.check_least(limit, comparison.measures.get(metric), metric, comparison.examples)
+    if name == "min_agreement":
+        return checks.check_least(limit, comparison.agreement, AGREEMENT, comparison.examples)
+    if name == "max_size_ratio":
+        return checks.check_size_ratio(limit, evidence.size_bytes, evidence.baseline_size_bytes)
+    if name == "max_size_bytes":
+        return checks.check_size(limit, evidence.size_bytes)
+    return checks.check_latency(limit, evidence.variant, evidence.benchmark)
 
 
-def _falls(metric: str) -> str:
-    """Returns how a drop is told: errors rise, in hundredths of the labels' standard deviation."""
-    return "mae, in hundredths of the labels' standard deviation, rises" if metric == "mae" else f"{metric} drops"
-
-
-def check_size(limit: float, ratio: float) -> Check:
-    """Compares the size of a variant's file with the limit."""
-    measured = f"its file is {ratio:.3f} of the baseline's size"
-    if ratio <= limit:
-        return Check(verdict=BLESSED, sentence=f"{measured}: within the {limit:g} allowed")
-    return Check(verdict=REJECTED, sentence=f"{measured}: more than the {limit:g} allowed")
+def _check_champion(limit: Limit, evidence: Evidence) -> Check:
+    champion = evidence.champion
+    if champion is None or champion.missing is not None:
+        return checks.no_baseline(limit, (champion and champion.missing) or "none is configured")
+    if champion.failed is not None:
+        return limit.check(INCONCLUSIVE, f"{champion.name} could not be evaluated: {champion.failed}")
+    return checks.check_drop(limit, champion.drop, evidence.metric, f"against {champion.name}, ")
 
 
 def choose_best(gate: Gate, variants: Mapping[str, VariantVerdict]) -> str | None:
@@ -107,8 +120,11 @@ def choose_best(gate: Gate, variants: Mapping[str, VariantVerdict]) -> str | Non
 
 
 def overall(gate: Gate, variants: Mapping[str, VariantVerdict]) -> str:
-    """Returns the outcome of a run: blessed when any variant is, else inconclusive when any is, else rejected."""
+    """Returns the outcome of a run: blessed when any variant is, else inconclusive when any is, else rejected.
+
+    Where no check could be asked of any, as on the first run of a gate against the model in production alone, it is not gated.
+    """
     if not gate:
         return NOT_GATED
     verdicts = {variant.verdict for variant in variants.values()}
-    return next((name for name in (BLESSED, INCONCLUSIVE) if name in verdicts), REJECTED)
+    return next((name for name in (BLESSED, INCONCLUSIVE, REJECTED, NOT_GATED) if name in verdicts), REJECTED)

@@ -56,7 +56,7 @@ def _metric(verdict: Verdict, name: str) -> str:
     value = variant.metrics.get(verdict.main_metric)
     if value is None:
         return "–"
-    return f"{value:.4f} {_interval(variant.accuracy_interval, 1.0, places=4)}".strip()
+    return f"{value:.4f} {_interval(variant.metric_interval, 1.0, places=4)}".strip()
 
 
 def _interval(ends: tuple[float, float] | None, scale: float, places: int = 2) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgequant import __version__
-from edgequant.artifacts.benchmark import Benchmark, load_benchmark
+from edgequant.artifacts.benchmark import load_benchmark
 from edgequant.artifacts.directory import new_directory
 from edgequant.artifacts.evaluation import EVALUATED, Evaluation, load_evaluation
 from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
@@ -14,7 +14,6 @@ from edgequant.artifacts.verdict import (
     BASELINE_VERDICT,
     BLESSED,
     NOT_GATED,
-    REJECTED,
     VariantVerdict,
     Verdict,
     write_verdict,
@@ -22,10 +21,9 @@ from edgequant.artifacts.verdict import (
 from edgequant.errors import ArtifactError
 from edgequant.gate import Gate
 from edgequant.steps import say
-from edgequant.task import REGRESSION, main_metric
-from edgequant.validation.comparison import accuracy_interval, compare
-from edgequant.validation.judgement import choose_best, judge, overall
+from edgequant.validation.judgement import choose_best, overall
 from edgequant.validation.report import render
+from edgequant.validation.verdicts import material, undefined, verdict_of
 from edgequant.variants import BASELINE
 
 
@@ -69,16 +67,17 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
     if benchmark.model_sha256 != {variant: variants[variant].sha256 for variant in variants.converted}:
         raise ArtifactError("validate: the benchmark is of another variant set than the one given")
     baseline = evaluations[BASELINE]
-    judged = {
-        variant: _judge(variant, task, gate, variants, evaluations, benchmark) for variant in variants.content.variants
-    }
+    found = material(task, gate, variants, evaluations, examples, benchmark)
+    judged = {variant: verdict_of(variant, found) for variant in variants.content.variants}
     best = choose_best(gate, judged)
     outcome = overall(gate, judged)
     verdict = Verdict(
         name=name,
         task=task,
-        main_metric=main_metric(task, baseline.content.metrics),
-        labelled=bool(baseline.content.metrics),
+        main_metric=found.asked.metric,
+        labelled=found.asked.labels is not None,
+        reading=found.runs[BASELINE].reading,
+        notes=undefined(found),
         gate=gate.asked(),
         outcome=outcome,
         best=best,
@@ -93,8 +92,8 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
     with new_directory(target) as draft:
         (draft / "report.html").write_text(render(verdict), encoding="utf-8")
         write_verdict(draft, verdict)
-    for variant, found in judged.items():
-        say("validate", f"{variant}: {found.verdict}")
+    for variant, answer in judged.items():
+        say("validate", f"{variant}: {answer.verdict}")
     say("validate", verdict.why)
     return verdict
 
@@ -138,66 +137,6 @@ def check_sets(calibration: ExampleSet, evaluation: ExampleSet, variants: Varian
     if evaluation.digest != baseline.content.evaluation_sha256:
         raise ArtifactError(f"validate: {evaluation.path} is not the evaluation set that the variants were run on")
     check_disjoint(calibration.identities, evaluation)
-
-
-def _judge(
-    name: str, task: str, gate: Gate, variants: VariantSet, evaluations: dict[str, Evaluation], benchmark: Benchmark
-) -> VariantVerdict:
-    variant = variants[name]
-    evaluation = evaluations[name]
-    latency = benchmark.latencies.get(name)
-    if evaluation.content.status != EVALUATED:
-        return VariantVerdict(
-            status=variant.status,
-            reason=variant.reason or evaluation.content.reason,
-            notes=(*variant.notes, *_unmeasured(name, benchmark)),
-            size_bytes=variant.size_bytes,
-            verdict=REJECTED if gate else NOT_GATED,
-            reasons=(f"failed: {variant.reason or evaluation.content.reason}",),
-            latency=latency,
-            inspection=variant.inspection,
-        )
-    baseline = evaluations[BASELINE]
-    comparison = compare(
-        task,
-        (baseline.outputs, baseline.scores),
-        (evaluation.outputs, evaluation.scores),
-        labelled=bool(baseline.content.metrics),
-        confidence=gate.confidence,
-    )
-    verdict = BASELINE_VERDICT
-    reasons: tuple[str, ...] = ("every other variant is compared with it",)
-    if name != BASELINE:
-        ratio = (variant.size_bytes or 0) / (variants[BASELINE].size_bytes or 1)
-        metric = main_metric(task, baseline.content.metrics)
-        verdict, reasons = judge(gate, comparison, metric=metric, size_ratio=ratio)
-    return VariantVerdict(
-        status=variant.status,
-        notes=(*variant.notes, *_partial(evaluation), *_unmeasured(name, benchmark)),
-        size_bytes=variant.size_bytes,
-        examples=comparison.examples,
-        metrics=evaluation.content.metrics,
-        accuracy_interval=None if task == REGRESSION else accuracy_interval(evaluation.scores, gate.confidence),
-        drop_points=comparison.drop_points,
-        drop_interval_points=None if name == BASELINE else comparison.drop_interval_points,
-        agreement=comparison.agreement,
-        verdict=verdict,
-        reasons=reasons,
-        latency=latency,
-        inspection=variant.inspection,
-    )
-
-
-def _partial(evaluation: Evaluation) -> tuple[str, ...]:
-    content = evaluation.content
-    if content.examples == content.available:
-        return ()
-    return (f"evaluated on the first {content.examples:,} of {content.available:,} examples: the time budget ended",)
-
-
-def _unmeasured(name: str, benchmark: Benchmark) -> tuple[str, ...]:
-    reason = benchmark.failures.get(name)
-    return () if reason is None else (f"latency not measured: {reason}",)
 
 
 def _made_from(variants: VariantSet, baseline: Evaluation) -> dict[str, str]:

@@ -47,7 +47,7 @@ def test_the_verdict_is_of_the_stored_scores(digits_sets: Any, tmp_path: Path) -
             assert found.drop_interval_points == pytest.approx([100 * end for end in expected])
         same = baseline.outputs["output_0"].argmax(1) == evaluation.outputs["output_0"].argmax(1)
         assert found.agreement == same.mean()
-        assert found.accuracy_interval == wilson_interval(int(evaluation.scores.sum()), 300, 0.95)
+        assert found.metric_interval == wilson_interval(int(evaluation.scores.sum()), 300, 0.95)
         assert found.latency is not None
         assert found.inspection is not None
 
@@ -206,7 +206,8 @@ def test_failed_variants_are_rejected_with_their_reasons(small_inputs: Inputs, t
     assert (found["weights_only"].status, found["full_int8"].status) == ("failed", "converted")
     assert "LiteRT refuses the model" in (found["full_int8"].reason or "")
     assert any(note.startswith("latency not measured: ") for note in found["full_int8"].notes)
-    assert found["integer_only"].reasons == ("failed: output 'y' holds NaN or infinity for 40 of 40 examples",)
+    assert (found["integer_only"].reason or "").startswith("output 'y' holds NaN or infinity for 40 of 40 examples; ")
+    assert found["integer_only"].reasons == (f"failed: {found['integer_only'].reason}",)
     assert load_verdict(tmp_path / "verdict") == verdict
 
 
@@ -219,7 +220,7 @@ def test_unlabelled_examples_are_judged_by_agreement(small_inputs: Inputs, tmp_p
     assert verdict.variants["float16"].reasons[0].startswith("agreement drops 0.00 points (")
     verdict = _validate(small_inputs, tmp_path / "verdict", Gate(max_drop_points=7.0), "none")
     assert verdict.variants["float16"].verdict == "inconclusive"
-    assert "about 41 evaluation examples would settle it" in verdict.variants["float16"].reasons[0]
+    assert "about 41 evaluation examples would settle it, 1 more than these" in verdict.variants["float16"].reasons[0]
 
 
 def test_a_variant_that_ran_out_of_time_says_so(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:

@@ -1,0 +1,152 @@
+"""What comparing two models over the same examples finds: metrics, drops, flips, drift, and all of it slice by slice."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Ends: TypeAlias = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drop:
+    """How much worse a metric is than another model's, over the same examples.
+
+    Attributes:
+        points: In percentage points of the metric: 100 times how far it is on the worse side, for errors in standard
+            deviations of the labels; None when it is not known.
+        interval: The ends of the two one-sided intervals of it, in points, at the gate's confidence; or None.
+        method: How the interval was made: ``paired proportions``, ``paired mean`` or ``paired bootstrap``.
+        note: Why there is no interval, or what else to know; "" for nothing.
+    """
+
+    points: float | None
+    interval: Ends | None = None
+    method: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One metric of one model.
+
+    Attributes:
+        value: The metric, as a fraction where it is one.
+        interval: Its two-sided interval at the gate's confidence; None when it has none.
+        method: How the interval was made: ``wilson``, ``mean`` or ``bootstrap``; "" without one.
+        higher_is_better: False for errors.
+        drop: How much worse than the baseline's; None for the baseline.
+        versus_champion: How much worse than the champion's; None without one.
+    """
+
+    value: float
+    interval: Ends | None = None
+    method: str = ""
+    higher_is_better: bool = True
+    drop: Drop | None = None
+    versus_champion: Drop | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flip:
+    """An example that only one of the two models answers right.
+
+    Attributes:
+        example: Its row in the evaluation set.
+        label: Its label.
+        baseline: What the baseline decides.
+        variant: What the variant decides.
+    """
+
+    example: int
+    label: str
+    baseline: str
+    variant: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flips:
+    """Examples that the variant decides otherwise than the baseline.
+
+    Attributes:
+        changed: How many.
+        right_to_wrong: How many of them only the baseline gets right; None without labels.
+        wrong_to_right: How many only the variant gets right; None without labels.
+        lost: The first of those that only the baseline gets right.
+        gained: The first of those that only the variant gets right.
+    """
+
+    changed: int
+    right_to_wrong: int | None = None
+    wrong_to_right: int | None = None
+    lost: tuple[Flip, ...] = ()
+    gained: tuple[Flip, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputDrift:
+    """How far the values of one output are from the baseline's.
+
+    Attributes:
+        sqnr_db: The energy of the baseline's values over that of the errors; None when they are equal, or all zero.
+        cosine: The mean over examples of the cosine between the two; 1 is the same direction.
+        largest_error: The largest absolute difference of all values.
+    """
+
+    sqnr_db: float | None
+    cosine: float
+    largest_error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confusion:
+    """What is taken for what.
+
+    Attributes:
+        examples: How many examples are counted.
+        counts: By label, how many examples of it are decided as each class, [label][decision]; empty for more than 50
+            classes.
+        mistakes: The most frequent ones: (label, decision, how many), at most 50.
+    """
+
+    examples: int
+    counts: tuple[tuple[int, ...], ...] = ()
+    mistakes: tuple[tuple[int, int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceValue:
+    """The main score among the examples that share a class or a feature's value.
+
+    Attributes:
+        value: The class, or the feature's text.
+        examples: How many.
+        baseline: The baseline's mean score among them; for classes the recall.
+        variant: The variant's.
+        drop_points: The difference, in percentage points.
+        drop_interval_points: The ends of its two one-sided intervals, at the gate's confidence in all values of the slice
+            together; None when it cannot be told.
+    """
+
+    value: str
+    examples: int
+    baseline: float
+    variant: float
+    drop_points: float
+    drop_interval_points: Ends | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """The evaluation set told apart by class or by a feature.
+
+    Attributes:
+        name: ``class``, or the feature.
+        total: How many values it has among the examples.
+        values: Those with the greatest drops, at most 50, the worst first.
+        worst_interval_points: The ends of the two one-sided intervals of the greatest drop of all values; None when it
+            cannot be told.
+    """
+
+    name: str
+    total: int
+    values: tuple[SliceValue, ...]
+    worst_interval_points: Ends | None

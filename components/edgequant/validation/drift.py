@@ -1,0 +1,80 @@
+"""How far a variant's outputs are from the baseline's, with or without labels."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgequant.artifacts.comparison import OutputDrift
+from edgequant.task import DECIDING, MULTILABEL
+from edgequant.validation.decisions import chunks, probabilities
+
+
+def agreement(baseline: Mapping[str, NDArray[Any]], variant: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+    """Returns, per example, 1 minus the relative error ‖variant - baseline‖ / ‖baseline‖ over all outputs, no less than 0."""
+    count = len(next(iter(baseline.values())))
+    energy, errors = np.zeros(count), np.zeros(count)
+    for name, expected in baseline.items():
+        for rows in chunks(expected):
+            values, found = _flat(expected[rows]), _flat(variant[name][rows])
+            energy[rows] += (values**2).sum(axis=1)
+            errors[rows] += ((found - values) ** 2).sum(axis=1)
+    norm = np.sqrt(energy)
+    return np.asarray(np.clip(1.0 - np.sqrt(errors) / np.where(norm > 0, norm, 1.0), 0.0, 1.0))
+
+
+def output_drift(expected: NDArray[Any], found: NDArray[Any]) -> OutputDrift:
+    """Returns how far the values of one output are from the baseline's, both [examples, …].
+
+    The signal-to-noise ratio is over all values of all examples: 10 log10(Σ expected² / Σ (found - expected)²).
+    """
+    signal, noise, largest = 0.0, 0.0, 0.0
+    cosines = np.ones(len(expected))
+    for rows in chunks(expected):
+        values, other = _flat(expected[rows]), _flat(found[rows])
+        errors = other - values
+        signal += float((values**2).sum())
+        noise += float((errors**2).sum())
+        largest = max(largest, float(np.abs(errors).max(initial=0.0)))
+        cosines[rows] = _cosine(values, other)
+    return OutputDrift(
+        sqnr_db=10 * float(np.log10(signal / noise)) if signal and noise else None,
+        cosine=float(cosines.mean()),
+        largest_error=largest,
+    )
+
+
+def divergence(task: str, reading: str, expected: NDArray[Any], found: NDArray[Any]) -> float | None:
+    """Returns the mean over examples of the Kullback-Leibler divergence of the variant's probabilities, in nats.
+
+    That is Σ p log(p/q) with the baseline's p and the variant's q; for multilabel the sum over the classes of that of each yes
+    and no. Probabilities are taken to be no less than 1e-7: quantized outputs are 0 for many classes.
+
+    Source: Kullback & Leibler 1951, "On information and sufficiency", Annals of Mathematical Statistics 22.
+
+    Returns:
+        The divergence, or None where outputs are no probabilities.
+    """
+    if task not in DECIDING:
+        return None
+    total = 0.0
+    for rows in chunks(expected):
+        p, q = probabilities(task, expected[rows], reading), probabilities(task, found[rows], reading)
+        terms = p * np.log(p / q)
+        if task == MULTILABEL:
+            terms += (1 - p) * np.log((1 - p) / (1 - q))
+        total += float(terms.sum())
+    return max(total / len(expected), 0.0)
+
+
+def _cosine(values: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the cosine of each example; that of nothing and nothing is 1, of nothing and something 0."""
+    norms = np.linalg.norm(values, axis=1) * np.linalg.norm(other, axis=1)
+    both_zero = ~values.any(axis=1) & ~other.any(axis=1)
+    cosine = (values * other).sum(axis=1) / np.where(norms > 0, norms, 1.0)
+    return np.where(both_zero, 1.0, np.clip(cosine, -1.0, 1.0))
+
+
+def _flat(values: NDArray[Any]) -> NDArray[np.float64]:
+    return np.asarray(values, np.float64).reshape(len(values), -1)

@@ -1,0 +1,161 @@
+"""How sure a metric is, and how sure its drop from one model to another."""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgequant.artifacts.comparison import Drop, Ends
+from edgequant.validation.figure import Figure, Weighed
+from edgequant.validation.statistics import (
+    BootstrapDrop,
+    Resampling,
+    examples_to_settle,
+    mean_drop_interval,
+    paired_bootstrap_interval,
+    paired_drop_interval,
+    right_or_wrong,
+    wilson_interval,
+)
+
+# Of every bootstrap, so that the same examples give the same interval.
+SEED = 17
+POINTS = 100.0
+NOTHING_CHANGES = "nothing that it is made of changes"
+UNDEFINED = "it is not defined on these examples"
+_BOOTSTRAP = "paired bootstrap"
+# How likely the number of examples asked for is to settle a verdict.
+_POWER = 0.8
+_EDGE = 1e-12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedDrop:
+    """A drop, and what tells how many examples would make it surer.
+
+    Attributes:
+        drop: The drop.
+        examples: How many examples it is over.
+        differences: The drop of each example in hundreds of points, [examples]; None for a metric of all.
+        influential: About how many examples it hangs on; None for a metric with a value per example.
+    """
+
+    drop: Drop
+    examples: int
+    differences: NDArray[np.float64] | None = None
+    influential: float | None = None
+
+    def examples_to_settle(self, limit_points: float, confidence: float) -> int | None:
+        """Returns about how many examples would tell on which side of a limit the drop is, were it as measured; or None."""
+        if self.differences is not None:
+            return examples_to_settle(self.differences, limit_points / POINTS, confidence)
+        if self.drop.interval is None or self.drop.points is None:
+            return None
+        return settle_by_width(self.drop.points, self.drop.interval, limit_points, self.examples, confidence)
+
+
+def paired_drop(baseline: Figure, variant: Figure, count: int, confidence: float) -> PairedDrop:
+    """Returns how much worse the variant is, over the same examples in the same order.
+
+    Args:
+        baseline: The baseline's metric.
+        variant: The variant's.
+        count: How many examples there are.
+        confidence: Of each end of the interval.
+    """
+    sign = 1.0 if baseline.higher_is_better else -1.0
+    if baseline.each is not None and variant.each is not None:
+        return paired_mean(sign * (baseline.each - variant.each) / baseline.unit, confidence)
+    points = POINTS * sign * (baseline.value - variant.value) / baseline.unit
+    if not math.isfinite(points):
+        return PairedDrop(drop=Drop(points=None, note=UNDEFINED), examples=count)
+    if baseline.weighed is None or variant.weighed is None:
+        return PairedDrop(drop=Drop(points=points, note=baseline.note or variant.note), examples=count)
+    found = _bootstrap(baseline.weighed, variant.weighed, count, confidence)
+    interval = None
+    if found.interval is not None:
+        low, high = sorted(POINTS * sign * end / baseline.unit for end in found.interval)
+        interval = (low, high)
+    return PairedDrop(
+        drop=Drop(points=points, interval=interval, method=_BOOTSTRAP if interval else "", note=_why(found)),
+        examples=count,
+        influential=found.influential,
+    )
+
+
+def paired_mean(differences: NDArray[np.float64], confidence: float) -> PairedDrop:
+    """Returns the drop that is the mean of each example's.
+
+    Differences of right and wrong answers get the score interval of paired proportions; others that of a skewed mean.
+
+    Args:
+        differences: The baseline's value minus the variant's, or the other way for errors, [examples].
+        confidence: Of each end of the interval.
+    """
+    ends, method = mean_drop_interval(differences, confidence), "paired mean"
+    if right_or_wrong(differences):
+        lost, gained = int((differences > 0).sum()), int((differences < 0).sum())
+        ends, method = paired_drop_interval(lost, gained, len(differences), confidence), "paired proportions"
+    drop = Drop(
+        points=POINTS * float(differences.mean()),
+        interval=None if ends is None else (POINTS * ends[0], POINTS * ends[1]),
+        method="" if ends is None else method,
+        note="" if ends is not None else "of one example no interval can be told",
+    )
+    return PairedDrop(drop=drop, examples=len(differences), differences=differences)
+
+
+def own_interval(figure: Figure, count: int, confidence: float) -> tuple[Ends | None, str]:
+    """Returns the two-sided interval of a metric and how it was made: None and "" when it has none."""
+    each = figure.each
+    if each is not None and np.isin(each, (0.0, 1.0)).all():
+        return wilson_interval(int(each.sum()), count, confidence), "wilson"
+    one_sided = (1 + confidence) / 2
+    if each is not None:
+        ends = mean_drop_interval(each, one_sided)
+        return ends, "mean" if ends else ""
+    if figure.weighed is None or not math.isfinite(figure.value):
+        return None, ""
+    found = _bootstrap(figure.weighed, lambda weights: 0.0, count, one_sided)  # noqa: ARG005 - nothing to compare with
+    return found.interval, "bootstrap" if found.interval else ""
+
+
+def _bootstrap(baseline: Weighed, variant: Weighed, count: int, confidence: float) -> BootstrapDrop:
+    """Returns the drop in a metric of all examples, with its interval.
+
+    What is resampled are rows; a 0 beside them stands for the baseline, a 1 for the variant.
+    """
+
+    def metric(rows: NDArray[np.intp], which: NDArray[np.int8]) -> float:
+        weights = np.bincount(rows, minlength=count).astype(np.float64)
+        return (variant if which[0] else baseline)(weights)
+
+    which = np.zeros(count, np.int8)
+    resampling = Resampling(confidence=confidence, seed=SEED)
+    return paired_bootstrap_interval(metric, which, which + 1, np.arange(count), resampling)
+
+
+def _why(found: BootstrapDrop) -> str:
+    """Returns why a bootstrap gives no interval, "" when it does."""
+    if found.interval is not None:
+        return ""
+    if not found.influential:
+        return NOTHING_CHANGES
+    if found.redrawn:
+        return "it is not defined on most resamples of these examples"
+    return f"it hangs on about {found.influential:.0f} examples, too few to tell an interval from"
+
+
+def settle_by_width(measured: float, ends: Ends, limit: float, count: int, confidence: float) -> int | None:
+    """Returns about how many examples would put a figure on one side of a limit in four of five runs, were it as measured.
+
+    The width of its interval, whose ends each hold with the confidence given, shrinks with the root of the number.
+    """
+    distance = abs(limit - measured)
+    z = NormalDist().inv_cdf(confidence)
+    error = (ends[1] - ends[0]) / (2 * z)
+    if distance < _EDGE or not error:
+        return None
+    return math.ceil(count * ((z + NormalDist().inv_cdf(_POWER)) * error / distance) ** 2)

@@ -1,0 +1,114 @@
+"""The metrics of one model over the evaluation set: which a task has, and how each is taken."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgequant.errors import EvaluationError
+from edgequant.task import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, check_fit, is_custom, own_metrics
+from edgequant.validation.decisions import binary, classification, multilabel
+from edgequant.validation.figure import Figure, Weighed, mean_of
+
+# How long one call of a user's function may take to be called thousands of times.
+_SLOW_SECONDS = 0.02
+
+
+def figures(
+    task: str, reading: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any], spread: float = 1.0
+) -> dict[str, Figure]:
+    """Returns a model's metrics by name, the main one first.
+
+    Args:
+        task: The task, not ``none``.
+        reading: How the outputs are to be read, as `task.read` tells of the baseline's.
+        outputs: Float arrays by output name, the example first.
+        labels: The labels of these examples, in the form of `task.check_label`.
+        spread: The labels' standard deviation, which errors are told in.
+
+    Raises:
+        ConfigError: There is no such function of the user's.
+        EvaluationError: The outputs do not suit the labels, or the user's function fails.
+    """
+    if is_custom(task):
+        return _own(task, outputs, labels)
+    output = check_fit(task, outputs, labels)
+    if task == REGRESSION:
+        return _regression(output, labels, spread)
+    return {CLASSIFICATION: classification, BINARY: binary, MULTILABEL: multilabel}[task](output, labels, reading)
+
+
+def _regression(output: NDArray[Any], labels: NDArray[Any], spread: float) -> dict[str, Figure]:
+    """Returns the metrics of numbers by name, the main one first."""
+    from sklearn.metrics import r2_score
+
+    found = np.asarray(output, np.float64).reshape(len(output), -1)
+    expected = np.asarray(labels, np.float64).reshape(len(labels), -1)
+    errors = found - expected
+    squares = (errors**2).mean(axis=1)
+    explained = _explained(expected, errors)
+
+    def rmse(weights: NDArray[np.float64]) -> float:
+        return float(np.sqrt(weights @ squares / weights.sum()))
+
+    everything = np.ones(len(found))
+    known = np.isfinite(explained(everything))
+    return {
+        "mae": mean_of(np.abs(errors).mean(axis=1), higher_is_better=False, unit=spread),
+        "rmse": Figure(value=rmse(everything), weighed=rmse, higher_is_better=False, unit=spread),
+        "r2": Figure(value=float(r2_score(expected, found)) if known else float("nan"), weighed=explained),
+        "max_error": Figure(
+            value=float(np.abs(errors).max()),
+            higher_is_better=False,
+            unit=spread,
+            note="the greatest of all errors hangs on one example, so that no interval can be told",
+        ),
+    }
+
+
+def _explained(expected: NDArray[np.float64], errors: NDArray[np.float64]) -> Weighed:
+    """Returns R², the mean over the outputs' values; not defined where one of these does not vary."""
+    # About their mean, so that the difference of two large numbers is not what is left.
+    centred = expected - expected.mean(axis=0)
+    squares, squared_errors = centred**2, errors**2
+
+    def over(weights: NDArray[np.float64]) -> float:
+        count = weights.sum()
+        varies = weights @ squares - (weights @ centred) ** 2 / count
+        if count < 2 or not (varies > 0).all():
+            return float("nan")
+        return float(np.mean(1 - (weights @ squared_errors) / varies))
+
+    return over
+
+
+def _own(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> dict[str, Figure]:
+    """Returns the metrics of a user's function: with a value per example they are means, else taken anew for each resample."""
+    start = time.perf_counter()
+    found = own_metrics(task, outputs, labels)
+    seconds = time.perf_counter() - start
+    return {
+        name: mean_of(value)
+        if value.shape == (len(labels),)
+        else Figure(
+            value=float(value.mean()),
+            weighed=_taken_anew(task, name, outputs, labels) if seconds <= _SLOW_SECONDS else None,
+            note=f"a call of {task} takes {seconds:.2f} s, too long for thousands of resamples: return a value per example",
+        )
+        for name, value in found.items()
+    }
+
+
+def _taken_anew(task: str, name: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> Weighed:
+    def over(weights: NDArray[np.float64]) -> float:
+        rows = np.repeat(np.arange(len(labels)), weights.astype(np.int64))
+        try:
+            value = own_metrics(task, {key: output[rows] for key, output in outputs.items()}, labels[rows])[name]
+        except (EvaluationError, KeyError):
+            # As with those of one class, such a function may not be defined.
+            return float("nan")
+        return float(value.mean())
+
+    return over

@@ -1,0 +1,181 @@
+"""The verdict of each variant, from its own outputs and the baseline's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from edgequant.artifacts.benchmark import Benchmark
+from edgequant.artifacts.evaluation import EVALUATED, Evaluation, EvaluationContent
+from edgequant.artifacts.example_set import ExampleSet
+from edgequant.artifacts.variant_set import VariantSet
+from edgequant.artifacts.verdict import BASELINE_VERDICT, NOT_GATED, REJECTED, VariantVerdict
+from edgequant.errors import ConfigError, did_you_mean
+from edgequant.gate import Gate
+from edgequant.task import NONE, read
+from edgequant.validation.comparison import AGREEMENT, Asked, Run, alone, compare, confused
+from edgequant.validation.judgement import Evidence, judge
+from edgequant.variants import BASELINE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What every variant's verdict is made from.
+
+    Attributes:
+        gate: What a variant must hold.
+        asked: What it is compared by.
+        variants: The variant set.
+        evaluations: The evaluation of each variant.
+        runs: The outputs of each variant that was evaluated.
+        benchmark: The latencies of all.
+    """
+
+    gate: Gate
+    asked: Asked
+    variants: VariantSet
+    evaluations: dict[str, Evaluation]
+    runs: dict[str, Run]
+    benchmark: Benchmark
+
+
+def material(
+    task: str,
+    gate: Gate,
+    variants: VariantSet,
+    evaluations: Mapping[str, Evaluation],
+    examples: ExampleSet,
+    benchmark: Benchmark,
+) -> Material:
+    """Returns what every variant's verdict is made from.
+
+    Raises:
+        ConfigError: The gate names a metric that was not measured.
+        EvaluationError: The baseline's outputs do not suit the labels.
+    """
+    reading = read(task, next(iter(evaluations[BASELINE].outputs.values())))
+    runs = {
+        name: Run(found.outputs, reading) for name, found in evaluations.items() if found.content.status == EVALUATED
+    }
+    labels = None if task == NONE else examples.labels
+    asked = Asked(task=task, metric=AGREEMENT, labels=labels, slices=examples.slices, confidence=gate.confidence)
+    if labels is not None:
+        names = list(runs[BASELINE].figures(asked, len(runs[BASELINE])))
+        asked = replace(asked, metric=_judged_metric(gate, names))
+    return Material(
+        gate=gate, asked=asked, variants=variants, evaluations=dict(evaluations), runs=runs, benchmark=benchmark
+    )
+
+
+def _judged_metric(gate: Gate, names: list[str]) -> str:
+    """Returns the metric that the gate names, or the main one.
+
+    Raises:
+        ConfigError: There is no such metric.
+    """
+    metric = gate.metric or names[0]
+    if metric not in names:
+        raise ConfigError(
+            f"gate.metric: {metric!r} was not measured; choose from {', '.join(names)}{did_you_mean(metric, names)}"
+        )
+    return metric
+
+
+def undefined(found: Material) -> tuple[str, ...]:
+    """Returns a sentence on the metrics that these labels do not define."""
+    run = found.runs[BASELINE]
+    names = [name for name, figure in run.figures(found.asked, len(run)).items() if figure.value != figure.value]
+    if not names:
+        return ()
+    return (f"not defined on these {len(run):,} examples, whose labels are all of one kind: {', '.join(names)}",)
+
+
+def verdict_of(name: str, material: Material) -> VariantVerdict:
+    """Returns the verdict of one variant."""
+    variant, content = material.variants[name], material.evaluations[name].content
+    gate, benchmark = material.gate, material.benchmark
+    if content.status != EVALUATED:
+        return VariantVerdict(
+            status=variant.status,
+            reason=variant.reason or content.reason,
+            notes=(*variant.notes, *_unmeasured(name, benchmark)),
+            size_bytes=variant.size_bytes,
+            verdict=REJECTED if gate else NOT_GATED,
+            reasons=(f"failed: {variant.reason or content.reason}",),
+            latency=benchmark.latencies.get(name),
+            inspection=variant.inspection,
+        )
+    found = VariantVerdict(
+        status=variant.status,
+        notes=(*variant.notes, *_partial(content), *_unmeasured(name, benchmark)),
+        size_bytes=variant.size_bytes,
+        verdict=BASELINE_VERDICT,
+        reasons=("every other variant is compared with it",),
+        latency=benchmark.latencies.get(name),
+        inspection=variant.inspection,
+    )
+    return _of_baseline(found, material) if name == BASELINE else _judged(found, name, material)
+
+
+def _of_baseline(found: VariantVerdict, material: Material) -> VariantVerdict:
+    run, asked = material.runs[BASELINE], material.asked
+    measures = alone(asked, run)
+    return replace(
+        found,
+        examples=len(run),
+        metrics={name: measured.value for name, measured in measures.items()},
+        measures=measures,
+        metric_interval=measures[asked.metric].interval if asked.metric in measures else None,
+        drop_points=0.0,
+        agreement=1.0,
+        confusion=confused(asked, run),
+    )
+
+
+def _judged(found: VariantVerdict, name: str, material: Material) -> VariantVerdict:
+    """Returns the verdict of a variant that was evaluated, with all that its comparison with the baseline tells."""
+    asked, variants = material.asked, material.variants
+    comparison = compare(asked, material.runs[BASELINE], material.runs[name])
+    evidence = Evidence(
+        variant=name,
+        metric=asked.metric,
+        comparison=comparison,
+        size_bytes=variants[name].size_bytes or 0,
+        baseline_size_bytes=variants[BASELINE].size_bytes or 0,
+        kind=None if found.inspection is None else found.inspection.kind,
+        benchmark=material.benchmark,
+    )
+    verdict, checks, reasons = judge(material.gate, evidence)
+    measures = {
+        metric: replace(measured, drop=comparison.drops[metric].drop if metric in comparison.drops else None)
+        for metric, measured in comparison.measures.items()
+    }
+    judged = comparison.drops.get(asked.metric)
+    return replace(
+        found,
+        examples=comparison.examples,
+        metrics={metric: measured.value for metric, measured in measures.items()},
+        measures=measures,
+        metric_interval=measures[asked.metric].interval if asked.metric in measures else None,
+        drop_points=None if judged is None else judged.drop.points,
+        drop_interval_points=None if judged is None else judged.drop.interval,
+        agreement=comparison.agreement.value,
+        agreement_interval=comparison.agreement.interval,
+        divergence_nats=comparison.divergence_nats,
+        flips=comparison.flips,
+        drift=comparison.drift,
+        confusion=comparison.confusion,
+        slices=tuple(found.slice for found in comparison.slices),
+        verdict=verdict,
+        checks=checks,
+        reasons=reasons,
+    )
+
+
+def _partial(content: EvaluationContent) -> tuple[str, ...]:
+    if content.examples == content.available:
+        return ()
+    return (f"evaluated on the first {content.examples:,} of {content.available:,} examples: the time budget ended",)
+
+
+def _unmeasured(name: str, benchmark: Benchmark) -> tuple[str, ...]:
+    reason = benchmark.failures.get(name)
+    return () if reason is None else (f"latency not measured: {reason}",)
