@@ -9,7 +9,7 @@ import numpy as np
 
 from edgequant.artifacts.directory import file_name, load_array, new_directory, write_json, write_manifest
 from edgequant.artifacts.evaluation import EVALUATED, SCHEMA, EvaluationContent, NotFinite
-from edgequant.artifacts.example_set import ExampleSet, load_example_set
+from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
 from edgequant.artifacts.variant_set import CONVERTED, FAILED, VariantSet, load_variant_set
 from edgequant.errors import EvaluationError
 from edgequant.evaluation.prediction import Predictions, Request, predict, trace
@@ -54,7 +54,7 @@ def evaluate(
         margin_seconds: How long beyond the budget the child is waited for.
 
     Raises:
-        ArtifactError: An input directory is not what it should be.
+        ArtifactError: An input directory is not what it should be, or an example was calibrated on.
         ConfigError: There is no such resolver.
         EvaluationError: The baseline cannot be evaluated, so nothing can be compared; or there are no examples.
         OSError: The disk does not take the outputs.
@@ -64,6 +64,7 @@ def evaluate(
     examples = load_example_set(evaluation_set)
     if not len(examples):
         raise EvaluationError(f"{evaluation_set}: holds no examples; one or more are needed")
+    check_disjoint(variants.content.calibration_identities, examples)
     blank = EvaluationContent(
         variant=variant,
         task=task,

@@ -327,3 +327,13 @@ def test_an_unknown_variant_is_refused(digits_sets: Any, tmp_path: Path) -> None
     """A variant that the set does not hold is an error that names those it does."""
     with pytest.raises(ArtifactError, match="holds no variant 'int4'; it holds float32, weights_only"):
         evaluate("int4", digits_sets.variant_set, digits_sets.evaluation_set, tmp_path / "out", task="classification")
+
+
+def test_examples_that_were_calibrated_on_are_refused(
+    sets: Any, small_models: dict[str, bytes], tmp_path: Path
+) -> None:
+    """An evaluation set that holds a calibration example, by identity, is an error: its figures would flatter the model."""
+    variants = sets.variants({"float32": small_models["double"]})
+    with pytest.raises(ArtifactError, match=r"1 of its examples were calibrated on, the first with the identity calib"):
+        evaluate("float32", variants, sets.calibration, tmp_path / "out", task="none")
+    assert not (tmp_path / "out").exists()
