@@ -228,6 +228,9 @@ def gs_bucket(serve: Serve, points: Path, tmp_path_factory: pytest.TempPathFacto
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
         environment.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(account))
+        # What Google's library would still ask of Google itself is refused on this machine.
+        environment.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+        environment.setenv("NO_PROXY", "127.0.0.1,localhost")
         storage.Client().create_bucket(BUCKET)
         for shard in points.glob("*.tfrecord*"):
             _put_gs(f"points/{shard.name}", shard.read_bytes())
