@@ -17,10 +17,11 @@ HOMES = {
     "tf_keras": ("edgequant/conversion/",),
     "keras": ("edgequant/conversion/",),
     "apache_beam": ("edgequant/sampling/",),
-    "mlflow": ("edgequant/tracking/", "edgequant/resolution/", "edgequant_pipelines/demo/"),
+    "mlflow": ("edgequant/tracking/", "edgequant/model_uri.py", "edgequant_pipelines/demo/"),
     "ai_edge_litert": ("edgequant/litert_interpreter.py", "edgequant/inspection.py"),
     "kfp": ("/component.py", "edgequant_pipelines/"),
     "scipy": ("edgequant/validation/",),
+    "sklearn": ("edgequant/validation/", "edgequant_pipelines/demo/"),
 }
 
 
@@ -44,6 +45,7 @@ def test_there_are_steps() -> None:
     """Every step of the plan has a folder with a component, so that the rules below check something."""
     assert STEPS == [
         "benchmarking",
+        "champion",
         "conversion",
         "description",
         "evaluation",

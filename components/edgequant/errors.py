@@ -3,6 +3,7 @@
     EdgequantError            a failure to report to the user, without a stack trace
     ├── ConfigError           the configuration or the command line is wrong
     ├── ModelError            the model cannot be found, read or used
+    │   └── NoModelYetError   the registered model, or its alias, does not exist
     ├── ExamplesError         the examples cannot be found, read or turned into model inputs
     ├── ConversionError       the baseline could not be converted
     ├── EvaluationError       a model cannot be evaluated on the examples
@@ -26,6 +27,19 @@ class ConfigError(EdgequantError):
 
 class ModelError(EdgequantError):
     """The model cannot be found, read or used."""
+
+
+class NoModelYetError(ModelError):
+    """The registered model, or its alias, does not exist: before anything was promoted, that is no failure.
+
+    Args:
+        uri: The model's URI.
+        reason: Which of the two does not exist.
+    """
+
+    def __init__(self, uri: str, reason: str) -> None:
+        super().__init__(f"model: {uri} cannot be looked up in MLflow: {reason}")
+        self.reason = reason
 
 
 class ExamplesError(EdgequantError):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edgequant.errors import ConfigError
-from edgequant.resolution.model_uri import pin
+from edgequant.model_uri import PinnedModel, pin, pin_champion
 from edgequant.sampling.fingerprint import code_digest, fingerprint
 from edgequant_pipelines.config import Config
 
@@ -19,9 +19,10 @@ def pipeline_arguments(config: Config, tracking_uri: str) -> dict[str, Any]:
 
     Raises:
         ConfigError: The file that `preprocess` names cannot be read.
-        ModelError: The model does not exist.
+        ModelError: The model does not exist, or the one in production cannot be looked up.
     """
     model = pin(config.model, tracking_uri)
+    baseline = pin_champion(config.baseline, tracking_uri) if config.baseline else PinnedModel(uri="", digest="")
     examples = config.examples
     name, source = _preprocess(examples.preprocess)
     return {
@@ -49,6 +50,8 @@ def pipeline_arguments(config: Config, tracking_uri: str) -> dict[str, Any]:
         "task": config.task,
         "task_digest": code_digest(config.task),
         "gate": config.gate,
+        "baseline": baseline.uri,
+        "baseline_digest": baseline.digest,
         "tracking_uri": tracking_uri,
         "experiment": config.tracking.experiment,
         "registered_model": config.tracking.registered_model,

@@ -163,7 +163,7 @@ def _model(uri: str) -> Iterator[Path]:
     """Yields the path of a model's files, fetched when they are not on this machine."""
     import tempfile
 
-    from edgequant.resolution.model_uri import fetch, is_path
+    from edgequant.model_uri import fetch, is_path
 
     if is_path(uri):
         yield Path(uri)
@@ -256,7 +256,7 @@ def validate(
     output: Path,
 ) -> None:
     """Judge every variant by CONFIG's gate, and write the verdict and the report."""
-    from edgequant.validation.step import Inputs
+    from edgequant.validation.inputs import Inputs
     from edgequant.validation.step import validate as run_step
     from edgequant_pipelines.config import load_config
 

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edgequant.errors import ConfigError, did_you_mean
-from edgequant.gate import Gate, parse_gate
+from edgequant.gate import Gate, check_gate, parse_gate
 from edgequant.sampling.examples import check_settings
 from edgequant.sampling.preprocessing import input_source
 from edgequant.sampling.selection import AUTO, FALSE
@@ -87,6 +87,7 @@ class Config(_Section):
     variants: list[str] = [name for name in VARIANTS if name != "int16x8"]
     task: str = "classification"
     gate: dict[str, Any] = {}
+    baseline: str = ""
     tracking: Tracking = Tracking()
     beam: list[str] = ["--runner=FnApiRunner"]
 
@@ -112,7 +113,7 @@ class Config(_Section):
             label=self.examples.label,
             task=self.task,
         )
-        self.parsed_gate()
+        check_gate(self.parsed_gate(), self.task, labelled=bool(self.examples.label), baseline=bool(self.baseline))
         for name, declared in self.examples.inputs.items():
             input_source(name, declared)
         if self.examples.preprocess and ":" not in self.examples.preprocess:
@@ -230,6 +231,7 @@ def _absolute(config: Config, folder: Path) -> Config:
     return config.model_copy(
         update={
             "model": path(config.model),
+            "baseline": path(config.baseline),
             "examples": examples.model_copy(
                 update={
                     "calibration": [path(pattern) for pattern in examples.calibration],

@@ -28,6 +28,7 @@ _STATE = ".edgequant"
 _STAGES = {
     "resolve": 0,
     "describe": 1,
+    "champion": 1,
     "sample": 2,
     "convert": 3,
     "evaluate": 4,

@@ -6,7 +6,9 @@ run page, each with its type and default.
 
 from kfp import dsl
 
+from edgequant.artifacts.champion import CHAMPION
 from edgequant.benchmarking.component import benchmark
+from edgequant.champion.component import fetch_champion
 from edgequant.conversion.component import convert
 from edgequant.description.component import describe
 from edgequant.evaluation.component import evaluate
@@ -45,6 +47,8 @@ def quantize(
     task: str = "classification",
     task_digest: str = "",
     gate: dict = {},  # noqa: B006
+    baseline: str = "",
+    baseline_digest: str = "",
     tracking_uri: str = "",
     registered_model: str = "",
     alias: str = "",
@@ -79,7 +83,9 @@ def quantize(
         variants: The variants to make; float32 is among them.
         task: classification, binary, multilabel, regression, none, or package.module:function.
         task_digest: Identifies the code behind a task of one's own, for the cache key.
-        gate: max_drop_points, confidence, max_size_ratio, prefer; empty: nothing is judged.
+        gate: What a variant must hold, such as max_drop_points; empty: nothing is judged.
+        baseline: The quantized model in production, to compare with: models:/NAME@ALIAS; empty: none.
+        baseline_digest: Identifies its content, for the cache key.
         tracking_uri: The MLflow server; empty: that of the environment.
         registered_model: The registered model that gets the best blessed variant; empty: none.
         alias: The alias to give the new version; empty: none.
@@ -92,6 +98,7 @@ def quantize(
         The result: variants, verdict, report and result.json.
     """
     described = describe(model=saved_model, signature=signature)
+    fetched = fetch_champion(baseline=baseline, baseline_digest=baseline_digest, tracking_uri=tracking_uri)
     sampled = sample(
         signature=described.output,
         calibration_examples=calibration_examples,
@@ -113,6 +120,8 @@ def quantize(
         beam_options=beam_options,
         examples_digest=examples_digest,
     )
+    # One that cannot be fetched ends the run before the work begins.
+    sampled.after(fetched)
     converted = convert(
         model=saved_model,
         signature=signature,
@@ -129,6 +138,14 @@ def quantize(
             task=task,
             task_digest=task_digest,
         )
+    champion = evaluate(
+        variant=CHAMPION,
+        variant_set=fetched.outputs["champion"],
+        evaluation_set=sampled.outputs["evaluation_set"],
+        task=task,
+        task_digest=task_digest,
+    )
+    champion.set_display_name("evaluate-champion")
     measured = benchmark(variant_set=converted.outputs["variant_set"], evaluation_set=sampled.outputs["evaluation_set"])
     validated = validate(
         name=name,
@@ -137,6 +154,8 @@ def quantize(
         variant_set=converted.outputs["variant_set"],
         evaluations=dsl.Collected(evaluated.outputs["evaluation"]),
         latencies=measured.outputs["latencies"],
+        champion=fetched.outputs["champion"],
+        champion_evaluation=champion.outputs["evaluation"],
         calibration_set=sampled.outputs["calibration_set"],
         evaluation_set=sampled.outputs["evaluation_set"],
     )
@@ -184,6 +203,8 @@ def quantize_model(
     task: str = "classification",
     task_digest: str = "",
     gate: dict = {},  # noqa: B006
+    baseline: str = "",
+    baseline_digest: str = "",
     tracking_uri: str = "",
     registered_model: str = "",
     alias: str = "",
@@ -219,6 +240,8 @@ def quantize_model(
         task: The task.
         task_digest: Identifies the code behind a task of one's own.
         gate: What a variant must hold.
+        baseline: The quantized model in production, to compare with.
+        baseline_digest: Identifies its content, for the cache key.
         tracking_uri: The MLflow server.
         registered_model: The registered model that gets the best blessed variant.
         alias: The alias to give the new version.
@@ -255,6 +278,8 @@ def quantize_model(
         task=task,
         task_digest=task_digest,
         gate=gate,
+        baseline=baseline,
+        baseline_digest=baseline_digest,
         tracking_uri=tracking_uri,
         registered_model=registered_model,
         alias=alias,

@@ -10,6 +10,7 @@ from docstring_parser import parse
 COMPONENTS = {
     "resolution": "resolve",
     "description": "describe",
+    "champion": "fetch_champion",
     "sampling": "sample",
     "conversion": "convert",
     "evaluation": "evaluate",

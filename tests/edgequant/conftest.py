@@ -20,7 +20,8 @@ from edgequant.benchmarking.step import benchmark
 from edgequant.evaluation.step import evaluate
 from edgequant.gate import Gate
 from edgequant.signature import ModelSignature, TensorSpec
-from edgequant.validation.step import Inputs, validate
+from edgequant.validation.inputs import Inputs
+from edgequant.validation.step import validate
 
 DIGITS_VARIANTS = ("float32", "weights_only", "full_int8", "integer_only")
 

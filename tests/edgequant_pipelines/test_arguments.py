@@ -79,6 +79,8 @@ def test_arguments(folder: Path, arguments: Arguments) -> None:
         "task": "classification",
         "task_digest": "",
         "gate": {"max_drop_points": 1.0},
+        "baseline": "",
+        "baseline_digest": "",
         "tracking_uri": "sqlite:///mlflow.db",
         "experiment": "digits",
         "registered_model": "",

@@ -19,6 +19,8 @@ IMAGES = {
     "convert": "conversion",
     "describe": "tracking",
     "evaluate": "evaluation",
+    "evaluate-2": "evaluation",
+    "fetch-champion": "tracking",
     "resolve": "tracking",
     "sample": "sampling",
     "track": "tracking",
@@ -67,11 +69,13 @@ def test_the_graph_is_the_plan(documents: list[Any]) -> None:
     loop = next(name for name in found if name.startswith("for-loop"))
     assert found == {
         "describe": [],
-        "sample": ["describe"],
+        "fetch-champion": [],
+        "sample": ["describe", "fetch-champion"],
         "convert": ["sample"],
         loop: ["convert", "sample"],
+        "evaluate-2": ["fetch-champion", "sample"],
         "benchmark": ["convert", "sample"],
-        "validate": ["benchmark", "convert", loop],
+        "validate": ["benchmark", "convert", "evaluate-2", "fetch-champion", loop, "sample"],
         "track": ["convert", "sample", "validate"],
     }
 

@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 
 from edgequant.artifacts.directory import file_digest
 
-STEPS = ["resolve", "describe", "sample", "convert", "evaluate", "benchmark", "validate", "track"]
+STEPS = ["resolve", "describe", "champion", "sample", "convert", "evaluate", "benchmark", "validate", "track"]
 Edgequant = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -144,7 +144,7 @@ def test_a_retrained_model_is_never_served_from_the_cache(shared_project: Path, 
     repack(model)
     done = edgequant("run", shared_project, "--work-directory", work)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert reused(done) == ["sample"]
+    assert reused(done) == ["champion", "sample"]
 
 
 def test_a_replaced_shard_is_never_served_from_the_cache(shared_project: Path, edgequant: Edgequant) -> None:
@@ -156,7 +156,7 @@ def test_a_replaced_shard_is_never_served_from_the_cache(shared_project: Path, e
     np.savez(path, allow_pickle=False, **half)
     done = edgequant("run", shared_project, "--work-directory", work)
     assert done.returncode in (0, 3), done.stdout + done.stderr
-    assert reused(done) == ["resolve", "describe"]
+    assert reused(done) == ["resolve", "describe", "champion"]
     assert result(work)["variants"]["float32"]["examples"] == 300
 
 

@@ -34,7 +34,6 @@ class Measured:
         method: How the interval was made: ``wilson``, ``mean`` or ``bootstrap``; "" without one.
         higher_is_better: False for errors.
         drop: How much worse than the baseline's; None for the baseline.
-        versus_champion: How much worse than the champion's; None without one.
     """
 
     value: float
@@ -42,7 +41,6 @@ class Measured:
     method: str = ""
     higher_is_better: bool = True
     drop: Drop | None = None
-    versus_champion: Drop | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,8 @@ class EvaluationContent:
     Attributes:
         variant: The variant's name.
         task: The task.
-        status: ``evaluated``, or ``failed`` when the variant was not converted or could not be run.
+        status: ``evaluated``; ``failed`` when the variant was not converted or could not be run; ``absent`` for a model in
+            production that there is not.
         reason: Why it is not evaluated, or None.
         model_sha256: The digest of the evaluated file, or None.
         evaluation_sha256: The digest of the evaluation set's manifest.

@@ -10,6 +10,8 @@ from edgequant.inspection import Inspection
 SCHEMA = "edgequant/variant-set/1"
 CONVERTED = "converted"
 FAILED = "failed"
+# Of the model in production alone, when there is none.
+ABSENT = "absent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +19,7 @@ class ConvertedVariant:
     """What became of one variant.
 
     Attributes:
-        status: ``converted`` or ``failed``.
+        status: ``converted``, ``failed`` or ``absent``.
         reason: Why it failed, or None.
         notes: What a reader should know about a converted variant.
         size_bytes: The size of its file, or None.

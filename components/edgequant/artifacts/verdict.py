@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from edgequant.artifacts.benchmark import Environment, Latency
-from edgequant.artifacts.comparison import Confusion, Ends, Flips, Measured, OutputDrift, Slice
+from edgequant.artifacts.comparison import Confusion, Drop, Ends, Flips, Measured, OutputDrift, Slice
 from edgequant.artifacts.directory import parse, read_json, read_manifest, write_json, write_manifest
 from edgequant.artifacts.example_set import DatasetFacts
 from edgequant.artifacts.variant_set import Stability
@@ -60,7 +60,7 @@ class Champion:
         sha256: The digest of its file.
         examples: How many evaluation examples it was run on.
         metrics: Its metrics over those.
-        measures: The same with their intervals; `drop` is against the new float32.
+        measures: The same with their intervals.
     """
 
     uri: str
@@ -89,6 +89,7 @@ class VariantVerdict:
         metric_interval: The two-sided interval of the main metric; None when it has none.
         drop_points: How much worse than the baseline, in percentage points of the main metric.
         drop_interval_points: The ends of the two one-sided intervals of the drop, in percentage points.
+        versus_champion: How much worse than the champion's main metric; None without one.
         agreement: The share of examples on which it answers as the baseline does.
         agreement_interval: Its two-sided interval.
         divergence_nats: The mean over examples of the Kullback-Leibler divergence of its probabilities from the baseline's;
@@ -114,6 +115,7 @@ class VariantVerdict:
     metric_interval: Ends | None = None
     drop_points: float | None = None
     drop_interval_points: Ends | None = None
+    versus_champion: Drop | None = None
     agreement: float | None = None
     agreement_interval: Ends | None = None
     divergence_nats: float | None = None

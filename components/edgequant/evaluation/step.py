@@ -10,7 +10,7 @@ import numpy as np
 from edgequant.artifacts.directory import file_name, load_array, new_directory, write_json, write_manifest
 from edgequant.artifacts.evaluation import EVALUATED, SCHEMA, EvaluationContent, NotFinite
 from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
-from edgequant.artifacts.variant_set import CONVERTED, FAILED, VariantSet, load_variant_set
+from edgequant.artifacts.variant_set import ABSENT, CONVERTED, FAILED, VariantSet, load_variant_set
 from edgequant.errors import EvaluationError
 from edgequant.evaluation.prediction import Predictions, Request, predict, trace
 from edgequant.litert_interpreter import XNNPACK, Origin, runtime_version
@@ -77,6 +77,10 @@ def evaluate(
         resolver=resolver,
     )
     with new_directory(evaluation) as draft:
+        if variants[variant].status == ABSENT:
+            # No model in production: the step that looked for one has told why.
+            write_manifest(draft, SCHEMA, replace(blank, status=ABSENT, reason=variants[variant].reason))
+            return
         try:
             request = Request(
                 model=_model(variants, variant),

@@ -17,7 +17,7 @@ def resolve(model_uri: str, model_digest: str, tracking_uri: str, model: dsl.Out
     """
     from pathlib import Path
 
-    from edgequant.resolution.model_uri import fetch
+    from edgequant.model_uri import fetch
     from edgequant.steps import step
 
     with step("resolve"):

@@ -119,10 +119,16 @@ def alone(asked: Asked, run: Run) -> dict[str, Measured]:
     return measures
 
 
-def drops(asked: Asked, baseline: Run, variant: Run) -> dict[str, PairedDrop]:
+def drops(asked: Asked, baseline: Run, variant: Run, only: str = "") -> dict[str, PairedDrop]:
     """Returns how much worse each metric of the variant is, over the examples that both were run on.
 
     Without labels that is agreement alone.
+
+    Args:
+        asked: What it is by.
+        baseline: The model compared with.
+        variant: The variant.
+        only: The one metric to compare; "" for all.
     """
     count = min(len(baseline), len(variant))
     if asked.labels is None:
@@ -131,7 +137,7 @@ def drops(asked: Asked, baseline: Run, variant: Run) -> dict[str, PairedDrop]:
     return {
         name: paired_drop(was[name], now[name], count, asked.confidence)
         for name in was
-        if name in now and _told(asked, name, was[name])
+        if name in now and only in ("", name) and _told(asked, name, was[name])
     }
 
 

@@ -15,6 +15,8 @@ def validate(
     latencies: dsl.Input[dsl.Artifact],
     calibration_set: dsl.Input[dsl.Dataset],
     evaluation_set: dsl.Input[dsl.Dataset],
+    champion: dsl.Input[dsl.Model],
+    champion_evaluation: dsl.Input[dsl.Artifact],
     verdict: dsl.Output[dsl.Artifact],
     report: dsl.Output[dsl.HTML],
 ) -> None:
@@ -23,12 +25,14 @@ def validate(
     Args:
         name: The name of the quantization.
         task: classification, binary, multilabel, regression, none, or package.module:function.
-        gate: max_drop_points, confidence, max_size_ratio, prefer; empty: nothing is judged.
+        gate: What a variant must hold: the keys of gate in docs/configuration.md; empty: nothing is judged.
         variant_set: The variant set.
         evaluations: The evaluation of each variant.
         latencies: The benchmark.
         calibration_set: The calibration set.
         evaluation_set: The evaluation set.
+        champion: The model in production, or why there is none.
+        champion_evaluation: Its evaluation.
         verdict: The verdict of each variant, the best one, and the report.
         report: The report, for the KFP page.
     """
@@ -37,7 +41,7 @@ def validate(
 
     from edgequant.gate import parse_gate
     from edgequant.steps import step
-    from edgequant.validation.step import Inputs
+    from edgequant.validation.inputs import Inputs
     from edgequant.validation.step import validate as run
 
     with step("validate"):
@@ -47,6 +51,8 @@ def validate(
             benchmark=Path(latencies.path),
             calibration_set=Path(calibration_set.path),
             evaluation_set=Path(evaluation_set.path),
+            champion=Path(champion.path),
+            champion_evaluation=Path(champion_evaluation.path),
         )
         run(name, task, parse_gate(gate), inputs, Path(verdict.path))
         shutil.copyfile(Path(verdict.path) / "report.html", report.path)

@@ -29,6 +29,8 @@ _BOOTSTRAP = "paired bootstrap"
 # How likely the number of examples asked for is to settle a verdict.
 _POWER = 0.8
 _EDGE = 1e-12
+# Values that differ by no more than rounding have no skewness to take out.
+_EQUAL = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +96,7 @@ def paired_mean(differences: NDArray[np.float64], confidence: float) -> PairedDr
         differences: The baseline's value minus the variant's, or the other way for errors, [examples].
         confidence: Of each end of the interval.
     """
-    ends, method = mean_drop_interval(differences, confidence), "paired mean"
+    ends, method = mean_interval(differences, confidence), "paired mean"
     if right_or_wrong(differences):
         lost, gained = int((differences > 0).sum()), int((differences < 0).sum())
         ends, method = paired_drop_interval(lost, gained, len(differences), confidence), "paired proportions"
@@ -107,6 +109,13 @@ def paired_mean(differences: NDArray[np.float64], confidence: float) -> PairedDr
     return PairedDrop(drop=drop, examples=len(differences), differences=differences)
 
 
+def mean_interval(values: NDArray[np.float64], confidence: float) -> Ends | None:
+    """Returns the ends of the two one-sided intervals of a mean; of equal values that is the value, of one alone None."""
+    if len(values) > 1 and np.ptp(values) <= _EQUAL * np.abs(values).max():
+        return float(values[0]), float(values[0])
+    return mean_drop_interval(values, confidence)
+
+
 def own_interval(figure: Figure, count: int, confidence: float) -> tuple[Ends | None, str]:
     """Returns the two-sided interval of a metric and how it was made: None and "" when it has none."""
     each = figure.each
@@ -114,7 +123,7 @@ def own_interval(figure: Figure, count: int, confidence: float) -> tuple[Ends | 
         return wilson_interval(int(each.sum()), count, confidence), "wilson"
     one_sided = (1 + confidence) / 2
     if each is not None:
-        ends = mean_drop_interval(each, one_sided)
+        ends = mean_interval(each, one_sided)
         return ends, "mean" if ends else ""
     if figure.weighed is None or not math.isfinite(figure.value):
         return None, ""

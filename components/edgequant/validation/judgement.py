@@ -7,9 +7,9 @@ from edgequant.artifacts.benchmark import Benchmark
 from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, NO_BASELINE, NOT_GATED, REJECTED, Check, VariantVerdict
 from edgequant.gate import CHECKS, Gate
 from edgequant.validation import checks
+from edgequant.validation.champion import AgainstChampion
 from edgequant.validation.checks import Limit
 from edgequant.validation.comparison import AGREEMENT, Comparison
-from edgequant.validation.drops import PairedDrop
 from edgequant.validation.slices import CLASS
 
 
@@ -35,24 +35,7 @@ class Evidence:
     baseline_size_bytes: int
     kind: str | None
     benchmark: Benchmark
-    champion: "AgainstChampion | None" = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgainstChampion:
-    """A variant against the model in production.
-
-    Attributes:
-        name: The URI of the champion's version.
-        missing: Why there is none yet, or None.
-        failed: Why it could not be evaluated, or None.
-        drop: How much worse the variant's metric is than the champion's; None without one.
-    """
-
-    name: str
-    missing: str | None = None
-    failed: str | None = None
-    drop: PairedDrop | None = None
+    champion: AgainstChampion | None = None
 
 
 def judge(gate: Gate, evidence: Evidence) -> tuple[str, tuple[Check, ...], tuple[str, ...]]:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgequant.artifacts.comparison import Ends, Slice, SliceValue
-from edgequant.validation.statistics import class_drops, mean_drop_interval, paired_drop_interval, right_or_wrong
+from edgequant.validation.drops import mean_interval
+from edgequant.validation.statistics import class_drops, paired_drop_interval, right_or_wrong
 
 CLASS = "class"
 # How many of the worst are kept.
@@ -137,8 +138,8 @@ def _ends_of_tables(groups: Sequence[Group], confidence: float) -> tuple[list[En
 def _ends_of_means(groups: Sequence[Group], confidence: float) -> tuple[list[Ends | None], list[float]]:
     """Returns the same for other scores; None, and no bound, for a group of one example."""
     each = confidence ** (1 / len(groups))
-    ends = [mean_drop_interval(group.differences, each) for group in groups]
-    alone = [mean_drop_interval(group.differences, confidence) for group in groups]
+    ends = [mean_interval(group.differences, each) for group in groups]
+    alone = [mean_interval(group.differences, confidence) for group in groups]
     return ends, [np.inf if found is None else found[1] for found in alone]
 
 

@@ -1,17 +1,16 @@
 """The verdict of each variant, from its own outputs and the baseline's."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from edgequant.artifacts.benchmark import Benchmark
-from edgequant.artifacts.evaluation import EVALUATED, Evaluation, EvaluationContent
-from edgequant.artifacts.example_set import ExampleSet
-from edgequant.artifacts.variant_set import VariantSet
+from edgequant.artifacts.evaluation import EVALUATED, EvaluationContent
 from edgequant.artifacts.verdict import BASELINE_VERDICT, NOT_GATED, REJECTED, VariantVerdict
 from edgequant.errors import ConfigError, did_you_mean
-from edgequant.gate import Gate
+from edgequant.gate import Gate, check_gate
 from edgequant.task import NONE, read
+from edgequant.validation.champion import Reigning, reigning
 from edgequant.validation.comparison import AGREEMENT, Asked, Run, alone, compare, confused
+from edgequant.validation.inputs import Loaded
 from edgequant.validation.judgement import Evidence, judge
 from edgequant.variants import BASELINE
 
@@ -23,46 +22,39 @@ class Material:
     Attributes:
         gate: What a variant must hold.
         asked: What it is compared by.
-        variants: The variant set.
-        evaluations: The evaluation of each variant.
+        loaded: The artifacts of the earlier steps.
         runs: The outputs of each variant that was evaluated.
-        benchmark: The latencies of all.
+        champion: The model in production; None when none is configured.
     """
 
     gate: Gate
     asked: Asked
-    variants: VariantSet
-    evaluations: dict[str, Evaluation]
+    loaded: Loaded
     runs: dict[str, Run]
-    benchmark: Benchmark
+    champion: Reigning | None
 
 
-def material(
-    task: str,
-    gate: Gate,
-    variants: VariantSet,
-    evaluations: Mapping[str, Evaluation],
-    examples: ExampleSet,
-    benchmark: Benchmark,
-) -> Material:
+def material(gate: Gate, loaded: Loaded) -> Material:
     """Returns what every variant's verdict is made from.
 
     Raises:
-        ConfigError: The gate names a metric that was not measured.
+        ConfigError: The gate asks for what the task, the labels or the models cannot tell.
         EvaluationError: The baseline's outputs do not suit the labels.
     """
-    reading = read(task, next(iter(evaluations[BASELINE].outputs.values())))
+    task, labels = loaded.task, None if loaded.task == NONE else loaded.examples.labels
+    check_gate(gate, task, labelled=labels is not None, baseline=loaded.champion is not None)
+    reading = read(task, next(iter(loaded.evaluations[BASELINE].outputs.values())))
     runs = {
-        name: Run(found.outputs, reading) for name, found in evaluations.items() if found.content.status == EVALUATED
+        name: Run(found.outputs, reading)
+        for name, found in loaded.evaluations.items()
+        if found.content.status == EVALUATED
     }
-    labels = None if task == NONE else examples.labels
-    asked = Asked(task=task, metric=AGREEMENT, labels=labels, slices=examples.slices, confidence=gate.confidence)
+    asked = Asked(task=task, metric=AGREEMENT, labels=labels, slices=loaded.examples.slices, confidence=gate.confidence)
     if labels is not None:
         names = list(runs[BASELINE].figures(asked, len(runs[BASELINE])))
         asked = replace(asked, metric=_judged_metric(gate, names))
-    return Material(
-        gate=gate, asked=asked, variants=variants, evaluations=dict(evaluations), runs=runs, benchmark=benchmark
-    )
+    champion = None if loaded.champion is None else reigning(asked, loaded.champion, runs[BASELINE])
+    return Material(gate=gate, asked=asked, loaded=loaded, runs=runs, champion=champion)
 
 
 def _judged_metric(gate: Gate, names: list[str]) -> str:
@@ -90,8 +82,8 @@ def undefined(found: Material) -> tuple[str, ...]:
 
 def verdict_of(name: str, material: Material) -> VariantVerdict:
     """Returns the verdict of one variant."""
-    variant, content = material.variants[name], material.evaluations[name].content
-    gate, benchmark = material.gate, material.benchmark
+    variant, content = material.loaded.variants[name], material.loaded.evaluations[name].content
+    gate, benchmark = material.gate, material.loaded.benchmark
     if content.status != EVALUATED:
         return VariantVerdict(
             status=variant.status,
@@ -132,7 +124,8 @@ def _of_baseline(found: VariantVerdict, material: Material) -> VariantVerdict:
 
 def _judged(found: VariantVerdict, name: str, material: Material) -> VariantVerdict:
     """Returns the verdict of a variant that was evaluated, with all that its comparison with the baseline tells."""
-    asked, variants = material.asked, material.variants
+    asked, variants = material.asked, material.loaded.variants
+    against = None if material.champion is None else material.champion.against(asked, material.runs[name])
     comparison = compare(asked, material.runs[BASELINE], material.runs[name])
     evidence = Evidence(
         variant=name,
@@ -141,7 +134,8 @@ def _judged(found: VariantVerdict, name: str, material: Material) -> VariantVerd
         size_bytes=variants[name].size_bytes or 0,
         baseline_size_bytes=variants[BASELINE].size_bytes or 0,
         kind=None if found.inspection is None else found.inspection.kind,
-        benchmark=material.benchmark,
+        benchmark=material.loaded.benchmark,
+        champion=against,
     )
     verdict, checks, reasons = judge(material.gate, evidence)
     measures = {
@@ -157,6 +151,7 @@ def _judged(found: VariantVerdict, name: str, material: Material) -> VariantVerd
         metric_interval=measures[asked.metric].interval if asked.metric in measures else None,
         drop_points=None if judged is None else judged.drop.points,
         drop_interval_points=None if judged is None else judged.drop.interval,
+        versus_champion=None if against is None or against.drop is None else against.drop.drop,
         agreement=comparison.agreement.value,
         agreement_interval=comparison.agreement.interval,
         divergence_nats=comparison.divergence_nats,

@@ -21,7 +21,7 @@ from edgequant.errors import ArtifactError, TrackingError
 from edgequant.evaluation.step import evaluate
 from edgequant.gate import Gate
 from edgequant.tracking.step import Inputs, record, track, tracking_uri
-from edgequant.validation.step import Inputs as ValidationInputs
+from edgequant.validation.inputs import Inputs as ValidationInputs
 from edgequant.validation.step import validate
 
 

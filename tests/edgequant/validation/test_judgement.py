@@ -1,26 +1,65 @@
 """The gate's answers on tables that can be checked by hand."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edgequant.artifacts.benchmark import Latency
-from edgequant.artifacts.verdict import VariantVerdict
+from edgequant.artifacts.benchmark import Benchmark, Environment, Latency, Ratio
+from edgequant.artifacts.comparison import Drop, Measured
+from edgequant.artifacts.verdict import NO_BASELINE, NOT_GATED, Check, VariantVerdict
 from edgequant.gate import Gate
+from edgequant.validation.champion import AgainstChampion
+from edgequant.validation.checks import Limit, check_drop
 from edgequant.validation.comparison import Comparison
-from edgequant.validation.judgement import check_size, choose_best, judge, overall
+from edgequant.validation.drops import NOTHING_CHANGES, PairedDrop, settle_by_width
+from edgequant.validation.judgement import Evidence, choose_best, judge, overall
+from edgequant.validation.slices import grouped, sliced
+from edgequant.validation.statistics import examples_to_settle, paired_drop_interval
 
 
-def _comparison(low: float, high: float, lost: int = 30, gained: int = 10) -> Comparison:
+def _paired(low: float, high: float, lost: int = 30, gained: int = 10) -> PairedDrop:
     differences = np.repeat([1.0, -1.0, 0.0], [lost, gained, 1000 - lost - gained])
-    return Comparison(
+    drop = Drop(points=100 * float(differences.mean()), interval=(low, high), method="paired proportions")
+    return PairedDrop(drop=drop, examples=1000, differences=differences)
+
+
+def _evidence(drop: PairedDrop | None = None, **fields: Any) -> Evidence:
+    """Returns the evidence on a variant of half the baseline's size that agrees on 960 of 1,000 examples."""
+    comparison = Comparison(
         examples=1000,
-        differences=differences,
-        drop_points=100 * float(differences.mean()),
-        drop_interval_points=(low, high),
-        agreement=0.96,
+        measures=fields.pop("measures", {}),
+        drops={} if drop is None else {"accuracy": drop},
+        agreement=Measured(value=0.96, interval=(0.946, 0.97), method="wilson"),
+        slices=fields.pop("slices", ()),
     )
+    values: dict[str, Any] = {
+        "variant": "full_int8",
+        "metric": "accuracy",
+        "comparison": comparison,
+        "size_bytes": 50_000,
+        "baseline_size_bytes": 100_000,
+        "kind": "full_int8",
+        "benchmark": _benchmark(),
+    }
+    return Evidence(**(values | fields))
+
+
+def _benchmark(ratio: Ratio | None = None) -> Benchmark:
+    latency = replace(_latency(1.0), ratio=ratio)
+    environment = Environment(cpu="a CPU", cores=2, threads=1, delegate="XNNPACK", runtime="LiteRT", load_average=0.1)
+    return Benchmark(
+        model_sha256={}, latencies={"full_int8": latency} if ratio else {}, failures={}, environment=environment
+    )
+
+
+def _one(gate: Gate, evidence: Evidence) -> Check:
+    """Returns the answer of a gate's only check, once verdict and sentence are found to be its own."""
+    verdict, (check,), (sentence,) = judge(gate, evidence)
+    assert sentence == check.sentence
+    assert verdict == (NOT_GATED if check.verdict == NO_BASELINE else check.verdict)
+    return check
 
 
 @pytest.mark.parametrize(
@@ -35,58 +74,210 @@ def _comparison(low: float, high: float, lost: int = 30, gained: int = 10) -> Co
 )
 def test_a_drop_is_judged_by_the_ends_of_its_interval(low: float, high: float, verdict: str) -> None:
     """Blessed when the upper end is at most the limit, rejected when the lower end is past it, inconclusive otherwise."""
-    found, _ = judge(Gate(max_drop_points=1.0), _comparison(low, high), metric="accuracy", size_ratio=9.0)
-    assert found == verdict
+    check = _one(Gate(max_drop_points=1.0), _evidence(_paired(low, high)))
+    assert check.verdict == verdict
+    assert (check.name, check.asked, check.measured, check.interval) == ("max_drop_points", 1.0, 2.0, (low, high))
 
 
-@pytest.mark.parametrize(("ratio", "verdict"), [(0.5, "blessed"), (0.500001, "rejected"), (0.25, "blessed")])
-def test_a_size_is_within_its_limit_or_not(ratio: float, verdict: str) -> None:
-    """A file of exactly the allowed share is within it."""
-    assert check_size(0.5, ratio).verdict == verdict
+@pytest.mark.parametrize(("limit", "verdict"), [(0.5, "blessed"), (0.4999, "rejected"), (0.75, "blessed")])
+def test_a_size_is_within_its_limit_or_not(limit: float, verdict: str) -> None:
+    """A file of exactly the allowed share, or number of bytes, is within it."""
+    check = _one(Gate(max_size_ratio=limit), _evidence())
+    assert (check.verdict, check.measured) == (verdict, 0.5)
+    check = _one(Gate(max_size_bytes=limit * 100_000), _evidence())
+    assert (check.verdict, check.measured) == (verdict, 50_000)
+    assert check.sentence.startswith("its file has 50,000 bytes: ")
 
 
 @pytest.mark.parametrize(
     ("high", "ratio", "verdict"),
-    [(0.5, 0.4, "blessed"), (0.5, 0.6, "rejected"), (1.5, 0.4, "inconclusive"), (1.5, 0.6, "rejected")],
+    [(0.5, 0.6, "blessed"), (0.5, 0.4, "rejected"), (1.5, 0.6, "inconclusive"), (1.5, 0.4, "rejected")],
 )
 def test_the_worst_check_decides(high: float, ratio: float, verdict: str) -> None:
-    """One rejection rejects, whatever else is open; one open check leaves the verdict open."""
-    gate = Gate(max_drop_points=1.0, max_size_ratio=0.5)
-    found, reasons = judge(gate, _comparison(0.0, high), metric="accuracy", size_ratio=ratio)
+    """One rejection rejects, whatever else is open; one open check leaves the verdict open; what speaks against comes first."""
+    gate = Gate(max_drop_points=1.0, max_size_ratio=ratio)
+    found, checks, reasons = judge(gate, _evidence(_paired(0.0, high)))
     assert found == verdict
-    assert len(reasons) == 2
+    assert [check.name for check in checks] == ["max_drop_points", "max_size_ratio"]
+    assert next(check.verdict for check in checks if check.sentence == reasons[0]) == verdict
 
 
 def test_no_gate_reads_not_gated() -> None:
     """Without a gate nothing is blessed, however good it is."""
-    assert judge(Gate(), _comparison(0.0, 0.0), metric="accuracy", size_ratio=0.1) == (
-        "not gated",
-        ("no gate is set",),
-    )
+    assert judge(Gate(), _evidence(_paired(0.0, 0.0))) == ("not gated", (), ("no gate is set",))
 
 
 def test_the_sentence_says_what_was_measured_and_asked() -> None:
     """A sentence holds the metric, the drop, its interval, the confidence and the limit."""
     gate = Gate(max_drop_points=1.0, confidence=0.975)
-    _, (sentence,) = judge(gate, _comparison(1.2, 2.8), metric="accuracy", size_ratio=1.0)
-    assert sentence == "accuracy drops 2.00 points (1.20 to 2.80 at 97.5%): more than the 1 allowed"
+    check = _one(gate, _evidence(_paired(1.2, 2.8)))
+    assert check.sentence == "accuracy drops 2.00 points (1.20 to 2.80 at 97.5%): more than the 1 allowed"
+
+
+@pytest.mark.parametrize(
+    ("metric", "text"),
+    [
+        ("macro_f1", "macro_f1 drops 2.00 points"),
+        ("log_loss", "log_loss rises 2.00 points"),
+        ("mae", "mae, in hundredths of the labels' standard deviation, rises 2.00 points"),
+    ],
+)
+def test_another_metric_is_told_by_its_name(metric: str, text: str) -> None:
+    """Errors rise where others drop."""
+    limit = Limit(name="max_drop_points", value=1.0, confidence=0.95)
+    assert check_drop(limit, _paired(1.2, 2.8), metric).sentence.startswith(text)
 
 
 def test_an_open_verdict_says_how_many_examples_would_settle_it() -> None:
-    """An inconclusive check gives the number of examples that would settle it, or says that none would."""
+    """An inconclusive check gives the number of examples that would settle it and how many more that is, or says that none would."""
     gate = Gate(max_drop_points=1.0)
-    _, (sentence,) = judge(gate, _comparison(0.9, 2.8), metric="accuracy", size_ratio=1.0)
-    assert "1,000 examples cannot tell whether it is within the 1 allowed; about 2,4" in sentence
-    _, (sentence,) = judge(gate, _comparison(0.1, 1.9, lost=20), metric="accuracy", size_ratio=1.0)
-    assert sentence.endswith("no number of examples would settle it")
+    sentence = _one(gate, _evidence(_paired(0.9, 2.8))).sentence
+    needed = examples_to_settle(np.repeat([1.0, -1.0, 0.0], [30, 10, 960]), 0.01, 0.95)
+    assert needed is not None
+    assert sentence.endswith(
+        f": 1,000 examples cannot tell whether it is within the 1 allowed; about {needed:,} evaluation examples would"
+        f" settle it, {needed - 1000:,} more than these"
+    )
+    sentence = _one(gate, _evidence(_paired(0.1, 1.9, lost=20))).sentence
+    assert sentence.endswith("no number of evaluation examples would settle it")
 
 
-def test_a_metric_without_scores_cannot_be_judged() -> None:
-    """One number for all examples has no interval: the verdict is open and says what is missing."""
-    comparison = Comparison(examples=9, differences=None, drop_points=None, drop_interval_points=None, agreement=1.0)
-    verdict, (sentence,) = judge(Gate(max_drop_points=1.0), comparison, metric="f1", size_ratio=0.1)
-    assert verdict == "inconclusive"
-    assert "the drop in f1 has no interval" in sentence
+def test_a_bootstrapped_drop_is_settled_by_its_width() -> None:
+    """At one standard error of 0.5 points, one point from the limit: (1.645 + 0.842)² · 0.25 of the examples as many, so 1,546."""
+    half = 1.6448536 * 0.5
+    found = PairedDrop(drop=Drop(points=0.0, interval=(-half, half), method="paired bootstrap"), examples=1000)
+    check = check_drop(Limit(name="max_drop_points", value=0.4, confidence=0.95), found, "auc")
+    assert check.verdict == "inconclusive"
+    assert check.interval == (-half, half)
+    assert "(-0.82 to 0.82 at 95%, by bootstrap)" in check.sentence
+    assert settle_by_width(0.0, (-half, half), 1.0, 1000, 0.95) == 1546
+    assert settle_by_width(1.0, (0.0, 2.0), 1.0, 1000, 0.95) is None
+
+
+def test_few_influential_examples_leave_the_check_open() -> None:
+    """Where two of 100 examples make the difference, 250 would make five: enough for an interval."""
+    drop = Drop(points=0.5, note="it hangs on about 2 examples, too few to tell an interval from")
+    found = PairedDrop(drop=drop, examples=100, influential=2.0)
+    check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), found, "macro_f1")
+    assert (check.verdict, check.measured, check.interval) == ("inconclusive", 0.5, None)
+    assert check.sentence == (
+        "macro_f1 drops 0.50 points, without an interval: it hangs on about 2 examples, too few to tell an interval from;"
+        " about 250 evaluation examples would do for one, 150 more than these"
+    )
+
+
+@pytest.mark.parametrize(("count", "verdict"), [(1000, "blessed"), (100, "inconclusive")])
+def test_a_metric_that_nothing_changes_is_judged_by_how_many_could(count: int, verdict: str) -> None:
+    """No change in 1,000 examples bounds a change to 0.3 in 100; in 100 to 2.9, which a limit of 1 leaves open."""
+    found = PairedDrop(drop=Drop(points=0.0, note=NOTHING_CHANGES), examples=count, influential=0.0)
+    check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), found, "auc")
+    high = 100 * paired_drop_interval(0, 0, count, 0.95)[1]
+    assert check.verdict == verdict
+    assert check.interval == (pytest.approx(-high), pytest.approx(high))
+    assert check.sentence.startswith(
+        f"auc does not change: nothing that it is made of changes in any of {count:,} examples"
+    )
+    assert ("would settle it" in check.sentence) == (verdict == "inconclusive")
+
+
+def test_a_metric_without_a_drop_cannot_be_judged() -> None:
+    """What was not measured leaves the check open and says why."""
+    check = _one(Gate(max_drop_points=1.0), _evidence())
+    assert (check.verdict, check.measured) == ("inconclusive", None)
+    assert check.sentence.startswith("the drop in accuracy is not known: ")
+    undefined = PairedDrop(drop=Drop(points=None, note="it is not defined on these examples"), examples=9)
+    assert _one(Gate(max_drop_points=1.0), _evidence(undefined)).sentence.endswith("not defined on these examples")
+
+
+@pytest.mark.parametrize(
+    ("limit", "verdict"), [(0.946, "blessed"), (0.95, "inconclusive"), (0.9700001, "rejected"), (0.97, "inconclusive")]
+)
+def test_the_least_agreement_is_judged_by_its_own_interval(limit: float, verdict: str) -> None:
+    """Blessed when the lower end is at least the limit, rejected when the upper end is less."""
+    check = _one(Gate(min_agreement=limit), _evidence())
+    assert (check.verdict, check.measured, check.interval) == (verdict, 0.96, (0.946, 0.97))
+    assert check.sentence.startswith("agreement is 0.9600 (0.9460 to 0.9700 at 95%): ")
+    assert ("evaluation examples" in check.sentence) == (verdict == "inconclusive")
+
+
+@pytest.mark.parametrize(("limit", "verdict"), [(0.8, "blessed"), (0.85, "inconclusive"), (0.95, "rejected")])
+def test_the_least_metric_is_judged_by_its_own_interval(limit: float, verdict: str) -> None:
+    """The metric itself is held against the least that is asked, whatever the baseline's is."""
+    measures = {"accuracy": Measured(value=0.87, interval=(0.81, 0.91), method="wilson")}
+    assert _one(Gate(min_metric=limit), _evidence(measures=measures)).verdict == verdict
+    assert _one(Gate(min_metric=limit), _evidence()).verdict == "inconclusive"
+
+
+@pytest.mark.parametrize(("lost", "verdict"), [(0, "blessed"), (30, "inconclusive"), (90, "rejected")])
+def test_the_worst_class_is_judged_by_the_interval_of_the_greatest_drop(lost: int, verdict: str) -> None:
+    """A variant that is fine on average and loses one class is seen, and the class is named."""
+    labels = np.repeat([3, 4, 5], 400)
+    variant = np.ones(1200)
+    variant[400 : 400 + lost] = 0.0
+    classes = sliced("class", grouped(labels, np.ones(1200), variant), 0.95)
+    check = _one(Gate(max_worst_class_drop_points=7.0), _evidence(slices=(classes,)))
+    assert (check.verdict, check.measured) == (verdict, pytest.approx(lost / 4))
+    assert check.interval == classes.slice.worst_interval_points
+    assert f"of 3 classes, {4 if lost else 3} loses most" in check.sentence
+    assert ("examples of class 4 would settle it" in check.sentence) == (verdict == "inconclusive")
+    assert _one(Gate(max_worst_class_drop_points=7.0), _evidence()).verdict == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "verdict"),
+    [
+        (Ratio(value=0.5, low=0.48, high=0.5, confidence=0.95, noisy=False), "blessed"),
+        (Ratio(value=0.5, low=0.48, high=0.52, confidence=0.95, noisy=False), "inconclusive"),
+        (Ratio(value=0.6, low=0.51, high=0.62, confidence=0.95, noisy=False), "rejected"),
+        (Ratio(value=0.1, low=0.02, high=0.3, confidence=0.95, noisy=True), "inconclusive"),
+        (None, "inconclusive"),
+    ],
+    ids=["within", "open", "past", "noisy", "not measured"],
+)
+def test_latency_is_a_proxy_and_judged_by_the_interval_of_its_ratio(ratio: Ratio | None, verdict: str) -> None:
+    """On a noisy machine nothing is settled, and every sentence says where it was measured."""
+    check = _one(Gate(max_latency_ratio=0.5), _evidence(benchmark=_benchmark(ratio)))
+    assert check.verdict == verdict
+    assert ("a proxy, measured on a CPU" in check.sentence) == (ratio is not None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict"), [("integer_only", "blessed"), ("full_int8", "rejected"), (None, "inconclusive")]
+)
+def test_integer_only_is_what_the_file_was_found_to_be(kind: str | None, verdict: str) -> None:
+    """A file with float input and output is not integer only, whatever its weights are."""
+    check = _one(Gate(integer_only="required"), _evidence(kind=kind))
+    assert (check.verdict, check.asked, check.measured) == (verdict, "required", kind)
+
+
+def test_a_missing_champion_counts_neither_for_nor_against() -> None:
+    """On the first run the row says that there is no baseline yet; the other checks decide, and alone they are not gated."""
+    champion = AgainstChampion(name="models:/x@champion", missing="registered model 'x' has no alias 'champion'")
+    evidence = _evidence(_paired(0.0, 0.5), champion=champion)
+    check = _one(Gate(max_drop_points_vs_baseline=1.0), evidence)
+    assert check.verdict == "no baseline yet"
+    assert "registered model 'x' has no alias 'champion'" in check.sentence
+    verdict, checks, reasons = judge(Gate(max_drop_points=1.0, max_drop_points_vs_baseline=1.0), evidence)
+    assert verdict == "blessed"
+    assert [found.verdict for found in checks] == ["blessed", "no baseline yet"]
+    assert reasons[-1].startswith("no baseline yet: ")
+
+
+@pytest.mark.parametrize(("high", "verdict"), [(1.0, "blessed"), (1.5, "inconclusive")])
+def test_a_champion_is_a_second_baseline(high: float, verdict: str) -> None:
+    """The drop from the model in production is judged as the one from float32, and the sentence names it."""
+    champion = AgainstChampion(name="models:/x/3", drop=_paired(0.2, high))
+    check = _one(Gate(max_drop_points_vs_baseline=1.0), _evidence(champion=champion))
+    assert check.verdict == verdict
+    assert check.sentence.startswith("against models:/x/3, accuracy drops 2.00 points (0.20 to ")
+
+
+def test_a_champion_that_cannot_be_run_settles_nothing() -> None:
+    """A model in production that fails on these examples leaves the check open."""
+    champion = AgainstChampion(name="models:/x/3", failed="LiteRT refuses the model")
+    check = _one(Gate(max_drop_points_vs_baseline=1.0), _evidence(champion=champion))
+    assert check.verdict == "inconclusive"
+    assert check.sentence == "models:/x/3 could not be evaluated: LiteRT refuses the model"
 
 
 def _variant(verdict: str = "blessed", **fields: Any) -> VariantVerdict:
@@ -152,6 +343,7 @@ def test_nothing_blessed_has_no_best() -> None:
         (["baseline", "rejected", "inconclusive", "blessed"], "blessed"),
         (["baseline", "rejected", "inconclusive"], "inconclusive"),
         (["baseline", "rejected", "rejected"], "rejected"),
+        (["baseline", "not gated"], "not gated"),
         (["baseline"], "rejected"),
     ],
 )

@@ -18,9 +18,10 @@ from edgequant.errors import ArtifactError
 from edgequant.evaluation.step import evaluate
 from edgequant.gate import Gate
 from edgequant.inspection import Inspection, OperatorCount, Tensor
+from edgequant.validation.inputs import Inputs
 from edgequant.validation.report import render
 from edgequant.validation.statistics import paired_drop_interval, wilson_interval
-from edgequant.validation.step import Inputs, validate
+from edgequant.validation.step import validate
 
 _GATE = Gate(max_drop_points=5.0)
 

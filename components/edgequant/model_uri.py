@@ -5,18 +5,21 @@ import json
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgequant.artifacts.directory import tree_digest
-from edgequant.errors import ModelError
+from edgequant.errors import ModelError, NoModelYetError
 from edgequant.model_files import KERAS, find_model
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _ALIAS = re.compile(r"models:/([^/@]+)@([^/@]+)")
 _VERSION = re.compile(r"models:/([^/@]+)/([0-9]+)")
 _RUN = re.compile(r"runs:/([^/]+)/(.+)")
+_NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +29,12 @@ class PinnedModel:
     Attributes:
         uri: The URI, an alias replaced by the version it stood for.
         digest: Identifies the content: a retrained model at the same path or name has another.
+        missing: Why there is no such model yet, or None.
     """
 
     uri: str
     digest: str
+    missing: str | None = None
 
 
 def is_path(uri: str) -> bool:
@@ -42,9 +47,44 @@ def pin(uri: str, tracking_uri: str) -> PinnedModel:
 
     Raises:
         ModelError: There is no such model, or MLflow cannot be asked.
+        NoModelYetError: The registered model or its alias does not exist.
     """
     if is_path(uri):
         return PinnedModel(uri=uri, digest=tree_digest(find_model(Path(uri)).path))
+    return _pin_registered(uri, tracking_uri)
+
+
+def pin_champion(uri: str, tracking_uri: str) -> PinnedModel:
+    """Returns the model in production that a URI stands for now; where there is none yet, with the reason and no digest.
+
+    Args:
+        uri: A path of a ``.tflite`` file, or a model URI.
+        tracking_uri: The MLflow server.
+
+    Raises:
+        ModelError: The file is missing, or MLflow cannot be asked.
+    """
+    with told_of("baseline"):
+        if is_path(uri):
+            if not Path(uri).exists():
+                raise ModelError(f"model: {uri} does not exist")
+            return PinnedModel(uri=uri, digest=tree_digest(Path(uri)))
+        try:
+            return _pin_registered(uri, tracking_uri)
+        except NoModelYetError as error:
+            return PinnedModel(uri=uri, digest="", missing=error.reason)
+
+
+@contextmanager
+def told_of(key: str) -> Iterator[None]:
+    """Lets errors of models begin with another key of the configuration than ``model``."""
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(f"{key}: {str(error).removeprefix('model: ')}") from error
+
+
+def _pin_registered(uri: str, tracking_uri: str) -> PinnedModel:
     facts = _ask(uri, tracking_uri)
     if facts.get("files") == []:
         raise ModelError(f"model: {uri} names nothing: the run has no files there")
@@ -66,6 +106,17 @@ def fetch(uri: str, tracking_uri: str, target: Path) -> None:
     if is_path(uri):
         _copy(Path(uri), target)
         return
+    with downloaded(uri, tracking_uri) as path:
+        _copy(path, target)
+
+
+@contextmanager
+def downloaded(uri: str, tracking_uri: str) -> Iterator[Path]:
+    """Yields a local copy of what MLflow has for a URI.
+
+    Raises:
+        ModelError: There is no such model, or it cannot be downloaded.
+    """
     import mlflow
 
     _use(tracking_uri)
@@ -74,7 +125,7 @@ def fetch(uri: str, tracking_uri: str, target: Path) -> None:
             path = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch)
         except Exception as error:  # MLflow and its stores raise many kinds.
             raise ModelError(f"model: {uri} cannot be downloaded: {_first_line(error)}") from error
-        _copy(Path(path), target)
+        yield Path(path)
 
 
 def _copy(path: Path, target: Path) -> None:
@@ -95,8 +146,7 @@ def _ask(uri: str, tracking_uri: str) -> dict[str, Any]:
     try:
         client = MlflowClient(tracking_uri=tracking_uri or None, registry_uri=tracking_uri or None)
         if match := _ALIAS.fullmatch(uri):
-            version = client.get_model_version_by_alias(*match.groups())
-            return _of_version(version)
+            return _of_version(_by_alias(client, uri, *match.groups()))
         if match := _VERSION.fullmatch(uri):
             return _of_version(client.get_model_version(*match.groups()))
         if match := _RUN.fullmatch(uri):
@@ -104,11 +154,32 @@ def _ask(uri: str, tracking_uri: str) -> dict[str, Any]:
             ended = client.get_run(run_id).info.end_time
             files = sorted((item.path, item.file_size) for item in client.list_artifacts(run_id, path))
             return {"uri": uri, "files": files, "ended": ended}
+    except NoModelYetError:
+        raise
     except Exception as error:  # MLflow and its stores raise many kinds.
         raise ModelError(f"model: {uri} cannot be looked up in MLflow: {_first_line(error)}") from error
     raise ModelError(
         f"model: {uri!r} is not a model URI; allowed are a path, models:/NAME/VERSION, models:/NAME@ALIAS and runs:/ID/PATH"
     )
+
+
+def _by_alias(client: Any, uri: str, name: str, alias: str) -> Any:
+    """Returns the version that an alias stands for.
+
+    Raises:
+        NoModelYetError: There is no such registered model, or no such alias of it.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        aliases = client.get_registered_model(name).aliases
+    except MlflowException as error:
+        if error.error_code != _NOT_THERE:
+            raise
+        raise NoModelYetError(uri, f"there is no registered model {name!r}") from error
+    if alias not in aliases:
+        raise NoModelYetError(uri, f"registered model {name!r} has no alias {alias!r}")
+    return client.get_model_version(name, aliases[alias])
 
 
 def _use(tracking_uri: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from edgequant.artifacts.directory import tree_digest
 from edgequant.errors import ModelError
 from edgequant.model_files import KERAS, SAVED_MODEL, find_model
-from edgequant.resolution.model_uri import fetch, is_path, pin
+from edgequant.model_uri import fetch, is_path, pin
 
 # What training code leaves: two versions of a Keras model, an alias, a TensorFlow module, and plain files of a run.
 _TRAINING = """

@@ -1,0 +1,73 @@
+"""The model in production: a variant set of one, so that it is evaluated as the variants are (champion → evaluate, validate)."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edgequant.artifacts.directory import file_digest, new_directory, parse, read_json, write_json, write_manifest
+from edgequant.artifacts.variant_set import (
+    ABSENT,
+    CONVERTED,
+    SCHEMA,
+    ConvertedVariant,
+    VariantSet,
+    VariantSetContent,
+    load_variant_set,
+)
+
+CHAMPION = "champion"
+_FILE = "champion.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChampionFacts:
+    """Which model is in production.
+
+    Attributes:
+        uri: Its URI as configured; "" when none is.
+        version: The URI of the version that it stood for, or None.
+        missing: Why there is none yet, or None.
+    """
+
+    uri: str
+    version: str | None = None
+    missing: str | None = None
+
+
+def write_champion(target: Path, facts: ChampionFacts, copy: Callable[[Path], None] | None) -> None:
+    """Writes the directory of the model in production.
+
+    Args:
+        target: The directory to make.
+        facts: Which model it is.
+        copy: Writes its ``.tflite`` file to a path; None when there is none.
+    """
+    with new_directory(target) as draft:
+        digest = None
+        if copy is None:
+            found = ConvertedVariant(status=ABSENT, reason=facts.missing, seconds=0.0)
+        else:
+            model = draft / CHAMPION / "model.tflite"
+            model.parent.mkdir()
+            copy(model)
+            digest = file_digest(model)
+            found = ConvertedVariant(status=CONVERTED, size_bytes=model.stat().st_size, sha256=digest, seconds=0.0)
+        content = VariantSetContent(
+            signature="",
+            converter="",
+            model_sha256=digest or "",
+            calibration_sha256=None,
+            variants={CHAMPION: found},
+        )
+        write_json(draft / _FILE, asdict(facts))
+        write_manifest(draft, SCHEMA, content)
+
+
+def load_champion(path: Path) -> tuple[ChampionFacts, VariantSet]:
+    """Returns which model is in production, and the variant set of its file alone.
+
+    Raises:
+        ArtifactError: The directory is missing, damaged or of another kind.
+    """
+    variants = load_variant_set(path)
+    return parse(read_json(path / _FILE), ChampionFacts, path / _FILE), variants

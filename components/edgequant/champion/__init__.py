@@ -1,0 +1,1 @@
+"""The step that fetches the model in production, to compare with."""

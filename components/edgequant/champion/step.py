@@ -1,0 +1,58 @@
+"""Fetches the model in production: a registered version of an earlier run, or any ``.tflite`` file."""
+
+import shutil
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+
+from edgequant.artifacts.champion import ChampionFacts, write_champion
+from edgequant.errors import ModelError
+from edgequant.model_uri import downloaded, is_path, pin_champion, told_of
+from edgequant.steps import say
+
+_MODEL = "model.tflite"
+
+
+def fetch_champion(uri: str, tracking_uri: str, target: Path) -> None:
+    """Writes the directory of the model in production: without one, a directory that says why.
+
+    Args:
+        uri: A path of a ``.tflite`` file, a model URI, or "" for none.
+        tracking_uri: The MLflow server for MLflow's URIs; "" for the environment's.
+        target: The directory to make.
+
+    Raises:
+        ModelError: It is there and cannot be fetched, or holds no single ``.tflite`` file.
+    """
+    if not uri:
+        write_champion(target, ChampionFacts(uri=""), None)
+        return
+    pinned = pin_champion(uri, tracking_uri)
+    if pinned.missing is not None:
+        write_champion(target, ChampionFacts(uri=uri, missing=pinned.missing), None)
+        say("champion", f"no baseline yet: {pinned.missing}")
+        return
+    facts = ChampionFacts(uri=uri, version=pinned.uri)
+    with told_of("baseline"), nullcontext(Path(uri)) if is_path(uri) else downloaded(pinned.uri, tracking_uri) as found:
+        write_champion(target, facts, partial(shutil.copyfile, find_tflite(found, uri)))
+    say("champion", f"{uri} is {pinned.uri}" if uri != pinned.uri else uri)
+
+
+def find_tflite(path: Path, uri: str) -> Path:
+    """Returns the ``.tflite`` file at a path, or the only one in the folder that is there.
+
+    Args:
+        path: The file or the folder.
+        uri: The URI of the model that it is of.
+
+    Raises:
+        ModelError: There is none, or there are several.
+    """
+    found = [path] if path.is_file() else sorted(path.rglob("*.tflite"))
+    named = [file for file in found if file.name == _MODEL]
+    if len(named) == 1:
+        return named[0]
+    if len(found) != 1 or found[0].suffix != ".tflite":
+        names = ", ".join(file.name for file in found) or "none"
+        raise ModelError(f"model: {uri} holds no single .tflite file; found are: {names}")
+    return found[0]

@@ -1,0 +1,153 @@
+"""What a verdict is made from, once it is found to belong together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgequant.artifacts.benchmark import Benchmark, load_benchmark
+from edgequant.artifacts.champion import CHAMPION, ChampionFacts, load_champion
+from edgequant.artifacts.evaluation import EVALUATED, Evaluation, load_evaluation
+from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
+from edgequant.artifacts.variant_set import VariantSet, load_variant_set
+from edgequant.errors import ArtifactError
+from edgequant.variants import BASELINE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What a verdict is made from: the directories of the earlier steps; without a model in production, none of it."""
+
+    variant_set: Path
+    evaluations: Sequence[Path]
+    benchmark: Path
+    calibration_set: Path
+    evaluation_set: Path
+    champion: Path | None = None
+    champion_evaluation: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InProduction:
+    """The model in production, as it was fetched and evaluated.
+
+    Attributes:
+        facts: Which model it is.
+        variants: The variant set of it alone.
+        evaluation: Its evaluation.
+    """
+
+    facts: ChampionFacts
+    variants: VariantSet
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What a verdict is made from, loaded.
+
+    Attributes:
+        task: The task.
+        variants: The variant set.
+        evaluations: The evaluation of each variant.
+        benchmark: The latencies of all.
+        calibration: The calibration set.
+        examples: The evaluation set.
+        champion: The model in production; None when none is configured.
+    """
+
+    task: str
+    variants: VariantSet
+    evaluations: dict[str, Evaluation]
+    benchmark: Benchmark
+    calibration: ExampleSet
+    examples: ExampleSet
+    champion: InProduction | None
+
+
+def load(task: str, inputs: Inputs) -> Loaded:
+    """Returns what a verdict is made from.
+
+    Raises:
+        ArtifactError: An input directory is not what it should be, or they do not belong together.
+    """
+    variants = load_variant_set(inputs.variant_set)
+    evaluations: dict[str, Evaluation] = {}
+    for evaluation in map(load_evaluation, inputs.evaluations):
+        of = evaluation.content.variant
+        if of in evaluations:
+            raise ArtifactError(f"validate: there are two evaluations of {of!r}; one is needed")
+        evaluations[of] = evaluation
+    check_together(task, variants, evaluations)
+    calibration, examples = (
+        load_example_set(path, verify=False) for path in (inputs.calibration_set, inputs.evaluation_set)
+    )
+    check_sets(calibration, examples, variants, evaluations[BASELINE])
+    benchmark = load_benchmark(inputs.benchmark)
+    if benchmark.model_sha256 != {variant: variants[variant].sha256 for variant in variants.converted}:
+        raise ArtifactError("validate: the benchmark is of another variant set than the one given")
+    return Loaded(
+        task=task,
+        variants=variants,
+        evaluations=evaluations,
+        benchmark=benchmark,
+        calibration=calibration,
+        examples=examples,
+        champion=_in_production(task, inputs, examples),
+    )
+
+
+def _in_production(task: str, inputs: Inputs, examples: ExampleSet) -> InProduction | None:
+    """Returns the model in production with its evaluation; None when none is configured."""
+    if inputs.champion is None or inputs.champion_evaluation is None:
+        return None
+    facts, variants = load_champion(inputs.champion)
+    if not facts.uri:
+        return None
+    evaluation = load_evaluation(inputs.champion_evaluation)
+    content = evaluation.content
+    if (content.variant, content.task) != (CHAMPION, task) or content.model_sha256 != variants[CHAMPION].sha256:
+        raise ArtifactError(f"validate: the evaluation of the champion is not of {facts.uri} for the task {task!r}")
+    if content.evaluation_sha256 != examples.digest:
+        raise ArtifactError("validate: the evaluation of the champion is over another evaluation set")
+    return InProduction(facts=facts, variants=variants, evaluation=evaluation)
+
+
+def check_together(task: str, variants: VariantSet, evaluations: dict[str, Evaluation]) -> None:
+    """Checks that evaluations are of these variants' files, for this task, over one evaluation set.
+
+    Raises:
+        ArtifactError: They are not, one is missing, or the baseline's is of a failure.
+    """
+    for name in evaluations:
+        if name not in variants.content.variants:
+            known = ", ".join(variants.content.variants)
+            raise ArtifactError(f"validate: {name!r} is evaluated and not in the variant set, which holds {known}")
+    for name, variant in variants.content.variants.items():
+        if name not in evaluations:
+            raise ArtifactError(f"validate: the evaluation of {name!r} is missing; found are {', '.join(evaluations)}")
+        if evaluations[name].content.model_sha256 != variant.sha256:
+            raise ArtifactError(f"validate: the evaluation of {name!r} is of another file than the variant set's")
+        if evaluations[name].content.task != task:
+            found = evaluations[name].content.task
+            raise ArtifactError(f"validate: the evaluation of {name!r} is for the task {found!r}; {task!r} is asked")
+    sets = {evaluation.content.evaluation_sha256 for evaluation in evaluations.values()}
+    if len(sets) > 1:
+        raise ArtifactError(
+            f"validate: evaluations are over {len(sets)} different evaluation sets; one is needed to compare"
+        )
+    baseline = evaluations[BASELINE].content
+    if baseline.status != EVALUATED:
+        raise ArtifactError(f"validate: the baseline {BASELINE!r} is not evaluated: {baseline.reason}")
+
+
+def check_sets(calibration: ExampleSet, evaluation: ExampleSet, variants: VariantSet, baseline: Evaluation) -> None:
+    """Checks that variants were calibrated and evaluated on these sets, and that the two share no example.
+
+    Raises:
+        ArtifactError: They were not, or they do.
+    """
+    if calibration.digest != variants.content.calibration_sha256:
+        raise ArtifactError(f"validate: {calibration.path} is not the calibration set that the variants were made with")
+    if evaluation.digest != baseline.content.evaluation_sha256:
+        raise ArtifactError(f"validate: {evaluation.path} is not the evaluation set that the variants were run on")
+    check_disjoint(calibration.identities, evaluation)

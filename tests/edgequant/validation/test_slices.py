@@ -1,0 +1,100 @@
+"""Drops by class and by feature."""
+
+import time
+
+import numpy as np
+import pytest
+
+from edgequant.validation.flips import confusion
+from edgequant.validation.slices import by_class_of_many, grouped, sliced
+from edgequant.validation.statistics import class_drops, mean_drop_interval
+
+
+def test_each_class_has_its_drop_and_the_worst_comes_first() -> None:
+    """Intervals are those of class_drops over the same tables, and the worst is the class with the greatest drop."""
+    labels = np.repeat([0, 1, 2], [50, 30, 20])
+    baseline = np.ones(100)
+    variant = np.ones(100)
+    variant[:2], variant[50:56], baseline[80:81] = 0.0, 0.0, 0.0
+    found = sliced("class", grouped(labels, baseline, variant), 0.95).slice
+    expected = class_drops([(2, 0, 50), (6, 0, 30), (0, 1, 20)], 0.95)
+    assert (found.name, found.total) == ("class", 3)
+    assert [value.value for value in found.values] == ["1", "0", "2"]
+    for value in found.values:
+        drop = expected.drops[int(value.value)]
+        assert drop is not None
+        assert value.drop_points == pytest.approx(100 * drop.drop)
+        assert value.drop_interval_points == pytest.approx(tuple(100 * end for end in drop.interval))
+    assert (found.values[0].baseline, found.values[0].variant, found.values[0].examples) == (1.0, 0.8, 30)
+    assert found.worst_interval_points == pytest.approx(tuple(100 * end for end in expected.worst_interval))
+
+
+def test_the_group_that_leaves_most_open_is_known() -> None:
+    """A class of two examples tells less than one of two hundred, whatever it loses."""
+    keys = np.repeat(["many", "few"], [200, 2])
+    found = sliced("kind", grouped(keys, np.ones(202), np.ones(202)), 0.95)
+    assert found.open.value == "few"
+
+
+def test_scores_that_are_not_right_or_wrong_get_the_interval_of_a_mean() -> None:
+    """Errors by feature get Student's interval without its skewness, corrected for the number of groups."""
+    random = np.random.default_rng(4)
+    keys = np.repeat(["a", "b"], 30)
+    baseline, variant = random.normal(size=60), random.normal(size=60)
+    found = sliced("kind", grouped(keys, baseline, variant), 0.95).slice
+    for value in found.values:
+        rows = keys == value.value
+        ends = mean_drop_interval(baseline[rows] - variant[rows], 0.95 ** (1 / 2))
+        assert ends is not None
+        assert value.drop_interval_points == pytest.approx((100 * ends[0], 100 * ends[1]))
+    assert found.worst_interval_points is not None
+
+
+def test_a_group_of_one_number_leaves_the_worst_open() -> None:
+    """Of one error no interval can be told, so that the worst of all groups is not bounded."""
+    keys = np.array(["a", "a", "b"])
+    found = sliced("kind", grouped(keys, np.array([0.1, 0.2, 0.3]), np.zeros(3)), 0.95).slice
+    assert [value.drop_interval_points is None for value in found.values] == [True, False]
+    assert found.worst_interval_points is None
+
+
+def test_a_class_of_many_is_looked_for_among_its_own_examples() -> None:
+    """For labels of a 0 or 1 per class, a class's score is whether it is found; one without examples has none."""
+    labels = np.array([[1, 1, 0], [1, 0, 0], [0, 1, 0]])
+    variant = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0]])
+    found = by_class_of_many(labels, labels, variant)
+    assert [(group.value, group.baseline.tolist(), group.variant.tolist()) for group in found] == [
+        ("0", [1.0, 1.0], [1.0, 0.0]),
+        ("1", [1.0, 1.0], [0.0, 1.0]),
+    ]
+
+
+def test_ten_thousand_classes_are_bounded_and_quick() -> None:
+    """Of many classes the worst 50 are kept, in less time than it takes to make a variant."""
+    random = np.random.default_rng(5)
+    labels = random.integers(0, 10_000, 50_000)
+    baseline, variant = (random.uniform(size=50_000) < 0.8).astype(float), (random.uniform(size=50_000) < 0.8) * 1.0
+    start = time.process_time()
+    found = sliced("class", grouped(labels, baseline, variant), 0.95).slice
+    assert time.process_time() - start < 10
+    assert len(found.values) == 50
+    assert found.total > 9_900
+    assert found.values[0].drop_points == 100.0
+
+
+def test_the_confusion_matrix_is_what_is_taken_for_what() -> None:
+    """Rows are labels, columns decisions; mistakes are named, the most frequent first."""
+    found = confusion(np.array([0, 1, 1, 2, 1]), np.array([0, 0, 0, 1, 1]), 3)
+    assert found.counts == ((1, 2, 0), (0, 1, 1), (0, 0, 0))
+    assert found.mistakes == ((0, 1, 2), (1, 2, 1))
+    assert found.examples == 5
+
+
+def test_a_matrix_of_many_classes_is_left_out() -> None:
+    """Of 1,000 classes the mistakes are named, and there is no matrix of a million numbers."""
+    labels = np.arange(1000)
+    found = confusion(np.where(labels < 60, labels + 1, labels), labels, 1000)
+    assert found.counts == ()
+    assert len(found.mistakes) == 50
+    assert found.mistakes[0] == (0, 1, 1)
+    assert confusion(labels, labels, 1000).mistakes == ()
