@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 
-from edgequant.sampling.ranks import identify
+from edgequant.sampling.spool import Stored
 
 
 @dataclass(slots=True)
@@ -18,22 +18,21 @@ class Candidate:
 
     Attributes:
         rank: Its place in the draw.
-        payload: Its bytes.
+        identity: The digest of its bytes, which equal records share.
+        checksum: The CRC-32C of its bytes.
+        stored: Where its bytes are (see `edgequant.sampling.spool`).
         origin: Where it was read, for messages.
         label: Its class; "" when the draw knows none.
         copies: How many equal records were seen.
     """
 
     rank: float
-    payload: bytes
+    identity: bytes
+    checksum: int
+    stored: Stored
     origin: str
     label: str = ""
     copies: int = 1
-
-    @property
-    def identity(self) -> bytes:
-        """The digest of its payload, which equal records share."""
-        return identify(self.payload)
 
 
 _rank = attrgetter("rank")
@@ -84,6 +83,10 @@ class BottomK:
                 self.add(candidate)
         return self
 
+    def is_full(self) -> bool:
+        """Tells whether it holds as many as it keeps."""
+        return len(self) == self.k
+
     def _settle(self) -> None:
         """Merges equal candidates, drops all but the lowest k, and lowers the threshold to the highest of these."""
         if self._in_order:
@@ -118,7 +121,7 @@ def _merge_equal(merged: list[Candidate], candidate: Candidate) -> None:
     while first and merged[first - 1].rank == candidate.rank:
         first -= 1
     for known in merged[first:]:
-        if known.payload == candidate.payload:
+        if known.identity == candidate.identity:
             known.copies += candidate.copies
             known.origin = min(known.origin, candidate.origin)
             return

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import google_crc32c
-
 from edgequant.artifacts.example_set import SourceFile
 from edgequant.errors import ExamplesError
 from edgequant.sampling.drawing import Engine, draw
@@ -90,5 +88,5 @@ def _by_checksum(drawn: Drawn) -> dict[int, frozenset[bytes]]:
     """Returns the candidates' identities by the checksum of their records."""
     identities: dict[int, set[bytes]] = {}
     for candidate in (*drawn.lowest, *drawn.shares):
-        identities.setdefault(google_crc32c.value(candidate.payload), set()).add(candidate.identity)
+        identities.setdefault(candidate.checksum, set()).add(candidate.identity)
     return {checksum: frozenset(found) for checksum, found in identities.items()}

@@ -9,7 +9,7 @@ import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,13 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 
 from edgequant.artifacts.example_set import SourceFile
 from edgequant.errors import ExamplesError
-from edgequant.sampling.bounds import learn, tighten
+from edgequant.sampling.bounds import learn, likely, tighten
 from edgequant.sampling.packing import pack, unpack
+from edgequant.sampling.remote import prepare
 from edgequant.sampling.rule import Rule
 from edgequant.sampling.scanning import Drawn, Scan
 from edgequant.sampling.sources import Piece, file_format, portions, read_piece
+from edgequant.sampling.spool import Spool, SpoolWriter
 from edgequant.steps import say
 
 _TICK_SECONDS = 0.5
@@ -39,7 +41,7 @@ class Engine:
 
     Attributes:
         options: Beam's options.
-        scratch: A directory of this machine. Workers write what they draw here, unless the options name a
+        scratch: A directory of this machine, which what is drawn ends up in. Workers write here, unless the options name a
             ``--temp_location`` for workers on other machines; and how far they are, when they can.
     """
 
@@ -49,6 +51,11 @@ class Engine:
     def shared(self) -> str:
         """Returns the directory that the workers write to and this process reads, of any of Beam's file systems."""
         return str(self.options.view_as(GoogleCloudOptions).temp_location or self.scratch)
+
+    @property
+    def spool(self) -> Spool:
+        """The bytes of what was drawn."""
+        return Spool(self.scratch)
 
 
 def draw(files: Sequence[SourceFile], rule: Rule, engine: Engine) -> dict[str, Drawn]:
@@ -63,16 +70,30 @@ def draw(files: Sequence[SourceFile], rule: Rule, engine: Engine) -> dict[str, D
         ExamplesError: A file cannot be read (the first such by name), or the runner failed or lost a part of the input or
             the result.
     """
+    expected = likely(files, rule)
+    drawn = _draw(files, rule, engine, expected)
+    # Twice as many duplicates as expected, or records of very different sizes: what was left out may have been needed.
+    if not all(drawn[purpose].lowest.is_full() for purpose in expected):
+        drawn = _draw(files, rule, engine, {})
+    kept = (candidate for found in drawn.values() for pool in (found.lowest, found.shares) for candidate in pool)
+    engine.spool.fetch(engine.shared(), {candidate.stored.file for candidate in kept})
+    return drawn
+
+
+def _draw(files: Sequence[SourceFile], rule: Rule, engine: Engine, expected: Mapping[str, float]) -> dict[str, Drawn]:
+    """Runs the pipeline once, and returns what it draws of what ranks no higher than expected."""
     given = portions(files)
-    target = FileSystems.join(engine.shared(), f"drawn-{uuid.uuid4().hex}")
+    shared = engine.shared()
+    target = FileSystems.join(shared, f"drawn-{uuid.uuid4().hex}")
     with _progress(engine.scratch, sum(file.size_bytes for file in files)) as progress:
+        places = _Places(progress=str(progress), draw=target, shared=shared)
         try:
             with beam.Pipeline(options=engine.options) as pipeline:
                 _ = (
                     pipeline
                     | "Portions" >> beam.Create(given)
                     | "Spread" >> beam.Reshuffle()
-                    | "Read" >> beam.FlatMap(_read, rule, str(progress), target)
+                    | "Read" >> beam.FlatMap(_read, rule, expected, places)
                     | "Merge" >> beam.CombinePerKey(_Merge())
                     | "Write" >> beam.Map(_write, target)
                 )
@@ -104,56 +125,72 @@ def _collect(path: str, purpose: str, pieces: int) -> Drawn:
     return drawn
 
 
-def _read(portion: tuple[Piece, ...], rule: Rule, progress: str, draw: str) -> Iterator[tuple[str, bytes]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Places:
+    """Where a worker leaves what it found.
+
+    Attributes:
+        progress: A folder of this machine, for word of how much it has read.
+        draw: What identifies the draw.
+        shared: The directory for the bytes of candidates.
+    """
+
+    progress: str
+    draw: str
+    shared: str
+
+
+def _read(
+    portion: tuple[Piece, ...], rule: Rule, expected: Mapping[str, float], places: _Places
+) -> Iterator[tuple[str, bytes]]:
     """Yields what a portion holds for each purpose, or the error that stopped the reading."""
-    scan = Scan(rule, file_format(portion[0].path))
-    tighten(draw, scan)
-    tick = _Tick(progress)
-    try:
-        for piece in portion:
-            for batch in read_piece(piece, rule.columns):
-                scan.add(batch)
-                tick.add(len(batch.payloads), batch.size_bytes)
+    tick = _Tick(places.progress)
+    with SpoolWriter(places.shared) as spool:
+        scan = Scan(rule, file_format(portion[0].path), spool.add)
+        tighten(places.draw, scan, expected)
+        try:
+            for piece in portion:
+                for batch in read_piece(piece, rule.columns):
+                    scan.add(batch)
+                    tick.add(len(batch.payloads), batch.size_bytes)
+                for drawn in scan.drawn.values():
+                    drawn.pieces += 1
+        except ExamplesError as error:
             for drawn in scan.drawn.values():
-                drawn.pieces += 1
-    except ExamplesError as error:
-        for drawn in scan.drawn.values():
-            drawn.error = str(error)
-    learn(draw, scan)
+                drawn.error = str(error)
+    learn(places.draw, scan)
     tick.write()
     for purpose, drawn in scan.drawn.items():
         yield purpose, pack(drawn)
 
 
 class _Merge(beam.CombineFn):  # type: ignore[misc]
-    """Merges what portions hold: associative, commutative, without I/O."""
+    """Merges what portions hold: associative, commutative, without I/O. What needs no merging stays bytes."""
 
-    def create_accumulator(self) -> Drawn | bytes | None:
-        return None
+    def create_accumulator(self) -> Drawn | bytes:
+        return b""
 
-    def add_input(self, accumulator: Drawn | bytes | None, found: bytes) -> Drawn:
-        merged = self.merge_accumulators([accumulator, found])
-        assert merged is not None  # noqa: S101 - one of the two is given
-        return merged
+    def add_input(self, accumulator: Drawn | bytes, found: bytes) -> Drawn | bytes:
+        return self.merge_accumulators([accumulator, found])
 
-    def merge_accumulators(self, accumulators: Iterable[Drawn | bytes | None]) -> Drawn | None:
-        merged: Drawn | None = None
-        for accumulator in accumulators:
-            if accumulator is not None:
-                found = unpack(accumulator) if isinstance(accumulator, bytes) else accumulator
-                merged = found if merged is None else merged.merge([found])
-        return merged
+    def merge_accumulators(self, accumulators: Iterable[Drawn | bytes]) -> Drawn | bytes:
+        given = [accumulator for accumulator in accumulators if accumulator]
+        if len(given) < 2:
+            return given[0] if given else b""
+        first, *others = (unpack(each) if isinstance(each, bytes) else each for each in given)
+        return first.merge(others)
 
-    def compact(self, accumulator: Drawn | bytes | None) -> bytes | None:
+    def compact(self, accumulator: Drawn | bytes) -> bytes:
         return pack(accumulator) if isinstance(accumulator, Drawn) else accumulator
 
-    def extract_output(self, accumulator: Drawn | bytes | None) -> bytes | None:
+    def extract_output(self, accumulator: Drawn | bytes) -> bytes:
         return self.compact(accumulator)
 
 
 def _write(found: tuple[str, bytes], target: str) -> None:
     """Writes what was drawn for a purpose."""
     purpose, data = found
+    prepare()
     with FileSystems.create(f"{target}-{purpose}", mime_type="application/octet-stream") as stream:
         stream.write(data)
 

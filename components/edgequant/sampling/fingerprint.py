@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgequant.errors import ExamplesError
+from edgequant.sampling.remote import check, prepare
 
 
 def fingerprint(patterns: list[str], code: str = "") -> str:
@@ -50,6 +51,8 @@ def _remote(pattern: str) -> Iterator[str]:
     from apache_beam.io.filesystem import BeamIOError
     from apache_beam.io.filesystems import FileSystems
 
+    prepare()
+    check(pattern)
     try:
         found = FileSystems.match([pattern])[0].metadata_list
     except (BeamIOError, ValueError) as error:

@@ -1,25 +1,29 @@
 """What was drawn, as bytes: what workers hand on, and the file that the result comes back in.
 
-A line of JSON, then all payloads. Bytes pass from stage to stage of a runner untouched, where objects are taken apart and put
-together again at each, and are never changed once they are given on.
+Bytes pass from stage to stage of a runner untouched, where objects are taken apart and put together again at each, and are
+never changed once they are given on.
 """
 
 import json
 from dataclasses import asdict
-from typing import Any
+from operator import attrgetter
 
 from edgequant.sampling.bottom_k import Candidate
 from edgequant.sampling.rule import Keep
 from edgequant.sampling.scanning import Drawn
+from edgequant.sampling.spool import Stored
+
+# In columns, which are quicker to make than rows.
+_FIELDS = ("rank", "checksum", "stored", "origin", "label", "copies")
 
 
 def pack(drawn: Drawn) -> bytes:
     """Returns what was drawn as bytes."""
-    kept = {"lowest": list(drawn.lowest), "shared": list(drawn.shares)}
-    header = {
+    content = {
         "keep": asdict(drawn.keep),
         "seed": drawn.seed,
-        **{name: [_facts(candidate) for candidate in rows] for name, rows in kept.items()},
+        "lowest": _columns(list(drawn.lowest)),
+        "shared": _columns(list(drawn.shares)),
         "cap": drawn.shares.cap,
         "closed": sorted(drawn.shares.closed),
         "found": drawn.found,
@@ -28,28 +32,26 @@ def pack(drawn: Drawn) -> bytes:
         "pieces": drawn.pieces,
         "error": drawn.error,
     }
-    payloads = (candidate.payload for rows in kept.values() for candidate in rows)
-    return b"".join([json.dumps(header).encode(), b"\n", *payloads])
+    return json.dumps(content).encode()
 
 
 def unpack(data: bytes) -> Drawn:
     """Returns what `pack` was given."""
-    start = data.index(b"\n") + 1
-    header = json.loads(data[:start])
-    drawn = Drawn(Keep(**header["keep"]), header["seed"])
+    content = json.loads(data)
+    drawn = Drawn(Keep(**content["keep"]), content["seed"])
     for name, add in (("lowest", drawn.lowest.add), ("shared", drawn.shares.add)):
-        for rank, size, origin, label, copies in header[name]:
-            add(Candidate(rank, data[start : start + size], origin, label, copies))
-            start += size
-    drawn.shares.cap = header["cap"]
-    drawn.shares.close(header["closed"])
-    drawn.found.update(header["found"])
-    drawn.left_out.update(header["left_out"])
-    drawn.watched.update(map(bytes.fromhex, header["watched"]))
-    drawn.pieces = header["pieces"]
-    drawn.error = header["error"]
+        for rank, checksum, stored, origin, label, copies, identity in zip(*content[name], strict=True):
+            add(Candidate(rank, bytes.fromhex(identity), checksum, Stored(*stored), origin, label, copies))
+    drawn.shares.cap = content["cap"]
+    drawn.shares.close(content["closed"])
+    drawn.found.update(content["found"])
+    drawn.left_out.update(content["left_out"])
+    drawn.watched.update(map(bytes.fromhex, content["watched"]))
+    drawn.pieces = content["pieces"]
+    drawn.error = content["error"]
     return drawn
 
 
-def _facts(candidate: Candidate) -> list[Any]:
-    return [candidate.rank, len(candidate.payload), candidate.origin, candidate.label, candidate.copies]
+def _columns(rows: list[Candidate]) -> list[list[object]]:
+    columns: list[list[object]] = [list(map(attrgetter(field), rows)) for field in _FIELDS]
+    return [*columns, [candidate.identity.hex() for candidate in rows]]

@@ -23,6 +23,7 @@ from edgequant.sampling.preprocessing import (
     load_preprocess,
 )
 from edgequant.sampling.sources import Format
+from edgequant.sampling.spool import Spool
 from edgequant.task import NONE, check_label, class_count, is_custom
 
 _DECODERS = 4
@@ -44,12 +45,13 @@ class Row:
 RowMaker = Callable[[Candidate], Row]
 
 
-def row_maker(examples: Examples, kind: Format) -> RowMaker:
+def row_maker(examples: Examples, kind: Format, spool: Spool) -> RowMaker:
     """Returns the function that makes a row of a record.
 
     Args:
         examples: What is asked for.
         kind: The format of the files the records are from.
+        spool: Where their bytes are.
 
     Raises:
         ConfigError: The inputs or the user's function are wrong.
@@ -57,7 +59,7 @@ def row_maker(examples: Examples, kind: Format) -> RowMaker:
     preprocess = _preprocess(examples)
 
     def make(candidate: Candidate) -> Row:
-        features = kind.parse(candidate.payload)
+        features = kind.parse(spool.read(candidate.stored))
         label = _label(examples, features) if examples.label else None
         slices = {name: class_name(features, name) for name in examples.slices}
         return Row(fit(preprocess(features), examples.signature), label, slices)
@@ -77,7 +79,7 @@ def make_rows(make: RowMaker, chosen: Sequence[Candidate]) -> Iterator[tuple[Can
     with ThreadPoolExecutor(_DECODERS) as pool:
         for start in range(0, len(chosen), _CHUNK):
             chunk = chosen[start : start + _CHUNK]
-            spread = max(len(candidate.payload) for candidate in chunk) >= _WORTH_A_THREAD
+            spread = max(candidate.stored.size for candidate in chunk) >= _WORTH_A_THREAD
             yield from zip(chunk, (pool.map if spread else map)(attempt, chunk), strict=True)
 
 

@@ -16,6 +16,7 @@ from edgequant.sampling.ranks import exponential, identify, uniform
 from edgequant.sampling.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, Keep, Rule
 from edgequant.sampling.shares import Shares, check_classes
 from edgequant.sampling.sources import Format
+from edgequant.sampling.spool import Stored
 
 ZERO_WEIGHT = "weight of 0"
 
@@ -78,12 +79,14 @@ class Scan:
     Args:
         rule: The rule.
         kind: The files' format.
+        store: Takes the bytes of a candidate, and returns where they are.
     """
 
-    def __init__(self, rule: Rule, kind: Format) -> None:
+    def __init__(self, rule: Rule, kind: Format, store: Callable[[bytes], Stored]) -> None:
         self.drawn = {purpose: Drawn(keep, rule.seed) for purpose, keep in rule.keep.items()}
         self._rule = rule
         self._kind = kind
+        self._store = store
         self._class_of = class_reader(kind.parse, rule.classes, examples=kind.examples)
 
     def add(self, batch: Batch) -> None:
@@ -153,9 +156,11 @@ class Scan:
 
     def _candidate(self, batch: Batch, at: int, rank: float, label: str) -> Candidate | None:
         payload = batch.payloads[at]
-        if self._rule.exclude and identify(payload) in self._rule.exclude:
+        identity = identify(payload)
+        if identity in self._rule.exclude:
             return None
-        return Candidate(rank, payload, batch.where(at), label)
+        stored = self._store(payload)
+        return Candidate(rank, identity, int(batch.checksums[at]), stored, batch.where(at), label)
 
     def _look_out(self, drawn: Drawn, batch: Batch, positions: NDArray[np.intp]) -> None:
         checksums = batch.checksums[positions].tolist()

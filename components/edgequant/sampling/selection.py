@@ -66,7 +66,7 @@ def candidates(drawn: Drawn, stratify: str, without: frozenset[bytes] = frozense
         pools: list[Iterable[Candidate]] = [drawn.shares]
         if stratify == PROPORTIONAL:
             pools.append(drawn.lowest)
-        known = {(c.rank, c.payload): c for pool in pools for c in pool if not without or c.identity not in without}
+        known = {c.identity: c for pool in pools for c in pool if not without or c.identity not in without}
         for candidate in in_order(known.values()):
             classes.setdefault(candidate.label, []).append(candidate)
     return Candidates(lowest=lowest, classes=dict(sorted(classes.items())), found=dict(drawn.found))
@@ -80,17 +80,17 @@ def choose(pool: Candidates, plan: Plan, taken: Iterable[Candidate] = ()) -> lis
         plan: How to choose.
         taken: Candidates that are taken already, and count.
     """
-    chosen = {(c.rank, c.payload): c for c in taken}
+    chosen = {c.identity: c for c in taken}
     wanted = plan.wanted - len(chosen)
-    left = {label: [c for c in rows if (c.rank, c.payload) not in chosen] for label, rows in pool.classes.items()}
+    left = {label: [c for c in rows if c.identity not in chosen] for label, rows in pool.classes.items()}
     for label, count in _quotas(pool, plan, wanted, {label: len(rows) for label, rows in left.items()}).items():
-        chosen.update({(c.rank, c.payload): c for c in left[label][:count]})
+        chosen.update({c.identity: c for c in left[label][:count]})
     if plan.stratify != EQUAL:
         # All, where there are no classes; else what is due to classes of which too few have a low rank.
         for candidate in pool.lowest:
             if len(chosen) == plan.wanted:
                 break
-            chosen.setdefault((candidate.rank, candidate.payload), candidate)
+            chosen.setdefault(candidate.identity, candidate)
     return in_order(chosen.values())
 
 
@@ -110,7 +110,7 @@ def class_counts(pool: Candidates, plan: Plan, chosen: Iterable[Candidate]) -> d
 
 def is_settled(drawn: Drawn, pool: Candidates, plan: Plan) -> bool:
     """Tells whether a choice from what is left of a draw is the one that all records but those left out would give."""
-    if plan.stratify != EQUAL and len(pool.lowest) < plan.wanted and len(drawn.lowest) == drawn.lowest.k:
+    if plan.stratify != EQUAL and len(pool.lowest) < plan.wanted and drawn.lowest.is_full():
         return False
     left = {label: len(rows) for label, rows in pool.classes.items()}
     enough = level(plan.wanted, left.values()) if plan.stratify == EQUAL else plan.minimum - 1
@@ -118,7 +118,7 @@ def is_settled(drawn: Drawn, pool: Candidates, plan: Plan) -> bool:
         if kept.k == 0:  # A class that came too late in the seeded order to get any.
             if len(left) < plan.wanted:
                 return False
-        elif len(kept) == kept.k and left.get(label, 0) <= enough:
+        elif kept.is_full() and left.get(label, 0) <= enough:
             return False
     return True
 

@@ -10,6 +10,7 @@ from edgequant.artifacts.example_set import SourceFile
 from edgequant.errors import ExamplesError
 from edgequant.sampling import features as rows
 from edgequant.sampling.features import Batch, Features
+from edgequant.sampling.remote import check, prepare
 from edgequant.sampling.tabular import read_npz, read_parquet, row_groups
 from edgequant.sampling.tfrecord import parse_example, read_batches
 
@@ -69,7 +70,9 @@ def find_files(patterns: Sequence[str], purpose: str) -> list[SourceFile]:
     from apache_beam.io.filesystems import FileSystems
 
     found: dict[str, SourceFile] = {}
+    prepare()
     for pattern in patterns:
+        check(pattern)
         try:
             matched = FileSystems.match([pattern])[0].metadata_list
         except (BeamIOError, ValueError) as error:
@@ -166,12 +169,13 @@ def read_piece(piece: Piece, columns: Sequence[str] | None = None) -> Iterator[B
 
 def _open(path: str) -> IO[bytes]:
     """Returns a file of any of Beam's file systems, opened for reading with a buffer that is worth a read."""
-    from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+    from apache_beam.io.filesystem import CompressionTypes
     from apache_beam.io.filesystems import FileSystems
 
+    prepare()
     try:
         stream: Any = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    except (OSError, BeamIOError, ValueError) as error:
+    except Exception as error:  # Google's file system raises its own kinds.
         raise ExamplesError(f"{path}: cannot be read ({error})") from error
     return cast(
         "IO[bytes]",

@@ -44,16 +44,17 @@ def sample(examples: Examples, calibration_set: Path, evaluation_set: Path) -> N
     check_outputs(examples.task, examples.signature)
     plan = examples.plan()
     options = parse_options(examples.beam_options)
-    with tempfile.TemporaryDirectory(prefix="edgequant-") as scratch:
-        draws = _draw(examples, plan, Engine(options, Path(scratch)))
-    total = sum(draw.drawn.found.total() for draw in draws.values())
     # Both directories take their places at the end, or neither does.
     with ExitStack() as stack:
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgequant-"))
+        engine = Engine(options, Path(scratch))
+        draws = _draw(examples, plan, engine)
+        total = sum(draw.drawn.found.total() for draw in draws.values())
         for purpose, target in ((CALIBRATION, calibration_set), (EVALUATION, evaluation_set)):
             draw = draws[purpose]
             if not draw.pool.lowest:
                 raise ExamplesError(_nothing_left(purpose, total))
-            make = row_maker(examples, file_format(draw.sources[0].path))
+            make = row_maker(examples, file_format(draw.sources[0].path), engine.spool)
             writer = stack.enter_context(ExampleSetWriter(target, examples.counts()[purpose]))
             if purpose == CALIBRATION:
                 _write_calibration(writer, examples, plan, draw, make)

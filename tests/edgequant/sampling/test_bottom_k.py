@@ -6,18 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgequant.sampling.bottom_k import BottomK, Candidate
+from edgequant.sampling.spool import Stored
 
 PAYLOADS = st.lists(st.binary(min_size=1, max_size=1), max_size=60)
 
 
 def candidate(payload: bytes, origin: str = "") -> Candidate:
-    """Returns a candidate whose rank is its first byte modulo 100: unequal payloads may share a rank."""
-    return Candidate(rank=float(payload[0] % 100), payload=payload, origin=origin)
+    """Returns a candidate, its own identity, whose rank is its first byte modulo 100: unequal ones may share a rank."""
+    return Candidate(float(payload[0] % 100), payload, 0, Stored("", 0, 0), origin)
 
 
 def kept(sample: BottomK) -> list[tuple[bytes, int, str]]:
     """Returns what a sample holds, in order."""
-    return [(item.payload, item.copies, item.origin) for item in sample]
+    return [(item.identity, item.copies, item.origin) for item in sample]
 
 
 def of(payloads: list[bytes], k: int) -> BottomK:
@@ -78,5 +79,5 @@ def test_holds_the_k_lowest_of_the_distinct(payloads: list[bytes], k: int, less:
     distinct = Counter(payloads)
     lowest = min(k, less)
     assert [item.rank for item in sample] == sorted(payload[0] % 100 for payload in distinct)[:lowest]
-    assert all(item.copies == distinct[item.payload] for item in sample)
+    assert all(item.copies == distinct[item.identity] for item in sample)
     assert len(sample) == min(lowest, len(distinct))

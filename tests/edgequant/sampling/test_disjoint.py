@@ -12,10 +12,12 @@ from edgequant.sampling import disjoint, selection
 from edgequant.sampling.beam_options import parse_options
 from edgequant.sampling.bottom_k import Candidate
 from edgequant.sampling.drawing import Engine
+from edgequant.sampling.ranks import identify
 from edgequant.sampling.rule import CALIBRATION, EVALUATION, Keep, Rule
 from edgequant.sampling.scanning import Drawn
 from edgequant.sampling.selection import EQUAL, FALSE, PROPORTIONAL, Plan, candidates, choose, is_settled
 from edgequant.sampling.sources import find_files
+from edgequant.sampling.spool import Stored
 
 Points = Callable[[int], list[bytes]]
 WriteTfrecord = Callable[..., Path]
@@ -23,8 +25,8 @@ STRATIFY = st.sampled_from([EQUAL, PROPORTIONAL, FALSE])
 
 
 def numbers(rows: list[Candidate]) -> list[bytes]:
-    """Returns the payloads of candidates, sorted."""
-    return sorted(candidate.payload for candidate in rows)
+    """Returns the identities of candidates, sorted."""
+    return sorted(candidate.identity for candidate in rows)
 
 
 @pytest.mark.parametrize("stratify", [EQUAL, PROPORTIONAL, FALSE])
@@ -52,7 +54,7 @@ def test_sources_that_share_examples(
     alone = disjoint.draw_apart(apart, test, rule, plan, 20, engine)
     chosen = choose(drawn[CALIBRATION].pool, plan)
     assert len(chosen) == 4
-    assert not {c.payload for c in chosen} & set(records[:shared])
+    assert not {c.identity for c in chosen} & set(map(identify, records[:shared]))
     if stratify != PROPORTIONAL:  # Whose quotas follow the records found, shared ones included.
         assert numbers(chosen) == numbers(choose(alone[CALIBRATION].pool, plan))
     assert drawn[CALIBRATION].in_both <= shared
@@ -85,7 +87,7 @@ def test_a_settled_draw_is_the_draw_without(
         found = Drawn(keep, 1)
         for label, rank in rows:
             for pool in (found.lowest, found.shares):
-                pool.add(Candidate(float(rank), f"{label}{rank}".encode(), "", label))
+                pool.add(Candidate(float(rank), f"{label}{rank}".encode(), 0, Stored("", 0, 0), "", label))
             found.found[label] += 1
         return found
 
@@ -96,9 +98,7 @@ def test_a_settled_draw_is_the_draw_without(
         most_of_a_class=wanted * times if stratify == EQUAL else times,
     )
     left = [(label, rank) for label, rank in records if rank not in removed]
-    without = frozenset(
-        Candidate(0.0, f"{label}{rank}".encode(), "").identity for label, rank in records if rank in removed
-    )
+    without = frozenset(f"{label}{rank}".encode() for label, rank in records if rank in removed)
     found = drawn(records, keep)
     pool = candidates(found, stratify, without=without)
     if stratify == PROPORTIONAL or not is_settled(found, pool, plan):

@@ -5,13 +5,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import google_crc32c
 import pytest
 
 from edgequant.errors import ExamplesError
-from edgequant.sampling import drawing, sources
+from edgequant.sampling import bounds, drawing, sources
 from edgequant.sampling.beam_options import parse_options
 from edgequant.sampling.drawing import Engine, draw
 from edgequant.sampling.features import Batch
@@ -19,6 +20,7 @@ from edgequant.sampling.ranks import identify
 from edgequant.sampling.rule import CALIBRATION, EVALUATION, Keep, Rule
 from edgequant.sampling.scanning import Drawn
 from edgequant.sampling.sources import find_files
+from edgequant.sampling.spool import Spool, Stored
 
 WriteTfrecord = Callable[..., Path]
 Points = Callable[[int], list[bytes]]
@@ -32,9 +34,9 @@ def run(rule: Rule, scratch: Path, *files: Path, options: list[str] = OPTIONS) -
     return draw(found, rule, Engine(parse_options(options), scratch))
 
 
-def payloads(drawn: Drawn) -> list[bytes]:
-    """Returns the payloads of lowest rank."""
-    return [item.payload for item in drawn.lowest]
+def identities(drawn: Drawn) -> list[bytes]:
+    """Returns the identities of those of lowest rank."""
+    return [item.identity for item in drawn.lowest]
 
 
 def test_one_purpose_takes_the_whole_source(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
@@ -43,9 +45,11 @@ def test_one_purpose_takes_the_whole_source(tmp_path: Path, points: Points, writ
     one = write_tfrecord(tmp_path / "a.tfrecord", [*records, records[0]])
     two = write_tfrecord(tmp_path / "b.tfrecord", records[:2])
     drawn = run(Rule(keep={EVALUATION: Keep(lowest=10)}, seed=1), tmp_path / "scratch", two, one)[EVALUATION]
-    assert sorted(payloads(drawn)) == sorted(records)
+    assert sorted(identities(drawn)) == sorted(map(identify, records))
     assert drawn.found == Counter({"": 9})
-    copies = {item.payload: (item.copies, item.origin) for item in drawn.lowest}
+    spool = Spool(tmp_path / "scratch")
+    copies = {spool.read(item.stored): (item.copies, item.origin) for item in drawn.lowest}
+    assert sorted(copies) == sorted(records)
     assert copies[records[0]] == (3, f"{one}: record 0 at byte 0")
     assert copies[records[5]][0] == 1
     assert list((tmp_path / "scratch").glob("drawn-*")) == []
@@ -57,8 +61,8 @@ def test_two_purposes_split_the_source(tmp_path: Path, points: Points, write_tfr
     file = write_tfrecord(tmp_path / "a.tfrecord", records)
     keep = {CALIBRATION: Keep(lowest=1000), EVALUATION: Keep(lowest=1000)}
     drawn = run(Rule(keep=keep, seed=1), tmp_path / "scratch", file)
-    calibration, evaluation = payloads(drawn[CALIBRATION]), payloads(drawn[EVALUATION])
-    assert sorted(calibration + evaluation) == sorted(records)
+    calibration, evaluation = identities(drawn[CALIBRATION]), identities(drawn[EVALUATION])
+    assert sorted(calibration + evaluation) == sorted(map(identify, records))
     assert 60 <= len(calibration) <= 140
 
 
@@ -74,7 +78,7 @@ def test_the_split_does_not_depend_on_the_numbers_asked(
     large = run(keeping(30, 50), tmp_path / "one", file)
     small = run(keeping(3, 20), tmp_path / "two", file)
     for purpose, count in ((CALIBRATION, 3), (EVALUATION, 20)):
-        assert payloads(small[purpose]) == payloads(large[purpose])[:count]
+        assert identities(small[purpose]) == identities(large[purpose])[:count]
 
 
 def test_classes_are_drawn_apart(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
@@ -94,7 +98,7 @@ def test_excluded_records_are_not_drawn(tmp_path: Path, points: Points, write_tf
     file = write_tfrecord(tmp_path / "a.tfrecord", [*records, records[0]])
     rule = Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1, exclude=frozenset([identify(records[0])]))
     drawn = run(rule, tmp_path / "scratch", file)[CALIBRATION]
-    assert sorted(payloads(drawn)) == sorted(records[1:])
+    assert sorted(identities(drawn)) == sorted(map(identify, records[1:]))
     assert drawn.found.total() == 5
 
 
@@ -147,7 +151,8 @@ def test_results_go_by_the_shared_location(tmp_path: Path, points: Points, write
     shared = tmp_path / "shared"
     options = [*OPTIONS, f"--temp_location={shared}"]
     drawn = run(Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", file, options=options)
-    assert len(drawn[CALIBRATION].lowest) == 3
+    spool = Spool(tmp_path / "scratch")
+    assert sorted(spool.read(item.stored) for item in drawn[CALIBRATION].lowest) == sorted(points(3))
     assert shared.is_dir()
     assert list(shared.iterdir()) == []
 
@@ -199,3 +204,55 @@ def test_progress_is_said(
     assert lines[0].endswith(" MB in all")
     assert lines[-1].startswith("edgequant: sample: read 40 records, 0 MB, in ")
     assert lines[-1].endswith(" a second")
+
+
+def spread(points: Points, write_tfrecord: WriteTfrecord, folder: Path, copies: int) -> list[Path]:
+    """Writes 2,000 points to four files, each so many times."""
+    records = points(2000)
+    return [
+        write_tfrecord(folder / f"{part}.tfrecord", [r for r in records[part::4] for _ in range(copies)])
+        for part in range(4)
+    ]
+
+
+@pytest.mark.parametrize(("copies", "draws"), [(1, 1), (20, 2)])
+def test_what_is_likely_changes_nothing(
+    tmp_path: Path,
+    points: Points,
+    write_tfrecord: WriteTfrecord,
+    monkeypatch: pytest.MonkeyPatch,
+    copies: int,
+    draws: int,
+) -> None:
+    """Leaving out at once what ranks too high to be likely gives the same; where that was wrong, the files are read again."""
+    files = spread(points, write_tfrecord, tmp_path, copies)
+    rule = Rule(keep={CALIBRATION: Keep(lowest=30), EVALUATION: Keep(lowest=100)}, seed=1)
+    expected = run(rule, tmp_path / "scratch", *files)
+    runs = []
+    real = drawing._draw
+
+    def counted(*arguments: Any) -> dict[str, Drawn]:
+        runs.append(arguments)
+        return real(*arguments)
+
+    monkeypatch.setattr(drawing, "_draw", counted)
+    monkeypatch.setattr(bounds, "_WORTH_A_LOOK", 1)
+    found = run(rule, tmp_path / "scratch", *files)
+    assert len(runs) == draws
+    for purpose, drawn in found.items():
+        assert [(c.identity, c.copies) for c in drawn.lowest] == [
+            (c.identity, c.copies) for c in expected[purpose].lowest
+        ]
+        assert drawn.found == expected[purpose].found
+
+
+def test_a_spool_that_is_cut_short(tmp_path: Path) -> None:
+    """Bytes that are not all there any more are an error."""
+    (tmp_path / "spool-1").write_bytes(b"abc")
+    assert Spool(tmp_path).read(Stored("spool-1", 1, 2)) == b"bc"
+    with pytest.raises(ExamplesError, match="spool-1: holds less than the workers wrote"):
+        Spool(tmp_path).read(Stored("spool-1", 1, 3))
+    with pytest.raises(ExamplesError, match="what the workers drew cannot be read"):
+        Spool(tmp_path).read(Stored("spool-2", 0, 1))
+    with pytest.raises(ExamplesError, match="what the workers drew cannot be read from"):
+        Spool(tmp_path).fetch(str(tmp_path / "gone"), ["spool-1"])

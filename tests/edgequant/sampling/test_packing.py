@@ -8,6 +8,7 @@ from edgequant.sampling.packing import pack, unpack
 from edgequant.sampling.rule import Keep
 from edgequant.sampling.scanning import Drawn
 from edgequant.sampling.shares import equal_quotas
+from edgequant.sampling.spool import Stored
 
 RECORDS = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 40)), max_size=80)
 SEED = 3
@@ -20,7 +21,7 @@ def drawn(records: list[tuple[str, int]], keep: Keep, known: Drawn | None = None
         found.tighten(known)
     for label, rank in records:
         for pool in (found.lowest, found.shares):
-            pool.add(Candidate(float(rank), f"{label}{rank}".encode(), "here", label))
+            pool.add(Candidate(float(rank), f"{label}{rank}".encode(), rank, Stored("file", rank, 3), "here", label))
         found.found[label] += 1
     found.pieces = len(records)
     return found
@@ -28,10 +29,10 @@ def drawn(records: list[tuple[str, int]], keep: Keep, known: Drawn | None = None
 
 def taken(found: Drawn) -> tuple[list[tuple[bytes, int]], dict[str, list[bytes]], dict[str, int]]:
     """Returns what would be taken: the lowest, an equal division among classes, and the counts."""
-    held = {label: [c.payload for c in kept] for label, kept in found.shares.classes.items() if kept}
+    held = {label: [c.identity for c in kept] for label, kept in found.shares.classes.items() if kept}
     quotas = equal_quotas(found.keep.shared, {label: len(rows) for label, rows in held.items()}, SEED)
     shares = {label: rows[: quotas[label]] for label, rows in held.items() if quotas[label]}
-    return [(c.payload, c.copies) for c in found.lowest], shares, dict(found.found)
+    return [(c.identity, c.copies) for c in found.lowest], shares, dict(found.found)
 
 
 @settings(deadline=None)
@@ -44,6 +45,8 @@ def test_unpacked_is_as_packed(records: list[tuple[str, int]], lowest: int, shar
     found.left_out["weight of 0"] += 2
     found.error = "no\nsuch"
     again = unpack(pack(found))
+    assert [c.stored for c in again.lowest] == [c.stored for c in found.lowest]
+    assert [c.checksum for c in again.shares] == [c.checksum for c in found.shares]
     assert taken(again) == taken(found)
     assert (again.watched, again.left_out, again.error) == (found.watched, found.left_out, found.error)
     assert (again.pieces, again.keep, again.seed) == (found.pieces, found.keep, found.seed)
@@ -67,7 +70,7 @@ def test_what_is_known_changes_nothing(
         parts.append(pack(part))
         for pool, kept in ((known.lowest, part.lowest), (known.shares, part.shares)):
             for candidate in kept:
-                pool.add(Candidate(candidate.rank, b"", "", candidate.label))
+                pool.add(Candidate(candidate.rank, b"", 0, Stored("", 0, 0), "", candidate.label))
     merged = Drawn(keep, SEED)
     merged.merge([unpack(part) for part in data.draw(st.permutations(parts))])
     whole = drawn(records, keep)

@@ -10,9 +10,11 @@ from edgequant.errors import ExamplesError
 from edgequant.sampling.bottom_k import Candidate
 from edgequant.sampling.ranks import class_rank
 from edgequant.sampling.shares import MAX_CLASSES, Shares, check_classes, equal_quotas, level, proportional_quotas
+from edgequant.sampling.spool import Stored
 
 COUNTS = st.dictionaries(st.sampled_from("abcdefghij"), st.integers(1, 30), min_size=1)
 # Class and rank; equal ones are equal records.
+NOWHERE = Stored("", 0, 0)
 RECORDS = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 40)), max_size=80)
 
 
@@ -98,7 +100,7 @@ def test_exact_proportions_are_kept(wanted: int, scale: int, shares: list[int]) 
 
 def taken(shares: Shares, k: int, cap: int) -> dict[str, list[bytes]]:
     """Returns what an equal division of k takes of what is held, no more than `cap` of a class."""
-    held = {label: [candidate.payload for candidate in kept] for label, kept in shares.classes.items() if kept}
+    held = {label: [candidate.identity for candidate in kept] for label, kept in shares.classes.items() if kept}
     quotas = equal_quotas(k, {label: min(len(rows), cap) for label, rows in held.items()}, seed=3)
     return {label: rows[: quotas[label]] for label, rows in held.items() if quotas[label]}
 
@@ -107,7 +109,7 @@ def of(records: list[tuple[str, int]], k: int, cap: int) -> Shares:
     """Returns what is held of records."""
     shares = Shares(k, cap, seed=3)
     for label, rank in records:
-        shares.add(Candidate(float(rank), f"{label}{rank}".encode(), "", label))
+        shares.add(Candidate(float(rank), f"{label}{rank}".encode(), 0, NOWHERE, "", label))
     return shares
 
 
@@ -144,7 +146,8 @@ def test_ten_thousand_classes_are_bounded() -> None:
     most = 0
     for turn in range(3):
         for number, label in enumerate(labels):
-            shares.add(Candidate((number * 7919 + turn * 31) % 100_003 / 1e5, f"{label}{turn}".encode(), "", label))
+            rank = (number * 7919 + turn * 31) % 100_003 / 1e5
+            shares.add(Candidate(rank, f"{label}{turn}".encode(), 0, NOWHERE, "", label))
         most = max(most, sum(map(len, shares.classes.values())))
     assert most <= 3 * 500 + 101
     expected = sorted(labels, key=lambda label: class_rank(label, 3))[:500]

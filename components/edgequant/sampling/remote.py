@@ -1,0 +1,83 @@
+"""Files in buckets: what Beam's file systems need in each process, and what they would try again for minutes."""
+
+import functools
+import os
+
+from edgequant.errors import ExamplesError
+
+
+def prepare() -> None:
+    """Makes Beam's file systems usable in this process, which may be a worker that Beam tells no options."""
+    from apache_beam.io.filesystems import FileSystems
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    # Beam's S3 refuses to work without options, and only some kinds of workers are given them.
+    if FileSystems._pipeline_options is None:
+        FileSystems.set_options(PipelineOptions([]))
+
+
+def check(pattern: str) -> None:
+    """Checks that the bucket of a pattern can be asked, which Beam itself tries again for minutes when it cannot.
+
+    Raises:
+        ExamplesError: The extra, the credentials or the bucket is missing.
+    """
+    scheme, _, rest = pattern.partition("://")
+    bucket, _, path = rest.partition("/")
+    if scheme in _CHECKS:
+        if not (bucket and path):
+            raise ExamplesError(f"examples: {pattern!r} names no files; a pattern is {scheme}://BUCKET/PATH")
+        _CHECKS[scheme](bucket)
+
+
+@functools.cache
+def _check_s3(bucket: str) -> None:
+    try:
+        import boto3
+        from botocore.exceptions import BotoCoreError, ClientError
+    except ImportError as error:
+        raise ExamplesError("examples: s3:// needs boto3; install edgequant[s3]") from error
+    try:
+        session = boto3.session.Session()
+        if session.get_credentials() is None:
+            raise ExamplesError(
+                f"examples: s3://{bucket}: there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,"
+                " or AWS_PROFILE, here and where the workers run"
+            )
+        session.client("s3").head_bucket(Bucket=bucket)
+    except ClientError as error:
+        code = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        reason = {404: "the bucket does not exist", 403: "the credentials do not allow to list the bucket"}.get(code)
+        raise ExamplesError(f"examples: s3://{bucket}: {reason or error}") from error
+    except BotoCoreError as error:
+        raise ExamplesError(f"examples: s3://{bucket}: cannot be asked ({error})") from error
+
+
+@functools.cache
+def _check_gs(bucket: str) -> None:
+    try:
+        import google_auth_httplib2  # noqa: F401 - Beam reads no credentials without it, and says nothing
+        from google.api_core.exceptions import GoogleAPIError, NotFound
+        from google.auth import default
+        from google.auth.exceptions import GoogleAuthError
+        from google.cloud import storage
+    except ImportError as error:
+        raise ExamplesError("examples: gs:// needs Google's libraries; install edgequant[gcs]") from error
+    try:
+        credentials, project = default()
+        client = storage.Client(
+            project=project or os.environ.get("GOOGLE_CLOUD_PROJECT", "none"), credentials=credentials
+        )
+        next(iter(client.list_blobs(bucket, max_results=1)), None)
+    except GoogleAuthError as error:
+        raise ExamplesError(
+            f"examples: gs://{bucket}: there are no credentials; set GOOGLE_APPLICATION_CREDENTIALS, here and where the"
+            f" workers run ({str(error).partition('. ')[0]})"
+        ) from error
+    except NotFound as error:
+        raise ExamplesError(f"examples: gs://{bucket}: the bucket does not exist") from error
+    except GoogleAPIError as error:
+        raise ExamplesError(f"examples: gs://{bucket}: cannot be asked ({error})") from error
+
+
+_CHECKS = {"s3": _check_s3, "gs": _check_gs}
