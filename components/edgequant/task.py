@@ -1,4 +1,4 @@
-"""The task a model is evaluated on: what its labels must be, and how one example scores."""
+"""The task a model is evaluated on: what its labels and outputs must be, and which metrics it has."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -28,11 +28,6 @@ METRICS = {
 }
 LOWER_IS_BETTER = ("log_loss", "ece", "mae", "rmse", "max_error")
 WITHOUT_INTERVAL = ("max_error",)
-
-PROBABILITIES = "probabilities"
-LOGITS = "logits"
-# What a softmax or a sigmoid in float32 may be past 0 or 1 by.
-_ROUNDING = 1e-6
 
 
 def check_task_name(task: str) -> str:
@@ -130,42 +125,6 @@ def _integers(task: str, label: NDArray[Any]) -> NDArray[np.int64]:
     return label.astype(np.int64)
 
 
-def measure(
-    task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any] | None
-) -> tuple[dict[str, float], NDArray[np.float64] | None]:
-    """Returns the task's metrics over a set of examples, the main one first, and each example's score.
-
-    Scores are such that their mean difference is a drop: higher is better, and 1.0 is 100 points. For regression a
-    score is the negative absolute error in standard deviations of the labels.
-
-    Args:
-        task: The task.
-        outputs: Float arrays by output name, the example first.
-        labels: The labels in the form of `check_label`, or None. There may be more of them than outputs, whose examples
-            are the first ones; what a score is measured in (the spread of the labels) is taken from all.
-
-    Returns:
-        The metrics by name (empty without labels), and the scores, float64 [examples], or None when there are none.
-
-    Raises:
-        EvaluationError: The outputs do not suit the labels, or a user's metric fails.
-    """
-    if labels is None or task == NONE:
-        return {}, None
-    labels = np.asarray(labels)
-    count = len(next(iter(outputs.values())))
-    if is_custom(task):
-        found = own_metrics(task, outputs, labels[:count])
-        first = next(iter(found.values()))
-        return {name: float(value.mean()) for name, value in found.items()}, first if first.shape == (count,) else None
-    output = check_fit(task, outputs, labels[:count])
-    if task == REGRESSION:
-        return _measure_regression(np.asarray(output, np.float64), labels)
-    same = decide(task, output, read(task, output)) == labels[:count]
-    scores = np.asarray(same.mean(axis=1) if task == MULTILABEL else same, np.float64)
-    return {"accuracy": float(scores.mean())}, scores
-
-
 def check_fit(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> NDArray[Any]:
     """Returns the only output of a model, once the labels are found to be such as it can answer.
 
@@ -201,55 +160,6 @@ def check_fit(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[An
         told = "decide" if task == MULTILABEL else "are"
         raise EvaluationError(f"outputs {told} {list(found)}; the labels are {list(expected)}")
     return output
-
-
-def main_metric(task: str, metrics: Mapping[str, float]) -> str:
-    """Returns the name of the metric that drops are measured on."""
-    if not metrics:
-        return "agreement"
-    return next(iter(metrics)) if is_custom(task) else {REGRESSION: "mae"}.get(task, "accuracy")
-
-
-def read(task: str, output: NDArray[Any]) -> str:
-    """Returns how a model's outputs are to be read: ``probabilities`` where all are 0 to 1, else ``logits``; "" for other tasks.
-
-    Models are compared by one reading, the baseline's: quantized ones may leave 0..1, or give nothing outside of it, by chance.
-
-    Args:
-        task: The task.
-        output: The only output, [examples, …].
-    """
-    if task not in DECIDING:
-        return ""
-    low, high = float(output.min(initial=0.0)), float(output.max(initial=0.0))
-    return PROBABILITIES if low >= -_ROUNDING and high <= 1 + _ROUNDING else LOGITS
-
-
-def decide(task: str, output: NDArray[Any], reading: str) -> NDArray[Any]:
-    """Returns what a model decides for each example: a class, or a yes/no per class.
-
-    Args:
-        task: ``classification``, ``binary`` or ``multilabel``.
-        output: Scores, [examples, …]; the last axis is the class.
-        reading: ``probabilities``, of which 0.5 or more is a yes, or ``logits``, of which 0 or more is one.
-    """
-    if task == CLASSIFICATION or (task == BINARY and output.reshape(len(output), -1).shape[1] == 2):
-        decisions: NDArray[Any] = output.reshape(len(output), -1).argmax(axis=1)
-        return decisions
-    least = 0.5 if reading == PROBABILITIES else 0.0
-    yes: NDArray[Any] = (output >= least).astype(np.int64).reshape(len(output), -1)
-    return yes[:, 0] if task == BINARY else yes
-
-
-def _measure_regression(
-    output: NDArray[np.float64], labels: NDArray[Any]
-) -> tuple[dict[str, float], NDArray[np.float64]]:
-    found = output.reshape(len(output), -1)
-    spread = float(labels.std()) or 1.0
-    expected = labels.reshape(len(labels), -1)[: len(found)]
-    errors = np.abs(found - expected).mean(axis=1)
-    metrics = {"mae": float(errors.mean()), "rmse": float(np.sqrt(((found - expected) ** 2).mean()))}
-    return metrics, -errors / spread
 
 
 def own_metrics(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> dict[str, NDArray[np.float64]]:

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from edgequant.errors import ConfigError
-from edgequant.gate import Gate, parse_gate
+from edgequant.gate import Gate, check_gate, parse_gate
 
 
 def test_every_key_is_taken_as_written() -> None:
-    """A gate holds the four keys of the config, and reports only what was asked."""
+    """A gate holds the keys of the config, and reports only what was asked."""
     gate = parse_gate({"max_drop_points": 1, "confidence": 0.9, "max_size_ratio": 0.5, "prefer": "latency_ms"})
     assert gate == Gate(max_drop_points=1, confidence=0.9, max_size_ratio=0.5, prefer="latency_ms")
     assert parse_gate({"max_drop_points": 0.0}).asked() == {
@@ -45,6 +45,20 @@ def test_a_limit_of_zero_is_a_gate() -> None:
         ({"confidence": 1}, "gate.confidence: 1 is not between 0.5 and 1"),
         ({"confidence": 95}, "gate.confidence: 95 is not between 0.5 and 1"),
         ({"confidence": "high"}, "gate.confidence: 'high' is not a number"),
+        ({"max_size_bytes": -1}, "gate.max_size_bytes: -1 is not a number of 0 or more"),
+        ({"max_latency_ratio": "fast"}, "gate.max_latency_ratio: 'fast' is not a number"),
+        ({"max_worst_class_drop_points": -2}, "gate.max_worst_class_drop_points: -2 is not a number of 0 or more"),
+        ({"max_drop_points_vs_baseline": True}, "gate.max_drop_points_vs_baseline: True is not a number"),
+        ({"max_drop_vs_baseline": 1}, "unknown key 'max_drop_vs_baseline'.*did you mean 'max_drop_points_vs_baseline'"),
+        ({"min_metric": "0.9"}, "gate.min_metric: '0.9' is not a number"),
+        ({"min_metric": math.inf}, "gate.min_metric: inf is not a number"),
+        ({"min_agreement": 99}, "gate.min_agreement: 99 is not a share of 0 to 1; 0.99 is 99%"),
+        ({"min_agreement": -0.1}, "gate.min_agreement: -0.1 is not a number of 0 or more"),
+        ({"integer_only": "yes"}, "gate.integer_only: 'yes' is not allowed; required is"),
+        ({"integer_only": 1.5}, "gate.integer_only: 1.5 is not allowed"),
+        ({"metric": 3}, "gate.metric: 3 is not the name of a metric"),
+        ({"prefer": "size_byte"}, "gate.prefer: unknown 'size_byte'; .*did you mean 'size_bytes'"),
+        ({"prefer": ["drop_points"]}, "gate.prefer: unknown"),
         ({"prefer": "size"}, "gate.prefer: unknown 'size'; choose from size_bytes, latency_ms, drop_points"),
     ],
 )
@@ -52,3 +66,57 @@ def test_a_wrong_value_is_named_with_what_is_allowed(values: dict[str, Any], mes
     """Each wrong key or value is one error that names it."""
     with pytest.raises(ConfigError, match=message):
         parse_gate(values)
+
+
+@pytest.mark.parametrize(
+    ("value", "found"), [("required", "required"), (True, "required"), (False, None), (None, None)]
+)
+def test_integer_only_is_required_or_not(value: object, found: str | None) -> None:
+    """YAML's true is the word, and false is its absence, which limits nothing."""
+    gate = parse_gate({"integer_only": value})
+    assert gate.integer_only == found
+    assert bool(gate) == (found is not None)
+
+
+def test_r2_may_be_asked_to_be_more_than_a_negative_number() -> None:
+    """A least metric may be negative: R² is, for a model that is worse than the mean."""
+    gate = parse_gate({"min_metric": -0.5, "metric": "r2"})
+    check_gate(gate, "regression", labelled=True, baseline=False)
+
+
+@pytest.mark.parametrize(
+    ("task", "values"),
+    [
+        ("classification", {"metric": "macro_f1", "min_metric": 0.9, "max_worst_class_drop_points": 5}),
+        ("classification", {"metric": "log_loss", "max_drop_points": 5}),
+        ("binary", {"metric": "auc", "max_drop_points": 1}),
+        ("multilabel", {"metric": "subset_accuracy", "max_worst_class_drop_points": 5}),
+        ("regression", {"max_drop_points": 5}),
+        ("my.module:metric", {"metric": "anything", "min_metric": 0.5}),
+        ("none", {"max_drop_points": 1, "min_agreement": 0.9}),
+    ],
+)
+def test_a_gate_that_suits_the_task(task: str, values: dict[str, Any]) -> None:
+    """What the task can tell may be asked."""
+    check_gate(parse_gate(values), task, labelled=True, baseline=False)
+
+
+@pytest.mark.parametrize(
+    ("task", "labelled", "values", "message"),
+    [
+        ("classification", True, {"metric": "auc"}, "gate.metric: classification has no metric 'auc'; choose from acc"),
+        ("classification", True, {"metric": "macrof1"}, "no metric 'macrof1'.*did you mean 'macro_f1'"),
+        ("regression", True, {"metric": "max_error"}, "gate.metric: max_error hangs on one example"),
+        ("regression", True, {"min_metric": 0.5}, "gate.min_metric: mae is the better the lower; .*metric: r2"),
+        ("regression", True, {"max_worst_class_drop_points": 1}, "needs classes; the task is 'regression'"),
+        ("classification", False, {"metric": "macro_f1"}, "gate.metric: needs labels"),
+        ("classification", False, {"min_metric": 0.5}, "gate.min_metric: needs labels"),
+        ("classification", False, {"max_worst_class_drop_points": 1}, "gate.max_worst_class_drop_points: needs labels"),
+        ("none", True, {"min_metric": 0.5}, "gate.min_metric: needs labels; without them, and for task: none"),
+        ("none", True, {"max_drop_points_vs_baseline": 1}, "there is nothing to compare with; give baseline: models:/"),
+    ],
+)
+def test_a_gate_that_the_task_cannot_answer(task: str, labelled: bool, values: dict[str, Any], message: str) -> None:
+    """What the task, the labels or the models cannot tell is refused before anything is run."""
+    with pytest.raises(ConfigError, match=message):
+        check_gate(parse_gate(values), task, labelled=labelled, baseline=False)

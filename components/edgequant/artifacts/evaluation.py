@@ -47,7 +47,8 @@ class EvaluationContent:
         examples: How many examples were run: the first ones of the evaluation set.
         available: How many examples the evaluation set holds.
         seconds: How long the run took.
-        metrics: The task's metrics by name.
+        metrics: The task's main metric, or all of a user's, as its own outputs read: a first look. The verdict's are read
+            as the baseline's.
         outputs: The names of the outputs.
         runtime: The interpreter's name and version.
         resolver: Which kernels ran it: ``xnnpack``, ``builtin`` or ``reference``.
@@ -83,14 +84,12 @@ class Evaluation:
         digest: The SHA-256 of its manifest.
         content: Its manifest.
         outputs: Memory-mapped float arrays by output name; the first axis is the example.
-        scores: The task's score of each example, float64; None when the task has none without a baseline.
     """
 
     path: Path
     digest: str
     content: EvaluationContent
     outputs: dict[str, NDArray[Any]]
-    scores: NDArray[Any] | None
 
 
 def load_evaluation(path: Path) -> Evaluation:
@@ -101,11 +100,9 @@ def load_evaluation(path: Path) -> Evaluation:
     """
     content = read_manifest(path, SCHEMA, EvaluationContent)
     outputs = {name: load_array(inside(path, f"outputs/{file_name(name)}")) for name in content.outputs}
-    scores = path / "scores.npy"
     return Evaluation(
         path=path,
         digest=manifest_digest(path),
         content=content,
         outputs=outputs,
-        scores=load_array(scores) if scores.is_file() else None,
     )

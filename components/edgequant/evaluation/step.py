@@ -5,8 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
+from edgequant.answers import glance
 from edgequant.artifacts.directory import file_name, load_array, new_directory, write_json, write_manifest
 from edgequant.artifacts.evaluation import EVALUATED, SCHEMA, EvaluationContent, NotFinite
 from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
@@ -16,7 +15,6 @@ from edgequant.evaluation.prediction import Predictions, Request, predict, trace
 from edgequant.litert_interpreter import XNNPACK, Origin, runtime_version
 from edgequant.model_process import MARGIN_SECONDS, check_resolver, run_in_child
 from edgequant.steps import say
-from edgequant.task import measure
 from edgequant.variants import BASELINE
 
 
@@ -108,20 +106,17 @@ def _model(variants: VariantSet, variant: str) -> Path:
 
 
 def _evaluate(request: Request, examples: ExampleSet, blank: EvaluationContent, *, seconds: float) -> EvaluationContent:
-    """Writes the outputs and the scores of a model beside each other, and returns what they are of."""
+    """Writes the outputs of a model, and returns what they are of."""
     predictions = _predict(request, seconds)
     if predictions.not_finite:
         raise _not_finite(request, predictions, seconds)
     outputs = {name: load_array(request.outputs / file_name(name)) for name in predictions.outputs}
-    metrics, scores = measure(blank.task, outputs, examples.labels)
-    if scores is not None:
-        np.save(request.outputs.parent / "scores.npy", scores)
     return replace(
         blank,
         status=EVALUATED,
         examples=predictions.examples,
         seconds=round(predictions.seconds, 3),
-        metrics=metrics,
+        metrics=glance(blank.task, outputs, examples.labels),
         outputs=predictions.outputs,
         threads=request.threads,
         batch=predictions.batch,

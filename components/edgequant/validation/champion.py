@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from edgequant.answers import read
 from edgequant.artifacts import verdict
 from edgequant.artifacts.champion import CHAMPION
 from edgequant.artifacts.evaluation import EVALUATED
 from edgequant.artifacts.verdict import Champion
-from edgequant.task import DECIDING, read
+from edgequant.task import DECIDING
 from edgequant.validation.comparison import Asked, Run, alone, drops
 from edgequant.validation.drops import PairedDrop
 from edgequant.validation.inputs import InProduction

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgequant.answers import decide
 from edgequant.artifacts.comparison import Confusion, Flips, Measured, OutputDrift
-from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, decide, is_custom
+from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, is_custom
 from edgequant.validation.drift import agreement, divergence, output_drift
 from edgequant.validation.drops import PairedDrop, own_interval, paired_drop, paired_mean
 from edgequant.validation.figure import Figure, mean_of

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgequant.task import BINARY, CLASSIFICATION, PROBABILITIES, decide
+from edgequant.answers import PROBABILITIES, decide
+from edgequant.task import BINARY, CLASSIFICATION
 from edgequant.validation.figure import Figure, Weighed, mean_of
 from edgequant.validation.ranking import Ranking, weighed_f1
 

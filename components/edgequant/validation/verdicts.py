@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, replace
 
+from edgequant.answers import read
 from edgequant.artifacts.benchmark import Benchmark
 from edgequant.artifacts.evaluation import EVALUATED, EvaluationContent
 from edgequant.artifacts.verdict import BASELINE_VERDICT, NOT_GATED, REJECTED, VariantVerdict
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant.gate import Gate, check_gate
-from edgequant.task import NONE, read
+from edgequant.task import NONE
 from edgequant.validation.champion import Reigning, reigning
 from edgequant.validation.comparison import AGREEMENT, Asked, Run, alone, compare, confused
 from edgequant.validation.inputs import Loaded

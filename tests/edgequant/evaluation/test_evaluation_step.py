@@ -21,7 +21,7 @@ _X = np.array([[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]], np.float32)
 
 
 def test_accuracy_is_scikit_learns_on_the_stored_outputs(digits_sets: Any) -> None:
-    """The metric, the scores and the outputs of a variant belong together."""
+    """The metric and the outputs of a variant belong together."""
     labels = load_example_set(digits_sets.evaluation_set).labels
     assert labels is not None
     for path in digits_sets.evaluations.values():
@@ -30,8 +30,6 @@ def test_accuracy_is_scikit_learns_on_the_stored_outputs(digits_sets: Any) -> No
         assert found.content.metrics == {"accuracy": accuracy_score(labels, decisions)}
         assert found.content.metrics["accuracy"] > 0.9
         assert json.loads((path / "metrics.json").read_text()) == found.content.metrics
-        assert found.scores is not None
-        assert found.scores.tolist() == (decisions == labels).astype(float).tolist()
 
 
 def test_an_evaluation_names_what_it_is_of(digits_sets: Any) -> None:
@@ -51,7 +49,7 @@ def test_an_evaluation_names_what_it_is_of(digits_sets: Any) -> None:
 def test_the_number_of_examples_run_is_reported(
     sets: Any, small_models: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """When the budget ends early the outputs, scores and metrics are those of the first examples."""
+    """When the budget ends early the outputs and metrics are those of the first examples."""
     values = np.zeros((20_000, 4), np.float32)
     values[:, 0] = 1.0
     labels = np.array([0, 1] + 19_998 * [3])
@@ -77,7 +75,7 @@ def test_a_variant_that_cannot_be_run_is_recorded_as_failed(
     assert found.content.status == "failed"
     assert "LiteRT refuses the model" in (found.content.reason or "")
     assert found.content.model_sha256 == load_variant_set(variants)["full_int8"].sha256
-    assert (found.content.metrics, found.outputs, found.scores) == ({}, {}, None)
+    assert (found.content.metrics, found.outputs) == ({}, {})
 
 
 def test_a_variant_that_was_not_converted_keeps_its_reason(

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
+from edgequant.answers import LOGITS, PROBABILITIES, read
 from edgequant.artifacts.comparison import Flip
-from edgequant.task import LOGITS, PROBABILITIES, read
 from edgequant.validation.comparison import Asked, Comparison, Run, alone, compare, drops
 from edgequant.validation.statistics import paired_drop_interval, wilson_interval
 

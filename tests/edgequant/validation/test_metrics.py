@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy import special, stats
 from sklearn import metrics as sklearn_metrics
 
-from edgequant.task import METRICS, read
+from edgequant.answers import read
+from edgequant.task import METRICS
 from edgequant.validation.decisions import FLOOR, probabilities
 from edgequant.validation.drops import own_interval
 from edgequant.validation.metrics import figures

@@ -12,6 +12,7 @@ import pytest
 
 from edgequant.artifacts.directory import read_json, write_json, write_manifest
 from edgequant.artifacts.evaluation import SCHEMA, load_evaluation
+from edgequant.artifacts.example_set import load_example_set
 from edgequant.artifacts.verdict import Verdict, load_verdict
 from edgequant.benchmarking.step import benchmark
 from edgequant.errors import ArtifactError
@@ -30,16 +31,16 @@ def _validate(inputs: Inputs, target: Path, gate: Gate = _GATE, task: str = "cla
     return validate("digits", task, gate, inputs, target)
 
 
-def test_the_verdict_is_of_the_stored_scores(digits_sets: Any, tmp_path: Path) -> None:
+def test_the_verdict_is_of_the_stored_outputs(digits_sets: Any, tmp_path: Path) -> None:
     """Drop, interval, agreement and accuracy interval are those of the evaluations' own arrays, in points."""
     verdict = _validate(digits_sets.inputs, tmp_path / "verdict")
+    labels = load_example_set(digits_sets.evaluation_set).labels
     baseline = load_evaluation(digits_sets.evaluations["float32"])
-    assert baseline.scores is not None
+    was = baseline.outputs["output_0"].argmax(1) == labels
     for name, path in digits_sets.evaluations.items():
         found, evaluation = verdict.variants[name], load_evaluation(path)
-        assert evaluation.scores is not None
-        lost = int(((baseline.scores == 1) & (evaluation.scores == 0)).sum())
-        gained = int(((baseline.scores == 0) & (evaluation.scores == 1)).sum())
+        now = evaluation.outputs["output_0"].argmax(1) == labels
+        lost, gained = int((was & ~now).sum()), int((~was & now).sum())
         assert found.drop_points == pytest.approx(100 * (lost - gained) / 300)
         if name == "float32":
             assert (found.verdict, found.drop_interval_points, found.agreement) == ("baseline", None, 1.0)
@@ -48,7 +49,7 @@ def test_the_verdict_is_of_the_stored_scores(digits_sets: Any, tmp_path: Path) -
             assert found.drop_interval_points == pytest.approx([100 * end for end in expected])
         same = baseline.outputs["output_0"].argmax(1) == evaluation.outputs["output_0"].argmax(1)
         assert found.agreement == same.mean()
-        assert found.metric_interval == wilson_interval(int(evaluation.scores.sum()), 300, 0.95)
+        assert found.metric_interval == wilson_interval(int(now.sum()), 300, 0.95)
         assert found.latency is not None
         assert found.inspection is not None
 
@@ -147,13 +148,13 @@ def test_a_failed_baseline_is_refused(digits_sets: Any, tmp_path: Path) -> None:
 
 
 def test_a_damaged_evaluation_is_refused(digits_sets: Any, tmp_path: Path) -> None:
-    """A score changed by hand after the evaluation is found by its digest."""
+    """An output changed by hand after the evaluation is found by its digest."""
     changed = tmp_path / "changed"
     shutil.copytree(digits_sets.evaluations["full_int8"], changed)
-    scores = np.load(changed / "scores.npy")
-    np.save(changed / "scores.npy", np.ones_like(scores))
+    path = changed / "outputs" / "output_0.npy"
+    np.save(path, np.ones_like(np.load(path, allow_pickle=False)))
     inputs = replace(digits_sets.inputs, evaluations=[*list(digits_sets.evaluations.values())[:2], changed])
-    with pytest.raises(ArtifactError, match=r"scores\.npy: is not the file that its manifest describes"):
+    with pytest.raises(ArtifactError, match=r"output_0\.npy: is not the file that its manifest describes"):
         _validate(inputs, tmp_path / "verdict")
 
 
