@@ -4,9 +4,10 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -167,15 +168,21 @@ class Sets:
         return target
 
     def examples(
-        self, inputs: Mapping[str, NDArray[Any]], labels: NDArray[Any] | None = None, *, name: str = "examples"
+        self,
+        inputs: Mapping[str, NDArray[Any]],
+        labels: NDArray[Any] | None = None,
+        *,
+        name: str = "examples",
+        slices: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> Path:
-        """Returns the directory of an example set with these inputs and labels, the example first."""
+        """Returns the directory of an example set with these inputs, labels and slices, the example first."""
         target = self._folder / name
         count = len(next(iter(inputs.values())))
         with ExampleSetWriter(target, count) as writer:
             for row in range(count):
                 label = None if labels is None else np.asarray(labels[row])
-                writer.add(f"{name}-{row}", {key: values[row] for key, values in inputs.items()}, label)
+                texts = {feature: values[row] for feature, values in slices.items()}
+                writer.add(f"{name}-{row}", {key: values[row] for key, values in inputs.items()}, label, texts)
             writer.finish(
                 Provenance(
                     purpose="evaluation",

@@ -11,7 +11,17 @@ from edgequant.artifacts.result import Result
 from edgequant.artifacts.verdict import VariantVerdict
 
 # Metrics that are shares of one: recorded in percent, because charts round to two decimals.
-_SHARES = ("accuracy",)
+_SHARES = (
+    "accuracy",
+    "top_5_accuracy",
+    "subset_accuracy",
+    "macro_f1",
+    "micro_f1",
+    "f1",
+    "auc",
+    "average_precision",
+    "ece",
+)
 _PERCENT = 100.0
 _DIGEST_CHARACTERS = 32
 _METRIC_FORBIDDEN = re.compile(r"[^\w\-. /]", re.ASCII)
@@ -102,6 +112,15 @@ def metrics(found: VariantVerdict) -> dict[str, float]:
         "size_bytes": found.size_bytes,
         "examples": found.examples or None,
     }
+    if found.versus_champion is not None:
+        values["drop_vs_champion_points"] = found.versus_champion.points
+    if found.flips is not None:
+        values |= {
+            "right_to_wrong": found.flips.right_to_wrong,
+            "wrong_to_right": found.flips.wrong_to_right,
+        }
+    values["divergence_nats"] = found.divergence_nats
+    values["sqnr_db"] = min((drift.sqnr_db for drift in found.drift.values() if drift.sqnr_db is not None), default=None)
     if found.latency is not None:
         values |= {
             "latency_p50_ms": found.latency.p50_ms,

@@ -19,6 +19,8 @@ def validate(
     champion_evaluation: dsl.Input[dsl.Artifact],
     verdict: dsl.Output[dsl.Artifact],
     report: dsl.Output[dsl.HTML],
+    metrics: dsl.Output[dsl.Metrics],
+    confusion: dsl.Output[dsl.ClassificationMetrics],
 ) -> None:
     """Compares every variant with the float32 baseline, example by example, and gives its verdict.
 
@@ -35,12 +37,15 @@ def validate(
         champion_evaluation: Its evaluation.
         verdict: The verdict of each variant, the best one, and the report.
         report: The report, for the KFP page.
+        metrics: Each variant's main metric, drop and size, for the KFP page.
+        confusion: What the best variant takes for what, for the KFP page; empty where nothing is classified.
     """
     import shutil
     from pathlib import Path
 
     from edgequant.gate import parse_gate
     from edgequant.steps import step
+    from edgequant.validation import kfp_view
     from edgequant.validation.inputs import Inputs
     from edgequant.validation.step import validate as run
 
@@ -54,5 +59,7 @@ def validate(
             champion=Path(champion.path),
             champion_evaluation=Path(champion_evaluation.path),
         )
-        run(name, task, parse_gate(gate), inputs, Path(verdict.path))
+        found = run(name, task, parse_gate(gate), inputs, Path(verdict.path))
+        metrics.metadata.update(kfp_view.metrics(found))
+        confusion.metadata.update(kfp_view.confusion(found))
         shutil.copyfile(Path(verdict.path) / "report.html", report.path)

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import pytest
 
 from edgequant.artifacts.benchmark import Latency
+from edgequant.artifacts.comparison import Drop, Flips, OutputDrift
 from edgequant.artifacts.result import Result, load_result
 from edgequant.artifacts.verdict import VariantVerdict
 from edgequant.tracking import entries
@@ -20,14 +21,28 @@ def test_metrics_are_recorded_in_units_that_charts_show() -> None:
         verdict="blessed",
         size_bytes=1000,
         examples=50,
-        metrics={"accuracy": 0.875},
+        metrics={"accuracy": 0.875, "auc": 0.5, "log_loss": 0.25},
         drop_points=0.5,
         drop_interval_points=(-0.25, 1.25),
         agreement=0.5,
+        versus_champion=Drop(points=-0.5),
+        flips=Flips(changed=3, right_to_wrong=2, wrong_to_right=1),
+        drift={
+            "a": OutputDrift(sqnr_db=30.0, cosine=1.0, largest_error=0.1),
+            "b": OutputDrift(sqnr_db=None, cosine=1.0, largest_error=0.0),
+        },
+        divergence_nats=0.125,
         latency=Latency(p50_ms=1.0, p90_ms=2.0, p99_ms=3.0, runs=9),
     )
     assert entries.metrics(found) == {
         "accuracy_percent": 87.5,
+        "auc_percent": 50.0,
+        "log_loss": 0.25,
+        "drop_vs_champion_points": -0.5,
+        "right_to_wrong": 2.0,
+        "wrong_to_right": 1.0,
+        "sqnr_db": 30.0,
+        "divergence_nats": 0.125,
         "drop_points": 0.5,
         "drop_low_points": -0.25,
         "drop_high_points": 1.25,
