@@ -1,0 +1,278 @@
+"""Verdicts of small models on examples that people do bring: few, of one class, unlabelled, with a champion."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgequant.artifacts.champion import CHAMPION, ChampionFacts, write_champion
+from edgequant.artifacts.result import result_json
+from edgequant.artifacts.verdict import Verdict, load_verdict
+from edgequant.benchmarking.step import benchmark
+from edgequant.errors import ArtifactError, ConfigError, EvaluationError
+from edgequant.evaluation.step import evaluate
+from edgequant.gate import Gate
+from edgequant.validation.inputs import Inputs
+from edgequant.validation.step import validate
+
+_RANDOM = np.random.default_rng(7)
+Judge = Callable[..., Verdict]
+
+
+@pytest.fixture
+def judge(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> Judge:
+    """Evaluates two small models, the first as the baseline, on examples, and returns their verdict."""
+
+    def run(
+        values: NDArray[Any],
+        labels: NDArray[Any] | None,
+        gate: Gate,
+        *,
+        task: str = "classification",
+        models: tuple[str, str] = ("double", "double"),
+        slices: Mapping[str, Any] | None = None,
+        champion: bytes | ChampionFacts | None = None,
+    ) -> Verdict:
+        files = dict(zip(("float32", "full_int8"), (small_models[name] for name in models), strict=True))
+        variants = sets.variants(files)
+        examples = sets.examples({"x": values.astype(np.float32)}, labels, slices=slices or {})
+        for name in files:
+            evaluate(name, variants, examples, tmp_path / name, task=task)
+        if champion is not None:
+            _write_champion(champion, tmp_path / "champion")
+            evaluate(CHAMPION, tmp_path / "champion", examples, tmp_path / "crowned", task=task)
+        benchmark(variants, examples, tmp_path / "benchmark", runs=1)
+        inputs = Inputs(
+            variant_set=variants,
+            evaluations=[tmp_path / name for name in files],
+            benchmark=tmp_path / "benchmark",
+            calibration_set=sets.calibration,
+            evaluation_set=examples,
+            champion=None if champion is None else tmp_path / "champion",
+            champion_evaluation=None if champion is None else tmp_path / "crowned",
+        )
+        verdict = validate("small", task, gate, inputs, tmp_path / "verdict")
+        assert load_verdict(tmp_path / "verdict") == verdict
+        return verdict
+
+    return run
+
+
+def _write_champion(champion: bytes | ChampionFacts, target: Path) -> None:
+    if isinstance(champion, ChampionFacts):
+        write_champion(target, champion, None)
+        return
+    facts = ChampionFacts(uri="models:/small@champion", version="models:/small/4")
+
+    def copy(path: Path) -> None:
+        path.write_bytes(champion)
+
+    write_champion(target, facts, copy)
+
+
+def _scores(count: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Returns scores of four classes, and labels of which nine in ten are the highest."""
+    values = _RANDOM.normal(size=(count, 4))
+    labels = values.argmax(axis=1)
+    labels[::10] = (labels[::10] + 1) % 4
+    return values, labels
+
+
+def test_three_examples_settle_nothing(judge: Judge) -> None:
+    """Of three equal answers each check says how many it would take, and nothing is blessed."""
+    values, labels = _scores(3)
+    gate = Gate(max_drop_points=1.0, min_metric=0.5, min_agreement=0.99, max_worst_class_drop_points=5.0)
+    found = judge(values, labels, gate).variants["full_int8"]
+    assert found.verdict == "inconclusive"
+    assert {check.name: check.verdict for check in found.checks} == dict.fromkeys(
+        ("max_drop_points", "max_worst_class_drop_points", "min_metric", "min_agreement"), "inconclusive"
+    )
+    for check in found.checks:
+        assert "would settle it" in check.sentence, check.sentence
+        assert "more than these" in check.sentence
+
+
+def test_labels_of_one_class_define_no_auc(judge: Judge) -> None:
+    """Labels of one class alone: no AUC, which the verdict names; the gate on it is open, that on agreement is not."""
+    gate = Gate(max_drop_points=10.0, metric="auc", min_agreement=0.9)
+    verdict = judge(_RANDOM.normal(size=(60, 1)), np.zeros(60, np.int64), gate, task="binary", models=("open", "open"))
+    assert verdict.notes == (
+        "not defined on these 60 examples, whose labels are all of one kind: auc, average_precision, f1",
+    )
+    found = verdict.variants["full_int8"]
+    assert (found.verdict, found.drop_points) == ("inconclusive", None)
+    assert [check.verdict for check in found.checks] == ["inconclusive", "blessed"]
+    assert found.reasons[0] == "the drop in auc is not known: it is not defined on these examples"
+    assert "auc" not in found.metrics
+
+
+def test_labels_of_another_model_are_refused(judge: Judge) -> None:
+    """A label past the output's classes ends the evaluation of the baseline, with the label and the classes."""
+    values, labels = _scores(20)
+    labels[7] = 9
+    with pytest.raises(EvaluationError, match="float32 is not evaluated: label 9 is out of range; the output has 4 cl"):
+        judge(values, labels, Gate(max_drop_points=1.0))
+
+
+def test_two_outputs_with_one_label_are_refused(judge: Judge) -> None:
+    """Which of two outputs a label is for is not guessed: the message names both, and what to do."""
+    with pytest.raises(
+        EvaluationError, match=r"'classification' scores one output; the model gave .*, .*Use task: none"
+    ):
+        judge(np.ones((3, 4)), np.zeros(3, np.int64), Gate(max_drop_points=1.0), models=("two", "two"))
+
+
+def test_two_outputs_without_labels_are_compared_each(judge: Judge) -> None:
+    """With the task none every output's values are compared by themselves."""
+    verdict = judge(np.ones((3, 4)), None, Gate(min_agreement=0.5), task="none", models=("two", "two"))
+    drift = verdict.variants["full_int8"].drift
+    assert sorted(drift) == ["..", "a/b"]
+    assert {found.largest_error for found in drift.values()} == {0.0}
+
+
+def test_a_metric_that_needs_labels_is_refused_without_them(judge: Judge) -> None:
+    """A gate on macro F1 of unlabelled examples is a wrong configuration, never a number."""
+    with pytest.raises(ConfigError, match=r"gate\.metric: needs labels"):
+        judge(_scores(5)[0], None, Gate(max_drop_points=1.0, metric="macro_f1"))
+
+
+def test_nothing_changes_is_not_noise(judge: Judge) -> None:
+    """Equal answers on 400 examples are blessed by macro F1, with a sentence that says that nothing changes."""
+    values, labels = _scores(400)
+    found = judge(values, labels, Gate(max_drop_points=1.0, metric="macro_f1")).variants["full_int8"]
+    assert (found.verdict, found.drop_points) == ("blessed", 0.0)
+    assert found.reasons[0].startswith("macro_f1 does not change: nothing that it is made of changes in any of 400")
+    assert found.metric_interval == found.measures["macro_f1"].interval
+
+
+def test_a_bad_slice_is_seen_behind_a_good_average(judge: Judge) -> None:
+    """A model that always says class 0 keeps the examples of class 0 and of the feature that has them, and loses all others."""
+    labels = np.repeat([0, 1], [190, 10])
+    values = np.eye(4)[labels] + 1.0
+    where = np.where(labels == 0, "day", "night")
+    gate = Gate(max_drop_points=20.0, max_worst_class_drop_points=20.0)
+    verdict = judge(values, labels, gate, models=("double", "centred"), slices={"time": where})
+    found = verdict.variants["full_int8"]
+    assert [check.verdict for check in found.checks] == ["blessed", "rejected"]
+    assert found.drop_points == 5.0
+    assert [(part.name, part.total, part.values[0].value) for part in found.slices] == [
+        ("class", 2, "1"),
+        ("time", 2, "night"),
+    ]
+    assert found.slices[1].values[0].drop_points == 100.0
+    assert "of 2 classes, 1 loses most: 100.00 points" in found.reasons[0]
+
+
+def test_the_short_result_names_the_worst_and_no_example(judge: Judge) -> None:
+    """What scripts read holds the counts of flips and the worst of each slice; lists of examples stay in the verdict."""
+    labels = np.repeat([0, 1], [190, 10])
+    verdict = judge(np.eye(4)[labels] + 1.0, labels, Gate(max_drop_points=20.0), models=("double", "centred"))
+    assert verdict.variants["full_int8"].flips is not None
+    assert len(verdict.variants["full_int8"].flips.lost) == 10
+    found = result_json(verdict, None)["variants"]["full_int8"]
+    assert found["flips"] == {"changed": 10, "right_to_wrong": 10, "wrong_to_right": 0}
+    assert found["worst_slices"]["class"]["value"] == "1"
+    assert not {"confusion", "slices"} & set(found)
+
+
+def test_a_champion_is_compared_on_the_same_examples(judge: Judge, small_models: dict[str, bytes]) -> None:
+    """A variant that is as good as float32 and better than the model in production holds both gates; the champion is shown."""
+    values, labels = _scores(400)
+    gate = Gate(max_drop_points=1.0, max_drop_points_vs_baseline=0.0)
+    verdict = judge(values, labels, gate, champion=small_models["centred"])
+    champion, found = verdict.champion, verdict.variants["full_int8"]
+    assert champion is not None
+    assert (champion.status, champion.version, champion.examples) == ("evaluated", "models:/small/4", 400)
+    assert champion.metrics["accuracy"] == (labels == 0).mean()
+    assert champion.size_bytes == len(small_models["centred"])
+    assert found.versus_champion is not None
+    assert found.versus_champion.points == pytest.approx(100 * ((labels == 0).mean() - found.metrics["accuracy"]))
+    assert found.verdict == "blessed"
+    assert found.reasons[1].startswith("against models:/small/4, accuracy drops -")
+
+
+def test_a_variant_that_is_worse_than_production_is_rejected(judge: Judge, small_models: dict[str, bytes]) -> None:
+    """A new model that is bad in float already loses nothing by quantization, and is rejected all the same."""
+    values, labels = _scores(400)
+    gate = Gate(max_drop_points=1.0, max_drop_points_vs_baseline=1.0)
+    verdict = judge(values, labels, gate, models=("centred", "centred"), champion=small_models["double"])
+    found = verdict.variants["full_int8"]
+    assert [check.verdict for check in found.checks] == ["blessed", "rejected"]
+    assert found.reasons[0].startswith("against models:/small/4, accuracy drops ")
+    assert verdict.outcome == "rejected"
+
+
+def test_the_first_run_says_that_there_is_no_champion(judge: Judge) -> None:
+    """Before the first promotion the check's row says so, and the others decide."""
+    values, labels = _scores(400)
+    missing = ChampionFacts(uri="models:/small@champion", missing="there is no registered model 'small'")
+    gate = Gate(max_drop_points=1.0, max_drop_points_vs_baseline=1.0)
+    verdict = judge(values, labels, gate, champion=missing)
+    assert verdict.champion is not None
+    assert (verdict.champion.status, verdict.champion.reason) == ("missing", "there is no registered model 'small'")
+    assert [check.verdict for check in verdict.variants["full_int8"].checks] == ["blessed", "no baseline yet"]
+    assert verdict.outcome == "blessed"
+    assert "no baseline yet: there is no registered model 'small'" in verdict.why
+
+
+def test_a_gate_against_a_champion_alone_judges_nothing_on_the_first_run(judge: Judge) -> None:
+    """With nothing to hold a variant against, it is not gated, and nothing is promoted."""
+    missing = ChampionFacts(uri="models:/small@champion", missing="there is no registered model 'small'")
+    verdict = judge(*_scores(40), Gate(max_drop_points_vs_baseline=1.0), champion=missing)
+    assert (verdict.outcome, verdict.best) == ("not gated", None)
+    assert verdict.why.startswith(
+        "Nothing could be judged, and nothing is promoted: full_int8 is not gated (no baseline"
+    )
+
+
+def test_a_champion_that_cannot_be_run_settles_nothing(judge: Judge) -> None:
+    """A damaged model in production leaves its check open, with LiteRT's reason, and the run goes on."""
+    gate = Gate(max_drop_points=1.0, max_drop_points_vs_baseline=1.0)
+    verdict = judge(*_scores(400), gate, champion=b"damaged")
+    assert verdict.champion is not None
+    assert verdict.champion.status == "failed"
+    assert verdict.variants["full_int8"].verdict == "inconclusive"
+    assert "models:/small/4 could not be evaluated: " in verdict.variants["full_int8"].reasons[0]
+
+
+def test_a_champion_of_other_outputs_is_not_compared_by_values(judge: Judge, small_models: dict[str, bytes]) -> None:
+    """Without labels and decisions only outputs of the same names and shapes can be compared."""
+    gate = Gate(max_drop_points_vs_baseline=1.0)
+    verdict = judge(np.ones((5, 4)), None, gate, task="none", champion=small_models["two"])
+    reason = verdict.variants["full_int8"].reasons[0]
+    assert "could not be evaluated: its outputs are " in reason
+    assert "those of the new model are y [4]" in reason
+
+
+def test_none_configured_is_no_champion(judge: Judge) -> None:
+    """Without a baseline in the configuration there is no champion, and a gate against it is a wrong configuration."""
+    verdict = judge(*_scores(40), Gate(max_drop_points=1.0), champion=ChampionFacts(uri=""))
+    assert verdict.champion is None
+
+
+def test_a_gate_without_a_champion_is_refused(judge: Judge) -> None:
+    """To ask for no drop from a model that is not named is a wrong configuration."""
+    with pytest.raises(ConfigError, match=r"gate\.max_drop_points_vs_baseline: there is nothing to compare with"):
+        judge(*_scores(40), Gate(max_drop_points_vs_baseline=1.0), champion=ChampionFacts(uri=""))
+
+
+def test_a_champion_evaluated_for_another_task_is_refused(
+    judge: Judge, sets: Any, small_models: dict[str, bytes], tmp_path: Path
+) -> None:
+    """The evaluation must be of this champion, for this task, over these examples."""
+    values, labels = _scores(40)
+    judge(values, labels, Gate(max_drop_points=1.0), champion=small_models["double"])
+    inputs = Inputs(
+        variant_set=tmp_path / "variants",
+        evaluations=[tmp_path / "float32", tmp_path / "full_int8"],
+        benchmark=tmp_path / "benchmark",
+        calibration_set=sets.calibration,
+        evaluation_set=tmp_path / "examples",
+        champion=tmp_path / "champion",
+        champion_evaluation=tmp_path / "full_int8",
+    )
+    with pytest.raises(ArtifactError, match="the evaluation of the champion is not of models:/small@champion"):
+        validate("small", "classification", Gate(), inputs, tmp_path / "other")
