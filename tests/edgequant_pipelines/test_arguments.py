@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from mlflow import MlflowClient
 
 from edgequant.errors import ConfigError, ModelError
 from edgequant_pipelines.arguments import local_tracking_uri, pipeline_arguments
@@ -40,7 +41,7 @@ def arguments(folder: Path) -> Arguments:
         }
         path = folder / "config.yaml"
         path.write_text(yaml.safe_dump(values))
-        return pipeline_arguments(load_config(path), "sqlite:///mlflow.db")
+        return pipeline_arguments(load_config(path), f"sqlite:///{folder / 'mlflow.db'}")
 
     return make
 
@@ -81,7 +82,7 @@ def test_arguments(folder: Path, arguments: Arguments) -> None:
         "gate": {"max_drop_points": 1.0},
         "baseline": "",
         "baseline_digest": "",
-        "tracking_uri": "sqlite:///mlflow.db",
+        "tracking_uri": f"sqlite:///{folder / 'mlflow.db'}",
         "experiment": "digits",
         "registered_model": "",
         "alias": "",
@@ -167,6 +168,27 @@ def test_a_model_that_is_missing(folder: Path, arguments: Arguments) -> None:
     """A model that does not exist is refused by name, before anything is run."""
     with pytest.raises(ModelError, match=rf"^model: {folder}/no_model does not exist"):
         arguments(model="no_model")
+
+
+def test_a_moved_alias_is_another_baseline(folder: Path, arguments: Arguments) -> None:
+    """The model in production is pinned to a version, and another one, or the first one, changes the arguments."""
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    def found() -> dict[str, Any]:
+        arguments(baseline="models:/small@champion")
+        return pipeline_arguments(load_config(folder / "config.yaml"), uri)
+
+    missing = found()
+    assert (missing["baseline"], missing["baseline_digest"]) == ("models:/small@champion", "")
+    client.create_registered_model("small")
+    for version in ("1", "2"):
+        client.create_model_version("small", source=folder.as_uri())
+        client.set_registered_model_alias("small", "champion", version)
+        pinned = found()
+        assert pinned["baseline"] == f"models:/small/{version}"
+        assert changed(missing, pinned) == {"baseline", "baseline_digest"}
+        missing = pinned
 
 
 def test_where_results_are_recorded(

@@ -95,6 +95,7 @@ def test_the_promised_example_loads(tmp_path: Path) -> None:
         "variants": ["float32", "float16", "weights_only", "full_int8", "integer_only"],
         "task": "classification",
         "gate": {"max_drop_points": 1.0, "confidence": 0.95, "max_size_ratio": 0.5, "prefer": "size_bytes"},
+        "baseline": "",
         "tracking": {
             "uri": f"sqlite:///{tmp_path}/mlflow.db",
             "experiment": "resnet8-cifar10",
@@ -244,6 +245,11 @@ def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
         ("gate.max_drop_points", -1, "gate.max_drop_points: -1 is not a number of 0 or more"),
         ("gate.confidence", 95, "gate.confidence: 95 is not between 0.5 and 1; 0.95 is usual"),
         ("gate.prefer", "size", "gate.prefer: unknown 'size'; choose from size_bytes, latency_ms, drop_points"),
+        ("gate.min_agreement", 99, "gate.min_agreement: 99 is not a share of 0 to 1; 0.99 is 99%"),
+        ("gate.integer_only", "yes", "gate.integer_only: 'yes' is not allowed; required is"),
+        ("gate.metric", "macro_f1", "gate.metric: needs labels; without them, and for task: none, there is agreement"),
+        ("gate.max_drop_points_vs_baseline", 1, "gate.max_drop_points_vs_baseline: there is nothing to compare with"),
+        ("baseline", 3, "baseline: 3 is wrong: input should be a valid string"),
         ("tracking.uri", "http://[x", "tracking.uri: 'http://[x' is not a URI"),
         ("tracking.registered_model", "a/b", "tracking.registered_model: 'a/b' holds '/', which MLflow refuses"),
         ("tracking.registered_model", "a:b", "tracking.registered_model: 'a:b' holds ':', which MLflow refuses"),
@@ -349,6 +355,8 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: py
         ("model", "models:/digits/3", None),
         ("model", "runs:/abc/model", None),
         ("model", "/data/model", None),
+        ("baseline", "models:/digits@champion", None),
+        ("baseline", "/data/model.tflite", None),
         ("examples.calibration", "gs://bucket/train-*.tfrecord", ["gs://bucket/train-*.tfrecord"]),
         ("examples.calibration", "/data/train-*.tfrecord", ["/data/train-*.tfrecord"]),
         ("examples.preprocess", "package.module:function", None),
@@ -370,6 +378,7 @@ def test_urls_and_absolute_paths_are_kept(tmp_path: Path, key: str, value: str, 
 def test_a_tracking_folder_is_relative_to_the_file(tmp_path: Path) -> None:
     """A tracking URI that is a plain path is a folder beside the file; home is expanded."""
     assert load(tmp_path, with_value("tracking.uri", "mlruns")).tracking.uri == str(tmp_path / "mlruns")
+    assert load(tmp_path, with_value("baseline", "now.tflite")).baseline == str(tmp_path / "now.tflite")
     assert load(tmp_path, with_value("model", "~/model")).model == str(Path.home() / "model")
 
 

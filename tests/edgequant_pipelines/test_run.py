@@ -160,6 +160,29 @@ def test_a_replaced_shard_is_never_served_from_the_cache(shared_project: Path, e
     assert result(work)["variants"]["float32"]["examples"] == 300
 
 
+def test_a_release_is_compared_with_the_one_in_production(shared_project: Path, edgequant: Edgequant) -> None:
+    """Before anything is in production the run says so and goes on; once an alias is there, it is fetched, run and shown."""
+    work = shared_project.parent / "work"
+    against = ["--set", "baseline=models:/digits-tflite@production", "--set", "gate.max_drop_points_vs_baseline=5"]
+    done = edgequant("run", shared_project, "--work-directory", work, *against)
+    assert done.returncode in (0, 3), done.stdout + done.stderr
+    reason = "registered model 'digits-tflite' has no alias 'production'"
+    assert f"no baseline yet: {reason}" in done.stdout
+    first = result(work)
+    assert (first["champion"]["status"], first["champion"]["reason"]) == ("missing", reason)
+    assert [check["verdict"] for check in first["variants"]["weights_only"]["checks"]][1] == "no baseline yet"
+    client(shared_project).set_registered_model_alias("digits-tflite", "production", "1")
+    done = edgequant("run", shared_project, "--work-directory", work, *against)
+    assert done.returncode in (0, 3), done.stdout + done.stderr
+    assert reused(done) == ["resolve", "describe", "sample", "convert", "benchmark"]
+    champion = result(work)["champion"]
+    assert (champion["status"], champion["version"]) == ("evaluated", "models:/digits-tflite/1")
+    assert champion["examples"] == 300
+    assert 0.9 < champion["metrics"]["accuracy"] <= 1
+    check = result(work)["variants"]["weights_only"]["checks"][1]
+    assert (check["name"], check["verdict"]) == ("max_drop_points_vs_baseline", "blessed")
+
+
 def repack(path: Path) -> None:
     """Writes a .keras file anew with other bytes and the same model."""
     with zipfile.ZipFile(path) as archive:

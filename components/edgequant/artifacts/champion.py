@@ -24,7 +24,7 @@ class ChampionFacts:
     """Which model is in production.
 
     Attributes:
-        uri: Its URI as configured; "" when none is.
+        uri: Its URI as the step was given it; "" when none is configured.
         version: The URI of the version that it stood for, or None.
         missing: Why there is none yet, or None.
     """

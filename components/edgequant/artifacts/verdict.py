@@ -52,7 +52,7 @@ class Champion:
     """The model in production, run on the same examples.
 
     Attributes:
-        uri: Its URI as configured.
+        uri: Its URI as the step was given it: an alias is pinned by a local run.
         version: The URI of the version that it stood for, or None.
         status: ``evaluated``, ``missing`` (there is none yet) or ``failed``.
         reason: Why it is not evaluated, or None.

@@ -1,5 +1,7 @@
 """The validate step as a KFP component."""
 
+from typing import Optional
+
 from kfp import dsl
 
 from edgequant.images import image
@@ -15,12 +17,12 @@ def validate(
     latencies: dsl.Input[dsl.Artifact],
     calibration_set: dsl.Input[dsl.Dataset],
     evaluation_set: dsl.Input[dsl.Dataset],
-    champion: dsl.Input[dsl.Model],
-    champion_evaluation: dsl.Input[dsl.Artifact],
     verdict: dsl.Output[dsl.Artifact],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
     confusion: dsl.Output[dsl.ClassificationMetrics],
+    champion: Optional[dsl.Input[dsl.Model]] = None,
+    champion_evaluation: Optional[dsl.Input[dsl.Artifact]] = None,
 ) -> None:
     """Compares every variant with the float32 baseline, example by example, and gives its verdict.
 
@@ -33,12 +35,12 @@ def validate(
         latencies: The benchmark.
         calibration_set: The calibration set.
         evaluation_set: The evaluation set.
-        champion: The model in production, or why there is none.
-        champion_evaluation: Its evaluation.
         verdict: The verdict of each variant, the best one, and the report.
         report: The report, for the KFP page.
         metrics: Each variant's main metric, drop and size, for the KFP page.
         confusion: What the best variant takes for what, for the KFP page; empty where nothing is classified.
+        champion: The model in production, or why there is none.
+        champion_evaluation: Its evaluation.
     """
     import shutil
     from pathlib import Path
@@ -56,10 +58,10 @@ def validate(
             benchmark=Path(latencies.path),
             calibration_set=Path(calibration_set.path),
             evaluation_set=Path(evaluation_set.path),
-            champion=Path(champion.path),
-            champion_evaluation=Path(champion_evaluation.path),
+            champion=Path(champion.path) if champion else None,
+            champion_evaluation=Path(champion_evaluation.path) if champion_evaluation else None,
         )
         found = run(name, task, parse_gate(gate), inputs, Path(verdict.path))
-        metrics.metadata.update(kfp_view.metrics(found))
-        confusion.metadata.update(kfp_view.confusion(found))
+        metrics.metadata.update(kfp_view.metrics(found, Path(metrics.path)))
+        confusion.metadata.update(kfp_view.confusion(found, Path(confusion.path)))
         shutil.copyfile(Path(verdict.path) / "report.html", report.path)

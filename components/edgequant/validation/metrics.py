@@ -13,7 +13,7 @@ from edgequant.validation.decisions import binary, classification, multilabel
 from edgequant.validation.figure import Figure, Weighed, mean_of
 
 # How long one call of a user's function may take to be called thousands of times.
-_SLOW_SECONDS = 0.02
+_SLOW_SECONDS = 0.005
 
 
 def figures(
@@ -95,7 +95,7 @@ def _own(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -
         else Figure(
             value=float(value.mean()),
             weighed=_taken_anew(task, name, outputs, labels) if seconds <= _SLOW_SECONDS else None,
-            note=f"a call of {task} takes {seconds:.2f} s, too long for thousands of resamples: return a value per example",
+            note=f"a call of {task} takes {1000 * seconds:.0f} ms, too long for thousands of resamples: return a value per example",
         )
         for name, value in found.items()
     }
