@@ -36,7 +36,7 @@ def check(done: "subprocess.CompletedProcess[str]", code: int, *texts: str) -> N
         ("signature=serve", 1, ["describe: signature: 'serve'", "'serving_default'"]),
         ("examples.inputs={pixel: pixels}", 2, ["'pixel' is not an input of the model", "did you mean 'pixels'?"]),
         ("examples.calibration=tain*.npz", 1, ["no file matches", "tain*.npz"]),
-        ("examples.label=digits", 1, ["has no feature 'digits'", "did you mean 'digit'?", "row "]),
+        ("examples.label=digits", 1, ["has no feature 'digits'", "did you mean 'digit'?", "train.npz: "]),
         ("beam=[--runer=FnApiRunner]", 2, ["'--runer=FnApiRunner' is not an option of Beam"]),
         ("task=binary", 1, ["label", "out of range", "0 to 1"]),
         ("task=nowhere:metric", 2, ["module 'nowhere' cannot be imported"]),

@@ -117,7 +117,7 @@ def _sentence(inputs: Mapping[str, InputSpread], size: int, reservoir: int) -> s
     spans = {name: min(_share(half, spread.range) for half in spread.halves) for name, spread in inputs.items()}
     narrow = min(spans, key=lambda name: spans[name])
     outside = max(inputs, key=lambda name: inputs[name].outside_share)
-    halves = f"each half of the calibration set alone spans {_percent(spans[narrow])} or more of the range of the whole"
+    halves = f"each half of the calibration set alone spans at least {_percent(spans[narrow])} of the range of the whole"
     if spans[narrow] < _HALF_SPANS:
         halves = (
             f"one half of the calibration set spans only {_percent(spans[narrow])} of the range of input {narrow!r}"
