@@ -203,6 +203,20 @@ def convert(config: Path, overrides: tuple[str, ...], calibration: Path, evaluat
 
 
 @main.command()
+@_CONFIG
+@_SET
+@_OUTPUT
+def champion(config: Path, overrides: tuple[str, ...], output: Path) -> None:
+    """Fetch the model in production that CONFIG names as its baseline: a variant set of the variant "champion"."""
+    from edgequant.champion.step import fetch_champion
+    from edgequant_pipelines.arguments import local_tracking_uri
+    from edgequant_pipelines.config import load_config
+
+    loaded = load_config(config, overrides)
+    fetch_champion(loaded.baseline, local_tracking_uri(loaded, output.parent), output)
+
+
+@main.command()
 @click.argument("variant")
 @_VARIANTS
 @click.option("--examples", required=True, type=click.Path(path_type=Path), help="An evaluation set.")
@@ -244,6 +258,8 @@ def benchmark(variants: Path, examples: Path, runs: int, output: Path) -> None:
 @click.option("--benchmark", "latencies", required=True, type=click.Path(path_type=Path), help="A benchmark.")
 @click.option("--calibration", required=True, type=click.Path(path_type=Path), help="The calibration set.")
 @click.option("--examples", required=True, type=click.Path(path_type=Path), help="The evaluation set.")
+@click.option("--champion", type=click.Path(path_type=Path), help="The model in production, as fetched.")
+@click.option("--champion-evaluation", type=click.Path(path_type=Path), help="Its evaluation.")
 @_OUTPUT
 def validate(
     config: Path,
@@ -253,6 +269,8 @@ def validate(
     latencies: Path,
     calibration: Path,
     examples: Path,
+    champion: Path | None,
+    champion_evaluation: Path | None,
     output: Path,
 ) -> None:
     """Judge every variant by CONFIG's gate, and write the verdict and the report."""
@@ -267,6 +285,8 @@ def validate(
         benchmark=latencies,
         calibration_set=calibration,
         evaluation_set=examples,
+        champion=champion,
+        champion_evaluation=champion_evaluation,
     )
     run_step(loaded.name, loaded.task, loaded.parsed_gate(), inputs, output)
 

@@ -289,16 +289,24 @@ def test_each_step_runs_alone(project: Path, edgequant: Edgequant, tmp_path: Pat
     work = tmp_path / "steps"
     examples = work / "examples"
     config = ["--set", "variants=[float32, weights_only]"]
+    production = ["--set", f"baseline={work / 'variants' / 'weights_only' / 'model.tflite'}"]
     against = ["--variants", work / "variants", "--examples", examples / "evaluation"]
     commands: list[list[object]] = [
         ["sample", project, "--output", examples],
-        ["convert", project, *config, "--calibration", examples / "calibration", "--output", work / "variants"],
+        [
+            "convert", project, *config, "--calibration", examples / "calibration",
+            "--evaluation", examples / "evaluation", "--output", work / "variants",
+        ],
         ["evaluate", "float32", *against, "--output", work / "float32"],
         ["evaluate", "weights_only", *against, "--output", work / "weights_only"],
+        ["champion", project, *production, "--output", work / "champion"],
+        ["evaluate", "champion", "--variants", work / "champion", *against[2:], "--output", work / "champion-evaluation"],
         ["benchmark", *against, "--output", work / "latencies"],
         [
-            "validate", project, "--variants", work / "variants", "--evaluation", work / "float32",
-            "--evaluation", work / "weights_only", "--benchmark", work / "latencies", "--output", work / "verdict",
+            "validate", project, "--champion", work / "champion",
+            "--champion-evaluation", work / "champion-evaluation", "--variants", work / "variants", "--evaluation", work / "float32",
+            "--evaluation", work / "weights_only", "--benchmark", work / "latencies", "--calibration",
+            examples / "calibration", "--examples", examples / "evaluation", "--output", work / "verdict",
         ],
     ]  # fmt: skip
     described = edgequant("describe", project.parent / "digits.keras")
@@ -309,6 +317,8 @@ def test_each_step_runs_alone(project: Path, edgequant: Edgequant, tmp_path: Pat
     verdict = json.loads((work / "verdict" / "verdict.json").read_text())
     assert verdict["outcome"] == "blessed"
     assert verdict["best"] == "weights_only"
+    assert verdict["champion"]["metrics"] == verdict["variants"]["weights_only"]["metrics"]
+    assert verdict["variants"]["weights_only"]["versus_champion"]["points"] == 0.0
     inspected = edgequant("inspect", work / "variants" / "weights_only" / "model.tflite", "--json")
     assert json.loads(inspected.stdout)["kind"] == "dynamic_range"
     shown = edgequant("inspect", work / "variants" / "weights_only" / "model.tflite")

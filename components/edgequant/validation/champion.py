@@ -70,7 +70,7 @@ def reigning(asked: Asked, found: InProduction, baseline: Run) -> Reigning:
         reason = _unlike(asked, run, baseline)
         status = verdict.FAILED if reason else verdict.EVALUATED
     run = None if reason else run
-    measures = {} if run is None else alone(asked, run)
+    measures = {} if run is None else alone(asked, run, len(run))
     return Reigning(
         known=Champion(
             uri=facts.uri,

@@ -105,9 +105,8 @@ class Comparison:
     slices: tuple[Sliced, ...] = ()
 
 
-def alone(asked: Asked, run: Run) -> dict[str, Measured]:
-    """Returns a model's metrics with their intervals; those that the examples do not define are left out."""
-    count = len(run)
+def alone(asked: Asked, run: Run, count: int) -> dict[str, Measured]:
+    """Returns a model's metrics over the first examples, with their intervals; those that these do not define are left out."""
     measures = {}
     for name, figure in run.figures(asked, count).items():
         if np.isfinite(figure.value):
@@ -158,24 +157,24 @@ def compare(asked: Asked, baseline: Run, variant: Run) -> Comparison:
     single = next(iter(expected))
     return Comparison(
         examples=count,
-        measures=alone(asked, variant),
+        measures=alone(asked, variant, count),
         drops=drops(asked, baseline, variant),
         agreement=Measured(value=agreed.value, interval=interval, method=method),
         divergence_nats=divergence(asked.task, baseline.reading, expected[single], found[single]),
         flips=_flips(asked, baseline, variant, count),
         drift={name: output_drift(expected[name], found[name]) for name in expected},
-        confusion=confused(asked, variant),
+        confusion=confused(asked, variant, count),
         slices=_slices(asked, baseline, variant, agreements),
     )
 
 
-def confused(asked: Asked, run: Run) -> Confusion | None:
-    """Returns what a model takes for what; None but for one class of several, with labels."""
+def confused(asked: Asked, run: Run, count: int) -> Confusion | None:
+    """Returns what a model takes for what among the first examples; None but for one class of several, with labels."""
     if asked.labels is None or asked.task not in (CLASSIFICATION, BINARY):
         return None
     output = next(iter(run.outputs.values()))
     classes = 2 if asked.task == BINARY else output.reshape(len(output), -1).shape[1]
-    return confusion(run.decisions(asked, len(run)), np.asarray(asked.labels[: len(run)]), classes)
+    return confusion(run.decisions(asked, count), np.asarray(asked.labels[:count]), classes)
 
 
 def _told(asked: Asked, name: str, figure: Figure) -> bool:

@@ -110,7 +110,7 @@ def verdict_of(name: str, material: Material) -> VariantVerdict:
 
 def _of_baseline(found: VariantVerdict, material: Material) -> VariantVerdict:
     run, asked = material.runs[BASELINE], material.asked
-    measures = alone(asked, run)
+    measures = alone(asked, run, len(run))
     return replace(
         found,
         examples=len(run),
@@ -119,7 +119,7 @@ def _of_baseline(found: VariantVerdict, material: Material) -> VariantVerdict:
         metric_interval=measures[asked.metric].interval if asked.metric in measures else None,
         drop_points=0.0,
         agreement=1.0,
-        confusion=confused(asked, run),
+        confusion=confused(asked, run, len(run)),
     )
 
 

@@ -91,6 +91,10 @@ def test_examples_that_only_one_was_run_on_do_not_count() -> None:
     """A variant that ran out of time is compared over its own first examples."""
     found = _compare("classification", _EYE[[0, 1, 2, 3]], _EYE[[0, 1]], [0, 2, 2, 3])
     assert (found.examples, found.drops["accuracy"].drop.points, found.agreement.value) == (2, 0.0, 1.0)
+    found = _compare("classification", _EYE[[0, 1]], _EYE[[0, 1, 2, 3]], [0, 2, 2, 3])
+    assert (found.examples, found.measures["accuracy"].value) == (2, 0.5)
+    assert found.confusion is not None
+    assert found.confusion.examples == 2
 
 
 def test_without_labels_agreement_stands_in() -> None:
@@ -224,7 +228,7 @@ def test_metrics_that_labels_do_not_define_are_left_out() -> None:
 
     def names(label: int) -> list[str]:
         asked = Asked(task="binary", metric="accuracy", labels=np.full(3, label))
-        return list(alone(asked, _run("binary", np.array([[0.1], [0.2], [0.9]]))))
+        return list(alone(asked, _run("binary", np.array([[0.1], [0.2], [0.9]])), 3))
 
     assert names(0) == ["accuracy", "log_loss", "ece"]
     assert names(1) == ["accuracy", "average_precision", "f1", "log_loss", "ece"]
