@@ -801,3 +801,38 @@ def test_a_record_without_its_label(
     other = write_tfrecord(tmp_path / "b.tfrecord.gz", points(300)[200:])
     message = refused(calibration=[str(tmp_path / "a.tfrecord")], evaluation=[str(other)])
     assert re.search(r"a.tfrecord: record 100 at byte \d+: has no feature 'label'; it has x$", message)
+
+
+def test_files_of_two_schemas(tmp_path: Path, refused: Callable[..., str]) -> None:
+    """Of files that do not all have the columns needed, the one without is named, with what it has."""
+    parquet.write_table(pa.table({"x": [[1.0, 2.0]] * 9, "label": [0] * 9}), tmp_path / "a.parquet")
+    parquet.write_table(pa.table({"x": [[1.0, 2.0]] * 9, "lable": [0] * 9}), tmp_path / "b.parquet")
+    message = refused(calibration=[str(tmp_path / "*.parquet")])
+    assert message == f"{tmp_path / 'b.parquet'}: has no feature 'label'; it has lable, x; did you mean 'lable'?"
+
+
+def test_ten_thousand_classes(tmp_path: Path, draw_sets: DrawSets) -> None:
+    """Of 10,000 classes an equal draw of 50 takes one of each of 50, in an order of the seed, and counts them all."""
+    labels = np.repeat(np.arange(10_000), 2)
+    np.savez(
+        tmp_path / "a.npz",
+        allow_pickle=False,
+        x=np.stack([labels, np.arange(20_000)], 1).astype(np.float32),
+        label=labels,
+    )
+    np.savez(tmp_path / "b.npz", allow_pickle=False, x=np.full((1, 2), -1.0, np.float32), label=np.zeros(1, np.int64))
+    taken = []
+    for seed in (1, 2):
+        calibration, _ = draw_sets(
+            to=str(seed),
+            calibration=[str(tmp_path / "a.npz")],
+            evaluation=[str(tmp_path / "b.npz")],
+            signature=scoring(10_000),
+            calibration_count=50,
+            seed=seed,
+        )
+        assert calibration.labels is not None
+        assert len(set(calibration.labels.tolist())) == 50
+        assert len(calibration.provenance.classes) == 10_000
+        taken.append(frozenset(calibration.labels.tolist()))
+    assert len(taken[0] & taken[1]) < 5
