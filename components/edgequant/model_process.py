@@ -5,28 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edgequant.errors import ConfigError, did_you_mean
 from edgequant.isolation import Limits, Outcome, forkserver, machine_memory, run
-from edgequant.litert_interpreter import RESOLVERS
 
 # How long beyond its time budget a child is waited for: to load a model, and to end the invocation it is in.
 MARGIN_SECONDS = 30.0
 _MEMORY_SHARE = 0.9
 _RUNTIME = "ai_edge_litert.interpreter"
 _LOG_LINES = 20
-
-
-def check_resolver(resolver: str) -> str:
-    """Returns the resolver once it is known.
-
-    Raises:
-        ConfigError: It is not.
-    """
-    if resolver not in RESOLVERS:
-        raise ConfigError(
-            f"resolver: unknown resolver {resolver!r}; choose from {', '.join(RESOLVERS)}{did_you_mean(resolver, RESOLVERS)}"
-        )
-    return resolver
 
 
 def run_in_child(function: Callable[..., Any], *arguments: Any, seconds: float) -> Outcome:

@@ -49,6 +49,7 @@ def pipeline_arguments(config: Config, tracking_uri: str) -> dict[str, Any]:
         "variants": config.variants,
         "task": config.task,
         "task_digest": code_digest(config.task),
+        "resolver": config.resolver,
         "gate": config.gate,
         "baseline": baseline.uri,
         "baseline_digest": baseline.digest,

@@ -17,6 +17,9 @@ _CONFIG = click.argument("config", type=click.Path(path_type=Path))
 _SET = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value, such as gate.max_drop_points=0.5."
 )
+_RESOLVER = click.option(
+    "--resolver", default="xnnpack", show_default=True, help="The kernels: xnnpack, builtin or reference."
+)
 _VARIANTS = click.option("--variants", required=True, type=click.Path(path_type=Path), help="A variant set.")
 
 
@@ -221,26 +224,38 @@ def champion(config: Path, overrides: tuple[str, ...], output: Path) -> None:
 @_VARIANTS
 @click.option("--examples", required=True, type=click.Path(path_type=Path), help="An evaluation set.")
 @click.option("--task", default="classification", show_default=True, help="What to measure.")
+@_RESOLVER
 @click.option("--budget-seconds", default=120.0, show_default=True, help="Begin no further example after this time.")
 @_OUTPUT
-def evaluate(variant: str, variants: Path, examples: Path, task: str, budget_seconds: float, output: Path) -> None:
+def evaluate(
+    variant: str, variants: Path, examples: Path, task: str, resolver: str, budget_seconds: float, output: Path
+) -> None:
     """Run VARIANT on the LiteRT interpreter over an evaluation set."""
     from edgequant.evaluation.step import evaluate as run_step
     from edgequant.task import check_task_name
 
-    run_step(variant, variants, examples, output, task=check_task_name(task), budget_seconds=budget_seconds)
+    run_step(
+        variant,
+        variants,
+        examples,
+        output,
+        task=check_task_name(task),
+        budget_seconds=budget_seconds,
+        resolver=resolver,
+    )
 
 
 @main.command()
 @_VARIANTS
 @click.option("--examples", required=True, type=click.Path(path_type=Path), help="An evaluation set.")
 @click.option("--runs", default=200, show_default=True, help="Counted runs of each variant.")
+@_RESOLVER
 @_OUTPUT
-def benchmark(variants: Path, examples: Path, runs: int, output: Path) -> None:
+def benchmark(variants: Path, examples: Path, runs: int, resolver: str, output: Path) -> None:
     """Measure the latency of all variants side by side."""
     from edgequant.benchmarking.step import benchmark as run_step
 
-    run_step(variants, examples, output, runs=runs)
+    run_step(variants, examples, output, runs=runs, resolver=resolver)
 
 
 @main.command()

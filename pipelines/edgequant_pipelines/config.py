@@ -11,6 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant.gate import Gate, check_gate, parse_gate
+from edgequant.litert_interpreter import XNNPACK
+from edgequant.resolvers import check_resolver
 from edgequant.sampling.examples import check_settings
 from edgequant.sampling.preprocessing import input_source
 from edgequant.sampling.selection import AUTO, FALSE
@@ -86,6 +88,7 @@ class Config(_Section):
     sampling: Sampling = Sampling()
     variants: list[str] = [name for name in VARIANTS if name != "int16x8"]
     task: str = "classification"
+    resolver: str = XNNPACK
     gate: dict[str, Any] = {}
     baseline: str = ""
     tracking: Tracking = Tracking()
@@ -105,6 +108,7 @@ class Config(_Section):
             raise ConfigError("examples.calibration: no pattern is given; one or more are needed")
         check_variants(self.variants)
         check_task_name(self.task)
+        check_resolver(self.resolver)
         check_settings(
             stratify=self.sampling.stratify,
             weight=self.sampling.weight,

@@ -46,6 +46,7 @@ def quantize(
     variants: list[str] = VARIANTS,
     task: str = "classification",
     task_digest: str = "",
+    resolver: str = "xnnpack",
     gate: dict = {},  # noqa: B006
     baseline: str = "",
     baseline_digest: str = "",
@@ -83,6 +84,7 @@ def quantize(
         variants: The variants to make; float32 is among them.
         task: classification, binary, multilabel, regression, none, or package.module:function.
         task_digest: Identifies the code behind a task of one's own, for the cache key.
+        resolver: Which kernels run the variants: xnnpack, builtin (the runtime's optimized ones) or reference.
         gate: What a variant must hold, such as max_drop_points; empty: nothing is judged.
         baseline: The quantized model in production, to compare with: models:/NAME@ALIAS; empty: none.
         baseline_digest: Identifies its content, for the cache key.
@@ -137,6 +139,7 @@ def quantize(
             evaluation_set=sampled.outputs["evaluation_set"],
             task=task,
             task_digest=task_digest,
+            resolver=resolver,
         )
     champion = evaluate(
         variant=CHAMPION,
@@ -144,9 +147,14 @@ def quantize(
         evaluation_set=sampled.outputs["evaluation_set"],
         task=task,
         task_digest=task_digest,
+        resolver=resolver,
     )
     champion.set_display_name("evaluate-champion")
-    measured = benchmark(variant_set=converted.outputs["variant_set"], evaluation_set=sampled.outputs["evaluation_set"])
+    measured = benchmark(
+        variant_set=converted.outputs["variant_set"],
+        evaluation_set=sampled.outputs["evaluation_set"],
+        resolver=resolver,
+    )
     validated = validate(
         name=name,
         task=task,
@@ -202,6 +210,7 @@ def quantize_model(
     variants: list[str] = VARIANTS,
     task: str = "classification",
     task_digest: str = "",
+    resolver: str = "xnnpack",
     gate: dict = {},  # noqa: B006
     baseline: str = "",
     baseline_digest: str = "",
@@ -239,6 +248,7 @@ def quantize_model(
         variants: The variants to make.
         task: The task.
         task_digest: Identifies the code behind a task of one's own.
+        resolver: Which kernels run the variants.
         gate: What a variant must hold.
         baseline: The quantized model in production, to compare with.
         baseline_digest: Identifies its content, for the cache key.
@@ -277,6 +287,7 @@ def quantize_model(
         variants=variants,
         task=task,
         task_digest=task_digest,
+        resolver=resolver,
         gate=gate,
         baseline=baseline,
         baseline_digest=baseline_digest,

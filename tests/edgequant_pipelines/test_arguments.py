@@ -79,6 +79,7 @@ def test_arguments(folder: Path, arguments: Arguments) -> None:
         "variants": ["float32", "float16", "weights_only", "full_int8", "integer_only"],
         "task": "classification",
         "task_digest": "",
+        "resolver": "xnnpack",
         "gate": {"max_drop_points": 1.0},
         "baseline": "",
         "baseline_digest": "",

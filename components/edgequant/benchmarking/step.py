@@ -13,7 +13,8 @@ from edgequant.benchmarking.latency import Plan, measure, summarize
 from edgequant.benchmarking.trial import try_model
 from edgequant.errors import ExamplesError
 from edgequant.litert_interpreter import XNNPACK, delegate, runtime_version
-from edgequant.model_process import MARGIN_SECONDS, check_resolver, run_in_child
+from edgequant.model_process import MARGIN_SECONDS, run_in_child
+from edgequant.resolvers import check_resolver
 from edgequant.steps import say
 from edgequant.variants import BASELINE
 

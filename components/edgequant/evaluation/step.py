@@ -13,7 +13,8 @@ from edgequant.artifacts.variant_set import ABSENT, CONVERTED, FAILED, VariantSe
 from edgequant.errors import EvaluationError
 from edgequant.evaluation.prediction import Predictions, Request, predict, trace
 from edgequant.litert_interpreter import XNNPACK, Origin, runtime_version
-from edgequant.model_process import MARGIN_SECONDS, check_resolver, run_in_child
+from edgequant.model_process import MARGIN_SECONDS, run_in_child
+from edgequant.resolvers import check_resolver
 from edgequant.steps import say
 from edgequant.variants import BASELINE
 
