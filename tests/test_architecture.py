@@ -20,6 +20,7 @@ HOMES = {
     "mlflow": ("edgequant/tracking/", "edgequant/model_uri.py", "edgequant_pipelines/demo/"),
     "ai_edge_litert": ("edgequant/litert_interpreter.py", "edgequant/inspection.py"),
     "kfp": ("/component.py", "edgequant_pipelines/"),
+    "matplotlib": ("edgequant/validation/report/",),
     "scipy": ("edgequant/validation/",),
     "sklearn": ("edgequant/validation/", "edgequant_pipelines/demo/"),
 }

@@ -19,6 +19,7 @@ def validate(
     evaluation_set: dsl.Input[dsl.Dataset],
     verdict: dsl.Output[dsl.Artifact],
     report: dsl.Output[dsl.HTML],
+    summary: dsl.Output[dsl.Markdown],
     metrics: dsl.Output[dsl.Metrics],
     confusion: dsl.Output[dsl.ClassificationMetrics],
     champion: Optional[dsl.Input[dsl.Model]] = None,
@@ -37,6 +38,7 @@ def validate(
         evaluation_set: The evaluation set.
         verdict: The verdict of each variant, the best one, and the report.
         report: The report, for the KFP page.
+        summary: The verdict's sentence and the table of variants, for the KFP page.
         metrics: Each variant's main metric, drop and size, for the KFP page.
         confusion: What the best variant takes for what, for the KFP page; empty where nothing is classified.
         champion: The model in production, or why there is none.
@@ -65,3 +67,4 @@ def validate(
         metrics.metadata.update(kfp_view.metrics(found, Path(metrics.path)))
         confusion.metadata.update(kfp_view.confusion(found, Path(confusion.path)))
         shutil.copyfile(Path(verdict.path) / "report.html", report.path)
+        shutil.copyfile(Path(verdict.path) / "summary.md", summary.path)

@@ -18,7 +18,7 @@ from edgequant.gate import Gate
 from edgequant.steps import say
 from edgequant.validation.inputs import Inputs, load
 from edgequant.validation.judgement import choose_best, overall
-from edgequant.validation.report import render
+from edgequant.validation.report.page import write_report
 from edgequant.validation.verdicts import material, undefined, verdict_of
 from edgequant.variants import BASELINE
 
@@ -63,7 +63,7 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         made_from=_made_from(loaded.variants, loaded.evaluations[BASELINE]),
     )
     with new_directory(target) as draft:
-        (draft / "report.html").write_text(render(verdict), encoding="utf-8")
+        write_report(draft, verdict, loaded.examples)
         write_verdict(draft, verdict)
     for variant, answer in judged.items():
         say("validate", f"{variant}: {answer.verdict}")

@@ -3,7 +3,6 @@
 import json
 import shutil
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,7 @@ from edgequant.benchmarking.step import benchmark
 from edgequant.errors import ArtifactError
 from edgequant.evaluation.step import evaluate
 from edgequant.gate import Gate
-from edgequant.inspection import Inspection, OperatorCount, Tensor
 from edgequant.validation.inputs import Inputs
-from edgequant.validation.report import render
 from edgequant.validation.statistics import paired_drop_interval, wilson_interval
 from edgequant.validation.step import validate
 
@@ -262,85 +259,6 @@ def test_only_the_baseline_blesses_nothing(sets: Any, small_models: dict[str, by
     )
     verdict = _validate(inputs, tmp_path / "verdict", task="none")
     assert verdict.why == "No variant is blessed, so nothing is promoted: there is none but the baseline float32."
-
-
-class _Page(HTMLParser):
-    """Collects a page's tags, their attributes, and its text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keeps a tag."""
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        """Keeps text."""
-        self.text += data
-
-
-def test_the_report_begins_with_the_verdict_and_needs_no_network(digits_sets: Any) -> None:
-    """The first paragraph is the verdict's sentence; every variant is shown; nothing is loaded from anywhere."""
-    text = (digits_sets.verdict / "report.html").read_text(encoding="utf-8")
-    verdict = load_verdict(digits_sets.verdict)
-    page = _Page(text)
-    assert text.index(verdict.why) == text.index('<p class="lead">') + len('<p class="lead">')
-    for name, found in verdict.variants.items():
-        assert f'<th scope="row">{name}' in text
-        assert found.reasons[0] in page.text
-        assert f"{found.size_bytes:,}" in page.text
-    assert "://" not in text
-    assert "url(" not in text
-    assert not {"script", "link", "img", "iframe", "object"} & {tag for tag, _ in page.tags}
-    assert not [name for _, attributes in page.tags for name in attributes if name in ("src", "href", "srcset")]
-
-
-def test_the_report_shows_failed_variants_and_no_gate(small_inputs: Inputs, tmp_path: Path) -> None:
-    """A run of failures without a gate still has a page that says so."""
-    _validate(small_inputs, tmp_path / "verdict", Gate(), "none")
-    text = _Page((tmp_path / "verdict" / "report.html").read_text(encoding="utf-8")).text
-    assert "No gate is set: nothing was judged, and nothing is promoted." in text
-    assert "failed: the converter died" in text
-    assert "None is set." in text
-    assert "blessed" not in text.partition("</style>")[2]
-
-
-def test_everything_in_the_report_is_escaped(digits_sets: Any) -> None:
-    """Text that comes from models, data and users never becomes markup."""
-    hostile = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
-    verdict = load_verdict(digits_sets.verdict)
-    tensor = Tensor(name=hostile, dtype=hostile, shape=(1,))
-    inspection = Inspection(
-        kind=hostile, inputs=(tensor,), outputs=(tensor,), ops={hostile: OperatorCount(count=1, types={hostile: 1})}
-    )
-    variant = replace(
-        verdict.variants["full_int8"],
-        verdict=hostile,
-        reasons=(hostile,),
-        notes=(hostile,),
-        inspection=inspection,
-    )
-    page = _Page(
-        render(
-            replace(
-                verdict,
-                name=hostile,
-                outcome=hostile,
-                why=hostile,
-                main_metric=hostile,
-                best=hostile,
-                variants={hostile: variant},
-                gate={hostile: hostile},
-                environment=replace(verdict.environment, cpu=hostile, runtime=hostile, delegate=hostile),
-            )
-        )
-    )
-    assert not {"script", "img"} & {tag for tag, _ in page.tags}
-    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
-    assert page.text.count(hostile) >= 18
 
 
 def test_a_verdict_changed_by_hand_is_refused(digits_sets: Any, tmp_path: Path) -> None:

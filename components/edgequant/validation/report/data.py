@@ -1,12 +1,21 @@
 """What the report shows of the data: where it is from, and how well the calibration set stands for its source."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from edgequant.artifacts.example_set import DatasetFacts, InputSpread, Provenance
+from edgequant.validation.report.drawing import COLOURS, Chart, draw
+from edgequant.validation.report.wording import label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _FILES = 3
 _CLASSES = 20
-_WIDTH, _HEIGHT = 240.0, 48.0
+_HISTOGRAMS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +33,7 @@ class SetRow:
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
-    """A class as a row of a table: its shares in percent, and the widths of their bars."""
+    """A class as a row of a table: its shares in percent."""
 
     label: str
     source: str
@@ -34,15 +43,13 @@ class ClassRow:
 
 @dataclass(frozen=True, slots=True)
 class InputView:
-    """One input: its ranges as text, and its two histograms as the points of lines in a box of 240 by 48."""
+    """The ranges of one input, as text."""
 
     name: str
     range: str
     halves: str
     reservoir: str
     outside: str
-    sample_line: str
-    reservoir_line: str
 
 
 def set_row(facts: DatasetFacts) -> SetRow:
@@ -67,13 +74,13 @@ def class_rows(provenance: Provenance) -> tuple[list[ClassRow], int]:
     """Returns the classes whose share of the set differs most from that of the source, and how many are not shown."""
     spread = provenance.representativeness
     balance = spread.balance if spread else {}
-    order = sorted(balance, key=lambda label: -abs(balance[label][0] - balance[label][1]))
+    order = sorted(balance, key=lambda name: -abs(balance[name][0] - balance[name][1]))
     rows = []
-    for label in sorted(order[:_CLASSES]):
-        source, taken = balance[label]
-        count = provenance.classes.get(label)
+    for name in sorted(order[:_CLASSES]):
+        source, taken = balance[name]
+        count = provenance.classes.get(name)
         counts = f"{count.wanted:,} / {count.available:,} / {count.taken:,}" if count else "–"
-        rows.append(ClassRow(label=label, source=f"{100 * source:.2f}", taken=f"{100 * taken:.2f}", counts=counts))
+        rows.append(ClassRow(label=name, source=f"{100 * source:.2f}", taken=f"{100 * taken:.2f}", counts=counts))
     return rows, max(len(order) - _CLASSES, 0)
 
 
@@ -83,32 +90,47 @@ def input_views(provenance: Provenance) -> list[InputView]:
     return [_input_view(name, found) for name, found in spread.inputs.items()] if spread else []
 
 
+def histograms(provenance: Provenance) -> Chart | None:
+    """Returns the histograms of the calibration set's inputs, at most six; None without any."""
+    spread = provenance.representativeness
+    if spread is None or not spread.inputs:
+        return None
+    shown = list(spread.inputs.items())[:_HISTOGRAMS]
+    told = "; ".join(
+        f"{name} {_range(found.range)}, reservoir {_range(found.reservoir_range)}" for name, found in shown
+    )
+
+    def paint(figure: "Figure") -> None:
+        column = figure.subplots(len(shown), squeeze=False)[:, 0]
+        for axes, (name, found) in zip(column, shown, strict=True):
+            _paint_histogram(axes, found)
+            axes.set(title=label(name), ylabel="% of values")
+        column[-1].set_xlabel("value, from the least to the greatest in the set")
+        keys = dict(zip(*column[0].get_legend_handles_labels()[::-1], strict=True))
+        figure.legend(list(keys.values()), list(keys), loc="outside lower left")
+
+    return draw("calibration", "Values of the inputs", f"histograms of {told}.", 1.1 + 1.35 * len(shown), paint)
+
+
+def _paint_histogram(axes: "Axes", found: InputSpread) -> None:
+    """Draws the shares of the set as an area and those of the reservoir as a line."""
+    edges = np.asarray(found.edges)
+    if edges[0] == edges[-1]:
+        edges = edges[0] + np.linspace(-0.5, 0.5, len(edges))
+    taken, there = (100 * np.asarray(counts) / max(sum(counts), 1) for counts in (found.counts, found.reservoir_counts))
+    axes.stairs(taken, edges, fill=True, color=COLOURS["bar"], alpha=0.6, label="calibration set")
+    axes.stairs(there, edges, color=COLOURS["ink"], linewidth=1.1, label="larger reservoir of the same source")
+    axes.grid(visible=True, axis="y")
+
+
 def _input_view(name: str, spread: InputSpread) -> InputView:
-    tallest = max(_densest(spread.counts), _densest(spread.reservoir_counts))
     return InputView(
         name=name,
         range=_range(spread.range),
         halves=" and ".join(map(_range, spread.halves)),
         reservoir=_range(spread.reservoir_range),
         outside=f"{100 * spread.outside_share:.3g} %",
-        sample_line=_line(spread.counts, tallest),
-        reservoir_line=_line(spread.reservoir_counts, tallest),
     )
-
-
-def _densest(counts: tuple[int, ...]) -> float:
-    return max(counts) / max(sum(counts), 1)
-
-
-def _line(counts: tuple[int, ...], tallest: float) -> str:
-    """Returns a histogram as the points of a stepped line, as tall as its share of the values."""
-    total = max(sum(counts), 1)
-    step = _WIDTH / len(counts)
-    points = [(0.0, _HEIGHT)]
-    for number, count in enumerate(counts):
-        top = _HEIGHT * (1 - count / total / max(tallest, 1e-12))
-        points += [(number * step, top), ((number + 1) * step, top)]
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in [*points, (_WIDTH, _HEIGHT)])
 
 
 def _range(ends: tuple[float, float]) -> str:

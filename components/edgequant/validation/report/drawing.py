@@ -1,0 +1,126 @@
+"""How charts look: each drawn once, as a PNG that can be read alone and as SVG in the colours of the page."""
+
+import io
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup, escape
+
+from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, REJECTED
+from edgequant.validation.report.wording import printable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# The page's colours in light, which are those of the PNGs; in the SVGs each becomes the page's variable of that name.
+COLOURS = {
+    "ink": "#1d2330",
+    "soft": "#5b6474",
+    "paper": "#ffffff",
+    "line": "#d9dee7",
+    "bar": "#5b82c9",
+    "good": "#176b3a",
+    "bad": "#a3262a",
+    "open": "#8a5a00",
+}
+# Narrow, so that its text can be read on a phone.
+WIDTH = 4.0
+_DPI = 220
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "text.color": COLOURS["ink"],
+    # Names come from users: a dollar sign in them begins no formula.
+    "text.parse_math": False,
+    "axes.edgecolor": COLOURS["line"],
+    "axes.facecolor": COLOURS["paper"],
+    "axes.labelcolor": COLOURS["soft"],
+    "axes.labelsize": 8.5,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "figure.titlesize": 9.5,
+    "figure.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": COLOURS["line"],
+    "grid.linewidth": 0.6,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "xtick.labelcolor": COLOURS["soft"],
+    "ytick.labelcolor": COLOURS["ink"],
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "figure.facecolor": COLOURS["paper"],
+    "svg.fonttype": "none",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A chart.
+
+    Attributes:
+        name: The name of its PNG file, without the ending.
+        svg: It as an element of the page.
+        png: It as the bytes of a file.
+    """
+
+    name: str
+    svg: Markup
+    png: bytes
+
+
+def colour_of(verdict: str) -> str:
+    """Returns the colour of a verdict."""
+    return COLOURS[{BLESSED: "good", REJECTED: "bad", INCONCLUSIVE: "open"}.get(verdict, "soft")]
+
+
+def draw(name: str, title: str, told: str, height: float, paint: Callable[["Figure"], None]) -> Chart:
+    """Returns a chart.
+
+    Args:
+        name: The name of its PNG file, without the ending.
+        title: Its title.
+        told: What it shows, for those who do not see it.
+        height: In inches, at a width of `WIDTH`.
+        paint: Draws it.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    name = printable(name)
+    svg, png = io.StringIO(), io.BytesIO()
+    # The salt makes the identifiers in one SVG differ from those in the page's other ones.
+    with rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
+        # The font of the PNGs does not have every script; the page's fonts do.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure.suptitle(title, x=0.01, ha="left")
+        paint(figure)
+        figure.savefig(svg, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+        # The places found for the first hold for the second.
+        figure.set_layout_engine("none")
+        figure.savefig(png, format="png", dpi=_DPI)
+    return Chart(name=name, svg=_element(svg.getvalue(), f"{title}: {told}"), png=png.getvalue())
+
+
+def _element(svg: str, alt: str) -> Markup:
+    """Returns matplotlib's SVG file as an element of a page that is themed by variables."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
+    view = re.search(r'viewBox="[\d. ]+"', svg)
+    opening = f'<svg role="img" aria-label="{escape(alt)}" {view.group() if view else ""}>'
+    svg = opening + svg[svg.index(">") + 1 :].replace("xlink:href", "href")
+    svg = re.sub(r' transform="rotate\(-0 [^)]*\)"', "", svg)
+    svg = re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found.group()), svg)
+    used = set(re.findall(r'(?:url\(|href=")#(\w+)', svg))
+    svg = re.sub(r' id="([^"]*)"', lambda found: found.group() if found.group(1) in used else "", svg)
+    for variable, value in COLOURS.items():
+        svg = svg.replace(f": {value}", f": var(--{variable})")
+    return Markup(re.sub(r">\s+<", "><", svg))  # noqa: S704 - made above, by matplotlib, which escapes every text

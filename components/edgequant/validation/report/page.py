@@ -1,0 +1,100 @@
+"""Writes the report: one page that stands on its own, with everything in it escaped, and its charts as files."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from edgequant.artifacts.example_set import ExampleSet, Representativeness
+from edgequant.artifacts.verdict import Verdict
+from edgequant.validation.report.data import class_rows, histograms, input_views, set_row
+from edgequant.validation.report.drawing import COLOURS, Chart
+from edgequant.validation.report.forest import SHOWN, drops
+from edgequant.validation.report.pictures import Picture, pictures
+from edgequant.validation.report.reproduction import reproduction
+from edgequant.validation.report.summary import summary
+from edgequant.validation.report.tradeoff import size_metric
+from edgequant.validation.report.variants import check_rows, details, rows
+from edgequant.validation.report.wording import ends, fixed, printable
+
+PAGE = "report.html"
+SUMMARY = "summary.md"
+
+
+def write_report(directory: Path, verdict: Verdict, examples: ExampleSet) -> None:
+    """Writes the page, its summary in Markdown and its charts as PNG files.
+
+    Args:
+        directory: Where to.
+        verdict: The verdict.
+        examples: The evaluation set, for pictures of its examples.
+    """
+    text, charts = render(verdict, pictures(examples, verdict.calibration.provenance.representativeness))
+    (directory / PAGE).write_text(text, encoding="utf-8")
+    (directory / SUMMARY).write_text(summary(verdict), encoding="utf-8")
+    for chart in charts:
+        (directory / f"{quote(chart.name, safe='')}.png").write_bytes(chart.png)
+
+
+def render(verdict: Verdict, picture: Picture | None = None) -> tuple[str, list[Chart]]:
+    """Returns the page as HTML that needs no network, and the charts in it.
+
+    Args:
+        verdict: The verdict.
+        picture: Makes pictures of the evaluation examples; None where they are no images.
+    """
+    calibration = verdict.calibration.provenance
+    classes, hidden = class_rows(calibration)
+    shown = details(verdict, picture)
+    overview = [chart for chart in (size_metric(verdict), drops(verdict)) if chart]
+    spread = histograms(calibration)
+    text: str = _template().render(
+        verdict=verdict,
+        colours=COLOURS,
+        rows=rows(verdict),
+        overview=overview,
+        checks=check_rows(verdict),
+        details=shown,
+        most_rows=SHOWN,
+        champion=_champion(verdict),
+        sets=[set_row(verdict.calibration), set_row(verdict.evaluation)],
+        spread=calibration.representativeness or Representativeness(reservoir=0, inputs={}, balance={}, sentence=""),
+        histograms=spread,
+        inputs=input_views(calibration),
+        classes=classes,
+        hidden_classes=hidden,
+        reproduction=reproduction(verdict),
+    )
+    charts = [*overview, *(chart for detail in shown for chart in detail.charts), *([spread] if spread else [])]
+    return printable(text), charts
+
+
+def _champion(verdict: Verdict) -> dict[str, str] | None:
+    """Returns what is known of the model in production, by name; None when none is configured."""
+    champion = verdict.champion
+    if champion is None:
+        return None
+    found = {"model": champion.version or champion.uri, "status": champion.status}
+    if champion.reason:
+        found["why"] = champion.reason
+    if champion.size_bytes:
+        found["size, bytes"] = f"{champion.size_bytes:,}"
+    if champion.examples:
+        found["examples"] = f"{champion.examples:,}"
+    for name, measured in champion.measures.items():
+        found[name] = f"{fixed(measured.value, 4)} {ends(measured.interval, 4)}".strip()
+    return found
+
+
+@cache
+def _template() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("edgequant.validation.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html")

@@ -1,0 +1,103 @@
+"""How to get the same numbers again: what is known of the configuration, and the digests of what went in."""
+
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from edgequant.artifacts.example_set import DatasetFacts, Provenance
+from edgequant.artifacts.verdict import Verdict
+from edgequant.validation.report.wording import number
+
+# Of more files than these the set's manifest tells.
+_FILES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reproduction:
+    """How to get the same numbers again.
+
+    Attributes:
+        facts: What the result hangs on, by name.
+        config: The configuration as far as it is known, in YAML.
+        command: The commands.
+    """
+
+    facts: dict[str, str]
+    config: str
+    command: str
+
+
+def reproduction(verdict: Verdict) -> Reproduction:
+    """Returns how to get the same numbers again."""
+    environment = verdict.environment
+    facts = {
+        **verdict.made_from,
+        "calibration draw": _draw(verdict.calibration),
+        "evaluation draw": _draw(verdict.evaluation),
+        "gate": ", ".join(f"{key}: {number(value)}" for key, value in verdict.gate.items()) or "none",
+        "runtime": f"{environment.runtime}, kernels: {environment.resolver}",
+        "latency measured on": _machine(verdict),
+    }
+    version = verdict.made_from.get("edgequant", "")
+    package = f"edgequant[all]=={version}" if version else "edgequant[all]"
+    file = shlex.quote(f"{verdict.name}.yaml")
+    return Reproduction(
+        facts=facts,
+        config=_config(verdict),
+        command=f"pip install {shlex.quote(package)}\nedgequant run {file}",
+    )
+
+
+def _draw(facts: DatasetFacts) -> str:
+    provenance = facts.provenance
+    return f"{provenance.rule}; seed {provenance.seed}; {facts.examples:,} examples; manifest SHA-256 {facts.digest}"
+
+
+def _machine(verdict: Verdict) -> str:
+    """Returns the machine of the benchmark."""
+    environment = verdict.environment
+    pinned = "" if environment.pinned_cpu is None else f", pinned to CPU {environment.pinned_cpu}"
+    after = "" if environment.load_average_after is None else f" before, {environment.load_average_after:.2f} after"
+    return (
+        f"{environment.cpu}, {environment.cores} cores; {environment.threads} thread{pinned}; delegate "
+        f"{environment.delegate}; load {environment.load_average:.2f}{after}"
+    )
+
+
+def _config(verdict: Verdict) -> str:
+    """Returns the configuration as far as the verdict tells it; comments name what it does not."""
+    calibration, evaluation = verdict.calibration.provenance, verdict.evaluation.provenance
+    examples: dict[str, Any] = {"calibration": _files(calibration)}
+    if _files(evaluation) != _files(calibration):
+        examples["evaluation"] = _files(evaluation)
+    config: dict[str, Any] = {
+        "name": verdict.name,
+        "model": "MODEL",
+        "signature": verdict.made_from.get("signature", calibration.signature),
+        "examples": examples,
+        "sampling": {"calibration": calibration.asked, "evaluation": evaluation.asked, "seed": calibration.seed},
+        "variants": list(verdict.variants),
+        "task": verdict.task,
+    }
+    if verdict.gate:
+        config["gate"] = dict(verdict.gate)
+    if verdict.champion:
+        config["baseline"] = verdict.champion.uri
+    missing = [
+        "MODEL stands for the model; the SHA-256 of its files is below.",
+        "Add what the first run had of these: under examples inputs, label,",
+        "classes, slice, preprocess; under sampling stratify, weight, extremes.",
+    ]
+    missing += [
+        f"Of {len(provenance.sources):,} {provenance.purpose} files the first {_FILES} are named."
+        for provenance in (calibration, evaluation)
+        if len(provenance.sources) > _FILES
+    ]
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=110)
+    return "".join(f"# {line}\n" for line in missing) + text
+
+
+def _files(provenance: Provenance) -> list[str]:
+    return [source.path for source in provenance.sources[:_FILES]]

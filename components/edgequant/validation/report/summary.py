@@ -1,0 +1,49 @@
+"""The verdict in Markdown: the sentence and the table of variants."""
+
+import re
+
+from edgequant.artifacts.verdict import Verdict
+from edgequant.validation.report.variants import Row, rows
+from edgequant.validation.report.wording import printable
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~:-])")
+
+
+def summary(verdict: Verdict) -> str:
+    """Returns the verdict in Markdown, in which nothing that users named is markup."""
+    header = ("variant", "size, bytes", verdict.main_metric, "drop, points", "agreement", "p50, ms", "verdict")
+    lines = [
+        f"**{_text(verdict.name)}: {_text(verdict.outcome)}**",
+        "",
+        _text(verdict.why),
+        "",
+        _line(header),
+        "| --- | --: | --: | --: | --: | --: | --- |",
+        *(_line(_cells(row)) for row in rows(verdict)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    name = f"{row.name} ★" if row.best else row.name
+    drop = f"{row.drop} {row.drop_interval}".strip()
+    return (
+        name,
+        row.size,
+        f"{row.metric} {row.metric_interval}".strip(),
+        drop,
+        row.agreement,
+        row.latency,
+        row.verdict,
+    )
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return f"| {' | '.join(map(_text, cells))} |"
+
+
+def _text(text: str) -> str:
+    """Returns a text as Markdown that reads as it, on one line."""
+    line = " ".join(printable(text).split())
+    escaped = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _SPECIAL.sub(r"\\\1", escaped)

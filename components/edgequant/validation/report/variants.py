@@ -1,0 +1,254 @@
+"""What the report shows of each variant, as text."""
+
+from dataclasses import dataclass
+
+from edgequant.artifacts.comparison import Flip
+from edgequant.artifacts.verdict import BASELINE_VERDICT, Check, VariantVerdict, Verdict
+from edgequant.validation.report.confusions import Confused, confused
+from edgequant.validation.report.drawing import Chart
+from edgequant.validation.report.forest import slice_drops
+from edgequant.validation.report.pictures import Picture
+from edgequant.validation.report.tradeoff import main_metric
+from edgequant.validation.report.wording import NOTHING, ends, fixed, number, share
+
+_FLIPS = 12
+_GAINED = 4
+_CHARTED_SLICES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A variant as a row of the table."""
+
+    name: str
+    best: bool
+    size: str
+    size_share: float
+    metric: str
+    metric_interval: str
+    drop: str
+    drop_interval: str
+    agreement: str
+    flips: str
+    sqnr: str
+    latency: str
+    latency_ratio: str
+    examples: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRow:
+    """A check of a variant as a row of a table."""
+
+    variant: str
+    name: str
+    asked: str
+    measured: str
+    interval: str
+    verdict: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """An example that a variant decides otherwise: where it is, what was decided, and its picture, or ""."""
+
+    row: int
+    label: str
+    baseline: str
+    variant: str
+    better: bool
+    picture: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """What the report shows of one variant by itself."""
+
+    name: str
+    verdict: str
+    notes: tuple[str, ...]
+    metrics: tuple[tuple[str, ...], ...]
+    drift: tuple[tuple[str, str, str, str], ...]
+    divergence: str
+    slices: tuple[Chart, ...]
+    confused: Confused | None
+    flips: str
+    examples: tuple[Example, ...]
+
+    @property
+    def charts(self) -> tuple[Chart, ...]:
+        """All its charts."""
+        matrix = self.confused.chart if self.confused else None
+        return (*self.slices, *([matrix] if matrix else []))
+
+
+def rows(verdict: Verdict) -> list[Row]:
+    """Returns every variant as a row of the table."""
+    largest = max((variant.size_bytes or 0 for variant in verdict.variants.values()), default=0) or 1
+    found = []
+    for name, variant in verdict.variants.items():
+        value, interval = main_metric(verdict, variant)
+        latency = variant.latency
+        found.append(
+            Row(
+                name=name,
+                best=name == verdict.best,
+                size=f"{variant.size_bytes:,}" if variant.size_bytes else NOTHING,
+                size_share=round(100 * (variant.size_bytes or 0) / largest, 1),
+                metric=fixed(value, 4),
+                metric_interval=ends(interval, 4),
+                drop=fixed(variant.drop_points, 2),
+                drop_interval=ends(variant.drop_interval_points, 2),
+                agreement=share(variant.agreement),
+                flips=f"{variant.flips.changed:,}" if variant.flips else NOTHING,
+                sqnr=_sqnr(variant),
+                latency=fixed(latency.p50_ms, 3) if latency else NOTHING,
+                latency_ratio=_ratio(variant),
+                examples=f"{variant.examples:,}",
+                verdict=variant.verdict,
+            )
+        )
+    return found
+
+
+def check_rows(verdict: Verdict) -> list[CheckRow]:
+    """Returns the answer of every check of every variant, or why there is none."""
+    found = []
+    for name, variant in verdict.variants.items():
+        if variant.verdict == BASELINE_VERDICT:
+            continue
+        found += [
+            CheckRow(
+                variant=name,
+                name=check.name,
+                asked=number(check.asked),
+                measured=number(check.measured),
+                interval=_interval(check),
+                verdict=check.verdict,
+                sentence=check.sentence,
+            )
+            for check in variant.checks
+        ] or [
+            CheckRow(
+                variant=name,
+                name=NOTHING,
+                asked=NOTHING,
+                measured=NOTHING,
+                interval=NOTHING,
+                verdict=variant.verdict,
+                sentence="; ".join(variant.reasons),
+            )
+        ]
+    return found
+
+
+def details(verdict: Verdict, picture: Picture | None) -> list[Detail]:
+    """Returns what there is to show of each variant by itself.
+
+    Args:
+        verdict: The verdict.
+        picture: Makes pictures of the evaluation examples; None where they are no images.
+    """
+    found = []
+    for name, variant in verdict.variants.items():
+        charts = [slice_drops(verdict, name, i, part) for i, part in enumerate(variant.slices[:_CHARTED_SLICES])]
+        found.append(
+            Detail(
+                name=name,
+                verdict=variant.verdict,
+                notes=(*(() if variant.checks else variant.reasons), *variant.notes),
+                metrics=_metrics(variant),
+                drift=_drift(variant),
+                divergence="" if variant.divergence_nats is None else f"{variant.divergence_nats:.3g}",
+                slices=tuple(chart for chart in charts if chart is not None),
+                confused=confused(verdict, name),
+                flips=_flips(variant),
+                examples=_examples(variant, picture),
+            )
+        )
+    return found
+
+
+def _interval(check: Check) -> str:
+    """Returns the ends that decide a check; nothing for what is exact."""
+    if check.interval is None or check.interval[0] == check.interval[1]:
+        return NOTHING
+    return f"{number(check.interval[0])} to {number(check.interval[1])}"
+
+
+def _sqnr(variant: VariantVerdict) -> str:
+    """Returns the least signal-to-noise ratio of a variant's outputs."""
+    known = [drift.sqnr_db for drift in variant.drift.values() if drift.sqnr_db is not None]
+    if known:
+        return f"{min(known):.1f}"
+    return "equal" if variant.drift and not any(d.largest_error for d in variant.drift.values()) else NOTHING
+
+
+def _ratio(variant: VariantVerdict) -> str:
+    """Returns a variant's median latency over the baseline's, with its interval."""
+    ratio = variant.latency.ratio if variant.latency else None
+    if ratio is None:
+        return ""
+    return f"× {ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f}){', noisy' if ratio.noisy else ''}"
+
+
+def _metrics(variant: VariantVerdict) -> tuple[tuple[str, ...], ...]:
+    """Returns name, value, interval, drop and the drop's interval of every metric."""
+    return tuple(
+        (
+            name,
+            fixed(measured.value, 4),
+            ends(measured.interval, 4) or NOTHING,
+            fixed(measured.drop.points, 2) if measured.drop else NOTHING,
+            (ends(measured.drop.interval, 2) or measured.drop.note if measured.drop else "") or NOTHING,
+        )
+        for name, measured in variant.measures.items()
+    )
+
+
+def _drift(variant: VariantVerdict) -> tuple[tuple[str, str, str, str], ...]:
+    """Returns name, SQNR, cosine and largest error of every output."""
+    return tuple(
+        (
+            name,
+            "equal" if not drift.largest_error else fixed(drift.sqnr_db, 1),
+            f"{drift.cosine:.6f}",
+            f"{drift.largest_error:.4g}",
+        )
+        for name, drift in variant.drift.items()
+    )
+
+
+def _flips(variant: VariantVerdict) -> str:
+    """Returns a sentence on the examples decided otherwise; "" where nothing is decided."""
+    flips = variant.flips
+    if flips is None:
+        return ""
+    if not flips.changed:
+        return f"It decides all {variant.examples:,} examples as float32 does."
+    sentence = f"It decides {flips.changed:,} of {variant.examples:,} examples otherwise than float32"
+    if flips.right_to_wrong is None or flips.wrong_to_right is None:
+        return f"{sentence}; there are no labels to tell which of the two is right."
+    return f"{sentence}: {flips.right_to_wrong:,} from right to wrong, {flips.wrong_to_right:,} from wrong to right."
+
+
+def _examples(variant: VariantVerdict, picture: Picture | None) -> tuple[Example, ...]:
+    """Returns some of the examples decided otherwise, those from right to wrong first."""
+    if variant.flips is None:
+        return ()
+    gained = variant.flips.gained[: max(_GAINED, _FLIPS - len(variant.flips.lost))]
+    lost = variant.flips.lost[: _FLIPS - len(gained)]
+
+    def example(flip: Flip, *, better: bool) -> Example:
+        return Example(
+            row=flip.example,
+            label=flip.label,
+            baseline=flip.baseline,
+            variant=flip.variant,
+            better=better,
+            picture=picture(flip.example) if picture else "",
+        )
+
+    return (*(example(flip, better=False) for flip in lost), *(example(flip, better=True) for flip in gained))

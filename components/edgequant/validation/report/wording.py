@@ -1,0 +1,45 @@
+"""Numbers and names as the report writes them."""
+
+import re
+
+from edgequant.artifacts.comparison import Ends
+
+NOTHING = "–"
+# Control characters, halves of surrogate pairs, and what turns the direction of writing.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+_LABEL = 24
+
+
+def printable(text: str) -> str:
+    """Returns a text without the characters that a page cannot hold, or that hide what it says."""
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+def label(text: str, longest: int = _LABEL) -> str:
+    """Returns a text as one line of at most so many characters, for a chart."""
+    line = " ".join(printable(text).split())
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def number(value: float | str | None) -> str:
+    """Returns a number with as many places as it needs, or a text as it is."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if abs(value) >= 10_000 or value == round(value) else f"{value:.4g}"
+
+
+def fixed(value: float | None, places: int) -> str:
+    """Returns a number with so many places, never as minus zero."""
+    return NOTHING if value is None else f"{round(value, places) + 0.0:.{places}f}"
+
+
+def ends(interval: Ends | None, places: int) -> str:
+    """Returns an interval in brackets; "" for none."""
+    return "" if interval is None else f"({fixed(interval[0], places)} to {fixed(interval[1], places)})"
+
+
+def share(value: float | None) -> str:
+    """Returns a share in percent."""
+    return NOTHING if value is None else f"{100 * value:.2f} %"
