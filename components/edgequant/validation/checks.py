@@ -112,7 +112,7 @@ def check_worst_class(limit: Limit, classes: Sliced | None) -> Check:
         return limit.check(INCONCLUSIVE, "the drop by class has no interval", worst.drop_points)
     told = (
         f"of {classes.slice.total:,} classes, {worst.value} loses most: {worst.drop_points:.2f} points; no class loses more than"
-        f" {ends[1]:.2f}, and one at least {ends[0]:.2f}, {limit.at}"
+        f" {ends[1]:.2f}, {limit.at}"
     )
     group = classes.open
     needed = examples_to_settle(group.differences, limit.value / POINTS, limit.confidence)

@@ -215,7 +215,7 @@ def test_only_the_judged_number_of_a_users_function_is_resampled(
     baseline = np.where(random.uniform(size=300) < 0.9, labels, 0)
     variant = np.where(random.uniform(size=300) < 0.9, baseline, 1)
     runs = [Run({"y": _EYE[decisions]}, "") for decisions in (baseline, variant)]
-    found = drops(Asked(task="my_numbers:metric", metric="rate", labels=labels), *runs)
+    found = drops(Asked(task="my_numbers:metric", metric="rate", labels=labels), runs[0], runs[1])
     assert list(found) == ["rate", "each"]
     assert found["rate"].drop.method == "paired bootstrap"
     assert found["each"].drop.method == "paired proportions"

@@ -173,7 +173,8 @@ def test_a_metric_that_nothing_changes_is_judged_by_how_many_could(count: int, v
     check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), found, "auc")
     high = 100 * paired_drop_interval(0, 0, count, 0.95)[1]
     assert check.verdict == verdict
-    assert check.interval == (pytest.approx(-high), pytest.approx(high))
+    assert check.interval is not None
+    assert np.allclose(check.interval, (-high, high))
     assert check.sentence.startswith(
         f"auc does not change: nothing that it is made of changes in any of {count:,} examples"
     )
@@ -216,7 +217,8 @@ def test_the_worst_class_is_judged_by_the_interval_of_the_greatest_drop(lost: in
     variant[400 : 400 + lost] = 0.0
     classes = sliced("class", grouped(labels, np.ones(1200), variant), 0.95)
     check = _one(Gate(max_worst_class_drop_points=7.0), _evidence(slices=(classes,)))
-    assert (check.verdict, check.measured) == (verdict, pytest.approx(lost / 4))
+    assert check.verdict == verdict
+    assert check.measured == pytest.approx(lost / 4)
     assert check.interval == classes.slice.worst_interval_points
     assert f"of 3 classes, {4 if lost else 3} loses most" in check.sentence
     assert ("examples of class 4 would settle it" in check.sentence) == (verdict == "inconclusive")
