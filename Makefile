@@ -3,13 +3,15 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 ENGINES := $(VENV)/.engines-installed
+BROWSER := $(VENV)/.browser-installed
 
-.PHONY: help install demo test test-engines lint format benchmark docs clean
+.PHONY: help install demo test test-engines test-browser lint format benchmark docs clean
 
 help:
 	@echo "make demo       train a small model on handwritten digits and quantize it"
 	@echo "make test       run the tests"
 	@echo "make test-engines  run sampling on Prism, Flink, Dask and more, and from s3:// and gs:// (needs Go, Java, Maven)"
+	@echo "make test-browser  open the report in a browser (needs Chromium)"
 	@echo "make lint       check style and types"
 	@echo "make format     format the code"
 	@echo "make benchmark  measure the pipeline against a plain script"
@@ -28,10 +30,17 @@ demo: $(INSTALLED)
 	$(VENV)/bin/edgequant demo
 
 test: $(INSTALLED)
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile -m "not engines"
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile -m "not engines and not browser"
 
 test-engines: $(ENGINES)
 	EDGEQUANT_REQUIRE_ENGINES=1 $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile tests/engines
+
+test-browser: $(BROWSER)
+	EDGEQUANT_REQUIRE_BROWSER=1 $(VENV)/bin/python -m pytest tests/browser
+
+$(BROWSER): $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,browser]"
+	@touch $@
 
 $(ENGINES): $(INSTALLED) tests/engines/install.sh tests/engines/flink/pom.xml
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,engines]"
@@ -54,4 +63,4 @@ docs: $(INSTALLED)
 	$(VENV)/bin/python -m edgequant_pipelines.reference > docs/components.md
 
 clean:
-	rm -rf $(VENV) .engines edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .engines .screenshots edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis

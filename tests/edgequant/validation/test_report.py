@@ -366,10 +366,12 @@ def test_the_model_in_production(handmade: Handmade) -> None:
 
 def test_the_configuration_to_start_from_is_one(handmade: Handmade, tmp_path: Path) -> None:
     """What the page gives as a configuration loads as one, with the seed, the counts and the gate of the run."""
-    found = reproduction(handmade())
+    verdict = handmade()
+    found = reproduction(replace(verdict, environment=replace(verdict.environment, resolver="builtin")))
     (tmp_path / "flowers.yaml").write_text(found.config.replace("MODEL\n", str(tmp_path) + "\n"), encoding="utf-8")
     config = load_config(tmp_path / "flowers.yaml")
     assert (config.name, config.sampling.seed, config.sampling.calibration) == ("flowers", 17, 100)
+    assert config.resolver == "builtin"
     assert config.examples.evaluation == ["/data/evaluation.npz"]
     assert config.gate == {"max_drop_points": 5.0, "confidence": 0.95, "prefer": "size_bytes"}
     assert found.facts["model, SHA-256"] == "m" * 64

@@ -5,6 +5,7 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
@@ -29,6 +30,8 @@ COLOURS = {
 # Narrow, so that its text can be read on a phone.
 WIDTH = 4.0
 _DPI = 220
+# How many characters of a title fit in a line.
+_TITLE = 42
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -101,7 +104,7 @@ def draw(name: str, title: str, told: str, height: float, paint: Callable[["Figu
         # The font of the PNGs does not have every script; the page's fonts do.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        figure.suptitle(title, x=0.01, ha="left")
+        figure.suptitle(fill(title, _TITLE), x=0.01, ha="left")
         paint(figure)
         figure.savefig(svg, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
         # The places found for the first hold for the second.

@@ -62,7 +62,7 @@ def slice_drops(verdict: Verdict, variant: str, index: int, part: Slice) -> Char
         for value in part.values[:SHOWN]
     ]
     by_class = part.name == "class"
-    what = "class" if by_class else label(part.name)
+    what = "class" if by_class else label(part.name, _VALUE)
     cut = f", {SHOWN} of {part.total:,}" if part.total > SHOWN else ""
     name = f"class_drops_{variant}" if by_class else f"slice_{index}_drops_{variant}"
     return _forest(

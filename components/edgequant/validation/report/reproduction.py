@@ -80,6 +80,7 @@ def _config(verdict: Verdict) -> str:
         "sampling": {"calibration": calibration.asked, "evaluation": evaluation.asked, "seed": calibration.seed},
         "variants": list(verdict.variants),
         "task": verdict.task,
+        "resolver": verdict.environment.resolver,
     }
     if verdict.gate:
         config["gate"] = dict(verdict.gate)
