@@ -19,6 +19,8 @@ _MATRIX = 30
 # Of more than these the cells are too small for numbers.
 _NUMBERED = 20
 _LISTED = 10
+# Red and blue, which everybody can tell from each other.
+_WORSE, _BETTER = COLOURS["bad"], COLOURS["bar"]
 # How many mistakes are known where the matrix is not.
 _MISTAKES = 50
 
@@ -119,7 +121,7 @@ def _cells(found: Confusion) -> dict[tuple[int, int], int]:
 
 
 def _matrix(variant: str, found: list[Change], classes: int) -> Chart:
-    """Returns the differences as a matrix, in the colours of good and bad."""
+    """Returns the differences as a matrix."""
     told = "; ".join(f"{change.label} as {change.decision} {change.difference:+d}" for change in found[:_LISTED])
     title = f"{label(variant)}: decisions against float32"
     told += "; and more" if len(found) > _LISTED else ""
@@ -141,8 +143,8 @@ def _matrix(variant: str, found: list[Change], classes: int) -> Chart:
             for change in found:
                 text = f"{change.difference:+d}".replace("-", "\N{MINUS SIGN}")
                 axes.text(change.decision, change.label, text, ha="center", va="center", fontsize=min(9, 100 / classes))
-        keys = [Patch(color=COLOURS["bad"], alpha=0.5, label="for the worse")]
-        keys.append(Patch(color=COLOURS["good"], alpha=0.5, label="for the better"))
+        keys = [Patch(color=_WORSE, alpha=0.5, label="for the worse")]
+        keys.append(Patch(color=_BETTER, alpha=0.5, label="for the better"))
         figure.legend(handles=keys, loc="outside lower left", ncols=2)
 
     return draw(f"confusion_{variant}", title, f"label as decision, {told}.", 4.0, paint)
@@ -161,5 +163,5 @@ def _paint_cells(axes: "Axes", found: list[Change]) -> None:
         shade = ceil(4 * abs(change.difference) / largest)
         shades.setdefault((change.worse, shade), []).append(Path.unit_rectangle().transformed(place))
     for (worse, shade), cells in shades.items():
-        colour = COLOURS["bad" if worse else "good"]
+        colour = _WORSE if worse else _BETTER
         axes.add_patch(PathPatch(Path.make_compound_path(*cells), color=colour, alpha=0.15 + 0.1 * shade, linewidth=0))

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from edgequant.artifacts.comparison import Ends, Slice
 from edgequant.artifacts.verdict import BASELINE_VERDICT, Verdict
+from edgequant.task import REGRESSION
 from edgequant.validation.report.drawing import COLOURS, Chart, colour_of, draw
+from edgequant.validation.report.tradeoff import higher_is_better
 from edgequant.validation.report.wording import ends, fixed, label
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def drops(verdict: Verdict) -> Chart | None:
         for name, variant in verdict.variants.items()
         if variant.drop_points is not None and variant.verdict != BASELINE_VERDICT
     ]
-    return _forest("drops", f"Drop in {label(verdict.main_metric)}", rows, _limit(verdict, _LIMIT))
+    return _forest("drops", f"Drop in {label(verdict.main_metric)}", _unit(verdict), rows, _limit(verdict, _LIMIT))
 
 
 def slice_drops(verdict: Verdict, variant: str, index: int, part: Slice) -> Chart | None:
@@ -65,9 +67,8 @@ def slice_drops(verdict: Verdict, variant: str, index: int, part: Slice) -> Char
     what = "class" if by_class else label(part.name, _VALUE)
     cut = f", {SHOWN} of {part.total:,}" if part.total > SHOWN else ""
     name = f"class_drops_{variant}" if by_class else f"slice_{index}_drops_{variant}"
-    return _forest(
-        name, f"{label(variant)}: drop by {what}{cut}", rows, _limit(verdict, _CLASS_LIMIT) if by_class else None
-    )
+    title = f"{label(variant)}: drop by {what}{cut}"
+    return _forest(name, title, _unit(verdict), rows, _limit(verdict, _CLASS_LIMIT) if by_class else None)
 
 
 def _limit(verdict: Verdict, key: str) -> float | None:
@@ -75,7 +76,14 @@ def _limit(verdict: Verdict, key: str) -> float | None:
     return value if isinstance(value, float | int) else None
 
 
-def _forest(name: str, title: str, rows: Sequence[Row], limit: float | None) -> Chart | None:
+def _unit(verdict: Verdict) -> str:
+    """Returns what drops are in: for errors of numbers 100 points are a standard deviation of the labels."""
+    if verdict.task == REGRESSION and not higher_is_better(verdict):
+        return "% of the labels' standard deviation"
+    return "percentage points"
+
+
+def _forest(name: str, title: str, unit: str, rows: Sequence[Row], limit: float | None) -> Chart | None:
     """Returns drops as points on lines, the first on top; None without any."""
     if not rows:
         return None
@@ -84,7 +92,7 @@ def _forest(name: str, title: str, rows: Sequence[Row], limit: float | None) -> 
 
     def paint(figure: "Figure") -> None:
         axes = figure.subplots()
-        axes.set_xlabel("percentage points; to the right is worse")
+        axes.set_xlabel(f"{unit}; to the right is worse")
         axes.grid(visible=True, axis="x")
         axes.axvline(0, color=COLOURS["soft"], linewidth=1.0)
         if limit is not None:
@@ -100,7 +108,7 @@ def _forest(name: str, title: str, rows: Sequence[Row], limit: float | None) -> 
     return draw(
         name,
         title,
-        f"{told}, in percentage points.{allowed}",
+        f"{told}, in {unit}.{allowed}",
         1.05 + 0.24 * len(rows) + 0.2 * (limit is not None),
         paint,
     )

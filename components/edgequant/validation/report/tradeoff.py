@@ -118,10 +118,14 @@ def size_metric(verdict: Verdict) -> Chart | None:
             axes.plot([place, place], point.interval or [point.value] * 2, color=colour, linewidth=1.4)
             text = f"{label(point.name)} ({label(point.verdict)})"
             axes.plot(place, point.value, point.marker, color=colour, markersize=6.5, label=text)
-        (line,) = axes.plot([places[point.name] for point in best], [point.value for point in best])
+        # It goes on to the right: beyond its last point a larger file gains nothing.
+        right = 1.06 * max(places.values())
+        (line,) = axes.plot(
+            [*(places[point.name] for point in best), right], [*(point.value for point in best), best[-1].value]
+        )
         line.set(color=COLOURS["soft"], linewidth=1.0, linestyle=(0, (4, 3)), drawstyle="steps-post", zorder=1)
         line.set_label("Pareto front")
-        axes.set_xlim(0, 1.06 * max(places.values()))
+        axes.set_xlim(0, right)
         axes.ticklabel_format(useOffset=False)
         figure.legend(loc="outside lower left")
 
