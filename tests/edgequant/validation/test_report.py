@@ -299,6 +299,7 @@ def test_regression(handmade: Handmade) -> None:
     text, charts = render(replace(verdict, variants={**verdict.variants, "float32": baseline}))
     assert [chart.name for chart in charts] == ["size_metric", "drops"]
     assert "On the Pareto front: full_int8." in text
+    assert "% of the labels&#39; standard deviation." in text
     assert "<h4>Flips</h4>" not in text
 
 
