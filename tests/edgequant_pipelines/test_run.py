@@ -71,6 +71,9 @@ def test_a_first_run_quantizes_compares_and_records(shared_project: Path, edgequ
         assert variant["inspection"]["ops"]
         assert client(shared_project).get_run(variant["run_id"]).info.status == "FINISHED"
     assert (work / "report.html").read_text().startswith("<!doctype html>")
+    assert (work / "results" / "verdict" / "size_metric.png").is_file()
+    (summary,) = (work / ".edgequant" / "runs").glob("*/validate/summary")
+    assert summary.read_text().startswith("**digits: blessed**")
     version = client(shared_project).get_model_version_by_alias("digits-tflite", "candidate")
     assert str(version.version) == found["tracking"]["model_version"] == "1"
     best = work / "results" / "variants" / found["best"] / "model.tflite"
