@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from edgequant.artifacts.comparison import Confusion, Ends, Slice, SliceValue
+from edgequant.artifacts.example_set import InputSpread, Representativeness
 from edgequant.artifacts.verdict import Verdict
 from edgequant.validation.report.confusions import Change, changes, confused
+from edgequant.validation.report.data import histograms
 from edgequant.validation.report.drawing import draw
 from edgequant.validation.report.forest import drops, slice_drops
 from edgequant.validation.report.pictures import data_uri, is_image, own_range
@@ -130,6 +132,33 @@ def test_of_more_than_thirty_classes_there_is_no_matrix(handmade: Handmade) -> N
     found = confused(replace(verdict, variants={**verdict.variants, "float32": baseline}), "full_int8")
     assert found is not None
     assert (found.chart, found.mistakes) == (None, (Change(label=3, decision=4, was=0, now=1),))
+
+
+def spread(low: float, high: float) -> InputSpread:
+    """Returns the values of an input between two ends, in two bins."""
+    ends = (low, high)
+    return InputSpread(
+        range=ends,
+        halves=(ends, ends),
+        reservoir_range=ends,
+        outside_share=0.0,
+        edges=(low, (low + high) / 2, high),
+        counts=(1, 3),
+        reservoir_counts=(0, 0),
+    )
+
+
+def test_histograms(handmade: Handmade) -> None:
+    """At most six inputs are drawn, one whose values are all equal among them; none where nothing is known."""
+    provenance = handmade().calibration.provenance
+    assert histograms(provenance) is None
+    inputs = {f"input {number}": spread(0.0, number) for number in range(8)}
+    known = Representativeness(reservoir=9, inputs=inputs, balance={}, sentence="")
+    chart = histograms(replace(provenance, representativeness=known))
+    assert chart is not None
+    assert re.findall(r">(input \d)</text>", chart.svg) == [f"input {number}" for number in range(6)]
+    assert "input 5 0 to 5, reservoir 0 to 5." in chart.svg
+    assert chart.svg.count(">calibration set</text>") == 1
 
 
 def test_colours_are_the_pages(handmade: Handmade) -> None:
