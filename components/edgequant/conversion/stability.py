@@ -16,6 +16,9 @@ from edgequant.model_files import ModelFiles
 
 _VARIANT = "full_int8"
 _MOST_EXAMPLES = 500
+# Two int8 models whose scales differ in the least round independently, and so differ by twice the noise of one: 3 dB. As much
+# again is left for what the measurement itself varies by.
+_MARGIN_DB = 6.0
 Outputs = dict[str, NDArray[Any]]
 
 
@@ -113,11 +116,18 @@ def _sentence(halves: float | None, quantization: float | None, agreement: float
     """Returns whether the calibration set is large enough, in plain words."""
     same = "" if agreement is None else f", and choose the same class for {100 * agreement:.1f}% of the examples"
     if halves is None:
-        return f"The calibration set is large enough: int8 models of its two halves give the same outputs{same}."
-    differ = f"int8 models of its two halves differ by an SQNR of {halves:.1f} dB{same}"
+        return (
+            f"By the outputs, the calibration set is large enough: int8 models of its two halves give the same{same}."
+        )
     if quantization is None:
-        return f"The calibration set is too small: {differ}; int8 and float32 do not differ at all. Calibrate on more."
-    yardstick = f"int8 and float32 differ by {quantization:.1f} dB"
-    if halves >= quantization:
-        return f"The calibration set is large enough: {differ}; that is less than {yardstick}."
-    return f"The calibration set is too small: {differ}; that is more than {yardstick}. Calibrate on more."
+        quantization = math.inf
+    told = f"(SQNR {halves:.1f} dB against {quantization:.1f} dB; higher is closer)"
+    if halves >= quantization - _MARGIN_DB:
+        return (
+            "By the outputs, the calibration set is large enough: int8 models of its two halves differ about as"
+            f" little as quantization changes the outputs {told}{same}."
+        )
+    return (
+        "By the outputs, the calibration set is too small: int8 models of its two halves differ by more than quantization"
+        f" changes the outputs {told}{same}; calibrate on more."
+    )

@@ -116,10 +116,13 @@ def check_settings(*, stratify: str, weight: str, minimum: int, extremes: float,
             f"sampling.weight: {weight!r} does not go with stratify: proportional, which takes each class by its number of"
             " records; choose equal or false"
         )
+    if minimum != 1 and stratify != PROPORTIONAL:
+        raise ConfigError(
+            f"sampling.minimum_per_class: {minimum} goes with stratify: proportional; stratify is {stratify!r}"
+        )
     if minimum < 0:
         raise ConfigError(f"sampling.minimum_per_class: {minimum} is negative; 0 or more is allowed")
     if not 0 <= extremes <= _MOST_EXTREMES:
         raise ConfigError(
-            f"sampling.extremes: {extremes:g} is not a share of the calibration set from 0 to {_MOST_EXTREMES:g};"
-            " more would widen the ranges for the sake of outliers"
+            f"sampling.extremes: {extremes:g} is not a share of the calibration set from 0 to {_MOST_EXTREMES:g}"
         )

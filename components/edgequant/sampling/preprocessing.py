@@ -219,7 +219,7 @@ def _make(feature: Feature, source: InputSource, spec: TensorSpec) -> NDArray[An
 
 def _decode_image(feature: Feature, source: InputSource, spec: TensorSpec) -> NDArray[Any]:
     """Returns the pixels of a PNG or JPEG, uint8 [height, width, channels], channels as the input has."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     if not isinstance(feature, tuple) or len(feature) != 1:
         raise ExamplesError(f"feature {source.feature!r} is not one byte string; decode: image takes PNG or JPEG bytes")
@@ -231,8 +231,9 @@ def _decode_image(feature: Feature, source: InputSource, spec: TensorSpec) -> ND
                 raise ValueError(f"it has pixels of mode {image.mode}; 8 bits a channel are needed")
             picture = image.convert(_PIL_MODES.get(channels or 3, "RGB"))
     except (*_DAMAGE, Image.DecompressionBombError) as error:
+        reason = "its format is neither" if isinstance(error, UnidentifiedImageError) else error
         raise ExamplesError(
-            f"feature {source.feature!r} is not a PNG or JPEG image that can be decoded ({error})"
+            f"feature {source.feature!r} is not a PNG or JPEG image that can be decoded ({reason})"
         ) from error
     if source.resize is not None:
         height, width = source.resize

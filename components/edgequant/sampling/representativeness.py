@@ -117,20 +117,24 @@ def _sentence(inputs: Mapping[str, InputSpread], size: int, reservoir: int) -> s
     spans = {name: min(_share(half, spread.range) for half in spread.halves) for name, spread in inputs.items()}
     narrow = min(spans, key=lambda name: spans[name])
     outside = max(inputs, key=lambda name: inputs[name].outside_share)
-    halves = f"each half of the calibration set alone spans at least {_percent(spans[narrow])} of the range of the whole"
-    if spans[narrow] < _HALF_SPANS:
-        halves = (
-            f"one half of the calibration set spans only {_percent(spans[narrow])} of the range of input {narrow!r}"
-        )
     share = inputs[outside].outside_share
-    values = (
+    beyond = (
         f"{_percent(share)} of the values of input {outside!r} in a reservoir of {reservoir:,} lie outside of its range"
     )
     if size < _LEAST:
-        return f"{size:,} examples are few; {_LEAST} to 500 are usual. By the ranges of the inputs, {halves}, and {values}."
-    if spans[narrow] >= _HALF_SPANS and share <= _OUTSIDE:
-        return f"{size:,} examples are enough, by the ranges of the inputs: {halves}, and {values}."
-    return f"{size:,} examples are few, by the ranges of the inputs: {halves}, and {values}; calibrate on more."
+        return f"By the inputs, {size:,} calibration examples are few, where {_LEAST} to 500 are usual; {beyond}."
+    if share > _OUTSIDE:
+        return f"By the inputs, {size:,} calibration examples are few: {beyond}; calibrate on more."
+    if spans[narrow] < _HALF_SPANS:
+        return (
+            f"By the inputs, a few of the {size:,} calibration examples decide the range of {narrow!r}: one half of them spans"
+            f" only {_percent(spans[narrow])} of it. Values that rare widen the steps of int8 for all others: look at the least and"
+            f" the greatest; {beyond}."
+        )
+    return (
+        f"By the inputs, {size:,} calibration examples are enough: each half of them alone spans {_percent(spans[narrow])} of the"
+        f" range of {narrow!r}, which is the least of all inputs, and {beyond}."
+    )
 
 
 def _share(part: Range, whole: Range) -> float:

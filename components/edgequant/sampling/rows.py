@@ -28,6 +28,7 @@ from edgequant.task import NONE, check_label, class_count, is_custom
 
 _DECODERS = 4
 _CHUNK = 64
+_LONGEST_SLICE = 100
 # Smaller records take less time to decode than threads take to hand each other the interpreter: on CIFAR-10's images of
 # 2 KB, four threads took twice as long as none.
 _WORTH_A_THREAD = 16 << 10
@@ -61,7 +62,7 @@ def row_maker(examples: Examples, kind: Format, spool: Spool) -> RowMaker:
     def make(candidate: Candidate) -> Row:
         features = kind.parse(spool.read(candidate.stored))
         label = _label(examples, features) if examples.label else None
-        slices = {name: class_name(features, name) for name in examples.slices}
+        slices = {name: _slice(features, name) for name in examples.slices}
         return Row(fit(preprocess(features), examples.signature), label, slices)
 
     return make
@@ -81,6 +82,17 @@ def make_rows(make: RowMaker, chosen: Sequence[Candidate]) -> Iterator[tuple[Can
             chunk = chosen[start : start + _CHUNK]
             spread = max(candidate.stored.size for candidate in chunk) >= _WORTH_A_THREAD
             yield from zip(chunk, (pool.map if spread else map)(attempt, chunk), strict=True)
+
+
+def _slice(features: Features, name: str) -> str:
+    """Returns the text of a value that examples are told apart by."""
+    text = class_name(features, name)
+    if len(text) > _LONGEST_SLICE:
+        raise ExamplesError(
+            f"feature {name!r} has a value of {len(text):,} characters; a value to tell examples apart by has"
+            f" {_LONGEST_SLICE} at most (examples.slice)"
+        )
+    return text
 
 
 def _label(examples: Examples, features: Features) -> NDArray[Any] | None:

@@ -96,10 +96,12 @@ class Scan:
             ExamplesError: A record has no class or weight, or it is none.
         """
         ranks = uniform(batch.checksums, self._rule.seed, "rank")
+        # Of every record: a wrong weight is an error wherever it is.
+        weights = self._each(batch, np.arange(len(ranks)), self._weight) if self._rule.weight else []
         for purpose, positions in self._split(batch.checksums).items():
             drawn = self.drawn[purpose]
             if purpose == CALIBRATION and (self._rule.weight or self._rule.classes):
-                self._add_told(drawn, batch, positions, ranks)
+                self._add_told(drawn, batch, positions, ranks, np.array(weights, np.float64))
             else:
                 drawn.found[""] += len(positions)
                 self._add_lowest(drawn, batch, positions, ranks)
@@ -113,7 +115,14 @@ class Scan:
         calibration = uniform(checksums, self._rule.seed, "split") < CALIBRATION_SHARE
         return {CALIBRATION: np.flatnonzero(calibration), EVALUATION: np.flatnonzero(~calibration)}
 
-    def _add_told(self, drawn: Drawn, batch: Batch, positions: NDArray[np.intp], ranks: NDArray[np.float64]) -> None:
+    def _add_told(
+        self,
+        drawn: Drawn,
+        batch: Batch,
+        positions: NDArray[np.intp],
+        ranks: NDArray[np.float64],
+        weights: NDArray[np.float64],
+    ) -> None:
         """Adds records whose weight or class counts."""
         labels = [""] * len(positions)
         if self._rule.classes:
@@ -121,7 +130,7 @@ class Scan:
         drawn.found.update(labels)
         check_classes(drawn.found, self._rule.classes)
         if self._rule.weight:
-            weights = np.array(self._each(batch, positions, self._weight), np.float64)
+            weights = weights[positions]
             drawn.left_out[ZERO_WEIGHT] += int((weights == 0).sum())
             some = np.flatnonzero(weights)
             positions, labels = positions[some], [labels[at] for at in some]

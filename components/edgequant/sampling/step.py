@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 from edgequant.artifacts.example_set import ExampleSetWriter, Provenance, Representativeness
 from edgequant.errors import ExamplesError
@@ -43,11 +44,13 @@ def sample(examples: Examples, calibration_set: Path, evaluation_set: Path) -> N
     """
     check_outputs(examples.task, examples.signature)
     plan = examples.plan()
-    options = parse_options(examples.beam_options)
+    said: list[str] = []
     # Both directories take their places at the end, or neither does.
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgequant-"))
-        engine = Engine(options, Path(scratch))
+        # Beam leaves a directory of its own behind for each pipeline.
+        stack.enter_context(patch.object(tempfile, "tempdir", scratch))
+        engine = Engine(parse_options(examples.beam_options), Path(scratch))
         draws = _draw(examples, plan, engine)
         total = sum(draw.drawn.found.total() for draw in draws.values())
         for purpose, target in ((CALIBRATION, calibration_set), (EVALUATION, evaluation_set)):
@@ -57,10 +60,12 @@ def sample(examples: Examples, calibration_set: Path, evaluation_set: Path) -> N
             make = row_maker(examples, file_format(draw.sources[0].path), engine.spool)
             writer = stack.enter_context(ExampleSetWriter(target, examples.counts()[purpose]))
             if purpose == CALIBRATION:
-                _write_calibration(writer, examples, plan, draw, make)
+                said += _write_calibration(writer, examples, plan, draw, make)
             else:
                 left_out = _write(writer, purpose, draw.pool.lowest, make)
-                _finish(writer, _facts(examples, plan, purpose, draw, draw.pool.lowest), left_out)
+                said += _finish(writer, _facts(examples, plan, purpose, draw, draw.pool.lowest), left_out)
+    for line in said:
+        say("sample", line)
 
 
 def _draw(examples: Examples, plan: Plan, engine: Engine) -> dict[str, Draw]:
@@ -74,15 +79,17 @@ def _draw(examples: Examples, plan: Plan, engine: Engine) -> dict[str, Draw]:
     return draw_apart(sources, held_out, rule, plan, examples.evaluation_count, engine)
 
 
-def _write_calibration(writer: ExampleSetWriter, examples: Examples, plan: Plan, draw: Draw, make: RowMaker) -> None:
-    """Chooses the calibration examples, writes them, and compares them with the reservoir they were drawn from."""
+def _write_calibration(
+    writer: ExampleSetWriter, examples: Examples, plan: Plan, draw: Draw, make: RowMaker
+) -> list[str]:
+    """Chooses the calibration examples, writes them, compares them with the reservoir, and returns what to say."""
     extreme = _extremes(draw.pool.lowest, make, int(examples.extremes * plan.wanted))
     chosen = choose(draw.pool, plan, taken=extreme)
     left_out = _write(writer, CALIBRATION, chosen, make)
     facts = _facts(examples, plan, CALIBRATION, draw, chosen, extreme=len(extreme))
     spread = _representativeness(writer, facts, draw.pool.lowest, make, labelled=bool(examples.label))
-    _finish(writer, replace(facts, representativeness=spread), left_out)
-    say("sample", spread.sentence)
+    told = _finish(writer, replace(facts, representativeness=spread), left_out)
+    return [*told, *_unmet(examples, plan, facts), spread.sentence]
 
 
 def _extremes(reservoir: Sequence[Candidate], make: RowMaker, most: int) -> list[Candidate]:
@@ -193,15 +200,32 @@ def _rule(examples: Examples, plan: Plan, purpose: str, extreme: int) -> Iterato
         yield f"{extreme} of them for their least and greatest values"
 
 
-def _finish(writer: ExampleSetWriter, facts: Provenance, left_out: int) -> None:
-    """Writes the manifest, and says what was drawn."""
+def _finish(writer: ExampleSetWriter, facts: Provenance, left_out: int) -> list[str]:
+    """Writes the manifest, and returns what to say of the set."""
     if left_out:
         facts = replace(facts, skipped={**facts.skipped, NOT_FINITE: left_out})
     used = writer.finish(facts)
     skipped = "".join(f"; {count:,} left out: {reason}" for reason, count in facts.skipped.items())
     short = f" (asked for {facts.asked:,}, found {used + left_out:,}, used {used:,})" if used < facts.asked else ""
-    duplicates = f"; {facts.duplicates:,} duplicates" if facts.duplicates else ""
-    say("sample", f"{facts.purpose}: {used:,} of {facts.records_read:,} records{short}{duplicates}{skipped}")
-    for label, count in facts.classes.items():
-        if count.taken < count.wanted:
-            say("sample", f"class {label}: wanted {count.wanted:,}, found {count.available:,}, took {count.taken:,}")
+    copies = f"; further copies of these: {facts.duplicates:,}" if facts.duplicates else ""
+    said = [f"{facts.purpose}: {used:,} of {facts.records_read:,} records{short}{copies}{skipped}"]
+    said += [
+        f"class {label}: wanted {count.wanted:,}, found {count.available:,} for {facts.purpose}, took {count.taken:,}"
+        for label, count in facts.classes.items()
+        if count.taken < count.wanted
+    ]
+    return said
+
+
+def _unmet(examples: Examples, plan: Plan, facts: Provenance) -> Iterator[str]:
+    """Yields which settings the numbers do not allow to meet."""
+    classes = len(facts.classes)
+    if plan.stratify == PROPORTIONAL and plan.minimum * classes > plan.wanted:
+        yield (
+            f"sampling.minimum_per_class: {plan.minimum:,} of each of {classes:,} classes are more than"
+            f" {plan.wanted:,} examples; each gets as many as an equal division allows"
+        )
+    if classes > plan.wanted:
+        yield f"sampling.calibration: {plan.wanted:,} examples leave {classes - plan.wanted:,} of {classes:,} classes without any"
+    if examples.extremes and not int(examples.extremes * plan.wanted):
+        yield f"sampling.extremes: {examples.extremes:g} of {plan.wanted:,} examples is less than one; none is taken"

@@ -33,7 +33,8 @@ def read_npz(stream: IO[bytes], path: str, columns: Sequence[str] | None) -> Ite
     except ExamplesError:
         raise
     except Exception as error:  # NumPy raises many kinds on damaged archives.
-        raise ExamplesError(f"{path}: is not an .npz file of plain arrays ({error})") from error
+        reason = "it is no archive, or holds pickled objects" if "pickle" in str(error) else error
+        raise ExamplesError(f"{path}: is not an .npz file of plain arrays ({reason})") from error
     counts = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
     if not counts:
         raise ExamplesError(f"{path}: holds no array; an array per feature is needed")

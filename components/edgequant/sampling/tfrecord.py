@@ -79,7 +79,10 @@ class _Reader:
             except ExamplesError as error:
                 self._error = error  # What is whole before it comes first.
             except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                self._error = self._damage(found, f"the gzip data is damaged or truncated ({error})")
+                self._error = ExamplesError(
+                    f"{self._path}: the gzip data is damaged or truncated, {self.number:,} whole records or more into it"
+                    f" ({error})"
+                )
         self._check(found, checksums)
         if not len(found):
             if self._error is not None:

@@ -68,9 +68,10 @@ def test_halves_are_compared(digits_model: Path, digits_sets: Any, tmp_path: Pat
     assert found.halves_sqnr_db == pytest.approx(decibels(outputs[0], outputs[1]), abs=1e-3)
     assert found.quantization_sqnr_db == pytest.approx(decibels(baseline, outputs[0]), abs=1e-3)
     assert found.agreement == (outputs[0].argmax(axis=1) == outputs[1].argmax(axis=1)).mean()
-    large = (found.halves_sqnr_db or 0) >= (found.quantization_sqnr_db or 0)
+    large = (found.halves_sqnr_db or 0) >= (found.quantization_sqnr_db or 0) - 6
+    told = "large enough" if large else "too small"
     assert found.sentence.startswith(
-        f"The calibration set is {'large enough' if large else 'too small'}: int8 models of"
+        f"By the outputs, the calibration set is {told}: int8 models of its two halves differ"
     )
 
 

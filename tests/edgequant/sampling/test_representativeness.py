@@ -47,25 +47,30 @@ def test_a_constant_input_has_a_range_of_one_value() -> None:
     found = spread(np.full((200, 3), 7.0, np.float32), np.full((300, 3), 7.0, np.float32))
     assert found["range"] == (7.0, 7.0)
     assert found["outside"] == 0.0
-    assert "200 examples are enough" in str(found["sentence"])
+    assert "200 calibration examples are enough" in str(found["sentence"])
 
 
 def test_the_sentence_says_what_speaks_against_a_set() -> None:
-    """A set is enough when its halves span its range and the reservoir lies in it; else the sentence says why it is not."""
+    """A set is enough when the reservoir lies in its range and its halves span it; else the sentence says why it is not."""
     random = np.random.default_rng(1)
     images = random.integers(0, 256, (400, 50)).astype(np.float32)
     assert str(spread(images, images)["sentence"]).startswith(
-        "400 examples are enough, by the ranges of the inputs: each half"
+        "By the inputs, 400 calibration examples are enough: each half"
     )
     heavy = random.standard_cauchy((400, 1)).astype(np.float32)
-    assert "one half of the calibration set spans only" in str(spread(heavy, heavy)["sentence"])
+    sentence = str(spread(heavy, heavy)["sentence"])
+    assert sentence.startswith(
+        "By the inputs, a few of the 400 calibration examples decide the range of 'x': one half of them spans only"
+    )
     wider = np.concatenate([images, images + 30])
     sentence = str(spread(images, wider)["sentence"])
-    assert sentence.startswith("400 examples are few")
+    assert sentence.startswith("By the inputs, 400 calibration examples are few: ")
     assert sentence.endswith(
         "% of the values of input 'x' in a reservoir of 800 lie outside of its range; calibrate on more."
     )
-    assert str(spread(images[:20], images)["sentence"]).startswith("20 examples are few; 100 to 500 are usual.")
+    assert str(spread(images[:20], images)["sentence"]).startswith(
+        "By the inputs, 20 calibration examples are few, where 100 to 500 are usual; "
+    )
 
 
 def test_one_example_has_two_equal_halves() -> None:

@@ -126,7 +126,9 @@ def test_gzip_cut_between_records(tmp_path: Path, frame: Callable[[bytes], bytes
     squeeze = zlib.compressobj(wbits=31)
     path = tmp_path / "a.tfrecord.gz"
     path.write_bytes(squeeze.compress(frame(b"abc")) + squeeze.flush(zlib.Z_FULL_FLUSH))
-    with pytest.raises(ExamplesError, match=r"record \d at byte \d+: the gzip data is damaged or truncated"):
+    with pytest.raises(
+        ExamplesError, match=r"a.tfrecord.gz: the gzip data is damaged or truncated, 0 whole records or more into it"
+    ):
         list(read_records(str(path)))
 
 
@@ -137,7 +139,7 @@ def test_gzip_cut_anywhere(tmp_path_factory: pytest.TempPathFactory, frame: Call
     whole = gzip.compress(frame(b"abc") + frame(bytes(range(40))))
     path = tmp_path_factory.mktemp("cut") / "a.tfrecord.gz"
     path.write_bytes(whole[:-cut])
-    with pytest.raises(ExamplesError, match=r"a.tfrecord.gz: record \d at byte \d+: the gzip data is damaged"):
+    with pytest.raises(ExamplesError, match=r"a.tfrecord.gz: the gzip data is damaged or truncated, 0 whole records"):
         list(read_records(str(path)))
 
 
@@ -148,7 +150,7 @@ def test_gzip_damaged(tmp_path: Path, frame: Callable[[bytes], bytes], damage: C
     """A text file under a gzip's name, and a gzip whose checksum is wrong, are errors that name the record."""
     path = tmp_path / "a.tfrecord.gz"
     path.write_bytes(damage(gzip.compress(frame(b"abc"))))
-    with pytest.raises(ExamplesError, match=r"a.tfrecord.gz: record \d at byte \d+: the gzip data is damaged"):
+    with pytest.raises(ExamplesError, match=r"a.tfrecord.gz: the gzip data is damaged or truncated, 0 whole records"):
         list(read_records(str(path)))
 
 

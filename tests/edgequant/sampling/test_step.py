@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ def test_short_classes_give_all_they_have(
         "1": ClassCount(wanted=3, available=1, taken=1),
         "2": ClassCount(wanted=3, available=10, taken=4),
     }
-    assert "edgequant: sample: class 1: wanted 3, found 1, took 1\n" in capsys.readouterr().out
+    assert "edgequant: sample: class 1: wanted 3, found 1 for calibration, took 1\n" in capsys.readouterr().out
 
 
 def test_unstratified(shard: Path, draw_sets: DrawSets) -> None:
@@ -759,10 +760,18 @@ def test_labels_in_text(
         ({"stratify": "equal", "label": ""}, "^sampling.stratify: 'equal' needs classes: examples.label, and the task"),
         ({"stratify": "proportional", "weight": "w"}, "^sampling.weight: 'w' does not go with stratify: proportional"),
         ({"extremes": 0.6}, "^sampling.extremes: 0.6 is not a share of the calibration set from 0 to 0.5"),
-        ({"minimum_per_class": -1}, "^sampling.minimum_per_class: -1 is negative"),
+        ({"minimum_per_class": -1, "stratify": "proportional"}, "^sampling.minimum_per_class: -1 is negative"),
+        (
+            {"minimum_per_class": 2},
+            "^sampling.minimum_per_class: 2 goes with stratify: proportional; stratify is 'auto'",
+        ),
+        (
+            {"classes": ["ant", "bee", "cat", "dog"], "slices": ["long"]},
+            "feature 'long' has a value of 200 characters; a value to tell",
+        ),
         (
             {"classes": ["ant", "bee", "cat", "dog"], "slices": ["sit"]},
-            "has no feature 'sit'; it has label, site, x; did you mean 'site'",
+            "has no feature 'sit'; it has label, long, site, x; did you mean 'site'",
         ),
     ],
 )
@@ -776,7 +785,9 @@ def test_rules_that_do_not_go_together(
 ) -> None:
     """Settings that are wrong, or do not suit the examples, are one sentence."""
     names = [b"ant", b"bee", b"cat", b"dog"]
-    records = [example({"x": [float(n), 0.0], "label": [names[n % 4]], "site": [n]}) for n in range(100)]
+    records = [
+        example({"x": [float(n), 0.0], "label": [names[n % 4]], "site": [n], "long": [b"a" * 200]}) for n in range(100)
+    ]
     write_tfrecord(tmp_path / "a.tfrecord", records)
     assert re.search(message, refused(**changes))
 
@@ -836,3 +847,46 @@ def test_ten_thousand_classes(tmp_path: Path, draw_sets: DrawSets) -> None:
         assert len(calibration.provenance.classes) == 10_000
         taken.append(frozenset(calibration.labels.tolist()))
     assert len(taken[0] & taken[1]) < 5
+
+
+def test_a_wrong_weight_of_a_record_that_is_not_calibrated_on(
+    tmp_path: Path, example: MakeExample, write_tfrecord: WriteTfrecord, refused: Callable[..., str]
+) -> None:
+    """In a source that is split, a wrong weight is an error wherever it is."""
+    for place in range(8):
+        weights = [1.0] * 50
+        weights[place * 6] = -1.5
+        records = [example({"x": [float(n), 0.0], "label": [n % 4], "w": [w]}) for n, w in enumerate(weights)]
+        write_tfrecord(tmp_path / "a.tfrecord", records)
+        assert f"record {place * 6} at byte" in refused(weight="w")
+
+
+def test_settings_that_cannot_be_met_are_said(
+    tmp_path: Path,
+    points: Points,
+    write_tfrecord: WriteTfrecord,
+    draw_sets: DrawSets,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """More classes than examples, a minimum that is too much for all, and a share of less than one example are said."""
+    write_tfrecord(tmp_path / "a.tfrecord", points(300))
+    draw_sets(to="a", calibration_count=3, extremes=0.1)
+    told = capsys.readouterr().out
+    assert "edgequant: sample: sampling.calibration: 3 examples leave 1 of 4 classes without any\n" in told
+    assert "edgequant: sample: sampling.extremes: 0.1 of 3 examples is less than one; none is taken\n" in told
+    draw_sets(to="b", stratify="proportional", minimum_per_class=5)
+    assert (
+        "sampling.minimum_per_class: 5 of each of 4 classes are more than 8 examples; each gets"
+        in capsys.readouterr().out
+    )
+
+
+def test_nothing_is_left_in_the_temporary_directory(
+    tmp_path: Path, shard: Path, draw_sets: DrawSets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Beam and the draw write for the time being is gone at the end."""
+    del shard
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    draw_sets()
+    assert list((tmp_path / "tmp").iterdir()) == []

@@ -57,7 +57,7 @@ def set_row(facts: DatasetFacts) -> SetRow:
     provenance = facts.provenance
     files = [f"{source.path} ({source.size_bytes:,} B)" for source in provenance.sources]
     shown = files if len(files) <= _FILES + 1 else [*files[:_FILES], f"and {len(files) - _FILES:,} more"]
-    left_out = [f"{provenance.duplicates:,} duplicates"] if provenance.duplicates else []
+    left_out = [f"{provenance.duplicates:,} further copies of these"] if provenance.duplicates else []
     left_out += [f"{count:,} {reason}" for reason, count in provenance.skipped.items()]
     return SetRow(
         purpose=provenance.purpose,
