@@ -150,6 +150,8 @@ def quantize(
         resolver=resolver,
     )
     champion.set_display_name("evaluate-champion")
+    # A local run tells of steps in their order.
+    champion.after(converted)
     measured = benchmark(
         variant_set=converted.outputs["variant_set"],
         evaluation_set=sampled.outputs["evaluation_set"],

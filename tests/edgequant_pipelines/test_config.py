@@ -242,7 +242,11 @@ def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
         ("variants", ["float32", "full_int"], "variants: unknown variant 'full_int'; choose from"),
         ("variants", ["float32", "float32"], "variants: 'float32' is named 2 times; name it once"),
         ("task", "clasification", "task: unknown task 'clasification'; choose from classification, binary, multilabel"),
-        ("resolver", "refrence", "resolver: unknown resolver 'refrence'; choose from xnnpack, builtin, reference; did you"),
+        (
+            "resolver",
+            "refrence",
+            "resolver: unknown resolver 'refrence'; choose from xnnpack, builtin, reference; did you",
+        ),
         ("gate.max_drop_points", "1", "gate.max_drop_points: '1' is not a number of 0 or more"),
         ("gate.max_drop_points", -1, "gate.max_drop_points: -1 is not a number of 0 or more"),
         ("gate.confidence", 95, "gate.confidence: 95 is not between 0.5 and 1; 0.95 is usual"),

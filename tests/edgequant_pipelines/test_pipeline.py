@@ -73,7 +73,7 @@ def test_the_graph_is_the_plan(documents: list[Any]) -> None:
         "sample": ["describe", "fetch-champion"],
         "convert": ["sample"],
         loop: ["convert", "sample"],
-        "evaluate-2": ["fetch-champion", "sample"],
+        "evaluate-2": ["convert", "fetch-champion", "sample"],
         "benchmark": ["convert", "sample"],
         "validate": ["benchmark", "convert", "evaluate-2", "fetch-champion", loop, "sample"],
         "track": ["convert", "sample", "validate"],

@@ -120,7 +120,9 @@ def metrics(found: VariantVerdict) -> dict[str, float]:
             "wrong_to_right": found.flips.wrong_to_right,
         }
     values["divergence_nats"] = found.divergence_nats
-    values["sqnr_db"] = min((drift.sqnr_db for drift in found.drift.values() if drift.sqnr_db is not None), default=None)
+    values["sqnr_db"] = min(
+        (drift.sqnr_db for drift in found.drift.values() if drift.sqnr_db is not None), default=None
+    )
     if found.latency is not None:
         values |= {
             "latency_p50_ms": found.latency.p50_ms,

@@ -141,7 +141,9 @@ def test_a_metric_that_needs_labels_is_refused_without_them(judge: Judge) -> Non
 
 def test_a_metric_that_the_model_does_not_have_is_refused(judge: Judge) -> None:
     """Of four classes there is no top 5, which only the model's outputs tell: the message names what was measured."""
-    with pytest.raises(ConfigError, match=r"gate\.metric: 'top_5_accuracy' was not measured; choose from accuracy, macro"):
+    with pytest.raises(
+        ConfigError, match=r"gate\.metric: 'top_5_accuracy' was not measured; choose from accuracy, macro"
+    ):
         judge(*_scores(5), Gate(max_drop_points=1.0, metric="top_5_accuracy"))
 
 
