@@ -232,7 +232,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=2_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--repeat", type=int, default=8, help="how many times the records the two workers read")
+    parser.add_argument("--repeat", type=int, default=24, help="how many times the records the two workers read")
     parser.add_argument("--folder", type=Path, help="where the shards are, or are written and kept")
     parser.add_argument("--json", type=Path, help="a file to write the figures to")
     parser.add_argument("--one", help=argparse.SUPPRESS)
