@@ -30,6 +30,16 @@ gate: {max_drop_points: 1.0, confidence: 0.95, max_size_ratio: 0.5, prefer: size
 tracking: {uri: "sqlite:///mlflow.db", experiment: resnet8-cifar10, registered_model: resnet8-cifar10-tflite, alias: candidate}
 beam: ["--runner=FnApiRunner"]
 """
+SAMPLING = {
+    "calibration": 500,
+    "evaluation": 10_000,
+    "stratify": "auto",
+    "minimum_per_class": 1,
+    "weight": "",
+    "extremes": 0.0,
+    "check_stability": False,
+    "seed": 17,
+}
 MINIMAL = {"name": "digits", "model": "digits.keras", "examples": {"calibration": "train.npz"}}
 
 
@@ -82,16 +92,7 @@ def test_the_promised_example_loads(tmp_path: Path) -> None:
             "slice": [],
             "preprocess": f"{tmp_path}/preprocess.py:to_inputs",
         },
-        "sampling": {
-            "calibration": 500,
-            "evaluation": 10_000,
-            "stratify": "auto",
-            "minimum_per_class": 1,
-            "weight": "",
-            "extremes": 0.0,
-            "check_stability": False,
-            "seed": 17,
-        },
+        "sampling": SAMPLING,
         "variants": ["float32", "float16", "weights_only", "full_int8", "integer_only"],
         "task": "classification",
         "resolver": "xnnpack",
@@ -126,16 +127,7 @@ def test_defaults(tmp_path: Path) -> None:
     config = load(tmp_path, MINIMAL)
     assert config.signature == "serving_default"
     assert config.examples.evaluation == []
-    assert config.sampling.model_dump() == {
-        "calibration": 500,
-        "evaluation": 10_000,
-        "stratify": "auto",
-        "minimum_per_class": 1,
-        "weight": "",
-        "extremes": 0.0,
-        "check_stability": False,
-        "seed": 17,
-    }
+    assert config.sampling.model_dump() == SAMPLING
     assert config.variants == ["float32", "float16", "weights_only", "full_int8", "integer_only"]
     assert config.task == "classification"
     assert not config.parsed_gate()

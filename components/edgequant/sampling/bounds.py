@@ -15,7 +15,7 @@ from edgequant.errors import ExamplesError
 from edgequant.sampling.bottom_k import Candidate
 from edgequant.sampling.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, Rule
 from edgequant.sampling.scanning import Drawn, Scan
-from edgequant.sampling.sources import Piece, read_piece
+from edgequant.sampling.sources import NPZ, Piece, file_format, read_piece
 from edgequant.sampling.spool import Stored
 
 _SHARES = {CALIBRATION: CALIBRATION_SHARE, EVALUATION: 1 - CALIBRATION_SHARE}
@@ -41,20 +41,21 @@ def likely(files: Sequence[SourceFile], rule: Rule) -> dict[str, float]:
         rule: How to draw.
     """
     total = sum(file.size_bytes for file in files)
-    if total < _WORTH_A_LOOK or rule.weight:
+    # Of an archive, the first record costs as much as all.
+    if total < _WORTH_A_LOOK or rule.weight or file_format(files[0].path) is NPZ:
         return {}
-    mean = _mean_bytes(files, rule)
+    largest = _record_bytes(files, rule)
     found = {}
     for purpose, keep in rule.keep.items():
         part = 1.0 if len(rule.keep) == 1 else _SHARES[purpose]
-        rank = _MARGIN * (keep.lowest + 6 * math.sqrt(keep.lowest)) * mean / (total * part)
+        rank = _MARGIN * (keep.lowest + 6 * math.sqrt(keep.lowest)) * largest / (total * part)
         if 0 < rank < 1:
             found[purpose] = rank
     return found
 
 
-def _mean_bytes(files: Sequence[SourceFile], rule: Rule) -> float:
-    """Returns the mean size of a record, by the first ones of a few files; without any, one that tells nothing."""
+def _record_bytes(files: Sequence[SourceFile], rule: Rule) -> float:
+    """Returns the mean size of the first records of a file, the largest of a few files; without any, one that tells nothing."""
     some = files[:: max(len(files) // _LOOKS, 1)][:_LOOKS]
     sizes: list[float] = []
     for file in some:
@@ -62,7 +63,7 @@ def _mean_bytes(files: Sequence[SourceFile], rule: Rule) -> float:
             batch = next(read_piece(Piece(file.path, file.size_bytes), rule.columns), None)
         except ExamplesError:  # Whoever reads the file tells.
             continue
-        if batch is not None:
+        if batch is not None and len(batch.payloads):
             sizes.append(batch.size_bytes / len(batch.payloads))
     return max(sizes, default=math.inf)
 

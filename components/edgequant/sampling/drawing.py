@@ -75,18 +75,33 @@ def draw(files: Sequence[SourceFile], rule: Rule, engine: Engine) -> dict[str, D
     # Twice as many duplicates as expected, or records of very different sizes: what was left out may have been needed.
     if not all(drawn[purpose].lowest.is_full() for purpose in expected):
         drawn = _draw(files, rule, engine, {})
-    kept = (candidate for found in drawn.values() for pool in (found.lowest, found.shares) for candidate in pool)
-    engine.spool.fetch(engine.shared(), {candidate.stored.file for candidate in kept})
     return drawn
 
 
 def _draw(files: Sequence[SourceFile], rule: Rule, engine: Engine, expected: Mapping[str, float]) -> dict[str, Drawn]:
     """Runs the pipeline once, and returns what it draws of what ranks no higher than expected."""
     given = portions(files)
+    name = f"drawn-{uuid.uuid4().hex}"
     shared = engine.shared()
-    target = FileSystems.join(shared, f"drawn-{uuid.uuid4().hex}")
-    with _progress(engine.scratch, sum(file.size_bytes for file in files)) as progress:
-        places = _Places(progress=str(progress), draw=target, shared=shared)
+    target = FileSystems.join(shared, name)
+    try:
+        _run(given, rule, engine, expected, target)
+        pieces = sum(map(len, given))
+        drawn = {purpose: _collect(f"{target}-{purpose}", purpose, pieces) for purpose in rule.keep}
+        kept = (candidate for found in drawn.values() for pool in (found.lowest, found.shares) for candidate in pool)
+        engine.spool.fetch(shared, {candidate.stored.file for candidate in kept})
+    finally:
+        engine.spool.clear(shared, name)
+    return drawn
+
+
+def _run(
+    given: list[tuple[Piece, ...]], rule: Rule, engine: Engine, expected: Mapping[str, float], target: str
+) -> None:
+    """Runs the pipeline, which writes what is drawn for each purpose beside the target."""
+    size = sum(piece.size_bytes for portion in given for piece in portion)
+    with _progress(engine.scratch, size) as progress:
+        places = _Places(progress=str(progress), draw=target, shared=engine.shared())
         try:
             with beam.Pipeline(options=engine.options) as pipeline:
                 _ = (
@@ -100,8 +115,6 @@ def _draw(files: Sequence[SourceFile], rule: Rule, engine: Engine, expected: Map
         except Exception as error:  # Runners raise many kinds, and name a worker's own error in the last line.
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise ExamplesError(f"the Beam runner failed: {reason}") from error
-    pieces = sum(map(len, given))
-    return {purpose: _collect(f"{target}-{purpose}", purpose, pieces) for purpose in rule.keep}
 
 
 def _collect(path: str, purpose: str, pieces: int) -> Drawn:
@@ -109,7 +122,6 @@ def _collect(path: str, purpose: str, pieces: int) -> Drawn:
     try:
         with FileSystems.open(path) as stream:
             drawn = unpack(stream.read())
-        FileSystems.delete([path])
     except (OSError, BeamIOError) as error:
         raise ExamplesError(
             f"the Beam runner ended without giving back what it drew for {purpose}; workers on other machines need"
@@ -131,7 +143,7 @@ class _Places:
 
     Attributes:
         progress: A folder of this machine, for word of how much it has read.
-        draw: What identifies the draw.
+        draw: What identifies the draw: where its results go, but for the purpose.
         shared: The directory for the bytes of candidates.
     """
 
@@ -145,7 +157,7 @@ def _read(
 ) -> Iterator[tuple[str, bytes]]:
     """Yields what a portion holds for each purpose, or the error that stopped the reading."""
     tick = _Tick(places.progress)
-    with SpoolWriter(places.shared) as spool:
+    with SpoolWriter(places.shared, FileSystems.split(places.draw)[1]) as spool:
         scan = Scan(rule, file_format(portion[0].path), spool.add)
         tighten(places.draw, scan, expected)
         try:

@@ -23,11 +23,12 @@ class SpoolWriter:
     """Takes bytes and tells where they are. The file is made when there are any.
 
     Args:
-        folder: A directory of any of Beam's file systems.
+        folder: A directory of any of Beam's file systems, which other draws may use too.
+        draw: What identifies the draw; its files' names begin with it.
     """
 
-    def __init__(self, folder: str) -> None:
-        self._name = f"spool-{uuid.uuid4().hex}"
+    def __init__(self, folder: str, draw: str) -> None:
+        self._name = f"{draw}-{uuid.uuid4().hex}"
         self._folder = folder
         self._stream: IO[bytes] | None = None
         self._offset = 0
@@ -66,7 +67,7 @@ class Spool:
         self._folder = folder
 
     def fetch(self, source: str, names: Iterable[str]) -> None:
-        """Brings files from the directory that workers wrote them to, and removes all that is there of the spool.
+        """Brings files here from the directory that workers wrote them to.
 
         Raises:
             ExamplesError: One is not there.
@@ -84,9 +85,27 @@ class Spool:
                     (self._folder / name).open("wb") as target,
                 ):
                     shutil.copyfileobj(stream, target)
-            FileSystems.delete([FileSystems.join(source, "spool-*")])
         except (OSError, BeamIOError) as error:
             raise ExamplesError(f"what the workers drew cannot be read from {source} ({error})") from error
+
+    def clear(self, source: str, draw: str) -> None:
+        """Removes the files of a draw, and of no other, from the directory that workers wrote them to.
+
+        Raises:
+            ExamplesError: They cannot be removed.
+        """
+        from apache_beam.io.filesystem import BeamIOError
+        from apache_beam.io.filesystems import FileSystems
+
+        if source == str(self._folder):
+            return
+        prepare()
+        try:
+            found = FileSystems.match([FileSystems.join(source, f"{draw}-*")])[0].metadata_list
+            if found:
+                FileSystems.delete([item.path for item in found])
+        except (OSError, BeamIOError) as error:
+            raise ExamplesError(f"what the workers left in {source} cannot be removed ({error})") from error
 
     def read(self, stored: Stored) -> bytes:
         """Returns the bytes that were stored.

@@ -52,7 +52,6 @@ def test_one_purpose_takes_the_whole_source(tmp_path: Path, points: Points, writ
     assert sorted(copies) == sorted(records)
     assert copies[records[0]] == (3, f"{one}: record 0 at byte 0")
     assert copies[records[5]][0] == 1
-    assert list((tmp_path / "scratch").glob("drawn-*")) == []
 
 
 def test_two_purposes_split_the_source(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
@@ -146,14 +145,36 @@ def test_workers_that_cannot_write(tmp_path: Path, points: Points, write_tfrecor
 
 
 def test_results_go_by_the_shared_location(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
-    """With --temp_location workers write there, and nothing stays behind."""
+    """With --temp_location workers write there, and nothing stays behind but what others wrote."""
     file = write_tfrecord(tmp_path / "a.tfrecord", points(3))
     shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "drawn-another-draw").write_bytes(b"of another run at the same time")
     options = [*OPTIONS, f"--temp_location={shared}"]
     drawn = run(Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", file, options=options)
     spool = Spool(tmp_path / "scratch")
     assert sorted(spool.read(item.stored) for item in drawn[CALIBRATION].lowest) == sorted(points(3))
-    assert shared.is_dir()
+    assert [path.name for path in shared.iterdir()] == ["drawn-another-draw"]
+
+
+def test_a_failed_draw_leaves_nothing_behind(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
+    """What workers wrote before a damaged file was found is removed from the shared location; so it is when nothing is kept."""
+    whole = write_tfrecord(tmp_path / "a.tfrecord", points(30))
+    (tmp_path / "b.tfrecord").write_bytes(whole.read_bytes()[:-1])
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    options = [*OPTIONS, f"--temp_location={shared}"]
+    with pytest.raises(ExamplesError, match=r"b.tfrecord: record 29 at byte \d+: the file ends after"):
+        run(
+            Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1),
+            tmp_path / "one",
+            whole,
+            tmp_path / "b.tfrecord",
+            options=options,
+        )
+    assert list(shared.iterdir()) == []
+    drawn = run(Rule(keep={EVALUATION: Keep(lowest=0)}, seed=1), tmp_path / "two", whole, options=options)
+    assert (len(drawn[EVALUATION].lowest), drawn[EVALUATION].found.total()) == (0, 30)
     assert list(shared.iterdir()) == []
 
 
