@@ -1,0 +1,54 @@
+"""The program, the options that its commands share, and how they end."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgequant.errors import ConfigError, EdgequantError
+from edgequant.steps import describe
+
+FAILED, WRONG, NOT_BLESSED = 1, 2, 3
+OUTPUT = click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="Directory to write.")
+CONFIG = click.argument("config", type=click.Path(path_type=Path))
+SET = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value, such as gate.max_drop_points=0.5."
+)
+RESOLVER = click.option(
+    "--resolver", default="xnnpack", show_default=True, help="The kernels: xnnpack, builtin or reference."
+)
+VARIANTS = click.option("--variants", required=True, type=click.Path(path_type=Path), help="A variant set.")
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Ends the command with one line and an exit code when something is the user's to mend."""
+    try:
+        yield
+    except (EdgequantError, OSError) as error:
+        click.echo(f"edgequant: {describe(error)}", err=True)
+        sys.exit(WRONG if isinstance(error, ConfigError) else FAILED)
+    except KeyboardInterrupt:
+        click.echo("edgequant: interrupted; the same command continues where it stopped", err=True)
+        sys.exit(130)
+
+
+class _Command(click.Command):
+    """A command whose errors are messages."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _reported():
+            return super().invoke(ctx)
+
+
+class _Group(click.Group):
+    command_class = _Command
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="edgequant")
+def main() -> None:
+    """Take a trained TensorFlow model to its best quantized LiteRT model, with numbers to trust."""

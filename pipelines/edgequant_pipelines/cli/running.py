@@ -1,0 +1,57 @@
+"""The commands that run the whole pipeline on this machine."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgequant_pipelines.cli.program import CONFIG, NOT_BLESSED, SET, main
+
+
+@main.command()
+@CONFIG
+@SET
+@click.option(
+    "--work-directory", type=click.Path(path_type=Path), help="Where results go.  [default: edgequant-work/NAME]"
+)
+@click.option("--no-cache", is_flag=True, help="Run every step, also those whose results are there.")
+def run(config: Path, overrides: tuple[str, ...], work_directory: Path | None, no_cache: bool) -> None:
+    """Quantize, evaluate, compare and record the model that CONFIG describes.
+
+    Exits with 0 when a variant is blessed or no gate is set, 3 when none is blessed, 2 for a wrong CONFIG, 1 for a failure.
+    """
+    from edgequant_pipelines.config import load_config
+    from edgequant_pipelines.screen import Screen
+
+    loaded = load_config(config, overrides)
+    _run(loaded, work_directory or Path("edgequant-work") / loaded.name, cache=not no_cache, screen=Screen())
+
+
+def _run(config: Any, work: Path, *, cache: bool, screen: Any) -> None:
+    from edgequant_pipelines.local import run_locally
+
+    screen.begin(config.name, work)
+    result = run_locally(config, work.resolve(), cache=cache, show=screen.progress)
+    screen.end(result, work)
+    if result["outcome"] not in ("blessed", "not gated"):
+        sys.exit(NOT_BLESSED)
+
+
+@main.command()
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path),
+    default=Path("edgequant-demo"),
+    show_default=True,
+    help="Where everything goes.",
+)
+def demo(directory: Path) -> None:
+    """Train a small CNN on handwritten digits, register it in MLflow, and quantize it."""
+    from edgequant_pipelines.config import load_config
+    from edgequant_pipelines.demo import prepare
+    from edgequant_pipelines.screen import Screen
+
+    screen = Screen()
+    config = prepare(directory.resolve(), screen.progress)
+    _run(load_config(config), directory / "work", cache=True, screen=screen)
