@@ -1,7 +1,8 @@
 """The configuration of a quantization: one YAML file, on a laptop and on a cluster."""
 
 import re
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -9,9 +10,11 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from edgequant.artifacts.result import BEST, REGISTER
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant.gate import Gate, check_gate, parse_gate
 from edgequant.litert_interpreter import XNNPACK
+from edgequant.model_uri import check_alias
 from edgequant.resolvers import check_resolver
 from edgequant.sampling.examples import check_settings
 from edgequant.sampling.preprocessing import input_source
@@ -20,8 +23,6 @@ from edgequant.task import check_task_name
 from edgequant.variants import VARIANTS, check_variants
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_ALIAS = re.compile(r"[A-Za-z0-9_-]+")
-_RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _SQLITE = "sqlite:///"
 # Tracking URIs of MLflow that are neither URLs nor paths.
@@ -69,13 +70,20 @@ class Sampling(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 17
 
 
-class Tracking(_Section):
-    """Where results are recorded; an empty uri stands for the environment's."""
+with warnings.catch_warnings():
+    # It warns that `register` hides a method of ABCMeta, which nothing calls on a section.
+    warnings.filterwarnings("ignore", message='Field name "register"', category=UserWarning)
 
-    uri: str = ""
-    experiment: str = ""
-    registered_model: str = ""
-    alias: str = ""
+    class Tracking(_Section):
+        """Where results are recorded; an empty uri stands for the environment's."""
+
+        uri: str = ""
+        experiment: str = ""
+        registered_model: str = ""
+        alias: str = ""
+        register: str = BEST
+        # KFP passes numbers as doubles.
+        retry_seconds: Annotated[float, Field(ge=0, le=86_400)] = 120.0
 
 
 class Config(_Section):
@@ -148,9 +156,12 @@ class Config(_Section):
                 )
         if tracking.alias and not tracking.registered_model:
             raise ConfigError(f"tracking.alias: {tracking.alias!r} is given without tracking.registered_model")
-        if tracking.alias and (not _ALIAS.fullmatch(tracking.alias) or _RESERVED_ALIAS.fullmatch(tracking.alias)):
+        if tracking.alias:
+            check_alias("tracking.alias", tracking.alias)
+        if tracking.register not in REGISTER:
             raise ConfigError(
-                f"tracking.alias: {tracking.alias!r} is not allowed; letters, digits, '_' and '-' are, but not 'latest' or 'v1'"
+                f"tracking.register: unknown value {tracking.register!r}; choose from {', '.join(REGISTER)}"
+                f"{did_you_mean(tracking.register, REGISTER)}"
             )
 
 
@@ -164,6 +175,25 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: The file is missing, not YAML, or holds a key or a value that is not allowed.
     """
+    values = read_mapping(path, list(Config.model_fields))
+    for text in overrides:
+        _override(values, text)
+    try:
+        return make_config(values, path.resolve().parent)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def read_mapping(path: Path, keys: Sequence[str]) -> dict[str, Any]:
+    """Returns what a YAML file holds.
+
+    Args:
+        path: The file.
+        keys: The keys that it may hold, for the message when it holds no mapping.
+
+    Raises:
+        ConfigError: The file is missing, not YAML, or no mapping.
+    """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -171,19 +201,25 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
     if not isinstance(values, dict):
-        raise ConfigError(
-            f"{path}: holds a {type(values).__name__}; a mapping of {', '.join(Config.model_fields)} is needed"
-        )
-    for text in overrides:
-        _override(values, text)
+        raise ConfigError(f"{path}: holds a {type(values).__name__}; a mapping of {', '.join(keys)} is needed")
+    return values
+
+
+def make_config(values: Mapping[str, Any], folder: Path) -> Config:
+    """Returns the configuration of a file's values.
+
+    Args:
+        values: What the file holds.
+        folder: What relative paths are relative to.
+
+    Raises:
+        ConfigError: A key or a value is not allowed.
+    """
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {'; '.join(_explain(error))}") from error
-    try:
-        return _absolute(config, path.resolve().parent).checked()
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError("; ".join(_explain(error))) from error
+    return _absolute(config, folder).checked()
 
 
 def _override(values: dict[str, Any], text: str) -> None:
