@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 from urllib.parse import urlsplit
 
 import yaml
@@ -21,6 +21,7 @@ from edgequant.sampling.preprocessing import input_source
 from edgequant.sampling.selection import AUTO, FALSE
 from edgequant.task import check_task_name
 from edgequant.variants import VARIANTS, check_variants
+from edgequant_pipelines.deployment import Kubeflow
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -101,6 +102,7 @@ class Config(_Section):
     baseline: str = ""
     tracking: Tracking = Tracking()
     beam: list[str] = ["--runner=FnApiRunner"]
+    kubeflow: Kubeflow = Kubeflow()
 
     def checked(self) -> Self:
         """Returns the configuration once every value is one that the steps allow.
@@ -133,6 +135,7 @@ class Config(_Section):
                 f"examples.preprocess: {self.examples.preprocess!r} names no function; FILE.py:function or package.module:function does"
             )
         self._check_tracking()
+        self.kubeflow.checked()
         return self
 
     def parsed_gate(self) -> Gate:
@@ -239,17 +242,32 @@ def _override(values: dict[str, Any], text: str) -> None:
 
 def _explain(error: ValidationError) -> Iterator[str]:
     """Yields a sentence for each thing that is wrong."""
-    sections: dict[str, type[_Section]] = {"examples": Examples, "sampling": Sampling, "tracking": Tracking}
     for item in error.errors():
         where = ".".join(str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":
-            section = sections.get(str(item["loc"][0]), Config) if len(item["loc"]) > 1 else Config
-            allowed = list(section.model_fields)
+            allowed = list(_section(item["loc"][:-1]).model_fields)
             yield f"unknown key {where!r}; allowed are {', '.join(allowed)}{did_you_mean(str(item['loc'][-1]), allowed)}"
         elif item["type"] == "missing":
             yield f"{where!r} is missing"
         else:
             yield f"{where}: {item['input']!r} is wrong: {item['msg'][0].lower()}{item['msg'][1:]}"
+
+
+def _section(keys: Sequence[str | int]) -> type[BaseModel]:
+    """Returns the section that keys lead to from the top; names and numbers of items lead through."""
+    section: type[BaseModel] = Config
+    for key in keys:
+        field = section.model_fields.get(str(key))
+        if field is not None:
+            section = _section_of(field.annotation) or section
+    return section
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    """Returns the section that an annotation is, or holds."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for item in get_args(annotation) if (found := _section_of(item))), None)
 
 
 def _absolute(config: Config, folder: Path) -> Config:

@@ -40,6 +40,17 @@ SAMPLING = {
     "check_stability": False,
     "seed": 17,
 }
+KUBEFLOW = {
+    "image_prefix": "",
+    "image_tag": "",
+    "secrets": {},
+    "retries": 3,
+    "retry_seconds": 60,
+    "labels": {},
+    "node_selector": {},
+    "tolerations": [],
+    "steps": {},
+}
 MINIMAL = {"name": "digits", "model": "digits.keras", "examples": {"calibration": "train.npz"}}
 
 
@@ -105,6 +116,7 @@ def test_the_promised_example_loads(tmp_path: Path) -> None:
             "alias": "candidate",
         },
         "beam": ["--runner=FnApiRunner"],
+        "kubeflow": KUBEFLOW,
     }
 
 
@@ -112,7 +124,7 @@ def test_every_key_is_documented() -> None:
     """There is no key but those of the documented table."""
     table = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
     documented = re.findall(r"^\| `([\w.]+)` \|", table.partition("\n## ")[0], re.MULTILINE)
-    sections = {"examples", "sampling", "tracking"}
+    sections = {"examples", "sampling", "tracking", "kubeflow"}
     keys = [name for name in Config.model_fields if name not in {*sections, "gate"}]
     for section in sections:
         kind = Config.model_fields[section].annotation
@@ -133,6 +145,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert not config.parsed_gate()
     assert config.tracking.model_dump() == {"uri": "", "experiment": "digits", "registered_model": "", "alias": ""}
     assert config.beam == ["--runner=FnApiRunner"]
+    assert config.kubeflow.model_dump() == KUBEFLOW
 
 
 @pytest.mark.parametrize(
@@ -150,7 +163,15 @@ def test_defaults(tmp_path: Path) -> None:
             "examples.inputs.x.featur",
             "examples.inputs.x: unknown key 'featur'; allowed are feature, {rest}; did you mean 'feature'?",
         ),
-        ("zzz", "unknown key 'zzz'; allowed are name, {rest}, beam"),
+        (
+            "kubeflow.retrys",
+            "unknown key 'kubeflow.retrys'; allowed are image_prefix, {rest}; did you mean 'retries'?",
+        ),
+        (
+            "kubeflow.steps.convert.cpu",
+            "unknown key 'kubeflow.steps.convert.cpu'; allowed are cpu_request, {rest}, tolerations",
+        ),
+        ("zzz", "unknown key 'zzz'; allowed are name, {rest}, beam, kubeflow"),
     ],
 )
 def test_unknown_keys(tmp_path: Path, key: str, message: str) -> None:

@@ -1,0 +1,139 @@
+"""The part of the configuration that says where and with what the steps run on Kubeflow."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edgequant.errors import ConfigError, did_you_mean
+
+# The order in which the pipeline runs them, by the names of their parameters.
+STEPS = ("resolve", "describe", "champion", "sample", "convert", "evaluate", "benchmark", "validate", "track")
+_CPU = re.compile(r"(?:[0-9]*\.)?[0-9]+m?")
+_MEMORY = re.compile(r"[0-9]+(?:[EPTGMK]i?)?")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_KEY = re.compile(r"[A-Za-z0-9._-]{1,253}")
+_SUBDOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
+_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+
+Seconds = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Toleration(_Section):
+    """A taint that a pod puts up with."""
+
+    key: str = ""
+    operator: Literal["Equal", "Exists"] = "Equal"
+    value: str = ""
+    effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""
+
+
+class StepSettings(_Section):
+    """What differs from the default for one step; empty: nothing."""
+
+    cpu_request: str = ""
+    cpu_limit: str = ""
+    memory_request: str = ""
+    memory_limit: str = ""
+    timeout_seconds: Seconds | None = None
+    node_selector: dict[str, str] = {}
+    tolerations: list[Toleration] = []
+
+
+class Kubeflow(_Section):
+    """How the compiled pipeline runs."""
+
+    image_prefix: str = ""
+    image_tag: str = ""
+    secrets: dict[str, list[str] | dict[str, str]] = {}
+    retries: Annotated[int, Field(ge=0, le=20)] = 3
+    retry_seconds: Seconds = 60
+    labels: dict[str, str] = {}
+    node_selector: dict[str, str] = {}
+    tolerations: list[Toleration] = []
+    steps: dict[str, StepSettings] = {}
+
+    def step(self, name: str) -> StepSettings:
+        """Returns what differs from the default for a step."""
+        return self.steps.get(name, StepSettings())
+
+    def secret_variables(self) -> dict[str, dict[str, str]]:
+        """Returns, by secret, the environment variable that each of its keys becomes."""
+        return {
+            secret: dict(keys) if isinstance(keys, Mapping) else {key: key for key in keys}
+            for secret, keys in self.secrets.items()
+        }
+
+    def checked(self) -> Self:
+        """Returns the section once Kubernetes takes every name in it.
+
+        Raises:
+            ConfigError: It does not take one.
+        """
+        for name, step in self.steps.items():
+            if name not in STEPS:
+                raise ConfigError(
+                    f"kubeflow.steps: unknown step {name!r}; choose from {', '.join(STEPS)}{did_you_mean(name, STEPS)}"
+                )
+            _check_resources(f"kubeflow.steps.{name}", step)
+            _check_labels(f"kubeflow.steps.{name}.node_selector", step.node_selector)
+            _check_tolerations(f"kubeflow.steps.{name}.tolerations", step.tolerations)
+        _check_labels("kubeflow.labels", self.labels)
+        _check_labels("kubeflow.node_selector", self.node_selector)
+        _check_tolerations("kubeflow.tolerations", self.tolerations)
+        self._check_secrets()
+        return self
+
+    def _check_secrets(self) -> None:
+        seen: dict[str, str] = {}
+        for secret, variables in self.secret_variables().items():
+            if not _SUBDOMAIN.fullmatch(secret) or len(secret) > 253:
+                raise ConfigError(
+                    f"kubeflow.secrets: {secret!r} cannot be the name of a secret; small letters, digits, '-' and '.' can"
+                )
+            for key, variable in variables.items():
+                # What is wrong here may be a password in the wrong place: it is not repeated.
+                if not _KEY.fullmatch(key) or not _VARIABLE.fullmatch(variable):
+                    raise ConfigError(
+                        f"kubeflow.secrets.{secret}: holds what is no environment variable's name, or a key that no secret can have; name its keys, never their values"
+                    )
+                if variable in seen:
+                    raise ConfigError(
+                        f"kubeflow.secrets: {variable} is in {seen[variable]!r} and in {secret!r}; one of them can give it"
+                    )
+                seen[variable] = secret
+
+
+def _check_resources(where: str, step: StepSettings) -> None:
+    for name, value in step.model_dump(include={"cpu_request", "cpu_limit"}).items():
+        if value and not _CPU.fullmatch(value):
+            raise ConfigError(f"{where}.{name}: {value!r} is no amount of CPU; '2', '0.5' and '500m' are")
+    for name, value in step.model_dump(include={"memory_request", "memory_limit"}).items():
+        if value and not _MEMORY.fullmatch(value):
+            raise ConfigError(f"{where}.{name}: {value!r} is no amount of memory; '512Mi' and '4Gi' are")
+
+
+def _check_labels(where: str, labels: Mapping[str, str]) -> None:
+    for key, value in labels.items():
+        prefix, slash, name = key.rpartition("/")
+        if not _WORD.fullmatch(name) or (slash and not _SUBDOMAIN.fullmatch(prefix)):
+            raise ConfigError(
+                f"{where}: {key!r} cannot be a label's key; NAME and PREFIX/NAME of at most 63 characters can"
+            )
+        if value and not _WORD.fullmatch(value):
+            raise ConfigError(
+                f"{where}: {value!r} cannot be a label's value; letters, digits, '-', '_' and '.', at most 63, can"
+            )
+
+
+def _check_tolerations(where: str, tolerations: list[Toleration]) -> None:
+    for toleration in tolerations:
+        if toleration.operator == "Exists" and toleration.value:
+            raise ConfigError(f"{where}: operator Exists takes no value, and {toleration.value!r} is given")
+        if not toleration.key and toleration.operator != "Exists":
+            raise ConfigError(f"{where}: without a key, operator must be Exists")
