@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from edgequant.answers import PROBABILITIES, decide
 from edgequant.task import BINARY, CLASSIFICATION
-from edgequant.validation.figure import Figure, Weighed, mean_of
+from edgequant.validation.figure import Figure, mean_of
 from edgequant.validation.ranking import Ranking, weighed_f1
+from edgequant.validation.statistics import Resampled, one_by_one
 
 # float32 tells no smaller share of 1, and quantized outputs are 0 for many classes: without a floor one would be infinite.
 FLOOR = 1e-7
@@ -132,13 +133,14 @@ def binary(output: NDArray[Any], labels: NDArray[np.int64], reading: str) -> dic
     # Of two units, their difference: it keeps the order that probabilities near 1 would lose.
     scores = values[:, 0] if values.shape[1] == 1 else values[:, 1] - values[:, 0]
     ranking = Ranking(scores, labels)
+    auc, precision = (Resampled(one_by_one(over), len(labels)) for over in (ranking.auc, ranking.average_precision))
     both, some = 0 < labels.sum() < len(labels), labels.any()
     nan = float("nan")
     return {
         "accuracy": mean_of(found.decisions == labels),
-        "auc": Figure(value=float(roc_auc_score(labels, scores)) if both else nan, weighed=ranking.auc),
+        "auc": Figure(value=float(roc_auc_score(labels, scores)) if both else nan, weighed=auc),
         "average_precision": Figure(
-            value=float(average_precision_score(labels, scores)) if some else nan, weighed=ranking.average_precision
+            value=float(average_precision_score(labels, scores)) if some else nan, weighed=precision
         ),
         "f1": Figure(
             value=float(f1_score(labels, found.decisions)) if some else nan, weighed=weighed_f1(labels, found.decisions)
@@ -164,33 +166,53 @@ def multilabel(output: NDArray[Any], labels: NDArray[np.int64], reading: str) ->
     right = sparse.csr_array((labels * decisions).astype(np.float64))
     either = sparse.csr_array((labels + decisions).astype(np.float64))
 
-    def over_classes(weights: NDArray[np.float64]) -> float:
-        found = (weights @ known) > 0
-        return float(np.mean(2 * (weights @ right)[found] / (weights @ either)[found])) if found.any() else nan
+    def over_classes(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        return _mean_f1(weights @ known, weights @ right, weights @ either)
 
-    def over_all(weights: NDArray[np.float64]) -> float:
-        return float(2 * (weights @ right).sum() / (weights @ either).sum()) if (weights @ known).any() else nan
+    def over_all(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        sums = ((weights @ part).sum(axis=1, keepdims=True) for part in (known, right, either))
+        return _mean_f1(*sums)
 
     return {
         "accuracy": mean_of(same.mean(axis=1)),
         "subset_accuracy": mean_of(same.all(axis=1)),
-        "macro_f1": Figure(value=macro, weighed=over_classes),
-        "micro_f1": Figure(value=micro, weighed=over_all),
+        "macro_f1": Figure(value=macro, weighed=Resampled(over_classes, len(labels))),
+        "micro_f1": Figure(value=micro, weighed=Resampled(over_all, len(labels))),
     }
 
 
-def _macro_f1(labels: NDArray[np.int64], decisions: NDArray[np.int64], classes: int) -> Weighed:
+def _macro_f1(labels: NDArray[np.int64], decisions: NDArray[np.int64], classes: int) -> Resampled:
     """Returns the mean over the classes that have examples of each one's F1."""
-    same = labels == decisions
+    from scipy import sparse
 
-    def over(weights: NDArray[np.float64]) -> float:
-        known = np.bincount(labels, weights, classes)
-        decided = np.bincount(decisions, weights, classes)
-        right = np.bincount(labels, weights * same, classes)
-        present = known > 0
-        return float(np.mean(2 * right[present] / (known + decided)[present]))
+    # Examples of one label and one decision count alike: a resample is how many of each pair there are.
+    pairs, pair_of = np.unique(labels * classes + decisions, return_inverse=True)
+    label, decision = np.divmod(pairs, classes)
+    ones, rows, shape = np.ones(len(pairs)), np.arange(len(pairs)), (len(pairs), classes)
+    of_label, of_decision = (sparse.csr_array((ones, (rows, part)), shape=shape) for part in (label, decision))
 
-    return over
+    def over(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        counts = np.stack([np.bincount(pair_of, row, len(pairs)) for row in weights])
+        known, decided = counts @ of_label, counts @ of_decision
+        return _mean_f1(known, (counts * (label == decision)) @ of_label, known + decided)
+
+    return Resampled(over, len(labels))
+
+
+def _mean_f1(
+    known: NDArray[np.float64], right: NDArray[np.float64], either: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Returns the mean F1 of the classes that have examples, of each resample; NaN where none has.
+
+    Args:
+        known: How many examples are of each class, [resamples, classes].
+        right: How many of them are found.
+        either: How many are of it, plus how many are taken for it.
+    """
+    present = known > 0
+    f1 = np.divide(2 * right, either, out=np.zeros_like(right), where=present)
+    classes = present.sum(axis=1)
+    return np.divide(f1.sum(axis=1), classes, out=np.full(len(f1), np.nan), where=classes > 0)
 
 
 def _calibration(found: Answers, labels: NDArray[np.int64]) -> dict[str, Figure]:
@@ -201,11 +223,14 @@ def _calibration(found: Answers, labels: NDArray[np.int64]) -> dict[str, Figure]
     right = (found.decisions == labels).astype(np.float64)
     bins = np.clip(np.ceil(found.confidence * _BINS).astype(np.int64) - 1, 0, _BINS - 1)
 
-    def ece(weights: NDArray[np.float64]) -> float:
-        gaps = np.bincount(bins, weights * (right - found.confidence), _BINS)
-        return float(np.abs(gaps).sum() / weights.sum())
+    gaps = right - found.confidence
 
+    def over(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        sums = np.stack([np.bincount(bins, row * gaps, _BINS) for row in weights])
+        return np.asarray(np.abs(sums).sum(axis=1) / weights.sum(axis=1))
+
+    ece = Resampled(over, len(labels))
     return {
         "log_loss": mean_of(-np.log(found.label_probability), higher_is_better=False),
-        "ece": Figure(value=ece(np.ones(len(labels))), weighed=ece, higher_is_better=False),
+        "ece": Figure(value=ece.value(), weighed=ece, higher_is_better=False),
     }

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgequant.artifacts.comparison import Drop, Ends
-from edgequant.validation.figure import Figure, Weighed
+from edgequant.validation.figure import Figure
 from edgequant.validation.statistics import (
     BootstrapDrop,
     Resampling,
@@ -75,7 +75,7 @@ def paired_drop(baseline: Figure, variant: Figure, count: int, confidence: float
         return PairedDrop(drop=Drop(points=None, note=UNDEFINED), examples=count)
     if baseline.weighed is None or variant.weighed is None:
         return PairedDrop(drop=Drop(points=points, note=baseline.note or variant.note), examples=count)
-    found = _bootstrap(baseline.weighed, variant.weighed, count, confidence)
+    found = paired_bootstrap_interval(baseline.weighed, variant.weighed, Resampling(confidence=confidence, seed=SEED))
     interval = None
     if found.interval is not None:
         low, high = sorted(POINTS * sign * end / baseline.unit for end in found.interval)
@@ -127,23 +127,8 @@ def own_interval(figure: Figure, count: int, confidence: float) -> tuple[Ends | 
         return ends, "mean" if ends else ""
     if figure.weighed is None or not math.isfinite(figure.value):
         return None, ""
-    found = _bootstrap(figure.weighed, lambda weights: 0.0, count, one_sided)  # noqa: ARG005 - nothing to compare with
+    found = paired_bootstrap_interval(figure.weighed, None, Resampling(confidence=one_sided, seed=SEED))
     return found.interval, "bootstrap" if found.interval else ""
-
-
-def _bootstrap(baseline: Weighed, variant: Weighed, count: int, confidence: float) -> BootstrapDrop:
-    """Returns the drop in a metric of all examples, with its interval.
-
-    What is resampled are rows; a 0 beside them stands for the baseline, a 1 for the variant.
-    """
-
-    def metric(rows: NDArray[np.intp], which: NDArray[np.int8]) -> float:
-        weights = np.bincount(rows, minlength=count).astype(np.float64)
-        return (variant if which[0] else baseline)(weights)
-
-    which = np.zeros(count, np.int8)
-    resampling = Resampling(confidence=confidence, seed=SEED)
-    return paired_bootstrap_interval(metric, which, which + 1, np.arange(count), resampling)
 
 
 def _why(found: BootstrapDrop) -> str:

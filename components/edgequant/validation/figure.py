@@ -1,14 +1,12 @@
 """One metric of one model, and what its interval can be made from."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Takes how often each example is counted, [examples]; NaN where the metric is not defined.
-Weighed: TypeAlias = Callable[[NDArray[np.float64]], float]
+from edgequant.validation.statistics import Resampled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +24,7 @@ class Figure:
 
     value: float
     each: NDArray[np.float64] | None = None
-    weighed: Weighed | None = None
+    weighed: Resampled | None = None
     higher_is_better: bool = True
     unit: float = 1.0
     note: str = ""

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from edgequant.errors import EvaluationError
 from edgequant.task import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, check_fit, is_custom, own_metrics
 from edgequant.validation.decisions import binary, classification, multilabel
-from edgequant.validation.figure import Figure, Weighed, mean_of
+from edgequant.validation.figure import Figure, mean_of
+from edgequant.validation.statistics import Resampled, one_by_one
 
 # How long one call of a user's function may take to be called thousands of times.
 _SLOW_SECONDS = 0.005
@@ -50,14 +51,14 @@ def _regression(output: NDArray[Any], labels: NDArray[Any], spread: float) -> di
     squares = (errors**2).mean(axis=1)
     explained = _explained(expected, errors)
 
-    def rmse(weights: NDArray[np.float64]) -> float:
-        return float(np.sqrt(weights @ squares / weights.sum()))
+    def over(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.sqrt(weights @ squares / weights.sum(axis=1)))
 
-    everything = np.ones(len(found))
-    known = np.isfinite(explained(everything))
+    rmse = Resampled(over, len(found))
+    known = np.isfinite(explained.value())
     return {
         "mae": mean_of(np.abs(errors).mean(axis=1), higher_is_better=False, unit=spread),
-        "rmse": Figure(value=rmse(everything), weighed=rmse, higher_is_better=False, unit=spread),
+        "rmse": Figure(value=rmse.value(), weighed=rmse, higher_is_better=False, unit=spread),
         "r2": Figure(value=float(r2_score(expected, found)) if known else float("nan"), weighed=explained),
         "max_error": Figure(
             value=float(np.abs(errors).max()),
@@ -68,7 +69,7 @@ def _regression(output: NDArray[Any], labels: NDArray[Any], spread: float) -> di
     }
 
 
-def _explained(expected: NDArray[np.float64], errors: NDArray[np.float64]) -> Weighed:
+def _explained(expected: NDArray[np.float64], errors: NDArray[np.float64]) -> Resampled:
     """Returns R², the mean over the outputs' values; not defined where one of these does not vary."""
     # About their mean, so that the difference of two large numbers is not what is left.
     centred = expected - expected.mean(axis=0)
@@ -81,7 +82,7 @@ def _explained(expected: NDArray[np.float64], errors: NDArray[np.float64]) -> We
             return float("nan")
         return float(np.mean(1 - (weights @ squared_errors) / varies))
 
-    return over
+    return Resampled(one_by_one(over), len(expected))
 
 
 def _own(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> dict[str, Figure]:
@@ -101,7 +102,7 @@ def _own(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -
     }
 
 
-def _taken_anew(task: str, name: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> Weighed:
+def _taken_anew(task: str, name: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> Resampled:
     def over(weights: NDArray[np.float64]) -> float:
         rows = np.repeat(np.arange(len(labels)), weights.astype(np.int64))
         try:
@@ -111,4 +112,4 @@ def _taken_anew(task: str, name: str, outputs: Mapping[str, NDArray[Any]], label
             return float("nan")
         return float(value.mean())
 
-    return over
+    return Resampled(one_by_one(over), len(labels))

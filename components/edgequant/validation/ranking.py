@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from edgequant.validation.figure import Weighed
+from edgequant.validation.statistics import Resampled
 
 
 class Ranking:
@@ -46,14 +46,14 @@ class Ranking:
         return float(precision @ yes[::-1] / yes.sum())
 
 
-def weighed_f1(labels: NDArray[np.int64], decisions: NDArray[np.int64]) -> Weighed:
+def weighed_f1(labels: NDArray[np.int64], decisions: NDArray[np.int64]) -> Resampled:
     """Returns F1 of yes and no decisions, not defined without a yes among the labels."""
     right, either = np.asarray(labels * decisions, np.float64), np.asarray(labels + decisions, np.float64)
     known = np.asarray(labels, np.float64)
 
-    def over(weights: NDArray[np.float64]) -> float:
-        if not weights @ known:
-            return float("nan")
-        return float(2 * (weights @ right) / (weights @ either))
+    def over(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        there = weights @ known > 0
+        f1 = np.divide(2 * (weights @ right), weights @ either, out=np.full(len(weights), np.nan), where=there)
+        return np.asarray(f1)
 
-    return over
+    return Resampled(over, len(labels))

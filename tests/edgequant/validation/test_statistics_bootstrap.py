@@ -1,5 +1,6 @@
 """The paired bootstrap against SciPy's, by simulation, and where it has nothing to go by."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from edgequant.validation.statistics import BootstrapDrop, Resampling, paired_bootstrap_interval
+from edgequant.validation.statistics import (
+    BootstrapDrop,
+    Resampled,
+    Resampling,
+    one_by_one,
+    paired_bootstrap_interval,
+)
 
 
 def _auc(labels: NDArray[Any], scores: NDArray[Any]) -> float:
@@ -24,6 +31,27 @@ def _f1(labels: NDArray[Any], decisions: NDArray[Any]) -> float:
     hits = np.count_nonzero(labels & decisions)
     total = np.count_nonzero(labels) + np.count_nonzero(decisions)
     return 2 * hits / total if total else float("nan")
+
+
+def _resampled(metric: Callable[..., float], labels: NDArray[Any], outputs: NDArray[Any]) -> Resampled:
+    """A metric of labels and outputs, taken over each example as often as it is drawn."""
+
+    def over(weights: NDArray[np.float64]) -> float:
+        rows = np.repeat(np.arange(len(labels)), weights.astype(np.int64))
+        return metric(labels[rows], outputs[rows])
+
+    return Resampled(one_by_one(over), len(labels))
+
+
+def _interval(
+    metric: Callable[..., float],
+    baseline: NDArray[Any],
+    variant: NDArray[Any],
+    labels: NDArray[Any],
+    resampling: Resampling,
+) -> BootstrapDrop:
+    models = (_resampled(metric, labels, outputs) for outputs in (baseline, variant))
+    return paired_bootstrap_interval(*models, resampling)
 
 
 def _scored(random: np.random.Generator, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -57,9 +85,7 @@ def test_it_is_scipys_paired_bca_interval(count: int) -> None:
         method="BCa",
         rng=np.random.default_rng(9),
     ).confidence_interval
-    found = paired_bootstrap_interval(
-        _auc, baseline, variant, labels, Resampling(confidence=0.95, seed=9, resamples=500)
-    )
+    found = _interval(_auc, baseline, variant, labels, Resampling(confidence=0.95, seed=9, resamples=500))
     assert found.drop == drop(np.arange(count))
     assert found.interval == pytest.approx((expected.low, expected.high))
 
@@ -80,9 +106,7 @@ def test_leaving_out_groups_of_a_large_set_is_nearly_leaving_out_single_examples
         method="BCa",
         rng=np.random.default_rng(9),
     ).confidence_interval
-    found = paired_bootstrap_interval(
-        _f1, baseline, variant, labels, Resampling(confidence=0.95, seed=9, resamples=2000)
-    )
+    found = _interval(_f1, baseline, variant, labels, Resampling(confidence=0.95, seed=9, resamples=2000))
     assert found.interval == pytest.approx((expected.low, expected.high), abs=(expected.high - expected.low) / 20)
 
 
@@ -90,8 +114,7 @@ def test_the_same_seed_gives_the_same_interval() -> None:
     """And another seed another one."""
     data = _scored(np.random.default_rng(3), 100)
     first, again, other = (
-        paired_bootstrap_interval(_auc, *data, Resampling(confidence=0.95, seed=seed, resamples=200))
-        for seed in (1, 1, 2)
+        _interval(_auc, *data, Resampling(confidence=0.95, seed=seed, resamples=200)) for seed in (1, 1, 2)
     )
     assert first == again
     assert first.drop == other.drop
@@ -102,8 +125,8 @@ def test_swapping_the_two_mirrors_the_interval() -> None:
     """A gain is a negative drop."""
     baseline, variant, labels = _scored(np.random.default_rng(4), 100)
     resampling = Resampling(confidence=0.95, seed=1, resamples=200)
-    found = paired_bootstrap_interval(_auc, baseline, variant, labels, resampling)
-    mirrored = paired_bootstrap_interval(_auc, variant, baseline, labels, resampling)
+    found = _interval(_auc, baseline, variant, labels, resampling)
+    mirrored = _interval(_auc, variant, baseline, labels, resampling)
     assert found.interval is not None
     assert mirrored.interval == pytest.approx((-found.interval[1], -found.interval[0]))
 
@@ -121,7 +144,7 @@ def test_the_ends_cover_the_true_drop_in_auc() -> None:
     truth = float(stats.norm.cdf(1.5 / np.sqrt(2)) - stats.norm.cdf(1.5 / np.sqrt(2.5)))
     random = np.random.default_rng(5)
     resampling = Resampling(confidence=0.95, seed=0, resamples=300)
-    found = [paired_bootstrap_interval(_auc, *_scored(random, 200), resampling) for _ in range(400)]
+    found = [_interval(_auc, *_scored(random, 200), resampling) for _ in range(400)]
     assert min(_covered(found, truth)) >= 0.92
 
 
@@ -134,7 +157,7 @@ def test_the_ends_cover_the_true_drop_in_f1() -> None:
     truth = 2 * 0.27 / (0.3 + 0.27 + 0.07) - 2 * 0.2556 / (0.3 + 0.2556 + 0.1036)
     random = np.random.default_rng(6)
     resampling = Resampling(confidence=0.95, seed=0, resamples=300)
-    found = [paired_bootstrap_interval(_f1, *_decided(random, 1000), resampling) for _ in range(400)]
+    found = [_interval(_f1, *_decided(random, 1000), resampling) for _ in range(400)]
     assert min(_covered(found, truth)) >= 0.92
 
 
@@ -151,23 +174,22 @@ def test_resamples_without_the_metric_are_drawn_again_and_counted() -> None:
         return float(scores.mean()) if (numbers == 0).any() else float("nan")
 
     resampling = Resampling(confidence=0.95, seed=1, resamples=1000)
-    found = paired_bootstrap_interval(mean_with_the_first, baseline, variant, np.arange(200), resampling)
+    found = _interval(mean_with_the_first, baseline, variant, np.arange(200), resampling)
     assert found.redrawn == pytest.approx(580, rel=0.1)
     assert found.interval is not None
 
 
 def test_a_metric_seldom_defined_has_no_interval() -> None:
     """When more resamples fail than are asked for, there is a drop and no interval."""
-    random = np.random.default_rng(8)
-    baseline, variant, labels = _scored(random, 100)
-    calls = iter(range(10**9))
+    baseline, variant, labels = _scored(np.random.default_rng(8), 100)
 
-    def seldom(known: NDArray[Any], scores: NDArray[Any]) -> float:
-        return _auc(known, scores) if next(calls) < 300 else float("nan")
+    def with_the_first(model: NDArray[Any]) -> Resampled:
+        whole = _resampled(_auc, labels, model)
+        # Of four examples all are in a resample, and none of a group left out, one time in six.
+        return Resampled(lambda weights: np.where(weights[:, :4].all(axis=1), whole.over(weights), np.nan), 100)
 
-    found = paired_bootstrap_interval(
-        seldom, baseline, variant, labels, Resampling(confidence=0.95, seed=1, resamples=100)
-    )
+    models = with_the_first(baseline), with_the_first(variant)
+    found = paired_bootstrap_interval(*models, Resampling(confidence=0.95, seed=1, resamples=100))
     assert (found.interval, found.redrawn) == (None, 101)
 
 
@@ -178,7 +200,7 @@ def test_where_hardly_an_example_counts_there_is_no_interval(different: int, kno
     baseline = labels ^ (np.arange(1000) % 10 < 2)
     variant = baseline.copy()
     variant[: 7 * different : 7] ^= True
-    found = paired_bootstrap_interval(_f1, baseline, variant, labels, Resampling(confidence=0.95, seed=1, resamples=50))
+    found = _interval(_f1, baseline, variant, labels, Resampling(confidence=0.95, seed=1, resamples=50))
     assert (found.interval is not None) == known
     assert found.influential == pytest.approx(different, rel=0.25)
 
@@ -188,6 +210,35 @@ def test_one_class_and_arrays_that_do_not_match_are_refused() -> None:
     scores = np.arange(5.0)
     resampling = Resampling(confidence=0.95, seed=1)
     with pytest.raises(ValueError, match="not defined on these 5 examples"):
-        paired_bootstrap_interval(_auc, scores, scores, np.ones(5, bool), resampling)
-    with pytest.raises(ValueError, match="5, 4 and 5 examples"):
-        paired_bootstrap_interval(_auc, scores, scores[:4], np.ones(5, bool), resampling)
+        _interval(_auc, scores, scores, np.ones(5, bool), resampling)
+    whole, part = (_resampled(_auc, np.arange(count) > 1, scores[:count]) for count in (5, 4))
+    with pytest.raises(ValueError, match="5 and 4 examples"):
+        paired_bootstrap_interval(whole, part, resampling)
+
+
+@pytest.mark.parametrize("count", [300, 40_000])
+def test_what_is_kept_is_what_would_be_drawn_again(count: int) -> None:
+    """A second metric over the same examples sees the same resamples, kept or, of more examples, drawn anew."""
+    rows = np.random.default_rng(3)
+    expected = [np.bincount(rows.integers(0, count, count), minlength=count)[:2].tolist() for _ in range(1000)]
+    for column in (0, 1):
+        taken = Resampled(lambda weights, column=column: weights[:, column], count).drawn(3, 1000)  # type: ignore[misc]
+        assert taken.tolist() == [row[column] for row in expected]
+
+
+def test_a_metric_is_taken_once_for_all_comparisons() -> None:
+    """The baseline's metric is the same whichever variant it is compared with, and a call may be dear."""
+    baseline, variant, labels = _decided(np.random.default_rng(9), 300)
+    calls = 0
+
+    def counted(known: NDArray[Any], decided: NDArray[Any]) -> float:
+        nonlocal calls
+        calls += 1
+        return _f1(known, decided)
+
+    first, second = _resampled(counted, labels, baseline), _resampled(_f1, labels, variant)
+    resampling = Resampling(confidence=0.95, seed=1, resamples=100)
+    once = paired_bootstrap_interval(first, second, resampling)
+    taken = calls
+    assert paired_bootstrap_interval(first, second, resampling) == once
+    assert calls == taken + 1

@@ -1,6 +1,12 @@
 """The statistics of a verdict: how large a drop is, and how sure that is."""
 
-from edgequant.validation.statistics.bootstrap import BootstrapDrop, Metric, Resampling, paired_bootstrap_interval
+from edgequant.validation.statistics.bootstrap import (
+    BootstrapDrop,
+    Resampled,
+    Resampling,
+    one_by_one,
+    paired_bootstrap_interval,
+)
 from edgequant.validation.statistics.classes import ClassDrop, ClassDrops, class_drops
 from edgequant.validation.statistics.means import mean_drop_interval
 from edgequant.validation.statistics.proportions import paired_drop_interval, wilson_interval
@@ -10,11 +16,12 @@ __all__ = [
     "BootstrapDrop",
     "ClassDrop",
     "ClassDrops",
-    "Metric",
+    "Resampled",
     "Resampling",
     "class_drops",
     "examples_to_settle",
     "mean_drop_interval",
+    "one_by_one",
     "paired_bootstrap_interval",
     "paired_drop_interval",
     "right_or_wrong",

@@ -1,20 +1,25 @@
 """The interval of a drop in a metric that gives one number for all examples, such as AUC or F1."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-# Takes labels and outputs of the same examples, [examples, ...] each; NaN where it is not defined.
-Metric: TypeAlias = Callable[[NDArray[Any], NDArray[Any]], float]
+# Takes how often each example is counted, [resamples, examples], and gives the metric of each resample, [resamples]; NaN
+# where it is not defined.
+Weighed: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 # Groups of examples that are left out in turn: beyond, the acceleration hardly gains, and each costs two metrics.
 _GROUPS = 200
 # On fewer examples than these a resampled drop says next to nothing of what was not seen.
 _FEWEST_INFLUENTIAL = 5
+# How many resamples are taken at once, and how many counts are kept for the next metric: 32 MB of them.
+_BLOCK = 64
+_KEPT = 2**25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +57,50 @@ class BootstrapDrop:
     redrawn: int
 
 
-def paired_bootstrap_interval(
-    metric: Metric, baseline: NDArray[Any], variant: NDArray[Any], labels: NDArray[Any], resampling: Resampling
-) -> BootstrapDrop:
+class Resampled:
+    """A metric of one model over resamples of its examples: what has been taken once is kept for the next comparison.
+
+    Args:
+        over: Takes the metric.
+        count: How many examples there are.
+    """
+
+    def __init__(self, over: Weighed, count: int) -> None:
+        self.over = over
+        self.count = count
+        self._taken: dict[tuple[int, int], NDArray[np.float64]] = {}
+
+    @property
+    def groups(self) -> int:
+        """How many groups of examples are left out in turn."""
+        return min(self.count, _GROUPS)
+
+    def value(self) -> float:
+        """Returns the metric over all examples."""
+        return float(self.over(np.ones((1, self.count)))[0])
+
+    def without(self) -> NDArray[np.float64]:
+        """Returns the metric without each group, [groups]."""
+        if (0, 0) not in self._taken:
+            left = np.arange(self.count) % self.groups
+            kept = (np.where(left == group, 0.0, 1.0) for group in range(self.groups))
+            self._taken[0, 0] = np.concatenate([self.over(row[np.newaxis]) for row in kept])
+        return self._taken[0, 0]
+
+    def drawn(self, seed: int, resamples: int) -> NDArray[np.float64]:
+        """Returns the metric of so many resamples, [resamples]; those of one seed are the same examples for every metric."""
+        if (seed, resamples) not in self._taken:
+            blocks = _blocks(self.count, seed, resamples)
+            self._taken[seed, resamples] = np.concatenate([self.over(block.astype(np.float64)) for block in blocks])
+        return self._taken[seed, resamples]
+
+
+def one_by_one(over: Callable[[NDArray[np.float64]], float]) -> Weighed:
+    """Returns a metric that takes the counts of one resample, [examples], as one that takes those of many."""
+    return lambda weights: np.array([over(row) for row in weights])
+
+
+def paired_bootstrap_interval(baseline: Resampled, variant: Resampled | None, resampling: Resampling) -> BootstrapDrop:
     """Returns the drop in a metric from the baseline to the variant, with the ends of its two one-sided BCa intervals.
 
     Each resample takes the same examples of both, so that what the two have in common cancels. The ends are bias-corrected
@@ -69,35 +115,25 @@ def paired_bootstrap_interval(
     Introduction to the Bootstrap", section 14.3; groups: Shao & Tu 1995, "The Jackknife and Bootstrap".
 
     Args:
-        metric: Of labels and outputs; NaN where it is not defined.
-        baseline: The baseline's outputs, [examples, ...].
-        variant: The variant's, of the same shape.
-        labels: The labels, [examples, ...].
+        baseline: The baseline's metric.
+        variant: The variant's, over the same examples in the same order; None for the interval of the baseline's own.
         resampling: Confidence, seed and number of resamples.
 
     Raises:
-        ValueError: When the three differ in length, hold no example, or the metric is not defined on all of them.
+        ValueError: When the two differ in the number of examples, hold none, or the metric is not defined on all of them.
     """
-    count = len(labels)
-    if not len(baseline) == len(variant) == count or not count:
-        raise ValueError(
-            f"baseline, variant and labels: {len(baseline)}, {len(variant)} and {count} examples; need the same, 1 or more"
-        )
-
-    def drop_of(rows: NDArray[np.intp]) -> float:
-        known = labels[rows]
-        return float(metric(known, baseline[rows])) - float(metric(known, variant[rows]))
-
-    everything = np.arange(count)
-    drop = drop_of(everything)
+    if not baseline.count or (variant is not None and variant.count != baseline.count):
+        other = baseline.count if variant is None else variant.count
+        raise ValueError(f"baseline and variant: {baseline.count} and {other} examples; need the same, 1 or more")
+    drop = baseline.value() - (0.0 if variant is None else variant.value())
     if not np.isfinite(drop):
-        raise ValueError(f"the metric is not defined on these {count} examples: the drop is {drop}")
-    influences = _influences(drop_of, everything)
+        raise ValueError(f"the metric is not defined on these {baseline.count} examples: the drop is {drop}")
+    influences = _influences(baseline, variant)
     squares = float((influences**2).sum())
     influential = squares**2 / float((influences**4).sum()) if squares > 0 else 0.0
     if influential < _FEWEST_INFLUENTIAL:
         return BootstrapDrop(drop=drop, interval=None, influential=influential, redrawn=0)
-    drawn, redrawn = _resampled(drop_of, count, resampling)
+    drawn, redrawn = _drops(baseline, variant, resampling)
     interval = None
     if drawn is not None:
         acceleration = float((influences**3).sum()) / (6 * squares**1.5)
@@ -105,32 +141,52 @@ def paired_bootstrap_interval(
     return BootstrapDrop(drop=drop, interval=interval, influential=influential, redrawn=redrawn)
 
 
-def _influences(drop_of: Callable[[NDArray[np.intp]], float], everything: NDArray[np.intp]) -> NDArray[np.float64]:
+def _influences(baseline: Resampled, variant: Resampled | None) -> NDArray[np.float64]:
     """Returns how far the drop moves with each group of examples, [groups]; groups without which it is not defined are left out."""
-    groups = min(len(everything), _GROUPS)
-    if groups < 2:
+    if baseline.groups < 2:
         return np.zeros(0)
-    without = np.array([drop_of(np.delete(everything, np.s_[first::groups])) for first in range(groups)])
+    without = baseline.without() - (0.0 if variant is None else variant.without())
     without = without[np.isfinite(without)]
     return np.asarray(without.mean() - without) if len(without) else without
 
 
-def _resampled(
-    drop_of: Callable[[NDArray[np.intp]], float], count: int, resampling: Resampling
+def _drops(
+    baseline: Resampled, variant: Resampled | None, resampling: Resampling
 ) -> tuple[NDArray[np.float64] | None, int]:
     """Returns the drops of as many resamples as asked for, None when as many again are not defined; and how many are not."""
-    random = np.random.default_rng(resampling.seed)
-    drops: list[float] = []
-    redrawn = 0
-    while len(drops) < resampling.resamples:
-        drop = drop_of(random.integers(0, count, count))
-        if np.isfinite(drop):
-            drops.append(drop)
-            continue
-        redrawn += 1
-        if redrawn > resampling.resamples:
-            return None, redrawn
-    return np.array(drops), redrawn
+    asked = resampling.resamples
+    for count in (asked, 2 * asked):
+        drops = baseline.drawn(resampling.seed, count)
+        if variant is not None:
+            drops = drops - variant.drawn(resampling.seed, count)
+        defined = np.flatnonzero(np.isfinite(drops))
+        if len(defined) >= asked:
+            return drops[defined[:asked]], int(defined[asked - 1]) + 1 - asked
+    return None, asked + 1
+
+
+def _blocks(count: int, seed: int, resamples: int) -> Iterator[NDArray[np.uint8]]:
+    """Yields how often each example is in each resample, some resamples at a time, [resamples, examples]."""
+    if count * resamples <= _KEPT:
+        kept = _counts(count, seed, resamples)
+        yield from (kept[start : start + _BLOCK] for start in range(0, resamples, _BLOCK))
+        return
+    random = np.random.default_rng(seed)
+    for start in range(0, resamples, _BLOCK):
+        yield _draw(random, count, min(_BLOCK, resamples - start))
+
+
+@lru_cache(maxsize=1)
+def _counts(count: int, seed: int, resamples: int) -> NDArray[np.uint8]:
+    return _draw(np.random.default_rng(seed), count, resamples)
+
+
+def _draw(random: np.random.Generator, count: int, resamples: int) -> NDArray[np.uint8]:
+    # That one of more than 255 examples is drawn more than 255 times is less likely than 1 in 255!.
+    drawn = np.empty((resamples, count), np.uint8)
+    for row in drawn:
+        row[:] = np.bincount(random.integers(0, count, count), minlength=count)
+    return drawn
 
 
 def _bca(drawn: NDArray[np.float64], drop: float, acceleration: float, confidence: float) -> tuple[float, float]:
