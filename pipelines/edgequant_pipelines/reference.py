@@ -8,6 +8,8 @@ from docstring_parser import parse
 
 # The order in which the pipeline runs them: folder and component.
 COMPONENTS = {
+    "pinning": "pin",
+    "fingerprinting": "fingerprint",
     "resolution": "resolve",
     "description": "describe",
     "champion": "fetch_champion",

@@ -28,6 +28,21 @@ def fingerprint(patterns: list[str], code: str = "") -> str:
     return total.hexdigest()
 
 
+def of_examples(calibration: list[str], evaluation: list[str], preprocess: str, preprocess_source: str) -> str:
+    """Returns the digest of both sources' files and of the code that reads them, where that is not in the run's arguments.
+
+    Args:
+        calibration: Patterns of the files to calibrate on.
+        evaluation: Patterns of the files to evaluate on.
+        preprocess: The function that makes model inputs; "" for none.
+        preprocess_source: The text of the file it is in; "" for a module's.
+
+    Raises:
+        ExamplesError: A pattern's file system is unknown, or cannot be asked.
+    """
+    return fingerprint([*calibration, *evaluation], "" if preprocess_source else preprocess)
+
+
 def code_digest(name: str) -> str:
     """Returns the digest of the module that ``package.module:function`` names; "" when there is none to read."""
     module = name.partition(":")[0]

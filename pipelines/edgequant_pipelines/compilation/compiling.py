@@ -1,25 +1,34 @@
-"""Compiles the pipeline with KFP's own compiler."""
+"""Compiles the pipeline to the form that KFP's API and its other tools take."""
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import yaml
-from kfp import compiler
+from google.protobuf import json_format
 
-from edgequant.images import image
+from edgequant import __version__
+from edgequant_pipelines.compilation.building import build_pipelines
 from edgequant_pipelines.compilation.compiled import CompiledPipeline
 from edgequant_pipelines.compilation.options import CompileOptions
-from edgequant_pipelines.pipeline import quantize_model
 
 
 def compile_pipeline(options: CompileOptions) -> CompiledPipeline:
-    """Returns the pipeline that fetches a model by its URI and quantizes it, compiled."""
-    with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
-        path = Path(folder) / "pipeline.yaml"
-        compiler.Compiler().compile(quantize_model, str(path))
-        text = path.read_text(encoding="utf-8")
-    for extra in ("sampling", "conversion", "evaluation", "tracking"):
-        text = text.replace(f"image: {image(extra)}", f"image: {image(extra, options.image_prefix, options.tag)}")
-    documents: tuple[dict[str, Any], ...] = tuple(yaml.safe_load_all(text))
+    """Returns the pipeline that fetches a model by its URI and quantizes it, compiled.
+
+    Raises:
+        ConfigError: The file that the configuration's `preprocess` names cannot be read.
+    """
+    return compiled(build_pipelines(options).quantize_model)
+
+
+def compiled(component: Any) -> CompiledPipeline:
+    """Returns what KFP has made of a pipeline or a component, as YAML.
+
+    KFP's compiler writes the same, below comments that a default of several lines breaks out of.
+    """
+    spec = json_format.MessageToDict(component.pipeline_spec)
+    platforms = json_format.MessageToDict(component.platform_spec)
+    documents = (spec, platforms) if platforms else (spec,)
+    # KFP reads a component's description from here.
+    header = f"# PIPELINE DEFINITION\n# Name: {component.name}\n# Description: {component.description}\n"
+    text = f"{header}# Compiled by edgequant {__version__}.\n{yaml.safe_dump_all(documents, width=120)}"
     return CompiledPipeline(documents=documents, text=text)

@@ -1,0 +1,33 @@
+"""Looks up which models the URIs of a run stand for now."""
+
+from typing import NamedTuple
+
+from edgequant.model_uri import PinnedModel, pin_champion
+from edgequant.model_uri import pin as pin_model
+from edgequant.steps import say
+
+
+class Pinned(NamedTuple):
+    """The models of a run: their URIs without aliases, and what identifies their contents."""
+
+    model: str
+    model_digest: str
+    baseline: str
+    baseline_digest: str
+
+
+def pin(model_uri: str, baseline_uri: str, tracking_uri: str) -> Pinned:
+    """Returns the models that two URIs stand for now.
+
+    Args:
+        model_uri: The model's URI.
+        baseline_uri: The URI of the model in production; "" for none.
+        tracking_uri: The MLflow server; "" for the environment's.
+
+    Raises:
+        ModelError: There is no such model, or MLflow cannot be asked.
+    """
+    model = pin_model(model_uri, tracking_uri)
+    baseline = pin_champion(baseline_uri, tracking_uri) if baseline_uri else PinnedModel(uri="", digest="")
+    say("pin", f"{model_uri} is {model.uri}" if model.uri != model_uri else model.uri)
+    return Pinned(model.uri, model.digest, baseline.uri, baseline.digest)
