@@ -212,7 +212,7 @@ def _mean_f1(
     present = known > 0
     f1 = np.divide(2 * right, either, out=np.zeros_like(right), where=present)
     classes = present.sum(axis=1)
-    return np.divide(f1.sum(axis=1), classes, out=np.full(len(f1), np.nan), where=classes > 0)
+    return np.asarray(np.divide(f1.sum(axis=1), classes, out=np.full(len(f1), np.nan), where=classes > 0))
 
 
 def _calibration(found: Answers, labels: NDArray[np.int64]) -> dict[str, Figure]:

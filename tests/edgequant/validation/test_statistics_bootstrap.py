@@ -50,8 +50,8 @@ def _interval(
     labels: NDArray[Any],
     resampling: Resampling,
 ) -> BootstrapDrop:
-    models = (_resampled(metric, labels, outputs) for outputs in (baseline, variant))
-    return paired_bootstrap_interval(*models, resampling)
+    was, now = (_resampled(metric, labels, outputs) for outputs in (baseline, variant))
+    return paired_bootstrap_interval(was, now, resampling)
 
 
 def _scored(random: np.random.Generator, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:

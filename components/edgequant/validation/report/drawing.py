@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from markupsafe import Markup, escape
 
 from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, REJECTED
@@ -95,7 +96,10 @@ def draw(name: str, title: str, told: str, height: float, paint: Callable[["Figu
         paint: Draws it.
     """
     from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
+    from PIL import Image
 
     name = printable(name)
     svg, png = io.StringIO(), io.BytesIO()
@@ -103,13 +107,17 @@ def draw(name: str, title: str, told: str, height: float, paint: Callable[["Figu
     with rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
         # The font of the PNGs does not have every script; the page's fonts do.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(WIDTH, height), dpi=_DPI, layout="constrained")
         figure.suptitle(fill(title, _TITLE), x=0.01, ha="left")
         paint(figure)
-        figure.savefig(svg, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+        # `savefig` would draw each of the two twice.
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        pixels.save(png, format="PNG", dpi=(_DPI, _DPI))
         # The places found for the first hold for the second.
         figure.set_layout_engine("none")
-        figure.savefig(png, format="png", dpi=_DPI)
+        FigureCanvasSVG(figure).print_svg(svg, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     return Chart(name=name, svg=_element(svg.getvalue(), f"{title}: {told}"), png=png.getvalue())
 
 
