@@ -50,6 +50,7 @@ class Kubeflow(_Section):
 
     image_prefix: str = ""
     image_tag: str = ""
+    mounted: list[str] = []
     secrets: dict[str, list[str] | dict[str, str]] = {}
     retries: Annotated[int, Field(ge=0, le=20)] = 3
     retry_seconds: Seconds = 60
@@ -83,6 +84,9 @@ class Kubeflow(_Section):
             _check_resources(f"kubeflow.steps.{name}", step)
             _check_labels(f"kubeflow.steps.{name}.node_selector", step.node_selector)
             _check_tolerations(f"kubeflow.steps.{name}.tolerations", step.tolerations)
+        for path in self.mounted:
+            if not path.startswith("/") or path.strip("/") == "":
+                raise ConfigError(f"kubeflow.mounted: {path!r} is not allowed; the absolute path of a folder is")
         _check_labels("kubeflow.labels", self.labels)
         _check_labels("kubeflow.node_selector", self.node_selector)
         _check_tolerations("kubeflow.tolerations", self.tolerations)

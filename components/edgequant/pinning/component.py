@@ -8,9 +8,9 @@ from edgequant.images import image
 
 
 @dsl.component(base_image=image("tracking"), install_kfp_package=False)
-def pin(model_uri: str, baseline_uri: str, tracking_uri: str) -> NamedTuple(
+def pin(model_uri: str, baseline_uri: str, tracking_uri: str) -> NamedTuple(  # type: ignore[valid-type]  # the form that KFP reads
     "Pinned", [("model", str), ("model_digest", str), ("baseline", str), ("baseline_digest", str)]
-):  # type: ignore[valid-type]
+):
     """Looks up which models the URIs stand for now: the version that an alias is on, and what identifies its content.
 
     Args:

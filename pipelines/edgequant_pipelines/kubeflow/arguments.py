@@ -1,0 +1,64 @@
+"""The arguments of a run on a cluster: nothing that only this machine has."""
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from edgequant.errors import ConfigError
+from edgequant.sampling.fingerprint import code_digest
+from edgequant_pipelines.arguments import declared_arguments
+from edgequant_pipelines.config import Config
+
+_HERE = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - compared, not bound
+
+
+def cluster_arguments(config: Config) -> dict[str, Any]:
+    """Returns the arguments of the pipeline as it is compiled for a cluster.
+
+    What its names stand for is not among them: the run looks that up when it starts, with the cluster's credentials.
+
+    Raises:
+        ConfigError: A key names a path of this machine, which a pod does not have.
+    """
+    for key, path in _paths(config):
+        if not any(PurePosixPath(path).is_relative_to(mount) for mount in config.kubeflow.mounted):
+            raise ConfigError(
+                f"{key}: {path!r} is a path of this machine, which a pod does not have; {_advice(key)}, "
+                "or name the folder in kubeflow.mounted if every pod has it there"
+            )
+    host = urlsplit(config.tracking.uri).hostname
+    if host in _HERE:
+        raise ConfigError(
+            f"tracking.uri: {config.tracking.uri!r} is this machine; for a pod that is the pod itself. Name the server as pods reach it, and give --tracking-uri to reach it from here"
+        )
+    return {**declared_arguments(config), "task_digest": code_digest(config.task)}
+
+
+def _paths(config: Config) -> Iterator[tuple[str, str]]:
+    """Yields each key that holds a path of this machine, and the path."""
+    yield from (
+        (key, value) for key, value in (("model", config.model), ("baseline", config.baseline)) if _local(value)
+    )
+    examples = config.examples
+    for key, patterns in (("calibration", examples.calibration), ("evaluation", examples.evaluation)):
+        yield from ((f"examples.{key}", pattern) for pattern in patterns if _local(pattern))
+    uri = config.tracking.uri
+    if uri.startswith("sqlite:"):
+        yield "tracking.uri", "/" + uri.partition(":")[2].lstrip("/")
+    elif _local(uri):
+        yield "tracking.uri", uri.removeprefix("file:")
+
+
+def _local(value: str) -> bool:
+    return value.startswith(("/", "file:"))
+
+
+def _advice(key: str) -> str:
+    if key == "tracking.uri":
+        return "name an MLflow server, or leave it out where MLFLOW_TRACKING_URI is set in the pods"
+    return (
+        "use gs:// or s3://"
+        if key.startswith("examples")
+        else "register the model in MLflow and use models:/NAME/VERSION or models:/NAME@ALIAS"
+    )

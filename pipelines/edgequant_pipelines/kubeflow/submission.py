@@ -1,0 +1,161 @@
+"""Starts runs at a Kubeflow Pipelines server, each once, and tells how they are."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import kfp_server_api as api
+
+from edgequant.errors import ConfigError
+from edgequant_pipelines.compilation import CompiledPipeline
+from edgequant_pipelines.config import Config
+from edgequant_pipelines.kubeflow.arguments import cluster_arguments
+from edgequant_pipelines.kubeflow.connection import Connection, asked
+from edgequant_pipelines.kubeflow.once import create_once, named
+from edgequant_pipelines.kubeflow.uploads import Uploaded, compile_for, upload
+
+SUCCEEDED = "SUCCEEDED"
+# States that a run does not leave.
+ENDED = (SUCCEEDED, "FAILED", "SKIPPED", "CANCELED")
+_LONGEST_NAME = 127
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmittedRun:
+    """A run at the server.
+
+    Attributes:
+        run_id: Its identifier.
+        name: Its display name.
+        url: Its page.
+        state: KFP's word: PENDING, RUNNING, SUCCEEDED, FAILED, SKIPPED, CANCELING, CANCELED or PAUSED.
+        error: Why it failed, as far as the server says; "" otherwise.
+    """
+
+    run_id: str
+    name: str
+    url: str
+    state: str
+    error: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in ENDED
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every step ended well; what the verdict is, is another matter."""
+        return self.state == SUCCEEDED
+
+
+def submit(
+    connection: Connection,
+    config: Config,
+    *,
+    experiment: str = "",
+    run_name: str = "",
+    compiled: CompiledPipeline | None = None,
+) -> SubmittedRun:
+    """Starts a run, or returns the one there is under its name: however often it is asked, there is one run of a name.
+
+    Args:
+        connection: The server.
+        config: The configuration.
+        experiment: The experiment at Kubeflow; "" for the configuration's name. It is made if it is not there.
+        run_name: The run's name; "" for a new one.
+        compiled: The pipeline; None to compile it as the configuration says.
+
+    Raises:
+        ConfigError: The configuration cannot work on a cluster.
+        KubeflowError: The server cannot be reached, or refuses.
+    """
+    name = run_name or new_run_name(config.name)
+    if len(name) > _LONGEST_NAME:
+        raise ConfigError(f"run name: {name!r} has {len(name)} characters; {_LONGEST_NAME} are allowed")
+    arguments = cluster_arguments(config)
+    pipeline = compiled or compile_for(config)
+    found = find_run(connection, name) if run_name else None
+    if found is not None:
+        return found
+    uploaded = upload(connection, pipeline)
+    experiment_id = ensure_experiment(connection, experiment or config.name)
+    return create_once(
+        connection,
+        lambda: find_run(connection, name),
+        lambda: _create_run(connection, name, experiment_id, uploaded, arguments),
+    )
+
+
+def new_run_name(name: str) -> str:
+    """Returns a run name that no other run has."""
+    return f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:8]}"
+
+
+def find_run(connection: Connection, run_name: str) -> SubmittedRun | None:
+    """Returns the first run with exactly this display name, or None."""
+    with asked(f"the run {run_name!r} cannot be looked up", connection.host):
+        found = connection.client.runs.run_service_list_runs(
+            filter=named(run_name), sort_by="created_at asc", page_size=1, **connection.where(), **connection.request()
+        )
+    return _submitted(connection, found.runs[0]) if found.runs else None
+
+
+def state_of(connection: Connection, run_id: str) -> SubmittedRun:
+    """Returns a run as it is now.
+
+    Raises:
+        KubeflowError: There is no such run, or the server cannot be reached.
+    """
+    return _submitted(connection, get_run(connection, run_id))
+
+
+def get_run(connection: Connection, run_id: str) -> Any:
+    """Returns everything the server says of a run."""
+    with asked(f"the run {run_id!r} cannot be looked up", connection.host):
+        return connection.client.runs.run_service_get_run(run_id=run_id, **connection.request())
+
+
+def ensure_experiment(connection: Connection, name: str) -> str:
+    """Returns the identifier of an experiment, which is made if it is not there."""
+
+    def look() -> str | None:
+        with asked(f"the experiment {name!r} cannot be looked up", connection.host):
+            found = connection.client.experiments.experiment_service_list_experiments(
+                filter=named(name), **connection.where(), **connection.request()
+            )
+        return str(found.experiments[0].experiment_id) if found.experiments else None
+
+    def create() -> str:
+        body = api.V2beta1Experiment(display_name=name, namespace=connection.namespace or None)
+        with asked(f"the experiment {name!r} cannot be made", connection.host):
+            made = connection.client.experiments.experiment_service_create_experiment(
+                experiment=body, **connection.request()
+            )
+        return str(made.experiment_id)
+
+    return look() or create_once(connection, look, create)
+
+
+def _create_run(
+    connection: Connection, name: str, experiment_id: str, uploaded: Uploaded, arguments: dict[str, Any]
+) -> SubmittedRun:
+    body = api.V2beta1Run(
+        experiment_id=experiment_id,
+        display_name=name,
+        pipeline_version_reference=uploaded.reference(),
+        runtime_config=api.V2beta1RuntimeConfig(parameters=arguments),
+    )
+    with asked("the run cannot be created", connection.host):
+        return _submitted(connection, connection.client.runs.run_service_create_run(run=body, **connection.request()))
+
+
+def _submitted(connection: Connection, run: Any) -> SubmittedRun:
+    return SubmittedRun(
+        run_id=run.run_id,
+        name=run.display_name,
+        url=connection.run_url(run.run_id),
+        state=run.state or "PENDING",
+        error=" ".join(str(run.error.message or "").split()) if run.error else "",
+    )

@@ -1,0 +1,108 @@
+"""Puts a compiled pipeline on a server: a version named by its digest, once."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kfp_server_api as api
+
+from edgequant_pipelines.compilation import CompiledPipeline, CompileOptions, compile_pipeline
+from edgequant_pipelines.config import Config
+from edgequant_pipelines.kubeflow.connection import Connection, asked
+from edgequant_pipelines.kubeflow.once import create_once, named
+
+_DIGEST_CHARACTERS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uploaded:
+    """A pipeline version at the server.
+
+    Attributes:
+        pipeline_id: The pipeline.
+        version_id: The version.
+        version: The version's name.
+        new: Whether it was uploaded now.
+    """
+
+    pipeline_id: str
+    version_id: str
+    version: str
+    new: bool
+
+    def reference(self) -> Any:
+        """Returns what a run says of its pipeline."""
+        return api.V2beta1PipelineVersionReference(pipeline_id=self.pipeline_id, pipeline_version_id=self.version_id)
+
+
+def compile_for(config: Config, *, image_prefix: str = "", tag: str = "") -> CompiledPipeline:
+    """Returns the pipeline for a configuration.
+
+    Args:
+        config: The configuration.
+        image_prefix: What comes before the images' names; "" for the configuration's.
+        tag: The images' tag; "" for the configuration's.
+
+    Raises:
+        ConfigError: The prefix or the tag is not one that a registry takes.
+    """
+    settings = config.kubeflow
+    given = {"image_prefix": image_prefix or settings.image_prefix, "tag": tag or settings.image_tag}
+    return compile_pipeline(CompileOptions(config=config, **{key: value for key, value in given.items() if value}))
+
+
+def upload(connection: Connection, compiled: CompiledPipeline) -> Uploaded:
+    """Returns the version of this pipeline: the one there is, or a new one.
+
+    Raises:
+        KubeflowError: The server cannot be reached, or refuses.
+    """
+    pipeline_id = _find_pipeline(connection, compiled.name) or create_once(
+        connection,
+        lambda: _find_pipeline(connection, compiled.name),
+        lambda: _create_pipeline(connection, compiled.name),
+    )
+    version = f"{compiled.name}-{compiled.digest[:_DIGEST_CHARACTERS]}"
+    found = _find_version(connection, pipeline_id, version)
+    version_id = found or create_once(
+        connection,
+        lambda: _find_version(connection, pipeline_id, version),
+        lambda: _create_version(connection, pipeline_id, version, compiled),
+    )
+    return Uploaded(pipeline_id=pipeline_id, version_id=version_id, version=version, new=found is None)
+
+
+def _find_pipeline(connection: Connection, name: str) -> str | None:
+    with asked(f"the pipeline {name!r} cannot be looked up", connection.host):
+        found = connection.client.pipelines.pipeline_service_list_pipelines(
+            filter=named(name), **connection.where(), **connection.request()
+        )
+    return str(found.pipelines[0].pipeline_id) if found.pipelines else None
+
+
+def _create_pipeline(connection: Connection, name: str) -> str:
+    """Makes a pipeline without a version: an upload would name its first version after the pipeline."""
+    body = api.V2beta1Pipeline(display_name=name, name=name, namespace=connection.namespace or None)
+    with asked(f"the pipeline {name!r} cannot be made", connection.host):
+        made = connection.client.pipelines.pipeline_service_create_pipeline(pipeline=body, **connection.request())
+    return str(made.pipeline_id)
+
+
+def _find_version(connection: Connection, pipeline_id: str, version: str) -> str | None:
+    with asked(f"the pipeline version {version!r} cannot be looked up", connection.host):
+        found = connection.client.pipelines.pipeline_service_list_pipeline_versions(
+            pipeline_id=pipeline_id, filter=named(version), **connection.request()
+        )
+    return str(found.pipeline_versions[0].pipeline_version_id) if found.pipeline_versions else None
+
+
+def _create_version(connection: Connection, pipeline_id: str, version: str, compiled: CompiledPipeline) -> str:
+    with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
+        path = Path(folder) / "pipeline.yaml"
+        compiled.write(path)
+        with asked(f"the pipeline version {version!r} cannot be uploaded", connection.host):
+            made = connection.client.pipeline_uploads.upload_pipeline_version(
+                str(path), name=version, pipelineid=pipeline_id, **connection.request()
+            )
+    return str(made.pipeline_version_id)
