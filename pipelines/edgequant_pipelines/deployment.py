@@ -9,7 +9,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from edgequant.errors import ConfigError, did_you_mean
 
 # The order in which the pipeline runs them, by the names of their parameters.
-STEPS = ("resolve", "describe", "champion", "sample", "convert", "evaluate", "benchmark", "validate", "track")
+STEPS = (
+    "pin",
+    "fingerprint",
+    "resolve",
+    "describe",
+    "champion",
+    "sample",
+    "convert",
+    "evaluate",
+    "benchmark",
+    "validate",
+    "track",
+)
 _CPU = re.compile(r"(?:[0-9]*\.)?[0-9]+m?")
 _MEMORY = re.compile(r"[0-9]+(?:[EPTGMK]i?)?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -11,7 +11,6 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from edgequant import __version__
 from edgequant_pipelines import quantize, quantize_model
-from edgequant_pipelines.latest import quantize_latest
 from edgequant_pipelines.reference import COMPONENTS, reference
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,8 +21,6 @@ IMAGES = {
     "evaluate": "evaluation",
     "evaluate-2": "evaluation",
     "fetch-champion": "tracking",
-    "fingerprint": "sampling",
-    "pin": "tracking",
     "resolve": "tracking",
     "sample": "sampling",
     "track": "tracking",
@@ -31,12 +28,11 @@ IMAGES = {
 }
 
 
-@pytest.fixture(scope="module", params=["quantize", "quantize_model", "quantize_latest"])
+@pytest.fixture(scope="module", params=["quantize", "quantize_model"])
 def documents(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """The YAML documents of a compiled pipeline."""
     path = tmp_path_factory.mktemp("compiled") / "pipeline.yaml"
-    pipelines = {"quantize": quantize, "quantize_model": quantize_model, "quantize_latest": quantize_latest}
-    compiler.Compiler().compile(pipelines[request.param], str(path))
+    compiler.Compiler().compile({"quantize": quantize, "quantize_model": quantize_model}[request.param], str(path))
     return list(yaml.safe_load_all(path.read_text()))
 
 

@@ -47,9 +47,8 @@ def compile_for(config: Config, *, image_prefix: str = "", tag: str = "") -> Com
     Raises:
         ConfigError: The prefix or the tag is not one that a registry takes.
     """
-    settings = config.kubeflow
-    given = {"image_prefix": image_prefix or settings.image_prefix, "tag": tag or settings.image_tag}
-    return compile_pipeline(CompileOptions(config=config, **{key: value for key, value in given.items() if value}))
+    options = CompileOptions(config=config, image_prefix=image_prefix or None, tag=tag or None, defaults=False)
+    return compile_pipeline(options)
 
 
 def upload(connection: Connection, compiled: CompiledPipeline) -> Uploaded:
