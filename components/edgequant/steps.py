@@ -30,7 +30,7 @@ def step(name: str) -> Iterator[None]:
 
     Anything else is a defect of this package and keeps its stack trace.
     """
-    _end_with_runner()
+    end_with_runner()
     say(name, "started")
     start = time.monotonic()
     try:
@@ -52,7 +52,7 @@ def describe(error: EdgequantError | OSError) -> str:
     return " ".join(str(error).split())
 
 
-def _end_with_runner() -> None:
+def end_with_runner() -> None:
     """Ends this process soon after the run that started it, so that a killed run leaves no step behind.
 
     Only a local run names its process in the environment; on a cluster the pod is the boundary.

@@ -1,0 +1,58 @@
+"""The command that watches a model registry."""
+
+from pathlib import Path
+
+import click
+
+from edgequant_pipelines.cli.program import main
+
+
+@main.command()
+@click.argument("rules", type=click.Path(path_type=Path))
+@click.option("--once", is_flag=True, help="Look once, start what is due, wait for runs on this machine, and end.")
+@click.option("--tracking-uri", default="", help="The MLflow server.  [default: MLFLOW_TRACKING_URI]")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1),
+    default=30.0,
+    show_default=True,
+    help="Seconds between two looks at the registry.",
+)
+@click.option(
+    "--metrics-port", type=click.IntRange(0, 65535), help="Serve /healthz, /readyz and /metrics.  [default: none]"
+)
+@click.option("--metrics-host", default="127.0.0.1", show_default=True, help="The address to serve them on.")
+@click.option(
+    "--work-directory",
+    type=click.Path(path_type=Path),
+    default=Path("edgequant-work/watch"),
+    show_default=True,
+    help="Where runs on this machine go.",
+)
+def watch(
+    rules: Path,
+    once: bool,
+    tracking_uri: str,
+    interval: float,
+    metrics_port: int | None,
+    metrics_host: str,
+    work_directory: Path,
+) -> None:
+    """Quantize every new model version in MLflow's registry that RULES selects, each once.
+
+    Exits with 0 when told to end or, with --once, when all that was due is started; 2 for wrong RULES, 1 for a failure.
+    """
+    try:
+        from edgequant_pipelines.watching.service import Service, Settings
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is not installed; pip install 'edgequant[watch]'") from error
+
+    settings = Settings(
+        rules=rules,
+        tracking_uri=tracking_uri,
+        work=work_directory.resolve(),
+        interval=interval,
+        metrics_host=metrics_host,
+        metrics_port=metrics_port,
+    )
+    Service(settings, lambda text: click.echo(f"edgequant: watch: {text}")).run(once=once)

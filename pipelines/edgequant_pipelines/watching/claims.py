@@ -1,0 +1,140 @@
+"""What has become of a model version under a rule: kept in a tag of the version, and so in MLflow alone."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from edgequant_pipelines.watching.model_version import ModelVersion
+from edgequant_pipelines.watching.rules import Rule
+
+PREFIX = "edgequant.watch."
+CLAIMED, SUBMITTED, RETRY, SUCCEEDED, FAILED = "claimed", "submitted", "retry", "succeeded", "failed"
+OPEN = frozenset({CLAIMED, SUBMITTED})
+_STATES = frozenset({CLAIMED, SUBMITTED, RETRY, SUCCEEDED, FAILED})
+_LONGEST_WAIT_SECONDS = 3600.0
+_REASON_CHARACTERS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One quantization of one version by one rule with one configuration.
+
+    Attributes:
+        name: The registered model.
+        version: The version.
+        rule: The rule's name.
+        digest: The digest of the rule's configuration.
+        launcher: What runs it.
+        state: How far it is.
+        attempt: Which attempt this is, from 1.
+        run_id: The launcher's identifier of the attempt's run, or "".
+        reason: Why the last attempt failed, or "".
+        retry_at: When the next attempt may begin, in seconds since 1970, or 0.
+    """
+
+    name: str
+    version: str
+    rule: str
+    digest: str
+    launcher: str
+    state: str
+    attempt: int = 1
+    run_id: str = ""
+    reason: str = ""
+    retry_at: float = 0.0
+
+    @property
+    def tag(self) -> str:
+        """The tag's key: there is one for each version, rule and configuration."""
+        return tag_key(self.rule, self.digest)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from every other claim."""
+        return self.name, self.version, self.tag
+
+    @property
+    def run_name(self) -> str:
+        """The name of the attempt's run: always the same, so that a run can be found whose start nobody noted."""
+        identity = json.dumps([self.name, self.version, self.rule, self.digest])
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
+        word = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")[:40].strip("-") or "model"
+        return f"{self.rule}-{word}-{self.version}-{digest}-{self.attempt}"
+
+    def __str__(self) -> str:
+        return f"{self.name} version {self.version} (rule {self.rule})"
+
+    def value(self) -> str:
+        """Returns the tag's value."""
+        shown: dict[str, Any] = {"state": self.state, "attempt": self.attempt, "launcher": self.launcher}
+        shown |= {"run_name": self.run_name}
+        if self.run_id:
+            shown["run_id"] = self.run_id
+        if self.reason:
+            shown["reason"] = self.reason[:_REASON_CHARACTERS]
+        if self.retry_at:
+            shown["retry_at"] = self.retry_at
+        return json.dumps(shown)
+
+    def submitted(self, run_id: str) -> Self:
+        """Returns the claim once its run has begun."""
+        return replace(self, state=SUBMITTED, run_id=run_id)
+
+    def succeeded(self) -> Self:
+        """Returns the claim once its run has ended well."""
+        return replace(self, state=SUCCEEDED, reason="")
+
+    def given_up(self, reason: str) -> Self:
+        """Returns the claim once nothing more is tried."""
+        return replace(self, state=FAILED, reason=reason, retry_at=0.0)
+
+    def after_failure(self, rule: Rule | None, reason: str, now: float) -> Self:
+        """Returns the claim after a failed attempt: to be tried again after a while, twice as long each time, or given up.
+
+        Args:
+            rule: The claim's rule; None when it is no longer there.
+            reason: Why the attempt failed.
+            now: The time, in seconds since 1970.
+        """
+        if rule is None or self.attempt > rule.retries:
+            return self.given_up(reason)
+        wait = min(rule.retry_seconds * 2.0 ** min(self.attempt - 1, 30), _LONGEST_WAIT_SECONDS)
+        return replace(self, state=RETRY, reason=reason, retry_at=now + max(wait, rule.retry_seconds))
+
+    def next_attempt(self) -> Self:
+        """Returns the claim of the next attempt."""
+        return replace(self, state=CLAIMED, attempt=self.attempt + 1, run_id="", retry_at=0.0)
+
+
+def tag_key(rule: str, digest: str) -> str:
+    """Returns the key of the tag for a rule and its configuration."""
+    return f"{PREFIX}{rule}.{digest}"
+
+
+def claims_of(version: ModelVersion) -> Iterator[Claim]:
+    """Yields the claims that a version's tags hold; a tag that is none of ours is passed by."""
+    for key, text in version.tags.items():
+        rule, dot, digest = key.removeprefix(PREFIX).rpartition(".")
+        if not key.startswith(PREFIX) or not dot:
+            continue
+        try:
+            value = json.loads(text)
+            claim = Claim(
+                name=version.name,
+                version=version.version,
+                rule=rule,
+                digest=digest,
+                launcher=str(value["launcher"]),
+                state=str(value["state"]),
+                attempt=int(value["attempt"]),
+                run_id=str(value.get("run_id", "")),
+                reason=str(value.get("reason", "")),
+                retry_at=float(value.get("retry_at", 0.0)),
+            )
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue
+        if claim.state in _STATES:
+            yield claim

@@ -1,0 +1,228 @@
+"""Finds the versions that rules select, in few requests and in little memory.
+
+Every look asks for the newest versions alone, and of the rest only what may have changed: runs that were not finished, and
+aliases. Once in a while a sweep goes through all versions of the rules' models: it finds what a look cannot, such as a tag that
+an old version was given, and what an earlier watcher began.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from edgequant_pipelines.watching.claims import OPEN, RETRY, Claim, claims_of, tag_key
+from edgequant_pipelines.watching.measures import Measures
+from edgequant_pipelines.watching.model_version import ModelVersion, SourceRun
+from edgequant_pipelines.watching.registry import Registry
+from edgequant_pipelines.watching.rules import Rule, Rules
+from edgequant_pipelines.watching.selection import (
+    Choice,
+    is_candidate,
+    judge,
+    matches,
+    name_filter,
+    nearest,
+    oldest,
+    version_filter,
+    with_alias,
+)
+
+# Clocks of the registry's servers may differ, and a version may be seen later than one that is newer.
+_OVERLAP_SECONDS = 60.0
+_NEWEST_PAGE = 200
+# What is more than this is found again by a sweep.
+_MOST_BACKLOG = 1000
+_MOST_WAITING = 1000
+
+Aliases = dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A version that a rule selects.
+
+    Attributes:
+        rule: The rule's name.
+        name: The registered model.
+        version: The version.
+    """
+
+    rule: str
+    name: str
+    version: str
+
+
+class Discovery:
+    """What is known of the registry between two looks.
+
+    Args:
+        registry: The registry.
+        measures: What is counted.
+        show: Takes a line for people.
+
+    Attributes:
+        backlog: Selected versions whose run has not begun, in the order they were found.
+        incomplete: Whether there were more than the backlog holds.
+    """
+
+    def __init__(self, registry: Registry, measures: Measures, show: Callable[[str], None]) -> None:
+        self._registry = registry
+        self._measures = measures
+        self._show = show
+        self._newest: float | None = None
+        self._next_sweep = 0.0
+        self._waiting: dict[tuple[str, str], str] = {}
+        self._aliases: dict[str, Aliases] = {}
+        self._warned: set[str] = set()
+        self.backlog: dict[Candidate, None] = {}
+        self.incomplete = False
+
+    def forget(self) -> None:
+        """Begins anew, for other rules."""
+        self.backlog.clear()
+        self._waiting.clear()
+        self._aliases.clear()
+        self._warned.clear()
+        self.incomplete = False
+        self._next_sweep = 0.0
+
+    def look(self, rules: Rules, now: float) -> list[Claim]:
+        """Adds newly selected versions to the backlog, and returns the claims that are under way or to be tried again.
+
+        Args:
+            rules: The rules.
+            now: The time, in seconds since 1970.
+
+        Raises:
+            RegistryError: MLflow cannot be asked.
+        """
+        found: list[Claim] = []
+        before = self._newest
+        # The newest first: what is made during a sweep is newer than this mark.
+        found += self._look_at_newest(rules)
+        if now >= self._next_sweep or (self.incomplete and not self.backlog):
+            self.incomplete = False
+            found += self._sweep(rules, before)
+            self._next_sweep = now + rules.sweep_seconds
+        else:
+            found += self._look_at_waiting(rules)
+            found += self._look_at_aliases(rules)
+        return found
+
+    def _look_at_newest(self, rules: Rules) -> list[Claim]:
+        since = self._newest
+        found: list[Claim] = []
+        for page in self._registry.versions(page_size=_NEWEST_PAGE):
+            if not page:
+                break
+            self._newest = max(self._newest or 0.0, page[0].created)
+            if since is None:
+                # Everything is older than the first sweep, which follows.
+                break
+            fresh = [version for version in page if version.created >= since - _OVERLAP_SECONDS]
+            self._count(fresh, rules.rules.values(), since)
+            found += self._consider(fresh, rules, rules.rules.values())
+            if len(fresh) < len(page):
+                break
+        if self._newest is None:
+            self._newest = 0.0
+        return found
+
+    def _sweep(self, rules: Rules, counted_until: float | None) -> list[Claim]:
+        found: list[Claim] = []
+        for rule in rules.rules.values():
+            if rule.alias:
+                self._aliases[rule.name] = self._aliases_of(rule)
+            named = False
+            for page in self._registry.versions(version_filter(rule)):
+                named = named or bool(page)
+                if counted_until is None:
+                    self._count(page, [rule], 0.0)
+                found += self._consider(page, rules, [rule])
+                if page and page[-1].created < oldest(rule):
+                    break
+            if not named:
+                self._warn(rule)
+        return found
+
+    def _look_at_waiting(self, rules: Rules) -> list[Claim]:
+        """Looks again at the versions whose run was not finished."""
+        runs = self._registry.runs(self._waiting.values())
+        ended = [
+            key
+            for key, run_id in self._waiting.items()
+            if run_id not in runs or runs[run_id].status not in ("RUNNING", "SCHEDULED")
+        ]
+        return self._look_at(ended, rules, rules.rules.values())
+
+    def _look_at_aliases(self, rules: Rules) -> list[Claim]:
+        """Looks at the versions that were given an alias since the last look."""
+        found: list[Claim] = []
+        for rule in rules.rules.values():
+            if rule.alias:
+                before, after = self._aliases.get(rule.name, {}), self._aliases_of(rule)
+                self._aliases[rule.name] = after
+                moved = [(name, given[rule.alias]) for name, given in after.items() if before.get(name) != given]
+                found += self._look_at(moved, rules, [rule])
+        return found
+
+    def _look_at(self, keys: Iterable[tuple[str, str]], rules: Rules, some: Iterable[Rule]) -> list[Claim]:
+        found: list[Claim] = []
+        some = list(some)
+        for name, number in keys:
+            version = self._registry.version(name, number)
+            self._waiting.pop((name, number), None)
+            if version is not None:
+                found += self._consider([version], rules, some)
+        return found
+
+    def _consider(self, versions: list[ModelVersion], rules: Rules, some: Iterable[Rule]) -> list[Claim]:
+        """Adds those that rules select to the backlog, and returns the claims among their tags that are not ended."""
+        candidates = [
+            (rule, version)
+            for rule in some
+            for version in versions
+            if is_candidate(rule, rules.templates[rule.name], version)
+            and tag_key(rule.name, rules.templates[rule.name].digest) not in version.tags
+            and with_alias(rule, version, self._aliases.get(rule.name, {}))
+        ]
+        if candidates and len(self.backlog) >= _MOST_BACKLOG:
+            self.incomplete = True
+        elif candidates:
+            runs = self._registry.runs(version.run_id for _, version in candidates)
+            for rule, version in candidates:
+                self._judge(rule, version, runs)
+        return [claim for version in versions for claim in claims_of(version) if claim.state in OPEN | {RETRY}]
+
+    def _judge(self, rule: Rule, version: ModelVersion, runs: Mapping[str, SourceRun]) -> None:
+        choice = judge(rule, runs.get(version.run_id))
+        if choice is Choice.WAITING and len(self._waiting) < _MOST_WAITING:
+            self._waiting[version.key] = version.run_id
+        elif choice is Choice.SELECTED:
+            candidate = Candidate(rule=rule.name, name=version.name, version=version.version)
+            if candidate in self.backlog or len(self.backlog) < _MOST_BACKLOG:
+                self.backlog[candidate] = None
+            else:
+                self.incomplete = True
+
+    def _aliases_of(self, rule: Rule) -> Aliases:
+        """Returns the version that the rule's alias stands for, of each of its models that has it."""
+        given = self._registry.aliases(name_filter(rule))
+        return {name: {rule.alias: found[rule.alias]} for name, found in given.items() if rule.alias in found}
+
+    def _count(self, versions: list[ModelVersion], some: Iterable[Rule], since: float) -> None:
+        some = list(some)
+        self._measures.seen.inc(
+            sum(version.created > since and any(matches(rule, version.name) for rule in some) for version in versions)
+        )
+
+    def _warn(self, rule: Rule) -> None:
+        """Says once that a rule names no registered model, with the nearest that there are."""
+        names = self._registry.aliases("")
+        if any(matches(rule, name) for name in names):
+            self._warned.discard(rule.name)
+            return
+        if rule.name in self._warned:
+            return
+        self._warned.add(rule.name)
+        near = nearest(rule.registered_model, names)
+        hint = f"; the nearest are {', '.join(near)}" if near else f"; there are {len(names)} registered models"
+        self._show(f"warning: rule {rule.name}: no registered model matches {rule.registered_model!r}{hint}")

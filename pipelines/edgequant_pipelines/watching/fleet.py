@@ -1,0 +1,64 @@
+"""The launchers that rules name, each made when it is first needed."""
+
+from pathlib import Path
+
+from edgequant.errors import ConfigError
+from edgequant_pipelines.watching.launchers import Launcher, LauncherError
+from edgequant_pipelines.watching.local_launcher import LocalLauncher
+from edgequant_pipelines.watching.rules import KUBEFLOW, LOCAL, Kubeflow, RulesFile
+
+
+class Fleet:
+    """Launchers by name.
+
+    Args:
+        rules: The rules, which say where Kubeflow is.
+        directory: Where runs on this machine go.
+        tracking_uri: The MLflow server for configurations that name none.
+    """
+
+    def __init__(self, rules: RulesFile, directory: Path, tracking_uri: str) -> None:
+        self._rules = rules
+        self._tracking_uri = tracking_uri
+        self._local = LocalLauncher(directory, tracking_uri)
+        self._kubeflow: tuple[Kubeflow, Launcher] | None = None
+
+    def launcher(self, name: str) -> Launcher:
+        """Returns a launcher.
+
+        Raises:
+            LauncherError: It cannot be reached now, or there is none of that name.
+        """
+        if name == LOCAL:
+            return self._local
+        if name != KUBEFLOW:
+            raise LauncherError(f"there is no launcher {name!r}; {LOCAL} and {KUBEFLOW} are there")
+        where = self._rules.rules.kubeflow
+        if self._kubeflow is None or self._kubeflow[0] != where:
+            try:
+                self._kubeflow = (where, self._connected(where))
+            except ConfigError as error:
+                raise LauncherError(str(error)) from error
+        return self._kubeflow[1]
+
+    def check(self) -> None:
+        """Looks whether what the rules need can be had at all; a server that is silent now may answer later.
+
+        Raises:
+            ConfigError: It cannot.
+        """
+        if KUBEFLOW in self._rules.rules.launchers():
+            try:
+                where = self._rules.rules.kubeflow
+                self._kubeflow = (where, self._connected(where))
+            except LauncherError:
+                return
+
+    def close(self) -> None:
+        """Ends what cannot go on without the watcher."""
+        self._local.close()
+
+    def _connected(self, where: Kubeflow) -> Launcher:
+        from edgequant_pipelines.watching.kubeflow_launcher import KubeflowLauncher
+
+        return KubeflowLauncher(where, self._tracking_uri)

@@ -1,0 +1,78 @@
+"""Quantizations on Kubeflow Pipelines."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from edgequant_pipelines.config import Config
+from edgequant_pipelines.kubeflow import Connection, KubeflowError, SubmittedRun, connect, find_run, state_of, submit
+from edgequant_pipelines.watching.launchers import LaunchedRun, LauncherError, Progress
+from edgequant_pipelines.watching.rules import Kubeflow
+
+_NOT_FOUND = 404
+# Refusals of this one request: another one may be taken.
+_REFUSED = (400, _NOT_FOUND, 422)
+
+
+class KubeflowLauncher:
+    """Runs pipelines at a server; what a run's name is, it stays, so that it is found again there.
+
+    Args:
+        where: The server.
+        tracking_uri: The MLflow server for configurations that name none.
+
+    Raises:
+        ConfigError: The server's address is wrong.
+        LauncherError: It does not answer.
+    """
+
+    def __init__(self, where: Kubeflow, tracking_uri: str) -> None:
+        self._experiment = where.experiment
+        self._tracking_uri = tracking_uri
+        with _asked():
+            self._connection: Connection = connect(where.host, where.namespace)
+
+    def find(self, run_name: str) -> LaunchedRun | None:
+        """Returns the run of a name, or None when there is none."""
+        with _asked():
+            found = find_run(self._connection, run_name)
+        return None if found is None else _launched(found)
+
+    def submit(self, config: Config, run_name: str) -> LaunchedRun:
+        """Starts a run, unless there is one of that name."""
+        if not config.tracking.uri:
+            tracking = config.tracking.model_copy(update={"uri": self._tracking_uri})
+            config = config.model_copy(update={"tracking": tracking})
+        with _asked():
+            return _launched(submit(self._connection, config, experiment=self._experiment, run_name=run_name))
+
+    def state(self, run_id: str) -> LaunchedRun:
+        """Returns what has become of a run; one that was deleted has failed."""
+        try:
+            with _asked():
+                return _launched(state_of(self._connection, run_id))
+        except KubeflowError as error:
+            if error.status != _NOT_FOUND:
+                raise LauncherError(str(error)) from error
+            return LaunchedRun(run_id=run_id, progress=Progress.FAILED, reason="the run was deleted")
+
+    def close(self) -> None:
+        """Leaves the runs alone: they go on."""
+
+
+@contextmanager
+def _asked() -> Iterator[None]:
+    """Tells a server that cannot be asked, or that refuses the account, from one that refuses a request."""
+    try:
+        yield
+    except KubeflowError as error:
+        if error.status in _REFUSED:
+            raise
+        raise LauncherError(str(error)) from error
+
+
+def _launched(run: SubmittedRun) -> LaunchedRun:
+    ended = Progress.SUCCEEDED if run.succeeded else Progress.FAILED
+    reason = "" if run.succeeded or not run.ended else f"{run.state}: {run.error or 'no reason given'}"
+    return LaunchedRun(
+        run_id=run.run_id, progress=ended if run.ended else Progress.RUNNING, reason=reason, shown=run.url
+    )

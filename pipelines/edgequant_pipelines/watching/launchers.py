@@ -1,0 +1,71 @@
+"""What starts quantizations and tells what became of them: one small protocol for a laptop and for Kubeflow."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from edgequant.errors import EdgequantError
+from edgequant_pipelines.config import Config
+
+
+class LauncherError(EdgequantError):
+    """The launcher cannot be asked now; later it may."""
+
+
+class Progress(Enum):
+    """How far a run is."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    # It ended without an end, with the watcher that ran it: the same attempt is started again.
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchedRun:
+    """A run.
+
+    Attributes:
+        run_id: The launcher's identifier.
+        progress: How far it is.
+        reason: Why it failed, or "".
+        final: Whether another attempt would fail alike.
+        shown: Where a person finds it.
+    """
+
+    run_id: str
+    progress: Progress
+    reason: str = ""
+    final: bool = False
+    shown: str = ""
+
+
+class Launcher(Protocol):
+    """Starts runs under names that the caller chooses, and finds them again by these."""
+
+    def find(self, run_name: str) -> LaunchedRun | None:
+        """Returns the run of a name, or None when there is none.
+
+        Raises:
+            LauncherError: The launcher cannot be asked.
+        """
+
+    def submit(self, config: Config, run_name: str) -> LaunchedRun:
+        """Starts a run.
+
+        Raises:
+            ConfigError: It would never run.
+            LauncherError: The launcher cannot be asked; the run may have been started all the same.
+            EdgequantError: It could not be started this time.
+        """
+
+    def state(self, run_id: str) -> LaunchedRun:
+        """Returns what has become of a run.
+
+        Raises:
+            LauncherError: The launcher cannot be asked.
+        """
+
+    def close(self) -> None:
+        """Ends what cannot go on without the watcher."""

@@ -1,0 +1,168 @@
+"""MLflow's model registry, as much of it as watching needs: the only user of MLflow here."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+from edgequant.errors import EdgequantError
+from edgequant_pipelines.watching.claims import Claim
+from edgequant_pipelines.watching.model_version import ModelVersion, SourceRun
+
+_PAGE = 1000
+# As many as one filter may name without becoming unwieldy for the database.
+_RUNS_AT_ONCE = 200
+_NEWEST_FIRST = ["creation_timestamp DESC", "name ASC", "version_number DESC"]
+_NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
+
+
+class RegistryError(EdgequantError):
+    """MLflow cannot be asked now; later it may."""
+
+
+class Registry:
+    """A registry.
+
+    Args:
+        uri: MLflow's tracking URI.
+    """
+
+    def __init__(self, uri: str) -> None:
+        import mlflow
+        from mlflow import MlflowClient
+
+        # Some of MLflow's calls ask the global server, whatever their client was given.
+        mlflow.set_tracking_uri(uri)
+        self._uri = uri
+        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    def versions(self, filter_string: str = "", page_size: int = _PAGE) -> Iterator[list[ModelVersion]]:
+        """Yields pages of versions, the newest first.
+
+        A version that is made meanwhile shows others twice; one that is deleted may hide one, until the next time.
+
+        Args:
+            filter_string: MLflow's filter, or "" for all.
+            page_size: How many versions a page holds.
+
+        Raises:
+            RegistryError: MLflow cannot be asked.
+        """
+        search = partial(self._client.search_model_versions, filter_string or None, order_by=_NEWEST_FIRST)
+        for page in _pages(search, page_size):
+            yield [_version(item) for item in page]
+
+    def version(self, name: str, version: str) -> ModelVersion | None:
+        """Returns a version as it is now, or None when it was deleted.
+
+        Raises:
+            RegistryError: MLflow cannot be asked.
+        """
+        found = _ask(partial(self._client.get_model_version, name, version), missing=True)
+        return None if found is None else _version(found)
+
+    def aliases(self, filter_string: str) -> dict[str, dict[str, str]]:
+        """Returns the version that each alias stands for, by registered model.
+
+        Args:
+            filter_string: MLflow's filter, or "" for all models.
+
+        Raises:
+            RegistryError: MLflow cannot be asked.
+        """
+        search = partial(self._client.search_registered_models, filter_string or None)
+        return {
+            model.name: {alias: str(version) for alias, version in model.aliases.items()}
+            for page in _pages(search, _PAGE)
+            for model in page
+        }
+
+    def runs(self, run_ids: Iterable[str]) -> dict[str, SourceRun]:
+        """Returns the runs of these identifiers; those that are not there, or may not be read, are left out.
+
+        Raises:
+            RegistryError: MLflow cannot be asked.
+        """
+        wanted = sorted({run_id for run_id in run_ids if run_id.isalnum()})
+        if not wanted:
+            return {}
+        experiments = self._experiments()
+        found: dict[str, SourceRun] = {}
+        for start in range(0, len(wanted), _RUNS_AT_ONCE):
+            names = ", ".join(f"'{run_id}'" for run_id in wanted[start : start + _RUNS_AT_ONCE])
+            search = partial(self._client.search_runs, experiments, f"attributes.run_id IN ({names})")
+            page = _ask(partial(search, max_results=_RUNS_AT_ONCE))
+            found |= {run.info.run_id: _run(run) for run in page}
+        return found
+
+    def has_files(self, version: ModelVersion) -> bool:
+        """Tells whether the version's files are still where they were.
+
+        Raises:
+            RegistryError: MLflow cannot be asked.
+        """
+        import mlflow.artifacts
+
+        uri = f"models:/{version.name}/{version.version}"
+        files = _ask(partial(mlflow.artifacts.list_artifacts, artifact_uri=uri), missing=True)
+        return bool(files)
+
+    def write(self, claim: Claim) -> bool:
+        """Sets a claim's tag, and tells whether its version was there to be tagged.
+
+        Raises:
+            RegistryError: MLflow did not take it, or did and could not say so.
+        """
+
+        def set_tag() -> bool:
+            self._client.set_model_version_tag(claim.name, claim.version, claim.tag, claim.value())
+            return True
+
+        return bool(_ask(set_tag, missing=True))
+
+    def _experiments(self) -> list[str]:
+        """Returns every experiment: MLflow searches runs only in those that it is given."""
+        return [item.experiment_id for page in _pages(self._client.search_experiments, _PAGE) for item in page]
+
+
+def _pages(search: Callable[..., Any], size: int) -> Iterator[Any]:
+    """Yields the pages of one of MLflow's searches."""
+    token = None
+    while True:
+        page = _ask(partial(search, max_results=size, page_token=token))
+        yield page
+        token = page.token
+        if not token:
+            return
+
+
+def _ask(call: Callable[[], Any], *, missing: bool = False) -> Any:
+    """Returns what a call to MLflow returns; with `missing`, None when what it is about does not exist."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return call()
+    except MlflowException as error:
+        if missing and error.error_code == _NOT_THERE:
+            return None
+        raise RegistryError(f"MLflow: {_first_line(error)}") from error
+    except Exception as error:  # MLflow, its stores and its transports raise many kinds.
+        raise RegistryError(f"MLflow: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
+
+
+def _version(item: Any) -> ModelVersion:
+    return ModelVersion(
+        name=item.name,
+        version=str(item.version),
+        run_id=item.run_id or "",
+        created=item.creation_timestamp / 1000,
+        tags=dict(item.tags or {}),
+        ready=str(item.status) == "READY",
+    )
+
+
+def _run(run: Any) -> SourceRun:
+    return SourceRun(status=str(run.info.status), metrics=dict(run.data.metrics), tags=dict(run.data.tags))

@@ -1,0 +1,197 @@
+"""RULES.yaml: which model versions are quantized, and how."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgequant.errors import ConfigError, did_you_mean
+from edgequant_pipelines.config import read_mapping
+from edgequant_pipelines.watching.template import Template, load_template
+
+LOCAL, KUBEFLOW = "local", "kubeflow"
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+Text = Annotated[str, Field(min_length=1)]
+
+
+class _Section(BaseModel):
+    """A mapping of the file: unknown keys and values of another type are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Bound(_Section):
+    """What a metric must be."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def holds(self, value: float) -> bool:
+        """Tells whether a value is within the bound; NaN never is."""
+        return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
+
+
+class Rule(_Section):
+    """Selects versions, and says what is done with each."""
+
+    name: str
+    registered_model: Text
+    tags: dict[str, str] = {}
+    alias: str = ""
+    run: Literal["finished", "any"] = "finished"
+    metrics: dict[str, Bound] = {}
+    created_after: date | None = None
+    config: Text
+    submit: Literal["local", "kubeflow"] = "local"
+    retries: Annotated[int, Field(ge=0, le=100)] = 3
+    retry_seconds: Annotated[float, Field(gt=0)] = 60.0
+
+
+class Kubeflow(_Section):
+    """Where rules with ``submit: kubeflow`` send their runs; an empty host stands for the cluster that watch runs in."""
+
+    host: str = ""
+    namespace: str = ""
+    experiment: str = "edgequant"
+
+
+class _File(_Section):
+    """What RULES.yaml holds."""
+
+    rules: Annotated[list[Rule], Field(min_length=1)]
+    concurrency: Annotated[int, Field(ge=1, le=1000)] = 2
+    sweep_seconds: Annotated[float, Field(ge=1)] = 600.0
+    kubeflow: Kubeflow = Kubeflow()
+
+
+class Rules(BaseModel):
+    """The rules, with the configurations that they name.
+
+    Attributes:
+        rules: By name, in the order of the file.
+        templates: Each rule's configuration.
+        concurrency: How many runs may be under way at once.
+        sweep_seconds: How often the whole registry is looked through.
+        kubeflow: Where runs go to on Kubeflow.
+        digest: Identifies all of it.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    rules: dict[str, Rule]
+    templates: dict[str, Template]
+    concurrency: int
+    sweep_seconds: float
+    kubeflow: Kubeflow
+    digest: str
+
+    def launchers(self) -> set[str]:
+        """Returns the names of the launchers that the rules need."""
+        return {rule.submit for rule in self.rules.values()}
+
+
+def load_rules(path: Path) -> Rules:
+    """Returns the rules in a file.
+
+    Raises:
+        ConfigError: The file or a configuration that it names is missing, not YAML, or holds what is not allowed.
+    """
+    values = _with_texts(read_mapping(path, list(_File.model_fields)))
+    try:
+        file = _File.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {'; '.join(_explain(error))}") from error
+    folder = path.resolve().parent
+    templates: dict[str, Template] = {}
+    for index, rule in enumerate(file.rules):
+        try:
+            _check(rule, set(templates))
+            templates[rule.name] = load_template(folder / Path(rule.config).expanduser())
+        except ConfigError as error:
+            raise ConfigError(f"{path}: rules.{index}: {error}") from error
+    parts = [file.model_dump_json(), *(template.digest for template in templates.values())]
+    return Rules(
+        rules={rule.name: rule for rule in file.rules},
+        templates=templates,
+        concurrency=file.concurrency,
+        sweep_seconds=file.sweep_seconds,
+        kubeflow=file.kubeflow,
+        digest=hashlib.sha256("\n".join(parts).encode()).hexdigest(),
+    )
+
+
+class RulesFile:
+    """RULES.yaml while it may be edited: the newest rules that were right, and what is wrong with newer ones.
+
+    Attributes:
+        rules: The rules in force.
+        problem: What is wrong with the file as it is now, or "".
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.rules = load_rules(path)
+        self.problem = ""
+
+    def reload(self) -> bool:
+        """Reads the file and its configurations again, and tells whether other rules are in force now."""
+        try:
+            rules = load_rules(self._path)
+        except ConfigError as error:
+            self.problem = str(error)
+            return False
+        self.problem = ""
+        if rules.digest == self.rules.digest:
+            return False
+        self.rules = rules
+        return True
+
+
+def _with_texts(values: dict[str, Any]) -> dict[str, Any]:
+    """Returns the file's values with a date in quotes read as one without."""
+    for rule in values.get("rules") or [] if isinstance(values.get("rules"), list) else []:
+        if isinstance(rule, dict) and isinstance(rule.get("created_after"), str):
+            try:
+                rule["created_after"] = date.fromisoformat(rule["created_after"])
+            except ValueError as error:
+                raise ConfigError(
+                    f"created_after: {rule['created_after']!r} is no date; one like 2026-11-01 is"
+                ) from error
+    return values
+
+
+def _check(rule: Rule, names: set[str]) -> None:
+    if not _NAME.fullmatch(rule.name):
+        raise ConfigError(f"name: {rule.name!r} is not allowed; lower-case letters, digits and '-', at most 40, are")
+    if rule.name in names:
+        raise ConfigError(f"name: {rule.name!r} is another rule's; names tell the rules' runs apart")
+    for metric, bound in rule.metrics.items():
+        if bound.at_least is None and bound.at_most is None:
+            raise ConfigError(f"metrics.{metric}: has no bound; at_least or at_most is needed")
+    if rule.metrics and rule.run == "any":
+        raise ConfigError("run: 'any' is given with metrics, which are final only once a run is finished")
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    """Yields a sentence for each thing that is wrong."""
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            allowed = list(_section(item["loc"][:-1]).model_fields)
+            yield f"unknown key {where!r}; allowed are {', '.join(allowed)}{did_you_mean(str(item['loc'][-1]), allowed)}"
+        elif item["type"] == "missing":
+            yield f"{where!r} is missing"
+        else:
+            yield f"{where}: {item['input']!r} is wrong: {item['msg'][0].lower()}{item['msg'][1:]}"
+
+
+def _section(parents: tuple[int | str, ...]) -> type[_Section]:
+    """Returns the part of the file that a path of keys leads to."""
+    if "metrics" in parents:
+        return Bound
+    sections: dict[str, type[_Section]] = {"rules": Rule, "kubeflow": Kubeflow}
+    return sections.get(str(parents[0]), _File) if parents else _File

@@ -1,0 +1,202 @@
+"""The watcher as a service: look after look, until it is told to end."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from filelock import FileLock, Timeout
+
+from edgequant.errors import ConfigError, EdgequantError
+from edgequant_pipelines.watching.endpoint import serving
+from edgequant_pipelines.watching.fleet import Fleet
+from edgequant_pipelines.watching.measures import Measures
+from edgequant_pipelines.watching.registry import Registry, RegistryError
+from edgequant_pipelines.watching.rules import RulesFile
+from edgequant_pipelines.watching.watcher import Surroundings, Watcher
+
+_LONGEST_PAUSE_SECONDS = 300.0
+_ONCE_PAUSE_SECONDS = 2.0
+# A look that takes longer than this hangs: MLflow's client gives up well before.
+_HUNG_SECONDS = 900.0
+# MLflow's client would wait two minutes for each answer and ask eight times, which a silent server does not need.
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "30", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+
+
+class WatchError(EdgequantError):
+    """The watcher cannot work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to watch.
+
+    Attributes:
+        rules: RULES.yaml.
+        tracking_uri: MLflow's tracking URI; "" for the environment's.
+        work: Where runs on this machine go, and the lock that keeps a second watcher away.
+        interval: Seconds between looks.
+        metrics_host: The address that health and metrics are served on.
+        metrics_port: Its port; None for no such service.
+    """
+
+    rules: Path
+    tracking_uri: str
+    work: Path
+    interval: float
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None
+
+
+class Service:
+    """A watcher with its signals, its lock and its endpoint.
+
+    Args:
+        settings: How to watch.
+        show: Takes a line for people.
+    """
+
+    def __init__(self, settings: Settings, show: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._show = show
+        self._stop = threading.Event()
+        self._measures = Measures()
+        self._looked = time.monotonic()
+        self._succeeded: float | None = None
+        self._problem = ""
+
+    def run(self, *, once: bool) -> None:
+        """Watches until it is told to end, or once through.
+
+        Raises:
+            ConfigError: The rules or the settings are wrong.
+            WatchError: Another watcher is at work, or, with `once`, MLflow cannot be asked.
+        """
+        rules = RulesFile(self._settings.rules)
+        uri = tracking_uri(self._settings.tracking_uri)
+        for name, value in _PATIENCE.items():
+            os.environ.setdefault(name, value)
+        with self._alone(), _signals(self._stop):
+            fleet = Fleet(rules, self._settings.work / "runs", uri)
+            try:
+                fleet.check()
+                watcher = Watcher(
+                    rules,
+                    Surroundings(
+                        registry=Registry(uri),
+                        launchers=fleet.launcher,
+                        measures=self._measures,
+                        show=self._show,
+                        stopping=self._stop.is_set,
+                    ),
+                )
+                with self._endpoint(watcher):
+                    self._show(f"watching {uri} by {len(rules.rules.rules)} rules of {self._settings.rules}")
+                    (self._once if once else self._forever)(watcher)
+            finally:
+                fleet.close()
+        if self._stop.is_set():
+            self._show("ended as told; the next watcher goes on from here")
+
+    def _forever(self, watcher: Watcher) -> None:
+        failures = 0
+        while not self._stop.is_set():
+            failures = 0 if self._look(watcher) else failures + 1
+            pause = self._settings.interval * 2.0 ** min(failures, 20)
+            self._stop.wait(min(pause, max(_LONGEST_PAUSE_SECONDS, self._settings.interval)))
+
+    def _once(self, watcher: Watcher) -> None:
+        while not self._stop.is_set():
+            if not self._look(watcher):
+                raise WatchError(self._problem)
+            if watcher.more:
+                continue
+            if not watcher.attached:
+                return
+            self._stop.wait(min(_ONCE_PAUSE_SECONDS, self._settings.interval))
+
+    def _look(self, watcher: Watcher) -> bool:
+        """Looks once, and tells whether MLflow could be asked; says once that it could not."""
+        self._looked = time.monotonic()
+        try:
+            watcher.poll()
+        except RegistryError as error:
+            self._measures.registry_errors.inc()
+            if not self._problem:
+                self._show(f"{error}; tried again, less and less often")
+            self._problem = str(error)
+            return False
+        if self._problem:
+            self._show("MLflow answers again")
+        self._problem = ""
+        self._succeeded = time.monotonic()
+        self._measures.last_poll.set_to_current_time()
+        return True
+
+    def _alive(self) -> str:
+        age = time.monotonic() - self._looked
+        limit = _HUNG_SECONDS + max(_LONGEST_PAUSE_SECONDS, self._settings.interval)
+        return "" if age < limit else f"the last look began {age:.0f} s ago"
+
+    def _ready(self, watcher: Watcher) -> str:
+        if self._succeeded is None or self._problem:
+            return self._problem or "MLflow was not looked at yet"
+        if watcher.problem:
+            return f"the rules are wrong, so the earlier ones stay in force: {watcher.problem}"
+        return ""
+
+    def _endpoint(self, watcher: Watcher) -> AbstractContextManager[int]:
+        settings = self._settings
+        if settings.metrics_port is None:
+            return nullcontext(0)
+        probes = {"/healthz": self._alive, "/readyz": lambda: self._ready(watcher)}
+        return serving(settings.metrics_host, settings.metrics_port, self._measures.registry, probes)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keeps other watchers out of the work directory."""
+        self._settings.work.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self._settings.work / "watch.lock", timeout=0):
+                yield
+        except Timeout:
+            raise WatchError(f"{self._settings.work}: another watcher is at work here; there may be one") from None
+
+
+def tracking_uri(given: str) -> str:
+    """Returns MLflow's tracking URI: the one given, or the environment's.
+
+    Raises:
+        ConfigError: There is none, or it holds a password.
+    """
+    uri = given or os.environ.get("MLFLOW_TRACKING_URI", "")
+    if not uri:
+        raise ConfigError("--tracking-uri: none is given, and MLFLOW_TRACKING_URI is not set")
+    try:
+        password = urlsplit(uri).password
+    except ValueError as error:
+        raise ConfigError(f"--tracking-uri: {uri!r} is not a URI ({error})") from error
+    if password is not None:
+        raise ConfigError(
+            "--tracking-uri: holds a password; give credentials in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    if uri.startswith("sqlite:///"):
+        # Runs have working directories of their own.
+        return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).resolve()}"
+    return uri
+
+
+@contextmanager
+def _signals(stop: threading.Event) -> Iterator[None]:
+    """Lets SIGTERM and Ctrl-C end the watcher after the claim in hand."""
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,303 @@
+"""One look at the registry after another: follows the runs under way, finds versions, starts runs.
+
+Exactly one run for each attempt: a claim is written to the version before its run is started, under a name that follows from the
+claim. A watcher that finds a claim without a run looks for a run of that name before it starts one.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from edgequant.errors import ConfigError, EdgequantError
+from edgequant.steps import describe
+from edgequant_pipelines.config import Config
+from edgequant_pipelines.watching.claims import CLAIMED, OPEN, Claim, claims_of, tag_key
+from edgequant_pipelines.watching.discovery import Candidate, Discovery
+from edgequant_pipelines.watching.launchers import LaunchedRun, Launcher, LauncherError, Progress
+from edgequant_pipelines.watching.measures import Measures
+from edgequant_pipelines.watching.model_version import ModelVersion
+from edgequant_pipelines.watching.registry import Registry, RegistryError
+from edgequant_pipelines.watching.rules import LOCAL, RulesFile
+from edgequant_pipelines.watching.selection import is_candidate
+
+# Versions to be tried again that are kept in mind; a sweep finds the others when their time has come.
+_MOST_RETRYING = 1000
+GONE = "the version's files are gone"
+_CHANGED = "its rule or its configuration was changed while it was under way"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a watcher works with.
+
+    Attributes:
+        registry: The registry.
+        launchers: What starts runs, by the name that rules give it.
+        measures: What is counted.
+        show: Takes a line for people.
+        stopping: Tells whether the watcher is to end: nothing more is started.
+        clock: Tells the time, in seconds since 1970.
+    """
+
+    registry: Registry
+    launchers: Callable[[str], Launcher]
+    measures: Measures
+    show: Callable[[str], None]
+    stopping: Callable[[], bool] = lambda: False
+    clock: Callable[[], float] = time.time
+
+
+class _Ready(NamedTuple):
+    """What a run needs: the version as it is now, and its configuration."""
+
+    version: ModelVersion
+    config: Config
+
+
+class Watcher:
+    """Watches a registry by the rules of a file.
+
+    Args:
+        rules: The file.
+        surroundings: What it works with.
+
+    Attributes:
+        open: The claims whose runs are under way.
+    """
+
+    def __init__(self, rules: RulesFile, surroundings: Surroundings) -> None:
+        self._file = rules
+        self._is = surroundings
+        self._discovery = Discovery(surroundings.registry, surroundings.measures, surroundings.show)
+        self._retrying: dict[tuple[str, str, str], Claim] = {}
+        self._silent: dict[str, str] = {}
+        self._unreachable: set[str] = set()
+        self.open: dict[tuple[str, str, str], Claim] = {}
+        surroundings.measures.rules_valid.set(1)
+
+    @property
+    def more(self) -> bool:
+        """Whether another look would start something at once."""
+        waiting = self._discovery.backlog or self._discovery.incomplete
+        return bool(waiting) and self._free > 0 and not self._unreachable
+
+    @property
+    def attached(self) -> bool:
+        """Whether a run is under way that ends with the watcher."""
+        return any(claim.launcher == LOCAL for claim in self.open.values())
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the rules' file now, or ""."""
+        return self._file.problem
+
+    def poll(self) -> None:
+        """Looks once.
+
+        Raises:
+            RegistryError: MLflow cannot be asked; the next look goes on.
+        """
+        self._unreachable.clear()
+        self._reload()
+        for claim in list(self.open.values()):
+            self._guarded(claim, self._follow)
+        for claim in self._discovery.look(self._file.rules, self._is.clock()):
+            self._adopt(claim)
+        self._start()
+        self._is.measures.running.set(len(self.open))
+        self._is.measures.backlog.set(len(self._discovery.backlog))
+        for launcher in set(self._silent) - self._unreachable:
+            self._is.show(f"{launcher}: answers again")
+            del self._silent[launcher]
+
+    def _reload(self) -> None:
+        before = self._file.problem
+        if self._file.reload():
+            self._discovery.forget()
+            self._is.show("the rules were changed: the new ones are in force")
+        if self._file.problem and self._file.problem != before:
+            self._is.show(
+                f"the rules were changed and are wrong, so the earlier ones stay in force: {self._file.problem}"
+            )
+        elif before and not self._file.problem:
+            self._is.show("the rules are right again")
+        self._is.measures.rules_valid.set(not self._file.problem)
+
+    def _adopt(self, claim: Claim) -> None:
+        """Takes up a claim that a tag holds, unless it is in hand."""
+        if claim.state in OPEN:
+            self._retrying.pop(claim.key, None)
+            self.open.setdefault(claim.key, claim)
+        elif claim.key not in self.open and len(self._retrying) < _MOST_RETRYING:
+            self._retrying[claim.key] = claim
+
+    def _follow(self, claim: Claim) -> None:
+        """Takes a claim that is under way a step further."""
+        if claim.state == CLAIMED:
+            self._launch(claim, find=True)
+            return
+        run = self._is.launchers(claim.launcher).state(claim.run_id)
+        if run.progress is Progress.SUCCEEDED:
+            self._end(claim.succeeded())
+            self._is.measures.succeeded.labels(claim.rule).inc()
+            self._is.show(f"{claim}: run {claim.run_name} ended well: {run.shown}")
+        elif run.progress is Progress.FAILED:
+            self._failed(claim, run.reason, final=run.final)
+        elif run.progress is Progress.INTERRUPTED:
+            self._launch(claim, find=False)
+
+    @property
+    def _free(self) -> int:
+        return self._file.rules.concurrency - len(self.open)
+
+    def _start(self) -> None:
+        """Starts what is due, as many as may be under way."""
+        due = [claim for claim in self._retrying.values() if claim.retry_at <= self._is.clock()]
+        while due and self._free > 0 and not self._is.stopping():
+            self._guarded(due.pop(), self._retry)
+        backlog = self._discovery.backlog
+        for candidate in list(backlog):
+            if self._free <= 0 or self._is.stopping():
+                return
+            if self._file.rules.rules[candidate.rule].submit in self._unreachable:
+                continue
+            try:
+                self._begin(candidate)
+            except RegistryError:
+                # The next look begins with another, so that one version cannot hold up the rest.
+                backlog[candidate] = backlog.pop(candidate)
+                raise
+            del backlog[candidate]
+
+    def _begin(self, candidate: Candidate) -> None:
+        """Claims a version and starts its run, if it is still what its rule selects."""
+        rule = self._file.rules.rules[candidate.rule]
+        template = self._file.rules.templates[candidate.rule]
+        version = self._is.registry.version(candidate.name, candidate.version)
+        if version is None or not is_candidate(rule, template, version):
+            return
+        if tag_key(rule.name, template.digest) in version.tags:
+            for claim in claims_of(version):
+                self._adopt(claim)
+            return
+        claim = Claim(
+            name=version.name,
+            version=version.version,
+            rule=rule.name,
+            digest=template.digest,
+            launcher=rule.submit,
+            state=CLAIMED,
+        )
+        self._guarded(claim, self._claim)
+
+    def _retry(self, claim: Claim) -> None:
+        self._claim(claim.next_attempt())
+
+    def _claim(self, claim: Claim) -> None:
+        """Writes a claim, and starts its run."""
+        ready = self._prepared(claim)
+        if ready is None:
+            return
+        written = self._is.registry.write(claim)
+        self._drop(claim)
+        if written:
+            self.open[claim.key] = claim
+            self._submit(claim, ready)
+
+    def _launch(self, claim: Claim, *, find: bool) -> None:
+        """Starts the run of a claim that is written, unless there is one."""
+        run = self._is.launchers(claim.launcher).find(claim.run_name) if find else None
+        if run is not None:
+            self._note(claim, run)
+            return
+        ready = self._prepared(claim)
+        if ready is not None:
+            self._submit(claim, ready)
+
+    def _prepared(self, claim: Claim) -> _Ready | None:
+        """Returns what a run needs; None, and the claim is ended, when it cannot run."""
+        rules = self._file.rules
+        if claim.rule not in rules.rules or rules.templates[claim.rule].digest != claim.digest:
+            self._failed(claim, _CHANGED, final=True)
+            return None
+        version = self._is.registry.version(claim.name, claim.version)
+        if version is None:
+            self._drop(claim)
+            return None
+        try:
+            there = self._is.registry.has_files(version)
+        except RegistryError as error:
+            # It may be this version's alone; when all of MLflow is silent, the claim cannot be written either.
+            self._failed(claim, f"its files cannot be listed: {error}")
+            return None
+        if not there:
+            self._failed(claim, GONE, final=True)
+            return None
+        try:
+            return _Ready(version, rules.templates[claim.rule].fill(version))
+        except (ConfigError, KeyError) as error:
+            self._failed(
+                claim, describe(error) if isinstance(error, ConfigError) else f"it has no tag {error}", final=True
+            )
+            return None
+
+    def _submit(self, claim: Claim, ready: _Ready) -> None:
+        try:
+            run = self._is.launchers(claim.launcher).submit(ready.config, claim.run_name)
+        except LauncherError:
+            raise
+        except (EdgequantError, OSError) as error:
+            self._failed(claim, describe(error), final=isinstance(error, ConfigError))
+            return
+        if claim.attempt == 1:
+            self._is.measures.lag.observe(max(0.0, self._is.clock() - ready.version.created))
+        self._is.measures.submitted.labels(claim.rule).inc()
+        self._note(claim, run)
+
+    def _note(self, claim: Claim, run: LaunchedRun) -> None:
+        """Writes that a claim's run was started."""
+        self.open[claim.key] = claim
+        noted = claim.submitted(run.run_id)
+        if not self._is.registry.write(noted):
+            self._drop(claim)
+            return
+        self.open[claim.key] = noted
+        self._is.show(f"{claim}: run {claim.run_name} started: {run.shown}")
+
+    def _failed(self, claim: Claim, reason: str, *, final: bool = False) -> None:
+        """Writes that an attempt failed, and whether there will be another."""
+        rule = self._file.rules.rules.get(claim.rule)
+        ended = claim.given_up(reason) if final else claim.after_failure(rule, reason, self._is.clock())
+        self._end(ended)
+        self._is.measures.failed.labels(claim.rule).inc()
+        if ended.retry_at:
+            if len(self._retrying) < _MOST_RETRYING:
+                self._retrying[ended.key] = ended
+            wait = ended.retry_at - self._is.clock()
+            self._is.show(f"{claim}: attempt {claim.attempt} failed, the next in {wait:.0f} s: {reason}")
+        else:
+            self._is.measures.given_up.labels(claim.rule).inc()
+            self._is.show(f"{claim}: given up after {claim.attempt} attempt{'s' * (claim.attempt > 1)}: {reason}")
+
+    def _end(self, claim: Claim) -> None:
+        """Writes a claim that is no longer under way."""
+        self._is.registry.write(claim)
+        self._drop(claim)
+
+    def _drop(self, claim: Claim) -> None:
+        self.open.pop(claim.key, None)
+        self._retrying.pop(claim.key, None)
+
+    def _guarded(self, claim: Claim, step: Callable[[Claim], None]) -> None:
+        """Takes a step unless the claim's launcher was found silent in this look; says so once."""
+        if claim.launcher in self._unreachable:
+            return
+        try:
+            step(claim)
+        except LauncherError as error:
+            self._unreachable.add(claim.launcher)
+            self._is.measures.launcher_errors.labels(claim.launcher).inc()
+            if self._silent.get(claim.launcher) != str(error):
+                self._silent[claim.launcher] = str(error)
+                self._is.show(f"{claim.launcher}: {error}; tried again at every look")
