@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from edgequant.errors import ConfigError
 from edgequant.model_uri import PinnedModel, pin, pin_champion
 from edgequant.sampling.fingerprint import code_digest, fingerprint
@@ -23,13 +25,32 @@ def pipeline_arguments(config: Config, tracking_uri: str) -> dict[str, Any]:
     """
     model = pin(config.model, tracking_uri)
     baseline = pin_champion(config.baseline, tracking_uri) if config.baseline else PinnedModel(uri="", digest="")
-    examples = config.examples
-    name, source = _preprocess(examples.preprocess)
+    declared = declared_arguments(config)
+    patterns = [*declared["calibration_examples"], *declared["evaluation_examples"]]
     return {
         "model": model.uri,
         "model_digest": model.digest,
+        **declared,
         "name": config.name,
         "signature": config.signature,
+        "task_digest": code_digest(config.task),
+        "baseline": baseline.uri,
+        "baseline_digest": baseline.digest,
+        "tracking_uri": tracking_uri,
+        "examples_digest": fingerprint(patterns, "" if declared["preprocess_source"] else declared["preprocess"]),
+    }
+
+
+def declared_arguments(config: Config) -> dict[str, Any]:
+    """Returns the arguments of `quantize_model` that need no look at the model, the examples or MLflow.
+
+    Raises:
+        ConfigError: The file that `preprocess` names cannot be read.
+    """
+    examples = config.examples
+    name, source = _preprocess(examples.preprocess)
+    return {
+        "model": config.model,
         "calibration_examples": examples.calibration,
         "evaluation_examples": examples.evaluation,
         "inputs": examples.inputs,
@@ -48,17 +69,14 @@ def pipeline_arguments(config: Config, tracking_uri: str) -> dict[str, Any]:
         "seed": config.sampling.seed,
         "variants": config.variants,
         "task": config.task,
-        "task_digest": code_digest(config.task),
         "resolver": config.resolver,
         "gate": config.gate,
-        "baseline": baseline.uri,
-        "baseline_digest": baseline.digest,
-        "tracking_uri": tracking_uri,
+        "baseline": config.baseline,
+        "tracking_uri": config.tracking.uri,
         "experiment": config.tracking.experiment,
         "registered_model": config.tracking.registered_model,
         "alias": config.tracking.alias,
         "beam_options": config.beam,
-        "examples_digest": fingerprint([*examples.calibration, *examples.evaluation], "" if source else name),
     }
 
 

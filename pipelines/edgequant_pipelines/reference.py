@@ -22,6 +22,14 @@ COMPONENTS = {
 }
 
 
+def components() -> dict[str, Any]:
+    """Returns the components by their names, in the pipeline's order."""
+    return {
+        name: getattr(importlib.import_module(f"edgequant.{folder}.component"), name)
+        for folder, name in COMPONENTS.items()
+    }
+
+
 def reference() -> str:
     """Returns the reference in Markdown."""
     lines = [
@@ -34,7 +42,7 @@ def reference() -> str:
 
 
 def _section(folder: str, name: str) -> Iterator[str]:
-    component = getattr(importlib.import_module(f"edgequant.{folder}.component"), name)
+    component = components()[name]
     spec = component.component_spec
     text = parse(component.python_func.__doc__)
     described = {item.arg_name: " ".join((item.description or "").split()) for item in text.params}

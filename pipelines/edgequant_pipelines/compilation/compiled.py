@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from edgequant.errors import ConfigError
 
 # Says which KFP compiled it; the same pipeline compiled by a later one is the same pipeline.
 _NOISE = "sdkVersion"
 # Lists whose order means nothing.
 _SETS = {"dependentTasks"}
+_VERSION_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +46,43 @@ class CompiledPipeline:
         Raises:
             ConfigError: The file cannot be written.
         """
-        write_text(path, self.text)
+        _write(path, self.text)
+
+    @property
+    def manifests(self) -> tuple[dict[str, Any], ...]:
+        """The Kubernetes resources Pipeline and PipelineVersion; the version's name is that of the content."""
+        spec, *platforms = self.documents
+        description = str(spec["pipelineInfo"].get("description", ""))
+        version = f"{self.name}-{self.digest[:_VERSION_DIGITS]}"
+        return (
+            _manifest("Pipeline", self.name, {"description": description, "displayName": self.name}),
+            _manifest(
+                "PipelineVersion",
+                version,
+                {
+                    "description": description,
+                    "displayName": version,
+                    "pipelineName": self.name,
+                    "pipelineSpec": spec,
+                    **({"platformSpec": platforms[0]} if platforms else {}),
+                },
+            ),
+        )
+
+    def write_manifests(self, path: Path) -> None:
+        """Writes the Kubernetes resources.
+
+        Raises:
+            ConfigError: The file cannot be written.
+        """
+        _write(path, yaml.safe_dump_all(self.manifests, width=120))
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file, with the folders it is in.
+def _manifest(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "pipelines.kubeflow.org/v2beta1", "kind": kind, "metadata": {"name": name}, "spec": spec}
 
-    Raises:
-        ConfigError: It cannot be written.
-    """
+
+def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -4,11 +4,13 @@ from typing import Any
 
 import yaml
 from google.protobuf import json_format
+from kfp import dsl
 
 from edgequant import __version__
 from edgequant_pipelines.compilation.building import build_pipelines
 from edgequant_pipelines.compilation.compiled import CompiledPipeline
 from edgequant_pipelines.compilation.options import CompileOptions
+from edgequant_pipelines.reference import components
 
 
 def compile_pipeline(options: CompileOptions) -> CompiledPipeline:
@@ -18,6 +20,20 @@ def compile_pipeline(options: CompileOptions) -> CompiledPipeline:
         ConfigError: The file that the configuration's `preprocess` names cannot be read.
     """
     return compiled(build_pipelines(options).quantize_model)
+
+
+def compile_components(options: CompileOptions) -> dict[str, CompiledPipeline]:
+    """Returns each step, by its component's name, and `quantize`, which takes the model as an artifact: components to load.
+
+    Secrets, nodes and resources of a single step are the business of the pipeline that it is put in.
+    """
+    found = {name: compiled(_with_image(component, options)) for name, component in components().items()}
+    return {**found, "quantize": compiled(build_pipelines(options).quantize)}
+
+
+def _with_image(component: Any, options: CompileOptions) -> Any:
+    image = options.image(component.component_spec.implementation.container.image)
+    return dsl.component(component.python_func, base_image=image, install_kfp_package=False)
 
 
 def compiled(component: Any) -> CompiledPipeline:

@@ -1,0 +1,96 @@
+"""Gives the tasks of a pipeline what their steps need on a cluster."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kfp import dsl, kubernetes
+
+from edgequant_pipelines.compilation.options import CompileOptions
+from edgequant_pipelines.compilation.steps import RESOURCES, TABLE
+from edgequant_pipelines.deployment import Kubeflow, Toleration
+from edgequant_pipelines.signatures import Parameter
+
+# A second task of a component has a number behind its name.
+_NUMBER = re.compile(r"-\d+$")
+_COMPONENTS = {"fetch-champion": "champion"}
+_MEANINGS = {
+    "cpu_request": "The CPU that {} asks for, such as 500m or 2.",
+    "cpu_limit": "The most CPU that {} may use.",
+    "memory_request": "The memory that {} asks for, such as 512Mi or 4Gi.",
+    "memory_limit": "The most memory that {} may use.",
+}
+_LABEL = "app.kubernetes.io/part-of"
+_STEP_LABEL = "app.kubernetes.io/component"
+_BACKOFF_FACTOR = 2.0
+# Argo ends the retries after this time, which counts the attempts themselves: longer than any step's.
+_RETRY_WINDOW = "86400s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where tasks run, and with what.
+
+    Attributes:
+        options: Names the images.
+    """
+
+    options: CompileOptions
+
+    @property
+    def settings(self) -> Kubeflow:
+        """What the configuration says of it."""
+        return self.options.kubeflow
+
+    def parameters(self) -> list[Parameter]:
+        """Returns the pipeline parameters that hold the steps' resources."""
+        return [
+            Parameter(name=f"{step}_{name}", annotation=str, meaning=_MEANINGS[name].format(step), default=value)
+            for step, default in TABLE.items()
+            for name, value in default.resources(self.settings.step(step)).items()
+        ]
+
+    def place(self, task: dsl.PipelineTask, resources: Mapping[str, Any]) -> None:
+        """Gives a task its image, resources, time limit, retries, secrets, nodes and labels.
+
+        Args:
+            task: A task of one of the steps.
+            resources: The pipeline's parameters, by name; of them the step's resources are taken.
+        """
+        step = step_of(task)
+        default, own = TABLE[step], self.settings.step(step)
+        task.set_container_image(self.options.image(task.container_spec.image))
+        for name in RESOURCES:
+            getattr(task, f"set_{name}")(resources[f"{step}_{name}"])
+        kubernetes.set_timeout(task, own.timeout_seconds or default.timeout_seconds)
+        if default.outside:
+            self._reach_outside(task)
+        for key, value in {**self.settings.node_selector, **own.node_selector}.items():
+            kubernetes.add_node_selector(task, key, value)
+        for toleration in (*self.settings.tolerations, *own.tolerations):
+            _tolerate(task, toleration)
+        for key, value in {**self.settings.labels, _LABEL: "edgequant", _STEP_LABEL: step}.items():
+            kubernetes.add_pod_label(task, key, value)
+
+    def _reach_outside(self, task: dsl.PipelineTask) -> None:
+        if self.settings.retries:
+            task.set_retry(
+                self.settings.retries,
+                backoff_duration=f"{self.settings.retry_seconds}s",
+                backoff_factor=_BACKOFF_FACTOR,
+                backoff_max_duration=_RETRY_WINDOW,
+            )
+        for secret, variables in self.settings.secret_variables().items():
+            kubernetes.use_secret_as_env(task, secret_name=secret, secret_key_to_env=variables)
+
+
+def step_of(task: dsl.PipelineTask) -> str:
+    """Returns the step that a task is of."""
+    name = _NUMBER.sub("", str(task.name))
+    return _COMPONENTS.get(name, name)
+
+
+def _tolerate(task: dsl.PipelineTask, toleration: Toleration) -> None:
+    given = {name: value for name, value in toleration.model_dump().items() if value}
+    kubernetes.add_toleration(task, **given)
