@@ -4,14 +4,23 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 ENGINES := $(VENV)/.engines-installed
 BROWSER := $(VENV)/.browser-installed
+IMAGES_TESTS := $(VENV)/.images-installed
 
-.PHONY: help install demo test test-engines test-browser lint format benchmark docs clean
+# What `make images` builds, and on what.
+PREFIX ?= edgequant
+TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+BASE_IMAGE ?= python:3.11-slim
+IMAGES ?=
+
+.PHONY: help install demo test test-engines test-browser test-images images lint format benchmark docs clean
 
 help:
 	@echo "make demo       train a small model on handwritten digits and quantize it"
 	@echo "make test       run the tests"
 	@echo "make test-engines  run sampling on Prism, Flink, Dask and more, and from s3:// and gs:// (needs Go, Java, Maven)"
 	@echo "make test-browser  open the report in a browser (needs Chromium)"
+	@echo "make test-images  build the images and run the pipeline in them (needs Docker, or Debian and root)"
+	@echo "make images     build the images: PREFIX, TAG, BASE_IMAGE, IMAGES (docs/images.md)"
 	@echo "make lint       check style and types"
 	@echo "make format     format the code"
 	@echo "make benchmark  measure the pipeline against a plain script"
@@ -30,13 +39,24 @@ demo: $(INSTALLED)
 	$(VENV)/bin/edgequant demo
 
 test: $(INSTALLED)
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile -m "not engines and not browser"
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile -m "not engines and not browser and not images"
 
 test-engines: $(ENGINES)
 	EDGEQUANT_REQUIRE_ENGINES=1 $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile tests/engines
 
 test-browser: $(BROWSER)
 	EDGEQUANT_REQUIRE_BROWSER=1 $(VENV)/bin/python -m pytest tests/browser
+
+images:
+	images/build.sh $(PREFIX) $(TAG) $(BASE_IMAGE) $(IMAGES)
+
+test-images: $(IMAGES_TESTS)
+	tests/images/install.sh
+	EDGEQUANT_REQUIRE_IMAGES=1 tests/images/with_engine.sh $(VENV)/bin/python -m pytest tests/images
+
+$(IMAGES_TESTS): $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,images]"
+	@touch $@
 
 $(BROWSER): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,browser]"
@@ -63,4 +83,4 @@ docs: $(INSTALLED)
 	$(VENV)/bin/python -m edgequant_pipelines.reference > docs/components.md
 
 clean:
-	rm -rf $(VENV) .engines .screenshots edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .engines .images .screenshots edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Runs a command beside a container engine: the one that `docker` reaches, else one of its own, which ends with the command.
+# The command finds in its environment DOCKER_HOST, DOCKER (a client that builds with BuildKit) and BUILD_OPTIONS. The engine of its
+# own keeps what it builds in .images/engine; it needs root.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+# Since version 23 a client builds with BuildKit only where it has the plugin buildx.
+builds() {
+    "$1" buildx version >/dev/null 2>&1 || [[ $("$1" --version 2>/dev/null) =~ version\ (1[89]|2[0-2])\. ]]
+}
+for client in "${DOCKER:-docker}" /usr/bin/docker; do
+    if builds "$client"; then
+        export DOCKER=$client
+        break
+    fi
+done
+
+scratch=$(mktemp -d /tmp/edgequant-engine.XXXXXX)
+engine=
+finish() {
+    if [ -n "$engine" ]; then kill "$engine" && wait "$engine" || true; fi
+    rm -rf "$scratch"
+}
+trap finish EXIT
+trap 'exit 143' INT TERM
+
+# What pip needs on this machine, it needs in a build.
+options=()
+if [ -n "${PIP_INDEX_URL:-}" ]; then
+    (umask 077 && printf '[global]\nindex-url = %s\n' "$PIP_INDEX_URL" >"$scratch/pip.conf")
+    options+=(--secret "id=pip,src=$scratch/pip.conf")
+else
+    for file in "${PIP_CONFIG_FILE:-}" "$HOME/.config/pip/pip.conf" /etc/pip.conf; do
+        if [ -f "$file" ]; then options+=(--secret "id=pip,src=$file") && break; fi
+    done
+fi
+if [ -f "${PIP_CERT:-}" ]; then options+=(--secret "id=ca,src=$PIP_CERT"); fi
+
+if ! "${DOCKER:-docker}" info >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v dockerd >/dev/null; then
+    mkdir -p .images/engine
+    # Without a bridge it needs no firewall rules; builds use the machine's network.
+    dockerd --data-root "$PWD/.images/engine" --exec-root "$scratch/exec" --pidfile "$scratch/pid" \
+        --host "unix://$scratch/docker.sock" --bridge=none --iptables=false --ip6tables=false \
+        --default-ulimit nofile=20000:20000 >.images/dockerd.log 2>&1 &
+    engine=$!
+    export DOCKER_HOST=unix://$scratch/docker.sock
+    options+=(--network host)
+    for _ in $(seq 60); do
+        if "${DOCKER:-docker}" info >/dev/null 2>&1; then break; fi
+        kill -0 "$engine" || { tail .images/dockerd.log >&2 && engine= && exit 1; }
+        sleep 1
+    done
+fi
+
+export BUILD_OPTIONS=${BUILD_OPTIONS:-${options[*]}}
+"$@"
