@@ -40,9 +40,10 @@ def find_batch(path: Path, reader: RowReader, resolver: str) -> int:
         InterpreterError: The runtime refuses the model, or fails on a sampled example at batch 1.
     """
     single = Model(path, resolver=resolver)
-    best, best_seconds = 1, _seconds(single, reader, 1)
-    if best_seconds > _SLOW_SECONDS or best_seconds * len(reader) < _SHORT_SECONDS:
+    (alone,) = _seconds(reader, (single, 1))
+    if alone > _SLOW_SECONDS or alone * len(reader) < _SHORT_SECONDS:
         return 1
+    best, best_model = 1, single
     for batch in _BATCHES:
         if batch > len(reader) or batch * reader.row_bytes > _MOST_BYTES:
             break
@@ -52,12 +53,12 @@ def find_batch(path: Path, reader: RowReader, resolver: str) -> int:
                 _equal(_run(model, reader, rows, batch), _run(single, reader, rows, 1))
                 for rows in _sample(len(reader), batch)
             )
-            seconds = _seconds(model, reader, batch)
+            before, seconds = _seconds(reader, (best_model, best), (model, batch))
         except InterpreterError:
             break
-        if not same or seconds > best_seconds * (1.0 if best == 1 else 1 - _GAIN):
+        if not same or seconds > before * (1.0 if best == 1 else 1 - _GAIN):
             break
-        best, best_seconds = batch, seconds
+        best, best_model = batch, model
     return best
 
 
@@ -66,16 +67,20 @@ def _sample(count: int, batch: int) -> list[range]:
     return [range(start, start + batch) for start in (0, (count - batch) // 2, count - batch)]
 
 
-def _seconds(model: Model, reader: RowReader, batch: int) -> float:
-    """Returns the least time that one example of a batch took, over a few trials."""
-    _run(model, reader, range(batch), batch)
-    least = float("inf")
-    for _ in range(_TRIALS):
-        rounds, start = 0, time.perf_counter()
-        while rounds == 0 or time.perf_counter() - start < _TRIAL_SECONDS:
-            _run(model, reader, range(batch), batch)
-            rounds += 1
-        least = min(least, (time.perf_counter() - start) / rounds / batch)
+def _seconds(reader: RowReader, *tried: tuple[Model, int]) -> list[float]:
+    """Returns the least time that one example took with each model at its batch, over a few trials in turn.
+
+    Of this thread alone: what else the machine does must not choose the batch.
+    """
+    least = [float("inf")] * len(tried)
+    for trial in range(1 + _TRIALS):
+        for index, (model, batch) in enumerate(tried):
+            rounds, start = 0, time.thread_time()
+            while rounds == 0 or time.thread_time() - start < _TRIAL_SECONDS:
+                _run(model, reader, range(batch), batch)
+                rounds += 1
+            if trial:  # The first warms up.
+                least[index] = min(least[index], (time.thread_time() - start) / rounds / batch)
     return least
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from mmap import MADV_DONTNEED, mmap
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 
 from edgequant.artifacts.directory import load_array
 
-# What is read of a mapped file counts as the process's memory until it is unmapped.
-_MAPPED_BYTES = 32 * 2**20
+# What is read of a mapped file counts as the process's memory until it is given back: for each thread, so often.
+_MAPPED_BYTES = 2**20
 
 
 class RowReader:
@@ -26,8 +27,11 @@ class RowReader:
     """
 
     def __init__(self, paths: Mapping[str, Path]) -> None:
-        self._paths = paths
-        self._map()
+        arrays = {name: load_array(path) for name, path in paths.items()}
+        self._maps = [array.base for array in arrays.values() if isinstance(array.base, mmap)]
+        # Plain arrays over the maps: slices of a `memmap` cost a microsecond more.
+        self._arrays = {name: array.view(np.ndarray) for name, array in arrays.items()}
+        self._read_bytes = 0
         self._count = len(next(iter(self._arrays.values())))
         self.row_bytes = sum(array.nbytes for array in self._arrays.values()) // max(self._count, 1)
 
@@ -38,13 +42,11 @@ class RowReader:
         """Returns consecutive rows by name, the example first."""
         self._read_bytes += len(rows) * self.row_bytes
         if self._read_bytes > _MAPPED_BYTES:
-            self._map()
+            self._read_bytes = 0
+            for mapped in self._maps:
+                # Whoever still holds rows of it finds them in the file again.
+                mapped.madvise(MADV_DONTNEED)
         return {name: array[rows.start : rows.stop] for name, array in self._arrays.items()}
-
-    def _map(self) -> None:
-        # Plain arrays over the maps: slices of a `memmap` cost a microsecond more.
-        self._arrays = {name: load_array(path).view(np.ndarray) for name, path in self._paths.items()}
-        self._read_bytes = 0
 
 
 class RowWriter:

@@ -244,4 +244,4 @@ def test_memory_does_not_grow_with_the_examples(model: Any, tmp_path: Path) -> N
         outcome = run_in_child(predict, request, seconds=300)
         assert outcome.value.examples == count
         peaks.append(outcome.peak_memory_bytes or 0)
-    assert peaks[1] < peaks[0] + 50 * 2**20
+    assert peaks[1] < peaks[0] + 8 * 2**20
