@@ -36,7 +36,7 @@ def build_pipelines(options: CompileOptions) -> Pipelines:
     """
     placement = Placement(options=options)
     quantize = _quantize(placement)
-    defaults = declared_arguments(options.config) if options.config else {}
+    defaults = declared_arguments(options.config) if options.config and options.defaults else {}
     parameters = [item for item in parameters_of(pipeline.quantize_model) if item.name not in FOUND]
     return Pipelines(
         quantize=quantize,

@@ -90,7 +90,13 @@ class _Client(Client):  # type: ignore[misc]
     timeout = (10.0, 60.0)
 
     def _load_config(self, *arguments: Any, **options: Any) -> Any:
-        config = super()._load_config(*arguments, **options)
+        # It prints that it found no kubeconfig, and goes on with a host of its own.
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            config = super()._load_config(*arguments, **options)
+        if _NO_KUBECONFIG in printed.getvalue():
+            raise ConfigError(
+                f"host: none is given, this is no pod, and there is no kubeconfig; give --host or set {ENDPOINT}"
+            )
         # Reading is tried again; creating never is without looking first.
         config.retries = urllib3.Retry(
             total=3,
@@ -128,16 +134,11 @@ def connect(host: str = "", namespace: str = "", *, timeout_s: float = 60.0) -> 
     """
     host = _checked(host or os.environ.get(ENDPOINT, ""))
     where = host or "the cluster"
-    output = io.StringIO()
     _Client.timeout = (min(timeout_s, 10.0), timeout_s)
-    with asked("cannot be asked how it is", where), warnings.catch_warnings(), contextlib.redirect_stdout(output):
+    with asked("cannot be asked how it is", where), warnings.catch_warnings():
         # That it works with versions from 2.0.0-beta.2 only.
         warnings.filterwarnings("ignore", category=FutureWarning)
         client = _Client(host=host or None, **_credentials(host))
-        if _NO_KUBECONFIG in output.getvalue():
-            raise ConfigError(
-                f"host: none is given, this is no pod, and there is no kubeconfig; give --host or set {ENDPOINT}"
-            )
         where = host or str(client._existing_config.host).rstrip("/")
         multi_user = bool(client.get_kfp_healthz().multi_user)
     if namespace:

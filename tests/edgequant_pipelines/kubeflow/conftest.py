@@ -1,0 +1,67 @@
+"""A server to submit to, and what is submitted."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.kfp_server import KfpServer, served
+
+from edgequant_pipelines.compilation import CompiledPipeline, CompileOptions, compile_pipeline
+from edgequant_pipelines.config import Config, load_config
+from edgequant_pipelines.kubeflow import Connection, connect
+
+TOKEN = "the-token"  # noqa: S105 - of a server in this process
+
+CONFIG = """
+name: flowers
+model: models:/flowers@champion
+examples:
+  calibration: s3://bucket/train-*.npz
+  inputs: {image: image}
+  label: label
+gate: {max_drop_points: 1.0}
+tracking: {uri: "https://mlflow.example.com"}
+"""
+
+
+@pytest.fixture(scope="session")
+def compiled() -> CompiledPipeline:
+    """The pipeline that every configuration of these tests compiles to, compiled once."""
+    return compile_pipeline(CompileOptions(defaults=False))
+
+
+@pytest.fixture(autouse=True)
+def no_other_installation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keeps a Kubeflow installation that this machine knows out of the tests."""
+    for name in ("ENDPOINT", "UI_ENDPOINT", "TOKEN", "SA_TOKEN_PATH"):
+        monkeypatch.delenv(f"KF_PIPELINES_{name}", raising=False)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "no-kubeconfig"))
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KfpServer]:
+    """A single-user installation that asks for a token, which the environment holds."""
+    monkeypatch.setenv("KF_PIPELINES_TOKEN", TOKEN)
+    with served(tmp_path / "kfp.db", token=TOKEN) as found:
+        yield found
+
+
+@pytest.fixture
+def connection(server: KfpServer) -> Connection:
+    """A connection to it that is quick to give up."""
+    return replace(connect(server.url), timeout_s=5.0, settle_s=(0.05, 0.1))
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    """A configuration whose every name a pod can resolve."""
+    path = tmp_path / "flowers.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture
+def config(config_file: Path) -> Config:
+    """The same, loaded."""
+    return load_config(config_file)

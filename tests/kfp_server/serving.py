@@ -1,0 +1,115 @@
+"""Serves the API: in a thread of the tests, or in a process that a test can kill."""
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from tests.kfp_server.application import Rules, make_application
+from tests.kfp_server.faults import Fault, Faulty
+from tests.kfp_server.store import Body, Store
+
+_PATIENCE_S = 20.0
+
+
+class KfpServer:
+    """A server that answers.
+
+    Attributes:
+        url: Where it is.
+        rules: Whom it lets do what; a test may change them.
+    """
+
+    def __init__(self, state: Path, rules: Rules, port: int) -> None:
+        self.rules = rules
+        self.url = f"http://127.0.0.1:{port}"
+        self._store = Store(state)
+        self._faulty = Faulty(make_application(self._store, rules))
+        config = uvicorn.Config(
+            self._faulty, host="127.0.0.1", port=port, log_level="critical", timeout_graceful_shutdown=0
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        self._thread.start()
+        limit = time.monotonic() + _PATIENCE_S
+        while not self._server.started:
+            assert time.monotonic() < limit, "the server did not start"
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Ends it, whatever it is doing."""
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(_PATIENCE_S)
+        self._store.close()
+
+    def fail(self, fault: Fault) -> None:
+        """Lets requests go wrong from now on."""
+        self._faulty.faults.append(fault)
+
+    def all(self, kind: str) -> list[Body]:
+        """Returns every experiment, pipeline, version, run or recurring run."""
+        return self._store.all(kind)
+
+    def requests(self, method: str = "") -> list[str]:
+        """Returns the requests so far: method and path."""
+        return [text for text in self._faulty.requests if text.startswith(method)]
+
+    def set_run(self, run_id: str, state: str, tasks: dict[str, str] | None = None, error: str = "") -> None:
+        """Says how a run is.
+
+        Args:
+            run_id: The run.
+            state: Its state.
+            tasks: The states of its tasks, by name.
+            error: Why it failed.
+        """
+        details = [{"task_id": name, "display_name": name, "state": found} for name, found in (tasks or {}).items()]
+        values: dict[str, Any] = {"state": state, "run_details": {"task_details": details}}
+        self._store.change(run_id, **values, **({"error": {"code": 13, "message": error}} if error else {}))
+
+
+@contextlib.contextmanager
+def served(state: Path, *, token: str = "", namespaces: tuple[str, ...] = (), port: int = 0) -> Iterator[KfpServer]:
+    """Yields a server over a file of state, which is made if it is not there.
+
+    Args:
+        state: The file.
+        token: The bearer token that requests need; "" for none.
+        namespaces: Those of a multi-user installation; empty: a single-user one.
+        port: The port; 0 for a free one.
+    """
+    server = KfpServer(state, Rules(token=token, namespaces=namespaces), port or free_port())
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def free_port() -> int:
+    """Returns a port that nothing listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def main(arguments: list[str]) -> None:
+    """Serves a file of state on a port until killed: ``python -m tests.kfp_server.serving STATE PORT``."""
+    state, port = arguments
+    with served(Path(state), port=int(port)):
+        print(json.dumps({"port": int(port)}), flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    import sys
+
+    main(sys.argv[1:])
