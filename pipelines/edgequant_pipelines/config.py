@@ -218,11 +218,19 @@ def make_config(values: Mapping[str, Any], folder: Path) -> Config:
     Raises:
         ConfigError: A key or a value is not allowed.
     """
+    return _absolute(parse_config(values), folder).checked()
+
+
+def parse_config(values: Mapping[str, Any]) -> Config:
+    """Returns the configuration of a file's values, of which only keys and types are right.
+
+    Raises:
+        ConfigError: A key is not allowed, or a value is of another type.
+    """
     try:
-        config = Config.model_validate(values)
+        return Config.model_validate(values)
     except ValidationError as error:
         raise ConfigError("; ".join(_explain(error))) from error
-    return _absolute(config, folder).checked()
 
 
 def _override(values: dict[str, Any], text: str) -> None:
