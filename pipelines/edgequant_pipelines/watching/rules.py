@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant_pipelines.config import read_mapping
@@ -16,6 +16,11 @@ from edgequant_pipelines.watching.template import Template, load_template
 LOCAL, KUBEFLOW = "local", "kubeflow"
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 Text = Annotated[str, Field(min_length=1)]
+
+
+def _date(value: object) -> object:
+    """Returns a date in quotes as YAML reads one without."""
+    return date.fromisoformat(value) if isinstance(value, str) else value
 
 
 class _Section(BaseModel):
@@ -44,7 +49,7 @@ class Rule(_Section):
     alias: str = ""
     run: Literal["finished", "any"] = "finished"
     metrics: dict[str, Bound] = {}
-    created_after: date | None = None
+    created_after: Annotated[date | None, BeforeValidator(_date)] = None
     config: Text
     submit: Literal["local", "kubeflow"] = "local"
     retries: Annotated[int, Field(ge=0, le=100)] = 3
@@ -100,7 +105,7 @@ def load_rules(path: Path) -> Rules:
     Raises:
         ConfigError: The file or a configuration that it names is missing, not YAML, or holds what is not allowed.
     """
-    values = _with_texts(read_mapping(path, list(_File.model_fields)))
+    values = read_mapping(path, list(_File.model_fields))
     try:
         file = _File.model_validate(values)
     except ValidationError as error:
@@ -149,19 +154,6 @@ class RulesFile:
             return False
         self.rules = rules
         return True
-
-
-def _with_texts(values: dict[str, Any]) -> dict[str, Any]:
-    """Returns the file's values with a date in quotes read as one without."""
-    for rule in values.get("rules") or [] if isinstance(values.get("rules"), list) else []:
-        if isinstance(rule, dict) and isinstance(rule.get("created_after"), str):
-            try:
-                rule["created_after"] = date.fromisoformat(rule["created_after"])
-            except ValueError as error:
-                raise ConfigError(
-                    f"created_after: {rule['created_after']!r} is no date; one like 2026-11-01 is"
-                ) from error
-    return values
 
 
 def _check(rule: Rule, names: set[str]) -> None:

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from edgequant.errors import ConfigError, did_you_mean
-from edgequant_pipelines.config import Config, make_config, read_mapping
+from edgequant_pipelines.config import Config, make_config, parse_config, read_mapping
 from edgequant_pipelines.watching.model_version import ModelVersion
 
 _PLACES = ("name", "version", "run_id")
 _TAG = "tags."
 _ALLOWED = "{name}, {version}, {run_id} and {tags.KEY} are"
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
-# What these hold is run as code or given to a runner: who may tag a version may not choose it.
-_FIXED = ("task", "examples.preprocess", "beam")
+# What these hold is run as code, given to a runner, or sent credentials: who may tag a version may not choose it.
+_FIXED = ("task", "examples.preprocess", "beam", "tracking.uri")
 _SAMPLE = ModelVersion(name="model", version="1", run_id="0" * 32, created=0.0)
 
 
@@ -63,7 +63,9 @@ def load_template(path: Path) -> Template:
     for where, text in _texts(values, ""):
         for place in _places(text, path, where):
             if any(where == fixed or where.startswith(f"{fixed}.") for fixed in _FIXED):
-                raise ConfigError(f"{path}: {where}: {{{place}}} is not allowed here, where a value names code to run")
+                raise ConfigError(
+                    f"{path}: {where}: {{{place}}} is not allowed here: a version must not choose what is run or trusted"
+                )
             if place.startswith(_TAG):
                 tags.add(place.removeprefix(_TAG))
     digest = hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:12]
@@ -81,12 +83,14 @@ def _try(template: Template) -> None:
         created=0.0,
         tags=dict.fromkeys(template.tags, "value"),
     )
+    values = _filled(template.values, sample)
     try:
-        make_config(_filled(template.values, sample), template.path.resolve().parent)
-    except ConfigError as error:
-        if not template.tags or "unknown key" in str(error) or "is missing" in str(error):
-            raise ConfigError(f"{template.path}: {error}") from error
+        parse_config(values)
         # A tag's real value may be allowed where a made-up one is not.
+        if not template.tags:
+            make_config(values, template.path.resolve().parent)
+    except ConfigError as error:
+        raise ConfigError(f"{template.path}: {error}") from error
 
 
 def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:

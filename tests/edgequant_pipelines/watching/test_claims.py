@@ -1,0 +1,133 @@
+"""Claims: what a tag says, the names of runs, and when to try again."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgequant_pipelines.watching.claims import CLAIMED, FAILED, RETRY, Claim, claims_of
+from edgequant_pipelines.watching.model_version import ModelVersion, SourceRun
+from edgequant_pipelines.watching.registry import Registry
+from edgequant_pipelines.watching.rules import Bound, Rule
+from edgequant_pipelines.watching.selection import Choice, judge, matches, name_filter, nearest
+
+CLAIM = Claim(
+    name="digits", version="3", rule="nightly", digest="0123456789ab", launcher="local", state=CLAIMED, attempt=1
+)
+
+
+def rule(**values: Any) -> Rule:
+    """Returns a rule."""
+    return Rule(**{"name": "nightly", "registered_model": "*", "config": "c.yaml", **values})
+
+
+def test_a_tag_says_all_of_a_claim() -> None:
+    """What is written is read again; tags of others and broken ones are passed by."""
+    claim = CLAIM.submitted("run-9").after_failure(rule(), "no node", 1000.0)
+    tags = {
+        claim.tag: claim.value(),
+        "edgequant.watch.broken.0": "{",
+        "edgequant.watch.other.0": '{"state": "resting", "attempt": 1, "launcher": "local"}',
+        "edgequant.watch.list.0": "[]",
+        "edgequant.watch.": "{}",
+        "stage": "prod",
+    }
+    version = ModelVersion(name="digits", version="3", run_id="", created=0.0, tags=tags)
+    assert list(claims_of(version)) == [claim]
+    assert claim.tag == "edgequant.watch.nightly.0123456789ab"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "retries", "expected"),
+    [(1, 3, 60), (2, 3, 120), (3, 3, 240), (4, 3, None), (7, 99, 3600), (99, 99, 3600), (1, 0, None)],
+)
+def test_pauses_double_up_to_an_hour(attempt: int, retries: int, expected: float | None) -> None:
+    """After 60 s, 120 s, 240 s, …, never more than an hour, and not at all after the last retry."""
+    claim = Claim(
+        name="digits", version="3", rule="nightly", digest="0", launcher="local", state=CLAIMED, attempt=attempt
+    )
+    after = claim.after_failure(rule(retries=retries), "why", 1000.0)
+    assert (after.state, after.retry_at) == ((RETRY, 1000.0 + expected) if expected else (FAILED, 0.0))
+
+
+def test_a_pause_longer_than_an_hour_is_kept() -> None:
+    """What the rule asks for is the least."""
+    assert CLAIM.after_failure(rule(retry_seconds=7200), "why", 0.0).retry_at == 7200.0
+
+
+@given(st.lists(st.tuples(st.text(min_size=1), st.integers(1, 99), st.integers(1, 9)), unique=True))
+def test_run_names_tell_claims_apart(parts: list[tuple[str, int, int]]) -> None:
+    """Every attempt has a name of its own, of lower-case letters, digits and dashes, short enough for KFP."""
+    names = {
+        Claim(
+            name=name, version=str(version), rule="r" * 40, digest="0" * 12, launcher="local", state=CLAIMED, attempt=n
+        ).run_name
+        for name, version, n in parts
+    }
+    assert len(names) == len(parts)
+    assert all(len(name) <= 127 and name.replace("-", "").isalnum() and name == name.lower() for name in names)
+
+
+@pytest.mark.parametrize(
+    ("status", "value", "expected"),
+    [
+        ("FINISHED", 0.9, Choice.SELECTED),
+        ("FINISHED", 0.89, Choice.NO),
+        ("FINISHED", float("nan"), Choice.NO),
+        ("RUNNING", 0.99, Choice.WAITING),
+        ("SCHEDULED", 0.99, Choice.WAITING),
+        ("KILLED", 0.99, Choice.NO),
+    ],
+)
+def test_a_run_decides(status: str, value: float, expected: Choice) -> None:
+    """Only a finished run's metric counts; one that has not ended may still reach it."""
+    asked = rule(metrics={"accuracy": Bound(at_least=0.9)})
+    assert judge(asked, SourceRun(status=status, metrics={"accuracy": value})) is expected
+    assert judge(asked, SourceRun(status="FINISHED", metrics={})) is Choice.NO
+    assert judge(asked, None) is Choice.NO
+
+
+def test_what_a_quantization_made_is_not_quantized() -> None:
+    """Its runs carry a tag, whichever model their results were copied to."""
+    run = SourceRun(status="FINISHED", metrics={}, tags={"edgequant.variant": "float16"})
+    assert judge(rule(run="any"), run) is Choice.NO
+
+
+def test_nearest_names() -> None:
+    """The pattern's own letters count."""
+    assert nearest("digit-*", ["digits", "faces", "digits-cnn"]) == ["digits", "digits-cnn"]
+    assert nearest("zzz", ["digits"]) == []
+
+
+NAMES = [
+    "digits-cnn",
+    "digits_cnn",
+    "Digits-cnn",
+    "o'hara",
+    'say "hi"',
+    "a%b",
+    "50%",
+    "näme",
+    "x" * 200,
+    "d[1]",
+    "a b.c-d",
+]
+PATTERNS = [*NAMES, "*", "digits-*", "d*", "*'*", "d[ei]gits?cnn", "?'hara", "[!x]*", "a%*", "*_*", "d[[]1]", 'say*"*']
+
+
+def test_the_server_filters_no_more_than_the_rule(scene: Any) -> None:
+    """For every pattern, MLflow's own filter lets all versions pass that the pattern matches."""
+    for name in NAMES:
+        scene.client.create_registered_model(name)
+        scene.client.create_model_version(name, str(scene.folder), None)
+    registry = Registry(scene.uri)
+    for pattern in PATTERNS:
+        asked = rule(registered_model=pattern)
+        expected = {name for name in NAMES if matches(asked, name)}
+        found = {version.name for page in registry.versions(name_filter(asked)) for version in page}
+        assert found >= expected, pattern
+    exact = [
+        version.name for page in registry.versions(name_filter(rule(registered_model="digits-cnn"))) for version in page
+    ]
+    assert exact == ["digits-cnn"]

@@ -1,0 +1,153 @@
+"""RULES.yaml and the configurations that its rules name: what is allowed, what is filled in, what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgequant.errors import ConfigError
+from edgequant_pipelines.watching.model_version import ModelVersion
+from edgequant_pipelines.watching.rules import RulesFile, load_rules
+from edgequant_pipelines.watching.template import load_template
+
+CONFIG: dict[str, Any] = {
+    "name": "{name}-v{version}",
+    "model": "models:/{name}/{version}",
+    "examples": {"calibration": "train.npz"},
+}
+RULE: dict[str, Any] = {"name": "digits", "registered_model": "digits-*", "config": "config.yaml"}
+
+
+def write(folder: Path, rules: object, config: dict[str, Any] | None = None) -> Path:
+    """Writes the two files, and returns the path of the rules."""
+    (folder / "config.yaml").write_text(yaml.safe_dump({**CONFIG, **(config or {})}))
+    path = folder / "RULES.yaml"
+    path.write_text(yaml.safe_dump(rules))
+    return path
+
+
+def test_defaults(tmp_path: Path) -> None:
+    """A rule needs a name, a pattern and a configuration; the rest is as documented."""
+    rules = load_rules(write(tmp_path, {"rules": [RULE]}))
+    rule = rules.rules["digits"]
+    assert (rule.run, rule.submit, rule.retries, rule.retry_seconds) == ("finished", "local", 3, 60.0)
+    assert (rules.concurrency, rules.sweep_seconds, rules.kubeflow.experiment) == (2, 600.0, "edgequant")
+
+
+@pytest.mark.parametrize(
+    ("rules", "texts"),
+    [
+        ({}, ["'rules' is missing"]),
+        ({"rules": []}, ["rules: [] is wrong", "at least 1"]),
+        ({"rules": [{**RULE, "registerd_model": "x"}]}, ["unknown key 'rules.0.registerd_model'", "did you mean 'registered_model'?"]),
+        ({"rules": [{"name": "a"}]}, ["'rules.0.registered_model' is missing", "'rules.0.config' is missing"]),
+        ({"rules": [RULE, RULE]}, ["rules.1: name: 'digits' is another rule's"]),
+        ({"rules": [{**RULE, "name": "Digits!"}]}, ["rules.0: name: 'Digits!' is not allowed"]),
+        ({"rules": [{**RULE, "metrics": {"accuracy": {}}}]}, ["metrics.accuracy: has no bound; at_least or at_most is needed"]),
+        ({"rules": [{**RULE, "metrics": {"accuracy": {"min": 1}}}]}, ["unknown key 'rules.0.metrics.accuracy.min'; allowed are at_least, at_most"]),
+        ({"rules": [{**RULE, "metrics": {"accuracy": ">= 0.9"}}]}, ["rules.0.metrics.accuracy: '>= 0.9' is wrong"]),
+        ({"rules": [{**RULE, "metrics": {"a": {"at_least": 1}}, "run": "any"}]}, ["run: 'any' is given with metrics"]),
+        ({"rules": [{**RULE, "tags": {"go": True}}]}, ["rules.0.tags.go: True is wrong", "valid string"]),
+        ({"rules": [{**RULE, "submit": "kubflow"}]}, ["rules.0.submit: 'kubflow' is wrong", "'local' or 'kubeflow'"]),
+        ({"rules": [{**RULE, "retries": -1}]}, ["rules.0.retries: -1 is wrong"]),
+        ({"rules": [{**RULE, "created_after": "soon"}]}, ["rules.0.created_after: 'soon' is wrong", "isoformat"]),
+        ({"rules": [{**RULE, "config": "other.yaml"}]}, ["rules.0", "other.yaml: cannot be read"]),
+        ({"rules": [RULE], "concurrency": 0}, ["concurrency: 0 is wrong"]),
+        ({"rules": [RULE], "kubeflow": {"hots": "x"}}, ["unknown key 'kubeflow.hots'", "did you mean 'host'?"]),
+        ([1], ["holds a list; a mapping of rules, concurrency, sweep_seconds, kubeflow is needed"]),
+    ],
+)  # fmt: skip
+def test_wrong_rules(tmp_path: Path, rules: object, texts: list[str]) -> None:
+    """The message names the file, what is wrong, and what is allowed."""
+    path = write(tmp_path, rules)
+    with pytest.raises(ConfigError) as caught:
+        load_rules(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    for text in texts:
+        assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        ({"name": "{nam}"}, "name: unknown place {nam}; {name}, {version}, {run_id} and {tags.KEY} are, and '{{' for a brace; did you mean 'name'?"),
+        ({"name": "{}"}, "unknown place {}"),
+        ({"name": "{tags.}"}, "unknown place {tags.}"),
+        ({"name": "{name.__class__}"}, "unknown place {name.__class__}"),
+        ({"name": "{version!r}"}, "unknown place {version!r}"),
+        ({"model": "a{b"}, "model: 'a{b' has a lone '{'; write '{{' for the character"),
+        ({"model": "a}b"}, "has a lone '}'"),
+        ({"examples": {"calibration": ["x.npz", "{split}.npz"]}}, "examples.calibration: unknown place {split}"),
+        ({"task": "{tags.task}"}, "task: {tags.task} is not allowed here"),
+        ({"examples": {"calibration": "x", "preprocess": "{name}.py:f"}}, "examples.preprocess: {name} is not allowed here"),
+        ({"beam": ["--setup_file={tags.x}"]}, "beam: {tags.x} is not allowed here"),
+        ({"tracking": {"uri": "https://{tags.x}"}}, "tracking.uri: {tags.x} is not allowed here"),
+        ({"tsak": "classification"}, "unknown key 'tsak'"),
+        ({"name": "{tags.x}", "variants": ["int4"], "task": 1}, "task: 1 is wrong"),
+        ({"variants": ["int4"]}, "unknown variant 'int4'"),
+    ],
+)  # fmt: skip
+def test_wrong_configurations(tmp_path: Path, config: dict[str, Any], text: str) -> None:
+    """What is wrong whatever is filled in is said when the rules are read."""
+    path = write(tmp_path, {"rules": [RULE]}, config)
+    with pytest.raises(ConfigError) as caught:
+        load_rules(path)
+    assert f"{path}: rules.0: {tmp_path / 'config.yaml'}: " in str(caught.value)
+    assert text in str(caught.value)
+
+
+@given(st.text())
+def test_what_is_filled_in_stays_one_text(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    """Whatever a tag holds, quotes, braces, new lines or YAML, it becomes that text and nothing else."""
+    folder = tmp_path_factory.mktemp("template", numbered=True)
+    write(
+        folder,
+        {},
+        {
+            "tracking": {"experiment": "a {tags.x} {{tags.x}} {tags.x}"},
+            "examples": {"calibration": "x", "label": "{tags.x}"},
+        },
+    )
+    version = ModelVersion(name="digits", version="7", run_id="r", created=0.0, tags={"x": text})
+    config = load_template(folder / "config.yaml").fill(version)
+    assert config.tracking.experiment == f"a {text} {{tags.x}} {text}"
+    assert config.examples.label == text
+    assert (config.name, config.model) == ("digits-v7", "models:/digits/7")
+
+
+def test_keys_are_not_filled_in(tmp_path: Path) -> None:
+    """Only values are: a key is what the file's author wrote."""
+    write(tmp_path, {}, {"examples": {"calibration": "x", "inputs": {"{name}": "{name}"}}})
+    version = ModelVersion(name="digits", version="7", run_id="r", created=0.0)
+    assert load_template(tmp_path / "config.yaml").fill(version).examples.inputs == {"{name}": "digits"}
+
+
+def test_the_digest_is_of_values(tmp_path: Path) -> None:
+    """Comments and the order of keys do not change it; a value does."""
+    path = tmp_path / "config.yaml"
+    digests = []
+    for text in ("a: 1\nname: x\n", "# night\nname: x\na: 1\n", "a: 2\nname: x\n"):
+        rest = yaml.safe_dump({"model": "m", "examples": {"calibration": "c"}})
+        path.write_text(text.replace("a: ", "signature: s") + rest)
+        digests.append(load_template(path).digest)
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_file_that_is_edited(tmp_path: Path) -> None:
+    """Right rules replace the earlier; wrong ones, and a configuration that is gone, do not."""
+    path = write(tmp_path, {"rules": [RULE]})
+    file = RulesFile(path)
+    assert not file.reload()
+    write(tmp_path, {"rules": [{**RULE, "name": "other"}]})
+    assert file.reload()
+    assert list(file.rules.rules) == ["other"]
+    (tmp_path / "config.yaml").unlink()
+    assert not file.reload()
+    assert "config.yaml: cannot be read" in file.problem
+    assert list(file.rules.rules) == ["other"]
+    write(tmp_path, {"rules": [{**RULE, "name": "other"}]}, {"resolver": "builtin"})
+    assert file.reload()
+    assert file.problem == ""

@@ -1,0 +1,410 @@
+"""What the watcher does with the versions of a real registry."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgequant_pipelines.watching.claims import CLAIMED, FAILED, RETRY, SUBMITTED, SUCCEEDED
+from edgequant_pipelines.watching.registry import RegistryError
+
+
+def test_a_version_is_run_once_and_its_end_is_noted(scene: Any) -> None:
+    """A first look starts the run, a second notes its end, and no watcher after that does anything."""
+    scene.version(tags={"stage": "prod"})
+    watcher = scene.watcher(scene.rules({}))
+    watcher.poll()
+    (claim,) = scene.claims()
+    assert (claim.state, claim.attempt, claim.run_id) == (SUBMITTED, 1, claim.run_name)
+    assert scene.ledger.names == [claim.run_name]
+    assert claim.run_name.startswith("digits-digits-cnn-1-")
+    watcher.poll()
+    assert [item.state for item in scene.claims()] == [SUCCEEDED]
+    for again in (watcher, scene.watcher(), scene.watcher()):
+        again.poll()
+    assert len(scene.ledger.names) == 1
+    assert (scene.value("runs_submitted_total", rule="digits"), scene.value("runs_succeeded_total", rule="digits")) == (
+        1,
+        1,
+    )
+    assert scene.value("versions_seen_total") == 3  # once for each watcher
+
+
+def test_the_configuration_is_filled_in_from_the_version(scene: Any) -> None:
+    """Name, version, run and tags are put in; relative paths are relative to the configuration's folder."""
+    scene.version("digits-a")
+    scene.version("digits-a", tags={"site": "north: [1]"})
+    config = {"tracking": {"uri": "sqlite:///m.db", "experiment": "{tags.site}/{run_id}"}}
+    scene.watcher(scene.rules({}, config=config)).poll()
+    # The version without the tag is none that the rule selects.
+    (used,) = scene.ledger.configs
+    run_id = scene.client.get_model_version("digits-a", "2").run_id
+    assert (used["name"], used["model"]) == ("digits-a-v2", "models:/digits-a/2")
+    assert used["tracking"]["experiment"] == f"north: [1]/{run_id}"
+    assert used["examples"]["calibration"] == [str(scene.folder / "train.npz")]
+
+
+@pytest.fixture(scope="module")
+def made(new_scene: Any, empty_registry: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Seven versions of one model."""
+    scene = new_scene(empty_registry, tmp_path_factory.mktemp("seven"))
+    scene.version()
+    scene.version(tags={"stage": "prod"}, metrics={"accuracy": 0.85})
+    scene.version(tags={"stage": "test"}, metrics={"accuracy": 0.95})
+    scene.version(status="FAILED", metrics={"accuracy": 0.95})
+    scene.version(metrics={"accuracy": float("nan")})
+    scene.version(status="RUNNING")
+    # What a quantization registered is none to quantize.
+    scene.version(tags={"edgequant.variant": "full_int8"})
+    scene.client.set_registered_model_alias("digits-cnn", "champion", "5")
+    return scene
+
+
+@pytest.fixture
+def seven_versions(new_scene: Any, made: Any, tmp_path: Path) -> Any:
+    """A copy of them."""
+    return new_scene(made.folder / "mlflow.db", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rule", "selected"),
+    [
+        ({}, {"1", "2", "3", "5"}),
+        ({"run": "any"}, {"1", "2", "3", "4", "5", "6"}),
+        ({"tags": {"stage": "prod"}}, {"2"}),
+        ({"tags": {"stage": "prod", "site": "north"}}, set()),
+        ({"metrics": {"accuracy": {"at_least": 0.9}}}, {"3"}),
+        ({"metrics": {"accuracy": {"at_most": 0.9}}}, {"2"}),
+        ({"metrics": {"accuracy": {"at_least": 0.8, "at_most": 0.96}}}, {"2", "3"}),
+        ({"alias": "champion"}, {"5"}),
+        ({"registered_model": "digits-cn?"}, {"1", "2", "3", "5"}),
+        ({"registered_model": "digits-[a-z]nn"}, {"1", "2", "3", "5"}),
+        ({"registered_model": "digits_*"}, set()),
+        ({"registered_model": "digits"}, set()),
+        ({"created_after": "2099-01-01"}, set()),
+        ({"created_after": "2001-01-01"}, {"1", "2", "3", "5"}),
+    ],
+)
+def test_rules_select_by_name_tags_alias_run_metric_and_age(
+    seven_versions: Any, rule: dict[str, Any], selected: set[str]
+) -> None:
+    """Each condition selects the versions that one would pick by hand from these seven."""
+    seven_versions.watcher(seven_versions.rules(rule)).poll()
+    names = seven_versions.ledger.names
+    assert {name.split("-")[3] for name in names} == selected
+    assert len(names) == len(selected)
+
+
+def test_a_version_registered_by_a_running_run_waits_for_its_end(scene: Any) -> None:
+    """Training code registers a model while its run goes on: it is quantized at the first look after that."""
+    scene.version(status="RUNNING")
+    watcher = scene.watcher(scene.rules({"metrics": {"accuracy": {"at_least": 0.9}}}))
+    watcher.poll()
+    watcher.poll()
+    assert scene.ledger.names == []
+    run_id = scene.client.get_model_version("digits-cnn", "1").run_id
+    scene.client.log_metric(run_id, "accuracy", 0.93)
+    scene.client.set_terminated(run_id, "FINISHED")
+    watcher.poll()
+    assert len(scene.ledger.names) == 1
+
+
+def test_an_alias_is_seen_at_the_next_look_and_a_tag_at_the_next_sweep(scene: Any) -> None:
+    """What changes about an old version is found, each in its time."""
+    for _ in range(3):
+        scene.version(age_seconds=3600)
+    scene.version()
+    watcher = scene.watcher(
+        scene.rules({"name": "aliased", "alias": "candidate"}, {"name": "tagged", "tags": {"go": "on"}})
+    )
+    watcher.poll()
+    scene.client.set_registered_model_alias("digits-cnn", "candidate", "1")
+    scene.client.set_model_version_tag("digits-cnn", "2", "go", "on")
+    watcher.poll()
+    assert [name.split("-")[:1] for name in scene.ledger.names] == [["aliased"]]
+    scene.client.set_registered_model_alias("digits-cnn", "candidate", "3")
+    watcher.poll()
+    assert [name.split("-")[3] for name in scene.ledger.names] == ["1", "3"]
+    scene.now += 599
+    watcher.poll()
+    assert len(scene.ledger.names) == 2
+    scene.now += 1
+    watcher.poll()
+    assert scene.ledger.names[2].startswith("tagged-digits-cnn-2-")
+
+
+def test_new_versions_are_found_between_sweeps(scene: Any) -> None:
+    """A version that comes after the sweep is run at the next look."""
+    watcher = scene.watcher(scene.rules({}, sweep_seconds=1e9))
+    for count in range(3):
+        watcher.poll()
+        assert len(scene.ledger.names) == count
+        scene.version(f"digits-{count}")
+    assert scene.value("versions_seen_total") == 2
+
+
+def test_a_failed_run_is_tried_again_later_and_later_and_then_given_up(scene: Any) -> None:
+    """With two retries after 10 s there are three runs, at 0, 10 and 30 s, and a mark with the reason."""
+    scene.version()
+    scene.ledger._fails = lambda _: True
+    rules = scene.rules({"retries": 2, "retry_seconds": 10})
+    start = scene.now = scene.now + 100
+    watcher = scene.watcher(rules)
+    begun: list[float] = []
+    while scene.now < start + 200:
+        watcher.poll()
+        begun += [scene.now - start] * (len(scene.ledger.names) - len(begun))
+        scene.now += 1
+        if int(scene.now - start) % 7 == 0:
+            # Another watcher goes on from the tag alone.
+            watcher = scene.watcher()
+    # Each attempt's failure is seen a second after its start.
+    assert begun == [0, 11, 32]
+    (claim,) = scene.claims()
+    assert (claim.state, claim.attempt, claim.reason) == (FAILED, 3, "the pod is gone")
+    assert [name[-2:] for name in scene.ledger.names] == ["-1", "-2", "-3"]
+    assert scene.value("runs_failed_total", rule="digits") == 3
+    assert scene.value("versions_given_up_total", rule="digits") == 1
+
+
+def test_a_version_whose_files_are_gone_is_marked(scene: Any) -> None:
+    """No run is started, nothing is tried again, and the tag says why."""
+    scene.version()
+    shutil.rmtree(scene.folder / "models")
+    watcher = scene.watcher(scene.rules({}))
+    watcher.poll()
+    (claim,) = scene.claims()
+    assert (claim.state, claim.reason) == (FAILED, "the version's files are gone")
+    scene.now += 1e6
+    watcher.poll()
+    scene.watcher().poll()
+    assert scene.ledger.names == []
+    assert [text for text in scene.said if "given up" in text] == [
+        "digits-cnn version 1 (rule digits): given up after 1 attempt: the version's files are gone"
+    ]
+
+
+def test_a_version_that_makes_no_configuration_is_marked(scene: Any) -> None:
+    """A value that is not allowed where it is put in is the version's failure, said in the tag."""
+    scene.version(tags={"site": "north pole"})
+    scene.watcher(scene.rules({}, config={"name": "{tags.site}"})).poll()
+    (claim,) = scene.claims()
+    assert claim.state == FAILED
+    assert "filled in from digits-cnn version 1: name: 'north pole' is not allowed" in claim.reason
+
+
+def test_a_rule_and_a_configuration_of_another_digest_run_again(scene: Any) -> None:
+    """Exactly once for each version, rule and configuration: a comment changes nothing, a value does, and back does not."""
+    scene.version()
+    rules = scene.rules({})
+    watcher = scene.watcher(rules)
+    watcher.poll()
+    config = scene.folder / "config.yaml"
+    text = config.read_text()
+    config.write_text(f"# for the night\n{text}")
+    watcher.poll()
+    assert len(scene.ledger.names) == 1
+    config.write_text(f"{text}resolver: builtin\n")
+    watcher.poll()
+    assert len(scene.ledger.names) == 2
+    config.write_text(text)
+    for _ in range(3):
+        watcher.poll()
+    assert len(scene.ledger.names) == 2
+    assert [claim.state for claim in scene.claims()] == [SUCCEEDED, SUCCEEDED]
+    scene.rules({}, {"name": "second"})
+    watcher.poll()
+    assert len(scene.ledger.names) == 3
+
+
+def test_no_more_runs_than_allowed_are_under_way(scene: Any) -> None:
+    """With a limit of two, seven versions run two at a time, also when the watcher is replaced meanwhile."""
+    for _ in range(7):
+        scene.version()
+    rules = scene.rules({}, concurrency=2)
+    scene.ledger.running = True
+    for _ in range(3):
+        watcher = scene.watcher(rules)
+        watcher.poll()
+        watcher.poll()
+        assert len(scene.ledger.names) == 2
+        assert len(watcher.open) == 2
+    scene.ledger.running = False
+    for expected in (4, 6, 7, 7):
+        watcher.poll()
+        assert len(scene.ledger.names) == expected
+
+
+def test_a_silent_launcher_holds_nothing_else_up_and_starts_nothing_twice(scene: Any) -> None:
+    """What cannot be asked is said once; when it answers, each version has one run."""
+    for _ in range(3):
+        scene.version()
+    watcher = scene.watcher(scene.rules({}))
+    scene.ledger.silent = True
+    for _ in range(3):
+        watcher.poll()
+    assert scene.value("launcher_errors_total", launcher="local") == 3
+    assert scene.said == ["local: the ledger does not answer; tried again at every look"]
+    assert not watcher.more
+    scene.ledger.silent = False
+    for _ in range(3):
+        watcher.poll()
+    assert "local: answers again" in scene.said
+    assert len(scene.ledger.names) == len(set(scene.ledger.names)) == 3
+
+
+def test_a_submission_that_was_not_answered_is_found(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timeout after the run was made: it is found by its name, and there is no second."""
+    from edgequant_pipelines.watching.launchers import LauncherError
+
+    scene.version()
+    submit = scene.ledger.submit
+
+    def unanswered(*arguments: Any) -> None:
+        submit(*arguments)
+        raise LauncherError("timed out")
+
+    monkeypatch.setattr(scene.ledger, "submit", unanswered)
+    watcher = scene.watcher(scene.rules({}))
+    for _ in range(4):
+        watcher.poll()
+    assert len(scene.ledger.names) == 1
+    assert [claim.state for claim in scene.claims()] == [SUCCEEDED]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["refused", "taken and not answered"])
+@pytest.mark.parametrize("failing", range(1, 4))
+def test_a_tag_that_cannot_be_written(scene: Any, monkeypatch: pytest.MonkeyPatch, failing: int, after: bool) -> None:
+    """Whichever write fails, before or after it took effect, the next looks end with one run and its end on record."""
+    import mlflow.exceptions
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
+
+    scene.version()
+    count = 0
+    write = SqlAlchemyStore.set_model_version_tag
+
+    def flaky(self: Any, *arguments: Any) -> None:
+        nonlocal count
+        count += 1
+        if count != failing or after:
+            write(self, *arguments)
+        if count == failing:
+            raise mlflow.exceptions.MlflowException("the database is locked")
+
+    monkeypatch.setattr(SqlAlchemyStore, "set_model_version_tag", flaky)
+    watcher = scene.watcher(scene.rules({}))
+    errors = []
+    for _ in range(5):
+        try:
+            watcher.poll()
+        except RegistryError as error:
+            errors.append(str(error))
+    assert errors == ["MLflow: the database is locked"]
+    assert len(scene.ledger.names) == 1
+    assert [claim.state for claim in scene.claims()] == [SUCCEEDED]
+
+
+def test_a_deleted_version_is_let_go(scene: Any) -> None:
+    """A version that is deleted while its run goes on is followed no more."""
+    scene.version()
+    scene.version()
+    scene.ledger.running = True
+    watcher = scene.watcher(scene.rules({}))
+    watcher.poll()
+    scene.client.delete_model_version("digits-cnn", "1")
+    scene.ledger.running = False
+    watcher.poll()
+    assert watcher.open == {}
+    assert [claim.state for claim in scene.claims(version="2")] == [SUCCEEDED]
+
+
+def test_a_claim_whose_rule_is_gone_is_given_up_and_its_run_is_still_followed(scene: Any) -> None:
+    """A run that was started ends as it ends; one that was only claimed is not started by a rule that is no more."""
+    scene.version()
+    scene.ledger.running = True
+    watcher = scene.watcher(scene.rules({}))
+    watcher.poll()
+    scene.rules({"name": "other", "registered_model": "nothing"})
+    scene.ledger.running = False
+    watcher.poll()
+    assert [claim.state for claim in scene.claims()] == [SUCCEEDED]
+
+    scene.ledger.silent = True
+    scene.version()
+    watcher = scene.watcher(scene.rules({"name": "third"}))
+    watcher.poll()
+    assert [claim.state for claim in scene.claims(version="2")] == [CLAIMED]
+    scene.rules({"name": "other", "registered_model": "digits-cnn", "tags": {"no": "such"}})
+    scene.ledger.silent = False
+    watcher.poll()
+    (claim,) = scene.claims(version="2")
+    assert (claim.state, "was changed while it was under way" in claim.reason) == (FAILED, True)
+    assert len(scene.ledger.names) == 1
+
+
+def test_wrong_rules_keep_the_earlier_ones_in_force(scene: Any) -> None:
+    """The reason is said once, counted, and gone when the file is right again."""
+    path = scene.rules({})
+    watcher = scene.watcher(path)
+    right = path.read_text()
+    path.write_text(right.replace("registered_model", "registerd_model"))
+    scene.version()
+    for _ in range(2):
+        watcher.poll()
+    assert len(scene.ledger.names) == 1
+    (said,) = [text for text in scene.said if "wrong" in text]
+    assert "did you mean 'registered_model'?" in said
+    assert "the earlier ones stay in force" in said
+    assert watcher.problem
+    assert scene.value("rules_valid") == 0
+    path.write_text(right)
+    watcher.poll()
+    assert (watcher.problem, scene.value("rules_valid")) == ("", 1)
+    assert scene.said[-1] == "the rules are right again"
+
+
+def test_a_rule_that_matches_nothing_is_warned_of_once(scene: Any) -> None:
+    """With the nearest names; a rule whose model is there and has no version that fits is none."""
+    scene.version("digits-cnn")
+    scene.version("faces")
+    watcher = scene.watcher(scene.rules({"registered_model": "digit_cnn"}, {"name": "fits", "tags": {"no": "such"}}))
+    for _ in range(3):
+        watcher.poll()
+        scene.now += 1000
+    assert scene.said == ["warning: rule digits: no registered model matches 'digit_cnn'; the nearest are digits-cnn"]
+
+
+def test_nothing_is_started_once_the_watcher_is_told_to_end(scene: Any) -> None:
+    """The claim in hand is finished, the next version is left to the next watcher."""
+    for _ in range(3):
+        scene.version()
+    stop = False
+
+    def show(text: str) -> None:
+        nonlocal stop
+        stop = stop or "started" in text
+
+    watcher = scene.watcher(scene.rules({}), stopping=lambda: stop, show=show)
+    watcher.poll()
+    assert len(scene.ledger.names) == 1
+    assert sorted(claim.state for number in "123" for claim in scene.claims(version=number)) == [SUBMITTED]
+
+
+def test_a_version_that_cannot_be_asked_about_holds_up_no_other(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An artifact store that fails for one version costs that version its attempts alone."""
+    import mlflow.artifacts
+
+    first, second = scene.version(), scene.version()
+    listed = mlflow.artifacts.list_artifacts
+
+    def failing(artifact_uri: str) -> Any:
+        if artifact_uri.endswith(f"/{second}"):
+            raise OSError("bucket policy")
+        return listed(artifact_uri=artifact_uri)
+
+    monkeypatch.setattr(mlflow.artifacts, "list_artifacts", failing)
+    scene.watcher(scene.rules({})).poll()
+    assert [claim.state for claim in scene.claims(version=first)] == [SUBMITTED]
+    (claim,) = scene.claims(version=second)
+    assert (claim.state, claim.reason) == (RETRY, "its files cannot be listed: MLflow: bucket policy")
