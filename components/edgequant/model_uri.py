@@ -10,15 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from edgequant.artifacts.directory import tree_digest
-from edgequant.errors import ModelError, NoModelYetError
+from edgequant.errors import ConfigError, ModelError, NoModelYetError
 from edgequant.model_files import KERAS, find_model
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _ALIAS = re.compile(r"models:/([^/@]+)@([^/@]+)")
 _VERSION = re.compile(r"models:/([^/@]+)/([0-9]+)")
 _RUN = re.compile(r"runs:/([^/]+)/(.+)")
+_ALIAS_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
 _NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
 
 
@@ -40,6 +43,23 @@ class PinnedModel:
 def is_path(uri: str) -> bool:
     """Tells whether a model URI is a path on this machine."""
     return not _SCHEME.match(uri)
+
+
+def check_alias(key: str, alias: str) -> str:
+    """Returns an alias that MLflow takes.
+
+    Args:
+        key: What the user gave it as, for the message.
+        alias: The alias.
+
+    Raises:
+        ConfigError: MLflow refuses it.
+    """
+    if not _ALIAS_NAME.fullmatch(alias) or _RESERVED_ALIAS.fullmatch(alias):
+        raise ConfigError(
+            f"{key}: {alias!r} is not allowed; letters, digits, '_' and '-' are, but not 'latest' or 'v1'"
+        )
+    return alias
 
 
 def pin(uri: str, tracking_uri: str) -> PinnedModel:
@@ -90,6 +110,43 @@ def _pin_registered(uri: str, tracking_uri: str) -> PinnedModel:
         raise ModelError(f"model: {uri} names nothing: the run has no files there")
     text = json.dumps([tracking_uri, facts], sort_keys=True, default=str)
     return PinnedModel(uri=facts["uri"], digest=hashlib.sha256(text.encode()).hexdigest())
+
+
+def training_run(client: Any, uri: str) -> str:
+    """Returns the run of MLflow that made the model of a URI; "" where none is known.
+
+    Args:
+        client: MLflow's client.
+        uri: The model's URI.
+    """
+    if match := _RUN.fullmatch(uri):
+        return match[1]
+    if match := _ALIAS.fullmatch(uri):
+        return str(client.get_model_version_by_alias(*match.groups()).run_id or "")
+    if match := _VERSION.fullmatch(uri):
+        return str(client.get_model_version(*match.groups()).run_id or "")
+    return ""
+
+
+def check_tracking_uri(key: str, uri: str) -> str:
+    """Returns a tracking URI that holds no secret: it is written into what a run leaves.
+
+    Args:
+        key: What the user gave it as, for the message.
+        uri: The URI.
+
+    Raises:
+        ConfigError: It is not a URI, or holds a password.
+    """
+    try:
+        password = urlsplit(uri).password
+    except ValueError as error:
+        raise ConfigError(f"{key}: {uri!r} is not a URI ({error})") from error
+    if password is not None:
+        raise ConfigError(
+            f"{key}: holds a password; give credentials in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    return uri
 
 
 def fetch(uri: str, tracking_uri: str, target: Path) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import yaml
 
 from edgequant.errors import ConfigError
-from edgequant.model_uri import PinnedModel, pin, pin_champion
+from edgequant.model_uri import PinnedModel, check_tracking_uri, pin, pin_champion
 from edgequant.sampling.fingerprint import code_digest, fingerprint
 from edgequant_pipelines.config import Config
+
+_TRACKING_URI = "MLFLOW_TRACKING_URI"
 
 
 def pipeline_arguments(config: Config, tracking_uri: str) -> dict[str, Any]:
@@ -28,11 +30,9 @@ def pipeline_arguments(config: Config, tracking_uri: str) -> dict[str, Any]:
     declared = declared_arguments(config)
     patterns = [*declared["calibration_examples"], *declared["evaluation_examples"]]
     return {
+        **declared,
         "model": model.uri,
         "model_digest": model.digest,
-        **declared,
-        "name": config.name,
-        "signature": config.signature,
         "task_digest": code_digest(config.task),
         "baseline": baseline.uri,
         "baseline_digest": baseline.digest,
@@ -51,6 +51,8 @@ def declared_arguments(config: Config) -> dict[str, Any]:
     name, source = _preprocess(examples.preprocess)
     return {
         "model": config.model,
+        "name": config.name,
+        "signature": config.signature,
         "calibration_examples": examples.calibration,
         "evaluation_examples": examples.evaluation,
         "inputs": examples.inputs,
@@ -76,13 +78,21 @@ def declared_arguments(config: Config) -> dict[str, Any]:
         "experiment": config.tracking.experiment,
         "registered_model": config.tracking.registered_model,
         "alias": config.tracking.alias,
+        "register": config.tracking.register,
+        "tracking_retry_seconds": config.tracking.retry_seconds,
+        "configuration": yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True),
         "beam_options": config.beam,
     }
 
 
 def local_tracking_uri(config: Config, folder: Path) -> str:
-    """Returns where a run on this machine records: as configured, the environment's, or a SQLite file in a folder."""
-    return config.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI", "") or f"sqlite:///{folder / 'mlflow.db'}"
+    """Returns where a run on this machine records: as configured, the environment's, or a SQLite file in a folder.
+
+    Raises:
+        ConfigError: The environment's is used, and holds a password.
+    """
+    uri = config.tracking.uri or check_tracking_uri(_TRACKING_URI, os.environ.get(_TRACKING_URI, ""))
+    return uri or f"sqlite:///{folder / 'mlflow.db'}"
 
 
 def _preprocess(name: str) -> tuple[str, str]:

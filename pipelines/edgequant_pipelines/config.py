@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args
-from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -14,7 +13,7 @@ from edgequant.artifacts.result import BEST, REGISTER
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant.gate import Gate, check_gate, parse_gate
 from edgequant.litert_interpreter import XNNPACK
-from edgequant.model_uri import check_alias
+from edgequant.model_uri import check_alias, check_tracking_uri
 from edgequant.resolvers import check_resolver
 from edgequant.sampling.examples import check_settings
 from edgequant.sampling.preprocessing import input_source
@@ -144,14 +143,7 @@ class Config(_Section):
 
     def _check_tracking(self) -> None:
         tracking = self.tracking
-        try:
-            password = urlsplit(tracking.uri).password
-        except ValueError as error:
-            raise ConfigError(f"tracking.uri: {tracking.uri!r} is not a URI ({error})") from error
-        if password is not None:
-            raise ConfigError(
-                "tracking.uri: holds a password; give credentials in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-            )
+        check_tracking_uri("tracking.uri", tracking.uri)
         for character in "/:'":
             if character in tracking.registered_model:
                 raise ConfigError(

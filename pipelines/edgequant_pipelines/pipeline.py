@@ -53,10 +53,13 @@ def quantize(
     tracking_uri: str = "",
     registered_model: str = "",
     alias: str = "",
+    register: str = "best",
+    tracking_retry_seconds: float = 120.0,
     beam_options: list[str] = BEAM_OPTIONS,
     examples_digest: str = "",
     model_uri: str = "",
     pipeline_run: str = "",
+    configuration: str = "",
 ) -> dsl.Artifact:
     """Quantizes the model that an earlier step trained.
 
@@ -91,10 +94,13 @@ def quantize(
         tracking_uri: The MLflow server; empty: that of the environment.
         registered_model: The registered model that gets the best blessed variant; empty: none.
         alias: The alias to give the new version; empty: none.
+        register: Which blessed variants become versions: best, blessed (all of them) or none.
+        tracking_retry_seconds: How long to try again while MLflow does not answer.
         beam_options: Options for Beam.
         examples_digest: Identifies the examples' contents, for the cache key.
         model_uri: The URI of the source model, for the record.
-        pipeline_run: Identifies the pipeline run; empty: the results identify it.
+        pipeline_run: Identifies the pipeline run; empty: KFP's run, on this machine the results.
+        configuration: The configuration as YAML, for the record; empty: what the steps know of it.
 
     Returns:
         The result: variants, verdict, report and result.json.
@@ -178,8 +184,12 @@ def quantize(
         experiment=experiment,
         registered_model=registered_model,
         alias=alias,
+        register=register,
+        retry_seconds=tracking_retry_seconds,
         model_uri=model_uri,
         pipeline_run=pipeline_run,
+        kfp_run=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+        configuration=configuration,
     )
     # It acts on the outside world, and finds by itself what is recorded already.
     tracked.set_caching_options(enable_caching=False)
@@ -219,9 +229,12 @@ def quantize_model(
     tracking_uri: str = "",
     registered_model: str = "",
     alias: str = "",
+    register: str = "best",
+    tracking_retry_seconds: float = 120.0,
     beam_options: list[str] = BEAM_OPTIONS,
     examples_digest: str = "",
     pipeline_run: str = "",
+    configuration: str = "",
 ) -> dsl.Artifact:
     """Quantizes the model that a URI names. Parameters are those of `quantize`, but for the first and these.
 
@@ -257,9 +270,12 @@ def quantize_model(
         tracking_uri: The MLflow server.
         registered_model: The registered model that gets the best blessed variant.
         alias: The alias to give the new version.
+        register: Which blessed variants become versions.
+        tracking_retry_seconds: How long to try again while MLflow does not answer.
         beam_options: Options for Beam.
         examples_digest: Identifies the examples' contents.
         pipeline_run: Identifies the pipeline run.
+        configuration: The configuration as YAML, for the record.
 
     Returns:
         The result: variants, verdict, report and result.json.
@@ -296,8 +312,11 @@ def quantize_model(
         tracking_uri=tracking_uri,
         registered_model=registered_model,
         alias=alias,
+        register=register,
+        tracking_retry_seconds=tracking_retry_seconds,
         beam_options=beam_options,
         examples_digest=examples_digest,
         model_uri=model,
         pipeline_run=pipeline_run,
+        configuration=configuration,
     ).output

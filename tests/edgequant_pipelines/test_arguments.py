@@ -57,6 +57,8 @@ def test_arguments(folder: Path, arguments: Arguments) -> None:
     found = arguments(gate={"max_drop_points": 1.0}, sampling={"calibration": 5, "seed": 3})
     digests = {found.pop(name) for name in ("model_digest", "examples_digest")}
     assert all(len(digest) == 64 for digest in digests)
+    recorded = yaml.safe_load(found.pop("configuration"))
+    assert (recorded["name"], recorded["gate"]) == ("digits", {"max_drop_points": 1.0})
     assert found == {
         "model": str(folder / "saved_model"),
         "name": "digits",
@@ -88,6 +90,8 @@ def test_arguments(folder: Path, arguments: Arguments) -> None:
         "experiment": "digits",
         "registered_model": "",
         "alias": "",
+        "register": "best",
+        "tracking_retry_seconds": 120.0,
         "beam_options": ["--runner=FnApiRunner"],
     }
 
@@ -213,3 +217,7 @@ def test_where_results_are_recorded(
     assert local_tracking_uri(config, tmp_path / "work") == "http://mlflow.example.com"
     config = load_config(folder / "config.yaml", ["tracking.uri=sqlite:///mine.db"])
     assert local_tracking_uri(config, tmp_path / "work") == f"sqlite:///{folder}/mine.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@mlflow.example.com")
+    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_URI: holds a password; give credentials in") as refused:
+        local_tracking_uri(load_config(folder / "config.yaml"), tmp_path / "work")
+    assert "secret" not in str(refused.value)

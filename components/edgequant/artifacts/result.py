@@ -1,5 +1,6 @@
 """The result of a run: everything that tracking needs, and ``result.json`` for scripts (track → user)."""
 
+import hashlib
 import shutil
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,13 @@ from edgequant.artifacts.verdict import VariantVerdict, Verdict, load_verdict
 
 SCHEMA = "edgequant/result/1"
 RESULT_SCHEMA = 1
+CONFIGURATION = "config.yaml"
+
+# Which blessed variants become versions of the registered model.
+BEST = "best"
+EVERY_BLESSED = "blessed"
+NONE = "none"
+REGISTER = (BEST, EVERY_BLESSED, NONE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +39,10 @@ class TrackingSettings:
     Attributes:
         uri: The MLflow tracking URI; "" for the environment's.
         experiment: The experiment's name.
-        registered_model: The registered model that gets the best blessed variant as a new version; "" for none.
-        alias: The alias to give that version; "" for none.
+        registered_model: The registered model that gets blessed variants as new versions; "" for none.
+        alias: The alias to give the best one's version; "" for none.
+        register: Which of them: one of `REGISTER`.
+        retry_seconds: How long to try again while MLflow does not answer.
         model_uri: The URI of the source model.
         pipeline_run: The pipeline run's identifier; "" to identify a run by its results.
     """
@@ -41,6 +51,8 @@ class TrackingSettings:
     experiment: str
     registered_model: str = ""
     alias: str = ""
+    register: str = BEST
+    retry_seconds: float = 120.0
     model_uri: str = ""
     pipeline_run: str = ""
 
@@ -63,7 +75,8 @@ class Tracked:
         experiment_id: The experiment.
         summary_run_id: The summary run.
         run_ids: The run of each variant.
-        model_version: The registered version, or None.
+        model_version: The registered version of the best variant, or None.
+        versions: The registered version of each variant that has one.
         alias_version: The version that the configured alias is on, which may be a later one; None without an alias.
         links: Pages of the MLflow UI by name.
     """
@@ -73,6 +86,7 @@ class Tracked:
     summary_run_id: str
     run_ids: dict[str, str] = field(default_factory=dict)
     model_version: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
     alias_version: str | None = None
     links: dict[str, str] = field(default_factory=dict)
 
@@ -83,7 +97,7 @@ class Result:
 
     Attributes:
         path: Its directory.
-        digest: The SHA-256 of its manifest.
+        digest: Identifies what was made of what, wherever it is recorded.
         content: Its manifest.
         variants: The variant set.
         verdict: The verdict.
@@ -104,6 +118,7 @@ def write_result(
     variants: VariantSet,
     verdict: Path,
     examples: tuple[ExampleSet, ExampleSet],
+    configuration: str = "",
 ) -> Result:
     """Gathers a run's results in one directory, so that tracking can be finished from it at any time.
 
@@ -113,12 +128,15 @@ def write_result(
         variants: The variant set.
         verdict: The directory of the verdict.
         examples: The calibration set and the evaluation set.
+        configuration: The configuration as YAML; "" where there is none.
     """
     calibration, evaluation = examples
     with new_directory(target) as draft:
         link_tree(variants.path, draft / "variants")
         link_tree(verdict, draft / "verdict")
         np.savez(draft / "example.npz", allow_pickle=False, **{k: v[:1] for k, v in evaluation.inputs.items()})
+        if configuration:
+            (draft / CONFIGURATION).write_text(configuration, encoding="utf-8")
         content = ResultContent(settings=settings, calibration=calibration.facts(), evaluation=evaluation.facts())
         write_manifest(draft, SCHEMA, content)
         # Not part of the manifest: written anew once the result is tracked.
@@ -138,12 +156,24 @@ def load_result(path: Path) -> Result:
         example = {name: archive[name] for name in archive.files}
     return Result(
         path=path,
-        digest=manifest_digest(path),
+        digest=_digest(path, content),
         content=content,
         variants=load_variant_set(path / "variants"),
         verdict=load_verdict(path / "verdict"),
         example=example,
     )
+
+
+def _digest(path: Path, content: ResultContent) -> str:
+    """Returns what identifies the results: not where they are recorded, so that settings of that can change."""
+    parts = [
+        manifest_digest(path / "variants"),
+        manifest_digest(path / "verdict"),
+        content.calibration.digest,
+        content.evaluation.digest,
+        content.settings.model_uri,
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def result_json(verdict: Verdict, tracked: Tracked | None) -> dict[str, Any]:

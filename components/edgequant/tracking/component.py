@@ -15,11 +15,15 @@ def track(
     experiment: str,
     registered_model: str,
     alias: str,
+    register: str,
+    retry_seconds: float,
     model_uri: str,
     pipeline_run: str,
+    kfp_run: str,
+    configuration: str,
     result: dsl.Output[dsl.Artifact],
 ) -> None:
-    """Gathers the results and records them in MLflow: a run and a logged model per variant, a summary run, a version.
+    """Gathers the results and records them in MLflow: a run and a logged model per variant, a summary run, versions.
 
     Args:
         variant_set: The variant set.
@@ -30,32 +34,41 @@ def track(
         experiment: The experiment's name.
         registered_model: The registered model that gets the best blessed variant; empty: none.
         alias: The alias to give the new version; empty: none.
+        register: Which blessed variants become versions: best, blessed (all of them) or none.
+        retry_seconds: How long to try again while MLflow does not answer.
         model_uri: The URI of the source model.
-        pipeline_run: Identifies the pipeline run; empty: the results identify it.
+        pipeline_run: Identifies the pipeline run; empty: KFP's run on a cluster, elsewhere the results.
+        kfp_run: The identifier of KFP's run.
+        configuration: The configuration as YAML, for the record; empty: what the steps know of it.
         result: Everything recorded, and result.json.
     """
     from pathlib import Path
 
     from edgequant.artifacts.result import TrackingSettings
     from edgequant.steps import step
-    from edgequant.tracking.step import Inputs
+    from edgequant.tracking.step import Inputs, kfp_view
+    from edgequant.tracking.step import pipeline_run as identify
     from edgequant.tracking.step import track as run
 
     with step("track"):
-        run(
+        tracked = run(
             TrackingSettings(
                 uri=tracking_uri,
                 experiment=experiment,
                 registered_model=registered_model,
                 alias=alias,
+                register=register,
+                retry_seconds=retry_seconds,
                 model_uri=model_uri,
-                pipeline_run=pipeline_run,
+                pipeline_run=identify(pipeline_run, kfp_run),
             ),
             Inputs(
                 variant_set=Path(variant_set.path),
                 verdict=Path(verdict.path),
                 calibration_set=Path(calibration_set.path),
                 evaluation_set=Path(evaluation_set.path),
+                configuration=configuration,
             ),
             Path(result.path),
         )
+        result.metadata.update(kfp_view(tracked))

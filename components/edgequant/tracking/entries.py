@@ -2,8 +2,6 @@
 
 import math
 import re
-from typing import Any
-from urllib.parse import quote
 
 from edgequant import __version__
 from edgequant.artifacts.example_set import DatasetFacts
@@ -28,9 +26,36 @@ _METRIC_FORBIDDEN = re.compile(r"[^\w\-. /]", re.ASCII)
 _FORBIDDEN = str.maketrans(dict.fromkeys("/:.%\"'", "-"))
 
 KEY = "edgequant.key"
-VARIANT = "edgequant.variant"
+NAME = "edgequant.name"
+PIPELINE_RUN = "edgequant.pipeline_run"
+SOURCE_MODEL = "edgequant.source_model"
+SOURCE_RUN = "edgequant.source_run"
+EDGEQUANT_VERSION = "edgequant.version"
 ROLE = "edgequant.role"
+VARIANT = "edgequant.variant"
+VERDICT = "edgequant.verdict"
+STATUS = "edgequant.status"
+REASON = "edgequant.reason"
+MAIN_METRIC = "edgequant.main_metric"
+TFLITE_SHA256 = "edgequant.tflite_sha256"
+OUTCOME = "edgequant.outcome"
+BEST = "edgequant.best"
+REGISTERED = "edgequant.registered"
+DROP_POINTS = "edgequant.drop_points"
+DROP_HIGH_POINTS = "edgequant.drop_high_points"
+MODEL_SHA256 = "edgequant.model_sha256"
+CALIBRATION_DIGEST = "edgequant.calibration_digest"
+EVALUATION_DIGEST = "edgequant.evaluation_digest"
 ALIASED = "edgequant.aliased"
+# These end in a name: of a variant, of an alias, of a quantization.
+RUN_OF = "edgequant.run."
+FORCED = "edgequant.forced."
+QUANTIZED = "edgequant.quantized."
+
+VARIANT_ROLE = "variant"
+SUMMARY_ROLE = "summary"
+# A run that was the summary until KFP gave another.
+SUPERSEDED_ROLE = "superseded"
 
 
 def key(result: Result) -> str:
@@ -54,26 +79,62 @@ def logged_model_name(result: Result, variant: str) -> str:
     return f"{source(result)}-{variant}".translate(_FORBIDDEN).replace(" ", "-")
 
 
-def tags(result: Result) -> dict[str, str]:
-    """Returns the tags that every run of a result has."""
+def tags(result: Result, source_run: str = "") -> dict[str, str]:
+    """Returns the tags that every run of a result has.
+
+    Args:
+        result: The result.
+        source_run: The run that trained the source model; "" where it is not known.
+    """
     settings = result.content.settings
     return {
         KEY: key(result),
-        "edgequant.name": result.verdict.name,
-        "edgequant.pipeline_run": settings.pipeline_run or result.digest,
-        "edgequant.source_model": settings.model_uri,
-        "edgequant.version": __version__,
+        NAME: result.verdict.name,
+        PIPELINE_RUN: settings.pipeline_run or result.digest,
+        SOURCE_MODEL: settings.model_uri,
+        EDGEQUANT_VERSION: __version__,
+    } | ({SOURCE_RUN: source_run} if source_run else {})
+
+
+def variant_tags(result: Result, variant: str) -> dict[str, str]:
+    """Returns the tags of a variant's run besides those of `tags`."""
+    found, sha256 = result.verdict.variants[variant], result.variants[variant].sha256
+    entries = {
+        ROLE: VARIANT_ROLE,
+        VARIANT: variant,
+        VERDICT: found.verdict,
+        STATUS: found.status,
+        MAIN_METRIC: metric_name(result.verdict.main_metric),
+    }
+    if sha256:
+        entries[TFLITE_SHA256] = sha256
+    if found.reason:
+        entries[REASON] = found.reason
+    return entries
+
+
+def version_tags(result: Result, variant: str, source_run: str = "") -> dict[str, str]:
+    """Returns the tags of a variant's registered version."""
+    found, content = result.verdict.variants[variant], result.content
+    high = found.drop_interval_points[1] if found.drop_interval_points else None
+    return {
+        **tags(result, source_run),
+        **variant_tags(result, variant),
+        DROP_POINTS: _points(found.drop_points),
+        DROP_HIGH_POINTS: _points(high),
+        MODEL_SHA256: result.variants.content.model_sha256,
+        CALIBRATION_DIGEST: content.calibration.digest,
+        EVALUATION_DIGEST: content.evaluation.digest,
     }
 
 
-def variant_tags(variant: str, found: VariantVerdict, sha256: str | None) -> dict[str, str]:
-    """Returns the tags of a variant's run besides those of `tags`."""
-    entries = {ROLE: "variant", VARIANT: variant, "edgequant.verdict": found.verdict, "edgequant.status": found.status}
-    if sha256:
-        entries["edgequant.tflite_sha256"] = sha256
-    if found.reason:
-        entries["edgequant.reason"] = found.reason
-    return entries
+def _points(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def metric_name(name: str) -> str:
+    """Returns the name that a metric of a task is recorded under: shares are in percent."""
+    return f"{name}_percent" if name in _SHARES else _METRIC_FORBIDDEN.sub("_", name)
 
 
 def parameters(result: Result, variant: str) -> dict[str, str]:
@@ -98,10 +159,7 @@ def parameters(result: Result, variant: str) -> dict[str, str]:
 def metrics(found: VariantVerdict) -> dict[str, float]:
     """Returns the metrics of a variant's run in units that charts show well; what is not known or finite is left out."""
     values: dict[str, float | None] = {
-        (f"{name}_percent" if name in _SHARES else _METRIC_FORBIDDEN.sub("_", name)): (
-            value * _PERCENT if name in _SHARES else value
-        )
-        for name, value in found.metrics.items()
+        metric_name(name): value * _PERCENT if name in _SHARES else value for name, value in found.metrics.items()
     }
     low, high = found.drop_interval_points or (None, None)
     values |= {
@@ -135,40 +193,3 @@ def metrics(found: VariantVerdict) -> dict[str, float]:
 def dataset_digest(facts: DatasetFacts) -> str:
     """Returns a dataset's digest, as short as MLflow needs it."""
     return facts.digest[:_DIGEST_CHARACTERS]
-
-
-def note(result: Result) -> str:
-    """Returns the summary run's description, in Markdown."""
-    verdict = result.verdict
-    lines = [f"**{verdict.outcome}**: {verdict.why}", "", "| variant | verdict | why |", "| --- | --- | --- |"]
-    lines += [
-        f"| {name} | {found.verdict} | {'; '.join(found.reasons).replace('|', '/')} |"
-        for name, found in verdict.variants.items()
-    ]
-    return "\n".join(lines)
-
-
-def comparison(result: Result) -> dict[str, list[Any]]:
-    """Returns the comparison table, a row per variant, as columns and data: MLflow's layout for tables."""
-    names = list(result.verdict.variants)
-    found = {name: metrics(variant) for name, variant in result.verdict.variants.items()}
-    columns = list(dict.fromkeys(column for values in found.values() for column in values))
-    table: dict[str, list[Any]] = {
-        "source": [source(result)] * len(names),
-        "variant": list(names),
-        "verdict": [result.verdict.variants[name].verdict for name in names],
-    }
-    table |= {column: [found[name].get(column) for name in names] for column in columns}
-    return {"columns": list(table), "data": [list(row) for row in zip(*table.values(), strict=True)]}
-
-
-def links(base: str, experiment_id: str, summary_run_id: str, run_ids: list[str]) -> dict[str, str]:
-    """Returns pages of the MLflow UI; without the workflow they would open as pages for generative models."""
-    workflow = "workflowType=machine_learning"
-    runs = quote("[" + ",".join(f'"{run_id}"' for run_id in run_ids) + "]")
-    experiments = quote(f'["{experiment_id}"]')
-    return {
-        "experiment": f"{base}/#/experiments/{experiment_id}?{workflow}",
-        "summary": f"{base}/#/experiments/{experiment_id}/runs/{summary_run_id}?{workflow}",
-        "compare": f"{base}/#/compare-runs?runs={runs}&experiments={experiments}&{workflow}",
-    }

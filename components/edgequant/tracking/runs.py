@@ -1,97 +1,213 @@
 """Records a result in MLflow: a flat run and a logged model per variant, and one summary run.
 
 Everything is looked up by the result's key before it is made, and a run is finished last: killed at any point and run
-again, the recording ends with one run per variant, one summary and one registered version.
+again, the recording ends with one run per variant, one summary and one version of each variant that is registered.
 """
 
 import json
 import tempfile
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModel, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 
 from edgequant.artifacts.example_set import DatasetFacts
 from edgequant.artifacts.result import Result, Tracked
-from edgequant.tracking import entries
+from edgequant.errors import TrackingError
+from edgequant.tracking import entries, source, summary
+from edgequant.tracking.logged_models import LoggedModels
+from edgequant.tracking.registry import ALREADY_THERE, Registry
+from edgequant.tracking.retries import Tell
+from edgequant.tracking.uploads import Upload, upload
 
 _FINISHED = "FINISHED"
-_READY = "READY"
-_TABLE = "comparison.json"
-# The tag by which MLflow's UI finds tables to compare across runs.
-_TABLES_TAG = "mlflow.loggedArtifacts"
+_ACTIVE = "active"
+_SUMMARY = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a result is recorded.
+
+    Attributes:
+        uri: The MLflow tracking URI.
+        given_run_id: The run that KFP's plugin gave, which is then the summary run; "" for none.
+    """
+
+    uri: str
+    given_run_id: str = ""
 
 
 class Recorder:
-    """Records one result.
+    """Records one result, in one attempt.
 
     Args:
         result: The result.
-        uri: The MLflow tracking URI.
+        place: Where to.
+        tell: Is given a sentence on what a reader should know and is no failure.
     """
 
-    def __init__(self, result: Result, uri: str) -> None:
+    def __init__(self, result: Result, place: Place, tell: Tell) -> None:
         self._result = result
-        self._uri = uri
-        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        self._place = place
+        self._tell = tell
+        self._client = MlflowClient(tracking_uri=place.uri, registry_uri=place.uri)
 
-    def record(self) -> Tracked:
-        """Records everything that is not recorded yet, and returns where it is."""
-        run_ids = {name: self._variant_run(name) for name in self._result.verdict.variants}
-        model_version = self._register(run_ids)
-        summary = self._summary_run(run_ids)
-        base = self._uri.rstrip("/") if self._uri.startswith("http") else "http://127.0.0.1:5000"
+    def record(self, *, again: bool) -> Tracked:
+        """Records everything that is not recorded yet, and returns where it is.
+
+        Args:
+            again: Whether an earlier attempt may have made what it got no answer for.
+
+        Raises:
+            TrackingError: The experiment or the given run was deleted.
+        """
+        models = LoggedModels(self._client, self._result, self._experiment_id)
+        earlier = self._found()
+        runs = {variant: earlier.get(variant) or self._create(variant) for variant in self._result.verdict.variants}
+        summary_run = self._summary_run(earlier.get(_SUMMARY))
+        open_runs = {variant: run for variant, run in runs.items() if run.info.status != _FINISHED}
+        logged = models.of(open_runs, are_new=not earlier and not again)
+        self._upload(models, logged, summary_run)
+        for variant, run in open_runs.items():
+            self._finish_variant(variant, run, models, logged.get(variant))
+        registry = Registry(self._client, self._result, self._source.run_id)
+        versions = registry.register(runs, lambda variant: logged.get(variant) or self._model_of(runs[variant]))
+        self._finish_summary(summary_run, runs, versions)
+        source.link(self._client, self._source, self._result.verdict.name, summary_run.info.run_id, self._tell)
+        if again:
+            self._tidy(models, runs, registry if versions else None)
+        return self._tracked(summary_run, runs, versions, registry)
+
+    def _tracked(self, summary_run: Run, runs: dict[str, Run], versions: dict[str, str], registry: Registry) -> Tracked:
+        run_ids = {variant: str(run.info.run_id) for variant, run in runs.items()}
+        version = versions.get(self._result.verdict.best or "")
+        name = self._result.content.settings.registered_model
+        summary_id = str(summary_run.info.run_id)
+        page = f"{name}/{version}" if version else ""
         return Tracked(
-            uri=self._uri,
+            uri=self._place.uri,
             experiment_id=self._experiment_id,
-            summary_run_id=summary,
+            summary_run_id=summary_id,
             run_ids=run_ids,
-            model_version=model_version,
-            alias_version=self._alias_version() if model_version else None,
-            links=entries.links(base, self._experiment_id, summary, list(run_ids.values())),
+            model_version=version,
+            versions=versions,
+            alias_version=registry.alias_version() if version else None,
+            links=summary.links(self._base, self._experiment_id, summary_id, list(run_ids.values()), page),
         )
+
+    @property
+    def _base(self) -> str:
+        """The address of MLflow's pages; where MLflow is a file, of the server that `mlflow server` starts."""
+        return self._place.uri.rstrip("/") if self._place.uri.startswith("http") else "http://127.0.0.1:5000"
+
+    @cached_property
+    def _given(self) -> Run | None:
+        """The run that KFP's plugin gave, unless another result of the same task has it already."""
+        if not self._place.given_run_id:
+            return None
+        run = self._client.get_run(self._place.given_run_id)
+        if run.info.lifecycle_stage != _ACTIVE:
+            raise TrackingError(f"MLFLOW_RUN_ID: the run {run.info.run_id} at {self._place.uri} was deleted")
+        if run.data.tags.get(entries.KEY, self._key) != self._key:
+            self._tell(f"the run {run.info.run_id} is the summary of {run.data.tags[entries.NAME]!r}: another is made")
+            return None
+        return run
+
+    @cached_property
+    def _key(self) -> str:
+        return entries.key(self._result)
 
     @cached_property
     def _experiment_id(self) -> str:
+        if self._given is not None:
+            return str(self._given.info.experiment_id)
         name = self._result.content.settings.experiment
-        found = self._client.get_experiment_by_name(name)
-        if found is None:
-            return str(self._client.create_experiment(name, artifact_location=artifact_location(self._uri)))
+        found = self._client.get_experiment_by_name(name) or self._new_experiment(name)
+        if found.lifecycle_stage != _ACTIVE:
+            raise TrackingError(
+                f"tracking.experiment: {name!r} at {self._place.uri} was deleted; restore it, or name another"
+            )
         return str(found.experiment_id)
 
-    def _run(self, name: str, role: str, tags: dict[str, str]) -> Run:
-        """Returns the run of a role for this result: the one there is, or a new one."""
-        key = entries.key(self._result)
-        found = self._client.search_runs(
-            [self._experiment_id],
-            f"tags.`{entries.KEY}` = '{key}' AND tags.`{entries.ROLE}` = '{role}'"
-            + (f" AND tags.`{entries.VARIANT}` = '{tags[entries.VARIANT]}'" if entries.VARIANT in tags else ""),
-        )
-        if found:
-            return found[0]
-        everything = {**entries.tags(self._result), **tags, entries.ROLE: role, "mlflow.runName": name}
-        return self._client.create_run(self._experiment_id, run_name=name, tags=everything)
+    def _new_experiment(self, name: str) -> Any:
+        try:
+            self._client.create_experiment(name, artifact_location=artifact_location(self._place.uri))
+        except MlflowException as error:  # Another pipeline run made it in between.
+            if error.error_code != ALREADY_THERE:
+                raise
+        return self._client.get_experiment_by_name(name)
 
-    def _variant_run(self, variant: str) -> str:
-        found = self._result.verdict.variants[variant]
-        sha256 = self._result.variants[variant].sha256
-        tags = entries.variant_tags(variant, found, sha256)
-        run = self._run(f"{entries.source(self._result)} · {variant}", "variant", tags)
+    @cached_property
+    def _source(self) -> source.SourceRun:
+        return source.find(self._client, self._result.content.settings.model_uri, self._tell)
+
+    def _found(self) -> dict[str, Run]:
+        """Returns the runs that this result has, by variant; one that was made twice, since an answer was late, is kept once."""
+        found = self._client.search_runs([self._experiment_id], f"tags.`{entries.KEY}` = '{self._key}'")
+        kept: dict[str, Run] = {}
+        for run in sorted(found, key=self._rank):
+            role = run.data.tags.get(entries.ROLE)
+            variant = run.data.tags[entries.VARIANT] if role == entries.VARIANT_ROLE else _SUMMARY
+            if role not in (entries.VARIANT_ROLE, entries.SUMMARY_ROLE):
+                continue
+            if variant not in kept:
+                kept[variant] = run
+            elif variant == _SUMMARY and self._given is not None:
+                # Not ours to delete: of KFP's earlier attempts.
+                self._client.set_tag(run.info.run_id, entries.ROLE, entries.SUPERSEDED_ROLE)
+            else:
+                self._client.delete_run(run.info.run_id)
+        return kept
+
+    def _rank(self, run: Run) -> tuple[bool, bool, int, str]:
+        info = run.info
+        return info.run_id != self._place.given_run_id, info.status != _FINISHED, info.start_time, info.run_id
+
+    def _create(self, variant: str) -> Run:
+        """Returns a new run, of a variant or the summary."""
+        name = f"{entries.source(self._result)} · {variant or entries.SUMMARY_ROLE}"
+        own = entries.variant_tags(self._result, variant) if variant else {entries.ROLE: entries.SUMMARY_ROLE}
+        tags = {**entries.tags(self._result, self._source.run_id), **own, "mlflow.runName": name}
+        return self._client.create_run(self._experiment_id, run_name=name, tags=tags)
+
+    def _summary_run(self, earlier: Run | None) -> Run:
+        """Returns the run that KFP gave, else the summary that there is, else a new one."""
+        if self._given is None:
+            return earlier or self._create(_SUMMARY)
+        if earlier is not None and earlier.info.run_id != self._given.info.run_id:
+            self._client.set_tag(earlier.info.run_id, entries.ROLE, entries.SUPERSEDED_ROLE)
+        return self._given
+
+    def _upload(self, models: LoggedModels, logged: dict[str, LoggedModel], summary_run: Run) -> None:
+        with tempfile.TemporaryDirectory(prefix="edgequant-") as scratch:
+            uploads = models.package(logged, Path(scratch) / "models")
+            if not self._is_finished(summary_run):
+                files = Path(scratch) / "summary"
+                summary.write_files(self._result, files)
+                uploads.append(Upload(directory=files, location=summary_run.info.artifact_uri))
+            upload(uploads, self._place.uri)
+
+    def _is_finished(self, summary_run: Run) -> bool:
+        """Tells whether a summary was finished by us: the end of a run that KFP gave is KFP's business."""
+        return summary_run.info.status == _FINISHED and self._given is None
+
+    def _finish_variant(self, variant: str, run: Run, models: LoggedModels, model: LoggedModel | None) -> None:
         run_id = str(run.info.run_id)
-        if run.info.status == _FINISHED:
-            return run_id
-        model_id = self._logged_model(run, variant) if sha256 and found.reason is None else None
+        if model is not None:
+            models.finish(model, run)
+        values = entries.metrics(self._result.verdict.variants[variant])
         self._client.log_batch(
             run_id,
-            metrics=self._metrics(run, entries.metrics(found), model_id),
+            metrics=self._metrics(run, values, model.model_id if model else None),
             params=[Param(name, value) for name, value in entries.parameters(self._result, variant).items()],
-            tags=[RunTag(name, value) for name, value in tags.items()],
         )
-        self._log_datasets(run_id)
+        self._client.log_inputs(run_id, datasets=self._datasets())
         self._client.set_terminated(run_id, _FINISHED)
-        return run_id
 
     def _metrics(self, run: Run, values: dict[str, float], model_id: str | None) -> list[Metric]:
         """Returns metrics stamped with the run's start, so that logging them twice adds nothing."""
@@ -100,117 +216,42 @@ class Recorder:
         name, digest = facts.provenance.purpose, entries.dataset_digest(facts)
         return [Metric(key, value, stamp, 0, model_id, name, digest, run.info.run_id) for key, value in values.items()]
 
-    def _log_datasets(self, run_id: str) -> None:
+    def _datasets(self) -> list[DatasetInput]:
         content = self._result.content
-        inputs = [
+        return [
             DatasetInput(_dataset(facts), [InputTag("mlflow.data.context", facts.provenance.purpose)])
             for facts in (content.calibration, content.evaluation)
         ]
-        self._client.log_inputs(run_id, datasets=inputs)
 
-    def _logged_model(self, run: Run, variant: str) -> str:
-        """Returns the logged model of a variant's run: the finished one there is, or a new one."""
-        run_id = str(run.info.run_id)
-        model_id = self._finished_model(run_id) or self._new_model(run_id, variant)
-        if model_id not in [output.model_id for output in (run.outputs.model_outputs if run.outputs else [])]:
-            self._client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
-        return model_id
+    def _model_of(self, run: Run) -> LoggedModel:
+        """Returns the logged model of a run that was finished before."""
+        return self._client.get_logged_model(run.outputs.model_outputs[0].model_id)
 
-    def _finished_model(self, run_id: str) -> str | None:
-        """Returns the finished logged model of a run, or None; one that was left unfinished is deleted."""
-        for model in self._client.search_logged_models([self._experiment_id], f"source_run_id = '{run_id}'"):
-            if str(model.status) == _READY:
-                return str(model.model_id)
-            self._client.delete_logged_model(model.model_id)
-        return None
-
-    def _new_model(self, run_id: str, variant: str) -> str:
-        logged = self._client.create_logged_model(
-            self._experiment_id,
-            name=entries.logged_model_name(self._result, variant),
-            source_run_id=run_id,
-            tags={entries.VARIANT: variant, "edgequant.tflite_sha256": self._result.variants[variant].sha256 or ""},
-            model_type="tflite",
+    def _finish_summary(self, run: Run, runs: dict[str, Run], versions: dict[str, str]) -> None:
+        registered = summary.registration(self._result, versions)
+        source_link = (
+            summary.run_page(self._base, self._source.experiment_id, self._source.run_id) if self._source.run_id else ""
         )
-        # MLflow's packaging takes a second to import, which a result that is recorded already does not need.
-        from edgequant.tracking.packaging import package
-
-        with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
-            files = Path(folder) / "model"
-            package(self._result.variants.model(variant), self._result.example, logged, files)
-            self._client.log_model_artifacts(logged.model_id, str(files))
-        self._client.finalize_logged_model(logged.model_id, _READY)
-        return str(logged.model_id)
-
-    def _summary_run(self, run_ids: dict[str, str]) -> str:
-        verdict = self._result.verdict
-        tags = {"edgequant.outcome": verdict.outcome, "edgequant.best": verdict.best or ""}
-        run = self._run(f"{entries.source(self._result)} · summary", "summary", tags)
-        run_id = str(run.info.run_id)
-        if run.info.status == _FINISHED:
-            return run_id
-        self._client.log_artifact(run_id, str(self._result.path / "verdict" / "report.html"))
-        self._client.log_artifact(run_id, str(self._result.path / "verdict" / "verdict.json"))
-        # Not by `log_table`, which appends to the table that a killed recording left.
-        self._client.log_text(run_id, json.dumps(entries.comparison(self._result)), _TABLE)
-        self._client.log_batch(
-            run_id,
-            tags=[
-                RunTag(_TABLES_TAG, json.dumps([{"path": _TABLE, "type": "table"}])),
-                RunTag("mlflow.note.content", entries.note(self._result)),
-                *(RunTag(f"edgequant.run.{variant}", found) for variant, found in run_ids.items()),
-            ],
-        )
-        self._log_datasets(run_id)
-        self._client.set_terminated(run_id, _FINISHED)
-        return run_id
-
-    def _register(self, run_ids: dict[str, str]) -> str | None:
-        """Returns the registered version of the best variant, made and given its alias once; None without either."""
-        settings = self._result.content.settings
-        best = self._result.verdict.best
-        if best is None or not settings.registered_model:
-            return None
-        name = settings.registered_model
-        self._ensure_registered_model(name)
-        found = self._client.search_model_versions(
-            f"name = '{name}' AND tags.`{entries.KEY}` = '{entries.key(self._result)}'"
-        )
-        made = found[0] if found else self._new_version(name, best, run_ids[best])
-        if settings.alias and entries.ALIASED not in made.tags:
-            self._client.set_registered_model_alias(name, settings.alias, made.version)
-            self._client.set_model_version_tag(name, made.version, entries.ALIASED, settings.alias)
-        return str(made.version)
-
-    def _alias_version(self) -> str | None:
-        """Returns the version that the alias is on now: a later result may have taken it."""
-        settings = self._result.content.settings
-        if not settings.alias:
-            return None
-        aliases = self._client.get_registered_model(settings.registered_model).aliases
-        return str(aliases[settings.alias]) if settings.alias in aliases else None
-
-    def _ensure_registered_model(self, name: str) -> None:
-        if not self._client.search_registered_models(f"name = '{name}'"):
-            self._client.create_registered_model(name)
-
-    def _new_version(self, name: str, best: str, run_id: str) -> Any:
-        found = self._result.verdict.variants[best]
-        model_id = self._logged_model(self._client.get_run(run_id), best)
         tags = {
-            **entries.tags(self._result),
-            **entries.variant_tags(best, found, self._result.variants[best].sha256),
-            "edgequant.drop_points": f"{found.drop_points:.4f}" if found.drop_points is not None else "",
+            **(entries.tags(self._result, self._source.run_id) if self._given is not None else {}),
+            **summary.tags(self._result, registered),
+            summary.NOTE_TAG: summary.note(self._result, registered, source_link),
+            **{f"{entries.RUN_OF}{variant}": str(found.info.run_id) for variant, found in runs.items()},
         }
-        logged = self._client.get_logged_model(model_id)
-        return self._client.create_model_version(
-            name,
-            source=logged.artifact_location,
-            run_id=run_id,
-            tags=tags,
-            model_id=model_id,
-            description=self._result.verdict.why,
-        )
+        # Also of a run that was finished before: another setting may have registered more since.
+        self._client.log_batch(run.info.run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+        if self._is_finished(run):
+            return
+        self._client.log_inputs(run.info.run_id, datasets=self._datasets())
+        if self._given is None:
+            self._client.set_terminated(run.info.run_id, _FINISHED)
+
+    def _tidy(self, models: LoggedModels, runs: dict[str, Run], registry: Registry | None) -> None:
+        """Removes what a request made of which the answer never came, and which was not there yet when looked for."""
+        self._found()
+        models.of(runs, are_new=False)
+        if registry is not None:
+            registry.found()
 
 
 def artifact_location(uri: str) -> str | None:
@@ -221,12 +262,12 @@ def artifact_location(uri: str) -> str | None:
 
 
 def _dataset(facts: DatasetFacts) -> Dataset:
-    source = {"files": [file.path for file in facts.provenance.sources], "rule": facts.provenance.rule}
+    source_files = {"files": [file.path for file in facts.provenance.sources], "rule": facts.provenance.rule}
     profile = {"examples": facts.examples, "records_read": facts.provenance.records_read}
     return Dataset(
         name=facts.provenance.purpose,
         digest=entries.dataset_digest(facts),
         source_type="local",
-        source=json.dumps(source),
+        source=json.dumps(source_files),
         profile=json.dumps(profile),
     )

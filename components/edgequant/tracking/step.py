@@ -8,35 +8,38 @@ from filelock import FileLock
 
 from edgequant.artifacts.directory import write_json
 from edgequant.artifacts.example_set import load_example_set
-from edgequant.artifacts.result import Tracked, TrackingSettings, load_result, result_json, write_result
+from edgequant.artifacts.result import Result, Tracked, TrackingSettings, load_result, result_json, write_result
 from edgequant.artifacts.variant_set import load_variant_set
-from edgequant.errors import TrackingError
+from edgequant.errors import EdgequantError, TrackingError
+from edgequant.model_uri import check_tracking_uri
 from edgequant.steps import say
+from edgequant.tracking.client_settings import client_settings
 
-# MLflow's own default is to retry for several minutes in silence, and to fill a log with progress bars and its own steps.
-_CLIENT_DEFAULTS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}
 _TRACKING_URI = "MLFLOW_TRACKING_URI"
+_RUN_ID = "MLFLOW_RUN_ID"
 _ON_CLUSTER = "KUBERNETES_SERVICE_HOST"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What is recorded: the directories of the earlier steps."""
+    """What is recorded: the directories of the earlier steps.
+
+    Attributes:
+        variant_set: The variant set.
+        verdict: The verdict.
+        calibration_set: The calibration set.
+        evaluation_set: The evaluation set.
+        configuration: The configuration as YAML; "" where there is none.
+    """
 
     variant_set: Path
     verdict: Path
     calibration_set: Path
     evaluation_set: Path
+    configuration: str = ""
 
 
-def track(settings: TrackingSettings, inputs: Inputs, target: Path) -> None:
+def track(settings: TrackingSettings, inputs: Inputs, target: Path) -> Tracked:
     """Writes the result, then records it in MLflow: when that fails, the result is complete and can be tracked later.
 
     Args:
@@ -54,8 +57,9 @@ def track(settings: TrackingSettings, inputs: Inputs, target: Path) -> None:
         load_variant_set(inputs.variant_set),
         inputs.verdict,
         (load_example_set(inputs.calibration_set, verify=False), load_example_set(inputs.evaluation_set, verify=False)),
+        inputs.configuration,
     )
-    record(target)
+    return record(target)
 
 
 def record(directory: Path, uri: str = "") -> Tracked:
@@ -63,34 +67,63 @@ def record(directory: Path, uri: str = "") -> Tracked:
 
     Args:
         directory: The directory of the result.
-        uri: The MLflow tracking URI; "" for the result's own, or the environment's.
+        uri: The MLflow tracking URI; "" for that of a run that KFP gave, else the result's own, else the environment's.
 
     Raises:
         ArtifactError: The directory is not a result.
         TrackingError: MLflow did not take the result.
+        ConfigError: The tracking URI holds a password.
     """
     result = load_result(directory)
-    where = tracking_uri(uri or result.content.settings.uri)
-    for name, value in _CLIENT_DEFAULTS.items():
-        os.environ.setdefault(name, value)
-    from edgequant.tracking.runs import Recorder
-
+    settings = result.content.settings
+    given = "" if uri else _given_run()
+    where = check_tracking_uri(_TRACKING_URI, os.environ[_TRACKING_URI]) if given else tracking_uri(uri or settings.uri)
+    if given:
+        say("track", f"the run {given} that {_RUN_ID} names at {where} is the summary run")
     try:
         # MLflow cannot look up and create in one go, so a result has one writer at a time.
         with FileLock(directory.parent / f".{result.digest[:16]}.lock"):
-            tracked = Recorder(result, where).record()
+            tracked = _record(result, where, given)
+    except EdgequantError:
+        raise
     except Exception as error:  # MLflow, its HTTP client and its database raise many kinds.
-        message = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise TrackingError(
-            f"MLflow at {where} did not take the results ({type(error).__name__}: {message})"
-        ) from error
+        from edgequant.tracking.retries import first_line
+
+        raise TrackingError(f"MLflow at {where} did not take the results ({first_line(error)})") from error
     write_json(directory / "result.json", result_json(result.verdict, tracked))
-    say("track", f"{len(tracked.run_ids)} variants in experiment {result.content.settings.experiment!r}")
-    if tracked.model_version:
-        settings = result.content.settings
-        alias = _where_is(settings.alias, tracked) if settings.alias else ""
-        say("track", f"{result.verdict.best} is {settings.registered_model} version {tracked.model_version}{alias}")
+    _report(result, tracked)
     return tracked
+
+
+def _record(result: Result, uri: str, given_run_id: str) -> Tracked:
+    """Records a result, trying again while MLflow does not answer."""
+    with client_settings():
+        # It loads MLflow, which takes a second.
+        from edgequant.tracking.retries import persistently
+        from edgequant.tracking.runs import Place, Recorder
+
+        def tell(sentence: str) -> None:
+            say("track", sentence)
+
+        def attempt(number: int) -> Tracked:
+            return Recorder(result, Place(uri=uri, given_run_id=given_run_id), tell).record(again=number > 1)
+
+        return persistently(attempt, result.content.settings.retry_seconds, tell)
+
+
+def _report(result: Result, tracked: Tracked) -> None:
+    settings = result.content.settings
+    say("track", f"{len(tracked.run_ids)} variants in experiment {settings.experiment!r}")
+    for variant, version in tracked.versions.items():
+        is_best = variant == result.verdict.best
+        alias = _where_is(settings.alias, tracked) if settings.alias and is_best else ""
+        say("track", f"{variant} is {settings.registered_model} version {version}{alias}")
+
+
+def kfp_view(tracked: Tracked) -> dict[str, str]:
+    """Returns what KFP shows beside the result: the pages of MLflow's UI, and the version of the best variant."""
+    pages = {f"mlflow {name}": link for name, link in tracked.links.items()}
+    return pages | ({"model version": tracked.model_version} if tracked.model_version else {})
 
 
 def _where_is(alias: str, tracked: Tracked) -> str:
@@ -100,13 +133,27 @@ def _where_is(alias: str, tracked: Tracked) -> str:
     return f" from before; alias {alias} is {where}, and was left there"
 
 
+def _given_run() -> str:
+    """Returns the run that KFP's MLflow plugin, or `mlflow run`, gave this process; "" without one."""
+    return os.environ.get(_RUN_ID, "") if os.environ.get(_TRACKING_URI) else ""
+
+
+def pipeline_run(configured: str, kfp_run: str) -> str:
+    """Returns what identifies the pipeline run: as configured, on a cluster KFP's identifier, elsewhere "" for the results.
+
+    On this machine KFP makes up another at each start, also when it only finishes what an earlier one began.
+    """
+    return configured or (kfp_run if os.environ.get(_ON_CLUSTER) else "")
+
+
 def tracking_uri(configured: str) -> str:
     """Returns the tracking URI to use.
 
     Raises:
         TrackingError: None is given on a cluster, where MLflow's own default is a disk that vanishes with the pod.
+        ConfigError: That of the environment holds a password.
     """
-    uri = configured or os.environ.get(_TRACKING_URI, "")
+    uri = configured or check_tracking_uri(_TRACKING_URI, os.environ.get(_TRACKING_URI, ""))
     if not uri and os.environ.get(_ON_CLUSTER):
         raise TrackingError(f"tracking.uri is empty and {_TRACKING_URI} is not set; on a cluster one of them is needed")
     return uri or f"sqlite:///{Path('mlflow.db').resolve()}"

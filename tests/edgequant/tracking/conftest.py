@@ -66,12 +66,12 @@ def recorded(digits_sets: Any, tmp_path_factory: pytest.TempPathFactory) -> Reco
 def results(digits_sets: Any, tmp_path: Path) -> Callable[..., Path]:
     """Returns a function that writes a result of the digits model, judged by a gate, and returns its directory."""
 
-    def write(name: str = "result", gate: Gate | None = None, **settings: str) -> Path:
+    def write(name: str = "result", gate: Gate | None = None, **settings: Any) -> Path:
         verdict = digits_sets.verdict
         if gate is not None:
             verdict = tmp_path / f"{name}-verdict"
             validate("digits", "classification", gate, digits_sets.inputs, verdict)
-        given = {"uri": f"sqlite:///{tmp_path / 'mlflow.db'}", "experiment": "digits", "registered_model": NAME}
+        given: dict[str, Any] = {"uri": f"sqlite:///{tmp_path / 'mlflow.db'}", "experiment": "digits", "registered_model": NAME}
         examples = load_example_set(digits_sets.calibration_set), load_example_set(digits_sets.evaluation_set)
         return write_result(
             tmp_path / name,

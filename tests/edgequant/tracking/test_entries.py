@@ -11,7 +11,7 @@ from edgequant.artifacts.benchmark import Latency
 from edgequant.artifacts.comparison import Drop, Flips, OutputDrift
 from edgequant.artifacts.result import Result, load_result
 from edgequant.artifacts.verdict import VariantVerdict
-from edgequant.tracking import entries
+from edgequant.tracking import entries, summary
 
 
 def test_metrics_are_recorded_in_units_that_charts_show() -> None:
@@ -104,7 +104,7 @@ def test_a_result_is_identified_by_its_run_or_by_its_content(results: Callable[.
 def test_the_note_is_a_table_that_nothing_breaks(result: Result) -> None:
     """The note has a row of three cells per variant, whatever a reason holds."""
     variants = {name: replace(found, reasons=("a | b", "c")) for name, found in result.verdict.variants.items()}
-    note = entries.note(replace(result, verdict=replace(result.verdict, variants=variants)))
+    note = summary.note(replace(result, verdict=replace(result.verdict, variants=variants)), "Nothing.")
     rows = [line for line in note.splitlines() if line.startswith("|")][2:]
     assert len(rows) == 4
     assert all(row.count("|") == 4 for row in rows)
@@ -113,7 +113,7 @@ def test_the_note_is_a_table_that_nothing_breaks(result: Result) -> None:
 
 def test_the_comparison_has_a_row_per_variant(result: Result) -> None:
     """Columns are named once, and what a variant lacks is empty."""
-    table = entries.comparison(result)
+    table = summary.comparison(result)
     assert table["columns"][:3] == ["source", "variant", "verdict"]
     assert len(table["data"]) == 4
     baseline = dict(zip(table["columns"], table["data"][0], strict=True))
@@ -124,7 +124,7 @@ def test_the_comparison_has_a_row_per_variant(result: Result) -> None:
 
 def test_links_open_the_machine_learning_pages() -> None:
     """The experiment's link asks for its machine-learning view, and the comparison names every run."""
-    found = entries.links("http://host", "3", "s", ["a", "b"])
+    found = summary.links("http://host", "3", "s", ["a", "b"])
     assert found["experiment"] == "http://host/#/experiments/3?workflowType=machine_learning"
     assert found["summary"] == "http://host/#/experiments/3/runs/s?workflowType=machine_learning"
     assert (

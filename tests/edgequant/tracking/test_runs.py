@@ -158,7 +158,14 @@ def test_the_summary_compares_the_variants(recorded: Any, monkeypatch: pytest.Mo
     client = _client(recorded.uri)
     (summary,) = _by_role(_runs(client), "summary")
     run_id = summary.info.run_id
-    assert {item.path for item in client.list_artifacts(run_id)} == {"comparison.json", "report.html", "verdict.json"}
+    assert {item.path for item in client.list_artifacts(run_id)} == {
+        "comparison.json",
+        "config.yaml",
+        "per_class_recall.json",
+        "plots",
+        "report.html",
+        "verdict.json",
+    }
     # `load_table` looks for runs in the environment's store, whatever the client's is.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", recorded.uri)
     table = client.load_table(summary.info.experiment_id, "comparison.json", run_ids=[run_id])

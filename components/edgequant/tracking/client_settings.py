@@ -1,0 +1,33 @@
+"""How MLflow's client behaves while it records; to be set before MLflow is imported, which reads its log level then."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# A request that creates something, repeated because its answer was lost, creates another: see `retries`.
+_FORCED = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+# MLflow's own defaults wait for minutes, and fill a log with progress bars and its own steps.
+_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+
+@contextmanager
+def client_settings() -> Iterator[None]:
+    """Sets MLflow's client for a recording; what the user set of the defaults stays."""
+    before = {name: os.environ.get(name) for name in (*_FORCED, *_DEFAULTS)}
+    os.environ.update(_FORCED)
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    try:
+        yield
+    finally:
+        for name, earlier in before.items():
+            if earlier is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = earlier

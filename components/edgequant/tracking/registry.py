@@ -1,0 +1,116 @@
+"""Registers a result's blessed variants as versions of a model, each once, and moves the alias to the best."""
+
+from collections.abc import Callable
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModel, Run
+from mlflow.exceptions import MlflowException
+
+from edgequant.artifacts.result import BEST, EVERY_BLESSED, Result
+from edgequant.tracking import entries, summary
+
+NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
+ALREADY_THERE = "RESOURCE_ALREADY_EXISTS"
+
+
+class Registry:
+    """The versions of a result.
+
+    Args:
+        client: MLflow's client.
+        result: The result.
+        source_run: The run that trained the source model; "" where it is not known.
+    """
+
+    def __init__(self, client: MlflowClient, result: Result, source_run: str) -> None:
+        self._client = client
+        self._result = result
+        self._settings = result.content.settings
+        self._source_run = source_run
+
+    def register(self, runs: dict[str, Run], model: Callable[[str], LoggedModel]) -> dict[str, str]:
+        """Returns the version of each variant that is to have one: the one there is, or a new one.
+
+        Args:
+            runs: The run of each variant.
+            model: Gives the logged model of a variant.
+        """
+        wanted = self._wanted()
+        if not wanted:
+            return {}
+        found = self.found()
+        versions = {
+            variant: found.get(variant) or self._create(variant, str(runs[variant].info.run_id), model(variant))
+            for variant in wanted
+        }
+        best = self._result.verdict.best
+        if best in versions:
+            self._give_alias(versions[best])
+        return {variant: str(version.version) for variant, version in versions.items()}
+
+    def _wanted(self) -> list[str]:
+        """Returns the variants to register, the best one last: its version is then the newest."""
+        if not self._settings.registered_model:
+            return []
+        blessed = summary.blessed(self._result)
+        return {BEST: blessed[-1:] if self._result.verdict.best else [], EVERY_BLESSED: blessed}.get(
+            self._settings.register, []
+        )
+
+    def found(self) -> dict[str, Any]:
+        """Returns the versions that this result has, by variant; one made twice, since an answer was late, is kept once."""
+        versions = self._client.search_model_versions(
+            f"name = '{self._settings.registered_model}' AND tags.`{entries.KEY}` = '{entries.key(self._result)}'"
+        )
+        kept: dict[str, Any] = {}
+        for version in sorted(versions, key=lambda version: int(version.version)):
+            variant = version.tags.get(entries.VARIANT, "")
+            if variant in kept:
+                self._client.delete_model_version(version.name, version.version)
+            else:
+                kept[variant] = version
+        return kept
+
+    def _create(self, variant: str, run_id: str, model: LoggedModel) -> Any:
+        try:
+            return self._version(variant, run_id, model)
+        except MlflowException as error:
+            if error.error_code != NOT_THERE:
+                raise
+        try:
+            self._client.create_registered_model(self._settings.registered_model)
+        except MlflowException as error:  # Another pipeline run made it in between.
+            if error.error_code != ALREADY_THERE:
+                raise
+        return self._version(variant, run_id, model)
+
+    def _version(self, variant: str, run_id: str, model: LoggedModel) -> Any:
+        return self._client.create_model_version(
+            self._settings.registered_model,
+            source=model.artifact_location,
+            run_id=run_id,
+            tags=entries.version_tags(self._result, variant, self._source_run),
+            model_id=model.model_id,
+            description=_description(self._result, variant),
+            await_creation_for=0,
+        )
+
+    def _give_alias(self, version: Any) -> None:
+        """Moves the alias when the version is new: recorded again, a result takes no alias back from a later one."""
+        alias = self._settings.alias
+        if alias and entries.ALIASED not in version.tags:
+            self._client.set_registered_model_alias(version.name, alias, version.version)
+            self._client.set_model_version_tag(version.name, version.version, entries.ALIASED, alias)
+
+    def alias_version(self) -> str | None:
+        """Returns the version that the alias is on now: a later result may have taken it."""
+        if not self._settings.alias:
+            return None
+        aliases = self._client.get_registered_model(self._settings.registered_model).aliases
+        return str(aliases[self._settings.alias]) if self._settings.alias in aliases else None
+
+
+def _description(result: Result, variant: str) -> str:
+    verdict = result.verdict
+    return verdict.why if variant == verdict.best else "; ".join(verdict.variants[variant].reasons)

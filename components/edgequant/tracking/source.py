@@ -1,0 +1,57 @@
+"""Links a result with the run that trained its source model, where that is known to the same MLflow."""
+
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from edgequant.model_uri import training_run
+from edgequant.tracking import entries
+from edgequant.tracking.retries import Tell, first_line, is_transient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRun:
+    """A training run.
+
+    Attributes:
+        run_id: Its identifier; "" where it is not known.
+        experiment_id: Its experiment.
+    """
+
+    run_id: str = ""
+    experiment_id: str = ""
+
+
+def find(client: MlflowClient, model_uri: str, tell: Tell) -> SourceRun:
+    """Returns the run that trained the model of a URI; where it may not be read, that is told and no failure."""
+    try:
+        run_id = training_run(client, model_uri)
+        if not run_id:
+            return SourceRun()
+        return SourceRun(run_id=run_id, experiment_id=str(client.get_run(run_id).info.experiment_id))
+    except MlflowException as error:
+        if is_transient(error):
+            raise
+        tell(f"the training run of {model_uri} is not linked: it cannot be read ({first_line(error)})")
+        return SourceRun()
+
+
+def link(client: MlflowClient, source: SourceRun, name: str, summary_run_id: str, tell: Tell) -> None:
+    """Tags the training run with the summary run of what was made of its model; where it may not, that is told.
+
+    Args:
+        client: MLflow's client.
+        source: The training run.
+        name: The name of the quantization.
+        summary_run_id: The summary run.
+        tell: Is given a sentence when the tag is refused.
+    """
+    if not source.run_id:
+        return
+    try:
+        client.set_tag(source.run_id, f"{entries.QUANTIZED}{name}", summary_run_id)
+    except MlflowException as error:
+        if is_transient(error):
+            raise
+        tell(f"the training run {source.run_id} does not link here: its tag was refused ({first_line(error)})")

@@ -1,0 +1,205 @@
+"""What the summary run of a result shows: its note, its tables, its files, and the pages of MLflow's UI."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import yaml
+
+from edgequant.artifacts.result import BEST, CONFIGURATION, EVERY_BLESSED, Result
+from edgequant.artifacts.verdict import BLESSED
+from edgequant.tracking import entries
+
+COMPARISON = "comparison.json"
+CLASSES = "per_class_recall.json"
+PLOTS = "plots"
+# The tag by which MLflow's UI finds tables to compare across runs.
+TABLES_TAG = "mlflow.loggedArtifacts"
+NOTE_TAG = "mlflow.note.content"
+_PERCENT = 100.0
+# Without it pages open as those for generative models.
+_WORKFLOW = "workflowType=machine_learning"
+
+Table = dict[str, list[Any]]
+
+
+def write_files(result: Result, target: Path) -> None:
+    """Writes the artifacts of the summary run."""
+    target.mkdir(parents=True)
+    verdict = result.path / "verdict"
+    for name in ("report.html", "verdict.json"):
+        shutil.copyfile(verdict / name, target / name)
+    for name, table in tables(result).items():
+        (target / name).write_text(json.dumps(table), encoding="utf-8")
+    plots = sorted(verdict.glob("*.png"))
+    if plots:
+        (target / PLOTS).mkdir()
+    for path in plots:
+        shutil.copyfile(path, target / PLOTS / path.name)
+    (target / CONFIGURATION).write_text(configuration(result), encoding="utf-8")
+
+
+def tables(result: Result) -> dict[str, Table]:
+    """Returns the tables by file name, as columns and data: MLflow's layout for tables."""
+    found = {COMPARISON: comparison(result), CLASSES: classes(result)}
+    return {name: table for name, table in found.items() if table["data"]}
+
+
+def tags(result: Result, registered: str) -> dict[str, str]:
+    """Returns the tags of the summary run besides those that every run has and its variants' runs.
+
+    Args:
+        result: The result.
+        registered: A sentence on what was registered, or why nothing was.
+    """
+    verdict = result.verdict
+    return {
+        entries.ROLE: entries.SUMMARY_ROLE,
+        entries.OUTCOME: verdict.outcome,
+        entries.BEST: verdict.best or "",
+        entries.REGISTERED: registered,
+        TABLES_TAG: json.dumps([{"path": name, "type": "table"} for name in tables(result)]),
+    }
+
+
+def registration(result: Result, versions: dict[str, str]) -> str:
+    """Returns a sentence on what was registered, or why nothing was.
+
+    Args:
+        result: The result.
+        versions: The registered version of each variant that has one.
+    """
+    settings = result.content.settings
+    if not settings.registered_model:
+        return "Nothing is registered: no registered model is configured."
+    if settings.register not in (BEST, EVERY_BLESSED):
+        return f"Nothing is registered: register is {settings.register!r}. No alias was moved."
+    if not versions:
+        return f"Nothing is registered in {settings.registered_model}, and no alias was moved: {result.verdict.why}"
+    named = ", ".join(f"{variant} as version {version}" for variant, version in versions.items())
+    return f"Registered in {settings.registered_model}: {named}."
+
+
+def note(result: Result, registered: str, source_link: str = "") -> str:
+    """Returns the summary run's description, in Markdown.
+
+    Args:
+        result: The result.
+        registered: A sentence on what was registered, or why nothing was.
+        source_link: The page of the run that trained the source model; "" where it is not known.
+    """
+    verdict = result.verdict
+    lines = [f"**{verdict.outcome}**: {verdict.why}", "", registered, ""]
+    if source_link:
+        lines += [f"Source: {result.content.settings.model_uri}, from [this training run]({source_link}).", ""]
+    lines += ["| variant | verdict | why |", "| --- | --- | --- |"]
+    lines += [
+        f"| {name} | {found.verdict} | {'; '.join(found.reasons).replace('|', '/')} |"
+        for name, found in verdict.variants.items()
+    ]
+    return "\n".join(lines)
+
+
+def comparison(result: Result) -> Table:
+    """Returns a row per variant."""
+    names = list(result.verdict.variants)
+    found = {name: entries.metrics(variant) for name, variant in result.verdict.variants.items()}
+    columns = list(dict.fromkeys(column for values in found.values() for column in values))
+    table: Table = {
+        "source": [entries.source(result)] * len(names),
+        "variant": list(names),
+        "verdict": [result.verdict.variants[name].verdict for name in names],
+    }
+    table |= {column: [found[name].get(column) for name in names] for column in columns}
+    return {"columns": list(table), "data": [list(row) for row in zip(*table.values(), strict=True)]}
+
+
+def classes(result: Result) -> Table:
+    """Returns a row per variant and class: the recall of float32 and the variant's, and the drop with its ends."""
+    columns = ["source", "variant", "class", "examples", "float32_percent", "recall_percent", "drop_points"]
+    data = [
+        [
+            entries.source(result),
+            variant,
+            value.value,
+            value.examples,
+            value.baseline * _PERCENT,
+            value.variant * _PERCENT,
+            value.drop_points,
+            *(value.drop_interval_points or (None, None)),
+        ]
+        for variant, found in result.verdict.variants.items()
+        for part in found.slices
+        if part.name == "class"
+        for value in part.values
+    ]
+    return {"columns": [*columns, "drop_low_points", "drop_high_points"], "data": data}
+
+
+def configuration(result: Result) -> str:
+    """Returns the configuration as YAML: the one that the run was given, else what its steps recorded of it."""
+    given = result.path / CONFIGURATION
+    if given.is_file():
+        return given.read_text(encoding="utf-8")
+    content, verdict = result.content, result.verdict
+    sets = {facts.provenance.purpose: facts for facts in (content.calibration, content.evaluation)}
+    settings = content.settings
+    known = {
+        "name": verdict.name,
+        "model": settings.model_uri,
+        "signature": result.variants.content.signature,
+        "examples": {purpose: [file.path for file in facts.provenance.sources] for purpose, facts in sets.items()},
+        "sampling": {
+            **{purpose: facts.provenance.asked for purpose, facts in sets.items()},
+            "rule": content.calibration.provenance.rule,
+            "seed": content.calibration.provenance.seed,
+        },
+        "variants": list(verdict.variants),
+        "task": verdict.task,
+        "gate": dict(verdict.gate),
+        "baseline": verdict.champion.uri if verdict.champion else "",
+        "tracking": {
+            "experiment": settings.experiment,
+            "registered_model": settings.registered_model,
+            "alias": settings.alias,
+            "register": settings.register,
+        },
+    }
+    return yaml.safe_dump(known, sort_keys=False, allow_unicode=True)
+
+
+def blessed(result: Result) -> list[str]:
+    """Returns the blessed variants, the best one last: its version is then the newest."""
+    best = result.verdict.best
+    others = [name for name, found in result.verdict.variants.items() if found.verdict == BLESSED and name != best]
+    return [*others, *([best] if best else [])]
+
+
+def run_page(base: str, experiment_id: str, run_id: str) -> str:
+    """Returns the page of a run."""
+    return f"{base}/#/experiments/{experiment_id}/runs/{run_id}?{_WORKFLOW}"
+
+
+def links(base: str, experiment_id: str, summary_run_id: str, run_ids: list[str], version: str = "") -> dict[str, str]:
+    """Returns pages of the MLflow UI.
+
+    Args:
+        base: The server's address.
+        experiment_id: The experiment.
+        summary_run_id: The summary run.
+        run_ids: The variants' runs.
+        version: ``NAME/VERSION`` of the registered version; "" for none.
+    """
+    runs = quote("[" + ",".join(f'"{run_id}"' for run_id in run_ids) + "]")
+    experiments = quote(f'["{experiment_id}"]')
+    pages = {
+        "experiment": f"{base}/#/experiments/{experiment_id}?{_WORKFLOW}",
+        "summary": run_page(base, experiment_id, summary_run_id),
+        "compare": f"{base}/#/compare-runs?runs={runs}&experiments={experiments}&{_WORKFLOW}",
+    }
+    if version:
+        name, _, number = version.rpartition("/")
+        pages["version"] = f"{base}/#/models/{quote(name, safe='')}/versions/{number}"
+    return pages
