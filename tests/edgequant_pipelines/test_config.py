@@ -114,6 +114,8 @@ def test_the_promised_example_loads(tmp_path: Path) -> None:
             "experiment": "resnet8-cifar10",
             "registered_model": "resnet8-cifar10-tflite",
             "alias": "candidate",
+            "register": "best",
+            "retry_seconds": 120.0,
         },
         "beam": ["--runner=FnApiRunner"],
         "kubeflow": KUBEFLOW,
@@ -143,7 +145,14 @@ def test_defaults(tmp_path: Path) -> None:
     assert config.variants == ["float32", "float16", "weights_only", "full_int8", "integer_only"]
     assert config.task == "classification"
     assert not config.parsed_gate()
-    assert config.tracking.model_dump() == {"uri": "", "experiment": "digits", "registered_model": "", "alias": ""}
+    assert config.tracking.model_dump() == {
+        "uri": "",
+        "experiment": "digits",
+        "registered_model": "",
+        "alias": "",
+        "register": "best",
+        "retry_seconds": 120.0,
+    }
     assert config.beam == ["--runner=FnApiRunner"]
     assert config.kubeflow.model_dump() == KUBEFLOW
 
@@ -272,6 +281,12 @@ def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
         ("tracking.uri", "http://[x", "tracking.uri: 'http://[x' is not a URI"),
         ("tracking.registered_model", "a/b", "tracking.registered_model: 'a/b' holds '/', which MLflow refuses"),
         ("tracking.registered_model", "a:b", "tracking.registered_model: 'a:b' holds ':', which MLflow refuses"),
+        ("tracking.register", "all", "tracking.register: unknown value 'all'; choose from best, blessed, none"),
+        (
+            "tracking.register",
+            "bless",
+            "tracking.register: unknown value 'bless'; choose from best, blessed, none; did you mean",
+        ),
         ("tracking.alias", "best", "tracking.alias: 'best' is given without tracking.registered_model"),
     ],
 )
