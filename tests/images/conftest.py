@@ -19,7 +19,7 @@ REQUIRE = "EDGEQUANT_REQUIRE_IMAGES"
 BASE_IMAGE = "EDGEQUANT_BASE_IMAGE"
 IMAGES = ("sampling", "conversion", "evaluation", "tracking", "watch")
 _ARCHIVE = ROOT / ".images" / "base.tar"
-_BUILD_SECONDS = 900
+_BUILD_SECONDS = 1700
 
 Docker = Callable[..., "subprocess.CompletedProcess[str]"]
 

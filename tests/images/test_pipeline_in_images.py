@@ -17,7 +17,7 @@ from kfp import compiler
 from edgequant import __version__
 from edgequant_pipelines import quantize_model
 
-pytestmark = [pytest.mark.images, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.images, pytest.mark.timeout(2700)]
 
 Docker = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -122,8 +122,5 @@ def test_a_step_that_fails_fails_the_run(quantized: Callable[..., Run]) -> None:
     assert "nonesuch" in run.done.stdout.partition("edgequant: sample: ")[2]
     assert "Task \033[96m'sample'\033[0m finished with status \033[91mFAILURE" in run.done.stdout + run.done.stderr
     assert "result: " not in run.done.stdout
-    ended = run.ended()
-    assert [code for name, code in ended if "sampling" in name] == [1] or [
-        code for name, code in ended if "sampling" in name
-    ] == [2]
-    assert not [name for name, _ in ended if "conversion" in name or "evaluation" in name]
+    assert [code for name, code in run.ended() if "sampling" in name] == [1]
+    assert not [name for name, _ in run.ended() if "conversion" in name or "evaluation" in name]
