@@ -3,6 +3,8 @@
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from edgequant.inspection import Inspection
+from edgequant.tracking.history import Row
 
 # What the table needs; a narrower terminal wraps it.
 _WIDTH = 118
@@ -53,6 +56,11 @@ class Screen:
             self._console.print(f"  {escape(_mlflow())} server --backend-store-uri {escape(shlex.quote(uri))}")
         for name, link in links.items():
             self._console.print(f"  {name:<11}{escape(link)}")
+
+    def history(self, rows: Sequence[Row]) -> None:
+        """Prints the variants of several pipeline runs, a table for each, the newest first."""
+        for _, group in groupby(rows, key=lambda row: row.pipeline_run):
+            self._console.print(_history_table(list(group)), no_wrap=True, crop=False)
 
     def inspection(self, found: Inspection, path: Path) -> None:
         """Prints what a flatbuffer holds."""
@@ -99,6 +107,31 @@ def _table(result: dict[str, Any]) -> Table:
             "–" if found["agreement"] is None else f"{100 * found['agreement']:.2f} %",
             "–" if found["latency_ms"] is None else f"{found['latency_ms']['p50']:.3f}",
             f"[{style}]{found['verdict']}[/{style}]" if style else found["verdict"],
+        )
+    return table
+
+
+def _history_table(rows: Sequence[Row]) -> Table:
+    first = rows[0]
+    recorded = first.recorded[:16].replace("T", " ")
+    title = f"{recorded} UTC  {escape(first.source_model)}".rstrip()
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("variant", no_wrap=True, min_width=13)
+    for heading, width in (("bytes", 10), (first.metric or "metric", 16), ("drop, points", 22), ("p50, ms", 8)):
+        table.add_column(heading, justify="right", no_wrap=True, min_width=width)
+    table.add_column("verdict", no_wrap=True, min_width=12)
+    table.add_column("version", no_wrap=True)
+    for row in rows:
+        low, high = row.drop_low_points, row.drop_high_points
+        style = _STYLES.get(row.verdict, "")
+        table.add_row(
+            escape(row.variant),
+            "–" if row.size_bytes is None else f"{row.size_bytes:,.0f}",
+            _value(row.value, None, 2),
+            _value(row.drop_points, None if low is None or high is None else [low, high], 2),
+            _value(row.latency_p50_ms, None, 3),
+            f"[{style}]{row.verdict}[/{style}]" if style else escape(row.verdict),
+            escape(" ".join([row.registered or "", *(f"@{alias}" for alias in row.aliases)]).strip()),
         )
     return table
 

@@ -41,6 +41,8 @@ def read_outcome(uri: str, experiment: str, pipeline_run: str) -> Outcome:
     """
     for name, value in _CLIENT_DEFAULTS.items():
         os.environ.setdefault(name, value)
+    if not uri and not os.environ.get("MLFLOW_TRACKING_URI"):
+        raise TrackingError("no MLflow is named: tracking.uri is empty, and MLFLOW_TRACKING_URI is not set")
     where = f"MLflow at {uri}" if uri else "MLflow"
     try:
         client = MlflowClient(tracking_uri=uri or None)

@@ -6,6 +6,10 @@ import click
 
 from edgequant_pipelines.cli.program import main
 
+_TRACKING_URI = click.option(
+    "--tracking-uri", default="", help="The MLflow server.  [default: MLFLOW_TRACKING_URI, or mlflow.db here]"
+)
+
 
 @main.command()
 @click.argument("work", type=click.Path(path_type=Path))
@@ -21,3 +25,43 @@ def track(work: Path, tracking_uri: str) -> None:
     tracked = record(work / RESULTS, tracking_uri)
     shutil.copyfile(work / RESULTS / "result.json", work / "result.json")
     Screen().tracked(tracked.uri, tracked.links)
+
+
+@main.command()
+@click.argument("name")
+@click.argument("version")
+@click.option("--alias", required=True, help="The alias to move, such as champion.")
+@click.option(
+    "--force", is_flag=True, help="Override the verdict of a version that was not blessed; a tag on it says so."
+)
+@_TRACKING_URI
+def promote(name: str, version: str, alias: str, force: bool, tracking_uri: str) -> None:
+    """Move an alias to VERSION of the registered model NAME, if that version was blessed."""
+    from edgequant.tracking.promotion import Promotion
+    from edgequant.tracking.promotion import promote as run
+
+    done = run(Promotion(name=name, version=version, alias=alias, force=force), tracking_uri)
+    before = f"it was on version {done.before}" if done.before else "it is new"
+    click.echo(f"{name} version {version} has the alias {alias} ({before})")
+    if done.forced:
+        click.echo(f"its verdict is overridden: {done.verdict or 'it has none'}", err=True)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--last", default=10, show_default=True, type=click.IntRange(min=1), help="How many pipeline runs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_TRACKING_URI
+def compare(name: str, last: int, as_json: bool, tracking_uri: str) -> None:
+    """Show the history of the variants of NAME, a quantization or a registered model, as MLflow has it."""
+    import json
+    from dataclasses import asdict
+
+    from edgequant.tracking.history import history
+    from edgequant_pipelines.screen import Screen
+
+    rows = history(name, last, tracking_uri)
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in rows], indent=1))
+    else:
+        Screen().history(rows)

@@ -1,0 +1,164 @@
+"""The history of a model's variants, as MLflow has it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from edgequant.errors import TrackingError, did_you_mean
+from edgequant.tracking import entries
+from edgequant.tracking.server import asked, existing, listed
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_PAGE = 1000
+_MILLISECONDS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One variant of one pipeline run; None for what is not known.
+
+    Attributes:
+        pipeline_run: What identifies the pipeline run.
+        recorded: When it was recorded, in UTC, ISO 8601.
+        source_model: The source model's URI.
+        variant: The variant.
+        verdict: Its verdict.
+        size_bytes: The size of its file.
+        metric: The name of the main metric, as recorded.
+        value: Its value.
+        drop_points: How much worse than float32, in percentage points.
+        drop_low_points: The lower end of its interval.
+        drop_high_points: The upper end.
+        latency_p50_ms: The median latency.
+        registered: ``NAME/VERSION``, or None.
+        aliases: The aliases that are on this version now.
+        run_id: Its run.
+    """
+
+    pipeline_run: str
+    recorded: str
+    source_model: str
+    variant: str
+    verdict: str
+    size_bytes: float | None
+    metric: str
+    value: float | None
+    drop_points: float | None
+    drop_low_points: float | None
+    drop_high_points: float | None
+    latency_p50_ms: float | None
+    registered: str | None
+    aliases: tuple[str, ...]
+    run_id: str
+
+
+def history(name: str, last: int, uri: str = "") -> list[Row]:
+    """Returns the variants of the last pipeline runs, the newest run first.
+
+    Args:
+        name: The name of a quantization, or of a registered model that it went to.
+        last: How many pipeline runs.
+        uri: The MLflow tracking URI; "" for the environment's.
+
+    Raises:
+        ConfigError: There is no tracking URI.
+        TrackingError: Nothing is known of this name, or MLflow does not answer.
+    """
+    with asked(existing(uri)) as client:
+        experiments = [str(found.experiment_id) for found in _pages(client.search_experiments)]
+        names = {name, *_names_of(client, name)}
+        runs = [run for each in sorted(names) for run in _runs(client, experiments, each, last)]
+        if not runs:
+            known = sorted({run.data.tags[entries.NAME] for run in _summaries(client, experiments)})
+            raise TrackingError(
+                f"MLflow has no variants of {name!r}; it has those of {listed(known)}{did_you_mean(name, known)}"
+            )
+        versions = _versions(client, {str(run.info.run_id) for run in runs}, names)
+        return [_row(run, versions.get(str(run.info.run_id))) for run in runs]
+
+
+def _names_of(client: "MlflowClient", name: str) -> set[str]:
+    """Returns the quantizations whose variants went to a registered model."""
+    found = client.search_model_versions(f"name = '{_quoted(name)}'", max_results=_PAGE)
+    return {version.tags[entries.NAME] for version in found if entries.NAME in version.tags}
+
+
+def _runs(client: "MlflowClient", experiments: list[str], name: str, last: int) -> list[Any]:
+    """Returns the variants' runs of the last pipeline runs of a quantization."""
+    found = client.search_runs(
+        experiments,
+        f"tags.`{entries.NAME}` = '{_quoted(name)}' AND tags.`{entries.ROLE}` = '{entries.VARIANT_ROLE}'",
+        max_results=_PAGE,
+        order_by=["attributes.start_time DESC"],
+    )
+    by_run: dict[str, list[Any]] = {}
+    for run in found:
+        by_run.setdefault(run.data.tags[entries.KEY], []).append(run)
+    # Within a pipeline run, in the order in which they were recorded: that of the configuration.
+    return [run for group in list(by_run.values())[:last] for run in sorted(group, key=lambda run: run.info.start_time)]
+
+
+def _summaries(client: "MlflowClient", experiments: list[str]) -> Iterable[Any]:
+    role = f"tags.`{entries.ROLE}` = '{entries.SUMMARY_ROLE}'"
+    return list(client.search_runs(experiments, role, max_results=_PAGE))
+
+
+def _versions(client: "MlflowClient", run_ids: set[str], names: set[str]) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Returns ``NAME/VERSION`` and the aliases of the registered version of each run that has one."""
+    found = [
+        version
+        for name in names
+        for version in _pages(client.search_model_versions, f"tags.`{entries.NAME}` = '{_quoted(name)}'")
+        if version.run_id in run_ids
+    ]
+    aliases = {name: client.get_registered_model(name).aliases for name in {version.name for version in found}}
+    return {
+        str(version.run_id): (
+            f"{version.name}/{version.version}",
+            tuple(alias for alias, number in aliases[version.name].items() if str(number) == str(version.version)),
+        )
+        for version in found
+    }
+
+
+def _row(run: Any, version: tuple[str, tuple[str, ...]] | None) -> Row:
+    tags, metrics = run.data.tags, run.data.metrics
+    recorded = datetime.fromtimestamp(run.info.start_time / _MILLISECONDS, tz=UTC)
+    metric = tags.get(entries.MAIN_METRIC, "")
+    return Row(
+        pipeline_run=tags[entries.PIPELINE_RUN],
+        recorded=recorded.isoformat(timespec="seconds"),
+        source_model=tags[entries.SOURCE_MODEL],
+        variant=tags[entries.VARIANT],
+        verdict=tags[entries.VERDICT],
+        size_bytes=metrics.get("size_bytes"),
+        metric=metric,
+        value=metrics.get(metric),
+        drop_points=metrics.get("drop_points"),
+        drop_low_points=metrics.get("drop_low_points"),
+        drop_high_points=metrics.get("drop_high_points"),
+        latency_p50_ms=metrics.get("latency_p50_ms"),
+        registered=version[0] if version else None,
+        aliases=version[1] if version else (),
+        run_id=str(run.info.run_id),
+    )
+
+
+def _pages(search: Any, filter_string: str | None = None) -> list[Any]:
+    """Returns everything that a search of MLflow finds, page by page."""
+    items: list[Any] = []
+    token = None
+    while True:
+        page = search(filter_string=filter_string, max_results=_PAGE, page_token=token)
+        items += page
+        token = page.token
+        if not token:
+            return items
+
+
+def _quoted(text: str) -> str:
+    """Returns a text as a filter of MLflow takes it between single quotes, of which it may hold none."""
+    return text.replace("'", "")

@@ -1,0 +1,64 @@
+"""The MLflow that a command asks: which one, and how its failures are told."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgequant.errors import ConfigError, EdgequantError, TrackingError
+from edgequant.model_uri import check_tracking_uri
+from edgequant.tracking.client_settings import client_settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_TRACKING_URI = "MLFLOW_TRACKING_URI"
+_SQLITE = "sqlite:///"
+_LISTED = 20
+
+
+def existing(configured: str) -> str:
+    """Returns the tracking URI to read from: as given, the environment's, or the database in this directory.
+
+    Raises:
+        ConfigError: There is none, or it holds a password.
+    """
+    key = "--tracking-uri" if configured else _TRACKING_URI
+    uri = check_tracking_uri(key, configured or os.environ.get(_TRACKING_URI, ""))
+    if not uri and Path("mlflow.db").is_file():
+        uri = f"{_SQLITE}{Path('mlflow.db').resolve()}"
+    if not uri:
+        raise ConfigError(f"--tracking-uri: none is given, {_TRACKING_URI} is not set, and there is no mlflow.db here")
+    # MLflow would make an empty one.
+    if uri.startswith(_SQLITE) and not Path(uri.removeprefix(_SQLITE)).is_file():
+        raise ConfigError(f"{key}: {uri.removeprefix(_SQLITE)} does not exist")
+    return uri
+
+
+@contextmanager
+def asked(uri: str) -> Iterator["MlflowClient"]:
+    """Yields a client of an MLflow server, whose failures become one sentence.
+
+    Raises:
+        TrackingError: It does not answer, or refuses.
+    """
+    with client_settings():
+        from mlflow import MlflowClient
+
+        from edgequant.tracking.retries import first_line
+
+        try:
+            yield MlflowClient(tracking_uri=uri, registry_uri=uri)
+        except EdgequantError:
+            raise
+        except Exception as error:  # MLflow, its HTTP client and its database raise many kinds.
+            raise TrackingError(f"MLflow at {uri} cannot be asked ({first_line(error)})") from error
+
+
+def listed(names: list[str]) -> str:
+    """Returns names for a message: the first of them, and how many more there are."""
+    if not names:
+        return "none"
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
