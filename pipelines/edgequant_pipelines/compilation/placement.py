@@ -63,6 +63,8 @@ class Placement:
         task.set_container_image(self.options.image(task.container_spec.image))
         for name in RESOURCES:
             getattr(task, f"set_{name}")(resources[f"{step}_{name}"])
+        # KFP 2.17 forgets to, so that a loop around the task would not be given them.
+        task.register_pipeline_channels([resources[f"{step}_{name}"] for name in RESOURCES])
         kubernetes.set_timeout(task, own.timeout_seconds or default.timeout_seconds)
         if default.outside:
             self._reach_outside(task)
