@@ -99,7 +99,7 @@ def find_run(connection: Connection, run_name: str) -> SubmittedRun | None:
         found = connection.client.runs.run_service_list_runs(
             filter=named(run_name), sort_by="created_at asc", page_size=1, **connection.where(), **connection.request()
         )
-    return _submitted(connection, found.runs[0]) if found.runs else None
+    return submitted(connection, found.runs[0]) if found.runs else None
 
 
 def state_of(connection: Connection, run_id: str) -> SubmittedRun:
@@ -108,7 +108,7 @@ def state_of(connection: Connection, run_id: str) -> SubmittedRun:
     Raises:
         KubeflowError: There is no such run, or the server cannot be reached.
     """
-    return _submitted(connection, get_run(connection, run_id))
+    return submitted(connection, get_run(connection, run_id))
 
 
 def get_run(connection: Connection, run_id: str) -> Any:
@@ -148,10 +148,11 @@ def _create_run(
         runtime_config=api.V2beta1RuntimeConfig(parameters=arguments),
     )
     with asked("the run cannot be created", connection.host):
-        return _submitted(connection, connection.client.runs.run_service_create_run(run=body, **connection.request()))
+        return submitted(connection, connection.client.runs.run_service_create_run(run=body, **connection.request()))
 
 
-def _submitted(connection: Connection, run: Any) -> SubmittedRun:
+def submitted(connection: Connection, run: Any) -> SubmittedRun:
+    """Returns what matters of a run, of all that the server says."""
     return SubmittedRun(
         run_id=run.run_id,
         name=run.display_name,

@@ -1,0 +1,211 @@
+"""The commands that run the pipeline on Kubeflow."""
+
+import logging
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgequant.errors import ConfigError, TrackingError
+from edgequant_pipelines.cli.program import CONFIG, NOT_BLESSED, SET, main
+
+_FINE = ("blessed", "not gated")
+_INTERRUPTED = 130
+
+
+def _server(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options that say which server, and which images."""
+    for option in (
+        click.option("--tag", default="", help="The images' tag.  [default: the configuration's, or the version]"),
+        click.option(
+            "--image-prefix",
+            metavar="REGISTRY/PATH",
+            default="",
+            help="Where the images are.  [default: the configuration's, or edgequant]",
+        ),
+        click.option(
+            "--experiment", default="", help="The experiment at Kubeflow.  [default: the configuration's name]"
+        ),
+        click.option("--namespace", default="", help="Yours, on a multi-user installation.  [default: the pod's]"),
+        click.option(
+            "--host",
+            metavar="URL",
+            default="",
+            help="Kubeflow Pipelines.  [default: KF_PIPELINES_ENDPOINT, else the cluster of this pod or of the kubeconfig]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@main.command()
+@CONFIG
+@SET
+@_server
+@click.option("--run-name", default="", help="Of a run by this name there is one, however often this is called.")
+@click.option("--wait", is_flag=True, help="Follow the run to its end, and exit as `run` does.")
+@click.option(
+    "--tracking-uri",
+    metavar="URI",
+    default="",
+    help="MLflow as this machine reaches it, for --wait.  [default: the configuration's, or MLFLOW_TRACKING_URI]",
+)
+@click.option("--poll-seconds", type=click.FloatRange(min=0.1), default=10.0, hidden=True)
+def submit(
+    config: Path,
+    overrides: tuple[str, ...],
+    run_name: str,
+    wait: bool,
+    tracking_uri: str,
+    poll_seconds: float,
+    **where: str,
+) -> None:
+    """Start a run of the pipeline on Kubeflow, with the arguments that CONFIG gives.
+
+    The bearer token is read from KF_PIPELINES_TOKEN, or from the file that KF_PIPELINES_SA_TOKEN_PATH names.
+
+    With --wait it exits with 0 when a variant is blessed or no gate is set, 3 when none is blessed, 2 for a wrong CONFIG, 1 for a
+    failure.
+    """
+    loaded, compiled, connection = _prepare(config, overrides, where)
+    from edgequant_pipelines.kubeflow import submit as start
+
+    run = start(connection, loaded, experiment=where["experiment"], run_name=run_name, compiled=compiled)
+    click.echo(f"{run.name}: {run.state.lower()}\nrun:     {run.url}")
+    if not wait:
+        return
+    try:
+        blessed = _wait(connection, run, loaded, tracking_uri, poll_seconds)
+    except KeyboardInterrupt:
+        click.echo(f"edgequant: interrupted; the run goes on: {run.url}", err=True)
+        sys.exit(_INTERRUPTED)
+    if not blessed:
+        sys.exit(NOT_BLESSED)
+
+
+def _prepare(config: Path, overrides: tuple[str, ...], where: dict[str, str]) -> tuple[Any, Any, Any]:
+    """Returns the configuration, the compiled pipeline and the connection: what is wrong in itself is said first."""
+    from edgequant_pipelines.config import load_config
+    from edgequant_pipelines.kubeflow.arguments import cluster_arguments
+    from edgequant_pipelines.kubeflow.uploads import compile_for
+
+    loaded = load_config(config, overrides)
+    cluster_arguments(loaded)
+    compiled = compile_for(loaded, image_prefix=where["image_prefix"], tag=where["tag"])
+    return loaded, compiled, _connect(where)
+
+
+def _connect(where: dict[str, str]) -> Any:
+    from edgequant_pipelines.kubeflow import connect
+
+    # Each attempt is a warning there; what matters is how it ends.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    return connect(where["host"], where["namespace"])
+
+
+def _wait(connection: Any, run: Any, config: Any, tracking_uri: str, poll_seconds: float) -> bool:
+    """Follows a run to its end, and tells whether what it found may be shipped.
+
+    Raises:
+        KubeflowError: It failed.
+        TrackingError: It ended well, and what it found is not known here.
+    """
+    from edgequant_pipelines.kubeflow import KubeflowError
+    from edgequant_pipelines.kubeflow.following import failed_steps, follow
+
+    ended = follow(connection, run.run_id, lambda step, how: click.echo(f"{step:<16} {how}"), poll_s=poll_seconds)
+    if not ended.succeeded:
+        steps = ", ".join(failed_steps(connection, run.run_id))
+        failed = f" in {steps}" if steps else ""
+        reason = f" ({ended.error})" if ended.error else ""
+        raise KubeflowError(f"the run {ended.state.lower()}{failed}{reason}: {ended.url}")
+    if not config.gate:
+        click.echo("not gated: no gate is set")
+        return True
+    from edgequant.tracking.outcomes import read_outcome
+
+    try:
+        found = read_outcome(tracking_uri or config.tracking.uri, config.tracking.experiment, run.run_id)
+    except TrackingError as error:
+        raise TrackingError(
+            f"the run succeeded, but what it found is not known here: {error}; give --tracking-uri as this machine reaches MLflow"
+        ) from error
+    click.echo(f"{found.outcome}: {found.best}" if found.best else found.outcome)
+    if found.link:
+        click.echo(f"MLflow:  {found.link}")
+    return found.outcome in _FINE
+
+
+@main.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@SET
+@_server
+@click.option(
+    "--cron", default="", help='Six fields, seconds first, or five without; UTC. "0 0 2 * * *": every night at two.'
+)
+@click.option("--max-concurrency", type=int, default=1, show_default=True, help="How many runs at once, 1 to 10.")
+@click.option("--no-catch-up", is_flag=True, help="Of firings that were missed, make up for the last only.")
+@click.option("--list", "list_them", is_flag=True, help="List the schedules that are there.")
+@click.option("--delete", metavar="NAME", default="", help="Delete the schedule of this name.")
+def schedule(
+    config: Path | None,
+    overrides: tuple[str, ...],
+    cron: str,
+    max_concurrency: int,
+    no_catch_up: bool,
+    list_them: bool,
+    delete: str,
+    **where: str,
+) -> None:
+    """Run the pipeline on Kubeflow again and again, as CONFIG says.
+
+    Called again it changes nothing, unless something changed: then it replaces the schedule. Each run looks up the model and the
+    examples anew.
+    """
+    if [bool(config), list_them, bool(delete)].count(True) != 1:
+        raise ConfigError("schedule: one of CONFIG, --list and --delete NAME is needed")
+    if config is None:
+        _list(where) if list_them else _delete(delete, where)
+        return
+    if not cron:
+        raise ConfigError('--cron: is missing; "0 0 2 * * *" is every night at two, UTC')
+    from edgequant_pipelines.kubeflow.schedule import Plan, reconcile
+
+    plan = Plan(cron=cron, max_concurrency=max_concurrency, catch_up=not no_catch_up)
+    times = _times(plan.cron)
+    loaded, compiled, connection = _prepare(config, overrides, where)
+    done = reconcile(connection, loaded, plan, experiment=where["experiment"], compiled=compiled)
+    what = ("made" if not done.deleted else "replaced") if done.made else "unchanged"
+    click.echo(f"{done.schedule.name}: {what}, {plan.cron}" + (", paused" if done.schedule.paused else ""))
+    if len(cron.split()) < len(plan.cron.split()):
+        click.echo(f"         {' '.join(cron.split())} has five fields: minutes first, at second 0")
+    if done.deleted and not done.made:
+        click.echo(f"         {done.deleted} more of this name deleted")
+    click.echo(f"next:    {times} (UTC, unless the installation sets another time zone)")
+
+
+def _times(cron: str) -> str:
+    from edgequant_pipelines.kubeflow.cron import next_times
+
+    return ", ".join(f"{time:%a %Y-%m-%d %H:%M:%S}" for time in next_times(cron, datetime.now(UTC)))
+
+
+def _list(where: dict[str, str]) -> None:
+    from edgequant_pipelines.kubeflow.schedule import schedules
+
+    found = schedules(_connect(where))
+    for item in found:
+        state = "paused" if item.paused else f"next {_times(item.plan.cron).partition(',')[0]} UTC"
+        click.echo(f"{item.name}: {item.plan.cron}, at most {item.plan.max_concurrency} at once, {state}")
+    if not found:
+        click.echo("no schedules")
+
+
+def _delete(name: str, where: dict[str, str]) -> None:
+    from edgequant_pipelines.kubeflow.schedule import delete
+
+    count = delete(_connect(where), name)
+    click.echo(f"{name}: deleted" + (f", {count} of that name" if count > 1 else ""))

@@ -1,0 +1,63 @@
+"""When a schedule fires, in the words of Kubeflow Pipelines: six fields, seconds first, in UTC."""
+
+import re
+from datetime import datetime
+from itertools import islice
+
+from croniter import CroniterError, croniter
+
+from edgequant.errors import ConfigError
+
+_FIELDS = ("second", "minute", "hour", "day of the month", "month", "day of the week")
+# What KFP's parser reads (robfig/cron): no L, W or #, which other programs take.
+_FIELD = re.compile(r"[0-9A-Za-z*?/,-]+")
+_DAYS = "SUN|MON|TUE|WED|THU|FRI|SAT"
+_MONTHS = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
+_WORD = re.compile(rf"[0-9*?/,-]|{_DAYS}|{_MONTHS}", re.IGNORECASE)
+# In KFP, Sunday is 0 only; elsewhere 7 is Sunday too.
+_LAST_DAY = 6
+
+
+def six_fields(expression: str) -> str:
+    """Returns a cron expression with six fields: one with five, minutes first, gets a second of 0.
+
+    KFP itself takes five fields for seconds first: "0 2 * * *" would fire at two minutes past every hour.
+
+    Raises:
+        ConfigError: It has another number of fields, or KFP does not read it.
+    """
+    fields = expression.split()
+    if len(fields) == len(_FIELDS) - 1:
+        fields = ["0", *fields]
+    if len(fields) != len(_FIELDS):
+        raise ConfigError(
+            f"cron: {expression!r} has {len(fields)} fields; six are needed ({', '.join(_FIELDS)}), or five without the second"
+        )
+    for name, field in zip(_FIELDS, fields, strict=True):
+        if not _FIELD.fullmatch(field) or _WORD.sub("", field):
+            raise ConfigError(
+                f"cron: the {name} {field!r} is not what Kubeflow Pipelines reads; numbers, names such as MON, '*', '?', ',', '-' and '/' are"
+            )
+    if any(int(number) > _LAST_DAY for number in re.findall(r"\d+", fields[-1].partition("/")[0])):
+        raise ConfigError(
+            f"cron: the day of the week {fields[-1]!r} is not allowed; 0 (Sunday) to 6, or SUN to SAT, are"
+        )
+    return " ".join(fields)
+
+
+def next_times(expression: str, after: datetime, count: int = 3) -> list[datetime]:
+    """Returns the next times that an expression of six fields fires at.
+
+    Args:
+        expression: The expression, seconds first.
+        after: The moment from which to look, in UTC.
+        count: How many.
+
+    Raises:
+        ConfigError: A value is out of range, or it never fires.
+    """
+    try:
+        times = croniter(expression, after, second_at_beginning=True, ret_type=datetime)
+        return list(islice(times, count))
+    except CroniterError as error:
+        raise ConfigError(f"cron: {expression!r} is not allowed: {error}") from error

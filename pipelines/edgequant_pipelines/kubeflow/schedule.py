@@ -1,0 +1,226 @@
+"""Schedules: recurring runs at a Kubeflow Pipelines server, made to be as a configuration says."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import kfp_server_api as api
+
+from edgequant.errors import ConfigError, did_you_mean
+from edgequant_pipelines.compilation import CompiledPipeline
+from edgequant_pipelines.config import Config
+from edgequant_pipelines.kubeflow.arguments import cluster_arguments
+from edgequant_pipelines.kubeflow.connection import Connection, asked
+from edgequant_pipelines.kubeflow.cron import six_fields
+from edgequant_pipelines.kubeflow.once import create_once, named
+from edgequant_pipelines.kubeflow.submission import ensure_experiment
+from edgequant_pipelines.kubeflow.uploads import compile_for, upload
+
+# What the server allows.
+MOST_AT_ONCE = 10
+# Begins the description of every schedule that is made here, so that others' are left alone.
+_OURS = "edgequant: "
+_PAGE = 100
+_DISABLED = "DISABLED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """When to run.
+
+    Attributes:
+        cron: Six fields, seconds first.
+        max_concurrency: How many runs may be under way at once.
+        catch_up: Whether firings that were missed are made up for.
+    """
+
+    cron: str
+    max_concurrency: int = 1
+    catch_up: bool = True
+
+    def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+            ConfigError: One is not allowed.
+        """
+        if not 1 <= self.max_concurrency <= MOST_AT_ONCE:
+            raise ConfigError(f"max concurrency: {self.max_concurrency} is not allowed; 1 to {MOST_AT_ONCE} are")
+        object.__setattr__(self, "cron", six_fields(self.cron))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """A recurring run at the server.
+
+    Attributes:
+        schedule_id: Its identifier.
+        name: Its display name.
+        plan: When it fires.
+        paused: Whether somebody has disabled it.
+        version_id: The pipeline version that it runs.
+        experiment_id: The experiment that its runs are in.
+        arguments: What it gives the pipeline.
+    """
+
+    schedule_id: str
+    name: str
+    plan: Plan
+    paused: bool
+    version_id: str
+    experiment_id: str
+    arguments: dict[str, Any]
+
+    def runs_as(self, other: "Schedule") -> bool:
+        """Whether both make the same runs at the same times."""
+        return (self.plan, self.version_id, self.experiment_id, self.arguments) == (
+            other.plan,
+            other.version_id,
+            other.experiment_id,
+            other.arguments,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciled:
+    """What was done.
+
+    Attributes:
+        schedule: The schedule as it is now.
+        made: Whether it was made now.
+        deleted: How many others of its name were deleted.
+    """
+
+    schedule: Schedule
+    made: bool
+    deleted: int
+
+
+def reconcile(
+    connection: Connection,
+    config: Config,
+    plan: Plan,
+    *,
+    experiment: str = "",
+    compiled: CompiledPipeline | None = None,
+) -> Reconciled:
+    """Makes the schedule of a configuration's name be as it should, and changes nothing when it is.
+
+    KFP cannot change a recurring run: the new one is made first, then the others of its name are deleted. Killed in between and
+    asked again, the rest is done.
+
+    Args:
+        connection: The server.
+        config: The configuration.
+        plan: When to run.
+        experiment: The experiment at Kubeflow; "" for the configuration's name.
+        compiled: The pipeline; None to compile it as the configuration says.
+
+    Raises:
+        ConfigError: The configuration cannot work on a cluster.
+        KubeflowError: The server cannot be reached, or refuses.
+    """
+    arguments = cluster_arguments(config)
+    uploaded = upload(connection, compiled or compile_for(config))
+    wanted = Schedule(
+        schedule_id="",
+        name=config.name,
+        plan=plan,
+        paused=False,
+        version_id=uploaded.version_id,
+        experiment_id=ensure_experiment(connection, experiment or config.name),
+        arguments=arguments,
+    )
+
+    def same() -> Schedule | None:
+        return next((found for found in schedules(connection, config.name) if found.runs_as(wanted)), None)
+
+    kept = same()
+    schedule = kept or create_once(connection, same, lambda: _create(connection, wanted, uploaded.reference()))
+    others = [found for found in schedules(connection, config.name) if found.schedule_id != schedule.schedule_id]
+    for other in others:
+        _delete(connection, other)
+    return Reconciled(schedule=schedule, made=kept is None, deleted=len(others))
+
+
+def schedules(connection: Connection, name: str = "") -> list[Schedule]:
+    """Returns the schedules that were made here, the oldest first.
+
+    Args:
+        connection: The server.
+        name: Those of this name; "" for all.
+    """
+    found: list[Any] = []
+    token = ""
+    while True:
+        with asked("the schedules cannot be listed", connection.host):
+            page = connection.client.recurring_runs.recurring_run_service_list_recurring_runs(
+                page_size=_PAGE,
+                page_token=token,
+                sort_by="created_at asc",
+                filter=named(name) if name else "",
+                **connection.where(),
+                **connection.request(),
+            )
+        found += page.recurring_runs or []
+        token = page.next_page_token or ""
+        if not token:
+            return [_schedule(item) for item in found if (item.description or "").startswith(_OURS)]
+
+
+def delete(connection: Connection, name: str) -> int:
+    """Deletes the schedules of a name, and returns how many there were.
+
+    Raises:
+        ConfigError: There is none.
+        KubeflowError: The server cannot be reached, or refuses.
+    """
+    found = schedules(connection, name)
+    if not found:
+        names = sorted({schedule.name for schedule in schedules(connection)})
+        there = f"there are {', '.join(names)}" if names else "there is none at all"
+        raise ConfigError(f"schedule: there is no {name!r}; {there}{did_you_mean(name, names)}")
+    for schedule in found:
+        _delete(connection, schedule)
+    return len(found)
+
+
+def _create(connection: Connection, wanted: Schedule, reference: Any) -> Schedule:
+    body = api.V2beta1RecurringRun(
+        display_name=wanted.name,
+        description=f"{_OURS}made by `edgequant schedule`, which replaces it when the configuration changes.",
+        experiment_id=wanted.experiment_id,
+        pipeline_version_reference=reference,
+        runtime_config=api.V2beta1RuntimeConfig(parameters=wanted.arguments),
+        trigger=api.V2beta1Trigger(cron_schedule=api.V2beta1CronSchedule(cron=wanted.plan.cron)),
+        max_concurrency=str(wanted.plan.max_concurrency),
+        no_catchup=not wanted.plan.catch_up,
+        mode=api.RecurringRunMode.ENABLE,
+    )
+    with asked("the schedule cannot be made", connection.host):
+        made = connection.client.recurring_runs.recurring_run_service_create_recurring_run(
+            recurring_run=body, **connection.request()
+        )
+    return _schedule(made)
+
+
+def _delete(connection: Connection, schedule: Schedule) -> None:
+    with asked(f"the schedule {schedule.name!r} cannot be deleted", connection.host):
+        connection.client.recurring_runs.recurring_run_service_delete_recurring_run(
+            recurring_run_id=schedule.schedule_id, **connection.request()
+        )
+
+
+def _schedule(found: Any) -> Schedule:
+    return Schedule(
+        schedule_id=found.recurring_run_id,
+        name=found.display_name,
+        plan=Plan(
+            cron=found.trigger.cron_schedule.cron,
+            max_concurrency=int(found.max_concurrency),
+            catch_up=not found.no_catchup,
+        ),
+        paused=found.status == _DISABLED,
+        version_id=found.pipeline_version_reference.pipeline_version_id,
+        experiment_id=found.experiment_id,
+        arguments=dict(found.runtime_config.parameters or {}),
+    )

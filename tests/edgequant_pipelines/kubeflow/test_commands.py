@@ -1,0 +1,220 @@
+"""`edgequant submit` and `edgequant schedule` at the command line."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from click.testing import CliRunner, Result
+from tests.kfp_server import Fault, KfpServer
+
+from edgequant_pipelines.cli import main
+from edgequant_pipelines.compilation import CompiledPipeline
+from edgequant_pipelines.kubeflow import uploads
+
+Edgequant = Callable[..., Any]
+
+
+@pytest.fixture
+def command(compiled: CompiledPipeline, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs the command line in this process, with the pipeline that is compiled already."""
+    monkeypatch.setattr(uploads, "compile_for", lambda *_, **__: compiled)
+    return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@contextmanager
+def ending(server: KfpServer, *, state: str, tasks: dict[str, str], error: str = "") -> Iterator[list[str]]:
+    """Lets the next run end some time after it was started, and yields its identifier once there is one."""
+    found: list[str] = []
+
+    def end() -> None:
+        while not server.all("run"):
+            time.sleep(0.05)
+        found.append(server.all("run")[0]["run_id"])
+        server.set_run(found[0], "RUNNING", {"root": "RUNNING", "pin": "SUCCEEDED", "pin-driver": "SUCCEEDED"})
+        time.sleep(0.5)
+        server.set_run(found[0], state, {"pin": "SUCCEEDED", **tasks, "root": state}, error)
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    yield found
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An MLflow with the experiment of the configuration."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    mlflow.MlflowClient(tracking_uri=uri).create_experiment("flowers", artifact_location=(folder / "files").as_uri())
+    return uri
+
+
+@contextmanager
+def tracked(server: KfpServer, uri: str, outcome: str) -> Iterator[None]:
+    """Records an outcome as track does once there is a run."""
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("flowers").experiment_id
+
+    def record() -> None:
+        while not server.all("run"):
+            time.sleep(0.05)
+        tags = {"edgequant.pipeline_run": server.all("run")[0]["run_id"], "edgequant.outcome": outcome}
+        best = {"edgequant.best": "weights_only" if outcome == "blessed" else ""}
+        client.create_run(experiment, tags={**tags, **best, "edgequant.role": "summary"})
+        client.create_run(experiment, tags={**tags, "edgequant.outcome": "other", "edgequant.role": "variant"})
+
+    thread = threading.Thread(target=record)
+    thread.start()
+    yield
+    thread.join()
+
+
+def test_submit_in_a_process_of_its_own(server: KfpServer, config_file: Path, edgequant: Edgequant) -> None:
+    """The run's name and page are printed, and nothing else; called again under that name, it is the same run."""
+    first = edgequant("submit", config_file, "--host", server.url, "--image-prefix", "registry.example.com/team")
+    assert first.returncode == 0, first.stderr
+    (run,) = server.all("run")
+    name = run["display_name"]
+    assert first.stdout.splitlines() == [f"{name}: pending", f"run:     {server.url}/#/runs/details/{run['run_id']}"]
+    assert first.stderr == ""
+    (version,) = server.all("version")
+    executors = version["pipeline_spec"]["deploymentSpec"]["executors"].values()
+    assert all(item["container"]["image"].startswith("registry.example.com/team/") for item in executors)
+
+
+def test_a_run_by_a_name(server: KfpServer, config_file: Path, command: Callable[..., Result]) -> None:
+    """With --run-name, a second call finds the run of the first."""
+    call = ("submit", config_file, "--host", server.url, "--run-name", "nightly-7", "--experiment", "nightly")
+    assert command(*call).output == command(*call).output
+    assert [body["display_name"] for body in server.all("run")] == ["nightly-7"]
+    assert [body["display_name"] for body in server.all("experiment")] == ["nightly"]
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("blessed", 0), ("rejected", 3), ("inconclusive", 3)])
+def test_waiting_for_a_run(
+    server: KfpServer,
+    config_file: Path,
+    command: Callable[..., Result],
+    mlflow_uri: str,
+    outcome: str,
+    code: int,
+) -> None:
+    """Steps are shown as they end, each once and without what KFP puts around them; the code is that of `run`."""
+    call = ("submit", config_file, "--host", server.url, "--wait", "--poll-seconds", "0.1", "--tracking-uri")
+    with tracked(server, mlflow_uri, outcome), ending(server, state="SUCCEEDED", tasks={"track": "SUCCEEDED"}):
+        done = command(*call, mlflow_uri)
+    assert done.exit_code == code, done.output
+    lines = [line.split() for line in done.output.splitlines()[2:]]
+    best = {"blessed": ["blessed:", "weights_only"]}.get(outcome, [outcome])
+    assert lines == [["pin", "succeeded"], ["track", "succeeded"], best]
+
+
+def test_waiting_without_a_gate(server: KfpServer, config_file: Path, command: Callable[..., Result]) -> None:
+    """Nothing is judged, so that nobody is asked what came out."""
+    with ending(server, state="SUCCEEDED", tasks={}):
+        done = command("submit", config_file, "--host", server.url, "--wait", "--poll-seconds", 0.1, "--set", "gate={}")
+    assert (done.exit_code, done.output.splitlines()[-1]) == (0, "not gated: no gate is set")
+
+
+def test_waiting_for_a_run_that_fails(server: KfpServer, config_file: Path, command: Callable[..., Result]) -> None:
+    """The error names the step, the reason and the page."""
+    with ending(server, state="FAILED", tasks={"sample": "FAILED", "convert": "SKIPPED"}, error="OOM") as found:
+        done = command("submit", config_file, "--host", server.url, "--wait", "--poll-seconds", "0.1")
+    page = f"{server.url}/#/runs/details/{found[0]}"
+    assert done.exit_code == 1
+    assert done.stderr == f"edgequant: the run failed in sample (OOM): {page}\n"
+
+
+def test_waiting_for_what_cannot_be_known(
+    server: KfpServer, config_file: Path, command: Callable[..., Result], mlflow_uri: str
+) -> None:
+    """A run that succeeded without a word in MLflow is no success: what it found is not known."""
+    with ending(server, state="SUCCEEDED", tasks={}):
+        done = command(
+            "submit", config_file, "--host", server.url, "--wait", "--poll-seconds", "0.1",
+            "--tracking-uri", mlflow_uri,
+        )  # fmt: skip
+    assert done.exit_code == 1
+    assert "the run succeeded, but what it found is not known here: MLflow at sqlite" in done.stderr
+    assert "has no summary of pipeline run" in done.stderr
+
+
+def test_waiting_through_a_restart(server: KfpServer, config_file: Path, command: Callable[..., Result]) -> None:
+    """A server that does not answer for a while is asked again; one that refuses the token is not."""
+    server.fail(Fault(method="GET", path="/runs/", status=503, times=9))
+    call = ("submit", config_file, "--host", server.url, "--wait", "--poll-seconds", "0.1", "--set", "gate={}")
+    with ending(server, state="SUCCEEDED", tasks={}):
+        assert command(*call).exit_code == 0
+    server.fail(Fault(method="GET", path="/runs/", status=401, times=1))
+    done = command(*call)
+    assert done.exit_code == 1
+    assert "refuses the credentials (401)" in done.stderr
+    assert "the run goes on: " in done.stderr
+
+
+def test_scheduling(server: KfpServer, config_file: Path, command: Callable[..., Result]) -> None:
+    """Made, unchanged, replaced, listed, deleted: each is said, with the next times and their zone."""
+    call = ("schedule", config_file, "--host", server.url, "--cron")
+    first, *_, times = command(*call, "0 0 2 * * *").output.splitlines()
+    assert first == "flowers: made, 0 0 2 * * *"
+    assert times.count(" 02:00:00") == 3
+    assert times.endswith("(UTC, unless the installation sets another time zone)")
+    assert command(*call, "0 0 2 * * *").output.startswith("flowers: unchanged, 0 0 2 * * *")
+    # The same times in five fields are the same schedule.
+    assert command(*call, "0 2 * * *").output.splitlines()[:2] == [
+        "flowers: unchanged, 0 0 2 * * *",
+        "         0 2 * * * has five fields: minutes first, at second 0",
+    ]
+    assert command(*call, "0 0 3 * * *", "--no-catch-up").output.startswith("flowers: replaced, 0 0 3 * * *")
+    (made,) = server.all("recurring run")
+    assert made["no_catchup"] is True
+    listed = command("schedule", "--list", "--host", server.url).output
+    assert listed.startswith("flowers: 0 0 3 * * *, at most 1 at once, next ")
+    assert command("schedule", "--delete", "flowers", "--host", server.url).output == "flowers: deleted\n"
+    assert command("schedule", "--list", "--host", server.url).output == "no schedules\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["schedule", "CONFIG", "--cron", "at two"], 2, "cron: 'at two' has 2 fields; six are needed"),
+        (["schedule", "CONFIG", "--cron", "0 0 25 * * *"], 2, "cron: '0 0 25 * * *' is not allowed"),
+        (["schedule", "CONFIG"], 2, "--cron: is missing"),
+        (["schedule"], 2, "one of CONFIG, --list and --delete NAME is needed"),
+        (["schedule", "CONFIG", "--list"], 2, "one of CONFIG, --list and --delete NAME is needed"),
+        (["schedule", "CONFIG", "--cron", "0 0 2 * * *", "--max-concurrency", "0"], 2, "0 is not allowed; 1 to 10 are"),
+        (["schedule", "--delete", "flowrs"], 2, "there is no 'flowrs'; there is none at all"),
+        (["submit", "CONFIG", "--image-prefix", "Registry/team"], 2, "has upper case, which registries refuse"),
+        (["submit", "CONFIG", "--image-prefix", "registry/team:1"], 2, "has a tag; give it as --tag 1"),
+        (["submit", "CONFIG", "--set", "model=flowers.keras"], 2, "flowers.keras' is a path of this machine"),
+        (["submit", "CONFIG", "--set", "modl=flowers"], 2, "unknown key 'modl'"),
+        (["submit", "CONFIG", "--host", "http://127.0.0.1:9"], 1, "http://127.0.0.1:9 cannot be reached"),
+        (["submit", "CONFIG", "--run-name", "x" * 128], 2, "has 128 characters; 127 are allowed"),
+    ],
+)
+def test_bad_input(server: KfpServer, config_file: Path, arguments: list[str], code: int, text: str) -> None:
+    """One line that says what is wrong and what is allowed, and nothing made at the server."""
+    given = [str(config_file) if argument == "CONFIG" else argument for argument in arguments]
+    # The last of two counts.
+    done = CliRunner().invoke(main, [given[0], "--host", server.url, *given[1:]])
+    assert done.exit_code == code, done.output
+    assert done.stderr.startswith("edgequant: ")
+    assert done.stderr.count("\n") == 1
+    assert text in done.stderr
+    assert server.requests("POST") == []
+
+
+def test_an_expired_token(
+    server: KfpServer, config_file: Path, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the token came from is said, and the token is not."""
+    monkeypatch.setenv("KF_PIPELINES_TOKEN", "yesterdays")
+    done = command("submit", config_file, "--host", server.url)
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    assert "refuses the credentials (401)" in done.stderr
+    assert "yesterdays" not in done.output

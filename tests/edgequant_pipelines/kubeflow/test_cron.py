@@ -1,0 +1,55 @@
+"""Cron expressions as Kubeflow Pipelines reads them."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from edgequant.errors import ConfigError
+from edgequant_pipelines.kubeflow.cron import next_times, six_fields
+
+# A Monday.
+NOW = datetime(2026, 11, 23, 18, 50, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("given", "six", "times"),
+    [
+        ("0 0 2 * * *", "0 0 2 * * *", ["24 02:00:00", "25 02:00:00", "26 02:00:00"]),
+        ("0 2 * * *", "0 0 2 * * *", ["24 02:00:00", "25 02:00:00", "26 02:00:00"]),
+        ("30 0 2 * * *", "30 0 2 * * *", ["24 02:00:30", "25 02:00:30", "26 02:00:30"]),
+        ("*/20 * * * *", "0 */20 * * * *", ["23 19:00:00", "23 19:20:00", "23 19:40:00"]),
+        (" 0  30 9 ?  * 5-6 ", "0 30 9 ? * 5-6", ["27 09:30:00", "28 09:30:00"]),
+        ("0 0 0 * * SUN", "0 0 0 * * SUN", ["29 00:00:00"]),
+        ("0 0 12 1/7 * ?", "0 0 12 1/7 * ?", ["29 12:00:00"]),
+    ],
+)
+def test_when_expressions_fire(given: str, six: str, times: list[str]) -> None:
+    """Six fields have seconds first; with five, minutes are first; times are those of a calendar."""
+    assert six_fields(given) == six
+    assert [f"{time:%d %H:%M:%S}" for time in next_times(six, NOW, len(times))] == times
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("", "'' has 0 fields; six are needed"),
+        ("2 * * *", "has 4 fields"),
+        ("0 0 2 * * * 2026", "has 7 fields"),
+        ("@daily", "'@daily' has 1 fields"),
+        ("0 0 2 L * *", "the day of the month 'L' is not what Kubeflow Pipelines reads"),
+        ("0 0 2 * * FRI#2", "the day of the week 'FRI#2' is not what"),
+        ("0 0 2 * * 7", r"the day of the week '7' is not allowed; 0 \(Sunday\) to 6"),
+        ("0 0 2 * * FREITAG", "the day of the week 'FREITAG' is not what"),
+    ],
+)
+def test_expressions_that_kubeflow_does_not_read(given: str, text: str) -> None:
+    """What other programs read and KFP does not is refused, rather than scheduled for another time."""
+    with pytest.raises(ConfigError, match=text):
+        six_fields(given)
+
+
+@pytest.mark.parametrize("given", ["0 0 25 * * *", "0 60 2 * * *", "0 0 2 31 2 *", "0 0 2 5-1-2 * *"])
+def test_expressions_that_never_fire(given: str) -> None:
+    """A value out of range, or a day that no month has, is an error now and not a schedule that never runs."""
+    with pytest.raises(ConfigError, match="is not allowed: "):
+        next_times(six_fields(given), NOW)
