@@ -11,16 +11,21 @@ PREFIX ?= edgequant
 TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 BASE_IMAGE ?= python:3.11-slim
 IMAGES ?=
+# The configuration that `make manifests` compiles the pipeline for, if any.
+CONFIG ?=
 
-.PHONY: help install demo test test-engines test-browser test-images images lint format benchmark docs clean
+.PHONY: help install demo test test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs clean
 
 help:
 	@echo "make demo       train a small model on handwritten digits and quantize it"
 	@echo "make test       run the tests"
 	@echo "make test-engines  run sampling on Prism, Flink, Dask and more, and from s3:// and gs:// (needs Go, Java, Maven)"
-	@echo "make test-browser  open the report in a browser (needs Chromium)"
+	@echo "make test-browser  open the report and MLflow's pages in a browser (needs Chromium and PostgreSQL)"
+	@echo "make screenshots  take the documents' pictures of MLflow's pages anew"
 	@echo "make test-images  build the images and run the pipeline in them (needs Docker, or Debian and root)"
+	@echo "make test-kubernetes  build and check the manifests (needs Go)"
 	@echo "make images     build the images: PREFIX, TAG, BASE_IMAGE, IMAGES (docs/images.md)"
+	@echo "make manifests  write the pipeline for kubectl: PREFIX, TAG, CONFIG (docs/kubeflow.md)"
 	@echo "make lint       check style and types"
 	@echo "make format     format the code"
 	@echo "make benchmark  measure the pipeline against a plain script"
@@ -39,13 +44,21 @@ demo: $(INSTALLED)
 	$(VENV)/bin/edgequant demo
 
 test: $(INSTALLED)
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile -m "not engines and not browser and not images"
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile -m "not engines and not browser and not images and not kubernetes"
 
 test-engines: $(ENGINES)
 	EDGEQUANT_REQUIRE_ENGINES=1 $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile tests/engines
 
 test-browser: $(BROWSER)
 	EDGEQUANT_REQUIRE_BROWSER=1 $(VENV)/bin/python -m pytest tests/browser
+
+test-kubernetes: $(INSTALLED)
+	tests/kubernetes/install.sh $(VENV)/bin/python
+	EDGEQUANT_REQUIRE_KUBERNETES=1 $(VENV)/bin/python -m pytest tests/kubernetes
+
+manifests: $(INSTALLED)
+	$(VENV)/bin/edgequant compile --kubernetes-manifests --image-prefix $(PREFIX) --tag $(TAG) \
+		$(if $(CONFIG),--config $(CONFIG)) --output manifests/pipeline/pipeline.yaml
 
 images:
 	images/build.sh $(PREFIX) $(TAG) $(BASE_IMAGE) $(IMAGES)
@@ -57,6 +70,12 @@ test-images: $(IMAGES_TESTS)
 $(IMAGES_TESTS): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,images]"
 	@touch $@
+
+screenshots: $(BROWSER)
+	rm -rf .screenshots/mlflow
+	EDGEQUANT_REQUIRE_BROWSER=1 $(VENV)/bin/python -m pytest tests/browser/tracking
+	mkdir -p docs/mlflow
+	cp .screenshots/mlflow/*.png docs/mlflow/
 
 $(BROWSER): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,browser]"
@@ -83,4 +102,4 @@ docs: $(INSTALLED)
 	$(VENV)/bin/python -m edgequant_pipelines.reference > docs/components.md
 
 clean:
-	rm -rf $(VENV) .engines .images .screenshots edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .engines .images .kubernetes .screenshots manifests/pipeline/pipeline.yaml edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Puts into .kubernetes/ what the tests run beside Python's packages of .venv. Does nothing for what is there.
+# The argument is a Python to make environments with.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+python=${1:?the path of a Python}
+mkdir -p .kubernetes
+
+# What `kubectl kustomize` and `kubectl apply -k` have inside.
+if [ ! -x .kubernetes/kustomize ]; then
+    echo "building kustomize"
+    GOBIN=$PWD/.kubernetes go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
+fi
+
+# An environment of its own: it pins much of what others need in other versions.
+if [ ! -x .kubernetes/checkov/bin/checkov ]; then
+    echo "installing checkov"
+    rm -rf .kubernetes/checkov
+    "$python" -m venv .kubernetes/checkov
+    .kubernetes/checkov/bin/python -m pip install --quiet --disable-pip-version-check checkov==3.3.30
+fi
