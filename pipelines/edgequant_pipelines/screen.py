@@ -120,7 +120,7 @@ def _history_table(rows: Sequence[Row]) -> Table:
     for heading, width in (("bytes", 10), (first.metric or "metric", 16), ("drop, points", 22), ("p50, ms", 8)):
         table.add_column(heading, justify="right", no_wrap=True, min_width=width)
     table.add_column("verdict", no_wrap=True, min_width=12)
-    table.add_column("version", no_wrap=True)
+    table.add_column("version", overflow="fold")
     for row in rows:
         low, high = row.drop_low_points, row.drop_high_points
         style = _STYLES.get(row.verdict, "")
