@@ -2,12 +2,15 @@
 
 import copy
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import kubernetes_validate
 import pytest
+import urllib3
 import yaml
 from kfp import Client
 from tests.manifests.reading import (
@@ -27,7 +30,8 @@ from edgequant import __version__
 from edgequant.images import image
 from edgequant_pipelines.cli import main
 from edgequant_pipelines.kubeflow import connection
-from edgequant_pipelines.watching.rules import load_rules
+from edgequant_pipelines.watching.rules import RulesFile, load_rules
+from edgequant_pipelines.watching.service import Service, Settings
 
 DEPLOYMENT = "base/deployment.yaml"
 CRONJOB = "components/cronjob/cronjob.yaml"
@@ -253,3 +257,46 @@ def test_the_role_is_what_watch_asks_for() -> None:
     assert {group for rule in rules for group in rule["apiGroups"]} == {"pipelines.kubeflow.org"}
     allowed = [(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]]
     assert sorted(allowed) == sorted(called)
+
+
+def test_the_probes_and_the_metrics_are_served(tmp_path: Path) -> None:
+    """The paths that the Deployment and Prometheus ask for are answered: alive, not ready before MLflow was looked at, measured."""
+    settings = Settings(rules=tmp_path / "RULES.yaml", tracking_uri="", work=tmp_path, interval=1.0, metrics_port=0)
+    service = Service(settings, lambda _: None)
+    probes = {
+        kind: container(DEPLOYMENT)[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness", "readiness")
+    }
+    scraped = read("base/service.yaml")["metadata"]["annotations"]["prometheus.io/path"]
+    with service._endpoint(SimpleNamespace(problem="")) as port:  # type: ignore[arg-type]
+        found = {}
+        for name, path in {**probes, "metrics": scraped}.items():
+            answer = urllib3.request("GET", f"http://127.0.0.1:{port}{path}", retries=False)
+            found[name] = answer.status, answer.data.decode()
+    assert found["startup"] == found["liveness"] == (200, "ok\n")
+    assert found["readiness"] == (503, "MLflow was not looked at yet\n")
+    assert found["metrics"][0] == 200
+    assert "edgequant_watch" in found["metrics"][1]
+
+
+def test_an_edited_configmap_is_reloaded(tmp_path: Path) -> None:
+    """Kubernetes swaps a symbolic link when a ConfigMap changes: watch then has the new rules, or, when they are wrong, the old."""
+    mount = tmp_path / "etc"
+    mount.mkdir()
+
+    def write(name: str, replacement: str) -> None:
+        folder = mount / name
+        shutil.copytree(MANIFESTS / "base" / "rules", folder)
+        rules = folder / "RULES.yaml"
+        rules.write_text(rules.read_text(encoding="utf-8").replace("at_least: 0.9", replacement), encoding="utf-8")
+        (mount / "..new").symlink_to(name)
+        (mount / "..new").rename(mount / "..data")
+
+    write("..1", "at_least: 0.9")
+    for name in ("RULES.yaml", "digits.yaml"):
+        (mount / name).symlink_to(f"..data/{name}")
+    file = RulesFile(mount / "RULES.yaml")
+    for name, replacement, changed, bound in (("..2", "at_leest: 0", False, 0.9), ("..3", "at_least: 0.5", True, 0.5)):
+        write(name, replacement)
+        assert file.reload() is changed
+        assert file.rules.rules["digits"].metrics["accuracy"].at_least == bound
+        assert ("at_leest" in file.problem) is not changed
