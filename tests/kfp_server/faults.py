@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.kfp_server.refusals import RefusedError
 
+_PROXY = "/api/v1/namespaces/kubeflow/services/ml-pipeline:http/proxy/"
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -49,6 +50,8 @@ class Faulty:
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answers a request, or does not."""
+        # As the proxy of Kubernetes' API server passes requests on.
+        scope["path"] = scope.get("path", "").removeprefix(_PROXY)
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return

@@ -55,6 +55,7 @@ class Connection:
     Attributes:
         client: KFP's client.
         host: Where it is, for people.
+        ui: Where its pages are; "" where that is not known, and links are relative to it.
         namespace: The user's namespace; "" on a single-user installation.
         timeout_s: How long a request may take.
         settle_s: The pauses before looking again for a run whose creation was not answered.
@@ -62,14 +63,14 @@ class Connection:
 
     client: Any
     host: str
+    ui: str = ""
     namespace: str = ""
     timeout_s: float = 60.0
     settle_s: tuple[float, ...] = (1.0, 3.0, 6.0)
 
     def run_url(self, run_id: str) -> str:
         """Returns the page of a run."""
-        base = os.environ.get(UI_ENDPOINT) or self.host
-        return f"{base.rstrip('/')}/#/runs/details/{run_id}"
+        return f"{self.ui}/#/runs/details/{run_id}"
 
     def where(self) -> dict[str, str]:
         """Returns what requests that list things are given: the namespace, where there are several."""
@@ -146,7 +147,8 @@ def connect(host: str = "", namespace: str = "", *, timeout_s: float = 60.0) -> 
     found = str(client.get_user_namespace() or "")
     if multi_user and not found:
         raise ConfigError(f"namespace: {where} is a multi-user installation; give --namespace")
-    return Connection(client=client, host=where, namespace=found, timeout_s=timeout_s)
+    ui = (os.environ.get(UI_ENDPOINT) or host).rstrip("/")
+    return Connection(client=client, host=where, ui=ui, namespace=found, timeout_s=timeout_s)
 
 
 @contextmanager

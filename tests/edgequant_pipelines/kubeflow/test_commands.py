@@ -1,5 +1,6 @@
 """`edgequant submit` and `edgequant schedule` at the command line."""
 
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -218,3 +219,18 @@ def test_an_expired_token(
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
     assert "refuses the credentials (401)" in done.stderr
     assert "yesterdays" not in done.output
+
+
+def test_the_documented_commands(
+    server: KfpServer, config_file: Path, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every command of docs/kubeflow.md on these two works as it is written."""
+    monkeypatch.chdir(config_file.parent)
+    text = (Path(__file__).parents[3] / "docs" / "kubeflow.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith(("edgequant submit ", "edgequant schedule "))]
+    assert len(lines) >= 6
+    for line in lines:
+        # The last of two hosts counts.
+        arguments = [*shlex.split(line)[1:], "--host", server.url]
+        done = command(*[argument for argument in arguments if argument != "--wait"])
+        assert done.exit_code == 0, (line, done.output)

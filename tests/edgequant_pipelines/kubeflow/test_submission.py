@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from tests.kfp_server import Fault, KfpServer
 from tests.kfp_server.serving import free_port
 
@@ -155,6 +156,29 @@ def test_a_server_that_is_killed_and_started_again(
     finally:
         second.kill()
         second.communicate()
+
+
+def test_the_cluster_of_the_kubeconfig(
+    server: KfpServer, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a host, KFP's client asks through Kubernetes' own API server, with the credentials of the kubeconfig."""
+    monkeypatch.delenv("KF_PIPELINES_TOKEN")
+    kubeconfig = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+        "clusters": [{"name": "here", "cluster": {"server": server.url}}],
+        "users": [{"name": "me", "user": {"token": "the-token"}}],
+    }
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+    run = submit(connect(), config)
+    # Where the pages are is not known then.
+    assert run.url == f"/#/runs/details/{run.run_id}"
+    monkeypatch.setenv("KF_PIPELINES_UI_ENDPOINT", "https://kubeflow.example.com/pipeline/")
+    assert find_run(connect(), run.name) == replace(
+        run, url=f"https://kubeflow.example.com/pipeline/#/runs/details/{run.run_id}"
+    )
 
 
 def test_a_token_that_is_replaced_in_its_file(
