@@ -29,7 +29,7 @@ help:
 	@echo "make lint       check style and types"
 	@echo "make format     format the code"
 	@echo "make benchmark  measure the pipeline against a plain script"
-	@echo "make docs       write the components' reference"
+	@echo "make docs       write the components' reference and READMEs"
 	@echo "make clean      remove what these commands made"
 
 install: $(INSTALLED)
@@ -100,6 +100,7 @@ benchmark: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(VENV)/bin/python -m edgequant_pipelines.reference > docs/components.md
+	$(VENV)/bin/python -m edgequant_pipelines.catalogue components/edgequant
 
 clean:
 	rm -rf $(VENV) .engines .images .kubernetes .screenshots manifests/pipeline/pipeline.yaml edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis

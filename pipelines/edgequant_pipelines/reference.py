@@ -43,19 +43,33 @@ def reference() -> str:
 
 def _section(folder: str, name: str) -> Iterator[str]:
     component = components()[name]
-    spec = component.component_spec
     text = parse(component.python_func.__doc__)
-    described = {item.arg_name: " ".join((item.description or "").split()) for item in text.params}
     yield from ("", f"## {name}", "", str(text.short_description), "")
-    yield f"Folder `components/edgequant/{folder}`, image `{spec.implementation.container.image}`."
-    yield from ("", "| input | type | default | meaning |", "| --- | --- | --- | --- |")
-    for key, item in (spec.inputs or {}).items():
+    yield f"Folder `components/edgequant/{folder}`, image `{component.component_spec.implementation.container.image}`."
+    yield from ("", "| input | type | default | meaning |", "| --- | --- | --- | --- |", *input_rows(component))
+    yield from ("", "| output | type | meaning |", "| --- | --- | --- |", *output_rows(component))
+
+
+def input_rows(component: Any) -> Iterator[str]:
+    """Yields a row of a table for each input: its name, type, default and meaning."""
+    described = _meanings(component)
+    for key, item in (component.component_spec.inputs or {}).items():
         default = f"`{item.default!r}`" if item.optional else "required"
         yield f"| `{key}` | {_type(item)} | {default} | {described[key]} |"
-    yield from ("", "| output | type | meaning |", "| --- | --- | --- |")
-    for key, item in (spec.outputs or {}).items():
-        meaning = described.get(key) or " ".join(str(text.returns.description if text.returns else "").split())
+
+
+def output_rows(component: Any) -> Iterator[str]:
+    """Yields a row of a table for each output: its name, type and meaning."""
+    described = _meanings(component)
+    returns = parse(component.python_func.__doc__).returns
+    for key, item in (component.component_spec.outputs or {}).items():
+        meaning = described.get(key) or " ".join(str(returns.description if returns else "").split())
         yield f"| `{key}` | {_type(item)} | {meaning} |"
+
+
+def _meanings(component: Any) -> dict[str, str]:
+    text = parse(component.python_func.__doc__)
+    return {item.arg_name: " ".join((item.description or "").split()) for item in text.params}
 
 
 def _type(item: Any) -> str:

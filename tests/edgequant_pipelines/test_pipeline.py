@@ -11,7 +11,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from edgequant import __version__
 from edgequant_pipelines import quantize, quantize_model
-from edgequant_pipelines.reference import COMPONENTS, reference
+from edgequant_pipelines.reference import reference
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = {
@@ -103,16 +103,6 @@ def test_the_pipeline_is_found_where_the_readme_says() -> None:
     assert quantize.name == "quantize"
     with pytest.raises(AttributeError, match="has no attribute 'quantise'"):
         edgequant_pipelines.quantise  # noqa: B018
-
-
-def test_every_component_has_its_metadata() -> None:
-    """Every component's folder holds the catalogue's metadata, under the component's own name."""
-    for folder, name in COMPONENTS.items():
-        metadata = yaml.safe_load((ROOT / "components" / "edgequant" / folder / "metadata.yaml").read_text())
-        assert metadata["name"] == name
-        assert metadata["stability"] in ("alpha", "beta", "stable")
-        assert metadata["dependencies"]["kubeflow"] == [{"name": "Pipelines", "version": ">=2.17.0"}]
-    assert sorted(COMPONENTS) == sorted(path.parent.name for path in (ROOT / "components").rglob("component.py"))
 
 
 def test_the_reference_is_that_of_the_signatures() -> None:
