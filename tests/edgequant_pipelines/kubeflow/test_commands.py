@@ -224,13 +224,14 @@ def test_an_expired_token(
 def test_the_documented_commands(
     server: KfpServer, config_file: Path, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every command of docs/kubeflow.md on these two works as it is written."""
+    """Every command of the README and docs/kubeflow.md on these two works as it is written."""
     monkeypatch.chdir(config_file.parent)
-    text = (Path(__file__).parents[3] / "docs" / "kubeflow.md").read_text(encoding="utf-8")
+    root = Path(__file__).parents[3]
+    text = "\n".join((root / name).read_text(encoding="utf-8") for name in ("README.md", "docs/kubeflow.md"))
     lines = [line for line in text.splitlines() if line.startswith(("edgequant submit ", "edgequant schedule "))]
-    assert len(lines) >= 6
+    assert len(lines) >= 8
     for line in lines:
         # The last of two hosts counts.
-        arguments = [*shlex.split(line)[1:], "--host", server.url]
+        arguments = [*shlex.split(line, comments=True)[1:], "--host", server.url]
         done = command(*[argument for argument in arguments if argument != "--wait"])
         assert done.exit_code == 0, (line, done.output)
