@@ -46,7 +46,7 @@ COPY --from=bill /build/sbom.cdx.json /opt/edgequant/sbom.cdx.json
 ENV PATH=/opt/edgequant/bin:${PATH} HOME=/tmp USER=edgequant PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /tmp
 ARG BASE_IMAGE EXTRA VERSION=unknown REVISION=unknown
-LABEL org.opencontainers.image.title="edgequant ${EXTRA}" \
+LABEL org.opencontainers.image.title="edgequant[${EXTRA}]" \
     org.opencontainers.image.description="Steps of edgequant on Kubeflow Pipelines" \
     org.opencontainers.image.licenses="Apache-2.0" \
     org.opencontainers.image.version="${VERSION}" \

@@ -56,8 +56,10 @@ def base_image(docker: Docker) -> str:
         _ARCHIVE.is_file(),
         f"{BASE_IMAGE} names no image, and `make test-images` makes one only as root with debootstrap",
     )
-    name = "edgequant-test/python:3.11"
-    docker("import", str(_ARCHIVE), name)
+    # The same archive is one image, so that the engine finds again what it built on it.
+    name = f"edgequant-test/python:{int(_ARCHIVE.stat().st_mtime)}"
+    if docker("image", "inspect", name, check=False).returncode:
+        docker("import", str(_ARCHIVE), name)
     return name
 
 

@@ -97,7 +97,7 @@ def test_the_evaluation_image_is_a_quarter_of_the_conversion_image(built: Mappin
 def test_each_image_says_what_it_is(name: str, built: Mapping[str, Any], base_image: str) -> None:
     """The labels of the Open Container Initiative tell version, commit, license and base."""
     labels = built[name]["Config"]["Labels"]
-    assert labels["org.opencontainers.image.title"] == f"edgequant {name}"
+    assert labels["org.opencontainers.image.title"].startswith(f"edgequant[{name}")
     assert labels["org.opencontainers.image.version"] == __version__
     assert re.fullmatch("[0-9a-f]{40}", labels["org.opencontainers.image.revision"])
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
@@ -162,6 +162,18 @@ def cached(output: str, command: str) -> bool:
     """Tells whether the build took the result of the step with this command from its cache."""
     (number,) = set(re.findall(rf"(?m)^#(\d+) \[.*RUN.*{re.escape(command)}", output))
     return f"#{number} CACHED" in output
+
+
+def test_code_of_ones_own_goes_on_top(docker: Docker, run_in: Callable[..., str], tmp_path: Path) -> None:
+    """The docs' Dockerfile adds a package to an image, which a step's process then imports."""
+    (dockerfile,) = re.findall(r"```dockerfile\n(.*?)```", (ROOT / "docs" / "images.md").read_text(), re.DOTALL)
+    (tmp_path / "Dockerfile").write_text(dockerfile)
+    (tmp_path / "flowers").mkdir()
+    (tmp_path / "flowers" / "inputs.py").write_text("def make() -> str:\n    return 'made'\n")
+    own = f"edgequant/own:{__version__}"
+    docker("build", "--tag", own, "--build-arg", f"IMAGE=edgequant/evaluation:{__version__}", str(tmp_path))
+    assert run_in("own", "python3", "-c", "from flowers.inputs import make; print(make())") == "made\n"
+    docker("image", "rm", own)
 
 
 def test_an_unknown_extra_is_refused_by_name(tmp_path: Path) -> None:
