@@ -1,5 +1,6 @@
 """`edgequant compile`: the files it writes, and what it refuses."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -146,3 +147,21 @@ def test_a_password_in_the_wrong_place_is_not_repeated(config_file: Path, tmp_pa
     assert done.exit_code == 2
     assert "kubeflow.secrets.a: holds what is no environment variable's name" in done.output
     assert "hunter2" not in done.output
+
+
+def test_the_readmes_commands_work(config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each `edgequant compile` of the README, as it stands, writes what the comment beside it says."""
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    commands = [
+        shlex.split(line, comments=True) for line in readme.splitlines() if line.startswith("edgequant compile")
+    ]
+    assert len(commands) == 3
+    monkeypatch.chdir(tmp_path)
+    for name in ("digits.yaml", "inputs.py"):
+        Path(name.replace("digits", "flowers")).write_text((config_file.parent / name).read_text())
+    for _, _, *arguments in commands:
+        done = run(*arguments)
+        assert done.exit_code == 0, done.output
+    assert Path("pipeline.yaml").is_file()
+    assert "kind: PipelineVersion\n" in Path("quantize.yaml").read_text()
+    assert Path("components/quantize.yaml").is_file()
