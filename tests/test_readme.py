@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from edgequant_pipelines.config import Config, Examples, Sampling, Tracking, load_config
+from edgequant_pipelines.deployment import Kubeflow
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -78,11 +79,12 @@ def test_the_commands_are_those_of_make() -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "prefix"), [(Config, ""), (Examples, "examples."), (Sampling, "sampling."), (Tracking, "tracking.")]
+    ("section", "prefix"),
+    [(Config, ""), (Examples, "examples."), (Sampling, "sampling."), (Tracking, "tracking."), (Kubeflow, "kubeflow.")],
 )
 def test_every_key_is_documented(section: type[Config], prefix: str) -> None:
     """docs/configuration.md has a row for every key of the configuration."""
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    sections = {"examples", "sampling", "tracking", "gate"} if not prefix else set()
+    sections = {"examples", "sampling", "tracking", "gate", "kubeflow"} if not prefix else set()
     missing = [key for key in section.model_fields if key not in sections and f"| `{prefix}{key}` |" not in text]
     assert missing == []

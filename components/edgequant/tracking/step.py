@@ -17,6 +17,8 @@ from edgequant.tracking.client_settings import client_settings
 
 _TRACKING_URI = "MLFLOW_TRACKING_URI"
 _RUN_ID = "MLFLOW_RUN_ID"
+# How a placeholder of KFP begins: some installations pass it on as it is.
+_NOT_FILLED_IN = "{{$"
 _ON_CLUSTER = "KUBERNETES_SERVICE_HOST"
 
 
@@ -142,8 +144,16 @@ def pipeline_run(configured: str, kfp_run: str) -> str:
     """Returns what identifies the pipeline run: as configured, on a cluster KFP's identifier, elsewhere "" for the results.
 
     On this machine KFP makes up another at each start, also when it only finishes what an earlier one began.
+
+    Raises:
+        TrackingError: The cluster's KFP gives no identifier.
     """
-    return configured or (kfp_run if os.environ.get(_ON_CLUSTER) else "")
+    found = configured or (kfp_run if os.environ.get(_ON_CLUSTER) else "")
+    if found.startswith(_NOT_FILLED_IN):
+        raise TrackingError(
+            f"Kubeflow Pipelines left {found!r} as it is instead of filling in the run's identifier, which every run would share; give pipeline_run"
+        )
+    return found
 
 
 def tracking_uri(configured: str) -> str:

@@ -1,0 +1,42 @@
+"""What identifies a pipeline run in MLflow, and what is read back of it."""
+
+from pathlib import Path
+
+import pytest
+
+from edgequant.errors import TrackingError
+from edgequant.tracking.outcomes import read_outcome
+from edgequant.tracking.step import pipeline_run
+
+
+def test_what_identifies_a_pipeline_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a cluster KFP's identifier, on this machine the results; what is configured goes first."""
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    assert pipeline_run("", "0f8e") == ""
+    assert pipeline_run("nightly", "0f8e") == "nightly"
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    assert pipeline_run("", "0f8e") == "0f8e"
+
+
+def test_an_identifier_that_kfp_did_not_fill_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A placeholder would be shared by all runs, and each but the first be taken for recorded."""
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    with pytest.raises(TrackingError, match=r"left '\{\{\$.pipeline_job_uuid\}\}' as it is.*give pipeline_run"):
+        pipeline_run("", "{{$.pipeline_job_uuid}}")
+    assert pipeline_run("nightly", "{{$.pipeline_job_uuid}}") == "nightly"
+
+
+def test_without_an_mlflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """MLflow's own default, a new file in the current folder, holds no outcome and is not made."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TrackingError, match="no MLflow is named: tracking.uri is empty"):
+        read_outcome("", "flowers", "0f8e")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_mlflow_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says where it was asked."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(TrackingError, match="MLflow at http://127.0.0.1:9 cannot be asked"):
+        read_outcome("http://127.0.0.1:9", "flowers", "0f8e")
