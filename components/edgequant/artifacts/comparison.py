@@ -1,9 +1,15 @@
 """What comparing two models over the same examples finds: metrics, drops, flips, drift, and all of it slice by slice."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 Ends: TypeAlias = tuple[float, float]
+
+
+def class_name(number: int, names: Sequence[str]) -> str:
+    """Returns the name of a class, or its number where it has none."""
+    return names[number] if 0 <= number < len(names) else str(number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

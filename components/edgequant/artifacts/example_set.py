@@ -99,6 +99,8 @@ class Provenance:
         extremes: How many examples were taken because they hold the least or the greatest values.
         sources: The files read.
         representativeness: How well a calibration set stands for its source; None for an evaluation set.
+        recipe: What was asked for, in the configuration's words: its sections ``examples`` and ``sampling``; empty for an
+            evaluation set.
     """
 
     purpose: str
@@ -113,6 +115,12 @@ class Provenance:
     extremes: int = 0
     sources: tuple[SourceFile, ...] = ()
     representativeness: Representativeness | None = None
+    recipe: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the model's outputs; none where labels are numbers."""
+        return tuple(self.recipe.get("examples", {}).get("classes", ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

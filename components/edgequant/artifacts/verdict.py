@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from edgequant.artifacts.benchmark import Environment, Latency
-from edgequant.artifacts.comparison import Confusion, Drop, Ends, Flips, Measured, OutputDrift, Slice
+from edgequant.artifacts.comparison import Confusion, Drop, Ends, Flips, Measured, OutputDrift, Slice, class_name
 from edgequant.artifacts.directory import parse, read_json, read_manifest, write_json, write_manifest
 from edgequant.artifacts.example_set import DatasetFacts
 from edgequant.artifacts.variant_set import Stability
@@ -138,6 +138,7 @@ class Verdict:
         name: The name of the quantization.
         task: The task.
         main_metric: The metric that drops are measured on: the task's, or the one that the gate names.
+        classes: The names of the classes in the order of the model's outputs; none where they are known by number.
         labelled: Whether the evaluation examples have labels; without them, agreement stands in for the metric.
         reading: How the outputs were read, ``probabilities`` or ``logits``, as the baseline's are; "" where no task asks.
         notes: What a reader should know of all, such as a metric that these labels do not define.
@@ -157,6 +158,7 @@ class Verdict:
     name: str
     task: str
     main_metric: str
+    classes: tuple[str, ...] = ()
     labelled: bool
     reading: str = ""
     notes: tuple[str, ...] = ()
@@ -171,6 +173,10 @@ class Verdict:
     evaluation: DatasetFacts
     stability: Stability | None = None
     made_from: dict[str, str] = field(default_factory=dict)
+
+    def class_name(self, number: int) -> str:
+        """Returns the name of a class, or its number where it has none."""
+        return class_name(number, self.classes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from edgequant.artifacts.variant_set import Stability
 from edgequant.errors import ModelError
 from edgequant.isolation import Limits, run
 from edgequant.model_files import ModelFiles
+from edgequant.sqnr import sqnr_db
 
 _VARIANT = "full_int8"
 _MOST_EXAMPLES = 500
@@ -69,7 +70,7 @@ def compare_halves(float32: Path, one: Path, other: Path, example_set: Path) -> 
     examples = load_example_set(example_set, verify=False)
     inputs = {name: values[:_MOST_EXAMPLES] for name, values in examples.inputs.items()}
     baseline, first, second = (_outputs(path, inputs) for path in (float32, one, other))
-    halves, quantization = sqnr_db(first, second), sqnr_db(baseline, first)
+    halves, quantization = outputs_sqnr_db(first, second), outputs_sqnr_db(baseline, first)
     agreement = _agreement(first, second)
     return Stability(
         examples=len(next(iter(inputs.values()))),
@@ -80,16 +81,15 @@ def compare_halves(float32: Path, one: Path, other: Path, example_set: Path) -> 
     )
 
 
-def sqnr_db(signal: Outputs, other: Outputs) -> float | None:
+def outputs_sqnr_db(signal: Outputs, other: Outputs) -> float | None:
     """Returns the signal-to-noise ratio of outputs, in dB, what differs being the noise; None when nothing does."""
     power = noise = 0.0
     for name, values in signal.items():
         expected = np.asarray(values, np.float64)
         power += float((expected**2).sum())
         noise += float(((expected - other[name]) ** 2).sum())
-    if noise == 0.0:
-        return None
-    return 10 * math.log10(max(power, np.finfo(np.float64).tiny) / noise)
+    # Where the signal is nought all the same, any noise is too much.
+    return sqnr_db(max(power, float(np.finfo(np.float64).tiny)), noise)
 
 
 def _outputs(path: Path, inputs: Outputs) -> Outputs:

@@ -28,7 +28,8 @@ class RowReader:
 
     def __init__(self, paths: Mapping[str, Path]) -> None:
         arrays = {name: load_array(path) for name, path in paths.items()}
-        self._maps = [array.base for array in arrays.values() if isinstance(array.base, mmap)]
+        bases: list[object] = [array.base for array in arrays.values()]
+        self._maps = [base for base in bases if isinstance(base, mmap)]
         # Plain arrays over the maps: slices of a `memmap` cost a microsecond more.
         self._arrays = {name: array.view(np.ndarray) for name, array in arrays.items()}
         self._read_bytes = 0

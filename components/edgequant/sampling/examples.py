@@ -89,6 +89,31 @@ class Examples:
             )
         return Plan(wanted=self.calibration_count, stratify=stratify, minimum=self.minimum_per_class, seed=self.seed)
 
+    def recipe(self) -> dict[str, dict[str, Any]]:
+        """Returns what is asked for in the configuration's words: its sections ``examples`` and ``sampling``."""
+        examples = {
+            "calibration": self.calibration,
+            "evaluation": self.evaluation,
+            "inputs": self.inputs,
+            "label": self.label,
+            "classes": self.classes,
+            "slice": self.slices,
+            "preprocess": self.preprocess,
+        }
+        sampling = {
+            "calibration": self.calibration_count,
+            "evaluation": self.evaluation_count,
+            "stratify": self.stratify,
+            "minimum_per_class": self.minimum_per_class,
+            "weight": self.weight,
+            "extremes": self.extremes,
+            "seed": self.seed,
+        }
+        return {
+            name: {key: value for key, value in section.items() if value not in ("", [], {})}
+            for name, section in (("examples", examples), ("sampling", sampling))
+        }
+
     def columns(self) -> tuple[str, ...] | None:
         """Returns the columns that are needed; None, for all, when a user's function may use any."""
         if self.preprocess:

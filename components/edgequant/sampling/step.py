@@ -180,6 +180,8 @@ def _facts(
         classes=class_counts(draw.pool, plan, chosen) if purpose == CALIBRATION else {},
         extremes=extreme,
         sources=draw.sources,
+        # Of the calibration set alone: the evaluation set stays the same where only calibration is asked for otherwise.
+        recipe=examples.recipe() if purpose == CALIBRATION else {},
     )
 
 

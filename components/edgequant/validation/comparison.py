@@ -1,17 +1,17 @@
 """Compares one model with another, example by example."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgequant.answers import decide
-from edgequant.artifacts.comparison import Confusion, Flips, Measured, OutputDrift
+from edgequant.artifacts.comparison import Confusion, Flips, Measured, OutputDrift, class_name
 from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, is_custom
 from edgequant.validation.drift import agreement, divergence, output_drift
-from edgequant.validation.drops import PairedDrop, own_interval, paired_drop, paired_mean
+from edgequant.validation.drops import PairedDrop, own_interval, paired_drop, paired_mean, unresampled
 from edgequant.validation.figure import Figure, mean_of
 from edgequant.validation.flips import confusion, flips
 from edgequant.validation.metrics import figures
@@ -29,6 +29,7 @@ class Asked:
         metric: The metric that is judged.
         labels: The labels of the whole evaluation set; None when there are none, or the task asks for none.
         slices: By feature, the text of its value in each example.
+        classes: The names of the classes; none where they are known by number.
         confidence: Of each end of an interval of a drop, and of an interval of a metric as a whole.
     """
 
@@ -36,6 +37,7 @@ class Asked:
     metric: str
     labels: NDArray[Any] | None = None
     slices: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
     confidence: float = 0.95
 
     @property
@@ -136,8 +138,10 @@ def drops(asked: Asked, baseline: Run, variant: Run, only: str = "") -> dict[str
     was, now = baseline.figures(asked, count), variant.figures(asked, count)
     return {
         name: paired_drop(was[name], now[name], count, asked.confidence)
+        if _told(asked, name, was[name])
+        else unresampled(was[name], now[name], count)
         for name in was
-        if name in now and only in ("", name) and _told(asked, name, was[name])
+        if name in now and only in ("", name)
     }
 
 
@@ -199,7 +203,7 @@ def _flips(asked: Asked, baseline: Run, variant: Run, count: int) -> Flips | Non
     if asked.task not in DECIDING:
         return None
     labels = None if asked.labels is None else np.asarray(asked.labels[:count])
-    return flips(baseline.decisions(asked, count), variant.decisions(asked, count), labels)
+    return flips(baseline.decisions(asked, count), variant.decisions(asked, count), labels, asked.classes)
 
 
 def _slices(asked: Asked, baseline: Run, variant: Run, agreements: NDArray[np.float64]) -> tuple[Sliced, ...]:
@@ -219,5 +223,9 @@ def _slices(asked: Asked, baseline: Run, variant: Run, agreements: NDArray[np.fl
         elif asked.task == MULTILABEL and labels.any():
             decided = (run.decisions(asked, count) for run in (baseline, variant))
             groups[CLASS] = by_class_of_many(labels, *decided)
+        if CLASS in groups:
+            groups[CLASS] = [
+                replace(group, value=class_name(int(group.value), asked.classes)) for group in groups[CLASS]
+            ]
     groups |= {name: grouped(texts[:count], was, now) for name, texts in asked.slices.items()}
     return tuple(sliced(name, found, asked.confidence) for name, found in groups.items())

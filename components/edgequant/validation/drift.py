@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgequant.artifacts.comparison import OutputDrift
+from edgequant.sqnr import sqnr_db
 from edgequant.task import DECIDING, MULTILABEL
 from edgequant.validation.decisions import chunks, probabilities
 
@@ -39,7 +40,7 @@ def output_drift(expected: NDArray[Any], found: NDArray[Any]) -> OutputDrift:
         largest = max(largest, float(np.abs(errors).max(initial=0.0)))
         cosines[rows] = _cosine(values, other)
     return OutputDrift(
-        sqnr_db=10 * float(np.log10(signal / noise)) if signal and noise else None,
+        sqnr_db=sqnr_db(signal, noise),
         cosine=float(cosines.mean()),
         largest_error=largest,
     )

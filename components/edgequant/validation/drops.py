@@ -25,6 +25,7 @@ SEED = 17
 POINTS = 100.0
 NOTHING_CHANGES = "nothing that it is made of changes"
 UNDEFINED = "it is not defined on these examples"
+NOT_JUDGED = "only the judged metric of a function of one's own is resampled; a value per example needs no resampling"
 _BOOTSTRAP = "paired bootstrap"
 # How likely the number of examples asked for is to settle a verdict.
 _POWER = 0.8
@@ -87,6 +88,15 @@ def paired_drop(baseline: Figure, variant: Figure, count: int, confidence: float
     )
 
 
+def unresampled(baseline: Figure, variant: Figure, count: int) -> PairedDrop:
+    """Returns a drop without its interval, which a user's function would be called thousands of times for."""
+    sign = 1.0 if baseline.higher_is_better else -1.0
+    points = POINTS * sign * (baseline.value - variant.value) / baseline.unit
+    if not math.isfinite(points):
+        return PairedDrop(drop=Drop(points=None, note=UNDEFINED), examples=count)
+    return PairedDrop(drop=Drop(points=points, note=NOT_JUDGED), examples=count)
+
+
 def paired_mean(differences: NDArray[np.float64], confidence: float) -> PairedDrop:
     """Returns the drop that is the mean of each example's.
 
@@ -139,7 +149,8 @@ def _why(found: BootstrapDrop) -> str:
         return NOTHING_CHANGES
     if found.redrawn:
         return "it is not defined on most resamples of these examples"
-    return f"it hangs on about {found.influential:.0f} examples, too few to tell an interval from"
+    about = round(found.influential)
+    return f"it hangs on about {about} example{'' if about == 1 else 's'}, too few to tell an interval from"
 
 
 def settle_by_width(measured: float, ends: Ends, limit: float, count: int, confidence: float) -> int | None:

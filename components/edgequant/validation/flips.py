@@ -1,11 +1,12 @@
 """Which examples a variant decides otherwise than the baseline, and what is taken for what."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgequant.artifacts.comparison import Confusion, Flip, Flips
+from edgequant.artifacts.comparison import Confusion, Flip, Flips, class_name
 
 # How many examples are named on each side.
 _NAMED = 50
@@ -13,7 +14,9 @@ _NAMED = 50
 _MATRIX = 50
 
 
-def flips(baseline: NDArray[Any], variant: NDArray[Any], labels: NDArray[Any] | None) -> Flips:
+def flips(
+    baseline: NDArray[Any], variant: NDArray[Any], labels: NDArray[Any] | None, classes: Sequence[str] = ()
+) -> Flips:
     """Returns the examples that two models decide otherwise.
 
     Args:
@@ -21,7 +24,14 @@ def flips(baseline: NDArray[Any], variant: NDArray[Any], labels: NDArray[Any] | 
             right when each of its classes is.
         variant: The variant's.
         labels: The labels in the same form, or None.
+        classes: The names of the classes; none where they are known by number.
     """
+
+    def told(decision: Any) -> str:
+        values = np.asarray(decision)
+        numbers = [int(values)] if values.ndim == 0 else np.flatnonzero(values).tolist()
+        return ", ".join(class_name(number, classes) for number in numbers) or "none"
+
     changed = int(_any(baseline != variant).sum())
     if labels is None:
         return Flips(changed=changed)
@@ -30,7 +40,7 @@ def flips(baseline: NDArray[Any], variant: NDArray[Any], labels: NDArray[Any] | 
 
     def named(rows: NDArray[np.intp]) -> tuple[Flip, ...]:
         return tuple(
-            Flip(example=int(row), label=_text(labels[row]), baseline=_text(baseline[row]), variant=_text(variant[row]))
+            Flip(example=int(row), label=told(labels[row]), baseline=told(baseline[row]), variant=told(variant[row]))
             for row in rows[:_NAMED]
         )
 
@@ -66,9 +76,3 @@ def confusion(decisions: NDArray[np.int64], labels: NDArray[np.int64], classes: 
 
 def _any(differs: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(differs.reshape(len(differs), -1).any(axis=1))
-
-
-def _text(decision: Any) -> str:
-    """Returns a class's number, or the numbers of those that are a yes."""
-    values = np.asarray(decision)
-    return str(int(values)) if values.ndim == 0 else ", ".join(map(str, np.flatnonzero(values))) or "none"

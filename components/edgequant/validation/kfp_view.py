@@ -24,15 +24,18 @@ def metrics(verdict: Verdict, path: Path) -> dict[str, float]:
 
 
 def confusion(verdict: Verdict, path: Path) -> dict[str, Any]:
-    """Writes and returns the confusion matrix of the best variant, without one the baseline's, as KFP's ClassificationMetrics keeps it.
+    """Writes and returns the confusion matrix of one variant, as KFP's ClassificationMetrics keeps it.
 
-    Empty where nothing is classified, and for more classes than a matrix shows.
+    It is the best one's; without a best one that of the first variant judged that has one. Empty where nothing is classified,
+    and for more classes than a matrix shows.
     """
-    found = verdict.variants[verdict.best or BASELINE].confusion
+    judged = [verdict.best] if verdict.best else [name for name in verdict.variants if name != BASELINE]
+    matrices = (verdict.variants[name].confusion for name in judged)
+    found = next((matrix for matrix in matrices if matrix is not None), None)
     kept: dict[str, Any] = {}
     if found is not None and found.counts:
         kept["confusionMatrix"] = {
-            "annotationSpecs": [{"displayName": str(label)} for label in range(len(found.counts))],
+            "annotationSpecs": [{"displayName": verdict.class_name(label)} for label in range(len(found.counts))],
             "rows": [{"row": list(row)} for row in found.counts],
         }
     write_json(path, kept)

@@ -1,5 +1,7 @@
 """Compares every variant with the baseline and writes the verdict and the report."""
 
+import math
+from collections import Counter
 from pathlib import Path
 
 from edgequant import __version__
@@ -9,7 +11,9 @@ from edgequant.artifacts.variant_set import VariantSet
 from edgequant.artifacts.verdict import (
     BASELINE_VERDICT,
     BLESSED,
+    INCONCLUSIVE,
     NOT_GATED,
+    REJECTED,
     VariantVerdict,
     Verdict,
     write_verdict,
@@ -47,6 +51,7 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         name=name,
         task=task,
         main_metric=found.asked.metric,
+        classes=found.asked.classes,
         labelled=found.asked.labels is not None,
         reading=found.runs[BASELINE].reading,
         notes=undefined(found),
@@ -85,21 +90,35 @@ def _made_from(variants: VariantSet, baseline: Evaluation) -> dict[str, str]:
 
 
 def _why(outcome: str, best: str | None, gate: Gate, judged: dict[str, VariantVerdict]) -> str:
+    """Returns one sentence on what decided; of several variants none of which is blessed, on the closest."""
     if outcome == NOT_GATED and not gate:
         return "No gate is set: nothing was judged, and nothing is promoted."
-    if outcome == NOT_GATED:
-        return f"Nothing could be judged, and nothing is promoted: {'; '.join(_closest(judged))}."
     if best is not None:
         blessed = [name for name, variant in judged.items() if variant.verdict == BLESSED]
         others = f" of {len(blessed)} blessed" if len(blessed) > 1 else ", the only blessed variant"
         return f"{best} is best: the least {gate.prefer}{others}; {'; '.join(judged[best].reasons)}."
-    others = "; ".join(_closest(judged)) or f"there is none but the baseline {BASELINE}"
-    return f"No variant is blessed, so nothing is promoted: {others}."
+    what = "Nothing could be judged" if outcome == NOT_GATED else "No variant is blessed"
+    name = closest(judged)
+    if name is None:
+        return f"{what}, so nothing is promoted: there is none but the baseline {BASELINE}."
+    counts = Counter(found.verdict for found in judged.values() if found.verdict != BASELINE_VERDICT)
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    which = f"the closest is {name}" if counts.total() > 1 else name
+    return f"{what}, so nothing is promoted ({told}); {which}: {judged[name].reasons[0]}."
 
 
-def _closest(judged: dict[str, VariantVerdict]) -> list[str]:
-    return [
-        f"{name} is {found.verdict} ({found.reasons[0]})"
-        for name, found in judged.items()
-        if found.verdict != BASELINE_VERDICT
-    ]
+def closest(judged: dict[str, VariantVerdict]) -> str | None:
+    """Returns the variant that is nearest to being blessed: of the fewest checks against it; None without any.
+
+    What is inconclusive is nearer than what is rejected, and what has run than what has not; of equal ones it is the one whose
+    metric drops least.
+    """
+
+    def distance(name: str) -> tuple[bool, int, int, float]:
+        found = judged[name]
+        verdicts = Counter(check.verdict for check in found.checks)
+        drop = math.inf if found.drop_points is None else found.drop_points
+        return not found.examples, verdicts[REJECTED], verdicts[INCONCLUSIVE], drop
+
+    names = [name for name, found in judged.items() if found.verdict != BASELINE_VERDICT]
+    return min(names, key=distance, default=None)

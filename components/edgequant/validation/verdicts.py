@@ -50,7 +50,14 @@ def material(gate: Gate, loaded: Loaded) -> Material:
         for name, found in loaded.evaluations.items()
         if found.content.status == EVALUATED
     }
-    asked = Asked(task=task, metric=AGREEMENT, labels=labels, slices=loaded.examples.slices, confidence=gate.confidence)
+    asked = Asked(
+        task=task,
+        metric=AGREEMENT,
+        labels=labels,
+        slices=loaded.examples.slices,
+        classes=loaded.calibration.provenance.class_names,
+        confidence=gate.confidence,
+    )
     if labels is not None:
         names = list(runs[BASELINE].figures(asked, len(runs[BASELINE])))
         asked = replace(asked, metric=_judged_metric(gate, names))

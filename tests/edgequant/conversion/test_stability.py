@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgequant.artifacts.example_set import ExampleSetWriter, load_example_set
 from edgequant.artifacts.variant_set import Stability, load_variant_set
-from edgequant.conversion.stability import sqnr_db
+from edgequant.conversion.stability import outputs_sqnr_db
 from edgequant.conversion.step import Request, convert
 from edgequant.errors import ArtifactError
 
@@ -124,6 +124,6 @@ def test_an_example_of_both_sets_is_refused(digits_model: Path, digits_sets: Any
 def test_sqnr_of_known_noise() -> None:
     """Worked by hand: a tenth of the amplitude as noise is 20 dB, over all outputs together; equal outputs have none."""
     signal = {"a": np.array([3.0, 4.0]), "b": np.array([0.0])}
-    assert sqnr_db(signal, {"a": np.array([3.0, 4.5]), "b": np.array([0.0])}) == pytest.approx(20.0)
-    assert sqnr_db(signal, {"a": np.array([3.0, 4.0]), "b": np.array([5.0])}) == pytest.approx(0.0)
-    assert sqnr_db(signal, signal) is None
+    assert outputs_sqnr_db(signal, {"a": np.array([3.0, 4.5]), "b": np.array([0.0])}) == pytest.approx(20.0)
+    assert outputs_sqnr_db(signal, {"a": np.array([3.0, 4.0]), "b": np.array([5.0])}) == pytest.approx(0.0)
+    assert outputs_sqnr_db(signal, signal) is None

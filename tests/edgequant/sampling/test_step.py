@@ -63,7 +63,7 @@ def contents(examples: ExampleSet) -> tuple[dict[str, bytes], object]:
         for path in examples.path.rglob("*")
         if path.is_file() and path.name != "manifest.json"
     }
-    return files, (dataclasses.replace(examples.provenance, sources=()), examples.identities)
+    return files, (dataclasses.replace(examples.provenance, sources=(), recipe={}), examples.identities)
 
 
 def test_draws_both_sets(shard: Path, draw_sets: DrawSets, rows_of: RowsOf) -> None:
@@ -132,6 +132,23 @@ def test_unstratified(shard: Path, draw_sets: DrawSets) -> None:
     calibration, evaluation = draw_sets(to="other", stratify="false")
     assert calibration.provenance.classes == {}
     assert contents(evaluation) == contents(before)
+
+
+def test_the_calibration_set_tells_what_was_asked_for(shard: Path, draw_sets: DrawSets) -> None:
+    """In the configuration's words; the evaluation set, which no rule of calibration changes, tells none of it."""
+    calibration, evaluation = draw_sets(stratify="false", seed=5)
+    recipe = calibration.provenance.recipe
+    assert recipe["examples"]["calibration"] == [str(shard.parent / "*.tfrecord")]
+    assert "classes" not in recipe["examples"]
+    assert recipe["sampling"] == {
+        "calibration": 8,
+        "evaluation": 20,
+        "stratify": "false",
+        "minimum_per_class": 1,
+        "extremes": 0.0,
+        "seed": 5,
+    }
+    assert evaluation.provenance.recipe == {}
 
 
 def test_without_labels(shard: Path, draw_sets: DrawSets) -> None:

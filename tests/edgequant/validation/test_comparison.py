@@ -216,7 +216,11 @@ def test_only_the_judged_number_of_a_users_function_is_resampled(
     variant = np.where(random.uniform(size=300) < 0.9, baseline, 1)
     runs = [Run({"y": _EYE[decisions]}, "") for decisions in (baseline, variant)]
     found = drops(Asked(task="my_numbers:metric", metric="rate", labels=labels), runs[0], runs[1])
-    assert list(found) == ["rate", "each"]
+    assert list(found) == ["rate", "other", "each"]
+    other = found["other"].drop
+    assert (other.interval, other.method) == (None, "")
+    assert other.points == pytest.approx(2 * (found["rate"].drop.points or 0.0))
+    assert other.note.startswith("only the judged metric of a function of one's own is resampled")
     assert found["rate"].drop.method == "paired bootstrap"
     assert found["each"].drop.method == "paired proportions"
     assert found["rate"].drop.points == pytest.approx(found["each"].drop.points)
@@ -232,3 +236,14 @@ def test_metrics_that_labels_do_not_define_are_left_out() -> None:
 
     assert names(0) == ["accuracy", "log_loss", "ece"]
     assert names(1) == ["accuracy", "average_precision", "f1", "log_loss", "ece"]
+
+
+def test_classes_go_by_name_where_they_have_one() -> None:
+    """Drops by class and flips tell a class's name; one beyond the names given keeps its number."""
+    labels = np.array([0, 0, 1, 1, 2, 2] * 5)
+    changed = np.where(np.arange(30) == 2, 0, labels)
+    asked = Asked(task="classification", metric="accuracy", labels=labels, classes=("cat", "dog"))
+    found = compare(asked, *(Run({"y": _EYE[decisions]}, "probabilities") for decisions in (labels, changed)))
+    assert [value.value for value in found.slices[0].slice.values] == ["dog", "cat", "2"]
+    assert found.flips is not None
+    assert [(flip.label, flip.baseline, flip.variant) for flip in found.flips.lost] == [("dog", "dog", "cat")]

@@ -25,12 +25,28 @@ def test_the_matrix_is_what_kfp_would_keep(digits_sets: Any, tmp_path: Path) -> 
 
 
 def test_without_a_matrix_there_is_nothing(digits_sets: Any, tmp_path: Path) -> None:
-    """Where nothing is classified, or too many classes are, KFP gets no matrix; without a best variant the baseline's."""
+    """Where nothing is classified, or too many classes are, KFP gets no matrix."""
     verdict = load_verdict(digits_sets.verdict)
-    baseline = verdict.variants["float32"]
     for found in (None, Confusion(examples=9)):
-        changed = {**verdict.variants, "float32": replace(baseline, confusion=found)}
-        assert confusion(replace(verdict, best=None, variants=changed), tmp_path / "file") == {}
+        changed = {name: replace(variant, confusion=found) for name, variant in verdict.variants.items()}
+        for best in (None, verdict.best):
+            assert confusion(replace(verdict, best=best, variants=changed), tmp_path / "file") == {}
+
+
+def test_without_a_best_variant_it_is_the_first_that_was_judged(digits_sets: Any, tmp_path: Path) -> None:
+    """Of variants that are all rejected, what the first of them confuses; one that failed has no matrix. By name, where known."""
+    verdict = replace(load_verdict(digits_sets.verdict), best=None, classes=tuple("abcdefghij"))
+    first, second = [name for name in verdict.variants if name != "float32"][:2]
+    for failed, judged in ((None, first), (first, second)):
+        variants = {
+            name: replace(variant, confusion=None) if name == failed else variant
+            for name, variant in verdict.variants.items()
+        }
+        found = confusion(replace(verdict, variants=variants), tmp_path / "file")["confusionMatrix"]
+        matrix = verdict.variants[judged].confusion
+        assert matrix is not None
+        assert found["rows"] == [{"row": list(row)} for row in matrix.counts]
+        assert [spec["displayName"] for spec in found["annotationSpecs"]] == list("abcdefghij")
 
 
 def test_numbers_are_those_of_the_verdict(digits_sets: Any, tmp_path: Path) -> None:

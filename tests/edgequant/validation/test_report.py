@@ -71,6 +71,7 @@ def test_the_report_begins_with_the_verdict_and_needs_no_network(digits_sets: An
     assert headings(text) == [
         "Variants",
         "Why",
+        "Where each variant loses most",
         "Variant by variant",
         "What it was calibrated and evaluated on",
         "What each file holds",
@@ -369,7 +370,7 @@ def test_the_configuration_to_start_from_is_one(handmade: Handmade, tmp_path: Pa
     """What the page gives as a configuration loads as one, with the seed, the counts and the gate of the run."""
     verdict = handmade()
     found = reproduction(replace(verdict, environment=replace(verdict.environment, resolver="builtin")))
-    (tmp_path / "flowers.yaml").write_text(found.config.replace("MODEL\n", str(tmp_path) + "\n"), encoding="utf-8")
+    (tmp_path / "flowers.yaml").write_text(found.config, encoding="utf-8")
     config = load_config(tmp_path / "flowers.yaml")
     assert (config.name, config.sampling.seed, config.sampling.calibration) == ("flowers", 17, 100)
     assert config.resolver == "builtin"
@@ -377,6 +378,51 @@ def test_the_configuration_to_start_from_is_one(handmade: Handmade, tmp_path: Pa
     assert config.gate == {"max_drop_points": 5.0, "confidence": 0.95, "prefer": "size_bytes"}
     assert found.facts["model, SHA-256"] == "m" * 64
     assert found.command == "pip install 'edgequant[all]==0.1.0'\nedgequant run flowers.yaml"
+
+
+def test_the_configuration_is_the_one_of_the_draw(handmade: Handmade, tmp_path: Path) -> None:
+    """With what the sample step recorded it has inputs, label, names, slices and the rule: nothing is left to be added."""
+    verdict = handmade()
+    recipe = {
+        "examples": {
+            "calibration": ["/data/train-*.tfrecord"],
+            "evaluation": ["/data/test-*.tfrecord"],
+            "inputs": {"x": {"feature": "image", "decode": "image"}},
+            "label": "label",
+            "classes": ["cat", "dog"],
+            "slice": ["camera"],
+        },
+        "sampling": {
+            "calibration": 100,
+            "evaluation": 90,
+            "stratify": "proportional",
+            "minimum_per_class": 0,
+            "seed": 3,
+        },
+    }
+    provenance = replace(verdict.calibration.provenance, recipe=recipe)
+    found = reproduction(replace(verdict, calibration=replace(verdict.calibration, provenance=provenance)))
+    assert "Add what the first run had" not in found.config
+    (tmp_path / "flowers.yaml").write_text(found.config, encoding="utf-8")
+    config = load_config(tmp_path / "flowers.yaml")
+    assert config.model_dump()["examples"] == {**recipe["examples"], "preprocess": ""}
+    assert {key: config.model_dump()["sampling"][key] for key in recipe["sampling"]} == recipe["sampling"]
+    assert config.model == str(tmp_path / "model")
+
+
+def test_what_is_lost_by_feature_is_in_a_table(handmade: Handmade) -> None:
+    """The value of each feature that a variant loses most on stands above the variants' own parts, with its interval."""
+    worst = SliceValue(
+        value="<night>", examples=40, baseline=0.9, variant=0.8, drop_points=10.0, drop_interval_points=(2.0, 19.0)
+    )
+    part = Slice(name="camera", total=7, values=(worst,), worst_interval_points=(2.0, 19.0))
+    text = render(handmade(variant={"slices": (part,)}))[0]
+    start = text.index("<h2>Where each variant loses most</h2>")
+    assert start < text.index("<h2>Variant by variant</h2>")
+    row = Page(text[start:]).text
+    for shown in ("camera", "full_int8", "<night>", "10.00", "(2.00 to 19.00)"):
+        assert shown in row
+    assert "<h2>Where each variant loses most</h2>" not in render(handmade())[0]
 
 
 def test_a_hostile_name_is_one_word_of_the_command(handmade: Handmade) -> None:

@@ -71,10 +71,15 @@ def test_a_gate_that_no_file_can_hold_rejects_all(digits_sets: Any, tmp_path: Pa
     """A rejection is a result: the verdict says that nothing is promoted, and why each variant was rejected."""
     verdict = _validate(digits_sets.inputs, tmp_path / "verdict", Gate(max_size_ratio=0.01))
     assert (verdict.outcome, verdict.best) == ("rejected", None)
-    assert verdict.why.startswith(
-        "No variant is blessed, so nothing is promoted: weights_only is rejected (its file is 0."
+    closest = min(
+        (name for name in verdict.variants if name != "float32"),
+        key=lambda name: verdict.variants[name].drop_points or 0.0,
     )
-    assert verdict.why.count("more than the 0.01 allowed)") == 3
+    reason = verdict.variants[closest].reasons[0]
+    assert verdict.why == (
+        f"No variant is blessed, so nothing is promoted (3 rejected); the closest is {closest}: {reason}."
+    )
+    assert "more than the 0.01 allowed" in reason
 
 
 def test_no_gate_judges_nothing(digits_sets: Any, tmp_path: Path) -> None:

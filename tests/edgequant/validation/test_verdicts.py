@@ -232,7 +232,7 @@ def test_a_gate_against_a_champion_alone_judges_nothing_on_the_first_run(judge: 
     verdict = judge(*_scores(40), Gate(max_drop_points_vs_baseline=1.0), champion=missing)
     assert (verdict.outcome, verdict.best) == ("not gated", None)
     assert verdict.why.startswith(
-        "Nothing could be judged, and nothing is promoted: full_int8 is not gated (no baseline"
+        "Nothing could be judged, so nothing is promoted (1 not gated); full_int8: no baseline yet: there is no registered"
     )
 
 

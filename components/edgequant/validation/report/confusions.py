@@ -21,6 +21,9 @@ _NUMBERED = 20
 _LISTED = 10
 # Red and blue, which everybody can tell from each other.
 _WORSE, _BETTER = COLOURS["bad"], COLOURS["bar"]
+# How long a name of a class may be along the chart, and how long one that need not stand upright.
+_NAME = 12
+_SHORT = 3
 # How many mistakes are known where the matrix is not.
 _MISTAKES = 50
 
@@ -84,7 +87,8 @@ def confused(verdict: Verdict, variant: str) -> Confused | None:
         note = "It takes every class for what float32 takes it for, in the same numbers."
     elif classes == 0:
         note = f"Of so many classes only the {_MISTAKES} most frequent mistakes of each are compared."
-    chart = _matrix(variant, found, classes) if found and 0 < classes <= _MATRIX else None
+    names = [verdict.class_name(number) for number in range(classes)]
+    chart = _matrix(variant, found, names) if found and 0 < classes <= _MATRIX else None
     return Confused(chart=chart, mistakes=mistakes, note=note)
 
 
@@ -120,9 +124,15 @@ def _cells(found: Confusion) -> dict[tuple[int, int], int]:
     }
 
 
-def _matrix(variant: str, found: list[Change], classes: int) -> Chart:
+def _matrix(variant: str, found: list[Change], names: list[str]) -> Chart:
     """Returns the differences as a matrix."""
-    told = "; ".join(f"{change.label} as {change.decision} {change.difference:+d}" for change in found[:_LISTED])
+    classes = len(names)
+    shown = [label(name, _NAME) for name in names]
+    # Numbers and letters are short enough to stand side by side.
+    upright = max(map(len, shown)) > _SHORT
+    told = "; ".join(
+        f"{names[change.label]} as {names[change.decision]} {change.difference:+d}" for change in found[:_LISTED]
+    )
     title = f"{label(variant)}: decisions against float32"
     told += "; and more" if len(found) > _LISTED else ""
 
@@ -134,8 +144,8 @@ def _matrix(variant: str, found: list[Change], classes: int) -> Chart:
         axes.set_xlim(-0.5, classes - 0.5)
         axes.set_ylim(classes - 0.5, -0.5)
         ticks = range(0, classes, 1 if classes <= 15 else 5)
-        axes.set_xticks(ticks, [str(tick) for tick in ticks])
-        axes.set_yticks(ticks, [str(tick) for tick in ticks])
+        axes.set_xticks(ticks, [shown[tick] for tick in ticks], rotation=90 if upright else 0)
+        axes.set_yticks(ticks, [shown[tick] for tick in ticks])
         axes.spines[["top", "right"]].set_visible(True)
         axes.plot([-0.5, classes - 0.5], [-0.5, classes - 0.5], color=COLOURS["line"], linewidth=0.8, zorder=0)
         _paint_cells(axes, found)
@@ -147,7 +157,7 @@ def _matrix(variant: str, found: list[Change], classes: int) -> Chart:
         keys.append(Patch(color=_BETTER, alpha=0.5, label="for the better"))
         figure.legend(handles=keys, loc="outside lower left", ncols=2)
 
-    return draw(f"confusion_{variant}", title, f"label as decision, {told}.", 4.0, paint)
+    return draw(f"confusion_{variant}", title, f"label as decision, {told}.", 4.0 + (0.5 if upright else 0.0), paint)
 
 
 def _paint_cells(axes: "Axes", found: list[Change]) -> None:

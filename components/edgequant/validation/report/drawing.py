@@ -111,13 +111,14 @@ def draw(name: str, title: str, told: str, height: float, paint: Callable[["Figu
         figure.suptitle(fill(title, _TITLE), x=0.01, ha="left")
         paint(figure)
         # `savefig` would draw each of the two twice.
-        canvas = FigureCanvasAgg(figure)
+        canvas: Any = FigureCanvasAgg(figure)
         canvas.draw()
         pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
         pixels.save(png, format="PNG", dpi=(_DPI, _DPI))
         # The places found for the first hold for the second.
         figure.set_layout_engine("none")
-        FigureCanvasSVG(figure).print_svg(svg, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+        canvas = FigureCanvasSVG(figure)
+        canvas.print_svg(svg, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     return Chart(name=name, svg=_element(svg.getvalue(), f"{title}: {told}"), png=png.getvalue())
 
 

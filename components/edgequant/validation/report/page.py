@@ -14,7 +14,7 @@ from edgequant.validation.report.pictures import Picture, pictures
 from edgequant.validation.report.reproduction import reproduction
 from edgequant.validation.report.summary import summary
 from edgequant.validation.report.tradeoff import size_metric
-from edgequant.validation.report.variants import check_rows, details, rows
+from edgequant.validation.report.variants import check_rows, details, rows, slice_rows
 from edgequant.validation.report.wording import ends, fixed, printable
 
 PAGE = "report.html"
@@ -55,6 +55,7 @@ def render(verdict: Verdict, picture: Picture | None = None) -> tuple[str, list[
         overview=overview,
         checks=check_rows(verdict),
         details=shown,
+        slices=slice_rows(verdict),
         most_rows=SHOWN,
         champion=_champion(verdict),
         sets=[set_row(verdict.calibration), set_row(verdict.evaluation)],

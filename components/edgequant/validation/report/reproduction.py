@@ -12,6 +12,12 @@ from edgequant.validation.report.wording import number
 
 # Of more files than these the set's manifest tells.
 _FILES = 20
+# A verdict knows the model by its digest alone.
+_MODEL = "model"
+_UNKNOWN = (
+    "Add what the first run had of these: under examples inputs, label,",
+    "classes, slice, preprocess; under sampling stratify, weight, extremes.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +75,15 @@ def _machine(verdict: Verdict) -> str:
 def _config(verdict: Verdict) -> str:
     """Returns the configuration as far as the verdict tells it; comments name what it does not."""
     calibration, evaluation = verdict.calibration.provenance, verdict.evaluation.provenance
-    examples: dict[str, Any] = {"calibration": _files(calibration)}
-    if _files(evaluation) != _files(calibration):
-        examples["evaluation"] = _files(evaluation)
+    examples, sampling = _drawn(calibration, evaluation)
+    if verdict.stability:
+        sampling["check_stability"] = True
     config: dict[str, Any] = {
         "name": verdict.name,
-        "model": "MODEL",
+        "model": _MODEL,
         "signature": verdict.made_from.get("signature", calibration.signature),
         "examples": examples,
-        "sampling": {"calibration": calibration.asked, "evaluation": evaluation.asked, "seed": calibration.seed},
+        "sampling": sampling,
         "variants": list(verdict.variants),
         "task": verdict.task,
         "resolver": verdict.environment.resolver,
@@ -85,19 +91,30 @@ def _config(verdict: Verdict) -> str:
     if verdict.gate:
         config["gate"] = dict(verdict.gate)
     if verdict.champion:
-        config["baseline"] = verdict.champion.uri
+        config["baseline"] = verdict.champion.version or verdict.champion.uri
     missing = [
-        "MODEL stands for the model; the SHA-256 of its files is below.",
-        "Add what the first run had of these: under examples inputs, label,",
-        "classes, slice, preprocess; under sampling stratify, weight, extremes.",
+        f"Put the model at {_MODEL}, or name its place: the SHA-256 of its files is below.",
+        "Add tracking, if it is to be recorded elsewhere than in the work directory.",
     ]
-    missing += [
-        f"Of {len(provenance.sources):,} {provenance.purpose} files the first {_FILES} are named."
-        for provenance in (calibration, evaluation)
-        if len(provenance.sources) > _FILES
-    ]
+    if not calibration.recipe:
+        missing += _UNKNOWN
+        missing += [
+            f"Of {len(provenance.sources):,} {provenance.purpose} files the first {_FILES} are named."
+            for provenance in (calibration, evaluation)
+            if len(provenance.sources) > _FILES
+        ]
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=110)
     return "".join(f"# {line}\n" for line in missing) + text
+
+
+def _drawn(calibration: Provenance, evaluation: Provenance) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns what was asked of the draw, of a set that does not tell it what its files and counts do."""
+    if calibration.recipe:
+        return dict(calibration.recipe["examples"]), dict(calibration.recipe["sampling"])
+    examples: dict[str, Any] = {"calibration": _files(calibration)}
+    if _files(evaluation) != _files(calibration):
+        examples["evaluation"] = _files(evaluation)
+    return examples, {"calibration": calibration.asked, "evaluation": evaluation.asked, "seed": calibration.seed}
 
 
 def _files(provenance: Provenance) -> list[str]:

@@ -51,6 +51,19 @@ class CheckRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SliceRow:
+    """Where a variant loses most, of the values that a class or a feature has, as a row of a table."""
+
+    told_apart_by: str
+    variant: str
+    worst: str
+    examples: str
+    drop: str
+    interval: str
+    others: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """An example that a variant decides otherwise: where it is, what was decided, and its picture, or ""."""
 
@@ -142,6 +155,26 @@ def check_rows(verdict: Verdict) -> list[CheckRow]:
             )
         ]
     return found
+
+
+def slice_rows(verdict: Verdict) -> list[SliceRow]:
+    """Returns, by class and by each feature, the value that each variant loses most on."""
+    found = [
+        SliceRow(
+            told_apart_by=part.name,
+            variant=name,
+            worst=part.values[0].value,
+            examples=f"{part.values[0].examples:,}",
+            drop=fixed(part.values[0].drop_points, 2),
+            interval=ends(part.values[0].drop_interval_points, 2) or NOTHING,
+            others=f"{part.total - 1:,}",
+        )
+        for name, variant in verdict.variants.items()
+        for part in variant.slices
+        if part.values
+    ]
+    order = list(dict.fromkeys(row.told_apart_by for row in found))
+    return sorted(found, key=lambda row: order.index(row.told_apart_by))
 
 
 def details(verdict: Verdict, picture: Picture | None) -> list[Detail]:
