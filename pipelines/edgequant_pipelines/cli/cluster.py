@@ -27,7 +27,9 @@ def _server(command: Callable[..., None]) -> Callable[..., None]:
             help="Where the images are.  [default: the configuration's, or edgequant]",
         ),
         click.option(
-            "--experiment", default="", help="The experiment at Kubeflow.  [default: the configuration's name]"
+            "--experiment",
+            default="",
+            help="The experiment at Kubeflow, made if it is not there.  [default: the configuration's name]",
         ),
         click.option("--namespace", default="", help="Yours, on a multi-user installation.  [default: the pod's]"),
         click.option(

@@ -30,7 +30,7 @@ def test_without_an_mlflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     """MLflow's own default, a new file in the current folder, holds no outcome and is not made."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(TrackingError, match="no MLflow is named: tracking.uri is empty"):
+    with pytest.raises(TrackingError, match=r"no MLflow is named: tracking.uri is empty"):
         read_outcome("", "flowers", "0f8e")
     assert list(tmp_path.iterdir()) == []
 
@@ -38,5 +38,5 @@ def test_without_an_mlflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 def test_an_mlflow_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says where it was asked."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(TrackingError, match="MLflow at http://127.0.0.1:9 cannot be asked"):
+    with pytest.raises(TrackingError, match=r"MLflow at http://127.0.0.1:9 cannot be asked"):
         read_outcome("http://127.0.0.1:9", "flowers", "0f8e")

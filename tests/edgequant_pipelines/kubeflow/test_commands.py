@@ -198,8 +198,18 @@ def test_scheduling(server: KfpServer, config_file: Path, command: Callable[...,
         (["submit", "CONFIG", "--run-name", "x" * 128], 2, "has 128 characters; 127 are allowed"),
     ],
 )
-def test_bad_input(server: KfpServer, config_file: Path, arguments: list[str], code: int, text: str) -> None:
+def test_bad_input(
+    server: KfpServer,
+    config_file: Path,
+    compiled: CompiledPipeline,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    text: str,
+) -> None:
     """One line that says what is wrong and what is allowed, and nothing made at the server."""
+    if "--image-prefix" not in arguments:
+        monkeypatch.setattr(uploads, "compile_for", lambda *_, **__: compiled)
     given = [str(config_file) if argument == "CONFIG" else argument for argument in arguments]
     # The last of two counts.
     done = CliRunner().invoke(main, [given[0], "--host", server.url, *given[1:]])

@@ -98,7 +98,7 @@ def test_state_of_a_run(server: KfpServer, connection: Connection, config: Confi
         {"after": True, "status": 500},
         {"after": True, "status": 409},
         {"status": 500},
-        {"status": 503},
+        {"seconds": 0.2},
     ],
     ids=str,
 )
