@@ -40,6 +40,11 @@ class CompiledPipeline:
         canonical = json.dumps(_canonical(self.documents), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
+    @property
+    def version(self) -> str:
+        """The name of this version of the pipeline: of the pipeline and of what is compiled, wherever it is kept."""
+        return f"{self.name}-{self.digest[:_VERSION_DIGITS]}"
+
     def write(self, path: Path) -> None:
         """Writes the YAML.
 
@@ -53,15 +58,14 @@ class CompiledPipeline:
         """The Kubernetes resources Pipeline and PipelineVersion; the version's name is that of the content."""
         spec, *platforms = self.documents
         description = str(spec["pipelineInfo"].get("description", ""))
-        version = f"{self.name}-{self.digest[:_VERSION_DIGITS]}"
         return (
             _manifest("Pipeline", self.name, {"description": description, "displayName": self.name}),
             _manifest(
                 "PipelineVersion",
-                version,
+                self.version,
                 {
                     "description": description,
-                    "displayName": version,
+                    "displayName": self.version,
                     "pipelineName": self.name,
                     "pipelineSpec": spec,
                     **({"platformSpec": platforms[0]} if platforms else {}),

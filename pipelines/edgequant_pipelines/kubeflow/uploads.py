@@ -12,8 +12,6 @@ from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow.connection import Connection, asked
 from edgequant_pipelines.kubeflow.once import create_once, named
 
-_DIGEST_CHARACTERS = 16
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uploaded:
@@ -62,7 +60,7 @@ def upload(connection: Connection, compiled: CompiledPipeline) -> Uploaded:
         lambda: _find_pipeline(connection, compiled.name),
         lambda: _create_pipeline(connection, compiled.name),
     )
-    version = f"{compiled.name}-{compiled.digest[:_DIGEST_CHARACTERS]}"
+    version = compiled.version
     found = _find_version(connection, pipeline_id, version)
     version_id = found or create_once(
         connection,
