@@ -11,7 +11,7 @@ PREFIX ?= edgequant
 TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 BASE_IMAGE ?= python:3.11-slim
 IMAGES ?=
-# The configuration that `make manifests` compiles the pipeline for, if any.
+# The configuration that `make manifests` compiles the pipeline for; its part `kubeflow` names the images then.
 CONFIG ?=
 
 .PHONY: help install demo test test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs clean
@@ -25,7 +25,7 @@ help:
 	@echo "make test-images  build the images and run the pipeline in them (needs Docker, or Debian and root)"
 	@echo "make test-kubernetes  build and check the manifests (needs Go)"
 	@echo "make images     build the images: PREFIX, TAG, BASE_IMAGE, IMAGES (docs/images.md)"
-	@echo "make manifests  write the pipeline for kubectl: PREFIX, TAG, CONFIG (docs/kubeflow.md)"
+	@echo "make manifests  write the pipeline for kubectl: CONFIG, or PREFIX and TAG (docs/kubeflow.md)"
 	@echo "make lint       check style and types"
 	@echo "make format     format the code"
 	@echo "make benchmark  measure the pipeline against a plain script"
@@ -57,8 +57,8 @@ test-kubernetes: $(INSTALLED)
 	EDGEQUANT_REQUIRE_KUBERNETES=1 $(VENV)/bin/python -m pytest tests/kubernetes
 
 manifests: $(INSTALLED)
-	$(VENV)/bin/edgequant compile --kubernetes-manifests --image-prefix $(PREFIX) --tag $(TAG) \
-		$(if $(CONFIG),--config $(CONFIG)) --output manifests/pipeline/pipeline.yaml
+	$(VENV)/bin/edgequant compile --kubernetes-manifests --output manifests/pipeline/pipeline.yaml \
+		$(if $(CONFIG),--config $(CONFIG),--image-prefix $(PREFIX) --tag $(TAG))
 
 images:
 	images/build.sh $(PREFIX) $(TAG) $(BASE_IMAGE) $(IMAGES)
