@@ -328,13 +328,15 @@ def test_each_step_runs_alone(project: Path, edgequant: Edgequant, tmp_path: Pat
     assert "CONV_2D" in shown.stdout
 
 
-def test_the_compiled_pipeline_nests_and_runs(project: Path, tmp_path: Path) -> None:
-    """The compiled YAML of `quantize`, loaded as a component of a training pipeline, runs on the model it is given."""
+def test_the_compiled_pipeline_nests_and_runs(project: Path, tmp_path: Path, edgequant: Edgequant) -> None:
+    """The compiled `quantize`, with all that a cluster needs, nests in a training pipeline and runs on the model it is given."""
     import sys
 
     config = yaml.safe_load(project.read_text())
     script = tmp_path / "nested.py"
     script.write_text(NESTED)
+    done = edgequant("compile", "--components", tmp_path, "--output", tmp_path / "pipeline.yaml")
+    assert done.returncode == 0, done.stderr
     arguments = {
         "folder": str(project.parent),
         "calibration": str(project.parent / "train.npz"),
@@ -358,12 +360,10 @@ NESTED = '''
 """A user's training pipeline that quantizes the model it has trained, with the compiled pipeline."""
 import json, shutil, sys
 from pathlib import Path
-from edgequant_pipelines import quantize
-from kfp import compiler, components, dsl, local
+from kfp import components, dsl, local
 
 given = json.loads(sys.argv[1])
 output = Path(given["output"])
-compiler.Compiler().compile(quantize, str(output / "quantize.yaml"))
 quantize_component = components.load_component_from_file(str(output / "quantize.yaml"))
 
 @dsl.component(base_image="python:3.11")
