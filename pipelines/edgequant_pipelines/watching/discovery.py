@@ -68,6 +68,7 @@ class Discovery:
         self._measures = measures
         self._show = show
         self._newest: float | None = None
+        self._newest_since = 0.0
         self._next_sweep = 0.0
         self._waiting: dict[tuple[str, str], str] = {}
         self._aliases: dict[str, Aliases] = {}
@@ -97,7 +98,7 @@ class Discovery:
         found: list[Claim] = []
         before = self._newest
         # The newest first: what is made during a sweep is newer than this mark.
-        found += self._look_at_newest(rules)
+        found += self._look_at_newest(rules, now)
         if now >= self._next_sweep or (self.incomplete and not self.backlog):
             self.incomplete = False
             found += self._sweep(rules, before)
@@ -107,23 +108,25 @@ class Discovery:
             found += self._look_at_aliases(rules)
         return found
 
-    def _look_at_newest(self, rules: Rules) -> list[Claim]:
-        since = self._newest
+    def _look_at_newest(self, rules: Rules, now: float) -> list[Claim]:
+        known = self._newest
+        # Once the newest has been known for a while, those around it are known too, however many they are.
+        since = (known or 0.0) - (_OVERLAP_SECONDS if now < self._newest_since + _OVERLAP_SECONDS else 0.0)
+        newest = known or 0.0
         found: list[Claim] = []
         for page in self._registry.versions(page_size=_NEWEST_PAGE):
-            if not page:
-                break
-            self._newest = max(self._newest or 0.0, page[0].created)
-            if since is None:
+            newest = max([newest, *(version.created for version in page)])
+            if known is None:
                 # Everything is older than the first sweep, which follows.
                 break
-            fresh = [version for version in page if version.created >= since - _OVERLAP_SECONDS]
-            self._count(fresh, rules.rules.values(), since)
+            fresh = [version for version in page if version.created > since]
+            self._count(fresh, rules.rules.values(), known)
             found += self._consider(fresh, rules, rules.rules.values())
             if len(fresh) < len(page):
                 break
-        if self._newest is None:
-            self._newest = 0.0
+        # Only now: a look that fails half-way is repeated.
+        if newest != known:
+            self._newest, self._newest_since = newest, now
         return found
 
     def _sweep(self, rules: Rules, counted_until: float | None) -> list[Claim]:

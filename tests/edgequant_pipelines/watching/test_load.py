@@ -1,0 +1,112 @@
+"""Ten thousand versions: how often MLflow is asked, and what is kept in mind."""
+
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+import pytest
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registered
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracked
+
+from edgequant_pipelines.watching import discovery
+
+VERSIONS = 10_000
+
+
+def fill(scene: Any, count: int, tag: str = "", apart_ms: int = 1000) -> None:
+    """Puts versions of one finished run into the registry's database at once, the newest an hour old."""
+    scene.version("digits-cnn", age_seconds=3600)
+    with closing(sqlite3.connect(scene.folder / "mlflow.db")) as database, database:
+        columns = [row[1] for row in database.execute("PRAGMA table_info(model_versions)")]
+        values = ", ".join(
+            {"version": "version + n", "creation_time": f"creation_time - n * {apart_ms}"}.get(name, name)
+            for name in columns
+        )
+        database.execute(
+            f"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {count - 1}) "  # noqa: S608
+            f"INSERT INTO model_versions ({', '.join(columns)}) SELECT {values} FROM model_versions, c"
+        )
+        if tag:
+            database.execute(
+                "INSERT INTO model_version_tags (workspace, name, version, key, value) "
+                "SELECT workspace, name, version, ?, ? FROM model_versions",
+                (tag, '{"state": "succeeded", "attempt": 1, "launcher": "local"}'),
+            )
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The calls to MLflow's stores, each of which is a request to a server."""
+    made: list[str] = []
+
+    def spy(owner: type, name: str) -> None:
+        inner = getattr(owner, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            made.append(name)
+            return inner(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, call)
+
+    for owner, names in (
+        (
+            Registered,
+            ["search_model_versions", "search_registered_models", "get_model_version", "set_model_version_tag"],
+        ),
+        (Tracked, ["search_runs", "search_experiments", "get_run"]),
+    ):
+        for name in names:
+            spy(owner, name)
+    return made
+
+
+def test_an_idle_registry_of_ten_thousand_versions(scene: Any, requests: list[str]) -> None:
+    """Twenty minutes of looks every 30 s: 1 request each, and 10 more in each of the two sweeps."""
+    rules = scene.rules({})
+    digest = scene.watcher(rules)._file.rules.templates["digits"].digest
+    fill(scene, VERSIONS, f"edgequant.watch.digits.{digest}")
+    watcher = scene.watcher(rules)
+    watcher.poll()
+    requests.clear()
+    for _ in range(41):
+        scene.now += 30
+        watcher.poll()
+    assert scene.ledger.names == []
+    assert sorted(set(requests)) == ["search_model_versions"]
+    assert len(requests) == 41 + 2 * VERSIONS // 1000
+
+
+def test_versions_that_no_rule_selects_cost_no_more(scene: Any, requests: list[str]) -> None:
+    """Ten thousand whose metric is too low: a sweep asks for their one run once in each page, and nothing is kept."""
+    fill(scene, VERSIONS, apart_ms=1)
+    watcher = scene.watcher(scene.rules({"metrics": {"accuracy": {"at_least": 0.9}}}))
+    requests.clear()
+    watcher.poll()
+    assert {name: requests.count(name) for name in set(requests)} == {
+        "search_model_versions": 1 + VERSIONS // 1000,
+        "search_runs": VERSIONS // 1000,
+        "search_experiments": VERSIONS // 1000,
+    }
+    # They came within ten seconds of each other, a minute ago: no look goes through them again.
+    scene.now += 60
+    requests.clear()
+    watcher.poll()
+    assert requests == ["search_model_versions"]
+    assert watcher._discovery.backlog == {}
+
+
+def test_more_versions_than_the_backlog_holds(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three times what is kept in mind: each is run once, few at a time, and nothing grows past its limit."""
+    monkeypatch.setattr(discovery, "_MOST_BACKLOG", 20)
+    fill(scene, 60)
+    watcher = scene.watcher(scene.rules({}, concurrency=10))
+    most, looks = 0, 0
+    while watcher.more or watcher.open or not looks:
+        watcher.poll()
+        looks += 1
+        most = max(most, len(watcher._discovery.backlog))
+        assert len(watcher.open) <= 10
+        assert looks < 20
+    assert len(scene.ledger.names) == len(set(scene.ledger.names)) == 60
+    # Twenty were found, and ten of them begun, in one look.
+    assert most == 10

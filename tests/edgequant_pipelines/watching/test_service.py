@@ -1,0 +1,208 @@
+"""`edgequant watch` as a process: runs on this machine, signals, endpoints, and a registry that does not answer."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import pytest
+from mlflow import MlflowClient
+
+from edgequant_pipelines.watching.claims import SUBMITTED, SUCCEEDED
+from edgequant_pipelines.watching.service import Service, Settings
+
+_PATIENCE_SECONDS = 120.0
+
+
+def wait_for(found: Callable[[], object], process: "subprocess.Popen[str] | None" = None) -> None:
+    """Waits until a function returns something true, as long as a process runs."""
+    limit = time.monotonic() + _PATIENCE_SECONDS
+    while not found():
+        assert process is None or process.poll() is None, process.communicate()
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+
+
+@contextmanager
+def watching(folder: Path, *options: object) -> Iterator["subprocess.Popen[str]"]:
+    """Runs the command in a folder, and leaves no process behind."""
+    command = [sys.executable, "-m", "edgequant_pipelines.cli", "watch", "RULES.yaml", *map(str, options)]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    """Returns the status and the text of a page; 0 when nothing listens."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
+            return response.status, response.read().decode()
+    except HTTPError as error:
+        return error.code, error.read().decode()
+    except URLError:
+        return 0, ""
+
+
+def test_a_killed_watcher_leaves_no_run_behind_and_the_next_finishes_it(
+    scene: Any, digits: Path, edgequant: Any
+) -> None:
+    """A real model, quantized here: the run dies with its watcher, the next one continues it, and it is recorded once."""
+    shutil.copyfile(digits / "mlflow.db", scene.folder / "mlflow.db")
+    config = {
+        "model": "models:/{name}/{version}",
+        "examples": {
+            "calibration": str(digits / "train.npz"),
+            "evaluation": str(digits / "test.npz"),
+            "label": "digit",
+        },
+        "sampling": {"calibration": 20, "evaluation": 100},
+        "variants": ["float32"],
+    }
+    scene.rules({"registered_model": "digits", "metrics": {"test_accuracy": {"at_least": 0.9}}}, config=config)
+    options = ("--tracking-uri", "sqlite:///mlflow.db", "--interval", "0.5", "--work-directory", "watch")
+
+    def state() -> list[str]:
+        return [claim.state for claim in scene.claims("digits", "1")]
+
+    with watching(scene.folder, *options) as process:
+        wait_for(lambda: state() == [SUBMITTED] and _pids(scene.folder / "watch"), process)
+        process.kill()
+        process.wait()
+    wait_for(lambda: not _pids(scene.folder / "watch"))
+    assert state() == [SUBMITTED]
+    done = edgequant("watch", "RULES.yaml", "--once", *options, cwd=scene.folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert state() == [SUCCEEDED]
+    (run,) = (scene.folder / "watch" / "runs").iterdir()
+    assert (run / "result.json").is_file()
+    assert (run / "report.html").is_file()
+    client = MlflowClient(tracking_uri=scene.uri)
+    recorded = client.search_runs([client.get_experiment_by_name("digits-v1").experiment_id])
+    assert sorted(item.data.tags["edgequant.role"] for item in recorded) == ["summary", "variant"]
+    again = edgequant("watch", "RULES.yaml", "--once", *options, cwd=scene.folder)
+    assert (again.returncode, "started" in again.stdout) == (0, False)
+
+
+def _pids(folder: Path) -> list[str]:
+    """Returns the processes that name a folder in their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes()
+        except OSError:
+            continue
+        if b"local_run" in words and str(folder).encode() in words:
+            found.append(path.parent.name)
+    return found
+
+
+def test_endpoints_rules_that_are_edited_and_the_end(scene: Any, edgequant: Any) -> None:
+    """Healthy and ready; not ready while the rules are wrong; no second watcher; SIGTERM ends it with 0."""
+    rules = scene.rules({"registered_model": "none"})
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    options = ("--tracking-uri", scene.uri, "--interval", "0.2", "--work-directory", "watch")
+    with watching(scene.folder, *options, "--metrics-port", port) as process:
+        wait_for(lambda: get(port, "/readyz") == (200, "ok\n"), process)
+        assert get(port, "/healthz") == (200, "ok\n")
+        status, text = get(port, "/metrics")
+        assert status == 200
+        names = [
+            "versions_seen_total", "registry_errors_total", "lag_seconds_count", "last_successful_poll_timestamp_seconds",
+            "rules_valid", "runs_under_way", "versions_waiting",
+        ]  # fmt: skip
+        assert [name for name in names if f"\nedgequant_watch_{name} " not in text] == []
+        assert (
+            abs(
+                float(text.partition("\nedgequant_watch_last_successful_poll_timestamp_seconds ")[2].split()[0])
+                - time.time()
+            )
+            < 60
+        )
+        assert get(port, "/")[0] == 404
+        second = edgequant("watch", "RULES.yaml", *options, cwd=scene.folder)
+        assert (second.returncode, "another watcher is at work here" in second.stderr) == (1, True)
+        right = rules.read_text()
+        rules.write_text("rules: nothing")
+        wait_for(lambda: get(port, "/readyz")[0] == 503, process)
+        assert "the earlier ones stay in force" in get(port, "/readyz")[1]
+        assert get(port, "/healthz")[0] == 200
+        rules.write_text(right)
+        wait_for(lambda: get(port, "/readyz")[0] == 200, process)
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, output
+    lines = output.splitlines()
+    assert lines[0].startswith("edgequant: watch: watching sqlite:")
+    assert sum("the earlier ones stay in force" in line for line in lines) == 1
+    assert lines[-1] == "edgequant: watch: ended as told; the next watcher goes on from here"
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "text"),
+    [
+        (["--tracking-uri", "http://127.0.0.1:9"], 1, "MLflow: "),
+        ([], 2, "--tracking-uri: none is given, and MLFLOW_TRACKING_URI is not set"),
+        (["--tracking-uri", "http://me:secret@host"], 2, "--tracking-uri: holds a password"),
+        (["--interval", "0"], 2, "0.1"),
+    ],
+)
+def test_what_is_wrong_at_the_command_line(
+    scene: Any, edgequant: Any, options: list[str], code: int, text: str
+) -> None:
+    """One message and an exit code; no password is shown."""
+    scene.rules({})
+    done = edgequant("watch", "RULES.yaml", "--once", *options, cwd=scene.folder, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
+    assert (done.returncode, text in done.stderr) == (code, True), done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "secret" not in done.stdout + done.stderr
+
+
+def test_a_registry_that_fails_is_asked_again_and_said_once(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three failures: one line, three counted, not ready, healthy; pauses grow; then it goes on by itself."""
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
+
+    scene.version()
+    scene.rules({})
+    said: list[str] = []
+    settings = Settings(rules=scene.folder / "RULES.yaml", tracking_uri=scene.uri, work=scene.folder, interval=10.0)
+    service = Service(settings, said.append)
+    pauses: list[float] = []
+    failures = iter([True, True, True, False, False])
+    search = SqlAlchemyStore.search_model_versions
+
+    def flaky(self: Any, *arguments: Any, **options: Any) -> Any:
+        if len(pauses) < 3:
+            raise OSError("connection reset")
+        return search(self, *arguments, **options)
+
+    def wait(seconds: float) -> bool:
+        pauses.append(seconds)
+        assert (service._ready(watcher) == "MLflow: connection reset") == next(failures)
+        assert service._alive() == ""
+        if len(pauses) == 5:
+            service._stop.set()
+        return True
+
+    monkeypatch.setattr(SqlAlchemyStore, "search_model_versions", flaky)
+    monkeypatch.setattr(service._stop, "wait", wait)
+    watcher = scene.watcher()
+    service._forever(watcher)
+    assert pauses == [20.0, 40.0, 80.0, 10.0, 10.0]
+    assert said == ["MLflow: connection reset; tried again, less and less often", "MLflow answers again"]
+    assert service._measures.registry.get_sample_value("edgequant_watch_registry_errors_total") == 3
+    assert len(scene.ledger.names) == 1
