@@ -1,8 +1,11 @@
 """The pipeline: sample, convert, evaluate every variant, benchmark, validate, track.
 
-KFP reads parameters from a function's signature, so the two pipelines spell theirs out: what a person fills in on KFP's
-run page, each with its type and default.
+KFP reads parameters from a function's signature, so `quantize` spells its own out: what a person fills in on KFP's run page,
+each with its type, its default and its meaning. `quantize_model` has the same, but for the model.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 from kfp import dsl
 
@@ -16,6 +19,7 @@ from edgequant.resolution.component import resolve
 from edgequant.sampling.component import sample
 from edgequant.tracking.component import track
 from edgequant.validation.component import validate
+from edgequant_pipelines.signatures import Parameter, make_pipeline, parameters_of
 
 VARIANTS = ["float32", "float16", "weights_only", "full_int8", "integer_only"]
 BEAM_OPTIONS = ["--runner=FnApiRunner"]
@@ -196,127 +200,28 @@ def quantize(
     return tracked.outputs["result"]
 
 
-@dsl.pipeline(name="quantize-model", description="Fetches a model by its URI and quantizes it.")
-def quantize_model(
-    model: str,
-    name: str,
-    calibration_examples: list[str],
-    experiment: str,
-    model_digest: str = "",
-    signature: str = "serving_default",
-    evaluation_examples: list[str] = [],  # noqa: B006
-    inputs: dict = {},  # noqa: B006
-    label: str = "",
-    classes: list[str] = [],  # noqa: B006
-    slices: list[str] = [],  # noqa: B006
-    preprocess: str = "",
-    preprocess_source: str = "",
-    calibration_count: int = 500,
-    evaluation_count: int = 10000,
-    stratify: str = "auto",
-    minimum_per_class: int = 1,
-    weight: str = "",
-    extremes: float = 0.0,
-    check_stability: bool = False,
-    seed: int = 17,
-    variants: list[str] = VARIANTS,
-    task: str = "classification",
-    task_digest: str = "",
-    resolver: str = "xnnpack",
-    gate: dict = {},  # noqa: B006
-    baseline: str = "",
-    baseline_digest: str = "",
-    tracking_uri: str = "",
-    registered_model: str = "",
-    alias: str = "",
-    register: str = "best",
-    tracking_retry_seconds: float = 120.0,
-    beam_options: list[str] = BEAM_OPTIONS,
-    examples_digest: str = "",
-    pipeline_run: str = "",
-    configuration: str = "",
-) -> dsl.Artifact:
-    """Quantizes the model that a URI names. Parameters are those of `quantize`, but for the first and these.
+def _quantize_model(given: Mapping[str, Any]) -> Any:
+    """Makes the tasks of `quantize_model`, and returns its output."""
+    passed = dict(given)
+    uri, digest = passed.pop("model"), passed.pop("model_digest")
+    resolved = resolve(model_uri=uri, model_digest=digest, tracking_uri=given["tracking_uri"])
+    return quantize(saved_model=resolved.outputs["model"], model_uri=uri, **passed).output
 
-    Args:
-        model: A path, models:/NAME/VERSION, models:/NAME@ALIAS or runs:/ID/PATH.
-        name: The name of the quantization.
-        calibration_examples: Patterns of the files to calibrate on.
-        experiment: The MLflow experiment.
-        model_digest: Identifies the model's content, for the cache key.
-        signature: The key of the signature to convert.
-        evaluation_examples: Patterns of the files to evaluate on; empty: a disjoint split of the calibration files.
-        inputs: By model input, what feeds it.
-        label: The feature that holds the label.
-        classes: The names that a label in text may have.
-        slices: Features to tell metrics apart by.
-        preprocess: A function that makes model inputs.
-        preprocess_source: The text of the file it is in.
-        calibration_count: How many calibration examples to draw.
-        evaluation_count: How many evaluation examples to draw.
-        stratify: How calibration examples are divided among classes: equal, proportional, false, or auto.
-        minimum_per_class: With proportional, the least of each class.
-        weight: The feature by which calibration examples are weighted.
-        extremes: The share of calibration examples taken for their least and greatest values.
-        check_stability: Whether to calibrate on each half of the set as well, and compare.
-        seed: The seed of the draw.
-        variants: The variants to make.
-        task: The task.
-        task_digest: Identifies the code behind a task of one's own.
-        resolver: Which kernels run the variants.
-        gate: What a variant must hold.
-        baseline: The quantized model in production, to compare with.
-        baseline_digest: Identifies its content, for the cache key.
-        tracking_uri: The MLflow server.
-        registered_model: The registered model that gets the best blessed variant.
-        alias: The alias to give the new version.
-        register: Which blessed variants become versions.
-        tracking_retry_seconds: How long to try again while MLflow does not answer.
-        beam_options: Options for Beam.
-        examples_digest: Identifies the examples' contents.
-        pipeline_run: Identifies the pipeline run.
-        configuration: The configuration as YAML, for the record.
 
-    Returns:
-        The result: variants, verdict, report and result.json.
-    """
-    resolved = resolve(model_uri=model, model_digest=model_digest, tracking_uri=tracking_uri)
-    return quantize(
-        saved_model=resolved.outputs["model"],
-        name=name,
-        calibration_examples=calibration_examples,
-        experiment=experiment,
-        signature=signature,
-        evaluation_examples=evaluation_examples,
-        inputs=inputs,
-        label=label,
-        classes=classes,
-        slices=slices,
-        preprocess=preprocess,
-        preprocess_source=preprocess_source,
-        calibration_count=calibration_count,
-        evaluation_count=evaluation_count,
-        stratify=stratify,
-        minimum_per_class=minimum_per_class,
-        weight=weight,
-        extremes=extremes,
-        check_stability=check_stability,
-        seed=seed,
-        variants=variants,
-        task=task,
-        task_digest=task_digest,
-        resolver=resolver,
-        gate=gate,
-        baseline=baseline,
-        baseline_digest=baseline_digest,
-        tracking_uri=tracking_uri,
-        registered_model=registered_model,
-        alias=alias,
-        register=register,
-        tracking_retry_seconds=tracking_retry_seconds,
-        beam_options=beam_options,
-        examples_digest=examples_digest,
-        model_uri=model,
-        pipeline_run=pipeline_run,
-        configuration=configuration,
-    ).output
+quantize_model = make_pipeline(
+    "quantize-model",
+    "Fetches a model by its URI and quantizes it.",
+    [
+        Parameter(
+            name="model", annotation=str, meaning="A path, models:/NAME/VERSION, models:/NAME@ALIAS or runs:/ID/PATH."
+        ),
+        Parameter(
+            name="model_digest",
+            annotation=str,
+            meaning="Identifies the model's content, for the cache key.",
+            default="",
+        ),
+        *(item for item in parameters_of(quantize) if item.name not in ("saved_model", "model_uri")),
+    ],
+    _quantize_model,
+)
