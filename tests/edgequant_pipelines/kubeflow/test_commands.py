@@ -236,12 +236,13 @@ def test_the_documented_commands(
 ) -> None:
     """Every command of the README and docs/kubeflow.md on these two works as it is written."""
     monkeypatch.chdir(config_file.parent)
+    Path("digits.yaml").write_text(config_file.read_text())
     root = Path(__file__).parents[3]
     text = "\n".join((root / name).read_text(encoding="utf-8") for name in ("README.md", "docs/kubeflow.md"))
     lines = [line for line in text.splitlines() if line.startswith(("edgequant submit ", "edgequant schedule "))]
     assert len(lines) >= 8
     for line in lines:
         # The last of two hosts counts.
-        arguments = [*shlex.split(line, comments=True)[1:], "--host", server.url]
+        arguments = [*shlex.split(line.replace("$NAMESPACE", "team"), comments=True)[1:], "--host", server.url]
         done = command(*[argument for argument in arguments if argument != "--wait"])
         assert done.exit_code == 0, (line, done.output)
