@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,13 @@ NAMESPACES = {"kubeflow": "kubeflow-user-example-com", "standalone": "edgequant"
 KINDS = {"ConfigMap", "Deployment", "NetworkPolicy", "Service", "ServiceAccount"}
 MORE_KINDS = {"kubeflow": {"Role", "RoleBinding"}, "standalone": {"Namespace"}}
 SWITCH = "  # - ../../components/cronjob"
+# The fields of the spec in KFP's manifests/kustomize/base/crds: Kubernetes drops others.
+FIELDS = {
+    "Pipeline": {"description", "displayName"},
+    "PipelineVersion": {"description", "displayName", "pipelineName", "pipelineSpec", "platformSpec"},
+}
+# What Kubernetes takes as the name of an object.
+NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 def tool(name: str) -> str:
@@ -244,6 +252,8 @@ def test_the_pipeline_is_made_of_what_compile_prints(copied: Path) -> None:
     written = {item["kind"]: item for item in objects(output.read_text(encoding="utf-8"))}
     for item in found:
         assert item["spec"] == written[item["kind"]]["spec"]
+        assert set(item["spec"]) <= FIELDS[item["kind"]]
+        assert NAME.fullmatch(item["metadata"]["name"])
     version = of_kind(found, "PipelineVersion")
     assert version["spec"]["pipelineName"] == of_kind(found, "Pipeline")["metadata"]["name"]
     executors = version["spec"]["pipelineSpec"]["deploymentSpec"]["executors"].values()
