@@ -19,6 +19,7 @@ PLOTS = "plots"
 TABLES_TAG = "mlflow.loggedArtifacts"
 NOTE_TAG = "mlflow.note.content"
 _PERCENT = 100.0
+_PLACES = 4
 # Without it pages open as those for generative models.
 _WORKFLOW = "workflowType=machine_learning"
 
@@ -91,7 +92,8 @@ def note(result: Result, registered: str, source_link: str = "") -> str:
         source_link: The page of the run that trained the source model; "" where it is not known.
     """
     verdict = result.verdict
-    lines = [f"**{verdict.outcome}**: {verdict.why}", "", registered, ""]
+    # Not the reason twice, one below the other: what is long is folded.
+    lines = [f"**{verdict.outcome}**: {verdict.why}", "", registered.replace(f": {verdict.why}", "."), ""]
     if source_link:
         lines += [f"Source: {result.content.settings.model_uri}, from [this training run]({source_link}).", ""]
     lines += ["| variant | verdict | why |", "| --- | --- | --- |"]
@@ -103,17 +105,28 @@ def note(result: Result, registered: str, source_link: str = "") -> str:
 
 
 def comparison(result: Result) -> Table:
-    """Returns a row per variant."""
+    """Returns a row per variant.
+
+    The UI's table across runs takes the first column as its rows and shows the second, unless somebody chooses others: which
+    variant has which verdict, beside those of other source models.
+    """
     names = list(result.verdict.variants)
     found = {name: entries.metrics(variant) for name, variant in result.verdict.variants.items()}
     columns = list(dict.fromkeys(column for values in found.values() for column in values))
     table: Table = {
-        "source": [entries.source(result)] * len(names),
         "variant": list(names),
         "verdict": [result.verdict.variants[name].verdict for name in names],
     }
-    table |= {column: [found[name].get(column) for name in names] for column in columns}
+    table |= {column: [_short(found[name].get(column)) for name in names] for column in columns}
+    table["source"] = [entries.source(result)] * len(names)
     return {"columns": list(table), "data": [list(row) for row in zip(*table.values(), strict=True)]}
+
+
+def _short(value: float | None) -> float | None:
+    """Returns a number as a table can show it: the UI cuts off what is longer than its columns."""
+    if value is None or value.is_integer():
+        return value
+    return round(value, _PLACES) if abs(value) >= 1 else float(f"{value:.{_PLACES}g}")
 
 
 def classes(result: Result) -> Table:
@@ -201,5 +214,5 @@ def links(base: str, experiment_id: str, summary_run_id: str, run_ids: list[str]
     }
     if version:
         name, _, number = version.rpartition("/")
-        pages["version"] = f"{base}/#/models/{quote(name, safe='')}/versions/{number}"
+        pages["version"] = f"{base}/#/models/{quote(name, safe='')}/versions/{number}?{_WORKFLOW}"
     return pages

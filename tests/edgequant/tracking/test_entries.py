@@ -112,9 +112,12 @@ def test_the_note_is_a_table_that_nothing_breaks(result: Result) -> None:
 
 
 def test_the_comparison_has_a_row_per_variant(result: Result) -> None:
-    """Columns are named once, and what a variant lacks is empty."""
+    """Columns are named once, what a variant lacks is empty, and numbers are as short as the UI's columns."""
     table = summary.comparison(result)
-    assert table["columns"][:3] == ["source", "variant", "verdict"]
+    # By default the UI has a row for each value of the first, and shows the second.
+    assert table["columns"][:3] == ["variant", "verdict", "accuracy_percent"]
+    assert table["columns"][-1] == "source"
+    assert all(len(str(value)) <= 9 for row in table["data"] for value in row if isinstance(value, float))
     assert len(table["data"]) == 4
     baseline = dict(zip(table["columns"], table["data"][0], strict=True))
     assert (baseline["variant"], baseline["verdict"]) == ("float32", "baseline")
