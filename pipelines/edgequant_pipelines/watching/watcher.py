@@ -100,10 +100,15 @@ class Watcher:
         """
         self._unreachable.clear()
         self._reload()
-        for claim in list(self.open.values()):
+        known = list(self.open.values())
+        for claim in known:
             self._guarded(claim, self._follow)
+        held = set(self.open) | {claim.key for claim in known}
         for claim in self._discovery.look(self._file.rules, self._is.clock()):
             self._adopt(claim)
+        # What an earlier watcher began: this look may be the only one.
+        for claim in [claim for key, claim in self.open.items() if key not in held]:
+            self._guarded(claim, self._follow)
         self._start()
         self._is.measures.running.set(len(self.open))
         self._is.measures.backlog.set(len(self._discovery.backlog))

@@ -236,6 +236,17 @@ def test_no_more_runs_than_allowed_are_under_way(scene: Any) -> None:
         assert len(scene.ledger.names) == expected
 
 
+def test_watchers_that_look_once_get_on(scene: Any) -> None:
+    """As a CronJob, each a new process: one notes how the runs of the one before ended, and starts the next."""
+    for _ in range(3):
+        scene.version()
+    rules = scene.rules({}, concurrency=1)
+    for expected in (1, 2, 3, 3):
+        scene.watcher(rules).poll()
+        assert len(scene.ledger.names) == expected
+    assert {claim.state for number in "123" for claim in scene.claims(version=number)} == {SUCCEEDED}
+
+
 def test_a_silent_launcher_holds_nothing_else_up_and_starts_nothing_twice(scene: Any) -> None:
     """What cannot be asked is said once; when it answers, each version has one run."""
     for _ in range(3):
