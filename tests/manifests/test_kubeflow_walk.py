@@ -102,3 +102,14 @@ def test_every_folder_is_told_of() -> None:
     """The table has each folder that is built or used, and no other."""
     folders = {str(path.parent.relative_to(ROOT)) for path in MANIFESTS.rglob("kustomization.yaml")}
     assert set(re.findall(r"^\| `(manifests/[a-z/]+)` \|", TEXT, re.MULTILINE)) == folders
+
+
+def test_the_arguments_are_those_that_watching_tells() -> None:
+    """docs/watching.md shows the command lines of the Deployment and of the CronJob."""
+    told = (ROOT / "docs" / "watching.md").read_text(encoding="utf-8")
+    shown = [sorted(yaml.safe_load(line)["args"]) for line in re.findall(r"^args: .*", told, re.MULTILINE)]
+    used = [
+        pod_of(read(path))["containers"][0]["args"]
+        for path in ("base/deployment.yaml", "components/cronjob/cronjob.yaml")
+    ]
+    assert shown == [sorted(arguments) for arguments in used]
