@@ -172,7 +172,7 @@ def measure_round(models: dict[str, Model], folder: Path) -> dict[str, float]:
         for threads in (1, 2):
             run, _ = our_run(model, folder, threads)
             found[f"{name} ours {threads}"] = run.examples / run.seconds
-            found[f"{name} batch"] = run.batch
+            found[f"{name} batch {threads}"] = run.batch
     found["resnet8 p50"] = 1 / our_p50_seconds(models["resnet8"], folder / "images")
     return found
 
@@ -204,15 +204,26 @@ def figures(rounds: list[dict[str, float]], peaks: list[int]) -> dict[str, float
     }
 
 
+def _batches(rounds: list[dict[str, float]], name: str) -> list[str]:
+    """Returns the batches that were chosen for a model, of all rounds, on 1 and on 2 threads."""
+    return [
+        f"{threads}: "
+        + "/".join(f"{batch:.0f}" for batch in sorted({found[f"{name} batch {threads}"] for found in rounds}))
+        for threads in (1, 2)
+    ]
+
+
 def show(values: dict[str, float], rounds: list[dict[str, float]]) -> None:
     """Prints the rates, best and median, and the figures that are asked for."""
-    table = Table("examples/s", "runtime's own, 1/median", "plain loop", "ours, 1 thread", "ours, 2 threads", "batch")
+    table = Table(
+        "examples/s", "runtime's own, 1/median", "plain loop", "ours, 1 thread", "ours, 2 threads", "batch by threads"
+    )
     for name in ("resnet8", "tiny"):
         cells = []
         for kind in ("runtime", "plain", "ours 1", "ours 2"):
             median = statistics.median(found[f"{name} {kind}"] for found in rounds)
             cells.append(f"{values[f'{name} {kind}']:,.0f} (median {median:,.0f})")
-        table.add_row(name, *cells, f"{values[f'{name} batch']:.0f}")
+        table.add_row(name, *cells, ", ".join(_batches(rounds, name)))
     Console(width=140).print(table)
     wanted = {
         "rate_ratio": ">= 0.95",

@@ -11,8 +11,9 @@ from edgequant.evaluation.rows import RowReader
 from edgequant.litert_interpreter import InterpreterError, Model
 
 _BATCHES = (4, 16, 64, 256, 1024)
-# A larger batch must be faster by this much, for each example; the first, which spares threads most of their turns at
-# Python's lock, need only be as fast.
+# A larger batch must be faster by this much, for each example. The first need only be as fast, and where several threads
+# take turns at Python's lock, most of which it spares them, not slower by more than this: a thread's own time does not
+# tell how long it waits for the lock, and what is given away here is at most this much.
 _GAIN = 0.02
 # Where one invocation takes this long, what Python adds to it is not worth saving; nor is a run this short worth a trial.
 _SLOW_SECONDS = 0.002
@@ -24,17 +25,18 @@ _TRIAL_SECONDS = 0.001
 Outputs = dict[str, NDArray[Any]]
 
 
-def find_batch(path: Path, reader: RowReader, resolver: str) -> int:
+def find_batch(path: Path, reader: RowReader, resolver: str, threads: int) -> int:
     """Returns the batch that runs examples fastest, of those whose outputs are the ones of a batch of 1, bit for bit.
 
-    Batches of 4, 16, 64, 256 and 1024 are tried in turn, until one is not faster (by 2%, after the first), or gives other
-    outputs for a sample of the examples, or the model does not take it. A model that takes long for one example is left at
-    1: there Python's share is small, and the memory of a large batch is not.
+    Batches of 4, 16, 64, 256 and 1024 are tried in turn, until one is not faster by 2%, or gives other outputs for a sample
+    of the examples, or the model does not take it. The first need only be as fast, with several threads nearly so. A model
+    that takes long for one example is left at 1: there Python's share is small, and the memory of a large batch is not.
 
     Args:
         path: The ``.tflite`` file.
         reader: The examples.
         resolver: Which kernels run it.
+        threads: How many threads will run it at once.
 
     Raises:
         InterpreterError: The runtime refuses the model, or fails on a sampled example at batch 1.
@@ -56,10 +58,17 @@ def find_batch(path: Path, reader: RowReader, resolver: str) -> int:
             before, seconds = _seconds(reader, (best_model, best), (model, batch))
         except InterpreterError:
             break
-        if not same or seconds > before * (1.0 if best == 1 else 1 - _GAIN):
+        if not same or seconds > before * _slowest(best, threads):
             break
         best, best_model = batch, model
     return best
+
+
+def _slowest(best: int, threads: int) -> float:
+    """Returns the time of an example, as a share of that at the best batch so far, up to which a larger batch is taken."""
+    if best > 1:
+        return 1 - _GAIN
+    return 1 + _GAIN if threads > 1 else 1.0
 
 
 def _sample(count: int, batch: int) -> list[range]:

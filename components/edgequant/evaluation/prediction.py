@@ -98,7 +98,7 @@ def trace(request: Request, row: int) -> Origin | None:
 
 def _predict(request: Request) -> Predictions:
     reader = RowReader(request.inputs)
-    batch = request.batch or find_batch(request.model, reader, request.resolver)
+    batch = request.batch or find_batch(request.model, reader, request.resolver, request.threads)
     models = [Model(request.model, resolver=request.resolver) for _ in range(request.threads)]
     first, seconds = _first(models[0], reader, batch)
     chunk = max(1, min(_CHUNK, int(_CHUNK_SECONDS / seconds)) // batch) * batch

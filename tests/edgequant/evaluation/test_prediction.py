@@ -102,7 +102,22 @@ def test_every_resolver_runs_a_model(digits_sets: Any, ask: Any, resolver: str) 
 
 def _batch(path: Path, values: NDArray[Any], folder: Path) -> int:
     np.save(folder / "values.npy", values)
-    return find_batch(path, RowReader({"x": folder / "values.npy"}), "xnnpack")
+    return find_batch(path, RowReader({"x": folder / "values.npy"}), "xnnpack", threads=1)
+
+
+@pytest.mark.parametrize(("threads", "slower", "expected"), [(1, 1.01, 1), (1, 1.0, 4), (2, 1.01, 4), (2, 1.03, 1)])
+def test_several_threads_take_a_batch_that_is_as_fast_but_for_noise(
+    threads: int, slower: float, expected: int, model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch of 4 that costs up to 2% spares threads that wait for each other; one thread waits for nobody."""
+    np.save(tmp_path / "values.npy", np.zeros((1000, 4), np.float32))
+    reader = RowReader({"x": tmp_path / "values.npy"})
+
+    def clock(_reader: RowReader, *tried: tuple[Any, int]) -> list[float]:
+        return [0.001 * {1: 1.0, 4: slower, 16: 2.0}[batch] for _, batch in tried]
+
+    monkeypatch.setattr("edgequant.evaluation.batching._seconds", clock)
+    assert find_batch(model("double"), reader, "xnnpack", threads) == expected
 
 
 def test_examples_are_run_together_where_it_pays(model: Any, tmp_path: Path, ask: Any) -> None:
