@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from edgequant.artifacts.verdict import Champion, VariantVerdict, Verdict, load_
 from edgequant.validation.report.page import render
 from edgequant.validation.report.pictures import data_uri
 
-# Set by `make test-browser`: a missing browser fails its tests, where they are skipped otherwise.
+# Set by `make test-browser`: a missing browser or database fails its tests, where they are skipped otherwise.
 REQUIRE = "EDGEQUANT_REQUIRE_BROWSER"
 BROWSER = "EDGEQUANT_BROWSER"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -39,6 +39,12 @@ def browser() -> Iterator[Any]:
         started = playwright.chromium.launch(executable_path=command, args=["--no-sandbox", "--disable-gpu"])
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def lack() -> Callable[[str], None]:
+    """Returns a function that ends a test for lack of a program: as failed where it is required, else as skipped."""
+    return _lack
 
 
 def _lack(why: str) -> None:
