@@ -150,7 +150,7 @@ def test_source_models_compared(browser: Any, recorded: Recorded) -> None:
         page.set_viewport_size(_WIDE)
         _show_as(page, "ARTIFACT")
         for chosen in ("Table: comparison.json", "Group by: variant", "Compare: verdict"):
-            title, _, choice = chosen.partition(" ")
+            title, _, choice = chosen.partition(": ")
             page.get_by_role("combobox").filter(has_text=title).get_by_text(choice, exact=True).wait_for()
         verdicts = Counter(
             found["verdict"] for quantized in recorded.quantized for found in quantized.result["variants"].values()
