@@ -61,7 +61,7 @@ def test_the_number_of_examples_run_is_reported(
     assert found.content.available == 20_000
     assert found.outputs["y"].shape == (count, 4)
     assert found.content.metrics["accuracy"] == pytest.approx(1 / count)
-    assert f"on {count} of 20,000 examples" in capsys.readouterr().out
+    assert f"on {count:,} of 20,000 examples" in capsys.readouterr().out
 
 
 def test_a_variant_that_cannot_be_run_is_recorded_as_failed(

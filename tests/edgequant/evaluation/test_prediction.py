@@ -255,6 +255,7 @@ def test_memory_does_not_grow_with_the_examples(model: Any, tmp_path: Path) -> N
             outputs=tmp_path / f"outputs{count}",
             threads=2,
             budget_seconds=_HOUR,
+            batch=4,  # Of one's own choice, it would be tried out on the longer run alone.
         )
         outcome = run_in_child(predict, request, seconds=300)
         assert outcome.value.examples == count
