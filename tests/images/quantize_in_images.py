@@ -39,13 +39,14 @@ def main(pipeline: Path, config_path: Path, root: Path, label: str) -> None:
         cap_drop=["ALL"],
         security_opt=["no-new-privileges"],
         mounts=[Mount(target=str(folder), source=str(folder), type="bind")],
-        labels=[label],
+        labels=dict([label.split("=")]),
     )
     local.init(runner, pipeline_root=str(root))
     quantize_model = components.load_component_from_file(str(pipeline))
     with patch.object(ContainerCollection, "run", _run_and_keep):
         task = quantize_model(**pipeline_arguments(config, local_tracking_uri(config, folder)))
-    print("result:", task.output.path)
+    # Loop iterations that overlap leave KFP's own print, which indents, in the place of the built-in one.
+    sys.stdout.write(f"result: {task.output.path}\n")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import yaml
 from kfp import compiler
 
 from edgequant import __version__
+from edgequant.artifacts.directory import file_digest
 from edgequant_pipelines import quantize_model
 
 pytestmark = [pytest.mark.images, pytest.mark.timeout(2700)]
@@ -100,7 +101,8 @@ def test_the_digits_are_quantized_from_registry_to_registry(quantized: Callable[
         assert container["HostConfig"]["NetworkMode"] == "none"
 
     (line,) = [line for line in run.done.stdout.splitlines() if line.startswith("result: ")]
-    result = json.loads((Path(line.removeprefix("result: ")) / "result.json").read_text())
+    folder = Path(line.removeprefix("result: "))
+    result = json.loads((folder / "result.json").read_text())
     assert result["outcome"] == "blessed"
     assert {name: found["status"] for name, found in result["variants"].items()} == {
         "float32": "converted",
@@ -111,7 +113,7 @@ def test_the_digits_are_quantized_from_registry_to_registry(quantized: Callable[
         assert found["examples"] == 719
         assert 0.9 < found["metrics"]["accuracy"] <= 1
     version = MlflowClient(f"sqlite:///{digits / 'mlflow.db'}").get_model_version_by_alias("digits-tflite", "candidate")
-    assert version.tags["edgequant.tflite_sha256"] == result["variants"][result["best"]]["sha256"]
+    assert version.tags["edgequant.tflite_sha256"] == file_digest(folder / "variants" / result["best"] / "model.tflite")
 
 
 def test_a_step_that_fails_fails_the_run(quantized: Callable[..., Run]) -> None:

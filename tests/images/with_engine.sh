@@ -9,9 +9,10 @@ cd "$(dirname "$0")/../.."
 builds() {
     "$1" buildx version >/dev/null 2>&1 || [[ $("$1" --version 2>/dev/null) =~ version\ (1[89]|2[0-2])\. ]]
 }
-for client in "${DOCKER:-docker}" /usr/bin/docker; do
+export DOCKER=${DOCKER:-docker}
+for client in "$DOCKER" /usr/bin/docker; do
     if builds "$client"; then
-        export DOCKER=$client
+        DOCKER=$client
         break
     fi
 done
@@ -19,7 +20,11 @@ done
 scratch=$(mktemp -d /tmp/edgequant-engine.XXXXXX)
 engine=
 finish() {
-    if [ -n "$engine" ]; then kill "$engine" && wait "$engine" || true; fi
+    if [ -n "$engine" ]; then
+        # What an image of the same name has replaced.
+        "$DOCKER" image prune --force >/dev/null 2>&1 || true
+        kill "$engine" && wait "$engine" || true
+    fi
     rm -rf "$scratch"
 }
 trap finish EXIT
@@ -37,7 +42,7 @@ else
 fi
 if [ -f "${PIP_CERT:-}" ]; then options+=(--secret "id=ca,src=$PIP_CERT"); fi
 
-if ! "${DOCKER:-docker}" info >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v dockerd >/dev/null; then
+if ! "$DOCKER" info >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v dockerd >/dev/null; then
     mkdir -p .images/engine
     # Without a bridge it needs no firewall rules; builds use the machine's network.
     dockerd --data-root "$PWD/.images/engine" --exec-root "$scratch/exec" --pidfile "$scratch/pid" \
@@ -47,7 +52,7 @@ if ! "${DOCKER:-docker}" info >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -
     export DOCKER_HOST=unix://$scratch/docker.sock
     options+=(--network host)
     for _ in $(seq 60); do
-        if "${DOCKER:-docker}" info >/dev/null 2>&1; then break; fi
+        if "$DOCKER" info >/dev/null 2>&1; then break; fi
         kill -0 "$engine" || { tail .images/dockerd.log >&2 && engine= && exit 1; }
         sleep 1
     done
