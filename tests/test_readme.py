@@ -88,3 +88,14 @@ def test_every_key_is_documented(section: type[Config], prefix: str) -> None:
     sections = {"examples", "sampling", "tracking", "gate", "kubeflow"} if not prefix else set()
     missing = [key for key in section.model_fields if key not in sections and f"| `{prefix}{key}` |" not in text]
     assert missing == []
+
+
+def test_every_picture_is_there() -> None:
+    """Each picture in the documents is kept beside them, and each that is kept is shown."""
+    docs = ROOT / "docs"
+    shown = {
+        (page.parent / picture).resolve()
+        for page in [ROOT / "README.md", *docs.glob("*.md")]
+        for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+    }
+    assert shown == set(docs.rglob("*.png"))
