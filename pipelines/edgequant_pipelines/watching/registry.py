@@ -29,11 +29,14 @@ class Registry:
     def __init__(self, uri: str) -> None:
         import mlflow
         from mlflow import MlflowClient
+        from mlflow.tracking._model_registry.client import ModelRegistryClient
 
         # Some of MLflow's calls ask the global server, whatever their client was given.
         mlflow.set_tracking_uri(uri)
-        self._uri = uri
         self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        # What MlflowClient itself calls, after it has fetched the registered model to see that it is no prompt: for the server
+        # that is every version of the model, at every tag that is set.
+        self._direct = ModelRegistryClient(uri, uri)
 
     def versions(self, filter_string: str = "", page_size: int = _PAGE) -> Iterator[list[ModelVersion]]:
         """Yields pages of versions, the newest first.
@@ -102,9 +105,8 @@ class Registry:
         """
         import mlflow.artifacts
 
-        uri = f"models:/{version.name}/{version.version}"
-        files = _ask(partial(mlflow.artifacts.list_artifacts, artifact_uri=uri), missing=True)
-        return bool(files)
+        where = _ask(partial(self._direct.get_model_version_download_uri, *version.key), missing=True)
+        return bool(where and _ask(partial(mlflow.artifacts.list_artifacts, artifact_uri=where), missing=True))
 
     def write(self, claim: Claim) -> bool:
         """Sets a claim's tag, and tells whether its version was there to be tagged.
@@ -114,7 +116,7 @@ class Registry:
         """
 
         def set_tag() -> bool:
-            self._client.set_model_version_tag(claim.name, claim.version, claim.tag, claim.value())
+            self._direct.set_model_version_tag(claim.name, claim.version, claim.tag, claim.value())
             return True
 
         return bool(_ask(set_tag, missing=True))

@@ -7,6 +7,7 @@ claim. A watcher that finds a claim without a run looks for a run of that name b
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from edgequant.errors import ConfigError, EdgequantError
@@ -194,14 +195,14 @@ class Watcher:
             launcher=rule.submit,
             state=CLAIMED,
         )
-        self._guarded(claim, self._claim)
+        self._guarded(claim, partial(self._claim, version=version))
 
     def _retry(self, claim: Claim) -> None:
         self._claim(claim.next_attempt())
 
-    def _claim(self, claim: Claim) -> None:
+    def _claim(self, claim: Claim, version: ModelVersion | None = None) -> None:
         """Writes a claim, and starts its run."""
-        ready = self._prepared(claim)
+        ready = self._prepared(claim, version)
         if ready is None:
             return
         written = self._is.registry.write(claim)
@@ -220,13 +221,18 @@ class Watcher:
         if ready is not None:
             self._submit(claim, ready)
 
-    def _prepared(self, claim: Claim) -> _Ready | None:
-        """Returns what a run needs; None, and the claim is ended, when it cannot run."""
+    def _prepared(self, claim: Claim, version: ModelVersion | None = None) -> _Ready | None:
+        """Returns what a run needs; None, and the claim is ended, when it cannot run.
+
+        Args:
+            claim: The claim.
+            version: The version as it is now; None to ask for it.
+        """
         rules = self._file.rules
         if claim.rule not in rules.rules or rules.templates[claim.rule].digest != claim.digest:
             self._failed(claim, _CHANGED, final=True)
             return None
-        version = self._is.registry.version(claim.name, claim.version)
+        version = version or self._is.registry.version(claim.name, claim.version)
         if version is None:
             self._drop(claim)
             return None
