@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow import Connection, KubeflowError, SubmittedRun, connect, find_run, state_of, submit
+from edgequant_pipelines.kubeflow.uploads import compile_for
 from edgequant_pipelines.watching.launchers import LaunchedRun, LauncherError, Progress
 from edgequant_pipelines.watching.rules import Kubeflow
 
@@ -28,6 +30,7 @@ class KubeflowLauncher:
     def __init__(self, where: Kubeflow, tracking_uri: str) -> None:
         self._experiment = where.experiment
         self._tracking_uri = tracking_uri
+        self._compiled: tuple[object, CompiledPipeline] | None = None
         with _asked():
             self._connection: Connection = connect(where.host, where.namespace)
 
@@ -43,7 +46,14 @@ class KubeflowLauncher:
             tracking = config.tracking.model_copy(update={"uri": self._tracking_uri})
             config = config.model_copy(update={"tracking": tracking})
         with _asked():
-            return _launched(submit(self._connection, config, experiment=self._experiment, run_name=run_name))
+            run = submit(
+                self._connection,
+                config,
+                experiment=self._experiment,
+                run_name=run_name,
+                compiled=self._compiled_for(config),
+            )
+        return _launched(run)
 
     def state(self, run_id: str) -> LaunchedRun:
         """Returns what has become of a run; one that was deleted has failed."""
@@ -54,6 +64,12 @@ class KubeflowLauncher:
             if error.status != _NOT_FOUND:
                 raise LauncherError(str(error)) from error
             return LaunchedRun(run_id=run_id, progress=Progress.FAILED, reason="the run was deleted")
+
+    def _compiled_for(self, config: Config) -> CompiledPipeline:
+        """Returns the pipeline, compiled once for all versions of a rule: how it runs is all that it is compiled from."""
+        if self._compiled is None or self._compiled[0] != config.kubeflow:
+            self._compiled = (config.kubeflow, compile_for(config))
+        return self._compiled[1]
 
     def close(self) -> None:
         """Leaves the runs alone: they go on."""
