@@ -178,6 +178,7 @@ def quantize(
         champion_evaluation=champion.outputs["evaluation"],
         calibration_set=sampled.outputs["calibration_set"],
         evaluation_set=sampled.outputs["evaluation_set"],
+        model_uri=model_uri,
     )
     tracked = track(
         variant_set=converted.outputs["variant_set"],

@@ -19,6 +19,8 @@ import yaml
 from mlflow import MlflowClient
 
 from edgequant.artifacts.directory import file_digest
+from edgequant.artifacts.verdict import load_verdict
+from edgequant.validation.report.reproduction import reproduction
 
 STEPS = ["resolve", "describe", "champion", "sample", "convert", "evaluate", "benchmark", "validate", "track"]
 Edgequant = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -100,6 +102,26 @@ def test_a_second_run_only_looks_whether_all_is_recorded(shared_project: Path, e
     assert result(work) == before
     assert len(runs(shared_project)) == 4
     assert len(client(shared_project).search_model_versions("name = 'digits-tflite'")) == 1
+
+
+def test_the_reports_configuration_asks_for_the_same(
+    shared_project: Path, edgequant: Edgequant, tmp_path: Path
+) -> None:
+    """What the report gives runs as it stands: nothing is drawn, made or measured anew, and the verdict is the same.
+
+    It is judged anew, as what the gate had left to the defaults is spelled out. Only where it is recorded is not told: with
+    another MLflow the model would be asked for anew.
+    """
+    work = shared_project.parent / "work"
+    before = load_verdict(work / "results" / "verdict")
+    again = tmp_path / "again.yaml"
+    again.write_text(reproduction(before).config, encoding="utf-8")
+    done = edgequant(
+        "run", again, "--work-directory", work, "--set", f"tracking.uri=sqlite:///{shared_project.parent / 'mlflow.db'}"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert reused(done) == STEPS[:-2]
+    assert load_verdict(work / "results" / "verdict") == before
 
 
 def test_no_cache_runs_every_step(shared_project: Path, edgequant: Edgequant) -> None:

@@ -152,7 +152,8 @@ class Verdict:
         calibration: The calibration set.
         evaluation: The evaluation set.
         stability: Whether the calibration set is large enough, when that was asked.
-        made_from: What made the variants: versions, and the digests of the model and of the example sets.
+        made_from: What made the variants: versions, the URI of the model where it is known, and the digests of the model
+            and of the example sets.
     """
 
     name: str

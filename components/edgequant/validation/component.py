@@ -24,6 +24,7 @@ def validate(
     confusion: dsl.Output[dsl.ClassificationMetrics],
     champion: Optional[dsl.Input[dsl.Model]] = None,
     champion_evaluation: Optional[dsl.Input[dsl.Artifact]] = None,
+    model_uri: str = "",
 ) -> None:
     """Compares every variant with the float32 baseline, example by example, and gives its verdict.
 
@@ -43,6 +44,7 @@ def validate(
         confusion: What the best variant takes for what, for the KFP page; empty where nothing is classified.
         champion: The model in production, or why there is none.
         champion_evaluation: Its evaluation.
+        model_uri: The URI of the source model, for the report's configuration; empty: the report leaves it open.
     """
     import shutil
     from pathlib import Path
@@ -62,6 +64,7 @@ def validate(
             evaluation_set=Path(evaluation_set.path),
             champion=Path(champion.path) if champion else None,
             champion_evaluation=Path(champion_evaluation.path) if champion_evaluation else None,
+            model_uri=model_uri,
         )
         found = run(name, task, parse_gate(gate), inputs, Path(verdict.path))
         metrics.metadata.update(kfp_view.metrics(found, Path(metrics.path)))

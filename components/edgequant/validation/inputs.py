@@ -15,7 +15,11 @@ from edgequant.variants import BASELINE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What a verdict is made from: the directories of the earlier steps; without a model in production, none of it."""
+    """What a verdict is made from: the directories of the earlier steps; without a model in production, none of it.
+
+    Attributes:
+        model_uri: The URI of the source model, for the record; "" where it is not known.
+    """
 
     variant_set: Path
     evaluations: Sequence[Path]
@@ -24,6 +28,7 @@ class Inputs:
     evaluation_set: Path
     champion: Path | None = None
     champion_evaluation: Path | None = None
+    model_uri: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,7 +65,7 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         calibration=loaded.calibration.facts(),
         evaluation=loaded.examples.facts(),
         stability=loaded.variants.content.stability,
-        made_from=_made_from(loaded.variants, loaded.evaluations[BASELINE]),
+        made_from=_made_from(inputs.model_uri, loaded.variants, loaded.evaluations[BASELINE]),
     )
     with new_directory(target) as draft:
         write_report(draft, verdict, loaded.examples)
@@ -76,10 +76,11 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
     return verdict
 
 
-def _made_from(variants: VariantSet, baseline: Evaluation) -> dict[str, str]:
+def _made_from(model_uri: str, variants: VariantSet, baseline: Evaluation) -> dict[str, str]:
     content = variants.content
     return {
         "edgequant": __version__,
+        **({"model": model_uri} if model_uri else {}),
         "converter": content.converter,
         "signature": content.signature,
         "model, SHA-256": content.model_sha256,

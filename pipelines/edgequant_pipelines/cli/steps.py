@@ -209,5 +209,6 @@ def validate(
         evaluation_set=examples,
         champion=champion,
         champion_evaluation=champion_evaluation,
+        model_uri=loaded.model,
     )
     run_step(loaded.name, loaded.task, loaded.parsed_gate(), inputs, output)

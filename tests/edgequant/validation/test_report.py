@@ -383,7 +383,7 @@ def test_the_configuration_to_start_from_is_one(handmade: Handmade, tmp_path: Pa
 def test_the_configuration_is_the_one_of_the_draw(handmade: Handmade, tmp_path: Path) -> None:
     """With what the sample step recorded it has inputs, label, names, slices and the rule: nothing is left to be added."""
     verdict = handmade()
-    recipe = {
+    recipe: dict[str, dict[str, Any]] = {
         "examples": {
             "calibration": ["/data/train-*.tfrecord"],
             "evaluation": ["/data/test-*.tfrecord"],
@@ -391,6 +391,7 @@ def test_the_configuration_is_the_one_of_the_draw(handmade: Handmade, tmp_path: 
             "label": "label",
             "classes": ["cat", "dog"],
             "slice": ["camera"],
+            "preprocess": "scale.py:scale",
         },
         "sampling": {
             "calibration": 100,
@@ -401,13 +402,36 @@ def test_the_configuration_is_the_one_of_the_draw(handmade: Handmade, tmp_path: 
         },
     }
     provenance = replace(verdict.calibration.provenance, recipe=recipe)
-    found = reproduction(replace(verdict, calibration=replace(verdict.calibration, provenance=provenance)))
-    assert "Add what the first run had" not in found.config
+    drawn = replace(verdict, calibration=replace(verdict.calibration, provenance=provenance))
+    found = reproduction(replace(drawn, made_from={**verdict.made_from, "model": "models:/flowers/3"}))
+    assert [line for line in found.config.splitlines() if line.startswith("#")] == [
+        "# Add tracking, if it is to be recorded elsewhere than in the work directory.",
+        "# Put scale.py beside this file.",
+    ]
     (tmp_path / "flowers.yaml").write_text(found.config, encoding="utf-8")
     config = load_config(tmp_path / "flowers.yaml")
-    assert config.model_dump()["examples"] == {**recipe["examples"], "preprocess": ""}
+    assert config.model_dump()["examples"] == {
+        **recipe["examples"],
+        "preprocess": f"{tmp_path / 'scale.py'}:scale",
+    }
     assert {key: config.model_dump()["sampling"][key] for key in recipe["sampling"]} == recipe["sampling"]
-    assert config.model == str(tmp_path / "model")
+    assert config.model == "models:/flowers/3"
+
+
+@pytest.mark.parametrize(
+    ("model", "shown", "said"),
+    [
+        ("", "model", "Put the model at model, or name its place"),
+        ("models:/flowers@champion", "models:/flowers@champion", "What an alias names may have changed"),
+    ],
+)
+def test_a_model_that_may_be_another_is_told_of(handmade: Handmade, model: str, shown: str, said: str) -> None:
+    """Without its place the configuration asks for it; of an alias it says that the digest tells which model it was."""
+    verdict = handmade()
+    made_from = {**verdict.made_from, **({"model": model} if model else {})}
+    config = reproduction(replace(verdict, made_from=made_from)).config
+    assert yaml.safe_load(config)["model"] == shown
+    assert config.startswith(f"# {said}")
 
 
 def test_what_is_lost_by_feature_is_in_a_table(handmade: Handmade) -> None:

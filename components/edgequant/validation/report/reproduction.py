@@ -12,7 +12,7 @@ from edgequant.validation.report.wording import number
 
 # Of more files than these the set's manifest tells.
 _FILES = 20
-# A verdict knows the model by its digest alone.
+# Where a verdict knows the model by its digest alone.
 _MODEL = "model"
 _UNKNOWN = (
     "Add what the first run had of these: under examples inputs, label,",
@@ -78,9 +78,10 @@ def _config(verdict: Verdict) -> str:
     examples, sampling = _drawn(calibration, evaluation)
     if verdict.stability:
         sampling["check_stability"] = True
+    model = verdict.made_from.get("model", "")
     config: dict[str, Any] = {
         "name": verdict.name,
-        "model": _MODEL,
+        "model": model or _MODEL,
         "signature": verdict.made_from.get("signature", calibration.signature),
         "examples": examples,
         "sampling": sampling,
@@ -92,10 +93,14 @@ def _config(verdict: Verdict) -> str:
         config["gate"] = dict(verdict.gate)
     if verdict.champion:
         config["baseline"] = verdict.champion.version or verdict.champion.uri
-    missing = [
-        f"Put the model at {_MODEL}, or name its place: the SHA-256 of its files is below.",
-        "Add tracking, if it is to be recorded elsewhere than in the work directory.",
-    ]
+    missing = ["Add tracking, if it is to be recorded elsewhere than in the work directory."]
+    if not model:
+        missing.insert(0, f"Put the model at {_MODEL}, or name its place: the SHA-256 of its files is below.")
+    elif "@" in model:
+        missing.insert(0, "What an alias names may have changed: the SHA-256 of the model's files is below.")
+    file, _, _ = str(examples.get("preprocess", "")).rpartition(":")
+    if file.endswith(".py"):
+        missing.append(f"Put {file} beside this file.")
     if not calibration.recipe:
         missing += _UNKNOWN
         missing += [
