@@ -18,6 +18,7 @@ from edgequant.tracking.history import Row
 
 # What the table needs; a narrower terminal wraps it.
 _WIDTH = 118
+_WIDEST = 400
 _STYLES = {"blessed": "green", "rejected": "red", "inconclusive": "yellow"}
 
 
@@ -59,8 +60,10 @@ class Screen:
 
     def history(self, rows: Sequence[Row]) -> None:
         """Prints the variants of several pipeline runs, a table for each, the newest first."""
+        # Wide enough for every name of a version and its aliases.
+        console = Console(file=sys.stdout, highlight=False, soft_wrap=True, width=_WIDEST)
         for _, group in groupby(rows, key=lambda row: row.pipeline_run):
-            self._console.print(_history_table(list(group)), no_wrap=True, crop=False)
+            console.print(_history_table(list(group)), no_wrap=True, crop=False)
 
     def inspection(self, found: Inspection, path: Path) -> None:
         """Prints what a flatbuffer holds."""
@@ -120,7 +123,7 @@ def _history_table(rows: Sequence[Row]) -> Table:
     for heading, width in (("bytes", 10), (first.metric or "metric", 16), ("drop, points", 22), ("p50, ms", 8)):
         table.add_column(heading, justify="right", no_wrap=True, min_width=width)
     table.add_column("verdict", no_wrap=True, min_width=12)
-    table.add_column("version", overflow="fold")
+    table.add_column("version", no_wrap=True)
     for row in rows:
         low, high = row.drop_low_points, row.drop_high_points
         style = _STYLES.get(row.verdict, "")

@@ -181,8 +181,12 @@ def metrics(found: VariantVerdict) -> dict[str, float]:
     values["sqnr_db"] = min(
         (drift.sqnr_db for drift in found.drift.values() if drift.sqnr_db is not None), default=None
     )
+    values["cosine"] = min((drift.cosine for drift in found.drift.values()), default=None)
+    classes = next((part.values for part in found.slices if part.name == "class"), ())
+    values["worst_class_drop_points"] = classes[0].drop_points if classes else None
     if found.latency is not None:
         values |= {
+            "latency_ratio": found.latency.ratio.value if found.latency.ratio else None,
             "latency_p50_ms": found.latency.p50_ms,
             "latency_p90_ms": found.latency.p90_ms,
             "latency_p99_ms": found.latency.p99_ms,

@@ -1,6 +1,6 @@
 """The logged model of each variant: its files, and its place beside the variant's run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -27,31 +27,34 @@ class LoggedModels:
         self._result = result
         self._experiment_id = experiment_id
 
-    def of(self, runs: Mapping[str, Run], *, are_new: bool) -> dict[str, LoggedModel]:
+    def of(self, runs: Mapping[str, Run], variants: Iterable[str], *, are_new: bool) -> dict[str, LoggedModel]:
         """Returns the logged model of each variant that has a file which runs: the one there is, or a new one.
 
         Args:
-            runs: The run of each variant.
-            are_new: Whether the runs were made just now, so that none can have a model yet.
+            runs: The run of every variant.
+            variants: The variants.
+            are_new: Whether all runs were made just now, so that none can have a model yet.
         """
-        wanted = [name for name in runs if self._has_model(name)]
-        found = {} if are_new or not wanted else self._found({runs[name].info.run_id for name in wanted})
+        wanted = [name for name in variants if self._has_model(name)]
+        found = {} if are_new or not wanted else self._found({run.info.run_id for run in runs.values()})
         return {name: found.get(runs[name].info.run_id) or self._create(name, runs[name]) for name in wanted}
 
     def _has_model(self, variant: str) -> bool:
         return bool(self._result.variants[variant].sha256) and self._result.verdict.variants[variant].reason is None
 
-    def _found(self, run_ids: Iterable[str]) -> dict[str, LoggedModel]:
-        """Returns the models of these runs by run; one that was made twice, since an answer was late, is kept once."""
+    def _found(self, run_ids: Collection[str]) -> dict[str, LoggedModel]:
+        """Returns the models of these runs by run.
+
+        One that was made twice, since an answer was late, is kept once; one of a run that is gone for that reason goes too.
+        """
         models = self._client.search_logged_models(
             [self._experiment_id], f"tags.`{entries.KEY}` = '{entries.key(self._result)}'"
         )
         kept: dict[str, LoggedModel] = {}
-        ours = [model for model in models if model.source_run_id in set(run_ids)]
         for model in sorted(
-            ours, key=lambda model: (str(model.status) != READY, model.creation_timestamp, model.model_id)
+            models, key=lambda model: (str(model.status) != READY, model.creation_timestamp, model.model_id)
         ):
-            if model.source_run_id in kept:
+            if model.source_run_id in kept or model.source_run_id not in run_ids:
                 self._client.delete_logged_model(model.model_id)
             else:
                 kept[model.source_run_id] = model

@@ -71,7 +71,7 @@ class Recorder:
         runs = {variant: earlier.get(variant) or self._create(variant) for variant in self._result.verdict.variants}
         summary_run = self._summary_run(earlier.get(_SUMMARY))
         open_runs = {variant: run for variant, run in runs.items() if run.info.status != _FINISHED}
-        logged = models.of(open_runs, are_new=not earlier and not again)
+        logged = models.of(runs, open_runs, are_new=not earlier and not again)
         self._upload(models, logged, summary_run)
         for variant, run in open_runs.items():
             self._finish_variant(variant, run, models, logged.get(variant))
@@ -106,14 +106,20 @@ class Recorder:
         return self._place.uri.rstrip("/") if self._place.uri.startswith("http") else "http://127.0.0.1:5000"
 
     @cached_property
-    def _given(self) -> Run | None:
-        """The run that KFP's plugin gave, unless another result of the same task has it already."""
+    def _task_run(self) -> Run | None:
+        """The run that KFP's plugin gave this task, or None."""
         if not self._place.given_run_id:
             return None
         run = self._client.get_run(self._place.given_run_id)
         if run.info.lifecycle_stage != _ACTIVE:
             raise TrackingError(f"MLFLOW_RUN_ID: the run {run.info.run_id} at {self._place.uri} was deleted")
-        if run.data.tags.get(entries.KEY, self._key) != self._key:
+        return run
+
+    @cached_property
+    def _given(self) -> Run | None:
+        """The run that KFP's plugin gave, unless another result has it for its summary already."""
+        run = self._task_run
+        if run is not None and run.data.tags.get(entries.KEY, self._key) != self._key:
             self._tell(f"the run {run.info.run_id} is the summary of {run.data.tags[entries.NAME]!r}: another is made")
             return None
         return run
@@ -124,8 +130,8 @@ class Recorder:
 
     @cached_property
     def _experiment_id(self) -> str:
-        if self._given is not None:
-            return str(self._given.info.experiment_id)
+        if self._task_run is not None:
+            return str(self._task_run.info.experiment_id)
         name = self._result.content.settings.experiment
         found = self._client.get_experiment_by_name(name) or self._new_experiment(name)
         if found.lifecycle_stage != _ACTIVE:
@@ -164,9 +170,16 @@ class Recorder:
                 self._client.delete_run(run.info.run_id)
         return kept
 
-    def _rank(self, run: Run) -> tuple[bool, bool, int, str]:
-        info = run.info
-        return info.run_id != self._place.given_run_id, info.status != _FINISHED, info.start_time, info.run_id
+    def _rank(self, run: Run) -> tuple[bool, bool, bool, int, str]:
+        """Returns what sorts the runs of one role: the one to keep first, which is the one that is furthest."""
+        info, outputs = run.info, run.outputs.model_outputs if run.outputs else []
+        return (
+            info.run_id != self._place.given_run_id,
+            info.status != _FINISHED,
+            not outputs,
+            info.start_time,
+            info.run_id,
+        )
 
     def _create(self, variant: str) -> Run:
         """Returns a new run, of a variant or the summary."""
@@ -249,7 +262,7 @@ class Recorder:
     def _tidy(self, models: LoggedModels, runs: dict[str, Run], registry: Registry | None) -> None:
         """Removes what a request made of which the answer never came, and which was not there yet when looked for."""
         self._found()
-        models.of(runs, are_new=False)
+        models.of(runs, runs, are_new=False)
         if registry is not None:
             registry.found()
 

@@ -1,9 +1,17 @@
 """Results of the digits model, and one that is recorded."""
 
-from collections.abc import Callable
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import pytest
 
@@ -15,6 +23,7 @@ from edgequant.tracking.step import Inputs, track
 from edgequant.validation.step import validate
 
 NAME = "digits-tflite"
+_START_SECONDS = 240.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +44,13 @@ class Recorded:
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keeps MLflow's settings of the machine, and those that a test sets, to the test."""
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "KUBERNETES_SERVICE_HOST"):
+    for name in (
+        "MLFLOW_TRACKING_URI",
+        "MLFLOW_REGISTRY_URI",
+        "MLFLOW_RUN_ID",
+        "MLFLOW_EXPERIMENT_ID",
+        "KUBERNETES_SERVICE_HOST",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -71,7 +86,11 @@ def results(digits_sets: Any, tmp_path: Path) -> Callable[..., Path]:
         if gate is not None:
             verdict = tmp_path / f"{name}-verdict"
             validate("digits", "classification", gate, digits_sets.inputs, verdict)
-        given: dict[str, Any] = {"uri": f"sqlite:///{tmp_path / 'mlflow.db'}", "experiment": "digits", "registered_model": NAME}
+        given: dict[str, Any] = {
+            "uri": f"sqlite:///{tmp_path / 'mlflow.db'}",
+            "experiment": "digits",
+            "registered_model": NAME,
+        }
         examples = load_example_set(digits_sets.calibration_set), load_example_set(digits_sets.evaluation_set)
         return write_result(
             tmp_path / name,
@@ -82,3 +101,44 @@ def results(digits_sets: Any, tmp_path: Path) -> Callable[..., Path]:
         ).path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server keeps its database, its artifacts and its log."""
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="session")
+def server(server_folder: Path) -> Iterator[str]:
+    """The address of an MLflow server: its tests use experiments and registered models of their own."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    folder = server_folder
+    options = {"--backend-store-uri": "sqlite:///mlflow.db", "--artifacts-destination": "./artifacts"}
+    options |= {"--host": "127.0.0.1", "--port": str(port), "--workers": "1"}
+    command = [sys.executable, "-m", "mlflow", "server", *(part for option in options.items() for part in option)]
+    address = f"http://127.0.0.1:{port}"
+    # Jobs of MLflow's for generative models, whose workers take long to start.
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True, env=environment)
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while not _answers(address):
+            assert process.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < deadline, (folder / "log").read_text()
+            time.sleep(0.2)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urlopen(f"{address}/health", timeout=5) as response:  # noqa: S310 - this test's own server
+            return bool(response.status == 200)
+    except (URLError, OSError):
+        return False

@@ -1,5 +1,6 @@
 """What is recorded, as plain values."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,7 @@ def test_metrics_are_recorded_in_units_that_charts_show() -> None:
         "right_to_wrong": 2.0,
         "wrong_to_right": 1.0,
         "sqnr_db": 30.0,
+        "cosine": 1.0,
         "divergence_nats": 0.125,
         "drop_points": 0.5,
         "drop_low_points": -0.25,
@@ -134,3 +136,12 @@ def test_links_open_the_machine_learning_pages() -> None:
         unquote(found["compare"])
         == 'http://host/#/compare-runs?runs=["a","b"]&experiments=["3"]&workflowType=machine_learning'
     )
+
+
+def test_every_tag_is_documented() -> None:
+    """docs/mlflow.md has a row for every tag, and for no other; a tag that ends in a name says of what."""
+    text = (Path(__file__).parents[3] / "docs" / "mlflow.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\| `(edgequant\.[\w.]+)` \|", text, re.MULTILINE)
+    constants = {name: value for name, value in vars(entries).items() if name.isupper() and isinstance(value, str)}
+    in_code = [value for value in constants.values() if value.startswith("edgequant.")]
+    assert sorted(re.sub(r"[A-Z]+$", "", tag) for tag in documented) == sorted(in_code)

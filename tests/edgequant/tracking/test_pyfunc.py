@@ -1,12 +1,19 @@
 """The logged model, loaded by name in a process that has neither this package nor TensorFlow."""
 
+import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
 
+import mlflow
 import numpy as np
 import pytest
 from mlflow import MlflowClient
@@ -109,9 +116,72 @@ def test_nothing_of_the_building_machine_is_stored(results: Callable[..., Path],
             "serving_input_example.json",
         }
         for path in files:
-            if path.suffix != ".tflite":
-                text = path.read_text(encoding="utf-8")
-                assert not [place for place in here if place in text], path
+            data = path.read_bytes()
+            assert not [place for place in here if place.encode() in data], path
         lines = (folder / "requirements.txt").read_text().splitlines()
         assert [line.split("==")[0] for line in lines] == ["mlflow-skinny", "pandas", "numpy", "ai-edge-litert"]
         assert all("==" in line for line in lines)
+
+
+def test_the_input_example_is_of_the_evaluation_set(recorded: Any, digits_sets: Any) -> None:
+    """It is the first evaluation example, and the raw file is one path away from the registered name."""
+    mlflow.set_tracking_uri(recorded.uri)
+    mlflow.set_registry_uri(recorded.uri)
+    try:
+        folder = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}@candidate"))
+        raw = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}@candidate/artifacts/model.tflite"))
+        found = json.loads((folder / "input_example.json").read_text())
+        model = mlflow.models.Model.load(str(folder))
+    finally:
+        mlflow.set_tracking_uri(None)
+        mlflow.set_registry_uri(None)
+    np.testing.assert_array_equal(
+        np.asarray(found["pixels"], np.float32), load_example_set(digits_sets.evaluation_set).inputs["pixels"][:1]
+    )
+    assert raw.read_bytes() == (digits_sets.variant_set / digits_sets.best / "model.tflite").read_bytes()
+    assert str(model.signature.inputs) == "['pixels': Tensor('float32', (-1, 8, 8, 1))]"
+    assert str(model.signature.outputs) == "['output_0': Tensor('float32', (-1, 10))]"
+
+
+def test_models_serve_answers(recorded: Any, digits_sets: Any, tmp_path: Path) -> None:
+    """`mlflow models serve --env-manager local` gives the interpreter's values for a batch."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{NAME}@candidate"]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": recorded.uri, "MLFLOW_REGISTRY_URI": recorded.uri}
+    # MLflow starts its server by the name of the program.
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*command, "--env-manager", "local", "--port", str(port)],
+            stdout=log,
+            stderr=log,
+            cwd=tmp_path,
+            env=environment,
+            start_new_session=True,
+        )
+    try:
+        values = load_example_set(digits_sets.evaluation_set).inputs["pixels"][:3]
+        answer = _ask(f"http://127.0.0.1:{port}", {"inputs": {"pixels": values.tolist()}}, process, tmp_path / "log")
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    expected = load_evaluation(digits_sets.evaluations[digits_sets.best]).outputs["output_0"][:3]
+    np.testing.assert_array_equal(np.asarray(answer["predictions"]["output_0"], np.float32), expected)
+
+
+def _ask(address: str, body: dict[str, Any], process: "subprocess.Popen[bytes]", log: Path) -> Any:
+    deadline = time.monotonic() + 240
+    while True:
+        try:
+            with urlopen(f"{address}/ping", timeout=5):  # noqa: S310 - this test's own server
+                break
+        except (URLError, OSError):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.3)
+    data = json.dumps(body).encode()
+    request = Request(f"{address}/invocations", data=data, headers={"Content-Type": "application/json"})  # noqa: S310
+    with urlopen(request, timeout=60) as response:  # noqa: S310
+        return json.load(response)

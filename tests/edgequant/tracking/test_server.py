@@ -1,60 +1,17 @@
 """Recording to a real MLflow server over HTTP, which keeps the artifacts itself, as on a cluster."""
 
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import numpy as np
-import pytest
 from mlflow import MlflowClient
 
 from edgequant.artifacts.evaluation import load_evaluation
 from edgequant.artifacts.example_set import load_example_set
 from edgequant.tracking.step import record
-
-_START_SECONDS = 60.0
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    """The address of an MLflow server with a database and artifacts of its own."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    folder = tmp_path / "server"
-    folder.mkdir()
-    options = {"--backend-store-uri": "sqlite:///mlflow.db", "--artifacts-destination": "./artifacts"}
-    options |= {"--host": "127.0.0.1", "--port": str(port), "--workers": "1"}
-    command = [sys.executable, "-m", "mlflow", "server", *(part for option in options.items() for part in option)]
-    address = f"http://127.0.0.1:{port}"
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
-    try:
-        deadline = time.monotonic() + _START_SECONDS
-        while not _answers(address):
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.2)
-        yield address
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _answers(address: str) -> bool:
-    try:
-        with urlopen(f"{address}/health", timeout=5) as response:  # noqa: S310 - this test's own server
-            return bool(response.status == 200)
-    except (URLError, OSError):
-        return False
 
 
 def test_a_server_gets_what_a_file_gets(server: str, results: Callable[..., Path], digits_sets: Any) -> None:

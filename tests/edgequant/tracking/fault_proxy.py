@@ -1,0 +1,141 @@
+"""A real HTTP server before a real MLflow server, that passes requests on, and fails where it is told to."""
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+# What becomes of a request: refused with a status, not passed on, passed on and its answer lost, cut off in its body, or late.
+STATUS, LOST, ANSWER_LOST, CUT, LATE = "status", "lost", "answer lost", "cut", "late"
+_HOP = {"connection", "transfer-encoding", "host", "content-length", "keep-alive"}
+
+
+@dataclass(slots=True, kw_only=True)
+class Fault:
+    """What goes wrong.
+
+    Attributes:
+        kind: One of the above.
+        where: A pattern that the request's ``METHOD PATH`` must hold.
+        times: How many requests it happens to.
+        status: The status, of `STATUS`.
+        seconds: How long a request waits before it is passed on, of `LATE`.
+    """
+
+    kind: str
+    where: str
+    times: int = 1
+    status: int = 503
+    seconds: float = 0.0
+
+
+class Proxy:
+    """The proxy's state.
+
+    Attributes:
+        address: Its address.
+        faults: What is to go wrong; each is used up by as many requests as it says.
+        seen: ``METHOD PATH`` of every request.
+        authorizations: What requests authorized themselves with.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        self.upstream = urlsplit(upstream)
+        self.address = ""
+        self.faults: list[Fault] = []
+        self.seen: list[str] = []
+        self.authorizations: set[str] = set()
+        self._lock = threading.Lock()
+
+    def fault(self, line: str) -> Fault | None:
+        """Returns what goes wrong with a request, and counts it."""
+        with self._lock:
+            self.seen.append(line)
+            for fault in self.faults:
+                if fault.times > 0 and re.search(fault.where, line):
+                    fault.times -= 1
+                    return fault
+        return None
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Handles one connection of a proxy's client."""
+
+    protocol_version = "HTTP/1.1"
+    state: Proxy
+
+    def handle_request(self) -> None:
+        """Passes a request on, or fails as told."""
+        fault = self.state.fault(f"{self.command} {self.path}")
+        self.state.authorizations.add(self.headers.get("Authorization", ""))
+        length = int(self.headers.get("Content-Length") or 0)
+        if fault and fault.kind in (LOST, CUT):
+            self.rfile.read(length // 2 if fault.kind == CUT else 0)
+            self._hang_up()
+            return
+        body = self.rfile.read(length)
+        if fault and fault.kind == STATUS:
+            self._answer(fault.status, {}, b"told to fail")
+            return
+        if fault and fault.kind == LATE:
+            time.sleep(fault.seconds)
+        status, headers, answer = self._pass_on(body)
+        if fault and fault.kind == ANSWER_LOST:
+            self._hang_up()
+            return
+        self._answer(status, headers, answer)
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        self.connection.close()
+
+    def _pass_on(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        upstream = self.state.upstream
+        connection = HTTPConnection(str(upstream.hostname), upstream.port, timeout=60)
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
+        connection.request(self.command, self.path, body=body, headers=headers)
+        response = connection.getresponse()
+        answer = response.read()
+        connection.close()
+        return response.status, dict(response.getheaders()), answer
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        try:
+            self.send_response(status)
+            for name, value in headers.items():
+                if name.lower() not in _HOP:
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        except OSError:  # The client has given up on a late answer.
+            self.close_connection = True
+
+    def log_message(self, *args: object) -> None:
+        """Says nothing."""
+
+
+for _method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+    setattr(_Handler, f"do_{_method}", _Handler.handle_request)
+
+
+@contextmanager
+def proxy(upstream: str) -> Iterator[Proxy]:
+    """Yields a proxy before a server."""
+    state = Proxy(upstream)
+    handler = type("Handler", (_Handler,), {"state": state})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as listener:
+        listener.daemon_threads = True
+        state.address = f"http://127.0.0.1:{listener.server_port}"
+        thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield state
+        finally:
+            listener.shutdown()
+            thread.join()

@@ -1,0 +1,175 @@
+"""Recording through a proxy that fails where it is told to: tried again, never doubled, never lost."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from tests.edgequant.tracking.fault_proxy import ANSWER_LOST, CUT, LATE, LOST, STATUS, Fault, Proxy, proxy
+
+from edgequant.artifacts.result import load_result
+from edgequant.errors import TrackingError
+from edgequant.tracking import retries
+from edgequant.tracking.step import record
+
+VARIANTS = ["float32", "full_int8", "integer_only", "weights_only"]
+CREATES = ("experiments/create", "runs/create", "logged-models$", "registered-models/create", "model-versions/create")
+
+
+@pytest.fixture
+def before(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """The proxy before the server; waits between attempts are short."""
+    monkeypatch.setattr(retries, "_FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(retries, "_LONGEST_WAIT_SECONDS", 0.1)
+    with proxy(server) as state:
+        yield state
+
+
+def held(server: str, name: str) -> dict[str, Any]:
+    """Returns how many of everything a server has for a model."""
+    client = MlflowClient(tracking_uri=server, registry_uri=server)
+    experiments = [str(client.get_experiment_by_name(name).experiment_id)]
+    runs = client.search_runs(experiments)
+    models = client.search_logged_models(experiments)
+    versions = client.search_model_versions(f"name = '{name}'")
+    return {
+        "variants": Counter(run.data.tags.get("edgequant.variant", "summary") for run in runs),
+        "statuses": {run.info.status for run in runs},
+        "models": Counter(model.tags["edgequant.variant"] for model in models),
+        "ready": {str(model.status) for model in models},
+        "files": {len(client.list_logged_model_artifacts(model.model_id)) for model in models},
+        "outputs": {len(run.outputs.model_outputs) for run in runs if "edgequant.variant" in run.data.tags},
+        "versions": len(versions),
+        "aliases": dict(client.get_registered_model(name).aliases) if versions else {},
+    }
+
+
+def whole(best_only: int = 1) -> dict[str, Any]:
+    """Returns what a server has of one recording, made once."""
+    return {
+        "variants": Counter([*VARIANTS, "summary"]),
+        "statuses": {"FINISHED"},
+        "models": Counter(VARIANTS),
+        "ready": {"READY"},
+        "files": {9},
+        "outputs": {1},
+        "versions": best_only,
+        "aliases": {"candidate": "1"},
+    }
+
+
+def write(results: Callable[..., Path], name: str, before: Proxy, **settings: Any) -> Path:
+    """Returns a result that goes through the proxy to a model of its own."""
+    given = {"retry_seconds": 60.0, **settings}
+    return results(uri=before.address, experiment=name, registered_model=name, **given)
+
+
+def test_an_answer_that_is_lost_doubles_nothing(server: str, before: Proxy, results: Callable[..., Path]) -> None:
+    """The server made it and the answer never came, once for everything that can be made: one of each is there."""
+    before.faults = [Fault(kind=ANSWER_LOST, where=f"POST .*{path}") for path in CREATES]
+    before.faults += [Fault(kind=ANSWER_LOST, where=f"(POST|PATCH) .*{path}") for path in ("log-batch", "runs/update")]
+    path = write(results, "answers-lost", before)
+    tracked = record(path)
+    assert [fault.times for fault in before.faults] == [0] * len(before.faults)
+    assert held(server, "answers-lost") == whole()
+    assert (tracked.model_version, tracked.alias_version) == ("1", "1")
+
+
+def test_failures_that_pass_are_tried_again(
+    server: str, before: Proxy, results: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No connection, 500, 503, 429, an upload that is cut off and a store that is full for a while cost time and nothing else."""
+    before.faults = [
+        Fault(kind=LOST, where=".", times=2),
+        Fault(kind=STATUS, where="POST .*runs/create", status=503, times=2),
+        Fault(kind=STATUS, where="POST .*log-batch", status=500),
+        Fault(kind=STATUS, where="POST .*log-inputs", status=429),
+        Fault(kind=CUT, where=r"PUT .*model\.tflite"),
+        Fault(kind=STATUS, where=r"PUT .*report\.html", status=507),
+    ]
+    record(write(results, "passing", before))
+    assert [fault.times for fault in before.faults] == [0] * len(before.faults)
+    assert held(server, "passing") == whole()
+    said = capsys.readouterr().out
+    assert said.count("MLflow did not take it") >= 5
+    assert "trying again in" in said
+
+
+def test_a_request_that_lands_late_doubles_nothing(
+    server: str, before: Proxy, results: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client gives up, looks, finds nothing, makes another; then the first one lands: one is kept, and it is whole."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    before.faults = [Fault(kind=LATE, where="POST .*runs/create", seconds=1.5)]
+    # The second attempt is held up, so that the late run is there when it looks for what there is too much of.
+    before.faults += [Fault(kind=LATE, where="POST .*runs/log-inputs", seconds=0.9)]
+    record(write(results, "late", before))
+    assert held(server, "late") == whole()
+
+
+def test_a_store_that_stays_full_fails_the_step_and_loses_nothing(
+    server: str, before: Proxy, results: Callable[..., Path]
+) -> None:
+    """After the configured time the step fails in one line; the result is whole, and recording it later makes one of each."""
+    before.faults = [Fault(kind=STATUS, where="PUT .*/artifacts/", status=507, times=10_000)]
+    path = write(results, "full", before, retry_seconds=0.5)
+    with pytest.raises(TrackingError, match="did not take the results") as raised:
+        record(path)
+    assert "507" in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert load_result(path).verdict.best is not None
+    assert json.loads((path / "result.json").read_text())["tracking"] is None
+    record(path, server)
+    assert held(server, "full") == whole()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_is_not_tried_again(before: Proxy, results: Callable[..., Path], status: int) -> None:
+    """What another attempt would meet again ends the step at once."""
+    before.faults = [Fault(kind=STATUS, where=".", status=status, times=10_000)]
+    path = write(results, "refused", before)
+    with pytest.raises(TrackingError, match="did not take the results"):
+        record(path)
+    assert len(before.seen) == 1
+
+
+_RECORD = "from pathlib import Path; import sys; from edgequant.tracking.step import record; record(Path(sys.argv[1]))"
+
+
+def test_two_pipeline_runs_at_once_do_not_mix(server: str, results: Callable[..., Path]) -> None:
+    """Two processes that record for one new model at the same time make both sides whole, each with its own models."""
+    names = ("run-a", "run-b")
+    paths = [results(name, uri=server, experiment="both", registered_model="both", pipeline_run=name) for name in names]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", _RECORD, str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for path in paths
+    ]
+    said = [process.communicate(timeout=120)[0].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    client = MlflowClient(tracking_uri=server, registry_uri=server)
+    experiments = [str(client.get_experiment_by_name("both").experiment_id)]
+    runs = {run.info.run_id: run for run in client.search_runs(experiments)}
+    assert len(runs) == 10
+    for name, path in zip(names, paths, strict=True):
+        tracking = json.loads((path / "result.json").read_text())["tracking"]
+        own = [run for run in runs.values() if run.data.tags["edgequant.pipeline_run"] == name]
+        assert Counter(run.data.tags.get("edgequant.variant", "summary") for run in own) == Counter(
+            [*VARIANTS, "summary"]
+        )
+        summary = runs[tracking["summary_run_id"]]
+        version = client.get_model_version("both", tracking["model_version"])
+        for variant in VARIANTS:
+            assert summary.data.tags[f"edgequant.run.{variant}"] in {run.info.run_id for run in own}
+        assert (
+            version.tags["edgequant.pipeline_run"] == runs[version.run_id].data.tags["edgequant.pipeline_run"] == name
+        )
+        for run in own:
+            for output in run.outputs.model_outputs:
+                assert client.get_logged_model(output.model_id).source_run_id == run.info.run_id
+    assert len(client.search_model_versions("name = 'both'")) == 2
+    assert set(client.get_registered_model("both").aliases) == {"candidate"}
