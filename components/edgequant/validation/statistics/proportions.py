@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 
 # Lost minus gained moves in steps of one pair, so half a pair is the full continuity correction, and none is close to a mid-p
-# interval. With the trinomial summed exactly over 200 to 10,000 examples and drops of 0 to 3 points of either sign, those
-# from 0.35 to 0.39 cover at least 94% of the time everywhere and at most 97% from 20 discordant pairs on; 0.325 and 0.4 do not.
+# interval. `benchmarks/coverage.py --corrections` sums for others, too.
 CORRECTION = 0.375
 # From -1 (1) to the estimate (0), dense beside the estimate: where a first change of sign is looked for.
 _GRID = np.linspace(1.0, 0.0, 193) ** 3
@@ -34,10 +33,11 @@ def paired_drop_interval(
     with the confidence given. It is Tango's score interval with Laud's correction for skewness and for the bias of the
     variance, and a continuity correction of 3/8 of a pair.
 
-    How sure that is, by exact summation at 95%: over 200 to 10,000 examples and drops of -3 to 3 points an end covers the
-    true drop 94.7% to 97.0% of the time where 20 or more discordant pairs are expected. With fewer it covers at least
-    94.4%, and often more, up to always where hardly a pair differs: few tables can occur then, and any interval that keeps
-    its word must cover more than it says. At 20, 50 and 100 examples it covers at least 94% as well. Of one pair it knows nothing.
+    How sure that is, by exact summation at 95% (`benchmarks/coverage.py`): over 200 to 10,000 examples and drops of -3 to 3
+    points an end covers the true drop 94.7% to 97.0% of the time where 20 or more discordant pairs are expected. With fewer it
+    covers at least 94.4%, and often more, up to always where hardly a pair differs: few tables can occur then, and any
+    interval that keeps its word must cover more than it says. At 20, 50 and 100 examples it covers at least 95.2%. Of one
+    pair it knows nothing.
 
     Source: Tango 1998, "Equivalence test and confidence interval for the difference in proportions for the paired-sample
     design", Statistics in Medicine 17, equations 9 to 13; Laud 2017, "Equal-tailed confidence intervals for comparison of
