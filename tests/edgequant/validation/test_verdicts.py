@@ -109,6 +109,18 @@ def test_labels_of_one_class_define_no_auc(judge: Judge) -> None:
     assert "auc" not in found.metrics
 
 
+def test_examples_of_one_class_are_judged_as_they_are(judge: Judge) -> None:
+    """All of class 2: accuracy and the one class there is are judged, and no other class is made up."""
+    values, _ = _scores(400)
+    gate = Gate(max_drop_points=1.0, max_worst_class_drop_points=1.0)
+    found = judge(values, np.full(400, 2), gate).variants["full_int8"]
+    assert found.verdict == "blessed"
+    assert found.metrics["accuracy"] == pytest.approx(np.mean(values.astype(np.float32).argmax(axis=1) == 2))
+    (classes,) = found.slices
+    assert [(value.value, value.examples) for value in classes.values] == [("2", 400)]
+    assert found.checks[1].sentence.startswith("of 1 classes, 2 loses most: 0.00 points")
+
+
 def test_labels_of_another_model_are_refused(judge: Judge) -> None:
     """A label past the output's classes ends the evaluation of the baseline, with the label and the classes."""
     values, labels = _scores(20)
