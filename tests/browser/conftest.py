@@ -53,18 +53,27 @@ def _lack(why: str) -> None:
 
 @pytest.fixture(scope="session")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[Path, Verdict]]:
-    """Pages and their verdicts: the demonstration's, one with much of everything, and one whose names are hostile."""
+    """Pages and their verdicts: the demonstration's, also by a gate that blesses nothing; one with much of everything, one of hostile names."""
     folder = tmp_path_factory.mktemp("reports")
-    command = [sys.executable, "-m", "edgequant_pipelines.cli", "demo", "--directory", str(folder / "demo")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
-    assert done.returncode in (0, 3), done.stdout + done.stderr
-    verdict = load_verdict(folder / "demo" / "work" / "results" / "verdict")
-    found = {"demo": (folder / "demo" / "work" / "report.html", verdict)}
+    demo, work = folder / "demo", folder / "demo" / "work"
+    _edgequant("demo", "--directory", demo)
+    verdict = load_verdict(work / "results" / "verdict")
+    found = {"demo": (folder / "demo.html", verdict)}
+    shutil.copyfile(work / "report.html", found["demo"][0])
+    gate = "gate={max_drop_points: 0.1, max_size_ratio: 0.25, min_agreement: 0.999, max_worst_class_drop_points: 2}"
+    _edgequant("run", demo / "digits.yaml", "--work-directory", work, "--set", gate)
+    found["rejected"] = (work / "report.html", load_verdict(work / "results" / "verdict"))
     for name, change in (("crowded", _crowded), ("hostile", _hostile)):
         changed = change(verdict)
         found[name] = (folder / f"{name}.html", changed)
         found[name][0].write_text(render(changed, _noise)[0], encoding="utf-8")
     return found
+
+
+def _edgequant(*arguments: object) -> None:
+    command = [sys.executable, "-m", "edgequant_pipelines.cli", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode in (0, 3), done.stdout + done.stderr
 
 
 def _noise(row: int) -> str:

@@ -37,6 +37,7 @@ _FAINT = """least => {
   return found;
 }"""
 _SIDEWAYS = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+_SCROLLED = "() => [...document.querySelectorAll('.wide')].filter(box => box.scrollWidth > box.clientWidth + 1).length"
 _BROKEN = "() => [...document.images].filter(image => !image.complete || !image.naturalWidth).length"
 # Charts whose text reaches out of their own frame.
 _CUT = """() => [...document.querySelectorAll(".chart svg")].flatMap(svg => {
@@ -48,7 +49,7 @@ _CUT = """() => [...document.querySelectorAll(".chart svg")].flatMap(svg => {
 })"""
 
 
-@pytest.mark.parametrize("name", ["demo", "crowded", "hostile"])
+@pytest.mark.parametrize("name", ["demo", "rejected", "crowded", "hostile"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])
 def test_the_page_in_a_browser(browser: Any, reports: Reports, name: str, scheme: str, width: int) -> None:
@@ -72,6 +73,7 @@ def test_the_page_in_a_browser(browser: Any, reports: Reports, name: str, scheme
         assert lead.bounding_box()["y"] < 250
         assert page.locator("table").first.bounding_box()["y"] > lead.bounding_box()["y"]
         assert page.evaluate(_SIDEWAYS) == 0
+        assert page.evaluate(_SCROLLED) == 0
         assert page.evaluate(_BROKEN) == 0
         assert page.evaluate(_CUT) == []
         assert page.evaluate(_FAINT, LEAST_CONTRAST) == []
@@ -91,10 +93,7 @@ def test_the_page_on_paper(browser: Any, reports: Reports, name: str) -> None:
         assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         assert page.evaluate(_FAINT, LEAST_CONTRAST) == []
         assert page.evaluate(_SIDEWAYS) == 0
-        wide = (
-            "() => [...document.querySelectorAll('.wide')].filter(box => box.scrollWidth > box.clientWidth + 1).length"
-        )
-        assert page.evaluate(wide) == 0
+        assert page.evaluate(_SCROLLED) == 0
 
 
 def _kept(name: str) -> str:

@@ -20,7 +20,7 @@ from edgequant.validation.report.drawing import draw
 from edgequant.validation.report.forest import drops, slice_drops
 from edgequant.validation.report.pictures import data_uri, is_image, own_range
 from edgequant.validation.report.tradeoff import Point, front, size_metric
-from edgequant.validation.report.wording import ends, fixed, label, number, printable
+from edgequant.validation.report.wording import ends, fixed, label, number, printable, span
 
 Handmade = Callable[..., Verdict]
 
@@ -228,6 +228,25 @@ def test_a_range_of_its_own() -> None:
 def test_numbers(value: float | str | None, expected: str) -> None:
     """As many places as are needed, thousands set apart."""
     assert number(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("interval", "measured", "asked", "expected"),
+    [
+        ((0.000522, 0.4421), 0.139, 1.0, ("0.00", "0.44", "0.14")),
+        ((-6.2041, 5.9877), 1.3158, 2.0, ("-6.20", "5.99", "1.32")),
+        ((0.98992, 0.99924), 0.99722, 0.99, ("0.9899", "0.9992", "0.9972")),
+        ((0.34091, 0.35002), 0.3441, 0.5, ("0.3409", "0.3500", "0.3441")),
+        ((0.2, 1.0004), 1, 1.0, ("0.2000", "1.0004", "1.0000")),
+        ((0.2, 1.0), 0.6, 1.0, ("0.20", "1.00", "0.60")),
+        ((0.5, 0.5), None, "required", ("0.500000", "0.500000", "–")),
+    ],
+)
+def test_an_interval_has_as_many_places_at_each_end(
+    interval: Ends, measured: float | None, asked: float | str, expected: tuple[str, str, str]
+) -> None:
+    """Two digits of its width, two places at least, and more where an end beyond the limit would read as if it were at it."""
+    assert span(interval, measured, asked) == expected
 
 
 def test_words() -> None:

@@ -9,7 +9,7 @@ from edgequant.validation.report.drawing import Chart
 from edgequant.validation.report.forest import slice_drops
 from edgequant.validation.report.pictures import Picture
 from edgequant.validation.report.tradeoff import main_metric
-from edgequant.validation.report.wording import NOTHING, ends, fixed, number, share
+from edgequant.validation.report.wording import NOTHING, ends, fixed, number, share, span
 
 _FLIPS = 12
 _GAINED = 4
@@ -132,18 +132,7 @@ def check_rows(verdict: Verdict) -> list[CheckRow]:
     for name, variant in verdict.variants.items():
         if variant.verdict == BASELINE_VERDICT:
             continue
-        found += [
-            CheckRow(
-                variant=name,
-                name=check.name,
-                asked=number(check.asked),
-                measured=number(check.measured),
-                interval=_interval(check),
-                verdict=check.verdict,
-                sentence=check.sentence,
-            )
-            for check in variant.checks
-        ] or [
+        found += [_check_row(name, check) for check in variant.checks] or [
             CheckRow(
                 variant=name,
                 name=NOTHING,
@@ -204,11 +193,21 @@ def details(verdict: Verdict, picture: Picture | None) -> list[Detail]:
     return found
 
 
-def _interval(check: Check) -> str:
-    """Returns the ends that decide a check; nothing for what is exact."""
-    if check.interval is None or check.interval[0] == check.interval[1]:
-        return NOTHING
-    return f"{number(check.interval[0])} to {number(check.interval[1])}"
+def _check_row(variant: str, check: Check) -> CheckRow:
+    """Returns a check as a row; what is exact has no interval."""
+    measured, interval = number(check.measured), NOTHING
+    if check.interval is not None and check.interval[0] != check.interval[1]:
+        low, high, measured = span(check.interval, check.measured, check.asked)
+        interval = f"{low} to {high}"
+    return CheckRow(
+        variant=variant,
+        name=check.name,
+        asked=number(check.asked),
+        measured=measured,
+        interval=interval,
+        verdict=check.verdict,
+        sentence=check.sentence,
+    )
 
 
 def _sqnr(variant: VariantVerdict) -> str:

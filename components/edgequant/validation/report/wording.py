@@ -1,5 +1,6 @@
 """Numbers and names as the report writes them."""
 
+import math
 import re
 
 from edgequant.artifacts.comparison import Ends
@@ -8,6 +9,7 @@ NOTHING = "–"
 # Control characters, halves of surrogate pairs, and what turns the direction of writing.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _LABEL = 24
+_FEWEST_PLACES, _MOST_PLACES = 2, 6
 
 
 def printable(text: str) -> str:
@@ -28,6 +30,22 @@ def number(value: float | str | None) -> str:
     if isinstance(value, str):
         return value
     return f"{value:,.0f}" if abs(value) >= 10_000 or value == round(value) else f"{value:.4g}"
+
+
+def span(interval: Ends, measured: float | str | None, asked: float | str) -> tuple[str, str, str]:
+    """Returns the ends of an interval and what was measured with as many places each as the interval's width tells.
+
+    That is two digits of the width, and two places at least; more where an end would else read like the limit that it is not at.
+    """
+    width = abs(interval[1] - interval[0])
+    places = min(max(1 - math.floor(math.log10(width)), _FEWEST_PLACES), _MOST_PLACES) if width > 0 else _MOST_PLACES
+    if isinstance(asked, float | int):
+        while places < _MOST_PLACES and any(
+            end != asked and fixed(end, places) == fixed(asked, places) for end in interval
+        ):
+            places += 1
+    told = fixed(measured, places) if isinstance(measured, float | int) else number(measured)
+    return fixed(interval[0], places), fixed(interval[1], places), told
 
 
 def fixed(value: float | None, places: int) -> str:
