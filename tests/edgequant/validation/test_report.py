@@ -405,7 +405,7 @@ def test_the_configuration_is_the_one_of_the_draw(handmade: Handmade, tmp_path: 
     drawn = replace(verdict, calibration=replace(verdict.calibration, provenance=provenance))
     found = reproduction(replace(drawn, made_from={**verdict.made_from, "model": "models:/flowers/3"}))
     assert [line for line in found.config.splitlines() if line.startswith("#")] == [
-        "# Add tracking, if it is to be recorded elsewhere than in the work directory.",
+        "# Add tracking.uri, unless MLFLOW_TRACKING_URI is set: where the MLflow is that has the model.",
         "# Put scale.py beside this file.",
     ]
     (tmp_path / "flowers.yaml").write_text(found.config, encoding="utf-8")

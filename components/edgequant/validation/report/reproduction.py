@@ -94,6 +94,9 @@ def _config(verdict: Verdict) -> str:
     if verdict.champion:
         config["baseline"] = verdict.champion.version or verdict.champion.uri
     missing = ["Add tracking, if it is to be recorded elsewhere than in the work directory."]
+    if any(uri.startswith(("models:/", "runs:/")) for uri in (model, config.get("baseline", ""))):
+        # A verdict does not know where results are recorded.
+        missing = ["Add tracking.uri, unless MLFLOW_TRACKING_URI is set: where the MLflow is that has the model."]
     if not model:
         missing.insert(0, f"Put the model at {_MODEL}, or name its place: the SHA-256 of its files is below.")
     elif "@" in model:
