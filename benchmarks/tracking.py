@@ -4,7 +4,7 @@ Each round runs both in turn, each in a process of its own against a new server 
 are medians over the rounds; the ratio is the median of the rounds' own, so that a machine whose speed drifts touches both alike.
 A process's time begins before MLflow is imported. Then it loads a logged model, with nothing else imported.
 
-Usage: tracking.py [--work DIRECTORY] [--rounds N] [--json FILE]
+Usage: tracking.py [--work DIRECTORY] [--rounds N] [--loader PYTHON] [--json FILE]
 """
 
 import argparse
@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -65,13 +66,15 @@ print(json.dumps({"seconds": time.perf_counter() - begin, "requests": requests_s
 """
 LOAD = """
 import json, resource, sys, time
-begin = time.perf_counter()
+begin, cpu = time.perf_counter(), time.process_time()
 import mlflow.pyfunc
+imported = time.perf_counter()
 mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model(sys.argv[2])
-seconds = time.perf_counter() - begin
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"seconds": seconds, "peak_mb": peak, "tensorflow": "tensorflow" in sys.modules}))
+found = {"import_seconds": imported - begin, "load_seconds": time.perf_counter() - imported}
+found |= {"cpu_seconds": time.process_time() - cpu, "tensorflow": "tensorflow" in sys.modules}
+found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps(found))
 """
 
 
@@ -85,9 +88,19 @@ class Tracked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """One loading of a logged model: wall time, peak resident memory, and whether TensorFlow was imported."""
+    """One loading of a logged model in a new process.
 
-    seconds: float
+    Attributes:
+        import_seconds: The wall time of importing MLflow.
+        load_seconds: That of downloading and loading the model.
+        cpu_seconds: The processor time of both, which other work on the machine touches less.
+        peak_mb: The peak resident memory of the process.
+        tensorflow: Whether TensorFlow was imported.
+    """
+
+    import_seconds: float
+    load_seconds: float
+    cpu_seconds: float
     peak_mb: float
     tensorflow: bool
 
@@ -127,15 +140,15 @@ def answers(address: str) -> bool:
         return False
 
 
-def child(script: str, *arguments: str) -> dict[str, float]:
+def child(script: str, *arguments: str, python: str = sys.executable) -> dict[str, Any]:
     """Returns what a script prints last, as JSON; one that fails ends the benchmark with its output."""
     # Python keeps compiled modules, as it does for users, whatever this shell's settings are.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    command = [sys.executable, "-c", script, *arguments]
+    command = [python, "-c", script, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
@@ -148,20 +161,19 @@ def make_result(folder: Path) -> Path:
     return folder / "work" / RESULTS
 
 
-def one_round(result: Path, folder: Path, *, plain_first: bool) -> tuple[Tracked, Tracked, Loaded]:
+def one_round(result: Path, folder: Path, loader: str, *, plain_first: bool) -> tuple[Tracked, Tracked, Loaded]:
     """Returns what ours and the plain script took, each against a server of its own, and loading ours."""
     folder.mkdir()
     settings = load_result(result).content.settings
     found: dict[str, Tracked] = {}
-    loaded: dict[str, float] = {}
+    loaded: dict[str, Any] = {}
     for name, script in sorted({"ours": OURS, "plain": PLAIN}.items(), reverse=plain_first):
         with server(folder / name) as address:
             values = child(COUNT + script + TELL, str(result), address, str(HERE))
             found[name] = Tracked(seconds=values["seconds"], requests=int(values["requests"]))
             if name == "ours":
-                loaded = child(LOAD, address, f"models:/{settings.registered_model}@{settings.alias}")
-    peak, tensorflow = loaded["peak_mb"], bool(loaded["tensorflow"])
-    return found["ours"], found["plain"], Loaded(seconds=loaded["seconds"], peak_mb=peak, tensorflow=tensorflow)
+                loaded = child(LOAD, address, f"models:/{settings.registered_model}@{settings.alias}", python=loader)
+    return found["ours"], found["plain"], Loaded(**loaded)
 
 
 def main() -> None:
@@ -169,13 +181,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, help="a work directory with results; left out: the demonstration's model")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--loader",
+        default=sys.executable,
+        help="the Python that loads: of an environment with the model's requirements",
+    )
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="edgequant-benchmark-") as name:
         folder = Path(name)
         result = arguments.work / RESULTS if arguments.work else make_result(folder)
         rounds = [
-            one_round(result, folder / str(number), plain_first=bool(number % 2)) for number in range(arguments.rounds)
+            one_round(result, folder / str(number), arguments.loader, plain_first=bool(number % 2))
+            for number in range(arguments.rounds)
         ]
     report(rounds, arguments.json)
 
@@ -188,12 +206,15 @@ def report(rounds: list[tuple[Tracked, Tracked, Loaded]], path: Path | None) -> 
     for name, found in (("plain script", plain), ("edgequant", ours)):
         seconds = statistics.median(one.seconds for one in found)
         table.add_row(name, f"{seconds:.2f}", f"{statistics.median(one.requests for one in found):g}")
-    console = Console()
+    console = Console(soft_wrap=True)
     console.print(table)
     console.print(f"time_ratio: {ratio:.2f}")
-    seconds = statistics.median(one.seconds for one in loaded)
-    peak = statistics.median(one.peak_mb for one in loaded)
-    console.print(f"load: {seconds:.2f} s, {peak:.0f} MB, TensorFlow imported: {loaded[0].tensorflow}")
+    facts = [asdict(one) for one in loaded]
+    medians = {name: statistics.median(float(fact[name]) for fact in facts) for name in facts[0]}
+    console.print(
+        "load: import mlflow.pyfunc {import_seconds:.2f} s, load_model {load_seconds:.2f} s ({cpu_seconds:.2f} CPU-seconds"
+        " for both), {peak_mb:.0f} MB; TensorFlow imported: {imported}".format(**medians, imported=loaded[0].tensorflow)
+    )
     if path:
         rows = [{"ours": asdict(a), "plain": asdict(b), "load": asdict(c)} for a, b, c in rounds]
         path.write_text(json.dumps({"time_ratio": ratio, "rounds": rows}, indent=1) + "\n")

@@ -294,11 +294,14 @@ def test_results_survive_an_mlflow_that_cannot_be_reached(project: Path, edgequa
         "--set",
         "tracking.uri=http://127.0.0.1:9",
         "--set",
+        "tracking.retry_seconds=1",
+        "--set",
         "variants=[float32, weights_only]",
     )
     assert done.returncode == 1
     assert "MLflow at http://127.0.0.1:9 did not take the results" in done.stderr
     assert f"edgequant track {work}" in done.stderr
+    assert "track     MLflow did not take it" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert result(work)["outcome"] == "blessed"
     assert result(work)["tracking"] is None

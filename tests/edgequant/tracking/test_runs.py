@@ -273,7 +273,8 @@ import mlflow.pyfunc, mlflow.store.artifact.local_artifact_repo, pandas, sqlalch
 from mlflow import MlflowClient
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracking
-from edgequant.tracking import runs
+from mlflow.utils import requirements_utils
+from edgequant.tracking import packaging, runs
 from edgequant.tracking.step import record
 
 result, folder = Path(sys.argv[1]), Path(sys.argv[2])
@@ -332,6 +333,9 @@ def make_empty():
     MlflowClient(tracking_uri=f"sqlite:///{folder / 'empty.db'}").search_experiments()
 
 
+# Half a second's work, which every child would do.
+requirements_utils._init_modules_to_packages_map()
+requirements_utils._init_packages_to_modules_map()
 assert fork(make_empty) == 0
 new("whole")
 assert fork(lambda: die_at(None, "whole")) == 0
