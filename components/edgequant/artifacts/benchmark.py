@@ -17,7 +17,9 @@ class Ratio:
         low: The lower end of its interval.
         high: The upper end of its interval.
         confidence: The confidence of the interval.
-        noisy: Whether an end is more than 10% from the value, or runs are too few to tell: then it settles nothing.
+        noisy: Whether it settles nothing: an end is more than 10% from the value, the trials are too few to tell, or the
+            machine had more to do than it has processors.
+        trials: How many processes it was measured in, one after the other.
     """
 
     value: float
@@ -25,6 +27,7 @@ class Ratio:
     high: float
     confidence: float
     noisy: bool
+    trials: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,7 @@ class Environment:
         load_average: The machine's load over the last minute when it began: how busy others kept it.
         resolver: Which kernels ran: ``xnnpack``, ``builtin`` or ``reference``.
         flags: The processor's vector extensions, which choose XNNPACK's kernels.
-        pinned_cpu: The processor that the measuring process was kept on, or None.
+        pinned_cpu: The processor that the last measuring process was kept on, or None.
         load_average_after: The load when it ended, the benchmark's own included.
     """
 

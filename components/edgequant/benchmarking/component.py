@@ -20,7 +20,7 @@ def benchmark(
         variant_set: The variant set.
         evaluation_set: The evaluation set, whose first examples are the inputs.
         latencies: The latency and memory of each variant, and what they were measured on.
-        runs: How many counted runs each variant gets.
+        runs: How many counted runs each variant gets, over 8 processes, or one for each 25 runs if these are more.
         budget_seconds: Runs end early after this time.
         resolver: Which kernels run them: xnnpack, builtin (the runtime's optimized ones) or reference (its plain ones).
     """

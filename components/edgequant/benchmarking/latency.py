@@ -1,5 +1,6 @@
 """Measures the latency of several models side by side, so that a noisy moment touches all of them alike."""
 
+import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ _WARM_UP_SECONDS = 1.0
 _WARM_UP_SHARE = 0.25
 # A model that takes less than this finds its weights gone from the caches after the others' turns.
 _CACHED_NS = 2e6
+# Trials' processes are forks of one, with its memory's layout: each first takes memory of random sizes, up to this.
+_SHIFT_BLOCKS = 64
+_SHIFT_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,7 @@ class Plan:
         runs: How many counted runs each model gets.
         budget_seconds: Runs end early after this time, with no fewer than one each.
         resolver: Which kernels run them.
+        trial: The number of this trial: which model is loaded first, and where in memory.
     """
 
     paths: dict[str, Path]
@@ -45,11 +50,12 @@ class Plan:
     runs: int
     budget_seconds: float
     resolver: str
+    trial: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """One model's times.
+    """One model's times in one trial.
 
     Attributes:
         nanoseconds: Of each counted invocation, float64 [runs], in order.
@@ -63,7 +69,9 @@ class Timing:
 
 
 def measure(plan: Plan) -> tuple[dict[str, Timing], int | None]:
-    """Returns the times of each model, and the processor that this process was kept on, or None. For a child process.
+    """Returns the times of each model in one trial, and the processor that this process was kept on, or None.
+
+    For a child process.
 
     Raises:
         InterpreterError: The runtime refuses a model or fails on an example.
@@ -84,7 +92,8 @@ def measure_times(plan: Plan) -> dict[str, Timing]:
     """
     begin = time.monotonic()
     examples = read_examples(plan.evaluation_set, plan.examples)
-    models = {name: Model(path, resolver=plan.resolver) for name, path in plan.paths.items()}
+    shift = _shift(plan.trial)
+    models = {name: Model(path, resolver=plan.resolver) for name, path in _turned(plan.paths, plan.trial).items()}
     prepared = {name: [model.prepare(example) for example in examples] for name, model in models.items()}
     limit = min(_WARM_UP_SECONDS, _WARM_UP_SHARE * plan.budget_seconds / max(len(models), 1))
     warm = {name: _warm_up(model, prepared[name], limit) for name, model in models.items()}
@@ -97,10 +106,24 @@ def measure_times(plan: Plan) -> dict[str, Timing]:
             if warm[name].median_ns < _CACHED_NS:
                 model.run()
             times[name].append(_timed(model))
+    del shift
     return {
         name: Timing(nanoseconds=np.array(values, np.float64), warm_up_runs=warm[name].runs, settled=warm[name].settled)
         for name, values in times.items()
     }
+
+
+def _turned(paths: Mapping[str, Path], trial: int) -> dict[str, Path]:
+    """Returns the files with another one first in each trial; each still follows the same one."""
+    names = list(paths)
+    first = trial % max(len(names), 1)
+    return {name: paths[name] for name in names[first:] + names[:first]}
+
+
+def _shift(trial: int) -> list[bytearray]:
+    """Returns memory of random sizes, so that models lie elsewhere in each trial's process."""
+    draw = random.Random(trial)  # noqa: S311 (no secret)
+    return [bytearray(draw.randrange(1, _SHIFT_BYTES)) for _ in range(draw.randrange(_SHIFT_BLOCKS))]
 
 
 def _timed(model: Model) -> int:
@@ -136,19 +159,30 @@ def _warm_up(model: Model, prepared: Sequence[Mapping[int, NDArray[Any]]], limit
         before = median
 
 
-def summarize(timings: Mapping[str, Timing], baseline: str) -> dict[str, Latency]:
-    """Returns the percentiles of each model's times, and the ratio of its median to the baseline's, if that is among them."""
-    base = timings.get(baseline)
+def summarize(trials: Sequence[Mapping[str, Timing]], baseline: str, *, busy: bool = False) -> dict[str, Latency]:
+    """Returns the percentiles of each model's times, and the ratio of its median to the baseline's, if that is among them.
+
+    Args:
+        trials: The times of each model in each trial.
+        baseline: The name of the baseline.
+        busy: Whether the machine had more to do than it has processors.
+    """
     found = {}
-    for name, timing in timings.items():
-        p50, p90, p99 = (float(value) for value in np.percentile(timing.nanoseconds / _NS_PER_MS, [50, 90, 99]))
+    for name in trials[0]:
+        timings = [trial[name] for trial in trials]
+        times = np.concatenate([timing.nanoseconds for timing in timings])
+        p50, p90, p99 = (float(value) for value in np.percentile(times / _NS_PER_MS, [50, 90, 99]))
+        ratio = None
+        if baseline in trials[0] and name != baseline:
+            base = [trial[baseline].nanoseconds for trial in trials]
+            ratio = median_ratio([timing.nanoseconds for timing in timings], base, busy=busy)
         found[name] = Latency(
             p50_ms=p50,
             p90_ms=p90,
             p99_ms=p99,
-            runs=len(timing.nanoseconds),
-            ratio=None if base is None or name == baseline else median_ratio(timing.nanoseconds, base.nanoseconds),
-            warm_up_runs=timing.warm_up_runs,
-            settled=timing.settled,
+            runs=len(times),
+            ratio=ratio,
+            warm_up_runs=sum(timing.warm_up_runs for timing in timings),
+            settled=all(timing.settled for timing in timings),
         )
     return found

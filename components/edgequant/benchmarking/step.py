@@ -1,6 +1,7 @@
-"""Benchmarks all variants of a variant set in one process, on real examples."""
+"""Benchmarks all variants of a variant set side by side, on real examples, in several trials."""
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from edgequant.artifacts.directory import new_directory, write_manifest
 from edgequant.artifacts.example_set import load_example_set
 from edgequant.artifacts.variant_set import load_variant_set
 from edgequant.benchmarking.environment import cpu_flags, cpu_model
-from edgequant.benchmarking.latency import Plan, measure, summarize
+from edgequant.benchmarking.latency import Plan, Timing, measure, summarize
 from edgequant.benchmarking.trial import try_model
 from edgequant.errors import ExamplesError
 from edgequant.litert_interpreter import XNNPACK, delegate, runtime_version
@@ -19,6 +20,9 @@ from edgequant.steps import say
 from edgequant.variants import BASELINE
 
 _EXAMPLES = 16
+# A trial is a process of its own. No fewer than these where there are runs for them; more when more runs are asked for.
+_TRIALS = 8
+_RUNS_OF_TRIAL = 25
 
 
 def benchmark(
@@ -34,8 +38,8 @@ def benchmark(
     """Measures the latency and the memory of every converted variant and writes the benchmark.
 
     Each variant first runs a few examples in a child process of its own, which costs only that variant when it crashes or
-    does not come back, and shows its memory. Those that can be run are then measured in turn, in one process on one
-    processor.
+    does not come back, and shows its memory. Those that can be run are then measured in turn, on one processor, in one
+    process after the other: the trials that ratios have their intervals from.
 
     Args:
         variant_set: The directory of the variant set.
@@ -66,7 +70,8 @@ def benchmark(
     environment = _environment(resolver)
     memory, failures = _try_all(plan, budget_seconds + margin_seconds)
     plan = replace(plan, paths={name: path for name, path in plan.paths.items() if name not in failures})
-    latencies, cpu, failed = _measure(plan, budget_seconds + margin_seconds)
+    busy = environment.load_average > environment.cores
+    latencies, cpu, failed = _measure(plan, margin_seconds, busy=busy)
     content = Benchmark(
         model_sha256={name: variants[name].sha256 for name in variants.converted},
         latencies=latencies,
@@ -94,16 +99,39 @@ def _try_all(plan: Plan, seconds: float) -> tuple[dict[str, int], dict[str, str]
     return memory, failures
 
 
-def _measure(plan: Plan, seconds: float) -> tuple[dict[str, Latency], int | None, dict[str, str]]:
-    """Returns latencies, the processor they were measured on, and failures where the measuring process did not end well."""
+def _measure(plan: Plan, margin: float, *, busy: bool) -> tuple[dict[str, Latency], int | None, dict[str, str]]:
+    """Returns latencies, the processor they were measured on, and failures where a measuring process did not end well."""
     if not plan.paths:
         return {}, None, {}
-    outcome = run_in_child(measure, plan, seconds=seconds)
-    if outcome.failure is not None:
-        reason = f"could not be measured in turn with the others: {outcome.failure}"
-        return {}, None, dict.fromkeys(plan.paths, reason)
-    timings, cpu = outcome.value
-    return summarize(timings, BASELINE), cpu, {}
+    measured: list[dict[str, Timing]] = []
+    cpu = None
+    deadline = time.monotonic() + plan.budget_seconds
+    for part in _parts(plan):
+        left = max(deadline - time.monotonic(), 0.0)
+        if not left and len(measured) >= _TRIALS:
+            break
+        seconds = min(part.budget_seconds, left)
+        outcome = run_in_child(measure, replace(part, budget_seconds=seconds), seconds=seconds + margin)
+        if outcome.failure is not None:
+            reason = f"could not be measured in turn with the others: {outcome.failure}"
+            return {}, None, dict.fromkeys(plan.paths, reason)
+        timings, cpu = outcome.value
+        measured.append(timings)
+    return summarize(measured, BASELINE, busy=busy), cpu, {}
+
+
+def _parts(plan: Plan) -> list[Plan]:
+    """Returns the plan of each trial: as many runs in all as asked, and time for `_TRIALS` of them at the least."""
+    trials = min(max(_TRIALS, plan.runs // _RUNS_OF_TRIAL), plan.runs)
+    return [
+        replace(
+            plan,
+            runs=plan.runs // trials + (number < plan.runs % trials),
+            budget_seconds=plan.budget_seconds / min(trials, _TRIALS),
+            trial=number,
+        )
+        for number in range(trials)
+    ]
 
 
 def _environment(resolver: str) -> Environment:
@@ -134,11 +162,19 @@ def _say(content: Benchmark) -> None:
             f"{name}: p50 {latency.p50_ms:.3f} ms, p90 {latency.p90_ms:.3f} ms over {latency.runs} runs{shown}",
         )
         ratio = latency.ratio
-        if ratio is not None and ratio.noisy:
-            interval = f"{ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
+        if ratio is not None:
+            interval = f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f}) times the baseline's p50"
+            noise = f"; noisy: {_noise(content.environment)}" if ratio.noisy else ""
+            say("benchmark", f"{name}: {interval} over {ratio.trials} trials{noise}")
+        if not latency.settled:
             say(
                 "benchmark",
-                f"{name}: noisy: {interval} times the baseline's p50; a quieter node, or more runs, would tell",
+                f"{name}: its time was not stable in every trial's warm-up, {latency.warm_up_runs} runs in all",
             )
-        if not latency.settled:
-            say("benchmark", f"{name}: its time was not stable after {latency.warm_up_runs} runs of warm-up")
+
+
+def _noise(environment: Environment) -> str:
+    """Returns why a ratio settles nothing, and what would."""
+    if environment.load_average > environment.cores:
+        return f"the machine's load is {environment.load_average:g} on {environment.cores} cores; a quieter node would tell"
+    return "a quieter node, or more runs, would tell"

@@ -29,19 +29,19 @@ def _timing(nanoseconds: Any) -> Timing:
 
 def test_percentiles_are_those_of_the_run_times() -> None:
     """Of 1 to 100 ms the median is 50.5, the 90th percentile 90.1 and the 99th 99.01: NumPy's linear rule."""
-    found = summarize({"a": _timing([1_000_000 * ms for ms in range(100, 0, -1)])}, "float32")["a"]
+    found = summarize([{"a": _timing([1_000_000 * ms for ms in range(100, 0, -1)])}], "float32")["a"]
     assert (found.p50_ms, found.p90_ms, found.p99_ms) == pytest.approx((50.5, 90.1, 99.01))
     assert (found.runs, found.warm_up_runs, found.settled, found.ratio) == (100, 7, False, None)
 
 
 def test_one_run_is_all_its_percentiles() -> None:
     """A single run time is every percentile of itself, in milliseconds; it settles no ratio."""
-    found = summarize({"float32": _timing([500_000]), "a": _timing([250_000])}, "float32")
+    found = summarize([{"float32": _timing([500_000]), "a": _timing([250_000])}], "float32")
     latency = found["a"]
     assert (latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.runs) == (0.25, 0.25, 0.25, 1)
     assert found["float32"].ratio is None
     assert latency.ratio is not None
-    assert (latency.ratio.value, latency.ratio.noisy) == (0.5, True)
+    assert (latency.ratio.value, latency.ratio.trials, latency.ratio.noisy) == (0.5, 1, True)
 
 
 def test_every_converted_variant_has_the_same_number_of_runs(digits_sets: Any) -> None:
@@ -67,7 +67,9 @@ def test_what_was_measured_on_is_written_down(digits_sets: Any) -> None:
     for name in ("weights_only", "full_int8", "integer_only"):
         latency, base = found.latencies[name], found.latencies["float32"]
         assert latency.ratio is not None
-        assert latency.ratio.value == pytest.approx(latency.p50_ms / base.p50_ms)
+        # The one of all runs, the other the mean over the trials.
+        assert latency.ratio.value == pytest.approx(latency.p50_ms / base.p50_ms, rel=0.5)
+        assert latency.ratio.trials == 8
         assert latency.ratio.low <= latency.ratio.value <= latency.ratio.high
         assert latency.ratio.confidence == 0.95
         assert latency.warm_up_runs > 5
@@ -102,6 +104,56 @@ def test_a_spent_budget_ends_all_variants_alike(plan_of: Callable[..., Plan]) ->
         counts = {len(timing.nanoseconds) for timing in found.values()}
         assert len(counts) == 1
         assert 1 <= counts.pop() <= most
+
+
+def test_runs_are_spread_over_trials_in_processes_of_their_own(
+    sets: Any, small_models: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 21 runs eight trials: each a process of its own with its own warm-up, each model first in turn."""
+    variants = sets.variants({"float32": small_models["double"], "float16": small_models["log"]})
+    examples = sets.examples({"x": np.ones((3, 4), np.float32)})
+    seen: list[list[str]] = []
+
+    def watched(function: Callable[..., Any], *arguments: Any, seconds: float) -> Any:
+        outcome = run_in_child(function, *arguments, seconds=seconds)
+        if function is measure:
+            seen.append(list(outcome.value[0]))
+        return outcome
+
+    monkeypatch.setattr("edgequant.benchmarking.step.run_in_child", watched)
+    benchmark(variants, examples, tmp_path / "out", runs=21)
+    latency = load_benchmark(tmp_path / "out").latencies["float16"]
+    assert latency.ratio is not None
+    assert (latency.runs, latency.ratio.trials, len(seen)) == (21, 8, 8)
+    assert latency.warm_up_runs >= 10 * 8
+    assert seen[:3] == [["float32", "float16"], ["float16", "float32"], ["float32", "float16"]]
+
+
+def test_a_spent_budget_ends_all_trials(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """Without any time left each of the eight trials still has a run of each, and no more are begun."""
+    variants = sets.variants({"float32": small_models["double"], "float16": small_models["log"]})
+    examples = sets.examples({"x": np.ones((3, 4), np.float32)})
+    benchmark(variants, examples, tmp_path / "out", runs=10**4, budget_seconds=0.0)
+    latency = load_benchmark(tmp_path / "out").latencies["float16"]
+    assert latency.ratio is not None
+    assert (latency.runs, latency.ratio.trials) == (8, 8)
+
+
+def test_a_load_above_the_cores_is_noisy(
+    sets: Any, small_models: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """A machine with more to do than it has processors settles no ratio, and the log says why."""
+    monkeypatch.setattr(os, "getloadavg", lambda: (9.25, 9.0, 9.0))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    variants = sets.variants({"float32": small_models["double"], "float16": small_models["double"]})
+    benchmark(variants, sets.examples({"x": np.ones((3, 4), np.float32)}), tmp_path / "out", runs=80)
+    ratio = load_benchmark(tmp_path / "out").latencies["float16"].ratio
+    assert ratio is not None
+    assert ratio.noisy
+    assert (
+        "over 8 trials; noisy: the machine's load is 9.25 on 2 cores; a quieter node would tell"
+        in capsys.readouterr().out
+    )
 
 
 def test_the_measuring_process_stays_on_one_processor(plan_of: Callable[..., Plan]) -> None:
@@ -187,7 +239,7 @@ def test_what_settles_nothing_is_said(
     """A ratio whose interval is too wide, or of too few runs, is called noisy where it is shown."""
     variants = sets.variants({"float32": small_models["double"], "float16": small_models["log"]})
     benchmark(variants, sets.examples({"x": np.ones((3, 4), np.float32)}), tmp_path / "out", runs=3)
-    assert "benchmark: float16: noisy: " in capsys.readouterr().out
+    assert "over 3 trials; noisy: " in capsys.readouterr().out
     ratio = load_benchmark(tmp_path / "out").latencies["float16"].ratio
     assert ratio is not None
     assert ratio.noisy
