@@ -136,7 +136,7 @@ def _check_metric(gate: Gate, task: str) -> None:
             f"gate.metric: {task} has no metric {metric!r}; choose from {', '.join(names)}{did_you_mean(metric, names)}"
         )
     if metric in WITHOUT_INTERVAL:
-        raise ConfigError(f"gate.metric: {metric} hangs on one example, so that no drop in it can be judged")
+        raise ConfigError(f"gate.metric: {metric} {WITHOUT_INTERVAL[metric]}, so that no drop in it can be judged")
     if gate.min_metric is not None and metric in LOWER_IS_BETTER:
         better = ", ".join(name for name in names if name not in LOWER_IS_BETTER)
         raise ConfigError(f"gate.min_metric: {metric} is the better the lower; name another by metric: {better}")

@@ -25,13 +25,18 @@ def say(step: str, text: str) -> None:
 
 
 @contextmanager
-def step(name: str) -> Iterator[None]:
+def step(name: str, *, quiet: bool = False) -> Iterator[None]:
     """Runs a step's body; a failure the user can mend ends the process with one line and exit code 1, or 2 for a wrong config.
 
     Anything else is a defect of this package and keeps its stack trace.
+
+    Args:
+        name: The step's name.
+        quiet: Whether to leave out that it started and is done, of a step that has nothing to do.
     """
     end_with_runner()
-    say(name, "started")
+    if not quiet:
+        say(name, "started")
     start = time.monotonic()
     try:
         yield
@@ -39,7 +44,8 @@ def step(name: str) -> Iterator[None]:
         config = isinstance(error, ConfigError)
         say(name, (CONFIG_ERROR if config else ERROR) + describe(error))
         raise SystemExit(2 if config else 1) from None
-    say(name, f"done in {time.monotonic() - start:.1f} s")
+    if not quiet:
+        say(name, f"done in {time.monotonic() - start:.1f} s")
 
 
 def describe(error: EdgequantError | OSError) -> str:

@@ -44,6 +44,16 @@ def test_a_failure_the_user_can_mend_is_one_line(body: str, line: str, code: int
     assert (done.returncode, done.stderr) == (code, "")
 
 
+def test_a_step_with_nothing_to_do_is_silent() -> None:
+    """A quiet step says neither that it started nor that it is done; its failure is told all the same."""
+    script = (
+        "from edgequant.errors import *\nfrom edgequant.steps import step\nwith step('champion', quiet=True):\n    {}"
+    )
+    for body, lines in (("pass", []), ("raise ModelError('gone')", ["edgequant: champion: error: gone"])):
+        done = subprocess.run([sys.executable, "-c", script.format(body)], capture_output=True, text=True, check=False)
+        assert done.stdout.splitlines() == lines
+
+
 def test_a_defect_keeps_its_stack_trace() -> None:
     """Any other exception is not dressed up: its trace says where to look."""
     done = _run("1 / 0")

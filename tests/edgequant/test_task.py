@@ -28,7 +28,12 @@ def _signature(*shapes: tuple[int | None, ...]) -> ModelSignature:
 @pytest.mark.parametrize(
     ("task", "output", "labels", "message"),
     [
-        ("classification", np.zeros((2, 3)), np.array([0, 3]), "label 3 is out of range; the output has 3 classes"),
+        (
+            "classification",
+            np.zeros((2, 3)),
+            np.array([0, 3]),
+            "label 3 is out of range; the output has 3 classes; it is that of example 1 of the evaluation set",
+        ),
         ("classification", np.zeros((2, 3)), np.array([0, -1]), "label -1 is out of range; the output has 3 classes"),
         (
             "classification",

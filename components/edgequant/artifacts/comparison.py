@@ -91,7 +91,8 @@ class OutputDrift:
 
     Attributes:
         sqnr_db: The energy of the baseline's values over that of the errors; None when they are equal, or all zero.
-        cosine: The mean over examples of the cosine between the two; 1 is the same direction.
+        cosine: The mean over examples of the cosine between the two, of one value per example that of all values as one
+            vector; 1 is the same direction.
         largest_error: The largest absolute difference of all values.
     """
 

@@ -20,5 +20,5 @@ def fetch_champion(baseline: str, baseline_digest: str, tracking_uri: str, champ
     from edgequant.champion.step import fetch_champion as run
     from edgequant.steps import step
 
-    with step("champion"):
+    with step("champion", quiet=not baseline):
         run(baseline, tracking_uri, Path(champion.path))

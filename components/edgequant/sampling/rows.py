@@ -105,7 +105,9 @@ def _label(examples: Examples, features: Features) -> NDArray[Any] | None:
     scored = examples.task != NONE and not is_custom(examples.task)
     if scored and label.dtype.kind == "f" and not np.isfinite(label).all():
         raise NotFiniteError(f"label {examples.label!r} holds NaN or infinity")
-    return check_label(examples.task, label, class_count(examples.signature))
+    # An output of unknown size is known by the names of its classes: later no file and no row could be named.
+    classes = class_count(examples.signature) or len(examples.classes) or None
+    return check_label(examples.task, label, classes)
 
 
 def _class_number(texts: tuple[bytes, ...], examples: Examples) -> list[int] | int:

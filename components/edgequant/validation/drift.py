@@ -28,17 +28,27 @@ def agreement(baseline: Mapping[str, NDArray[Any]], variant: Mapping[str, NDArra
 def output_drift(expected: NDArray[Any], found: NDArray[Any]) -> OutputDrift:
     """Returns how far the values of one output are from the baseline's, both [examples, …].
 
-    The signal-to-noise ratio is over all values of all examples: 10 log10(Σ expected² / Σ (found - expected)²).
+    The signal-to-noise ratio is over all values of all examples: 10 log10(Σ expected² / Σ (found - expected)²). The cosine
+    is the mean of the examples'; of an output of one value per example it is that of all values as one vector.
     """
     signal, noise, largest = 0.0, 0.0, 0.0
+    # Of one value per example the cosine is 1 or 0: that of the whole set says more.
+    alone = expected[:1].size == 1
     cosines = np.ones(len(expected))
+    product, other_energy = 0.0, 0.0
     for rows in chunks(expected):
         values, other = _flat(expected[rows]), _flat(found[rows])
         errors = other - values
         signal += float((values**2).sum())
         noise += float((errors**2).sum())
         largest = max(largest, float(np.abs(errors).max(initial=0.0)))
-        cosines[rows] = _cosine(values, other)
+        if alone:
+            product += float((values * other).sum())
+            other_energy += float((other**2).sum())
+        else:
+            cosines[rows] = _cosine(values, other)
+    if alone:
+        cosines = _angle(np.array([product]), np.array([signal]), np.array([other_energy]))
     return OutputDrift(
         sqnr_db=sqnr_db(signal, noise),
         cosine=float(cosines.mean()),
@@ -71,10 +81,16 @@ def divergence(task: str, reading: str, expected: NDArray[Any], found: NDArray[A
 
 def _cosine(values: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns the cosine of each example; that of nothing and nothing is 1, of nothing and something 0."""
-    norms = np.linalg.norm(values, axis=1) * np.linalg.norm(other, axis=1)
-    both_zero = ~values.any(axis=1) & ~other.any(axis=1)
-    cosine = (values * other).sum(axis=1) / np.where(norms > 0, norms, 1.0)
-    return np.where(both_zero, 1.0, np.clip(cosine, -1.0, 1.0))
+    return _angle((values * other).sum(axis=1), (values**2).sum(axis=1), (other**2).sum(axis=1))
+
+
+def _angle(
+    product: NDArray[np.float64], energy: NDArray[np.float64], other_energy: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Returns cosines from the products and the energies of vectors."""
+    norms = np.sqrt(energy) * np.sqrt(other_energy)
+    cosine = product / np.where(norms > 0, norms, 1.0)
+    return np.where((energy == 0) & (other_energy == 0), 1.0, np.clip(cosine, -1.0, 1.0))
 
 
 def _flat(values: NDArray[Any]) -> NDArray[np.float64]:

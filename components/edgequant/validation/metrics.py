@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,12 @@ def figures(
     output = check_fit(task, outputs, labels)
     if task == REGRESSION:
         return _regression(output, labels, spread)
-    return {CLASSIFICATION: classification, BINARY: binary, MULTILABEL: multilabel}[task](output, labels, reading)
+    found = {CLASSIFICATION: classification, BINARY: binary, MULTILABEL: multilabel}[task](output, labels, reading)
+    if "ece" in found:
+        # A mean of absolute gaps: each resample of the examples has more of them, so that its interval lies beside it.
+        note = "resampling makes gaps between confidence and accuracy where there are none, so that no interval can be told"
+        found["ece"] = replace(found["ece"], weighed=None, note=note)
+    return found
 
 
 def _regression(output: NDArray[Any], labels: NDArray[Any], spread: float) -> dict[str, Figure]:

@@ -19,7 +19,8 @@ def _times(
 
     In each trial both are slowed alike by the moment, and each by what its process gave it: caches, pages, a neighbour.
     """
-    own, base = [], []
+    own: _Trials = []
+    base: _Trials = []
     for _ in range(trials):
         moment = random.lognormal(0.0, 0.2)
         for times, middle in ((own, ratio), (base, 1.0)):

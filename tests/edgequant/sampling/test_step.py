@@ -47,7 +47,7 @@ def refused(tmp_path: Path, draw_sets: DrawSets) -> Callable[..., str]:
     return run
 
 
-def scoring(units: int) -> ModelSignature:
+def scoring(units: int | None) -> ModelSignature:
     """Returns the signature of a model from x, float32 [N, 2], to some scores."""
     return ModelSignature(
         key="serving_default",
@@ -419,6 +419,16 @@ def test_labels_that_the_task_does_not_allow(
     assert f"{tmp_path / 'a.tfrecord'}: record " in found
     assert " at byte " in found
     assert message in found
+
+
+def test_a_label_beyond_the_named_classes_names_its_record(
+    tmp_path: Path, example: MakeExample, write_tfrecord: WriteTfrecord, refused: Callable[..., str]
+) -> None:
+    """Where the signature leaves the output's size open, the names of the classes tell it."""
+    write_tfrecord(tmp_path / "a.tfrecord", [example({"x": [float(n), 0.0], "label": [n % 4]}) for n in range(30)])
+    found = refused(task="classification", signature=scoring(None), classes=["ant", "bee", "cat"])
+    assert f"{tmp_path / 'a.tfrecord'}: record " in found
+    assert "label 3 is out of range; the model's output allows 0 to 2" in found
 
 
 def test_label_missing(

@@ -16,6 +16,17 @@ def test_drift_by_hand() -> None:
     assert found.largest_error == 1.0
 
 
+def test_the_cosine_of_one_value_per_example_is_that_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of (3, 0, 4) and (4, 0, 3), one value each: 24/25, and not the mean of 1 each; piece by piece as at once."""
+    for shape in ((3,), (3, 1), (3, 1, 1)):
+        first, second = np.array([3.0, 0.0, 4.0]).reshape(shape), np.array([4.0, 0.0, 3.0]).reshape(shape)
+        assert output_drift(first, second).cosine == pytest.approx(24 / 25)
+        assert output_drift(first * 0, second).cosine == 0.0
+        assert output_drift(first * 0, second * 0).cosine == 1.0
+    monkeypatch.setattr(decisions, "_CHUNK", 1)
+    assert output_drift(first, second).cosine == pytest.approx(24 / 25)
+
+
 def test_equal_outputs_have_no_noise() -> None:
     """Without an error the ratio is infinite, which JSON cannot hold: None; so is that of nothing at all."""
     values = np.random.default_rng(1).normal(size=(5, 3))
