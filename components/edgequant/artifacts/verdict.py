@@ -27,6 +27,21 @@ FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """About how many evaluation examples would settle an open check in four of five runs, were what was measured true.
+
+    Attributes:
+        examples: How many in all, of the same mix of classes.
+        group: The class of which it takes most; "" where all examples count alike.
+        of_group: How many examples of that class, these included; None without one.
+    """
+
+    examples: int
+    group: str = ""
+    of_group: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """The answer of one check of the gate.
 
@@ -34,9 +49,12 @@ class Check:
         name: The key of the gate.
         asked: Its value.
         measured: What was measured, in the unit of what was asked; None when it could not be.
-        interval: The ends that decide, in the same unit; None for what is exact, or has none.
+        interval: The ends that decide, in the same unit: of two one-sided intervals at the gate's confidence, which together are
+            a two-sided one at 90% for 95%; the ends of the metric's own two-sided interval for `min_metric` and
+            `min_agreement` of what is not a share of right answers; None for what is exact, or has none.
         verdict: ``blessed``, ``rejected``, ``inconclusive``; or ``no baseline yet``, which counts neither for nor against.
         sentence: What was asked and measured, and what would settle it where it is open.
+        need: How many examples that is; None where it is not open, or no number of examples is known to settle it.
     """
 
     name: str
@@ -45,6 +63,7 @@ class Check:
     interval: Ends | None = None
     verdict: str
     sentence: str
+    need: Need | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +160,7 @@ class Verdict:
         classes: The names of the classes in the order of the model's outputs; none where they are known by number.
         labelled: Whether the evaluation examples have labels; without them, agreement stands in for the metric.
         reading: How the outputs were read, ``probabilities`` or ``logits``, as the baseline's are; "" where no task asks.
-        notes: What a reader should know of all, such as a metric that these labels do not define.
+        notes: What a reader should know of all, such as classes without an evaluation example, or a poor baseline.
         gate: The gate as configured.
         outcome: ``blessed``, ``rejected``, ``inconclusive`` or ``not gated``.
         best: The best blessed variant, or None.
@@ -151,6 +170,8 @@ class Verdict:
         environment: What the latencies were measured on.
         calibration: The calibration set.
         evaluation: The evaluation set.
+        evaluation_classes: By class, how many evaluation examples are of it, those without any included; empty where classes
+            are not known.
         stability: Whether the calibration set is large enough, when that was asked.
         made_from: What made the variants: versions, the URI of the model where it is known, and the digests of the model
             and of the example sets.
@@ -172,6 +193,7 @@ class Verdict:
     environment: Environment
     calibration: DatasetFacts
     evaluation: DatasetFacts
+    evaluation_classes: dict[str, int] = field(default_factory=dict)
     stability: Stability | None = None
     made_from: dict[str, str] = field(default_factory=dict)
 

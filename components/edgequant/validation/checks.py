@@ -1,20 +1,20 @@
 """The checks of a gate: what was asked, what was measured, and whether that settles it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from edgequant.artifacts.benchmark import Benchmark
 from edgequant.artifacts.comparison import Ends, Measured
-from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, NO_BASELINE, REJECTED, Check
+from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, NO_BASELINE, REJECTED, Check, Need
 from edgequant.gate import REQUIRED
-from edgequant.task import LOWER_IS_BETTER
 from edgequant.validation.drops import NOTHING_CHANGES, POINTS, PairedDrop, settle_by_width
-from edgequant.validation.slices import Sliced
-from edgequant.validation.statistics import examples_to_settle, paired_drop_interval
+from edgequant.validation.sentences import at_worst, between, change, moved, one_sided, places, settle, two_sided
+from edgequant.validation.statistics import exact_ends, examples_for_share, examples_to_settle, paired_drop_interval
 
 _INTEGER_ONLY = "integer_only"
+_WILSON = "wilson"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Limit:
     @property
     def at(self) -> str:
         """The confidence, as it is told."""
-        return f"at {100 * self.confidence:g}%"
+        return one_sided(self.confidence)
 
     def check(self, verdict: str, sentence: str, measured: float | None = None, ends: Ends | None = None) -> Check:
         """Returns the answer."""
@@ -42,21 +42,20 @@ class Limit:
             name=self.name, asked=self.value, measured=measured, interval=ends, verdict=verdict, sentence=sentence
         )
 
-    def at_most(self, measured: float, ends: Ends, told: str, open_: str) -> Check:
+    def at_most(self, measured: float, ends: Ends, told: tuple[str, str, str]) -> Check:
         """Returns the answer for what may be no more than the limit: by the ends of its interval.
 
         Args:
             measured: The estimate.
             ends: Its interval.
-            told: What was measured, in words.
-            open_: What would settle it, were it open.
+            told: What is said of the end that blesses, of the one that rejects, and of both where they leave it open.
         """
         low, high = ends
         if high <= self.value:
-            return self.check(BLESSED, f"{told}: within the {self.value:g} allowed", measured, ends)
+            return self.check(BLESSED, f"{told[0]}: within the {self.value:g} allowed", measured, ends)
         if low > self.value:
-            return self.check(REJECTED, f"{told}: more than the {self.value:g} allowed", measured, ends)
-        return self.check(INCONCLUSIVE, f"{told}: {open_}", measured, ends)
+            return self.check(REJECTED, f"{told[1]}: more than the {self.value:g} allowed", measured, ends)
+        return self.check(INCONCLUSIVE, told[2], measured, ends)
 
 
 def check_drop(limit: Limit, found: PairedDrop | None, metric: str, against: str = "") -> Check:
@@ -73,19 +72,31 @@ def check_drop(limit: Limit, found: PairedDrop | None, metric: str, against: str
     drop, points = found.drop, found.drop.points
     if drop.note == NOTHING_CHANGES:
         return _unchanged(limit, found, f"{against}{metric} does not change")
-    measured = f"{against}{_falls(metric)} {points:.2f} points"
+    told = f"{against}{moved(metric, points)}"
     if drop.interval is None:
-        return limit.check(INCONCLUSIVE, f"{measured}, without an interval: {drop.note}{_enough(found)}", points)
-    low, high = drop.interval
-    told = f"{measured} ({low:.2f} to {high:.2f} {limit.at}{_how(drop.method)})"
+        return limit.check(INCONCLUSIVE, f"{told}, without an interval: {drop.note}{_enough(found)}", points)
+    (low, high), sure = drop.interval, f"{limit.at}{_how(drop.method)}"
+    digits = places(limit.value, low, high)
     needed = found.examples_to_settle(limit.value, limit.confidence)
-    return limit.at_most(
+    span = f"{between(metric, low, high, digits)}, each {sure}"
+    check = limit.at_most(
         points,
         drop.interval,
-        told,
-        f"{found.examples:,} examples cannot tell whether it is within the {limit.value:g} allowed;"
-        f" {_settle(needed, found.examples)}",
+        (
+            f"{told}, {at_worst(metric, high, digits)} {sure}",
+            f"{told}, at least {change(metric, low, digits)} {sure}",
+            f"{told} ({span}): {found.examples:,} examples cannot tell whether it is within the {limit.value:g} allowed;"
+            f" {settle(needed, found.examples)}",
+        ),
     )
+    return _needing(check, needed)
+
+
+def _needing(check: Check, needed: int | None) -> Check:
+    """Returns the answer with how many examples would settle it, where it is open."""
+    if check.verdict != INCONCLUSIVE or needed is None:
+        return check
+    return replace(check, need=Need(examples=needed))
 
 
 def _unchanged(limit: Limit, found: PairedDrop, what: str) -> Check:
@@ -96,37 +107,12 @@ def _unchanged(limit: Limit, found: PairedDrop, what: str) -> Check:
     if high <= limit.value:
         return limit.check(BLESSED, f"{told}: within the {limit.value:g} allowed", 0.0, (low, high))
     needed = examples_to_settle(np.zeros(count), limit.value / POINTS, limit.confidence)
-    return limit.check(
-        INCONCLUSIVE, f"{told}; the limit is {limit.value:g}; {_settle(needed, count)}", 0.0, (low, high)
-    )
-
-
-def check_worst_class(limit: Limit, classes: Sliced | None) -> Check:
-    """Tests whether no class loses more than the limit: by the interval of the greatest drop, whichever class it is in."""
-    if classes is None:
-        return limit.check(
-            INCONCLUSIVE, "the drop by class is not known: no example of any class has a score of its own"
-        )
-    worst, ends = classes.slice.values[0], classes.slice.worst_interval_points
-    if ends is None:
-        return limit.check(INCONCLUSIVE, "the drop by class has no interval", worst.drop_points)
-    told = (
-        f"of {classes.slice.total:,} classes, {worst.value} loses most: {worst.drop_points:.2f} points; no class loses more than"
-        f" {ends[1]:.2f}, {limit.at}"
-    )
-    group = classes.open
-    needed = examples_to_settle(group.differences, limit.value / POINTS, limit.confidence)
-    settle = _settle(needed, len(group.baseline), f"examples of class {group.value}")
-    return limit.at_most(
-        worst.drop_points,
-        ends,
-        told,
-        f"that does not tell whether all are within the {limit.value:g} allowed; {settle}",
-    )
+    told = f"{told}; the limit is {limit.value:g}; {settle(needed, count)}"
+    return _needing(limit.check(INCONCLUSIVE, told, 0.0, (low, high)), needed)
 
 
 def check_least(limit: Limit, found: Measured | None, metric: str, count: int) -> Check:
-    """Tests whether a metric is at least the limit: by its own two-sided interval."""
+    """Tests whether a metric is at least the limit: a share of right answers by its exact one-sided ends, others by their own interval."""
     if found is None:
         return limit.check(INCONCLUSIVE, f"{metric} is not known: it is not defined on these examples")
     told = f"{metric} is {found.value:.4f}"
@@ -134,25 +120,36 @@ def check_least(limit: Limit, found: Measured | None, metric: str, count: int) -
         return limit.check(
             INCONCLUSIVE, f"{told}, without an interval: too few examples make a difference", found.value
         )
-    low, high = found.interval
-    told += f" ({low:.4f} to {high:.4f} {limit.at}{_how(found.method)})"
+    if found.method == _WILSON:
+        ends = exact_ends(round(found.value * count), count, limit.confidence)
+        sure, needed = f"{limit.at}, exact", examples_for_share(found.value, limit.value, limit.confidence)
+    else:
+        ends, sure = found.interval, f"{two_sided(limit.confidence)}{_how(found.method)}"
+        needed = settle_by_width(found.value, ends, limit.value, count, (1 + limit.confidence) / 2)
+    low, high = ends
     if low >= limit.value:
-        return limit.check(BLESSED, f"{told}: at least the {limit.value:g} asked", found.value, found.interval)
+        return limit.check(
+            BLESSED, f"{told}, at least {low:.4f} {sure}: at least the {limit.value:g} asked", found.value, ends
+        )
     if high < limit.value:
-        return limit.check(REJECTED, f"{told}: less than the {limit.value:g} asked", found.value, found.interval)
-    needed = settle_by_width(found.value, found.interval, limit.value, count, (1 + limit.confidence) / 2)
-    return limit.check(
-        INCONCLUSIVE,
-        f"{told}: {count:,} examples cannot tell whether it is at least the {limit.value:g} asked; {_settle(needed, count)}",
-        found.value,
-        found.interval,
+        return limit.check(
+            REJECTED, f"{told}, at most {high:.4f} {sure}: less than the {limit.value:g} asked", found.value, ends
+        )
+    told += (
+        f" (between {low:.4f} and {high:.4f}, each {sure})"
+        if found.method == _WILSON
+        else f" ({low:.4f} to {high:.4f} {sure})"
     )
+    told += (
+        f": {count:,} examples cannot tell whether it is at least the {limit.value:g} asked; {settle(needed, count)}"
+    )
+    return _needing(limit.check(INCONCLUSIVE, told, found.value, ends), needed)
 
 
 def check_size_ratio(limit: Limit, size: int, baseline: int) -> Check:
     """Compares the size of a variant's file, as a share of the baseline's, with the limit."""
     ratio = size / (baseline or 1)
-    return limit.at_most(ratio, (ratio, ratio), f"its file is {ratio:.3f} of the baseline's size", "")
+    return limit.at_most(ratio, (ratio, ratio), (f"its file is {ratio:.3f} of the baseline's size",) * 3)
 
 
 def check_size(limit: Limit, size: int) -> Check:
@@ -169,25 +166,26 @@ def check_latency(limit: Limit, variant: str, benchmark: Benchmark) -> Check:
         return limit.check(INCONCLUSIVE, f"its latency was not measured: {reason}")
     ratio = latency.ratio
     proxy = f"a proxy, measured on {benchmark.environment.cpu}"
-    told = (
-        f"its median latency is {ratio.value:.3f} of the baseline's ({ratio.low:.3f} to {ratio.high:.3f} at"
-        f" {100 * ratio.confidence:g}%; {proxy})"
-    )
+    told, sure = f"its median latency is {ratio.value:.3f} of the baseline's", two_sided(ratio.confidence)
+    span = f"({ratio.low:.3f} to {ratio.high:.3f} {sure}; {proxy})"
+    ends = (ratio.low, ratio.high)
     if ratio.noisy:
         return limit.check(
             INCONCLUSIVE,
-            f"{told}: the machine was too noisy to tell; measure on a quiet one",
+            f"{told} {span}: the machine was too noisy to tell; measure on a quiet one",
             ratio.value,
-            (ratio.low, ratio.high),
+            ends,
         )
-    needed = settle_by_width(
-        ratio.value, (ratio.low, ratio.high), limit.value, latency.runs, (1 + ratio.confidence) / 2
-    )
+    needed = settle_by_width(ratio.value, ends, limit.value, latency.runs, (1 + ratio.confidence) / 2)
     return limit.at_most(
         ratio.value,
-        (ratio.low, ratio.high),
-        told,
-        f"that does not tell whether it is within the {limit.value:g} allowed; {_settle(needed, latency.runs, 'runs')}",
+        ends,
+        (
+            f"{told}, at most {ratio.high:.3f} {sure} ({proxy})",
+            f"{told}, at least {ratio.low:.3f} {sure} ({proxy})",
+            f"{told} {span}: that does not tell whether it is within the {limit.value:g} allowed;"
+            f" {settle(needed, latency.runs, 'runs')}",
+        ),
     )
 
 
@@ -213,24 +211,8 @@ def _enough(found: PairedDrop) -> str:
     if not found.influential:
         return ""
     needed = math.ceil(found.examples * 5 / found.influential)
-    return f"; {_settle(needed, found.examples).replace('would settle it', 'would do for one')}"
-
-
-def _settle(needed: int | None, count: int, what: str = "evaluation examples") -> str:
-    """Returns how many examples would settle a question, and how many more that is."""
-    if needed is None:
-        return f"no number of {what} would settle it"
-    if needed <= count:
-        return f"about {needed:,} {what} settle such a question four times out of five; these {count:,} did not"
-    return f"about {needed:,} {what} would settle it, {needed - count:,} more than these"
+    return f"; {settle(needed, found.examples).replace('would settle it', 'would do for one')}"
 
 
 def _how(method: str) -> str:
     return ", by bootstrap" if "bootstrap" in method else ""
-
-
-def _falls(metric: str) -> str:
-    """Returns how a drop is told: errors rise, in hundredths of the labels' standard deviation."""
-    if metric in ("mae", "rmse"):
-        return f"{metric}, in hundredths of the labels' standard deviation, rises"
-    return f"{metric} rises" if metric in LOWER_IS_BETTER else f"{metric} drops"

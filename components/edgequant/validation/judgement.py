@@ -1,16 +1,21 @@
 """Judges variants by the gate, and chooses the best of the blessed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgequant.artifacts.benchmark import Benchmark
 from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, NO_BASELINE, NOT_GATED, REJECTED, Check, VariantVerdict
 from edgequant.gate import CHECKS, Gate
 from edgequant.validation import checks
+from edgequant.validation.caveats import OF_ALL_CLASSES
 from edgequant.validation.champion import AgainstChampion
 from edgequant.validation.checks import Limit
+from edgequant.validation.class_checks import check_worst_class
 from edgequant.validation.comparison import AGREEMENT, Comparison
 from edgequant.validation.slices import CLASS
+
+_BY_CLASS = "max_worst_class_drop_points"
+_OF_METRIC = ("max_drop_points", "max_drop_points_vs_baseline", "min_metric")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,7 @@ class Evidence:
         kind: What its file is, as inspected; or None.
         benchmark: The latencies of all.
         champion: Its name, why there is none (None when there is one), and how much worse the variant's metric is.
+        missing: Which classes have no evaluation example; "" where all have.
     """
 
     variant: str
@@ -36,18 +42,39 @@ class Evidence:
     kind: str | None
     benchmark: Benchmark
     champion: AgainstChampion | None = None
+    missing: str = ""
 
 
 def judge(gate: Gate, evidence: Evidence) -> tuple[str, tuple[Check, ...], tuple[str, ...]]:
-    """Returns a variant's verdict, the answer of each check in the gate's order, and their sentences, what speaks against it first."""
+    """Returns a variant's verdict, the answer of each check in the gate's order, and their sentences.
+
+    What speaks against it comes first, and of open checks the one that most examples would settle.
+    """
     if not gate:
         return NOT_GATED, (), ("no gate is set",)
-    found = tuple(_check(name, gate, evidence) for name in CHECKS if getattr(gate, name) is not None)
+    found = tuple(
+        _doubted(_check(name, gate, evidence), evidence) for name in CHECKS if getattr(gate, name) is not None
+    )
     verdicts = {check.verdict for check in found}
     verdict = next((name for name in (REJECTED, INCONCLUSIVE, BLESSED) if name in verdicts), NOT_GATED)
     order = (REJECTED, INCONCLUSIVE, BLESSED, NO_BASELINE)
-    sentences = tuple(check.sentence for check in sorted(found, key=lambda check: order.index(check.verdict)))
+    sentences = tuple(
+        check.sentence for check in sorted(found, key=lambda check: (order.index(check.verdict), -_needed(check)))
+    )
     return verdict, found, sentences
+
+
+def _needed(check: Check) -> int:
+    return 0 if check.need is None else check.need.examples
+
+
+def _doubted(check: Check, evidence: Evidence) -> Check:
+    """Returns a check with nothing blessed that is about all classes, where some have no example."""
+    of_classes = check.name == _BY_CLASS or (check.name in _OF_METRIC and evidence.metric in OF_ALL_CLASSES)
+    if not (evidence.missing and of_classes and check.verdict == BLESSED):
+        return check
+    sentence = f"{check.sentence}; but {evidence.missing}: of those nothing is known until there are examples"
+    return replace(check, verdict=INCONCLUSIVE, sentence=sentence)
 
 
 def _check(name: str, gate: Gate, evidence: Evidence) -> Check:
@@ -60,9 +87,9 @@ def _check(name: str, gate: Gate, evidence: Evidence) -> Check:
         return checks.check_drop(limit, comparison.drops.get(metric), metric)
     if name == "max_drop_points_vs_baseline":
         return _check_champion(limit, evidence)
-    if name == "max_worst_class_drop_points":
+    if name == _BY_CLASS:
         classes = next((found for found in comparison.slices if found.slice.name == CLASS), None)
-        return checks.check_worst_class(limit, classes)
+        return check_worst_class(limit, classes)
     if name == "min_metric":
         return checks.check_least(limit, comparison.measures.get(metric), metric, comparison.examples)
     if name == "min_agreement":

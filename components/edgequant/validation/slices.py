@@ -39,15 +39,22 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sliced:
-    """A slice, and the group that leaves most open.
+    """A slice, and how great the drop of each group may be.
 
     Attributes:
         slice: The slice.
-        open: The group whose drop may be greatest: the one with the greatest upper end.
+        groups: Its groups.
+        upper: The upper end of each group's drop alone, a fraction.
     """
 
     slice: Slice
-    open: Group
+    groups: tuple[Group, ...]
+    upper: tuple[float, ...]
+
+    def open_past(self, limit_points: float) -> list[Group]:
+        """Returns the groups that may lose more than a limit, the one that may lose most first."""
+        order = sorted(range(len(self.groups)), key=lambda index: -self.upper[index])
+        return [self.groups[index] for index in order if _POINTS * self.upper[index] > limit_points]
 
 
 def grouped(keys: NDArray[Any], baseline: NDArray[np.float64], variant: NDArray[np.float64]) -> list[Group]:
@@ -114,7 +121,8 @@ def sliced(name: str, groups: Sequence[Group], confidence: float) -> Sliced:
         worst = (max(lowest), max(own_upper))
     return Sliced(
         slice=Slice(name=name, total=len(groups), values=values, worst_interval_points=_points(worst)),
-        open=groups[max(range(len(groups)), key=lambda index: own_upper[index])],
+        groups=tuple(groups),
+        upper=tuple(own_upper),
     )
 
 

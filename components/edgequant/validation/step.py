@@ -1,25 +1,16 @@
 """Compares every variant with the baseline and writes the verdict and the report."""
 
-import math
-from collections import Counter
 from pathlib import Path
 
 from edgequant import __version__
 from edgequant.artifacts.directory import new_directory
 from edgequant.artifacts.evaluation import Evaluation
 from edgequant.artifacts.variant_set import VariantSet
-from edgequant.artifacts.verdict import (
-    BASELINE_VERDICT,
-    BLESSED,
-    INCONCLUSIVE,
-    NOT_GATED,
-    REJECTED,
-    VariantVerdict,
-    Verdict,
-    write_verdict,
-)
+from edgequant.artifacts.verdict import Verdict, write_verdict
 from edgequant.gate import Gate
 from edgequant.steps import say
+from edgequant.validation.caveats import caveats, labelled
+from edgequant.validation.headline import headline
 from edgequant.validation.inputs import Inputs, load
 from edgequant.validation.judgement import choose_best, overall
 from edgequant.validation.report.page import write_report
@@ -54,16 +45,17 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         classes=found.asked.classes,
         labelled=found.asked.labels is not None,
         reading=found.runs[BASELINE].reading,
-        notes=undefined(found),
+        notes=(*undefined(found), *caveats(gate, found.asked, found.runs[BASELINE])),
         gate=gate.asked(),
         outcome=outcome,
         best=best,
-        why=_why(outcome, best, gate, judged),
+        why=headline(gate, found.asked.metric, outcome, best, judged),
         variants=judged,
         champion=None if found.champion is None else found.champion.known,
         environment=loaded.benchmark.environment,
         calibration=loaded.calibration.facts(),
         evaluation=loaded.examples.facts(),
+        evaluation_classes=labelled(found.asked, found.runs[BASELINE]).counts,
         stability=loaded.variants.content.stability,
         made_from=_made_from(inputs.model_uri, loaded.variants, loaded.evaluations[BASELINE]),
     )
@@ -72,6 +64,8 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         write_verdict(draft, verdict)
     for variant, answer in judged.items():
         say("validate", f"{variant}: {answer.verdict}")
+    for note in verdict.notes:
+        say("validate", f"note: {note}")
     say("validate", verdict.why)
     return verdict
 
@@ -88,38 +82,3 @@ def _made_from(model_uri: str, variants: VariantSet, baseline: Evaluation) -> di
         "evaluation set, SHA-256": baseline.content.evaluation_sha256,
         "evaluation examples": f"{baseline.content.examples:,}",
     }
-
-
-def _why(outcome: str, best: str | None, gate: Gate, judged: dict[str, VariantVerdict]) -> str:
-    """Returns one sentence on what decided; of several variants none of which is blessed, on the closest."""
-    if outcome == NOT_GATED and not gate:
-        return "No gate is set: nothing was judged, and nothing is promoted."
-    if best is not None:
-        blessed = [name for name, variant in judged.items() if variant.verdict == BLESSED]
-        others = f" of {len(blessed)} blessed" if len(blessed) > 1 else ", the only blessed variant"
-        return f"{best} is best: the least {gate.prefer}{others}; {'; '.join(judged[best].reasons)}."
-    what = "Nothing could be judged" if outcome == NOT_GATED else "No variant is blessed"
-    name = closest(judged)
-    if name is None:
-        return f"{what}, so nothing is promoted: there is none but the baseline {BASELINE}."
-    counts = Counter(found.verdict for found in judged.values() if found.verdict != BASELINE_VERDICT)
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    which = f"the closest is {name}" if counts.total() > 1 else name
-    return f"{what}, so nothing is promoted ({told}); {which}: {judged[name].reasons[0]}."
-
-
-def closest(judged: dict[str, VariantVerdict]) -> str | None:
-    """Returns the variant that is nearest to being blessed: of the fewest checks against it; None without any.
-
-    What is inconclusive is nearer than what is rejected, and what has run than what has not; of equal ones it is the one whose
-    metric drops least.
-    """
-
-    def distance(name: str) -> tuple[bool, int, int, float]:
-        found = judged[name]
-        verdicts = Counter(check.verdict for check in found.checks)
-        drop = math.inf if found.drop_points is None else found.drop_points
-        return not found.examples, verdicts[REJECTED], verdicts[INCONCLUSIVE], drop
-
-    names = [name for name, found in judged.items() if found.verdict != BASELINE_VERDICT]
-    return min(names, key=distance, default=None)

@@ -9,6 +9,7 @@ from edgequant.artifacts.verdict import BASELINE_VERDICT, NOT_GATED, REJECTED, V
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant.gate import Gate, check_gate
 from edgequant.task import NONE
+from edgequant.validation.caveats import labelled
 from edgequant.validation.champion import Reigning, reigning
 from edgequant.validation.comparison import AGREEMENT, Asked, Run, alone, compare, confused
 from edgequant.validation.inputs import Loaded
@@ -144,6 +145,7 @@ def _judged(found: VariantVerdict, name: str, material: Material) -> VariantVerd
         kind=None if found.inspection is None else found.inspection.kind,
         benchmark=material.loaded.benchmark,
         champion=against,
+        missing=labelled(asked, material.runs[BASELINE]).missing,
     )
     verdict, checks, reasons = judge(material.gate, evidence)
     measures = {

@@ -8,17 +8,21 @@ from edgequant.validation.statistics.bootstrap import (
     paired_bootstrap_interval,
 )
 from edgequant.validation.statistics.classes import ClassDrop, ClassDrops, class_drops
+from edgequant.validation.statistics.exact import exact_ends, examples_for_share
 from edgequant.validation.statistics.means import mean_drop_interval
 from edgequant.validation.statistics.proportions import paired_drop_interval, wilson_interval
-from edgequant.validation.statistics.sample_size import examples_to_settle, right_or_wrong
+from edgequant.validation.statistics.sample_size import POWER, examples_to_settle, right_or_wrong
 
 __all__ = [
+    "POWER",
     "BootstrapDrop",
     "ClassDrop",
     "ClassDrops",
     "Resampled",
     "Resampling",
     "class_drops",
+    "exact_ends",
+    "examples_for_share",
     "examples_to_settle",
     "mean_drop_interval",
     "one_by_one",

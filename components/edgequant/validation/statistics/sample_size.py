@@ -11,7 +11,7 @@ from scipy import stats
 from edgequant.validation.statistics.proportions import CORRECTION, gained_share, score_excess
 
 # How likely the number of examples asked for is to settle a verdict.
-_POWER = 0.8
+POWER = 0.8
 _EDGE = 1e-12
 # With more discordant pairs than these the normal approximation is as good as the sum over all tables, and at once.
 _MANY_DISCORDANT = 300
@@ -24,7 +24,9 @@ def right_or_wrong(differences: NDArray[np.float64]) -> bool:
     return bool(np.isin(differences, (-1.0, 0.0, 1.0)).all())
 
 
-def examples_to_settle(differences: NDArray[np.float64], limit: float, confidence: float) -> int | None:
+def examples_to_settle(
+    differences: NDArray[np.float64], limit: float, confidence: float, power: float = POWER
+) -> int | None:
     """Returns about how many examples would put a drop on one side of a limit in four of five runs, were the estimates true.
 
     By the normal approximation of a test's sample size, n = ((z_confidence·σ₀ + z_power·σ₁) / distance)²: σ₁ is the spread
@@ -39,6 +41,7 @@ def examples_to_settle(differences: NDArray[np.float64], limit: float, confidenc
         differences: Baseline score minus variant score, [examples].
         limit: The drop allowed, in the same unit.
         confidence: Of each end of the interval.
+        power: How likely the number is to settle it: four of five runs, or more where several are to be settled at once.
 
     Returns:
         The number, or None when the drop is at the limit and no number would do.
@@ -49,18 +52,19 @@ def examples_to_settle(differences: NDArray[np.float64], limit: float, confidenc
     z = NormalDist().inv_cdf(confidence)
     spread = float(differences.std())
     if not right_or_wrong(differences):
-        return _approximate(spread, spread, distance, z)
+        return _approximate(spread, spread, distance, (z, power))
     lost, gained = float((differences > 0).mean()), float((differences < 0).mean())
     at_limit = math.sqrt(2 * float(gained_share(limit, lost, gained, 1)) + limit * (1 - limit))
-    approximate = _approximate(at_limit, spread, distance, z)
+    approximate = _approximate(at_limit, spread, distance, (z, power))
     if approximate * (lost + gained) > _MANY_DISCORDANT:
         return approximate
-    return _least(lambda count: _settled((lost, gained), limit, count, z) >= _POWER, max(approximate, 2))
+    return least(lambda count: _settled((lost, gained), limit, count, z) >= power, max(approximate, 2))
 
 
-def _approximate(at_limit: float, spread: float, distance: float, z: float) -> int:
-    """Returns the number by the normal approximation."""
-    return math.ceil(((z * at_limit + NormalDist().inv_cdf(_POWER) * spread) / distance) ** 2)
+def _approximate(at_limit: float, spread: float, distance: float, sure: tuple[float, float]) -> int:
+    """Returns the number by the normal approximation, for the quantile of a confidence and a power."""
+    z, power = sure
+    return math.ceil(((z * at_limit + NormalDist().inv_cdf(power) * spread) / distance) ** 2)
 
 
 def _settled(shares: tuple[float, float], limit: float, count: int, z: float) -> float:
@@ -88,7 +92,7 @@ def _likely(share: float, count: int) -> NDArray[np.int64]:
     return np.arange(max(int(low), 0), int(high) + 1)
 
 
-def _least(enough: Callable[[int], bool], start: int) -> int:
+def least(enough: Callable[[int], bool], start: int) -> int:
     """Returns a number that is enough where one less is not, from `start` by doubling and halving."""
     low, high = 1, start
     while not enough(high):

@@ -1,0 +1,165 @@
+"""What a reader should know before any verdict: of the evaluation set and of the baseline itself."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from edgequant.artifacts.comparison import class_name
+from edgequant.gate import Gate
+from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, REGRESSION
+from edgequant.validation.comparison import Asked, Run
+from edgequant.validation.sentences import listed
+from edgequant.validation.statistics import (
+    POWER,
+    exact_ends,
+    examples_for_share,
+    examples_to_settle,
+    paired_drop_interval,
+)
+from edgequant.variants import BASELINE
+
+# Metrics of all classes, which mean something else where some have no example.
+OF_ALL_CLASSES = ("macro_f1", "auc", "average_precision", "f1")
+# A relabelling is told when it makes this share of all examples right that were not.
+_RAISED = 0.2
+# With fewer examples for each class some relabelling fits by chance; with more classes the search takes too long.
+_EACH = 5
+_SEARCHED = 1000
+_POINTS = 100.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """The labels of the evaluation set.
+
+    Attributes:
+        counts: By class, how many examples are of it; empty where the task has no classes, or without labels.
+    """
+
+    counts: dict[str, int]
+
+    @property
+    def missing(self) -> str:
+        """Which classes have no example; "" where all have."""
+        names = [name for name, count in self.counts.items() if not count]
+        if not names:
+            return ""
+        verb = "have" if len(names) > 1 else "has"
+        return f"{len(names):,} of {len(self.counts):,} classes {verb} no evaluation example: {listed(names)}"
+
+
+def labelled(asked: Asked, run: Run) -> Labelled:
+    """Returns how many examples the baseline was run on of each class that its output has."""
+    if asked.labels is None or asked.task not in DECIDING:
+        return Labelled(counts={})
+    labels = np.asarray(asked.labels[: len(run)])
+    if asked.task == MULTILABEL:
+        counts = labels.sum(axis=0)
+    else:
+        counts = np.bincount(labels.astype(np.int64), minlength=_classes(asked, run))
+    return Labelled(counts={class_name(number, asked.classes): int(count) for number, count in enumerate(counts)})
+
+
+def _classes(asked: Asked, run: Run) -> int:
+    output = next(iter(run.outputs.values()))
+    return 2 if asked.task == BINARY else int(output.reshape(len(output), -1).shape[1])
+
+
+def caveats(gate: Gate, asked: Asked, run: Run) -> tuple[str, ...]:
+    """Returns a sentence on each thing that makes less of the verdicts than they seem.
+
+    Args:
+        gate: What a variant must hold.
+        asked: What it is compared by.
+        run: The baseline's outputs.
+    """
+    known = labelled(asked, run)
+    found = (known.missing, _poor(asked, run), _relabelled(asked, run), _too_few(gate, asked, known, len(run)))
+    return tuple(note for note in found if note)
+
+
+def _poor(asked: Asked, run: Run) -> str:
+    """Tells of a baseline that is no better than an answer that looks at no input."""
+    if asked.labels is None or asked.task not in (*DECIDING, REGRESSION):
+        return ""
+    figures, labels = run.figures(asked, len(run)), np.asarray(asked.labels[: len(run)])
+    doubt = "; a variant that loses nothing of it is no better: check the labels, the inputs and the model"
+    if asked.task == REGRESSION:
+        r2 = figures["r2"].value
+        return f"{BASELINE} is no better than the labels' mean: its r2 is {r2:.4f}{doubt}" if r2 <= 0 else ""
+    accuracy = figures["accuracy"].value
+    if asked.task == MULTILABEL:
+        shares = labels.mean(axis=0)
+        level, what = float(np.maximum(shares, 1 - shares).mean()), "always giving each class its most frequent answer"
+    else:
+        counts = np.bincount(labels.astype(np.int64))
+        level, what = 1 / _classes(asked, run), "chance"
+        if (counts > 0).sum() > 1 and counts.max() / len(labels) >= level:
+            most = class_name(int(counts.argmax()), asked.classes)
+            level, what = float(counts.max() / len(labels)), f"always answering {most}, the most frequent class"
+    if accuracy > level:
+        return ""
+    return f"{BASELINE}'s accuracy, {accuracy:.4f}, is no better than {what} ({level:.4f}){doubt}"
+
+
+def _relabelled(asked: Asked, run: Run) -> str:
+    """Tells of a baseline that other names of its outputs would make much more accurate, as classes in another order do."""
+    if asked.labels is None or asked.task not in (CLASSIFICATION, BINARY):
+        return ""
+    count, classes = len(run), _classes(asked, run)
+    labels = np.asarray(asked.labels[:count]).astype(np.int64)
+    if not 2 <= classes <= _SEARCHED or count < _EACH * classes or len(np.unique(labels)) < 2:
+        return ""
+    table = np.zeros((classes, classes), np.int64)
+    np.add.at(table, (run.decisions(asked, count).astype(np.int64), labels), 1)
+    outputs, names = linear_sum_assignment(table, maximize=True)
+    accuracy, raised = table.trace() / count, table[outputs, names].sum() / count
+    if raised - accuracy < _RAISED:
+        return ""
+    moved = [
+        f"{class_name(int(output), asked.classes)} as {class_name(int(name), asked.classes)}"
+        for output, name in zip(outputs, names, strict=True)
+        if output != name and table[output, name]
+    ]
+    return (
+        f"the labels may be in another order than the outputs: {BASELINE}'s accuracy is {accuracy:.4f}, and would be"
+        f" {raised:.4f} were its outputs read otherwise ({listed(moved)})"
+    )
+
+
+def _too_few(gate: Gate, asked: Asked, known: Labelled, count: int) -> str:
+    """Tells of limits that so few examples cannot show to be held, even by a variant that answers as the baseline does."""
+    parts, rejectable = [], False
+    confidence = gate.confidence
+    shares = asked.task in (CLASSIFICATION, BINARY) or (asked.labels is None and asked.task in DECIDING)
+    if shares and asked.metric in ("accuracy", "agreement", "micro_f1", "top_5_accuracy"):
+        for key in ("max_drop_points", "max_drop_points_vs_baseline"):
+            limit = getattr(gate, key)
+            if limit is not None and (needed := _unchanged_needs(limit, count, confidence)):
+                parts.append(f"{key} of {limit:g} takes {needed:,}")
+                rejectable |= _POINTS * paired_drop_interval(count, 0, count, confidence)[0] > limit
+    limit = gate.min_agreement
+    if shares and limit is not None and exact_ends(count, count, confidence)[0] < limit:
+        needed = examples_for_share(1.0, limit, confidence)
+        parts.append(f"min_agreement of {limit:g} takes {needed:,}" if needed else "no number shows min_agreement of 1")
+        rejectable |= exact_ends(0, count, confidence)[1] < limit
+    limit, counts = gate.max_worst_class_drop_points, {name: there for name, there in known.counts.items() if there}
+    if limit is not None and counts:
+        fewest = min(counts, key=lambda name: counts[name])
+        if needed := _unchanged_needs(limit, counts[fewest], confidence):
+            parts.append(
+                f"max_worst_class_drop_points of {limit:g} takes {needed:,} of each class; {fewest} has {counts[fewest]:,}"
+            )
+            rejectable |= count > 1
+    if not parts:
+        return ""
+    what = "bless a variant" if rejectable else "bless or reject a variant"
+    return f"{count:,} examples are too few to {what}, even one that changes nothing: {'; '.join(parts)}"
+
+
+def _unchanged_needs(limit: float, count: int, confidence: float) -> int | None:
+    """Returns how many examples without a change are within a limit, where so many are not; or None."""
+    if _POINTS * paired_drop_interval(0, 0, count, confidence)[1] <= limit:
+        return None
+    return examples_to_settle(np.zeros(count), limit / _POINTS, confidence, POWER)

@@ -1,0 +1,116 @@
+"""The check on drops class by class, and how many examples of which class would settle it."""
+
+from collections.abc import Sequence
+
+from edgequant.artifacts.verdict import INCONCLUSIVE, Check, Need
+from edgequant.validation.checks import Limit
+from edgequant.validation.drops import POINTS
+from edgequant.validation.sentences import at_worst, change, places, scaled
+from edgequant.validation.slices import Group, Sliced
+from edgequant.validation.statistics import POWER, examples_to_settle
+
+_RECALL = "recall"
+# How many open classes are named with their numbers.
+_NAMED = 3
+
+
+def check_worst_class(limit: Limit, classes: Sliced | None) -> Check:
+    """Tests whether no class loses more than the limit: by the interval of the greatest drop, whichever class it is in."""
+    if classes is None:
+        return limit.check(
+            INCONCLUSIVE, "the drop by class is not known: no example of any class has a score of its own"
+        )
+    worst, ends = classes.slice.values[0], classes.slice.worst_interval_points
+    if ends is None:
+        return limit.check(INCONCLUSIVE, "the drop by class has no interval", worst.drop_points)
+    (low, high), told = ends, _worst(classes)
+    digits = places(limit.value, low, high)
+    most = (
+        f"no class loses more than {high:.{digits}f}" if high >= 0 else f"every class {at_worst(_RECALL, high, digits)}"
+    )
+    open_, needs = classes.open_past(limit.value), []
+    if low <= limit.value < high:
+        needs = _needs(limit, classes, open_)
+    check = limit.at_most(
+        worst.drop_points,
+        ends,
+        (
+            f"{told}; {most}, {limit.at}",
+            f"{told}, the worst class at least {change(_RECALL, low, digits)} {limit.at}",
+            f"{told}; {most}, {limit.at}: that leaves open for {_counted(len(open_))} whether"
+            f" {'they are' if len(open_) > 1 else 'it is'} within the {limit.value:g} allowed; {_settled(open_, needs)}",
+        ),
+    )
+    if check.verdict != INCONCLUSIVE or not needs:
+        return check
+    return Check(
+        name=check.name,
+        asked=check.asked,
+        measured=check.measured,
+        interval=check.interval,
+        verdict=check.verdict,
+        sentence=check.sentence,
+        need=needs[0],
+    )
+
+
+def _worst(classes: Sliced) -> str:
+    worst, total = classes.slice.values[0], classes.slice.total
+    name = f"of {total:,} classes, {worst.value}" if total > 1 else f"the only class, {worst.value},"
+    points = worst.drop_points
+    if round(abs(points), 2) == 0:
+        return f"of {total:,} classes, none loses any" if total > 1 else f"{name} is unchanged"
+    if points < 0:
+        return f"{name} gains{' least' if total > 1 else ''}: {-points:.2f} points"
+    return f"{name} loses{' most' if total > 1 else ''}: {points:.2f} points"
+
+
+def _counted(count: int) -> str:
+    return f"{count:,} class{'es' if count != 1 else ''}"
+
+
+def _needs(limit: Limit, classes: Sliced, open_: Sequence[Group]) -> list[Need]:
+    """Returns what settles the check, the most first: every class that may be past the limit must be shown not to be.
+
+    Where the drop found in some class is past it, that class alone settles it, by a rejection: the one that takes least.
+    Several must all be settled, so that each is more likely to be than four times out of five.
+    """
+    past = [group for group in open_ if POINTS * float(group.differences.mean()) > limit.value]
+    confidence, power = limit.confidence, POWER ** (1 / max(1, len(open_)))
+    if past:
+        confidence, power = limit.confidence ** (1 / classes.slice.total), POWER
+    total = sum(len(group.baseline) for group in classes.groups)
+    found, known = [], dict[tuple[float, float, int], int | None]()
+    for group in past or open_:
+        differences, count = group.differences, len(group.baseline)
+        table = (float(differences.mean()), float(differences.std()), count)
+        if table not in known:
+            known[table] = examples_to_settle(differences, limit.value / POINTS, confidence, power)
+        needed = known[table]
+        if needed is None:
+            if not past:
+                return []
+            continue
+        found.append(Need(examples=scaled(needed, count, total), group=group.value, of_group=needed))
+    found.sort(key=lambda need: -need.examples)
+    return found[-1:] if past else found
+
+
+def _settled(open_: Sequence[Group], needs: Sequence[Need]) -> str:
+    """Returns how many examples of which classes settle it, and how many in all."""
+    if not needs:
+        return "no number of examples would settle it"
+    have = {group.value: len(group.baseline) for group in open_}
+    parts = []
+    for need in needs[:_NAMED]:
+        of_group, there = need.of_group or 0, have[need.group]
+        more = f"{of_group - there:,} more than these" if of_group > there else f"{there:,} are here"
+        parts.append(f"{of_group:,} examples of class {need.group}" + (f" ({more})" if len(needs) > 1 else ""))
+    rest = len(needs) - _NAMED
+    some = f" and fewer of {rest:,} more" if rest > 0 else ""
+    first = needs[0]
+    only = ""
+    if len(needs) == 1:
+        of_group, there = first.of_group or 0, have[first.group]
+        only = f", {of_group - there:,} more than these" if of_group > there else f", though these {there:,} did not"
+    return f"about {', '.join(parts)}{some} would settle it{only}: {first.examples:,} in all under the same mix"

@@ -1,0 +1,116 @@
+"""What is said of evaluation sets and baselines that make little of any verdict."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgequant.answers import PROBABILITIES
+from edgequant.artifacts.benchmark import Benchmark, Environment
+from edgequant.gate import Gate
+from edgequant.validation.caveats import caveats, labelled
+from edgequant.validation.comparison import Asked, Run, compare
+from edgequant.validation.judgement import Evidence, judge
+
+_NAMES = ("dot", "cross", "square", "stripe_h", "stripe_v")
+
+
+def _run(decisions: NDArray[Any]) -> Run:
+    return Run({"y": np.eye(5)[decisions] * 0.8 + 0.04}, PROBABILITIES)
+
+
+def _asked(labels: NDArray[Any], metric: str = "accuracy") -> Asked:
+    return Asked(task="classification", metric=metric, labels=labels, classes=_NAMES)
+
+
+def _labels() -> NDArray[np.int64]:
+    return np.tile(np.arange(5), 200)
+
+
+def test_a_good_baseline_on_enough_examples_needs_no_word() -> None:
+    """Nine in ten right of a thousand examples of all classes: nothing to say."""
+    labels = _labels()
+    decisions = np.where(np.arange(1000) % 10 == 0, (labels + 1) % 5, labels)
+    gate = Gate(max_drop_points=1.0, min_agreement=0.98, max_worst_class_drop_points=5.0)
+    assert caveats(gate, _asked(labels), _run(decisions)) == ()
+
+
+def test_classes_without_an_example_are_named() -> None:
+    """All of one class of five: the other four are named first of all, and every class is counted."""
+    labels = np.zeros(400, np.int64)
+    asked, run = _asked(labels), _run(labels)
+    assert labelled(asked, run).counts == {"dot": 400, "cross": 0, "square": 0, "stripe_h": 0, "stripe_v": 0}
+    (note,) = caveats(Gate(max_drop_points=1.0), asked, run)
+    assert note == "4 of 5 classes have no evaluation example: cross, square, stripe_h, stripe_v"
+
+
+@pytest.mark.parametrize(
+    ("metric", "verdicts"), [("accuracy", ["blessed", "inconclusive"]), ("macro_f1", ["inconclusive"] * 2)]
+)
+def test_what_is_about_all_classes_is_not_blessed_on_some(metric: str, verdicts: list[str]) -> None:
+    """On one class of five accuracy may be blessed; macro F1 and the drop by class are open, with the reason."""
+    labels = np.zeros(400, np.int64)
+    asked, run = _asked(labels, metric), _run(labels)
+    environment = Environment(cpu="a CPU", cores=2, threads=1, delegate="", runtime="", load_average=0.0)
+    evidence = Evidence(
+        variant="small",
+        metric=metric,
+        comparison=compare(asked, run, run),
+        size_bytes=1,
+        baseline_size_bytes=2,
+        kind=None,
+        benchmark=Benchmark(model_sha256={}, latencies={}, failures={}, environment=environment),
+        missing=labelled(asked, run).missing,
+    )
+    _, checks, _ = judge(Gate(max_drop_points=1.0, max_worst_class_drop_points=1.0), evidence)
+    assert [check.verdict for check in checks] == verdicts
+    assert "4 of 5 classes have no evaluation example: cross, square" in checks[1].sentence
+
+
+def test_a_baseline_whose_outputs_are_in_another_order_is_noticed() -> None:
+    """Two of five names are exchanged: 540 of 1,000 are right, and 900 would be."""
+    labels = _labels()
+    decisions = np.where(np.arange(1000) % 10 == 0, (labels + 1) % 5, labels)
+    decisions = np.array([0, 1, 3, 2, 4])[decisions]
+    (note,) = caveats(Gate(max_drop_points=1.0), _asked(labels), _run(decisions))
+    assert note.startswith("the labels may be in another order than the outputs: float32's accuracy is ")
+    assert note.endswith(" 0.9000 were its outputs read otherwise (square as stripe_h, stripe_h as square)")
+
+
+def test_a_baseline_that_guesses_is_not_taken_for_a_relabelled_one() -> None:
+    """Answers that do not depend on the label are no better than chance, in any order of the classes."""
+    labels = _labels()
+    decisions = np.arange(1000) // 5 % 5
+    (note,) = caveats(Gate(max_drop_points=1.0), _asked(labels), _run(decisions))
+    assert "is no better than always answering dot, the most frequent class (0.2000)" in note
+
+
+def test_a_baseline_no_better_than_the_most_frequent_class_is_noticed() -> None:
+    """Nine in ten are dots, and it always says dot: an accuracy of 0.9 that is worth nothing."""
+    labels = np.where(np.arange(1000) % 10 < 9, 0, np.arange(1000) // 10 % 4 + 1)
+    (note,) = caveats(Gate(max_drop_points=1.0), _asked(labels), _run(np.zeros(1000, np.int64)))
+    assert note.startswith(
+        "float32's accuracy, 0.9000, is no better than always answering dot, the most frequent class (0.9000)"
+    )
+
+
+def test_a_set_too_small_to_bless_is_noticed() -> None:
+    """Of 20 examples without a change neither check can be blessed: the numbers are those that the checks take."""
+    labels = np.tile(np.arange(5), 4)
+    gate = Gate(max_drop_points=1.0, min_agreement=0.99, max_worst_class_drop_points=5.0)
+    (note,) = caveats(gate, _asked(labels), _run(labels))
+    assert note.startswith(
+        "20 examples are too few to bless a variant, even one that changes nothing: max_drop_points of 1"
+    )
+    assert "min_agreement of 0.99 takes 299" in note
+    assert note.endswith("of each class; dot has 4")
+
+
+def test_a_regression_no_better_than_the_mean_is_noticed() -> None:
+    """An R² of 0 or less: the labels' mean would do as well."""
+    labels = np.linspace(-1.0, 1.0, 100)[:, None]
+    asked = Asked(task="regression", metric="mae", labels=labels)
+    (note,) = caveats(Gate(max_drop_points=1.0), asked, Run({"y": -labels}, ""))
+    assert note.startswith("float32 is no better than the labels' mean: its r2 is -3.0000")
+    assert caveats(Gate(max_drop_points=1.0), asked, Run({"y": labels * 0.9}, "")) == ()
