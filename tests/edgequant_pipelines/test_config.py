@@ -43,6 +43,7 @@ SAMPLING = {
 KUBEFLOW = {
     "image_prefix": "",
     "image_tag": "",
+    "mounted": [],
     "secrets": {},
     "retries": 3,
     "retry_seconds": 60,
