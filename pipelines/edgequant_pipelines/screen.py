@@ -44,6 +44,8 @@ class Screen:
         outcome = result["outcome"]
         style = _STYLES.get(outcome, "bold")
         self._console.print(f"\n[{style}]{outcome}[/{style}]: {escape(result['why'])}")
+        for note in result["notes"]:
+            self._console.print(f"note:    {escape(note)}")
         if result["best"]:
             self._console.print(f"model:   {escape(str(work / 'results/variants' / result['best'] / 'model.tflite'))}")
         self._console.print(f"report:  {escape(str(work / 'report.html'))}")

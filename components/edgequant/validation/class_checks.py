@@ -38,7 +38,7 @@ def check_worst_class(limit: Limit, classes: Sliced | None) -> Check:
             f"{told}; {most}, {limit.at}",
             f"{told}, the worst class at least {change(_RECALL, low, digits)} {limit.at}",
             f"{told}; {most}, {limit.at}: that leaves open for {_counted(len(open_))} whether"
-            f" {'they are' if len(open_) > 1 else 'it is'} within the {limit.value:g} allowed; {_settled(open_, needs)}",
+            f" {'they are' if len(open_) > 1 else 'it is'} within the {limit.value:g} allowed; {_settled(open_, needs, rejecting=worst.drop_points > limit.value)}",
         ),
     )
     if check.verdict != INCONCLUSIVE or not needs:
@@ -96,7 +96,7 @@ def _needs(limit: Limit, classes: Sliced, open_: Sequence[Group]) -> list[Need]:
     return found[-1:] if past else found
 
 
-def _settled(open_: Sequence[Group], needs: Sequence[Need]) -> str:
+def _settled(open_: Sequence[Group], needs: Sequence[Need], *, rejecting: bool) -> str:
     """Returns how many examples of which classes settle it, and how many in all."""
     if not needs:
         return "no number of examples would settle it"
@@ -108,9 +108,9 @@ def _settled(open_: Sequence[Group], needs: Sequence[Need]) -> str:
         parts.append(f"{of_group:,} examples of class {need.group}" + (f" ({more})" if len(needs) > 1 else ""))
     rest = len(needs) - _NAMED
     some = f" and fewer of {rest:,} more" if rest > 0 else ""
-    first = needs[0]
-    only = ""
+    first, only = needs[0], ""
     if len(needs) == 1:
         of_group, there = first.of_group or 0, have[first.group]
         only = f", {of_group - there:,} more than these" if of_group > there else f", though these {there:,} did not"
-    return f"about {', '.join(parts)}{some} would settle it{only}: {first.examples:,} in all under the same mix"
+    how = " by rejecting it" if rejecting else ""
+    return f"about {', '.join(parts)}{some} would settle it{how}{only}: {first.examples:,} in all under the same mix"

@@ -64,7 +64,8 @@ def test_the_smallest_blessed_variant_is_best(digits_sets: Any, tmp_path: Path) 
     verdict = _validate(digits_sets.inputs, tmp_path / "verdict")
     sizes = {name: found.size_bytes for name, found in verdict.variants.items() if name != "float32"}
     assert verdict.best == min(sizes, key=lambda name: sizes[name] or 0)
-    assert verdict.why.startswith(f"{verdict.best} is best: the least size_bytes of 3 blessed; accuracy drops ")
+    assert verdict.why.startswith(f"Ship {verdict.best}, the smallest of 3 blessed: ")
+    assert verdict.why.endswith("; its one check passes.")
 
 
 def test_a_gate_that_no_file_can_hold_rejects_all(digits_sets: Any, tmp_path: Path) -> None:
@@ -223,7 +224,7 @@ def test_unlabelled_examples_are_judged_by_agreement(small_inputs: Inputs, tmp_p
     verdict = _validate(small_inputs, tmp_path / "verdict", Gate(max_drop_points=8.0), "none")
     assert (verdict.labelled, verdict.main_metric) == (False, "agreement")
     assert verdict.variants["float16"].verdict == "blessed"
-    assert verdict.variants["float16"].reasons[0].startswith("agreement drops 0.00 points (")
+    assert verdict.variants["float16"].reasons[0].startswith("agreement is unchanged, at most 7.11 lost at 95%")
     verdict = _validate(small_inputs, tmp_path / "verdict", Gate(max_drop_points=7.0), "none")
     assert verdict.variants["float16"].verdict == "inconclusive"
     assert "about 41 evaluation examples would settle it, 1 more than these" in verdict.variants["float16"].reasons[0]

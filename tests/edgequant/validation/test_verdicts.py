@@ -101,6 +101,7 @@ def test_labels_of_one_class_define_no_auc(judge: Judge) -> None:
     verdict = judge(_RANDOM.normal(size=(60, 1)), np.zeros(60, np.int64), gate, task="binary", models=("open", "open"))
     assert verdict.notes == (
         "not defined on these 60 examples, whose labels are all of one kind: auc, average_precision, f1",
+        "1 of 2 classes has no evaluation example: 1",
     )
     found = verdict.variants["full_int8"]
     assert (found.verdict, found.drop_points) == ("inconclusive", None)
@@ -110,15 +111,19 @@ def test_labels_of_one_class_define_no_auc(judge: Judge) -> None:
 
 
 def test_examples_of_one_class_are_judged_as_they_are(judge: Judge) -> None:
-    """All of class 2: accuracy and the one class there is are judged, and no other class is made up."""
+    """All of class 2: accuracy is judged; the drop by class is not blessed, as three of four classes have no example."""
     values, _ = _scores(400)
     gate = Gate(max_drop_points=1.0, max_worst_class_drop_points=1.0)
-    found = judge(values, np.full(400, 2), gate).variants["full_int8"]
-    assert found.verdict == "blessed"
+    verdict = judge(values, np.full(400, 2), gate)
+    found = verdict.variants["full_int8"]
+    assert [check.verdict for check in found.checks] == ["blessed", "inconclusive"]
+    assert verdict.notes[0] == "3 of 4 classes have no evaluation example: 0, 1, 3"
+    assert verdict.evaluation_classes == {"0": 0, "1": 0, "2": 400, "3": 0}
     assert found.metrics["accuracy"] == pytest.approx(np.mean(values.astype(np.float32).argmax(axis=1) == 2))
     (classes,) = found.slices
     assert [(value.value, value.examples) for value in classes.values] == [("2", 400)]
-    assert found.checks[1].sentence.startswith("of 1 classes, 2 loses most: 0.00 points")
+    assert found.checks[1].sentence.startswith("the only class, 2, is unchanged; ")
+    assert verdict.notes[0] in verdict.why
 
 
 def test_labels_of_another_model_are_refused(judge: Judge) -> None:
@@ -211,7 +216,7 @@ def test_a_champion_is_compared_on_the_same_examples(judge: Judge, small_models:
     assert found.versus_champion is not None
     assert found.versus_champion.points == pytest.approx(100 * ((labels == 0).mean() - found.metrics["accuracy"]))
     assert found.verdict == "blessed"
-    assert found.reasons[1].startswith("against models:/small/4, accuracy drops -")
+    assert found.reasons[1].startswith("against models:/small/4, accuracy gains ")
 
 
 def test_a_variant_that_is_worse_than_production_is_rejected(judge: Judge, small_models: dict[str, bytes]) -> None:
@@ -235,7 +240,8 @@ def test_the_first_run_says_that_there_is_no_champion(judge: Judge) -> None:
     assert (verdict.champion.status, verdict.champion.reason) == ("missing", "there is no registered model 'small'")
     assert [check.verdict for check in verdict.variants["full_int8"].checks] == ["blessed", "no baseline yet"]
     assert verdict.outcome == "blessed"
-    assert "no baseline yet: there is no registered model 'small'" in verdict.why
+    assert verdict.why.endswith("; its one check passes; max_drop_points_vs_baseline: no baseline yet.")
+    assert "no baseline yet: there is no registered model 'small'" in verdict.variants["full_int8"].reasons[1]
 
 
 def test_a_gate_against_a_champion_alone_judges_nothing_on_the_first_run(judge: Judge) -> None:
