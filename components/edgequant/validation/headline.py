@@ -78,7 +78,7 @@ def _against(found: VariantVerdict) -> str:
     unknown = [check.name for check in found.checks if check.verdict == INCONCLUSIVE and check.need is None]
     if found.verdict == REJECTED or len(unknown) == len(names):
         return f"{counted}, first {_first_name(found)}: {told}"
-    also = f"; examples alone do not settle {listed(unknown)}" if unknown else ""
+    also = f"; what {listed(unknown)} would take is not known" if unknown else ""
     return f"{counted}, and {_first_name(found)} takes most to settle: {told}{also}"
 
 
