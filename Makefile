@@ -14,11 +14,12 @@ IMAGES ?=
 # The configuration that `make manifests` compiles the pipeline for; its part `kubeflow` names the images then.
 CONFIG ?=
 
-.PHONY: help install demo test test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs clean
+.PHONY: help install demo test test-long test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs clean
 
 help:
 	@echo "make demo       train a small model on handwritten digits and quantize it"
 	@echo "make test       run the tests"
+	@echo "make test-long  run the tests that kill and repeat whole runs, and simulate"
 	@echo "make test-engines  run sampling on Prism, Flink, Dask and more, and from s3:// and gs:// (needs Go, Java, Maven)"
 	@echo "make test-browser  open the report and MLflow's pages in a browser (needs Chromium and PostgreSQL)"
 	@echo "make screenshots  take the documents' pictures of MLflow's pages anew"
@@ -44,7 +45,10 @@ demo: $(INSTALLED)
 	$(VENV)/bin/edgequant demo
 
 test: $(INSTALLED)
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile -m "not engines and not browser and not images and not kubernetes"
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile -m "not (engines or browser or images or kubernetes or long)"
+
+test-long: $(INSTALLED)
+	$(VENV)/bin/python -m pytest --numprocesses 2 -m long tests/edgequant tests/edgequant_pipelines tests/examples
 
 test-engines: $(ENGINES)
 	EDGEQUANT_REQUIRE_ENGINES=1 $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile tests/engines

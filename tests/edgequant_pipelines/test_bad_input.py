@@ -83,6 +83,7 @@ def test_a_work_directory_that_cannot_be_written(project: Path, edgequant: Edgeq
     check(done, 1, "/proc/edgequant")
 
 
+@pytest.mark.long
 def test_a_full_disk(project: Path, edgequant: Edgequant) -> None:
     """Where a file cannot be written to its end, the step and the system's reason are named, and the output is not there."""
 

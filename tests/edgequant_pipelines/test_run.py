@@ -104,6 +104,7 @@ def test_a_second_run_only_looks_whether_all_is_recorded(shared_project: Path, e
     assert len(client(shared_project).search_model_versions("name = 'digits-tflite'")) == 1
 
 
+@pytest.mark.long
 def test_the_reports_configuration_asks_for_the_same(
     shared_project: Path, edgequant: Edgequant, tmp_path: Path
 ) -> None:
@@ -124,6 +125,7 @@ def test_the_reports_configuration_asks_for_the_same(
     assert load_verdict(work / "results" / "verdict") == before
 
 
+@pytest.mark.long
 def test_no_cache_runs_every_step(shared_project: Path, edgequant: Edgequant) -> None:
     """With --no-cache nothing is reused, and the examples drawn are the same."""
     work = shared_project.parent / "work"
@@ -172,6 +174,7 @@ def test_a_retrained_model_is_never_served_from_the_cache(shared_project: Path, 
     assert reused(done) == ["champion", "sample"]
 
 
+@pytest.mark.long
 def test_a_replaced_shard_is_never_served_from_the_cache(shared_project: Path, edgequant: Edgequant) -> None:
     """Other examples under the same file name are sampled anew."""
     work = shared_project.parent / "work"
@@ -217,6 +220,7 @@ def repack(path: Path) -> None:
             archive.writestr(name, data)
 
 
+@pytest.mark.long
 def test_a_run_killed_at_any_step_completes_when_started_again(project: Path, edgequant: Edgequant) -> None:
     """Killed during each step in turn, the run continues where it stopped and records nothing twice."""
     work = project.parent / "work"
@@ -353,6 +357,7 @@ def test_each_step_runs_alone(project: Path, edgequant: Edgequant, tmp_path: Pat
     assert "CONV_2D" in shown.stdout
 
 
+@pytest.mark.long
 def test_the_compiled_pipeline_nests_and_runs(project: Path, tmp_path: Path, edgequant: Edgequant) -> None:
     """The compiled `quantize`, with all that a cluster needs, nests in a training pipeline and runs on the model it is given."""
     import sys

@@ -349,6 +349,7 @@ print(json.dumps({str(number): seen[number - 1] for number in sorted(chosen)}))
 """
 
 
+@pytest.mark.long
 def test_killed_at_any_call_and_run_again_it_ends_the_same(results: Callable[..., Path], tmp_path: Path) -> None:
     """A process that dies before the first or the last call of each kind leaves what a second one completes, exactly once."""
     path, folder = results(), tmp_path / "killed"

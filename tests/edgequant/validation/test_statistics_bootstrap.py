@@ -142,6 +142,7 @@ def _covered(found: list[BootstrapDrop], truth: float) -> tuple[float, float]:
     return float(np.mean(intervals[:, 0] <= truth)), float(np.mean(intervals[:, 1] >= truth))
 
 
+@pytest.mark.long
 def test_the_ends_cover_the_true_drop_in_auc() -> None:
     """Of 400 simulated sets of 200 examples each end at 95% covers the known difference at least 92% of the time.
 
@@ -154,6 +155,7 @@ def test_the_ends_cover_the_true_drop_in_auc() -> None:
     assert min(_covered(found, truth)) >= 0.92
 
 
+@pytest.mark.long
 def test_the_ends_cover_the_true_drop_in_f1() -> None:
     """Of 400 simulated sets of 1,000 examples, 60 of them decided differently, at least 92% are covered at each end.
 

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 _KILLED = r"""
 import json, os, shutil, sys
 from pathlib import Path
@@ -102,6 +104,7 @@ print(json.dumps({"seen": seen, "changes": len(changes)}))
 """
 
 
+@pytest.mark.long
 def test_killed_at_any_call_the_next_watcher_ends_with_the_same_runs(scene: Any) -> None:
     """Killed before and after every write and every submission, and around each kind of question: the same runs, none twice."""
     for _ in range(2):

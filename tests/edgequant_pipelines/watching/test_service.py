@@ -55,6 +55,7 @@ def get(port: int, path: str) -> tuple[int, str]:
         return 0, ""
 
 
+@pytest.mark.long
 def test_a_killed_watcher_leaves_no_run_behind_and_the_next_finishes_it(
     scene: Any, digits: Path, edgequant: Any
 ) -> None:
