@@ -159,7 +159,7 @@ def _say(content: Benchmark) -> None:
         shown = "" if memory is None else f", {memory / 1e6:.1f} MB"
         say(
             "benchmark",
-            f"{name}: p50 {latency.p50_ms:.3f} ms, p90 {latency.p90_ms:.3f} ms over {latency.runs} runs{shown}",
+            f"{name}: p50 {latency.p50_ms:#.3g} ms, p90 {latency.p90_ms:#.3g} ms over {latency.runs} runs{shown}",
         )
         ratio = latency.ratio
         if ratio is not None:

@@ -84,7 +84,7 @@ def test_drops_by_class_are_in_their_order(handmade: Handmade, interval: Ends | 
     assert "Allowed are 10." in chart.svg
     other = slice_drops(handmade(), "full_int8", 3, replace(part, name="light"))
     assert other is not None
-    assert (other.name, "full_int8: drop by light" in other.svg) == ("slice_3_drops_full_int8", True)
+    assert (other.name, "full_int8: drop in accuracy by light" in other.svg) == ("slice_3_drops_full_int8", True)
 
 
 def test_what_is_confused_otherwise() -> None:

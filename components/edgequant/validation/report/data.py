@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _FILES = 3
-_CLASSES = 20
 _HISTOGRAMS = 6
 
 
@@ -29,16 +28,6 @@ class SetRow:
     left_out: str
     files: tuple[str, ...]
     digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClassRow:
-    """A class as a row of a table: its shares in percent."""
-
-    label: str
-    source: str
-    taken: str
-    counts: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +57,6 @@ def set_row(facts: DatasetFacts) -> SetRow:
         files=tuple(shown),
         digest=facts.digest,
     )
-
-
-def class_rows(provenance: Provenance) -> tuple[list[ClassRow], int]:
-    """Returns the classes whose share of the set differs most from that of the source, and how many are not shown."""
-    spread = provenance.representativeness
-    balance = spread.balance if spread else {}
-    order = sorted(balance, key=lambda name: -abs(balance[name][0] - balance[name][1]))
-    rows = []
-    for name in sorted(order[:_CLASSES]):
-        source, taken = balance[name]
-        count = provenance.classes.get(name)
-        counts = f"{count.wanted:,} / {count.available:,} / {count.taken:,}" if count else "–"
-        rows.append(ClassRow(label=name, source=f"{100 * source:.2f}", taken=f"{100 * taken:.2f}", counts=counts))
-    return rows, max(len(order) - _CLASSES, 0)
 
 
 def input_views(provenance: Provenance) -> list[InputView]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from edgequant.artifacts.comparison import Ends, Slice
 from edgequant.artifacts.verdict import BASELINE_VERDICT, Verdict
-from edgequant.task import REGRESSION
+from edgequant.task import METRICS, REGRESSION, is_custom
+from edgequant.validation.comparison import AGREEMENT
 from edgequant.validation.report.drawing import COLOURS, Chart, colour_of, draw
 from edgequant.validation.report.tradeoff import higher_is_better
 from edgequant.validation.report.wording import ends, fixed, label
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 SHOWN = 12
 _VALUE = 16
+# How many characters of an axis' label fit in a line.
+_AXIS = 40
 _LIMIT = "max_drop_points"
 _CLASS_LIMIT = "max_worst_class_drop_points"
 
@@ -42,7 +46,7 @@ def drops(verdict: Verdict) -> Chart | None:
         for name, variant in verdict.variants.items()
         if variant.drop_points is not None and variant.verdict != BASELINE_VERDICT
     ]
-    return _forest("drops", f"Drop in {label(verdict.main_metric)}", _unit(verdict), rows, _limit(verdict, _LIMIT))
+    return _forest("drops", f"Drop in {label(verdict.main_metric)}", unit(verdict), rows, _limit(verdict, _LIMIT))
 
 
 def slice_drops(verdict: Verdict, variant: str, index: int, part: Slice) -> Chart | None:
@@ -67,8 +71,8 @@ def slice_drops(verdict: Verdict, variant: str, index: int, part: Slice) -> Char
     what = "class" if by_class else label(part.name, _VALUE)
     cut = f", {SHOWN} of {part.total:,}" if part.total > SHOWN else ""
     name = f"class_drops_{variant}" if by_class else f"slice_{index}_drops_{variant}"
-    title = f"{label(variant)}: drop by {what}{cut}"
-    return _forest(name, title, _unit(verdict), rows, _limit(verdict, _CLASS_LIMIT) if by_class else None)
+    title = f"{label(variant)}: drop in {label(sliced_metric(verdict))} by {what}{cut}"
+    return _forest(name, title, unit(verdict, sliced=True), rows, _limit(verdict, _CLASS_LIMIT) if by_class else None)
 
 
 def _limit(verdict: Verdict, key: str) -> float | None:
@@ -76,14 +80,27 @@ def _limit(verdict: Verdict, key: str) -> float | None:
     return value if isinstance(value, float | int) else None
 
 
-def _unit(verdict: Verdict) -> str:
-    """Returns what drops are in: for errors of numbers 100 points are a standard deviation of the labels."""
-    if verdict.task == REGRESSION and not higher_is_better(verdict):
-        return "% of the labels' standard deviation"
+def unit(verdict: Verdict, *, sliced: bool = False) -> str:
+    """Returns what drops are in: for errors of numbers 100 points are a standard deviation of the labels.
+
+    Args:
+        verdict: The verdict.
+        sliced: Of drops by class or feature, which are in the task's first metric, else in the judged one.
+    """
+    if verdict.task == REGRESSION and (sliced or not higher_is_better(verdict)):
+        return "hundredths of the labels' standard deviation"
     return "percentage points"
 
 
-def _forest(name: str, title: str, unit: str, rows: Sequence[Row], limit: float | None) -> Chart | None:
+def sliced_metric(verdict: Verdict) -> str:
+    """Returns the metric that drops by class or feature are in: the first of the task, whichever is judged."""
+    measured = next((found.measures for found in verdict.variants.values() if found.measures), None)
+    if not measured:
+        return AGREEMENT
+    return next(iter(measured)) if is_custom(verdict.task) else METRICS[verdict.task][0]
+
+
+def _forest(name: str, title: str, measured_in: str, rows: Sequence[Row], limit: float | None) -> Chart | None:
     """Returns drops as points on lines, the first on top; None without any."""
     if not rows:
         return None
@@ -92,7 +109,8 @@ def _forest(name: str, title: str, unit: str, rows: Sequence[Row], limit: float 
 
     def paint(figure: "Figure") -> None:
         axes = figure.subplots()
-        axes.set_xlabel(f"{unit}; to the right is worse")
+        # From the right end of the axis, where there is more room to the left: names of rows are there.
+        axes.set_xlabel(fill(f"{measured_in}; to the right is worse", _AXIS), loc="right")
         axes.grid(visible=True, axis="x")
         axes.axvline(0, color=COLOURS["soft"], linewidth=1.0)
         if limit is not None:
@@ -108,7 +126,7 @@ def _forest(name: str, title: str, unit: str, rows: Sequence[Row], limit: float 
     return draw(
         name,
         title,
-        f"{told}, in {unit}.{allowed}",
-        1.05 + 0.24 * len(rows) + 0.2 * (limit is not None),
+        f"{told}, in {measured_in}.{allowed}",
+        1.2 + 0.24 * len(rows) + 0.2 * (limit is not None),
         paint,
     )

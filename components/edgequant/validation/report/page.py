@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from numpy.typing import NDArray
+
 from edgequant.artifacts.example_set import ExampleSet, Representativeness
 from edgequant.artifacts.verdict import Verdict
-from edgequant.validation.report.data import class_rows, histograms, input_views, set_row
+from edgequant.validation.report.data import histograms, input_views, set_row
 from edgequant.validation.report.drawing import COLOURS, Chart
-from edgequant.validation.report.forest import SHOWN, drops
+from edgequant.validation.report.forest import SHOWN, drops, sliced_metric, unit
+from edgequant.validation.report.labels import class_rows, label_quantiles
 from edgequant.validation.report.pictures import Picture, pictures
 from edgequant.validation.report.reproduction import reproduction
 from edgequant.validation.report.summary import summary
@@ -19,6 +22,8 @@ from edgequant.validation.report.wording import ends, fixed, printable
 
 PAGE = "report.html"
 SUMMARY = "summary.md"
+# Of intervals where no gate sets another.
+_CONFIDENCE = 0.95
 
 
 def write_report(directory: Path, verdict: Verdict, examples: ExampleSet) -> None:
@@ -29,22 +34,26 @@ def write_report(directory: Path, verdict: Verdict, examples: ExampleSet) -> Non
         verdict: The verdict.
         examples: The evaluation set, for pictures of its examples.
     """
-    text, charts = render(verdict, pictures(examples, verdict.calibration.provenance.representativeness))
+    picture = pictures(examples, verdict.calibration.provenance.representativeness)
+    text, charts = render(verdict, picture, examples.labels)
     (directory / PAGE).write_text(text, encoding="utf-8")
     (directory / SUMMARY).write_text(summary(verdict), encoding="utf-8")
     for chart in charts:
         (directory / f"{quote(chart.name, safe='')}.png").write_bytes(chart.png)
 
 
-def render(verdict: Verdict, picture: Picture | None = None) -> tuple[str, list[Chart]]:
+def render(
+    verdict: Verdict, picture: Picture | None = None, labels: NDArray[Any] | None = None
+) -> tuple[str, list[Chart]]:
     """Returns the page as HTML that needs no network, and the charts in it.
 
     Args:
         verdict: The verdict.
         picture: Makes pictures of the evaluation examples; None where they are no images.
+        labels: The labels of the evaluation set; None where there are none, or they are not known.
     """
     calibration = verdict.calibration.provenance
-    classes, hidden = class_rows(calibration)
+    classes, hidden = class_rows(verdict, labels)
     shown = details(verdict, picture)
     overview = [chart for chart in (size_metric(verdict), drops(verdict)) if chart]
     spread = histograms(calibration)
@@ -64,6 +73,19 @@ def render(verdict: Verdict, picture: Picture | None = None) -> tuple[str, list[
         inputs=input_views(calibration),
         classes=classes,
         hidden_classes=hidden,
+        quantiles=label_quantiles(verdict, labels),
+        sure=f"{100 * float(verdict.gate.get('confidence', _CONFIDENCE)):g}%",
+        unit=unit(verdict),
+        sliced_metric=sliced_metric(verdict),
+        sliced_unit=unit(verdict, sliced=True),
+        trials=max(
+            (
+                found.latency.ratio.trials
+                for found in verdict.variants.values()
+                if found.latency and found.latency.ratio
+            ),
+            default=0,
+        ),
         reproduction=reproduction(verdict),
     )
     charts = [*overview, *(chart for detail in shown for chart in detail.charts), *([spread] if spread else [])]

@@ -47,12 +47,13 @@ def reproduction(verdict: Verdict) -> Reproduction:
         "latency measured on": _machine(verdict),
     }
     version = verdict.made_from.get("edgequant", "")
-    package = f"edgequant[all]=={version}" if version else "edgequant[all]"
+    # No index has the package: it is installed from a checkout.
+    checkout = f"# in a checkout of edgequant {version}".rstrip()
     file = shlex.quote(f"{verdict.name}.yaml")
     return Reproduction(
         facts=facts,
         config=_config(verdict),
-        command=f"pip install {shlex.quote(package)}\nedgequant run {file}",
+        command=f"{checkout}\npip install -c constraints.txt '.[all]'\nedgequant run {file}",
     )
 
 

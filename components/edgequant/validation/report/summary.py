@@ -11,7 +11,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~:-])")
 
 def summary(verdict: Verdict) -> str:
     """Returns the verdict in Markdown, in which nothing that users named is markup."""
-    header = ("variant", "size, bytes", verdict.main_metric, "drop, points", "agreement", "p50, ms", "verdict")
+    header = ("variant", "size, bytes", verdict.main_metric, "drop, points", "agreement", "p50", "verdict")
     lines = [
         f"**{_text(verdict.name)}: {_text(verdict.outcome)}**",
         "",

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from edgequant.artifacts.comparison import Flip
 from edgequant.artifacts.verdict import BASELINE_VERDICT, Check, VariantVerdict, Verdict
+from edgequant.task import REGRESSION
 from edgequant.validation.report.confusions import Confused, confused
 from edgequant.validation.report.drawing import Chart
 from edgequant.validation.report.forest import slice_drops
 from edgequant.validation.report.pictures import Picture
 from edgequant.validation.report.tradeoff import main_metric
-from edgequant.validation.report.wording import NOTHING, ends, fixed, number, share, span
+from edgequant.validation.report.wording import NOTHING, duration, ends, fixed, number, share, span
+from edgequant.variants import BASELINE
 
 _FLIPS = 12
 _GAINED = 4
@@ -28,6 +30,7 @@ class Row:
     metric_interval: str
     drop: str
     drop_interval: str
+    change: str
     agreement: str
     flips: str
     sqnr: str
@@ -114,10 +117,11 @@ def rows(verdict: Verdict) -> list[Row]:
                 metric_interval=ends(interval, 4),
                 drop=fixed(variant.drop_points, 2),
                 drop_interval=ends(variant.drop_interval_points, 2),
+                change=_change(verdict, variant, value),
                 agreement=share(variant.agreement),
                 flips=f"{variant.flips.changed:,}" if variant.flips else NOTHING,
                 sqnr=_sqnr(variant),
-                latency=fixed(latency.p50_ms, 3) if latency else NOTHING,
+                latency=duration(latency.p50_ms) if latency else NOTHING,
                 latency_ratio=_ratio(variant),
                 examples=f"{variant.examples:,}",
                 verdict=variant.verdict,
@@ -210,6 +214,15 @@ def _check_row(variant: str, check: Check) -> CheckRow:
     )
 
 
+def _change(verdict: Verdict, variant: VariantVerdict, value: float | None) -> str:
+    """Returns how an error of numbers changes in its own unit, since its drop is in another; "" for all others."""
+    base = verdict.variants.get(BASELINE)
+    if verdict.task != REGRESSION or base is None or value is None or variant.verdict == BASELINE_VERDICT:
+        return ""
+    was, _ = main_metric(verdict, base)
+    return "" if was is None else f"{verdict.main_metric} {value - was:+.3g}"
+
+
 def _sqnr(variant: VariantVerdict) -> str:
     """Returns the least signal-to-noise ratio of a variant's outputs."""
     known = [drift.sqnr_db for drift in variant.drift.values() if drift.sqnr_db is not None]
@@ -223,7 +236,7 @@ def _ratio(variant: VariantVerdict) -> str:
     ratio = variant.latency.ratio if variant.latency else None
     if ratio is None:
         return ""
-    return f"× {ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f}){', noisy' if ratio.noisy else ''}"
+    return f"× {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f}){', noisy' if ratio.noisy else ''}"
 
 
 def _metrics(variant: VariantVerdict) -> tuple[tuple[str, ...], ...]:

@@ -1,0 +1,72 @@
+"""What the report shows of the labels: how classes are balanced in the two sets, or how numbers are spread."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgequant.artifacts.comparison import class_name
+from edgequant.artifacts.verdict import Verdict
+from edgequant.task import BINARY, CLASSIFICATION, REGRESSION
+from edgequant.validation.report.wording import NOTHING
+
+_CLASSES = 20
+_QUANTILES = {"least": 0.0, "5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95, "greatest": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """A class as a row of a table: its shares in percent."""
+
+    label: str
+    source: str
+    taken: str
+    evaluated: str
+    counts: str
+
+
+def class_rows(verdict: Verdict, labels: NDArray[Any] | None) -> tuple[list[ClassRow], int]:
+    """Returns the classes whose shares differ most, and how many are not shown; none where labels are no classes.
+
+    Args:
+        verdict: The verdict.
+        labels: The labels of the evaluation set, or None.
+    """
+    if verdict.task == REGRESSION:
+        return [], 0
+    provenance = verdict.calibration.provenance
+    spread = provenance.representativeness
+    balance = spread.balance if spread else {}
+    evaluated = _shares(verdict, labels, known=set(balance))
+    shares = {name: (*balance.get(name, (0.0, 0.0)), evaluated.get(name, 0.0)) for name in sorted(balance | evaluated)}
+    order = sorted(shares, key=lambda name: min(shares[name][:2]) - max(shares[name][:2]))
+    rows = []
+    for name in sorted(order[:_CLASSES]):
+        source, taken, held_out = (f"{100 * share:.2f}" for share in shares[name])
+        count = provenance.classes.get(name)
+        counts = f"{count.wanted:,} / {count.available:,} / {count.taken:,}" if count else NOTHING
+        if not balance:
+            source = taken = NOTHING
+        rows.append(ClassRow(name, source, taken, held_out if evaluated else NOTHING, counts))
+    return rows, max(len(order) - _CLASSES, 0)
+
+
+def _shares(verdict: Verdict, labels: NDArray[Any] | None, known: set[str]) -> dict[str, float]:
+    """Returns the share of each class of the evaluation set, by the names that the calibration set's have where it has one."""
+    if labels is None or verdict.task not in (CLASSIFICATION, BINARY) or not len(labels):
+        return {}
+    counts = Counter(
+        number if (number := str(label)) in known else class_name(int(label), verdict.classes)
+        for label in labels.reshape(-1)
+    )
+    return {name: count / len(labels) for name, count in counts.items()}
+
+
+def label_quantiles(verdict: Verdict, labels: NDArray[Any] | None) -> dict[str, str]:
+    """Returns the quantiles of the evaluation set's labels, by name; none where they are no numbers to be told."""
+    if labels is None or verdict.task != REGRESSION or not len(labels):
+        return {}
+    found = np.quantile(np.asarray(labels, np.float64), list(_QUANTILES.values()))
+    return {name: f"{value:.4g}" for name, value in zip(_QUANTILES, found, strict=True)}

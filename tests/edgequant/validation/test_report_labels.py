@@ -1,0 +1,100 @@
+"""How the report tells of labels, and of figures in units that can be read."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edgequant.artifacts.example_set import ClassCount, Representativeness
+from edgequant.artifacts.verdict import Verdict
+from edgequant.validation.report.labels import ClassRow, class_rows, label_quantiles
+from edgequant.validation.report.page import render
+from edgequant.validation.report.wording import duration
+
+Handmade = Callable[..., Verdict]
+
+
+def _with(verdict: Verdict, balance: dict[str, tuple[float, float]], **classes: ClassCount) -> Verdict:
+    """Returns the verdict with what is known of the calibration set's classes."""
+    spread = Representativeness(reservoir=9, inputs={}, balance=balance, sentence="")
+    provenance = replace(verdict.calibration.provenance, representativeness=spread, classes=classes)
+    return replace(verdict, calibration=replace(verdict.calibration, provenance=provenance))
+
+
+def test_the_evaluation_sets_balance_is_beside_the_calibration_sets(handmade: Handmade) -> None:
+    """Of names or numbers alike: three of four labels are of class 0; a class that only one set has is there too."""
+    labels = np.array([0, 0, 2, 0])
+    counted = ClassCount(wanted=5, available=9, taken=5)
+    named = replace(handmade(), classes=("ant", "bee", "cat"))
+    verdict = _with(named, {"ant": (0.9, 0.5), "bee": (0.1, 0.5)}, ant=counted)
+    rows, hidden = class_rows(verdict, labels)
+    assert rows == [
+        ClassRow("ant", "90.00", "50.00", "75.00", "5 / 9 / 5"),
+        ClassRow("bee", "10.00", "50.00", "0.00", "–"),
+        ClassRow("cat", "0.00", "0.00", "25.00", "–"),
+    ]
+    assert hidden == 0
+    numbered, _ = class_rows(_with(handmade(), {"0": (0.9, 0.5), "1": (0.1, 0.5)}), labels)
+    assert [(row.label, row.evaluated) for row in numbered] == [("0", "75.00"), ("1", "0.00"), ("2", "25.00")]
+    assert class_rows(_with(handmade(), {"0": (1.0, 1.0)}), None)[0][0].evaluated == "–"
+    text, _ = render(verdict, labels=labels)
+    assert "of the evaluation set, %" in text
+    assert "75.00" in text
+
+
+def test_numbers_are_no_classes(handmade: Handmade) -> None:
+    """Of a regression the quantiles of the labels are told, by NumPy's linear rule, and no label as a class."""
+    labels = np.arange(101) * 2.0
+    verdict = replace(_with(handmade(), {"3": (0.5, 0.5), "4": (0.5, 0.5)}), task="regression", main_metric="mae")
+    assert class_rows(verdict, labels) == ([], 0)
+    assert label_quantiles(verdict, labels) == {
+        "least": "0",
+        "5%": "10",
+        "25%": "50",
+        "median": "100",
+        "75%": "150",
+        "95%": "190",
+        "greatest": "200",
+    }
+    text, _ = render(verdict, labels=labels)
+    assert "Balance of the classes" not in text
+    assert "Labels of the evaluation set" in text
+    assert label_quantiles(handmade(), labels) == {}
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "told"),
+    [
+        (0.0007, "0.700 µs"),
+        (0.0427, "42.7 µs"),
+        (0.136, "0.136 ms"),
+        (12.345, "12.3 ms"),
+        (1234.5, "1,234 ms"),
+        (0.1, "0.100 ms"),
+    ],
+)
+def test_times_have_three_digits_and_their_unit(milliseconds: float, told: str) -> None:
+    """A model that takes less than a microsecond is not told as 0.001 ms."""
+    assert duration(milliseconds) == told
+
+
+def test_it_is_said_which_intervals_are_one_sided(handmade: Handmade) -> None:
+    """Drops have ends that each hold by itself, with the gate's confidence, all others two-sided intervals."""
+    text = " ".join(render(handmade())[0].split())
+    assert "Of a drop, each of the two ends holds with 95% by itself (one-sided)" in text
+    assert "All others are two-sided: a metric and agreement with 95%" in text
+
+
+def test_the_drop_of_an_error_is_told_in_its_own_unit_as_well(handmade: Handmade) -> None:
+    """Points of a regression are hundredths of a standard deviation: the table has the change of the error beside them."""
+    verdict = handmade()
+    variants = {
+        name: replace(found, metrics={"mae": value})
+        for (name, found), value in zip(verdict.variants.items(), (2.0, 2.25), strict=True)
+    }
+    verdict = replace(verdict, task="regression", main_metric="mae", variants=variants)
+    text = " ".join(render(verdict)[0].split())
+    assert "mae +0.25" in text
+    assert text.count("mae +") == 1
+    assert "after it, the change of mae in its own unit" in text
