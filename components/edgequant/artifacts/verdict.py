@@ -121,6 +121,7 @@ class VariantVerdict:
         checks: The answer of each check, in the gate's order.
         reasons: A sentence for each check, what speaks against it first.
         latency: Its latency on the machine of the benchmark.
+        peak_memory_bytes: The peak memory of a process that loads and runs it there; None where the system does not tell.
         inspection: What its flatbuffer holds.
     """
 
@@ -146,6 +147,7 @@ class VariantVerdict:
     checks: tuple[Check, ...] = ()
     reasons: tuple[str, ...] = ()
     latency: Latency | None = None
+    peak_memory_bytes: int | None = None
     inspection: Inspection | None = None
 
 

@@ -102,6 +102,7 @@ def verdict_of(name: str, material: Material) -> VariantVerdict:
             verdict=REJECTED if gate else NOT_GATED,
             reasons=(f"failed: {variant.reason or content.reason}",),
             latency=benchmark.latencies.get(name),
+            peak_memory_bytes=benchmark.peak_memory_bytes.get(name),
             inspection=variant.inspection,
         )
     found = VariantVerdict(
@@ -111,6 +112,7 @@ def verdict_of(name: str, material: Material) -> VariantVerdict:
         verdict=BASELINE_VERDICT,
         reasons=("every other variant is compared with it",),
         latency=benchmark.latencies.get(name),
+        peak_memory_bytes=benchmark.peak_memory_bytes.get(name),
         inspection=variant.inspection,
     )
     return _of_baseline(found, material) if name == BASELINE else _judged(found, name, material)
