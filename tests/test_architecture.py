@@ -29,7 +29,7 @@ HOMES = {
     "ai_edge_litert": ("edgequant/litert_interpreter.py", "edgequant/inspection.py"),
     "kfp": ("/component.py", "edgequant_pipelines/"),
     "matplotlib": ("edgequant/validation/report/",),
-    "scipy": ("edgequant/validation/",),
+    "scipy": ("edgequant/validation/", "edgequant/benchmarking/ratio.py"),
     "sklearn": ("edgequant/validation/", "edgequant_pipelines/demo/"),
 }
 
