@@ -68,7 +68,7 @@ def _variant(result: Result, variant: str) -> str:
                 f"{name}=={version(name)}" for name in ("mlflow-skinny", "pandas", "numpy", "ai-edge-litert")
             ],
         )
-        for name, number in entries.metrics(result.verdict.variants[variant]).items():
+        for name, number in entries.metrics(result.verdict.variants[variant], result.verdict.main_metric).items():
             mlflow.log_metric(name, number, model_id=logged.model_id)
         _inputs(result)
     return str(logged.model_uri)

@@ -4,6 +4,7 @@ import math
 import re
 
 from edgequant import __version__
+from edgequant.artifacts.comparison import Ends
 from edgequant.artifacts.example_set import DatasetFacts
 from edgequant.artifacts.result import Result
 from edgequant.artifacts.verdict import VariantVerdict
@@ -21,6 +22,10 @@ _SHARES = (
     "ece",
 )
 _PERCENT = 100.0
+# What the UI's columns have room for; a count or a size has no fraction, and keeps its digits.
+_PLACES = 4
+_SIGNIFICANT = 6
+_IN_HUNDREDTHS = ("_percent", "_points")
 _DIGEST_CHARACTERS = 32
 _METRIC_FORBIDDEN = re.compile(r"[^\w\-. /]", re.ASCII)
 _FORBIDDEN = str.maketrans(dict.fromkeys("/:.%\"'", "-"))
@@ -31,6 +36,7 @@ PIPELINE_RUN = "edgequant.pipeline_run"
 SOURCE_MODEL = "edgequant.source_model"
 SOURCE_RUN = "edgequant.source_run"
 EDGEQUANT_VERSION = "edgequant.version"
+RESULT_DIGEST = "edgequant.result_digest"
 ROLE = "edgequant.role"
 VARIANT = "edgequant.variant"
 VERDICT = "edgequant.verdict"
@@ -47,6 +53,7 @@ MODEL_SHA256 = "edgequant.model_sha256"
 CALIBRATION_DIGEST = "edgequant.calibration_digest"
 EVALUATION_DIGEST = "edgequant.evaluation_digest"
 ALIASED = "edgequant.aliased"
+EARLIER_VERSION = "edgequant.earlier_version"
 # These end in a name: of a variant, of an alias, of a quantization.
 RUN_OF = "edgequant.run."
 FORCED = "edgequant.forced."
@@ -56,6 +63,9 @@ VARIANT_ROLE = "variant"
 SUMMARY_ROLE = "summary"
 # A run that was the summary until KFP gave another.
 SUPERSEDED_ROLE = "superseded"
+
+# MLflow's own: what its column "Source" shows.
+MLFLOW_SOURCE = {"mlflow.source.name": f"edgequant {__version__}", "mlflow.source.type": "JOB"}
 
 
 def key(result: Result) -> str:
@@ -93,6 +103,7 @@ def tags(result: Result, source_run: str = "") -> dict[str, str]:
         PIPELINE_RUN: settings.pipeline_run or result.digest,
         SOURCE_MODEL: settings.model_uri,
         EDGEQUANT_VERSION: __version__,
+        RESULT_DIGEST: result.digest,
     } | ({SOURCE_RUN: source_run} if source_run else {})
 
 
@@ -114,22 +125,27 @@ def variant_tags(result: Result, variant: str) -> dict[str, str]:
 
 
 def version_tags(result: Result, variant: str, source_run: str = "") -> dict[str, str]:
-    """Returns the tags of a variant's registered version."""
+    """Returns the tags of a variant's registered version, what a reader looks for first: the UI keeps their order."""
     found, content = result.verdict.variants[variant], result.content
     high = found.drop_interval_points[1] if found.drop_interval_points else None
-    return {
-        **tags(result, source_run),
-        **variant_tags(result, variant),
+    first = {
+        VARIANT: variant,
+        VERDICT: found.verdict,
         DROP_POINTS: _points(found.drop_points),
         DROP_HIGH_POINTS: _points(high),
+    }
+    rest = {
+        **variant_tags(result, variant),
+        **tags(result, source_run),
         MODEL_SHA256: result.variants.content.model_sha256,
         CALIBRATION_DIGEST: content.calibration.digest,
         EVALUATION_DIGEST: content.evaluation.digest,
     }
+    return {**first, **{name: value for name, value in rest.items() if name != KEY}, KEY: rest[KEY]}
 
 
 def _points(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+    return "" if value is None else f"{value:.{_PLACES}f}"
 
 
 def metric_name(name: str) -> str:
@@ -156,11 +172,17 @@ def parameters(result: Result, variant: str) -> dict[str, str]:
     }
 
 
-def metrics(found: VariantVerdict) -> dict[str, float]:
-    """Returns the metrics of a variant's run in units that charts show well; what is not known or finite is left out."""
+def metrics(found: VariantVerdict, main_metric: str) -> dict[str, float]:
+    """Returns the metrics of a variant's run in units that charts show well; what is not known or finite is left out.
+
+    Args:
+        found: Everything known about the variant.
+        main_metric: The metric that drops are of, which is recorded with the ends of its interval.
+    """
     values: dict[str, float | None] = {
         metric_name(name): value * _PERCENT if name in _SHARES else value for name, value in found.metrics.items()
     }
+    values |= _ends(main_metric, found.metric_interval) | _ends("agreement", found.agreement_interval)
     low, high = found.drop_interval_points or (None, None)
     values |= {
         "drop_points": found.drop_points,
@@ -168,6 +190,7 @@ def metrics(found: VariantVerdict) -> dict[str, float]:
         "drop_high_points": high,
         "agreement_percent": None if found.agreement is None else found.agreement * _PERCENT,
         "size_bytes": found.size_bytes,
+        "peak_memory_bytes": found.peak_memory_bytes,
         "examples": found.examples or None,
     }
     if found.versus_champion is not None:
@@ -191,7 +214,24 @@ def metrics(found: VariantVerdict) -> dict[str, float]:
             "latency_p90_ms": found.latency.p90_ms,
             "latency_p99_ms": found.latency.p99_ms,
         }
-    return {name: float(value) for name, value in values.items() if value is not None and math.isfinite(value)}
+    return {name: rounded(name, value) for name, value in values.items() if value is not None and math.isfinite(value)}
+
+
+def _ends(name: str, interval: Ends | None) -> dict[str, float | None]:
+    """Returns the ends of a metric's interval by the names that they are recorded under."""
+    is_share = name in (*_SHARES, "agreement")
+    unit, scale = ("_percent", _PERCENT) if is_share else ("", 1.0)
+    ends = zip(("low", "high"), interval or (None, None), strict=True)
+    return {
+        f"{_METRIC_FORBIDDEN.sub('_', name)}_{side}{unit}": None if end is None else end * scale for side, end in ends
+    }
+
+
+def rounded(name: str, value: float) -> float:
+    """Returns a metric with as many digits as say something and can be shown: percent and points have four places."""
+    if float(value).is_integer():
+        return float(value)
+    return round(value, _PLACES) if name.endswith(_IN_HUNDREDTHS) else float(f"{value:.{_SIGNIFICANT}g}")
 
 
 def dataset_digest(facts: DatasetFacts) -> str:

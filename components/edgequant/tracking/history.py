@@ -141,7 +141,7 @@ def _row(run: Any, version: tuple[str, tuple[str, ...]] | None) -> Row:
         drop_low_points=metrics.get("drop_low_points"),
         drop_high_points=metrics.get("drop_high_points"),
         latency_p50_ms=metrics.get("latency_p50_ms"),
-        registered=version[0] if version else None,
+        registered=version[0] if version else tags.get(entries.EARLIER_VERSION),
         aliases=version[1] if version else (),
         run_id=str(run.info.run_id),
     )

@@ -80,7 +80,7 @@ def _find(client: "MlflowClient", wanted: Promotion) -> tuple[Any, Any]:
     """Returns the registered model and its version."""
     from mlflow.exceptions import MlflowException
 
-    from edgequant.tracking.registry import NOT_THERE
+    from edgequant.tracking.earlier import NOT_THERE
 
     try:
         model = client.get_registered_model(wanted.name)

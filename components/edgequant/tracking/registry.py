@@ -9,8 +9,8 @@ from mlflow.exceptions import MlflowException
 
 from edgequant.artifacts.result import BEST, EVERY_BLESSED, Result
 from edgequant.tracking import entries, summary
+from edgequant.tracking.earlier import NOT_THERE, History
 
-NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
 ALREADY_THERE = "RESOURCE_ALREADY_EXISTS"
 
 
@@ -29,8 +29,8 @@ class Registry:
         self._settings = result.content.settings
         self._source_run = source_run
 
-    def register(self, runs: dict[str, Run], model: Callable[[str], LoggedModel]) -> dict[str, str]:
-        """Returns the version of each variant that is to have one: the one there is, or a new one.
+    def register(self, runs: dict[str, Run], model: Callable[[str], LoggedModel]) -> summary.Registered:
+        """Returns the version of each variant that is to have one: the one there is, an earlier one of the same, or a new one.
 
         Args:
             runs: The run of each variant.
@@ -38,16 +38,26 @@ class Registry:
         """
         wanted = self._wanted()
         if not wanted:
-            return {}
+            return summary.Registered()
         found = self.found()
+        missing = {variant: runs[variant] for variant in wanted if variant not in found}
+        history = History(self._client, self._result) if missing else None
+        earlier = {
+            variant: same for variant, run in missing.items() if history and (same := history.same(variant, run))
+        }
         versions = {
-            variant: found.get(variant) or self._create(variant, str(runs[variant].info.run_id), model(variant))
+            variant: found.get(variant)
+            or earlier.get(variant)
+            or self._create(variant, str(runs[variant].info.run_id), model(variant))
             for variant in wanted
         }
         best = self._result.verdict.best
-        if best in versions:
+        if best in versions and self._is_due(versions[best], history if best in earlier else None):
             self._give_alias(versions[best])
-        return {variant: str(version.version) for variant, version in versions.items()}
+        return summary.Registered(
+            versions={variant: str(version.version) for variant, version in versions.items()},
+            earlier=frozenset(earlier),
+        )
 
     def _wanted(self) -> list[str]:
         """Returns the variants to register, the best one last: its version is then the newest."""
@@ -96,12 +106,21 @@ class Registry:
             await_creation_for=0,
         )
 
+    def _is_due(self, version: Any, history: History | None) -> bool:
+        """Tells whether a version is to get the alias: recorded again, a result takes none back from a later one.
+
+        Args:
+            version: The version.
+            history: Those before it, where an earlier pipeline run made it; else None.
+        """
+        if history is not None:
+            return history.leaves_alias_to(version)
+        return bool(self._settings.alias) and entries.ALIASED not in version.tags
+
     def _give_alias(self, version: Any) -> None:
-        """Moves the alias when the version is new: recorded again, a result takes no alias back from a later one."""
         alias = self._settings.alias
-        if alias and entries.ALIASED not in version.tags:
-            self._client.set_registered_model_alias(version.name, alias, version.version)
-            self._client.set_model_version_tag(version.name, version.version, entries.ALIASED, alias)
+        self._client.set_registered_model_alias(version.name, alias, version.version)
+        self._client.set_model_version_tag(version.name, version.version, entries.ALIASED, alias)
 
     def alias_version(self) -> str | None:
         """Returns the version that the alias is on now: a later result may have taken it."""

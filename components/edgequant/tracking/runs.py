@@ -4,21 +4,21 @@ Everything is looked up by the result's key before it is made, and a run is fini
 again, the recording ends with one run per variant, one summary and one version of each variant that is registered.
 """
 
-import json
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModel, Metric, Param, Run, RunTag
+from mlflow.entities import LoggedModel, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from edgequant.artifacts.example_set import DatasetFacts
 from edgequant.artifacts.result import Result, Tracked
 from edgequant.errors import TrackingError
 from edgequant.tracking import entries, source, summary
+from edgequant.tracking.datasets import datasets
 from edgequant.tracking.logged_models import LoggedModels
 from edgequant.tracking.registry import ALREADY_THERE, Registry
 from edgequant.tracking.retries import Tell
@@ -27,6 +27,8 @@ from edgequant.tracking.uploads import Upload, upload
 _FINISHED = "FINISHED"
 _ACTIVE = "active"
 _SUMMARY = ""
+# So much of a digest tells two apart.
+_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +78,12 @@ class Recorder:
         for variant, run in open_runs.items():
             self._finish_variant(variant, run, models, logged.get(variant))
         registry = Registry(self._client, self._result, self._source.run_id)
-        versions = registry.register(runs, lambda variant: logged.get(variant) or self._model_of(runs[variant]))
-        self._finish_summary(summary_run, runs, versions)
+        registered = registry.register(runs, lambda variant: logged.get(variant) or self._model_of(runs[variant]))
+        self._finish_summary(summary_run, runs, registered)
         source.link(self._client, self._source, self._result.verdict.name, summary_run.info.run_id, self._tell)
         if again:
-            self._tidy(models, runs, registry if versions else None)
-        return self._tracked(summary_run, runs, versions, registry)
+            self._tidy(models, runs, registry if registered.versions else None)
+        return self._tracked(summary_run, runs, registered.versions, registry)
 
     def _tracked(self, summary_run: Run, runs: dict[str, Run], versions: dict[str, str], registry: Registry) -> Tracked:
         run_ids = {variant: str(run.info.run_id) for variant, run in runs.items()}
@@ -155,6 +157,7 @@ class Recorder:
     def _found(self) -> dict[str, Run]:
         """Returns the runs that this result has, by variant; one that was made twice, since an answer was late, is kept once."""
         found = self._client.search_runs([self._experiment_id], f"tags.`{entries.KEY}` = '{self._key}'")
+        self._refuse_another_result(found)
         kept: dict[str, Run] = {}
         for run in sorted(found, key=self._rank):
             role = run.data.tags.get(entries.ROLE)
@@ -169,6 +172,17 @@ class Recorder:
             else:
                 self._client.delete_run(run.info.run_id)
         return kept
+
+    def _refuse_another_result(self, found: Iterable[Run]) -> None:
+        """Raises an error when a run of this key is of another result: it would pass for this one's."""
+        for run in found:
+            digest = run.data.tags.get(entries.RESULT_DIGEST, self._result.digest)
+            if digest != self._result.digest:
+                raise TrackingError(
+                    f"pipeline_run: {self._result.content.settings.pipeline_run!r} is taken: run {run.info.run_id} at"
+                    f" {self._place.uri} is of the result {digest[:_SHOWN]}, and {self._result.path} is"
+                    f" {self._result.digest[:_SHOWN]}; give each result a pipeline run of its own"
+                )
 
     def _rank(self, run: Run) -> tuple[bool, bool, bool, int, str]:
         """Returns what sorts the runs of one role: the one to keep first, which is the one that is furthest."""
@@ -185,7 +199,8 @@ class Recorder:
         """Returns a new run, of a variant or the summary."""
         name = f"{entries.source(self._result)} · {variant or entries.SUMMARY_ROLE}"
         own = entries.variant_tags(self._result, variant) if variant else {entries.ROLE: entries.SUMMARY_ROLE}
-        tags = {**entries.tags(self._result, self._source.run_id), **own, "mlflow.runName": name}
+        ours = {**entries.tags(self._result, self._source.run_id), **own}
+        tags = {**ours, **entries.MLFLOW_SOURCE, "mlflow.runName": name}
         return self._client.create_run(self._experiment_id, run_name=name, tags=tags)
 
     def _summary_run(self, earlier: Run | None) -> Run:
@@ -213,13 +228,13 @@ class Recorder:
         run_id = str(run.info.run_id)
         if model is not None:
             models.finish(model, run)
-        values = entries.metrics(self._result.verdict.variants[variant])
+        values = entries.metrics(self._result.verdict.variants[variant], self._result.verdict.main_metric)
         self._client.log_batch(
             run_id,
             metrics=self._metrics(run, values, model.model_id if model else None),
             params=[Param(name, value) for name, value in entries.parameters(self._result, variant).items()],
         )
-        self._client.log_inputs(run_id, datasets=self._datasets())
+        self._client.log_inputs(run_id, datasets=datasets(self._result.content))
         self._client.set_terminated(run_id, _FINISHED)
 
     def _metrics(self, run: Run, values: dict[str, float], model_id: str | None) -> list[Metric]:
@@ -229,33 +244,28 @@ class Recorder:
         name, digest = facts.provenance.purpose, entries.dataset_digest(facts)
         return [Metric(key, value, stamp, 0, model_id, name, digest, run.info.run_id) for key, value in values.items()]
 
-    def _datasets(self) -> list[DatasetInput]:
-        content = self._result.content
-        return [
-            DatasetInput(_dataset(facts), [InputTag("mlflow.data.context", facts.provenance.purpose)])
-            for facts in (content.calibration, content.evaluation)
-        ]
-
     def _model_of(self, run: Run) -> LoggedModel:
         """Returns the logged model of a run that was finished before."""
         return self._client.get_logged_model(run.outputs.model_outputs[0].model_id)
 
-    def _finish_summary(self, run: Run, runs: dict[str, Run], versions: dict[str, str]) -> None:
-        registered = summary.registration(self._result, versions)
+    def _finish_summary(self, run: Run, runs: dict[str, Run], registered: summary.Registered) -> None:
+        said = summary.registration(self._result, registered)
+        if registered.earlier:
+            self._tell(said)
         source_link = (
             summary.run_page(self._base, self._source.experiment_id, self._source.run_id) if self._source.run_id else ""
         )
         tags = {
             **(entries.tags(self._result, self._source.run_id) if self._given is not None else {}),
-            **summary.tags(self._result, registered),
-            summary.NOTE_TAG: summary.note(self._result, registered, source_link),
+            **summary.tags(self._result, said),
+            summary.NOTE_TAG: summary.note(self._result, said, source_link),
             **{f"{entries.RUN_OF}{variant}": str(found.info.run_id) for variant, found in runs.items()},
         }
         # Also of a run that was finished before: another setting may have registered more since.
         self._client.log_batch(run.info.run_id, tags=[RunTag(name, value) for name, value in tags.items()])
         if self._is_finished(run):
             return
-        self._client.log_inputs(run.info.run_id, datasets=self._datasets())
+        self._client.log_inputs(run.info.run_id, datasets=datasets(self._result.content))
         if self._given is None:
             self._client.set_terminated(run.info.run_id, _FINISHED)
 
@@ -272,15 +282,3 @@ def artifact_location(uri: str) -> str | None:
     if uri.startswith("sqlite:///"):
         return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
     return None
-
-
-def _dataset(facts: DatasetFacts) -> Dataset:
-    source_files = {"files": [file.path for file in facts.provenance.sources], "rule": facts.provenance.rule}
-    profile = {"examples": facts.examples, "records_read": facts.provenance.records_read}
-    return Dataset(
-        name=facts.provenance.purpose,
-        digest=entries.dataset_digest(facts),
-        source_type="local",
-        source=json.dumps(source_files),
-        profile=json.dumps(profile),
-    )

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,6 +25,19 @@ _PLACES = 4
 _WORKFLOW = "workflowType=machine_learning"
 
 Table = dict[str, list[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """The registered versions of a result.
+
+    Attributes:
+        versions: By variant.
+        earlier: The variants whose version an earlier pipeline run made, of the same file.
+    """
+
+    versions: dict[str, str] = field(default_factory=dict)
+    earlier: frozenset[str] = frozenset()
 
 
 def write_files(result: Result, target: Path) -> None:
@@ -65,22 +79,34 @@ def tags(result: Result, registered: str) -> dict[str, str]:
     }
 
 
-def registration(result: Result, versions: dict[str, str]) -> str:
-    """Returns a sentence on what was registered, or why nothing was.
+def registration(result: Result, registered: Registered) -> str:
+    """Returns a sentence or two on what was registered, or why nothing was.
 
     Args:
         result: The result.
-        versions: The registered version of each variant that has one.
+        registered: The registered version of each variant that has one.
     """
     settings = result.content.settings
     if not settings.registered_model:
         return "Nothing is registered: no registered model is configured."
     if settings.register not in (BEST, EVERY_BLESSED):
         return f"Nothing is registered: register is {settings.register!r}. No alias was moved."
-    if not versions:
-        return f"Nothing is registered in {settings.registered_model}, and no alias was moved: {result.verdict.why}"
-    named = ", ".join(f"{variant} as version {version}" for variant, version in versions.items())
-    return f"Registered in {settings.registered_model}: {named}."
+    model = settings.registered_model
+    if not registered.versions:
+        return f"Nothing is registered in {model}, and no alias was moved: {result.verdict.why}"
+    new = [
+        f"{name} as version {version}"
+        for name, version in registered.versions.items()
+        if name not in registered.earlier
+    ]
+    known = [
+        f"{name}, whose file is that of version {version} already"
+        for name, version in registered.versions.items()
+        if name in registered.earlier
+    ]
+    if not new:
+        return f"Nothing new is registered in {model}: {'; '.join(known)}."
+    return f"Registered in {model}: {', '.join(new)}." + (f" Not anew: {'; '.join(known)}." if known else "")
 
 
 def note(result: Result, registered: str, source_link: str = "") -> str:
@@ -110,12 +136,13 @@ def comparison(result: Result) -> Table:
     The UI's table across runs takes the first column as its rows and shows the second, unless somebody chooses others: which
     variant has which verdict, beside those of other source models.
     """
-    names = list(result.verdict.variants)
-    found = {name: entries.metrics(variant) for name, variant in result.verdict.variants.items()}
+    verdict = result.verdict
+    names = list(verdict.variants)
+    found = {name: entries.metrics(variant, verdict.main_metric) for name, variant in verdict.variants.items()}
     columns = list(dict.fromkeys(column for values in found.values() for column in values))
     table: Table = {
         "variant": list(names),
-        "verdict": [result.verdict.variants[name].verdict for name in names],
+        "verdict": [verdict.variants[name].verdict for name in names],
     }
     table |= {column: [_short(found[name].get(column)) for name in names] for column in columns}
     table["source"] = [entries.source(result)] * len(names)
@@ -138,10 +165,8 @@ def classes(result: Result) -> Table:
             variant,
             value.value,
             value.examples,
-            value.baseline * _PERCENT,
-            value.variant * _PERCENT,
-            value.drop_points,
-            *(value.drop_interval_points or (None, None)),
+            *map(_short, (value.baseline * _PERCENT, value.variant * _PERCENT, value.drop_points)),
+            *map(_short, value.drop_interval_points or (None, None)),
         ]
         for variant, found in result.verdict.variants.items()
         for part in found.slices

@@ -23,9 +23,11 @@ def test_metrics_are_recorded_in_units_that_charts_show() -> None:
         size_bytes=1000,
         examples=50,
         metrics={"accuracy": 0.875, "auc": 0.5, "log_loss": 0.25},
+        metric_interval=(0.75, 0.9375),
         drop_points=0.5,
         drop_interval_points=(-0.25, 1.25),
         agreement=0.5,
+        agreement_interval=(0.375, 0.625),
         versus_champion=Drop(points=-0.5),
         flips=Flips(changed=3, right_to_wrong=2, wrong_to_right=1),
         drift={
@@ -34,9 +36,12 @@ def test_metrics_are_recorded_in_units_that_charts_show() -> None:
         },
         divergence_nats=0.125,
         latency=Latency(p50_ms=1.0, p90_ms=2.0, p99_ms=3.0, runs=9),
+        peak_memory_bytes=600_000,
     )
-    assert entries.metrics(found) == {
+    assert entries.metrics(found, "accuracy") == {
         "accuracy_percent": 87.5,
+        "accuracy_low_percent": 75.0,
+        "accuracy_high_percent": 93.75,
         "auc_percent": 50.0,
         "log_loss": 0.25,
         "drop_vs_champion_points": -0.5,
@@ -49,7 +54,10 @@ def test_metrics_are_recorded_in_units_that_charts_show() -> None:
         "drop_low_points": -0.25,
         "drop_high_points": 1.25,
         "agreement_percent": 50.0,
+        "agreement_low_percent": 37.5,
+        "agreement_high_percent": 62.5,
         "size_bytes": 1000.0,
+        "peak_memory_bytes": 600_000.0,
         "examples": 50.0,
         "latency_p50_ms": 1.0,
         "latency_p90_ms": 2.0,
@@ -59,15 +67,37 @@ def test_metrics_are_recorded_in_units_that_charts_show() -> None:
 
 def test_what_is_not_known_is_left_out() -> None:
     """A failed variant has no numbers, and none that is not finite is sent."""
-    assert entries.metrics(VariantVerdict(status="failed", verdict="rejected")) == {}
+    assert entries.metrics(VariantVerdict(status="failed", verdict="rejected"), "accuracy") == {}
     found = VariantVerdict(status="converted", verdict="rejected", metrics={"loss": float("inf")}, agreement=1.0)
-    assert entries.metrics(found) == {"agreement_percent": 100.0}
+    assert entries.metrics(found, "loss") == {"agreement_percent": 100.0}
+
+
+def test_metrics_have_the_digits_that_say_something() -> None:
+    """Percent and points have four places, others six digits; a size keeps all of its own."""
+    found = VariantVerdict(
+        status="converted",
+        verdict="blessed",
+        size_bytes=1_234_567_891,
+        metrics={"accuracy": 0.913769123, "rmse": 1234.56789},
+        metric_interval=(1200.123456, 1300.0),
+        drop_points=0.333333333,
+        divergence_nats=0.000123456789,
+    )
+    assert entries.metrics(found, "rmse") == {
+        "accuracy_percent": 91.3769,
+        "rmse": 1234.57,
+        "rmse_low": 1200.12,
+        "rmse_high": 1300.0,
+        "drop_points": 0.3333,
+        "divergence_nats": 0.000123457,
+        "size_bytes": 1_234_567_891.0,
+    }
 
 
 def test_a_users_metric_gets_a_name_that_mlflow_allows() -> None:
     """Characters that MLflow refuses in a metric's name are replaced."""
     found = VariantVerdict(status="converted", verdict="blessed", metrics={"F1@0.5 (κ)": 0.5, "top-5/a.b": 1.0})
-    assert entries.metrics(found) == {"F1_0.5 ___": 0.5, "top-5/a.b": 1.0}
+    assert entries.metrics(found, "accuracy") == {"F1_0.5 ___": 0.5, "top-5/a.b": 1.0}
 
 
 @pytest.fixture

@@ -138,13 +138,30 @@ def test_a_refusal_is_not_tried_again(before: Proxy, results: Callable[..., Path
     assert len(before.seen) == 1
 
 
+def test_a_training_run_that_may_not_be_tagged(
+    server: str, before: Proxy, results: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is said, and no failure: everything else is recorded."""
+    client = MlflowClient(tracking_uri=server, registry_uri=server)
+    training = client.create_run(client.create_experiment("training-of-another")).info.run_id
+    before.faults = [Fault(kind=STATUS, where="POST .*runs/set-tag", status=403, times=10_000)]
+    tracked = record(write(results, "untagged", before, model_uri=f"runs:/{training}/model"))
+    assert sum("runs/set-tag" in line for line in before.seen) == 1
+    assert f"the training run {training} does not link here: its tag was refused" in capsys.readouterr().out
+    assert "edgequant.quantized.digits" not in client.get_run(training).data.tags
+    assert client.get_run(tracked.summary_run_id).data.tags["edgequant.source_run"] == training
+    assert held(server, "untagged") == whole()
+
+
 _RECORD = "from pathlib import Path; import sys; from edgequant.tracking.step import record; record(Path(sys.argv[1]))"
 
 
 def test_two_pipeline_runs_at_once_do_not_mix(server: str, results: Callable[..., Path]) -> None:
     """Two processes that record for one new model at the same time make both sides whole, each with its own models."""
     names = ("run-a", "run-b")
-    paths = [results(name, uri=server, experiment="both", registered_model="both", pipeline_run=name) for name in names]
+    given = {"uri": server, "experiment": "both", "registered_model": "both"}
+    # Of source models of their own: of one result, the second would find the first's version.
+    paths = [results(name, pipeline_run=name, model_uri=name, **given) for name in names]
     processes = [
         subprocess.Popen([sys.executable, "-c", _RECORD, str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         for path in paths

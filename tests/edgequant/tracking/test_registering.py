@@ -77,6 +77,75 @@ def test_more_may_be_registered_later(client: MlflowClient, results: Results, ur
     assert "Registered in later" in _summary(client, first)["mlflow.note.content"]
 
 
+@pytest.mark.parametrize("register", ["best", "blessed"])
+def test_a_night_without_a_change_makes_no_version(
+    client: MlflowClient, record_as: Callable[..., Any], register: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has runs of its own, and says which version has the same file; another source model makes versions again."""
+    name, count = f"nightly-{register}", {"best": 1, "blessed": 3}[register]
+
+    def night(number: int, **settings: Any) -> Any:
+        return record_as(name, pipeline_run=f"night-{number}", register=register, **settings)
+
+    first, second = night(1), night(2)
+    assert second.versions == first.versions
+    assert second.model_version == first.model_version == second.alias_version == str(count)
+    assert not set(second.run_ids.values()) & set(first.run_ids.values())
+    assert len(client.search_model_versions(f"name = '{name}'")) == count
+    said = _summary(client, second)["edgequant.registered"]
+    assert said.startswith(f"Nothing new is registered in {name}: ")
+    assert f"whose file is that of version {count} already" in said
+    best = client.get_run(second.run_ids[_summary(client, second)["edgequant.best"]])
+    assert best.data.tags["edgequant.earlier_version"] == f"{name}/{count}"
+
+    # A person went back to another version, and is not argued with.
+    client.create_model_version(name, source="file:///older")
+    client.set_registered_model_alias(name, "candidate", str(count + 1))
+    capsys.readouterr()
+    assert night(3).alias_version == str(count + 1)
+    assert f"version {count} from before; alias candidate is on version {count + 1}" in capsys.readouterr().out
+
+    retrained = night(4, model_uri="models:/digits/8")
+    assert retrained.model_version == retrained.alias_version == str(2 * count + 1)
+    again = night(3)
+    assert (again.versions, again.alias_version) == (first.versions, retrained.alias_version)
+    assert len(client.search_model_versions(f"name = '{name}'")) == 2 * count + 1
+
+
+def test_a_variant_that_is_best_again_is_a_new_version(client: MlflowClient, record_as: Callable[..., Any]) -> None:
+    """Another was the best in between, and has the alias: an earlier version of the same file does not take it back."""
+    for number, (best, asked) in enumerate(
+        [("weights_only", None), ("integer_only", "required"), ("weights_only", None)], start=1
+    ):
+        gate = Gate(max_drop_points=50, integer_only=asked)
+        tracked = record_as("again", pipeline_run=f"night-{number}", gate=gate)
+        assert _summary(client, tracked)["edgequant.best"] == best
+        assert (tracked.model_version, tracked.alias_version) == (str(number), str(number))
+
+
+def test_an_alias_that_was_configured_later(client: MlflowClient, record_as: Callable[..., Any]) -> None:
+    """An unchanged result gives it to the version there is, unless somebody has put it elsewhere."""
+    record_as("late-alias", pipeline_run="1", alias="")
+    tracked = record_as("late-alias", pipeline_run="2")
+    assert (tracked.model_version, tracked.alias_version) == ("1", "1")
+    client.create_model_version("late-alias", source="file:///other")
+    client.set_registered_model_alias("late-alias", "live", "2")
+    assert record_as("late-alias", pipeline_run="3", alias="live").alias_version == "2"
+
+
+def test_a_pipeline_run_has_one_result(client: MlflowClient, record_as: Callable[..., Any]) -> None:
+    """Another result by its name is refused, and both are named: the runs of the first would pass for it."""
+    tracked = record_as("reused", pipeline_run="run-1")
+    digest = _summary(client, tracked)["edgequant.result_digest"]
+    with pytest.raises(
+        TrackingError,
+        match=rf"^pipeline_run: 'run-1' is taken: run \w+ at .* is of the result {digest[:12]}, and .*reused-result is \w{{12}};",
+    ):
+        record_as("reused", pipeline_run="run-1", model_uri="models:/digits/9")
+    assert len(client.search_runs([tracked.experiment_id])) == 5
+    assert len(client.search_model_versions("name = 'reused'")) == 1
+
+
 def test_nothing_blessed_is_said(client: MlflowClient, record_as: Callable[..., Any]) -> None:
     """No version is made, the alias stays on the earlier one, and the summary says why."""
     record_as("rejecting", pipeline_run="earlier")
@@ -87,7 +156,11 @@ def test_nothing_blessed_is_said(client: MlflowClient, record_as: Callable[..., 
     assert client.get_registered_model("rejecting").aliases == {"candidate": 1}
     said = _summary(client, tracked)["edgequant.registered"]
     assert said.startswith("Nothing is registered in rejecting, and no alias was moved: No variant is blessed")
-    assert said in _summary(client, tracked)["mlflow.note.content"]
+    # The note begins with the reason, and gives it once.
+    what, _, why = said.partition(": ")
+    note = _summary(client, tracked)["mlflow.note.content"]
+    assert f"{what}." in note
+    assert note.count(why) == 1
 
 
 def test_the_version_has_its_page(record_as: Callable[..., Any]) -> None:

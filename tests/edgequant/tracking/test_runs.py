@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from edgequant import __version__
 from edgequant.artifacts.directory import file_digest
 from edgequant.artifacts.verdict import load_verdict
 from edgequant.gate import Gate
@@ -19,6 +20,8 @@ from edgequant.tracking.step import record
 
 NAME = "digits-tflite"
 VARIANTS = ["float32", "weights_only", "full_int8", "integer_only"]
+# Half of the last of four places.
+_PLACES = 0.51e-4
 
 
 def _client(uri: str) -> MlflowClient:
@@ -94,6 +97,7 @@ def test_there_is_one_flat_run_per_variant_and_one_summary(recorded: Any) -> Non
         assert run.data.tags["edgequant.key"] == "run-1:digits"
         assert run.data.tags["edgequant.pipeline_run"] == "run-1"
         assert run.data.tags["edgequant.source_model"] == "models:/digits/3"
+        assert run.data.tags["mlflow.source.name"] == f"edgequant {__version__}"
     assert {run.info.run_name for run in runs} == {f"digits v3 · {name}" for name in [*VARIANTS, "summary"]}
 
 
@@ -104,13 +108,18 @@ def test_metrics_are_in_units_that_charts_show(recorded: Any) -> None:
     for run in _by_role(_runs(client), "variant"):
         found = verdict.variants[run.data.tags["edgequant.variant"]]
         metrics = run.data.metrics
-        assert metrics["accuracy_percent"] == pytest.approx(100 * found.metrics["accuracy"])
-        assert metrics["agreement_percent"] == pytest.approx(100 * (found.agreement or 0))
-        assert metrics["drop_points"] == pytest.approx(found.drop_points)
+        assert metrics["accuracy_percent"] == pytest.approx(100 * found.metrics["accuracy"], abs=_PLACES)
+        low, high = found.metric_interval or (0, 0)
+        assert metrics["accuracy_low_percent"] == pytest.approx(100 * low, abs=_PLACES)
+        assert metrics["accuracy_high_percent"] == pytest.approx(100 * high, abs=_PLACES)
+        assert metrics["peak_memory_bytes"] == found.peak_memory_bytes
+        assert max(len(str(value)) for name, value in metrics.items() if name.endswith(("_percent", "_points"))) <= 8
+        assert metrics["agreement_percent"] == pytest.approx(100 * (found.agreement or 0), abs=_PLACES)
+        assert metrics["drop_points"] == pytest.approx(found.drop_points, abs=_PLACES)
         assert metrics["size_bytes"] == found.size_bytes
         assert metrics["examples"] == 300
         assert found.latency is not None
-        assert metrics["latency_p50_ms"] == found.latency.p50_ms
+        assert metrics["latency_p50_ms"] == pytest.approx(found.latency.p50_ms, rel=1e-5)
         assert ("drop_low_points" in metrics) == (found.verdict != "baseline")
         (model,) = run.outputs.model_outputs
         logged = client.get_logged_model(model.model_id)
@@ -119,10 +128,10 @@ def test_metrics_are_in_units_that_charts_show(recorded: Any) -> None:
 
 
 def test_runs_name_their_data_sets(recorded: Any) -> None:
-    """Every run has the calibration and the evaluation set as inputs, with context, digest and source files."""
+    """Every run has both sets as inputs, with context, digest and source files; the UI shows the first, which is evaluated on."""
     for run in _runs(_client(recorded.uri)):
         found = {item.dataset.name: item for item in run.inputs.dataset_inputs}
-        assert set(found) == {"calibration", "evaluation"}
+        assert list(found) == ["evaluation", "calibration"]
         for name, item in found.items():
             assert [(tag.key, tag.value) for tag in item.tags] == [("mlflow.data.context", name)]
             assert len(item.dataset.digest) == 32
@@ -146,6 +155,10 @@ def test_the_best_variant_is_a_registered_version_with_its_alias(recorded: Any, 
     (version,) = client.search_model_versions(f"name = '{NAME}'")
     assert version.tags["edgequant.variant"] == digits_sets.best
     assert version.tags["edgequant.verdict"] == "blessed"
+    # As the UI lists them; the alias is given last.
+    shown = [name.removeprefix("edgequant.") for name in version.tags]
+    assert shown[:4] == ["variant", "verdict", "drop_points", "drop_high_points"]
+    assert shown[-2:] == ["key", "aliased"]
     assert version.tags["edgequant.key"] == "run-1:digits"
     assert float(version.tags["edgequant.drop_points"]) < 5
     assert client.get_model_version_by_alias(NAME, "candidate").version == version.version
@@ -252,7 +265,7 @@ def test_a_version_without_an_alias_has_none(results: Callable[..., Path]) -> No
 
 def test_a_newer_version_keeps_its_alias(results: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
     """Recording an older result again does not take the alias back from the version that came after it."""
-    older, newer = results("older", pipeline_run="run-1"), results("newer", pipeline_run="run-2")
+    older, newer = results("older", pipeline_run="run-1"), results("newer", pipeline_run="run-2", model_uri="retrained")
     assert record(older).model_version == "1"
     tracked = record(newer)
     assert tracked.model_version == "2"
