@@ -8,9 +8,12 @@ import pytest
 from tests.browser.tracking.pages import cells, has_cells, is_for_machine_learning, keep, opened
 from tests.browser.tracking.recorded import ALIAS, EXPERIMENT, REGISTERED, Quantized, Recorded
 
+from edgequant import __version__
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 _NAME, _DATASET, _MODELS = "attributes.`Run Name`", "attributes.`Dataset`", "attributes.`Models`"
+_SOURCE = "attributes.`Source`"
 _WIDE = {"width": 1920, "height": 1000}
 # MLflow rounds what it shows.
 _DIGITS = 3
@@ -19,12 +22,12 @@ _DIGITS = 3
 def _rows(quantized: Quantized) -> dict[str, dict[str, str]]:
     """Returns what the table of runs shows of a source model, by run."""
     result = quantized.result
-    dataset = {_DATASET: "evaluation ("}
-    rows = {result["tracking"]["summary_run_id"]: {_NAME: f"{quantized.source} · summary", _MODELS: "-", **dataset}}
+    common = {_DATASET: "evaluation (", _SOURCE: f"edgequant {__version__}"}
+    rows = {result["tracking"]["summary_run_id"]: {_NAME: f"{quantized.source} · summary", _MODELS: "-", **common}}
     for name, found in result["variants"].items():
         version = quantized.version if name == result["best"] else None
         model = f"{REGISTERED} v{version}" if version else f"{quantized.source}-{name}".replace(" ", "-")
-        rows[found["run_id"]] = {_NAME: f"{quantized.source} · {name}", _MODELS: model, **dataset}
+        rows[found["run_id"]] = {_NAME: f"{quantized.source} · {name}", _MODELS: model, **common}
     return rows
 
 
@@ -39,7 +42,7 @@ def _figures(found: Mapping[str, Any]) -> dict[str, float]:
 
 
 def test_a_row_for_each_variant(browser: Any, everywhere: Recorded) -> None:
-    """The experiment's page shows every variant of every source model with its dataset, and its model or its version."""
+    """The experiment's page shows every variant of every source model with its dataset, its source, and its model or its version."""
     expected = {run: row for quantized in everywhere.quantized for run, row in _rows(quantized).items()}
     with opened(browser, everywhere.quantized[-1].links["experiment"]) as page:
         is_for_machine_learning(page)
