@@ -109,6 +109,15 @@ class _Client(Client):  # type: ignore[misc]
         )
         return config
 
+    def _get_config_with_default_credentials(self, config: Any) -> Any:
+        # In a pod, without a host.
+        token = os.environ.get(TOKEN, "").strip()
+        if not token:
+            return super()._get_config_with_default_credentials(config)
+        config.api_key["authorization"] = token
+        config.api_key_prefix["authorization"] = "Bearer"
+        return config
+
     def get_kfp_healthz(self, sleep_duration: int = 0) -> Any:
         del sleep_duration
         return self._healthz_api.healthz_service_get_healthz(_request_timeout=self.timeout)
@@ -230,7 +239,8 @@ def _token_path() -> Path | None:
 def _credentials(host: str) -> dict[str, Any]:
     """Returns what KFP's client is given to prove who asks."""
     token = os.environ.get(TOKEN, "").strip()
-    if token:
+    if token and host:
+        # Given a token and no host, KFP's client asks localhost, and looks for neither a pod's cluster nor a kubeconfig.
         return {"existing_token": token}
     path = _token_path()
     if path is None or not host:

@@ -1,24 +1,31 @@
 """Starts runs at a Kubeflow Pipelines server, each once, and tells how they are."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import kfp_server_api as api
 
-from edgequant.errors import ConfigError
+from edgequant.errors import ConfigError, EdgequantError
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow.arguments import cluster_arguments
 from edgequant_pipelines.kubeflow.connection import Connection, asked
 from edgequant_pipelines.kubeflow.once import create_once, named
-from edgequant_pipelines.kubeflow.uploads import Uploaded, compile_for, upload
+from edgequant_pipelines.kubeflow.uploads import Uploaded, compile_for, find_uploaded, upload
 
 SUCCEEDED = "SUCCEEDED"
 # States that a run does not leave.
 ENDED = (SUCCEEDED, "FAILED", "SKIPPED", "CANCELED")
 _LONGEST_NAME = 127
+_SHOWN = 60
+# The configuration as text, for people: what matters of it are the other arguments and the pipeline.
+_RECORD = "configuration"
+
+
+class OtherRunError(EdgequantError):
+    """There is a run of the name that was asked for, and it is of something else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +38,7 @@ class SubmittedRun:
         url: Its page.
         state: KFP's word: PENDING, RUNNING, SUCCEEDED, FAILED, SKIPPED, CANCELING, CANCELED or PAUSED.
         error: Why it failed, as far as the server says; "" otherwise.
+        found: Whether it was there when it was to be started.
     """
 
     run_id: str
@@ -38,6 +46,7 @@ class SubmittedRun:
     url: str
     state: str
     error: str = ""
+    found: bool = False
 
     @property
     def ended(self) -> bool:
@@ -60,6 +69,8 @@ def submit(
 ) -> SubmittedRun:
     """Starts a run, or returns the one there is under its name: however often it is asked, there is one run of a name.
 
+    The one that is there must be of the same pipeline with the same arguments.
+
     Args:
         connection: The server.
         config: The configuration.
@@ -69,6 +80,7 @@ def submit(
 
     Raises:
         ConfigError: The configuration cannot work on a cluster.
+        OtherRunError: The run of that name has other arguments, or is of another pipeline.
         KubeflowError: The server cannot be reached, or refuses.
     """
     name = run_name or new_run_name(config.name)
@@ -78,7 +90,8 @@ def submit(
     pipeline = compiled or compile_for(config)
     found = find_run(connection, name) if run_name else None
     if found is not None:
-        return found
+        _check_same(connection, found, pipeline, arguments)
+        return replace(found, found=True)
     uploaded = upload(connection, pipeline)
     experiment_id = ensure_experiment(connection, experiment or config.name)
     return create_once(
@@ -86,6 +99,37 @@ def submit(
         lambda: find_run(connection, name),
         lambda: _create_run(connection, name, experiment_id, uploaded, arguments),
     )
+
+
+def _check_same(
+    connection: Connection, found: SubmittedRun, pipeline: CompiledPipeline, arguments: dict[str, Any]
+) -> None:
+    """Compares a run that is there with what was to be started.
+
+    Raises:
+        OtherRunError: They differ.
+        KubeflowError: The server cannot be reached, or refuses.
+    """
+    run = get_run(connection, found.run_id)
+    there = dict((run.runtime_config.parameters if run.runtime_config else None) or {})
+    differing = [
+        f"{key} ({_shown(there, key)} there, {_shown(arguments, key)} now)"
+        for key in sorted((there.keys() | arguments.keys()) - {_RECORD})
+        if there.get(key) != arguments.get(key) or (key in there) != (key in arguments)
+    ]
+    reference = run.pipeline_version_reference
+    if (reference.pipeline_version_id if reference else None) != find_uploaded(connection, pipeline):
+        differing.append(f"the pipeline (now {pipeline.version})")
+    if differing:
+        raise OtherRunError(
+            f"run name: there is a run {found.name!r}, of something else: {'; '.join(differing)}; "
+            f"give another name to start another run: {found.url}"
+        )
+
+
+def _shown(arguments: dict[str, Any], name: str) -> str:
+    text = repr(arguments[name]) if name in arguments else "none"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def new_run_name(name: str) -> str:

@@ -70,6 +70,12 @@ def upload(connection: Connection, compiled: CompiledPipeline) -> Uploaded:
     return Uploaded(pipeline_id=pipeline_id, version_id=version_id, version=version, new=found is None)
 
 
+def find_uploaded(connection: Connection, compiled: CompiledPipeline) -> str | None:
+    """Returns the identifier of this pipeline's version, or None when it was never uploaded."""
+    pipeline_id = _find_pipeline(connection, compiled.name)
+    return _find_version(connection, pipeline_id, compiled.version) if pipeline_id else None
+
+
 def _find_pipeline(connection: Connection, name: str) -> str | None:
     with asked(f"the pipeline {name!r} cannot be looked up", connection.host):
         found = connection.client.pipelines.pipeline_service_list_pipelines(

@@ -46,7 +46,8 @@ class KubeflowLauncher:
             tracking = config.tracking.model_copy(update={"uri": self._tracking_uri})
             config = config.model_copy(update={"tracking": tracking})
         with _asked():
-            run = submit(
+            # A claim's name stands for its configuration; what an earlier release started under it is its run, too.
+            run = find_run(self._connection, run_name) or submit(
                 self._connection,
                 config,
                 experiment=self._experiment,

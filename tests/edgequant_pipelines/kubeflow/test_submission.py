@@ -25,6 +25,7 @@ from edgequant_pipelines.kubeflow import (
     submit,
     uploads,
 )
+from edgequant_pipelines.kubeflow.submission import OtherRunError
 
 
 @pytest.fixture(autouse=True)
@@ -74,10 +75,27 @@ def test_a_named_run_is_started_once(server: KfpServer, connection: Connection, 
     """Asked again under the same name, the run that is there is returned; a name that is part of another is not it."""
     assert find_run(connection, "flowers-7") is None
     run = submit(connection, config, run_name="flowers-7")
-    assert submit(connection, config, run_name="flowers-7") == run
+    assert submit(connection, config, run_name="flowers-7") == replace(run, found=True)
     assert find_run(connection, "flowers-7") == run
     assert find_run(connection, "flowers") is None
     assert len(server.all("run")) == 1
+
+
+def test_a_named_run_of_something_else(server: KfpServer, connection: Connection, config: Config) -> None:
+    """Another configuration under the name of a run is an error that names what differs, and nothing is made."""
+    submit(connection, config, run_name="flowers-7")
+    posted = server.requests("POST")
+    with pytest.raises(
+        OtherRunError, match=r"gate \({'max_drop_points': 1.0} there, {'max_drop_points': 2.0} now\); give"
+    ) as told:
+        submit(connection, config.model_copy(update={"gate": {"max_drop_points": 2.0}}), run_name="flowers-7")
+    assert "model" not in str(told.value)
+    placed = config.model_copy(update={"kubeflow": config.kubeflow.model_copy(update={"retries": 1})})
+    with pytest.raises(
+        OtherRunError, match=r"of something else: the pipeline \(now quantize-model-[0-9a-f]{12}\); give"
+    ):
+        submit(connection, placed, run_name="flowers-7")
+    assert server.requests("POST") == posted
 
 
 def test_state_of_a_run(server: KfpServer, connection: Connection, config: Config) -> None:
@@ -152,7 +170,7 @@ def test_a_server_that_is_killed_and_started_again(
     try:
         connection = connect(f"http://127.0.0.1:{port}")
         assert find_run(connection, "flowers-1") == run
-        assert submit(connection, config, run_name="flowers-1") == run
+        assert submit(connection, config, run_name="flowers-1") == replace(run, found=True)
     finally:
         second.kill()
         second.communicate()
@@ -179,6 +197,15 @@ def test_the_cluster_of_the_kubeconfig(
     assert find_run(connect(), run.name) == replace(
         run, url=f"https://kubeflow.example.com/pipeline/#/runs/details/{run.run_id}"
     )
+
+
+def test_pages_that_are_elsewhere_than_the_host(
+    server: KfpServer, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a tunnel to the API alone, the pages are where the environment says, also when a host is given."""
+    monkeypatch.setenv("KF_PIPELINES_UI_ENDPOINT", "http://localhost:8081/")
+    run = submit(connect(server.url), config)
+    assert run.url == f"http://localhost:8081/#/runs/details/{run.run_id}"
 
 
 def test_a_token_that_is_replaced_in_its_file(
