@@ -14,6 +14,7 @@ from edgequant_pipelines.cli.program import CONFIG, NOT_BLESSED, SET, main
 
 _FINE = ("blessed", "not gated")
 _INTERRUPTED = 130
+_ZONE = "(UTC, unless the installation sets another time zone)"
 
 
 def _server(command: Callable[..., None]) -> Callable[..., None]:
@@ -47,7 +48,11 @@ def _server(command: Callable[..., None]) -> Callable[..., None]:
 @CONFIG
 @SET
 @_server
-@click.option("--run-name", default="", help="Of a run by this name there is one, however often this is called.")
+@click.option(
+    "--run-name",
+    default="",
+    help="Of a run by this name there is one, however often this is called; an error if it is of another CONFIG.",
+)
 @click.option("--wait", is_flag=True, help="Follow the run to its end, and exit as `run` does.")
 @click.option(
     "--tracking-uri",
@@ -76,7 +81,8 @@ def submit(
     from edgequant_pipelines.kubeflow import submit as start
 
     run = start(connection, loaded, experiment=where["experiment"], run_name=run_name, compiled=compiled)
-    click.echo(f"{run.name}: {run.state.lower()}\nrun:     {run.url}")
+    state = f"already there, {run.state.lower()}" if run.found else run.state.lower()
+    click.echo(f"{run.name}: {state}\nrun:     {run.url}")
     if not wait:
         return
     try:
@@ -177,7 +183,7 @@ def schedule(
     from edgequant_pipelines.kubeflow.schedule import Plan, reconcile
 
     plan = Plan(cron=cron, max_concurrency=max_concurrency, catch_up=not no_catch_up)
-    times = _times(plan.cron)
+    times = _times(cron)
     loaded, compiled, connection = _prepare(config, overrides, where)
     done = reconcile(connection, loaded, plan, experiment=where["experiment"], compiled=compiled)
     what = ("made" if not done.deleted else "replaced") if done.made else "unchanged"
@@ -186,7 +192,7 @@ def schedule(
         click.echo(f"         {' '.join(cron.split())} has five fields: minutes first, at second 0")
     if done.deleted and not done.made:
         click.echo(f"         {done.deleted} more of this name deleted")
-    click.echo(f"next:    {times} (UTC, unless the installation sets another time zone)")
+    click.echo(f"next:    {times} {_ZONE}")
 
 
 def _times(cron: str) -> str:
@@ -200,7 +206,7 @@ def _list(where: dict[str, str]) -> None:
 
     found = schedules(_connect(where))
     for item in found:
-        state = "paused" if item.paused else f"next {_times(item.plan.cron).partition(',')[0]} UTC"
+        state = "paused" if item.paused else f"next {_times(item.plan.cron).partition(',')[0]} {_ZONE}"
         click.echo(f"{item.name}: {item.plan.cron}, at most {item.plan.max_concurrency} at once, {state}")
     if not found:
         click.echo("no schedules")

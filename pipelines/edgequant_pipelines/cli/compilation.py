@@ -47,12 +47,15 @@ def compile_command(
     from edgequant.errors import ConfigError
     from edgequant_pipelines.compilation import CompileOptions, compile_components, compile_pipeline
     from edgequant_pipelines.config import load_config
+    from edgequant_pipelines.kubeflow.arguments import only_here
 
     if overrides and not config:
         raise ConfigError("--set: there is nothing to set without --config")
-    options = CompileOptions(
-        image_prefix=image_prefix, tag=tag, config=load_config(config, overrides) if config else None
-    )
+    loaded = load_config(config, overrides) if config else None
+    options = CompileOptions(image_prefix=image_prefix, tag=tag, config=loaded)
+    # Only the defaults of parameters, which a run may replace.
+    for wrong in only_here(loaded) if loaded else ():
+        click.echo(f"edgequant: warning: {wrong}", err=True)
     pipeline = compile_pipeline(options)
     if kubernetes_manifests:
         pipeline.write_manifests(output)

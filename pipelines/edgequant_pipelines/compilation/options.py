@@ -80,7 +80,8 @@ def check_image_prefix(prefix: str) -> str:
     if prefix.endswith("/"):
         raise ConfigError(f"{wrong} ends with '/'; leave it out")
     if prefix != prefix.lower():
-        raise ConfigError(f"{wrong} has upper case, which registries refuse; write {prefix.lower()!r}")
+        hint = f"; write {prefix.lower()!r}" if _PREFIX.fullmatch(prefix.lower()) else ""
+        raise ConfigError(f"{wrong} has upper case, which registries refuse{hint}")
     _, slash, last = prefix.rpartition("/")
     if ":" in last:
         tag = last.partition(":")[2]

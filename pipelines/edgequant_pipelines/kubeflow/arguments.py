@@ -21,18 +21,21 @@ def cluster_arguments(config: Config) -> dict[str, Any]:
     Raises:
         ConfigError: A key names a path of this machine, which a pod does not have.
     """
+    for wrong in only_here(config):
+        raise ConfigError(wrong)
+    return {**declared_arguments(config), "task_digest": code_digest(config.task)}
+
+
+def only_here(config: Config) -> Iterator[str]:
+    """Yields a sentence for each key that names what only this machine has: a path, or a server on it."""
     for key, path in _paths(config):
         if not any(PurePosixPath(path).is_relative_to(mount) for mount in config.kubeflow.mounted):
-            raise ConfigError(
+            yield (
                 f"{key}: {path!r} is a path of this machine, which a pod does not have; {_advice(key)}, "
                 "or name the folder in kubeflow.mounted if every pod has it there"
             )
-    host = urlsplit(config.tracking.uri).hostname
-    if host in _HERE:
-        raise ConfigError(
-            f"tracking.uri: {config.tracking.uri!r} is this machine; for a pod that is the pod itself. Name the server as pods reach it, and give --tracking-uri to reach it from here"
-        )
-    return {**declared_arguments(config), "task_digest": code_digest(config.task)}
+    if urlsplit(config.tracking.uri).hostname in _HERE:
+        yield f"tracking.uri: {config.tracking.uri!r} is this machine; for a pod that is the pod itself. Name the server as pods reach it, and give --tracking-uri to reach it from here"
 
 
 def _paths(config: Config) -> Iterator[tuple[str, str]]:

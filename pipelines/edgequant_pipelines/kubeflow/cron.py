@@ -14,6 +14,8 @@ _FIELD = re.compile(r"[0-9A-Za-z*?/,-]+")
 _DAYS = "SUN|MON|TUE|WED|THU|FRI|SAT"
 _MONTHS = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
 _WORD = re.compile(rf"[0-9*?/,-]|{_DAYS}|{_MONTHS}", re.IGNORECASE)
+_ALLOWED = ("0 to 59", "0 to 59", "0 to 23", "1 to 31", "1 to 12, or JAN to DEC", "0 (Sunday) to 6, or SUN to SAT")
+_ZONE = re.compile(r"(?:CRON_)?TZ=")
 # In KFP, Sunday is 0 only; elsewhere 7 is Sunday too.
 _LAST_DAY = 6
 
@@ -24,40 +26,59 @@ def six_fields(expression: str) -> str:
     KFP itself takes five fields for seconds first: "0 2 * * *" would fire at two minutes past every hour.
 
     Raises:
-        ConfigError: It has another number of fields, or KFP does not read it.
+        ConfigError: It has another number of fields, or KFP does not read it, or a value is out of range.
     """
     fields = expression.split()
+    if _ZONE.match(expression.lstrip()):
+        raise ConfigError(
+            f"cron: {expression!r} names a time zone, and none can be given; Kubeflow reads the expression in the installation's zone, UTC unless set"
+        )
     if len(fields) == len(_FIELDS) - 1:
         fields = ["0", *fields]
     if len(fields) != len(_FIELDS):
         raise ConfigError(
-            f"cron: {expression!r} has {len(fields)} fields; six are needed ({', '.join(_FIELDS)}), or five without the second"
+            f"cron: {expression!r} has {len(fields)} field{'s' * (len(fields) != 1)}; six are needed ({', '.join(_FIELDS)}), or five without the second"
         )
     for name, field in zip(_FIELDS, fields, strict=True):
         if not _FIELD.fullmatch(field) or _WORD.sub("", field):
             raise ConfigError(
-                f"cron: the {name} {field!r} is not what Kubeflow Pipelines reads; numbers, names such as MON, '*', '?', ',', '-' and '/' are"
+                f"cron: {expression!r}: the {name} {field!r} is not what Kubeflow Pipelines reads; numbers, names such as MON, '*', '?', ',', '-' and '/' are"
             )
     if any(int(number) > _LAST_DAY for number in re.findall(r"\d+", fields[-1].partition("/")[0])):
         raise ConfigError(
-            f"cron: the day of the week {fields[-1]!r} is not allowed; 0 (Sunday) to 6, or SUN to SAT, are"
+            f"cron: {expression!r}: the day of the week {fields[-1]!r} is not allowed; {_ALLOWED[-1]}, are"
         )
+    for position, (name, field) in enumerate(zip(_FIELDS, fields, strict=True)):
+        if not _in_range(field, position):
+            raise ConfigError(f"cron: {expression!r}: the {name} {field!r} is not allowed; {_ALLOWED[position]} are")
     return " ".join(fields)
 
 
+def _in_range(field: str, position: int) -> bool:
+    """Whether a field is allowed at its position, whatever the others are."""
+    others = ["*"] * len(_FIELDS)
+    others[position] = field
+    try:
+        croniter.expand(" ".join(others), second_at_beginning=True)
+    except CroniterError:
+        return False
+    return True
+
+
 def next_times(expression: str, after: datetime, count: int = 3) -> list[datetime]:
-    """Returns the next times that an expression of six fields fires at.
+    """Returns the next times that an expression fires at.
 
     Args:
-        expression: The expression, seconds first.
+        expression: The expression, as `six_fields` takes it.
         after: The moment from which to look, in UTC.
         count: How many.
 
     Raises:
-        ConfigError: A value is out of range, or it never fires.
+        ConfigError: KFP does not read it, or it never fires.
     """
+    fields = six_fields(expression)
     try:
-        times = croniter(expression, after, second_at_beginning=True, ret_type=datetime)
+        times = croniter(fields, after, second_at_beginning=True, ret_type=datetime)
         return list(islice(times, count))
     except CroniterError as error:
         raise ConfigError(f"cron: {expression!r} is not allowed: {error}") from error

@@ -32,6 +32,18 @@ def test_it_writes_a_file_and_says_which_pipeline(config_file: Path, tmp_path: P
     assert "image: registry.example.com:5000/team/conversion:7\n" in text
 
 
+def test_what_only_this_machine_has_is_told(config_file: Path, tmp_path: Path) -> None:
+    """A default that no pod can use is a warning for each key, in the words of `submit`, and the file is written."""
+    local = ["--set", "model=old.keras", "--set", "tracking.uri=http://localhost:5000"]
+    done = run("--config", config_file, "-o", tmp_path / "pipeline.yaml", *local)
+    assert done.exit_code == 0, done.output
+    model, tracking = done.stderr.splitlines()
+    assert model.startswith("edgequant: warning: model: ")
+    assert "old.keras' is a path of this machine, which a pod does not have; register the model in MLflow" in model
+    assert tracking.startswith("edgequant: warning: tracking.uri: 'http://localhost:5000' is this machine; ")
+    assert done.stdout.startswith(f"{tmp_path / 'pipeline.yaml'}: quantize-model, digest ")
+
+
 def test_each_step_is_a_component_to_load(tmp_path: Path) -> None:
     """Each step, and `quantize`, is a file that KFP loads, with the images that are asked for and the inputs of the step."""
     done = run(
@@ -73,6 +85,7 @@ def test_manifests_are_for_kubectl(tmp_path: Path) -> None:
             ("--image-prefix", "Registry/Team"),
             "'Registry/Team' has upper case, which registries refuse; write 'registry/team'",
         ),
+        (("--image-prefix", "Registry/team x"), "'Registry/team x' has upper case, which registries refuse\n"),
         (("--image-prefix", "example.com/team:1.0"), "'example.com/team:1.0' has a tag; give it as --tag 1.0"),
         (
             ("--image-prefix", "registry:5000"),

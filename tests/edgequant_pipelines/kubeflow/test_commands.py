@@ -91,7 +91,13 @@ def test_submit_in_a_process_of_its_own(server: KfpServer, config_file: Path, ed
 def test_a_run_by_a_name(server: KfpServer, config_file: Path, command: Callable[..., Result]) -> None:
     """With --run-name, a second call finds the run of the first."""
     call = ("submit", config_file, "--host", server.url, "--run-name", "nightly-7", "--experiment", "nightly")
-    assert command(*call).output == command(*call).output
+    first, second = command(*call), command(*call)
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert first.output.startswith("nightly-7: pending\n")
+    assert second.output == first.output.replace("nightly-7: ", "nightly-7: already there, ")
+    other = command(*call, "--set", "gate.max_drop_points=2")
+    assert (other.exit_code, other.stdout) == (1, "")
+    assert other.stderr.startswith("edgequant: run name: there is a run 'nightly-7', of something else: gate (")
     assert [body["display_name"] for body in server.all("run")] == ["nightly-7"]
     assert [body["display_name"] for body in server.all("experiment")] == ["nightly"]
 
@@ -176,6 +182,7 @@ def test_scheduling(server: KfpServer, config_file: Path, command: Callable[...,
     assert made["no_catchup"] is True
     listed = command("schedule", "--list", "--host", server.url).output
     assert listed.startswith("flowers: 0 0 3 * * *, at most 1 at once, next ")
+    assert listed.endswith(" 03:00:00 (UTC, unless the installation sets another time zone)\n")
     assert command("schedule", "--delete", "flowers", "--host", server.url).output == "flowers: deleted\n"
     assert command("schedule", "--list", "--host", server.url).output == "no schedules\n"
 
@@ -184,7 +191,7 @@ def test_scheduling(server: KfpServer, config_file: Path, command: Callable[...,
     ("arguments", "code", "text"),
     [
         (["schedule", "CONFIG", "--cron", "at two"], 2, "cron: 'at two' has 2 fields; six are needed"),
-        (["schedule", "CONFIG", "--cron", "0 0 25 * * *"], 2, "cron: '0 0 25 * * *' is not allowed"),
+        (["schedule", "CONFIG", "--cron", "0 0 25 * * *"], 2, "cron: '0 0 25 * * *': the hour '25' is not allowed"),
         (["schedule", "CONFIG"], 2, "--cron: is missing"),
         (["schedule"], 2, "one of CONFIG, --list and --delete NAME is needed"),
         (["schedule", "CONFIG", "--list"], 2, "one of CONFIG, --list and --delete NAME is needed"),
@@ -229,6 +236,25 @@ def test_an_expired_token(
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
     assert "refuses the credentials (401)" in done.stderr
     assert "yesterdays" not in done.output
+
+
+@pytest.mark.parametrize("token", ["", "any"])
+def test_neither_a_host_nor_a_kubeconfig(config_file: Path, tmp_path: Path, edgequant: Edgequant, token: str) -> None:
+    """With a home directory that holds nothing, the error says what to give; a token alone does not mean this machine."""
+    nothing = dict.fromkeys(("KF_PIPELINES_ENDPOINT", "KUBERNETES_SERVICE_HOST"), "")
+    done = edgequant(
+        "submit",
+        config_file,
+        HOME=str(tmp_path),
+        KUBECONFIG=str(tmp_path / "none"),
+        KF_PIPELINES_TOKEN=token,
+        **nothing,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "edgequant: host: none is given, this is no pod, and there is no kubeconfig; "
+        "give --host or set KF_PIPELINES_ENDPOINT\n"
+    )
 
 
 def test_the_documented_commands(
