@@ -1,5 +1,7 @@
 """The command that watches a model registry."""
 
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -40,7 +42,8 @@ def watch(
 ) -> None:
     """Quantize every new model version in MLflow's registry that RULES selects, each once.
 
-    Exits with 0 when told to end or, with --once, when all that was due is started; 2 for wrong RULES, 1 for a failure.
+    Exits with 0 when told to end or, with --once, when all that was due is started; 2 for wrong RULES, 1 for a failure:
+    MLflow or Kubeflow could not be asked.
     """
     try:
         from edgequant_pipelines.watching.service import Service, Settings
@@ -55,4 +58,10 @@ def watch(
         metrics_host=metrics_host,
         metrics_port=metrics_port,
     )
-    Service(settings, lambda text: click.echo(f"edgequant: watch: {text}")).run(once=once)
+    Service(settings, _show).run(once=once)
+
+
+def _show(text: str) -> None:
+    """Prints a line for people; with the time where nobody sees it come."""
+    stamp = "" if sys.stdout.isatty() else f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} "
+    click.echo(f"{stamp}edgequant: watch: {text}")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from edgequant.errors import EdgequantError
+from edgequant.errors import ConfigError, EdgequantError
 from edgequant_pipelines.watching.claims import Claim
 from edgequant_pipelines.watching.model_version import ModelVersion, SourceRun
 
@@ -24,19 +24,26 @@ class Registry:
 
     Args:
         uri: MLflow's tracking URI.
+
+    Raises:
+        ConfigError: MLflow takes it for none, or lacks what it needs.
     """
 
     def __init__(self, uri: str) -> None:
         import mlflow
         from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
         from mlflow.tracking._model_registry.client import ModelRegistryClient
 
-        # Some of MLflow's calls ask the global server, whatever their client was given.
-        mlflow.set_tracking_uri(uri)
-        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        # What MlflowClient itself calls, after it has fetched the registered model to see that it is no prompt: for the server
-        # that is every version of the model, at every tag that is set.
-        self._direct = ModelRegistryClient(uri, uri)
+        try:
+            # Some of MLflow's calls ask the global server, whatever their client was given.
+            mlflow.set_tracking_uri(uri)
+            self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            # What MlflowClient itself calls, after it has fetched the registered model to see that it is no prompt: for the
+            # server that is every version of the model, at every tag that is set.
+            self._direct = ModelRegistryClient(uri, uri)
+        except (MlflowException, ImportError) as error:
+            raise ConfigError(f"--tracking-uri: MLflow cannot use {uri!r}: {_first_line(error)}") from error
 
     def versions(self, filter_string: str = "", page_size: int = _PAGE) -> Iterator[list[ModelVersion]]:
         """Yields pages of versions, the newest first.

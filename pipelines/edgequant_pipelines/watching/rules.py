@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant_pipelines.config import read_mapping
-from edgequant_pipelines.watching.template import Template, load_template
+from edgequant_pipelines.watching.template import Template, check_for_cluster, load_template
 
 LOCAL, KUBEFLOW = "local", "kubeflow"
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -99,8 +99,12 @@ class Rules(BaseModel):
         return {rule.submit for rule in self.rules.values()}
 
 
-def load_rules(path: Path) -> Rules:
+def load_rules(path: Path, tracking_uri: str = "") -> Rules:
     """Returns the rules in a file.
+
+    Args:
+        path: The file.
+        tracking_uri: The MLflow server for configurations that name none; "" when it is not known.
 
     Raises:
         ConfigError: The file or a configuration that it names is missing, not YAML, or holds what is not allowed.
@@ -116,6 +120,8 @@ def load_rules(path: Path) -> Rules:
         try:
             _check(rule, set(templates))
             templates[rule.name] = load_template(folder / Path(rule.config).expanduser())
+            if rule.submit == KUBEFLOW:
+                check_for_cluster(templates[rule.name], tracking_uri)
         except ConfigError as error:
             raise ConfigError(f"{path}: rules.{index}: {error}") from error
     parts = [file.model_dump_json(), *(template.digest for template in templates.values())]
@@ -132,20 +138,25 @@ def load_rules(path: Path) -> Rules:
 class RulesFile:
     """RULES.yaml while it may be edited: the newest rules that were right, and what is wrong with newer ones.
 
+    Args:
+        path: The file.
+        tracking_uri: The MLflow server for configurations that name none; "" when it is not known.
+
     Attributes:
         rules: The rules in force.
         problem: What is wrong with the file as it is now, or "".
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tracking_uri: str = "") -> None:
         self._path = path
-        self.rules = load_rules(path)
+        self._tracking_uri = tracking_uri
+        self.rules = load_rules(path, tracking_uri)
         self.problem = ""
 
     def reload(self) -> bool:
         """Reads the file and its configurations again, and tells whether other rules are in force now."""
         try:
-            rules = load_rules(self._path)
+            rules = load_rules(self._path, self._tracking_uri)
         except ConfigError as error:
             self.problem = str(error)
             return False

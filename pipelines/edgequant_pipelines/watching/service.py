@@ -75,10 +75,10 @@ class Service:
 
         Raises:
             ConfigError: The rules or the settings are wrong.
-            WatchError: Another watcher is at work, or, with `once`, MLflow cannot be asked.
+            WatchError: Another watcher is at work, or, with `once`, MLflow or what runs are started with cannot be asked.
         """
-        rules = RulesFile(self._settings.rules)
         uri = tracking_uri(self._settings.tracking_uri)
+        rules = RulesFile(self._settings.rules, uri)
         for name, value in _PATIENCE.items():
             os.environ.setdefault(name, value)
         with self._alone(), _signals(self._stop):
@@ -93,10 +93,12 @@ class Service:
                         measures=self._measures,
                         show=self._show,
                         stopping=self._stop.is_set,
+                        once=once,
                     ),
                 )
                 with self._endpoint(watcher):
-                    self._show(f"watching {uri} by {len(rules.rules.rules)} rules of {self._settings.rules}")
+                    count = len(rules.rules.rules)
+                    self._show(f"watching {uri} by {count} rule{'s' * (count > 1)} of {self._settings.rules}")
                     (self._once if once else self._forever)(watcher)
             finally:
                 fleet.close()
@@ -112,22 +114,24 @@ class Service:
 
     def _once(self, watcher: Watcher) -> None:
         while not self._stop.is_set():
-            if not self._look(watcher):
+            if not self._look(watcher, once=True):
                 raise WatchError(self._problem)
             if watcher.more:
                 continue
             if not watcher.attached:
+                if watcher.silence:
+                    raise WatchError(f"not all that is due was started or followed: {watcher.silence}")
                 return
             self._stop.wait(min(_ONCE_PAUSE_SECONDS, self._settings.interval))
 
-    def _look(self, watcher: Watcher) -> bool:
-        """Looks once, and tells whether MLflow could be asked; says once that it could not."""
+    def _look(self, watcher: Watcher, *, once: bool = False) -> bool:
+        """Looks once, and tells whether MLflow could be asked; says once that it could not, unless nobody looks again."""
         self._looked = time.monotonic()
         try:
             watcher.poll()
         except RegistryError as error:
             self._measures.registry_errors.inc()
-            if not self._problem:
+            if not self._problem and not once:
                 self._show(f"{error}; tried again, less and less often")
             self._problem = str(error)
             return False
@@ -148,7 +152,7 @@ class Service:
             return self._problem or "MLflow was not looked at yet"
         if watcher.problem:
             return f"the rules are wrong, so the earlier ones stay in force: {watcher.problem}"
-        return ""
+        return watcher.silence
 
     def _endpoint(self, watcher: Watcher) -> AbstractContextManager[int]:
         settings = self._settings
@@ -172,15 +176,21 @@ def tracking_uri(given: str) -> str:
     """Returns MLflow's tracking URI: the one given, or the environment's.
 
     Raises:
-        ConfigError: There is none, or it holds a password.
+        ConfigError: There is none, it is none, or it holds a password.
     """
     uri = given or os.environ.get("MLFLOW_TRACKING_URI", "")
     if not uri:
         raise ConfigError("--tracking-uri: none is given, and MLFLOW_TRACKING_URI is not set")
     try:
-        password = urlsplit(uri).password
+        parts = urlsplit(uri)
+        password = parts.password
     except ValueError as error:
         raise ConfigError(f"--tracking-uri: {uri!r} is not a URI ({error})") from error
+    # MLflow takes a word without a scheme for a folder, which it would make.
+    if not parts.scheme and uri != "databricks" and not Path(uri).is_dir():
+        raise ConfigError(
+            f"--tracking-uri: {uri!r} is no tracking URI; https://HOST, http://HOST:PORT, sqlite:///FILE, another database's and databricks are allowed"
+        )
     if password is not None:
         raise ConfigError(
             "--tracking-uri: holds a password; give credentials in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"

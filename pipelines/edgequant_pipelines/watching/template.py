@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ _ALLOWED = "{name}, {version}, {run_id} and {tags.KEY} are"
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 # What these hold is run as code, given to a runner, or sent credentials: who may tag a version may not choose it.
 _FIXED = ("task", "examples.preprocess", "beam", "tracking.uri")
+# What keys with places become for a look at the others: nothing that a pod lacks.
+_REMOTE = {"model": "models:/model/1", "baseline": "models:/model/1", "examples": "s3://bucket/file.npz"}
 _SAMPLE = ModelVersion(name="model", version="1", run_id="0" * 32, created=0.0)
 
 
@@ -91,6 +93,48 @@ def _try(template: Template) -> None:
             make_config(values, template.path.resolve().parent)
     except ConfigError as error:
         raise ConfigError(f"{template.path}: {error}") from error
+
+
+def check_for_cluster(template: Template, tracking_uri: str) -> None:
+    """Checks that nothing that a template names without places is on this machine alone.
+
+    Args:
+        template: The template.
+        tracking_uri: The MLflow server if it names none; "" when it is not known.
+
+    Raises:
+        ConfigError: A pod would not have it, whatever version fills the template in.
+    """
+    from edgequant_pipelines.kubeflow.arguments import cluster_arguments
+
+    sample = replace(_SAMPLE, tags=dict.fromkeys(template.tags, "value"))
+    values = {
+        key: _filled(_elsewhere(value, _REMOTE[key]) if key in _REMOTE else value, sample)
+        for key, value in template.values.items()
+    }
+    try:
+        config = make_config(values, template.path.resolve().parent)
+    except ConfigError:
+        # What is wrong in any case was said; what the made-up values are refused for, real ones need not be.
+        return
+    if not config.tracking.uri:
+        tracking = config.tracking.model_copy(update={"uri": tracking_uri})
+        config = config.model_copy(update={"tracking": tracking})
+    try:
+        cluster_arguments(config)
+    except ConfigError as error:
+        raise ConfigError(f"{template.path}: {error}") from error
+
+
+def _elsewhere(value: Any, remote: str) -> Any:
+    """Returns values with every text that has places replaced by one that is not of this machine."""
+    if isinstance(value, str):
+        return remote if any(match.group(1) is not None for match in _TOKEN.finditer(value)) else value
+    if isinstance(value, dict):
+        return {key: _elsewhere(item, remote) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_elsewhere(item, remote) for item in value]
+    return value
 
 
 def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from edgequant.errors import ConfigError, EdgequantError
 from edgequant.steps import describe
 from edgequant_pipelines.config import Config
-from edgequant_pipelines.watching.claims import CLAIMED, OPEN, Claim, claims_of, tag_key
+from edgequant_pipelines.watching.claims import CLAIMED, OPEN, SUBMITTED, Claim, claims_of, tag_key
 from edgequant_pipelines.watching.discovery import Candidate, Discovery
 from edgequant_pipelines.watching.launchers import LaunchedRun, Launcher, LauncherError, Progress
 from edgequant_pipelines.watching.measures import Measures
@@ -25,7 +25,7 @@ from edgequant_pipelines.watching.selection import is_candidate
 # Versions to be tried again that are kept in mind; a sweep finds the others when their time has come.
 _MOST_RETRYING = 1000
 GONE = "the version's files are gone"
-_CHANGED = "its rule or its configuration was changed while it was under way"
+_CHANGED = "its rule's configuration was changed while it was under way"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,7 @@ class Surroundings:
         show: Takes a line for people.
         stopping: Tells whether the watcher is to end: nothing more is started.
         clock: Tells the time, in seconds since 1970.
+        once: Whether nobody looks again after what is silent now.
     """
 
     registry: Registry
@@ -47,6 +48,7 @@ class Surroundings:
     show: Callable[[str], None]
     stopping: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.time
+    once: bool = False
 
 
 class _Ready(NamedTuple):
@@ -93,6 +95,12 @@ class Watcher:
         """What is wrong with the rules' file now, or ""."""
         return self._file.problem
 
+    @property
+    def silence(self) -> str:
+        """Why launchers could not be asked when they were last, or ""."""
+        # The endpoint's thread asks too, while a look may change what it goes through.
+        return "; ".join(f"{launcher}: {reason}" for launcher, reason in list(self._silent.items()))
+
     def poll(self) -> None:
         """Looks once.
 
@@ -132,6 +140,9 @@ class Watcher:
 
     def _adopt(self, claim: Claim) -> None:
         """Takes up a claim that a tag holds, unless it is in hand."""
+        if claim.state != SUBMITTED and claim.rule not in self._file.rules.rules:
+            # Not ours to start or to end: other rules made it.
+            return
         if claim.state in OPEN:
             self._retrying.pop(claim.key, None)
             self.open.setdefault(claim.key, claim)
@@ -222,14 +233,17 @@ class Watcher:
             self._submit(claim, ready)
 
     def _prepared(self, claim: Claim, version: ModelVersion | None = None) -> _Ready | None:
-        """Returns what a run needs; None, and the claim is ended, when it cannot run.
+        """Returns what a run needs; None when it cannot run: then the claim is ended, or let go when its rule is not here.
 
         Args:
             claim: The claim.
             version: The version as it is now; None to ask for it.
         """
         rules = self._file.rules
-        if claim.rule not in rules.rules or rules.templates[claim.rule].digest != claim.digest:
+        if claim.rule not in rules.rules:
+            self._drop(claim)
+            return None
+        if rules.templates[claim.rule].digest != claim.digest:
             self._failed(claim, _CHANGED, final=True)
             return None
         version = version or self._is.registry.version(claim.name, claim.version)
@@ -311,4 +325,4 @@ class Watcher:
             self._is.measures.launcher_errors.labels(claim.launcher).inc()
             if self._silent.get(claim.launcher) != str(error):
                 self._silent[claim.launcher] = str(error)
-                self._is.show(f"{claim.launcher}: {error}; tried again at every look")
+                self._is.show(f"{claim.launcher}: {error}{'' if self._is.once else '; tried again at every look'}")

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from tests.kfp_server import Fault, KfpServer, served
 
+from edgequant.errors import ConfigError
 from edgequant_pipelines.watching.claims import CLAIMED, FAILED, RETRY, SUBMITTED, SUCCEEDED
 from edgequant_pipelines.watching.fleet import Fleet
 from edgequant_pipelines.watching.rules import RulesFile
+from edgequant_pipelines.watching.service import Service, Settings
 
 CONFIG = {
     "examples": {"calibration": "s3://bucket/train-*.npz", "label": "digit"},
@@ -73,16 +75,80 @@ def test_a_server_that_fails_after_it_made_the_run(scene: Any, server: KfpServer
 
 
 def test_a_configuration_that_cannot_work_on_a_cluster(scene: Any, server: KfpServer) -> None:
-    """A path of this machine is no use there: the version is marked at once, with the reason."""
-    scene.version()
+    """A tag of the version says a path of this machine, which is no use there: it is marked at once, with the reason."""
+    scene.version(tags={"file": "/models/model.keras"})
     rules = scene.rules(
-        {"submit": "kubeflow"}, config={**CONFIG, "model": "model.keras"}, kubeflow={"host": server.url}
+        {"submit": "kubeflow"}, config={**CONFIG, "model": "{tags.file}"}, kubeflow={"host": server.url}
     )
     watcher = scene.watcher(rules, launchers=Fleet(RulesFile(rules), scene.folder, scene.uri).launcher)
     watcher.poll()
     (claim,) = scene.claims()
     assert (claim.state, claim.attempt, "model" in claim.reason) == (FAILED, 1, True)
     assert server.all("run") == []
+
+
+@pytest.mark.parametrize(
+    ("config", "tracking_uri", "text"),
+    [
+        ({"model": "model.keras"}, "", "model: '{folder}/model.keras' is a path of this machine"),
+        (
+            {"name": "{tags.site}", "examples": {"calibration": ["s3://bucket/{name}.npz", "train.npz"]}},
+            "",
+            "examples.calibration: '{folder}/train.npz' is a path of this machine",
+        ),
+        ({"tracking": {"uri": "http://localhost:5000"}}, "https://mlflow.example.com", "tracking.uri: 'http://localhost:5000'"),
+        ({"tracking": {}}, "http://127.0.0.1:5000", "tracking.uri: 'http://127.0.0.1:5000' is this machine"),
+    ],
+)  # fmt: skip
+def test_what_no_version_can_make_right_is_the_rules_mistake(
+    scene: Any, config: dict[str, Any], tracking_uri: str, text: str
+) -> None:
+    """Wrong rules, when they are read; while watching, the earlier ones stay in force and no version is marked."""
+    scene.version(tags={"site": "north"})
+    file = RulesFile(scene.rules({"submit": "kubeflow", "tags": {"no": "such"}}, config=CONFIG))
+    rules = scene.rules({"submit": "kubeflow"}, config={**CONFIG, **config})
+    expected = text.replace("{folder}", str(scene.folder))
+    with pytest.raises(ConfigError) as caught:
+        RulesFile(rules, tracking_uri)
+    assert f"{rules}: rules.0: {scene.folder / 'config.yaml'}: {expected}" in str(caught.value)
+    if not tracking_uri:
+        assert not file.reload()
+        assert expected in file.problem
+        assert file.rules.rules["digits"].tags == {"no": "such"}
+    RulesFile(scene.rules({}, config={**CONFIG, **config}), tracking_uri)
+
+
+def test_what_only_a_version_can_make_right_is_left_to_it(scene: Any) -> None:
+    """Keys with places, names of files or of folders that pods have, and what is reached from here alone."""
+    examples = {"calibration": ["{tags.data}/a.npz", "/data/b.npz"], "evaluation": "{tags.data}", "label": "y"}
+    config = {**CONFIG, "model": "{tags.file}", "examples": examples, "kubeflow": {"mounted": ["/data"]}}
+    assert RulesFile(scene.rules({"submit": "kubeflow"}, config=config), "http://localhost:5000").problem == ""
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_an_account_that_is_refused(scene: Any, server: KfpServer, edgequant: Any, once: bool) -> None:
+    """Looking once ends with 1 and the reason; looking on, the watcher is not ready until it is let in again."""
+    scene.version()
+    rules = scene.rules({"submit": "kubeflow"}, config=CONFIG, kubeflow={"host": server.url})
+    refusal = Fault(method="GET", path=r".*", status=401, times=1000)
+    server.fail(refusal)
+    if once:
+        done = edgequant("watch", "RULES.yaml", "--once", "--tracking-uri", scene.uri, cwd=scene.folder)
+        assert (done.returncode, "401" in done.stderr) == (1, True), done.stdout + done.stderr
+        assert "not all that is due was started or followed: kubeflow: " in done.stderr
+        assert "tried again" not in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        assert [claim.state for claim in scene.claims()] == [CLAIMED]
+        return
+    settings = Settings(rules=rules, tracking_uri=scene.uri, work=scene.folder, interval=1.0)
+    service = Service(settings, scene.said.append)
+    watcher = scene.watcher(rules, launchers=Fleet(RulesFile(rules), scene.folder, scene.uri).launcher)
+    assert service._look(watcher)
+    assert "401" in service._ready(watcher)
+    refusal.times = 0
+    assert service._look(watcher)
+    assert service._ready(watcher) == ""
+    assert [claim.state for claim in scene.claims()] == [SUBMITTED]
 
 
 def test_a_server_that_is_not_there(scene: Any) -> None:

@@ -1,5 +1,6 @@
 """`edgequant watch` as a process: runs on this machine, signals, endpoints, and a registry that does not answer."""
 
+import re
 import shutil
 import signal
 import socket
@@ -147,9 +148,11 @@ def test_endpoints_rules_that_are_edited_and_the_end(scene: Any, edgequant: Any)
         output, _ = process.communicate(timeout=30)
     assert process.returncode == 0, output
     lines = output.splitlines()
-    assert lines[0].startswith("edgequant: watch: watching sqlite:")
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ edgequant: watch: .+", line) for line in lines), output
+    assert lines[0].partition(" ")[2].startswith("edgequant: watch: watching sqlite:")
+    assert " by 1 rule of " in lines[0]
     assert sum("the earlier ones stay in force" in line for line in lines) == 1
-    assert lines[-1] == "edgequant: watch: ended as told; the next watcher goes on from here"
+    assert lines[-1].partition(" ")[2] == "edgequant: watch: ended as told; the next watcher goes on from here"
     assert "Traceback" not in output
 
 
@@ -158,6 +161,8 @@ def test_endpoints_rules_that_are_edited_and_the_end(scene: Any, edgequant: Any)
     [
         (["--tracking-uri", "http://127.0.0.1:9"], 1, "MLflow: "),
         ([], 2, "--tracking-uri: none is given, and MLFLOW_TRACKING_URI is not set"),
+        (["--tracking-uri", "nonsense"], 2, "--tracking-uri: 'nonsense' is no tracking URI; https://HOST"),
+        (["--tracking-uri", "foo://bar"], 2, "--tracking-uri: MLflow cannot use 'foo://bar': "),
         (["--tracking-uri", "http://me:secret@host"], 2, "--tracking-uri: holds a password"),
         (["--interval", "0"], 2, "0.1"),
     ],
@@ -170,6 +175,7 @@ def test_what_is_wrong_at_the_command_line(
     done = edgequant("watch", "RULES.yaml", "--once", *options, cwd=scene.folder, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
     assert (done.returncode, text in done.stderr) == (code, True), done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+    assert "tried again" not in done.stdout + done.stderr
     assert "secret" not in done.stdout + done.stderr
 
 
