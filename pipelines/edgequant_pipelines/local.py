@@ -100,7 +100,8 @@ def _run_pipeline(config: Config, tracking_uri: str, work: Path, *, cache: bool,
         shutil.rmtree(state / "cache", ignore_errors=True)
     with (work / "run.log").open("w", encoding="utf-8") as stream, _surroundings():
         arguments = pipeline_arguments(config, tracking_uri)
-        log = _Log(stream, show)
+        # Without a model in production that step has nothing to do, and says nothing.
+        log = _Log(stream, show, silent=set() if config.baseline else {"champion"})
         with redirect_stdout(log), redirect_stderr(log):
             local.init(
                 local.SubprocessRunner(use_venv=False),
@@ -169,14 +170,14 @@ def _publish(work: Path, since: float) -> bool:
 class _Log:
     """Takes what KFP prints: everything goes to a file, the steps' own lines to a callback, and what that prints to people."""
 
-    def __init__(self, stream: IO[str], show: Show) -> None:
+    def __init__(self, stream: IO[str], show: Show, *, silent: set[str]) -> None:
         self._stream = stream
         self._callback = show
         self._outside = sys.stdout
         self._thread = threading.local()
         self._lock = threading.Lock()
         self._rest = ""
-        self._seen: set[str] = set()
+        self._seen = silent
         self._error: EdgequantError | None = None
         self._last = ""
 

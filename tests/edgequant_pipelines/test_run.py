@@ -205,7 +205,7 @@ def test_a_release_is_compared_with_the_one_in_production(shared_project: Path, 
     assert reused(done) == ["resolve", "describe", "sample", "convert", "benchmark"]
     champion = result(work)["champion"]
     assert (champion["status"], champion["version"]) == ("evaluated", "models:/digits-tflite/1")
-    assert champion["examples"] == 300
+    assert champion["examples"] == result(work)["variants"]["float32"]["examples"] > 0
     assert 0.9 < champion["metrics"]["accuracy"] <= 1
     check = result(work)["variants"]["weights_only"]["checks"][1]
     assert (check["name"], check["verdict"]) == ("max_drop_points_vs_baseline", "blessed")

@@ -221,7 +221,8 @@ def test_the_resolver_is_recorded(digits_sets: Any, tmp_path: Path) -> None:
             resolver=resolver,
         )
         content = load_evaluation(tmp_path / resolver).content
-        assert (content.resolver, content.batch) == (resolver, 1)
+        assert content.resolver == resolver
+        assert content.batch in (1, 4, 16, 64, 256, 1024)
         assert content.threads >= 1
         assert content.metrics["accuracy"] > 0.9
     assert load_evaluation(digits_sets.evaluations["full_int8"]).content.resolver == "xnnpack"
