@@ -22,7 +22,7 @@ from edgequant.artifacts.directory import file_digest
 from edgequant.artifacts.verdict import load_verdict
 from edgequant.validation.report.reproduction import reproduction
 
-STEPS = ["resolve", "describe", "champion", "sample", "convert", "evaluate", "benchmark", "validate", "track"]
+STEPS = ["resolve", "describe", "sample", "convert", "evaluate", "benchmark", "validate", "track"]
 Edgequant = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -171,7 +171,7 @@ def test_a_retrained_model_is_never_served_from_the_cache(shared_project: Path, 
     repack(model)
     done = edgequant("run", shared_project, "--work-directory", work)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert reused(done) == ["champion", "sample"]
+    assert reused(done) == ["sample"]
 
 
 @pytest.mark.long
@@ -184,7 +184,7 @@ def test_a_replaced_shard_is_never_served_from_the_cache(shared_project: Path, e
     np.savez(path, allow_pickle=False, **half)
     done = edgequant("run", shared_project, "--work-directory", work)
     assert done.returncode in (0, 3), done.stdout + done.stderr
-    assert reused(done) == ["resolve", "describe", "champion"]
+    assert reused(done) == ["resolve", "describe"]
     assert result(work)["variants"]["float32"]["examples"] == 300
 
 
