@@ -164,6 +164,24 @@ def cached(output: str, command: str) -> bool:
     return f"#{number} CACHED" in output
 
 
+def test_the_watch_image_has_what_a_watcher_needs(run_in: Callable[..., str]) -> None:
+    """Without any step's packages it compiles the pipeline that it submits, and gets as far as asking for MLflow's address."""
+    said = run_in(
+        "watch",
+        "sh",
+        "-ec",
+        "edgequant compile --output /tmp/pipeline.yaml && grep -c edgequant/conversion: /tmp/pipeline.yaml",
+    )
+    assert said.split()[-1] == "1"
+    script = "echo '[]' >rules.yaml; edgequant watch rules.yaml --once 2>&1 || echo ended with $?"
+    said = run_in("watch", "sh", "-c", script)
+    assert "Traceback" not in said
+    assert said.splitlines()[-2:] == [
+        "edgequant: --tracking-uri: none is given, and MLFLOW_TRACKING_URI is not set",
+        "ended with 2",
+    ]
+
+
 def test_code_of_ones_own_goes_on_top(docker: Docker, run_in: Callable[..., str], tmp_path: Path) -> None:
     """The docs' Dockerfile adds a package to an image, which a step's process then imports."""
     (dockerfile,) = re.findall(r"```dockerfile\n(.*?)```", (ROOT / "docs" / "images.md").read_text(), re.DOTALL)
