@@ -104,7 +104,6 @@ def test_a_second_run_only_looks_whether_all_is_recorded(shared_project: Path, e
     assert len(client(shared_project).search_model_versions("name = 'digits-tflite'")) == 1
 
 
-@pytest.mark.long
 def test_the_reports_configuration_asks_for_the_same(
     shared_project: Path, edgequant: Edgequant, tmp_path: Path
 ) -> None:
@@ -125,7 +124,6 @@ def test_the_reports_configuration_asks_for_the_same(
     assert load_verdict(work / "results" / "verdict") == before
 
 
-@pytest.mark.long
 def test_no_cache_runs_every_step(shared_project: Path, edgequant: Edgequant) -> None:
     """With --no-cache nothing is reused, and the examples drawn are the same."""
     work = shared_project.parent / "work"
@@ -174,7 +172,6 @@ def test_a_retrained_model_is_never_served_from_the_cache(shared_project: Path, 
     assert reused(done) == ["sample"]
 
 
-@pytest.mark.long
 def test_a_replaced_shard_is_never_served_from_the_cache(shared_project: Path, edgequant: Edgequant) -> None:
     """Other examples under the same file name are sampled anew."""
     work = shared_project.parent / "work"
