@@ -2,9 +2,20 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def _no_mlflow_server() -> Iterator[None]:
+    """Leaves no MLflow server set for the process, which the next test would ask whatever its environment says."""
+    yield
+    if "mlflow" in sys.modules:
+        import mlflow
+
+        mlflow.set_tracking_uri(None)
 
 
 @pytest.fixture(scope="session")

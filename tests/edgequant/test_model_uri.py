@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,16 +63,6 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> _Training:
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return _Training(folder, json.loads(done.stdout.splitlines()[-1]))
-
-
-@pytest.fixture(autouse=True)
-def _no_server() -> Iterator[None]:
-    """Every test starts and ends with no MLflow server set for the process."""
-    import mlflow
-
-    mlflow.set_tracking_uri(None)
-    yield
-    mlflow.set_tracking_uri(None)
 
 
 @pytest.mark.parametrize(

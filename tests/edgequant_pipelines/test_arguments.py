@@ -1,10 +1,9 @@
 """The pipeline's arguments: what they hold, and which of them change when something on disk does."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
 import pytest
 import yaml
@@ -176,14 +175,6 @@ def test_a_model_that_is_missing(folder: Path, arguments: Arguments) -> None:
         arguments(model="no_model")
 
 
-@pytest.fixture
-def _no_server() -> Iterator[None]:
-    """Leaves no MLflow server set for the process, which other tests would ask."""
-    yield
-    mlflow.set_tracking_uri(None)
-
-
-@pytest.mark.usefixtures("_no_server")
 def test_a_moved_alias_is_another_baseline(folder: Path, arguments: Arguments) -> None:
     """The model in production is pinned to a version, and another one, or the first one, changes the arguments."""
     uri = f"sqlite:///{folder / 'mlflow.db'}"

@@ -1,6 +1,6 @@
 """The model in production is fetched from a real MLflow, or said not to be there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,6 @@ from edgequant.errors import ModelError
 from edgequant.model_uri import pin_champion
 
 _FILE = b"a tflite file"
-
-
-@pytest.fixture(autouse=True)
-def _no_server() -> Iterator[None]:
-    """Every test starts and ends with no MLflow server set for the process."""
-    import mlflow
-
-    mlflow.set_tracking_uri(None)
-    yield
-    mlflow.set_tracking_uri(None)
 
 
 @pytest.fixture

@@ -126,15 +126,10 @@ def test_nothing_of_the_building_machine_is_stored(results: Callable[..., Path],
 def test_the_input_example_is_of_the_evaluation_set(recorded: Any, digits_sets: Any) -> None:
     """It is the first evaluation example, and the raw file is one path away from the registered name."""
     mlflow.set_tracking_uri(recorded.uri)
-    mlflow.set_registry_uri(recorded.uri)
-    try:
-        folder = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}@candidate"))
-        raw = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}@candidate/artifacts/model.tflite"))
-        found = json.loads((folder / "input_example.json").read_text())
-        model = mlflow.models.Model.load(str(folder))
-    finally:
-        mlflow.set_tracking_uri(None)
-        mlflow.set_registry_uri(None)
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}@candidate"))
+    raw = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}@candidate/artifacts/model.tflite"))
+    found = json.loads((folder / "input_example.json").read_text())
+    model = mlflow.models.Model.load(str(folder))
     np.testing.assert_array_equal(
         np.asarray(found["pixels"], np.float32), load_example_set(digits_sets.evaluation_set).inputs["pixels"][:1]
     )

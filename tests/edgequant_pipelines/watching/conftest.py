@@ -3,7 +3,7 @@
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +37,7 @@ class Ledger:
     """
 
     def __init__(self, path: Path, fails: Callable[[str], bool] = lambda _: False) -> None:
+        self.place = str(path)
         self._path = path
         self._fails = fails
         self.silent = False
@@ -55,18 +56,22 @@ class Ledger:
     def _lines(self) -> list[str]:
         return self._path.read_text().splitlines() if self._path.exists() else []
 
+    def check(self) -> None:
+        if self.silent:
+            raise LauncherError("the ledger does not answer")
+
     def find(self, run_name: str) -> LaunchedRun | None:
-        self._check()
+        self.check()
         return self.state(run_name) if run_name in self.names else None
 
     def submit(self, config: Config, run_name: str) -> LaunchedRun:
-        self._check()
+        self.check()
         with self._path.open("a") as stream:
             stream.write(json.dumps({"name": run_name, "config": config.model_dump()}) + "\n")
         return LaunchedRun(run_id=run_name, progress=Progress.RUNNING, shown="ledger")
 
     def state(self, run_id: str) -> LaunchedRun:
-        self._check()
+        self.check()
         if self.running:
             return LaunchedRun(run_id=run_id, progress=Progress.RUNNING)
         if self._fails(run_id):
@@ -75,10 +80,6 @@ class Ledger:
 
     def close(self) -> None:
         pass
-
-    def _check(self) -> None:
-        if self.silent:
-            raise LauncherError("the ledger does not answer")
 
 
 @dataclass
@@ -167,15 +168,10 @@ class Scene:
 
 
 @pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Keeps MLflow's settings of the machine, and those that a test sets, to the test."""
-    import mlflow
-
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps MLflow's settings of the machine from the tests."""
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "KUBERNETES_SERVICE_HOST"):
         monkeypatch.delenv(name, raising=False)
-    before = mlflow.get_tracking_uri()
-    yield
-    mlflow.set_tracking_uri(before)
 
 
 @pytest.fixture(scope="session")
