@@ -138,12 +138,26 @@ def new_run_name(name: str) -> str:
 
 
 def find_run(connection: Connection, run_name: str) -> SubmittedRun | None:
-    """Returns the first run with exactly this display name, or None."""
+    """Returns the first run with exactly this display name, or None.
+
+    Raises:
+        KubeflowError: The server cannot be reached, or refuses.
+    """
     with asked(f"the run {run_name!r} cannot be looked up", connection.host):
         found = connection.client.runs.run_service_list_runs(
             filter=named(run_name), sort_by="created_at asc", page_size=1, **connection.where(), **connection.request()
         )
     return submitted(connection, found.runs[0]) if found.runs else None
+
+
+def check_access(connection: Connection) -> None:
+    """Asks for one run, whichever there is.
+
+    Raises:
+        KubeflowError: The server cannot be reached, or the account may not see runs.
+    """
+    with asked("the runs cannot be listed", connection.host):
+        connection.client.runs.run_service_list_runs(page_size=1, **connection.where(), **connection.request())
 
 
 def state_of(connection: Connection, run_id: str) -> SubmittedRun:

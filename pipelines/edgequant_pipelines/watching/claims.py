@@ -28,6 +28,7 @@ class Claim:
         rule: The rule's name.
         digest: The digest of the rule's configuration.
         launcher: What runs it.
+        place: Where: the launcher's name for the server and namespace, or for the machine.
         state: How far it is.
         attempt: Which attempt this is, from 1.
         run_id: The launcher's identifier of the attempt's run, or "".
@@ -41,6 +42,7 @@ class Claim:
     digest: str
     launcher: str
     state: str
+    place: str = ""
     attempt: int = 1
     run_id: str = ""
     reason: str = ""
@@ -70,7 +72,7 @@ class Claim:
     def value(self) -> str:
         """Returns the tag's value."""
         shown: dict[str, Any] = {"state": self.state, "attempt": self.attempt, "launcher": self.launcher}
-        shown |= {"run_name": self.run_name}
+        shown |= {"place": self.place, "run_name": self.run_name}
         if self.run_id:
             shown["run_id"] = self.run_id
         if self.reason:
@@ -129,6 +131,7 @@ def claims_of(version: ModelVersion) -> Iterator[Claim]:
                 digest=digest,
                 launcher=str(value["launcher"]),
                 state=str(value["state"]),
+                place=str(value.get("place", "")),
                 attempt=int(value["attempt"]),
                 run_id=str(value.get("run_id", "")),
                 reason=str(value.get("reason", "")),

@@ -5,7 +5,16 @@ from contextlib import contextmanager
 
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
-from edgequant_pipelines.kubeflow import Connection, KubeflowError, SubmittedRun, connect, find_run, state_of, submit
+from edgequant_pipelines.kubeflow import (
+    Connection,
+    KubeflowError,
+    SubmittedRun,
+    check_access,
+    connect,
+    find_run,
+    state_of,
+    submit,
+)
 from edgequant_pipelines.kubeflow.uploads import compile_for
 from edgequant_pipelines.watching.launchers import LaunchedRun, LauncherError, Progress
 from edgequant_pipelines.watching.rules import Kubeflow
@@ -33,6 +42,16 @@ class KubeflowLauncher:
         self._compiled: tuple[object, CompiledPipeline] | None = None
         with _asked():
             self._connection: Connection = connect(where.host, where.namespace)
+
+    @property
+    def place(self) -> str:
+        """The server and the namespace."""
+        return f"{self._connection.host} {self._connection.namespace}".strip()
+
+    def check(self) -> None:
+        """Asks for a run, whichever: an account whose token has expired, or that may see none, can start none."""
+        with _asked():
+            check_access(self._connection)
 
     def find(self, run_name: str) -> LaunchedRun | None:
         """Returns the run of a name, or None when there is none."""

@@ -44,6 +44,17 @@ class LaunchedRun:
 class Launcher(Protocol):
     """Starts runs under names that the caller chooses, and finds them again by these."""
 
+    @property
+    def place(self) -> str:
+        """Where the runs are: what a watcher tells its own runs by from those of one elsewhere."""
+
+    def check(self) -> None:
+        """Looks whether runs could be started now.
+
+        Raises:
+            LauncherError: They could not.
+        """
+
     def find(self, run_name: str) -> LaunchedRun | None:
         """Returns the run of a name, or None when there is none.
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -36,6 +37,14 @@ class LocalLauncher:
             "MLFLOW_TRACKING_URI": tracking_uri,
         }
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def place(self) -> str:
+        """This machine, and the directory."""
+        return f"{socket.gethostname()}:{self._directory.resolve()}"
+
+    def check(self) -> None:
+        """Does nothing: this machine is there."""
 
     def find(self, run_name: str) -> LaunchedRun | None:
         """Returns the run of a name; None when there is none, or it was interrupted."""

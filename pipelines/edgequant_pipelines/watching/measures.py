@@ -1,5 +1,7 @@
 """What the watcher counts, as Prometheus metrics."""
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 _SECOND, _MINUTE, _HOUR = 1.0, 60.0, 3600.0
@@ -35,6 +37,14 @@ class Measures:
         self.rules_valid = self._gauge(
             "rules_valid", "1 when RULES.yaml is right as it is now, 0 when older rules hold."
         )
+
+    def expect(self, rules: Iterable[str], launchers: Iterable[str]) -> None:
+        """Begins each count of these at 0: a rate shows no first count of what was not there before."""
+        for rule in rules:
+            for counter in (self.submitted, self.succeeded, self.failed, self.given_up):
+                counter.labels(rule)
+        for launcher in launchers:
+            self.launcher_errors.labels(launcher)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"edgequant_watch_{name}", text, labels, registry=self.registry)

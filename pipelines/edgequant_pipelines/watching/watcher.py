@@ -6,26 +6,24 @@ claim. A watcher that finds a claim without a run looks for a run of that name b
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
 
 from edgequant.errors import ConfigError, EdgequantError
 from edgequant.steps import describe
-from edgequant_pipelines.config import Config
 from edgequant_pipelines.watching.claims import CLAIMED, OPEN, SUBMITTED, Claim, claims_of, tag_key
 from edgequant_pipelines.watching.discovery import Candidate, Discovery
 from edgequant_pipelines.watching.launchers import LaunchedRun, Launcher, LauncherError, Progress
 from edgequant_pipelines.watching.measures import Measures
 from edgequant_pipelines.watching.model_version import ModelVersion
+from edgequant_pipelines.watching.preparation import Ready, prepare
+from edgequant_pipelines.watching.reach import Reach
 from edgequant_pipelines.watching.registry import Registry, RegistryError
 from edgequant_pipelines.watching.rules import LOCAL, RulesFile
 from edgequant_pipelines.watching.selection import is_candidate
 
 # Versions to be tried again that are kept in mind; a sweep finds the others when their time has come.
 _MOST_RETRYING = 1000
-GONE = "the version's files are gone"
-_CHANGED = "its rule's configuration was changed while it was under way"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +49,6 @@ class Surroundings:
     once: bool = False
 
 
-class _Ready(NamedTuple):
-    """What a run needs: the version as it is now, and its configuration."""
-
-    version: ModelVersion
-    config: Config
-
-
 class Watcher:
     """Watches a registry by the rules of a file.
 
@@ -74,16 +65,16 @@ class Watcher:
         self._is = surroundings
         self._discovery = Discovery(surroundings.registry, surroundings.measures, surroundings.show)
         self._retrying: dict[tuple[str, str, str], Claim] = {}
-        self._silent: dict[str, str] = {}
-        self._unreachable: set[str] = set()
+        self._reach = Reach(surroundings.launchers, surroundings.measures, surroundings.show, once=surroundings.once)
         self.open: dict[tuple[str, str, str], Claim] = {}
         surroundings.measures.rules_valid.set(1)
+        surroundings.measures.expect(rules.rules.rules, rules.rules.launchers())
 
     @property
     def more(self) -> bool:
         """Whether another look would start something at once."""
         waiting = self._discovery.backlog or self._discovery.incomplete
-        return bool(waiting) and self._free > 0 and not self._unreachable
+        return bool(waiting) and self._free > 0 and not self._reach.silent
 
     @property
     def attached(self) -> bool:
@@ -98,8 +89,7 @@ class Watcher:
     @property
     def silence(self) -> str:
         """Why launchers could not be asked when they were last, or ""."""
-        # The endpoint's thread asks too, while a look may change what it goes through.
-        return "; ".join(f"{launcher}: {reason}" for launcher, reason in list(self._silent.items()))
+        return self._reach.silence
 
     def poll(self) -> None:
         """Looks once.
@@ -107,8 +97,8 @@ class Watcher:
         Raises:
             RegistryError: MLflow cannot be asked; the next look goes on.
         """
-        self._unreachable.clear()
         self._reload()
+        self._reach.begin(self._file.rules.launchers())
         known = list(self.open.values())
         for claim in known:
             self._guarded(claim, self._follow)
@@ -121,14 +111,13 @@ class Watcher:
         self._start()
         self._is.measures.running.set(len(self.open))
         self._is.measures.backlog.set(len(self._discovery.backlog))
-        for launcher in set(self._silent) - self._unreachable:
-            self._is.show(f"{launcher}: answers again")
-            del self._silent[launcher]
+        self._reach.end()
 
     def _reload(self) -> None:
         before = self._file.problem
         if self._file.reload():
             self._discovery.forget()
+            self._is.measures.expect(self._file.rules.rules, self._file.rules.launchers())
             self._is.show("the rules were changed: the new ones are in force")
         if self._file.problem and self._file.problem != before:
             self._is.show(
@@ -140,8 +129,10 @@ class Watcher:
 
     def _adopt(self, claim: Claim) -> None:
         """Takes up a claim that a tag holds, unless it is in hand."""
-        if claim.state != SUBMITTED and claim.rule not in self._file.rules.rules:
-            # Not ours to start or to end: other rules made it.
+        if claim.rule not in self._file.rules.rules and not (
+            claim.state == SUBMITTED and self._reach.has(claim.launcher, claim.place)
+        ):
+            # Not ours to start or to end: other rules made it. A run that one of ours started, which is gone now, is followed.
             return
         if claim.state in OPEN:
             self._retrying.pop(claim.key, None)
@@ -154,7 +145,7 @@ class Watcher:
         if claim.state == CLAIMED:
             self._launch(claim, find=True)
             return
-        run = self._is.launchers(claim.launcher).state(claim.run_id)
+        run = self._reach[claim.launcher].state(claim.run_id)
         if run.progress is Progress.SUCCEEDED:
             self._end(claim.succeeded())
             self._is.measures.succeeded.labels(claim.rule).inc()
@@ -177,7 +168,7 @@ class Watcher:
         for candidate in list(backlog):
             if self._free <= 0 or self._is.stopping():
                 return
-            if self._file.rules.rules[candidate.rule].submit in self._unreachable:
+            if self._file.rules.rules[candidate.rule].submit in self._reach.silent:
                 continue
             try:
                 self._begin(candidate)
@@ -216,6 +207,7 @@ class Watcher:
         ready = self._prepared(claim, version)
         if ready is None:
             return
+        claim = replace(claim, place=self._reach[claim.launcher].place)
         written = self._is.registry.write(claim)
         self._drop(claim)
         if written:
@@ -224,7 +216,7 @@ class Watcher:
 
     def _launch(self, claim: Claim, *, find: bool) -> None:
         """Starts the run of a claim that is written, unless there is one."""
-        run = self._is.launchers(claim.launcher).find(claim.run_name) if find else None
+        run = self._reach[claim.launcher].find(claim.run_name) if find else None
         if run is not None:
             self._note(claim, run)
             return
@@ -232,44 +224,20 @@ class Watcher:
         if ready is not None:
             self._submit(claim, ready)
 
-    def _prepared(self, claim: Claim, version: ModelVersion | None = None) -> _Ready | None:
-        """Returns what a run needs; None when it cannot run: then the claim is ended, or let go when its rule is not here.
-
-        Args:
-            claim: The claim.
-            version: The version as it is now; None to ask for it.
-        """
-        rules = self._file.rules
-        if claim.rule not in rules.rules:
+    def _prepared(self, claim: Claim, version: ModelVersion | None = None) -> Ready | None:
+        """Returns what a run needs; None when it cannot run: then the claim is ended, or let go when it is nobody's here."""
+        found = prepare(self._file.rules, self._is.registry, claim, version)
+        if isinstance(found, Ready):
+            return found
+        if found.reason:
+            self._failed(claim, found.reason, final=found.final)
+        else:
             self._drop(claim)
-            return None
-        if rules.templates[claim.rule].digest != claim.digest:
-            self._failed(claim, _CHANGED, final=True)
-            return None
-        version = version or self._is.registry.version(claim.name, claim.version)
-        if version is None:
-            self._drop(claim)
-            return None
-        try:
-            there = self._is.registry.has_files(version)
-        except RegistryError as error:
-            # It may be this version's alone; when all of MLflow is silent, the claim cannot be written either.
-            self._failed(claim, f"its files cannot be listed: {error}")
-            return None
-        if not there:
-            self._failed(claim, GONE, final=True)
-            return None
-        try:
-            return _Ready(version, rules.templates[claim.rule].fill(version))
-        except (ConfigError, KeyError) as error:
-            self._failed(
-                claim, describe(error) if isinstance(error, ConfigError) else f"it has no tag {error}", final=True
-            )
-            return None
+        return None
 
-    def _submit(self, claim: Claim, ready: _Ready) -> None:
+    def _submit(self, claim: Claim, ready: Ready) -> None:
         try:
-            run = self._is.launchers(claim.launcher).submit(ready.config, claim.run_name)
+            run = self._reach[claim.launcher].submit(ready.config, claim.run_name)
         except LauncherError:
             raise
         except (EdgequantError, OSError) as error:
@@ -315,14 +283,5 @@ class Watcher:
         self._retrying.pop(claim.key, None)
 
     def _guarded(self, claim: Claim, step: Callable[[Claim], None]) -> None:
-        """Takes a step unless the claim's launcher was found silent in this look; says so once."""
-        if claim.launcher in self._unreachable:
-            return
-        try:
-            step(claim)
-        except LauncherError as error:
-            self._unreachable.add(claim.launcher)
-            self._is.measures.launcher_errors.labels(claim.launcher).inc()
-            if self._silent.get(claim.launcher) != str(error):
-                self._silent[claim.launcher] = str(error)
-                self._is.show(f"{claim.launcher}: {error}{'' if self._is.once else '; tried again at every look'}")
+        """Takes a step unless the claim's launcher was found silent in this look."""
+        self._reach.guarded(claim.launcher, partial(step, claim))

@@ -12,6 +12,7 @@ from edgequant_pipelines.watching.claims import CLAIMED, FAILED, RETRY, SUBMITTE
 from edgequant_pipelines.watching.fleet import Fleet
 from edgequant_pipelines.watching.rules import RulesFile
 from edgequant_pipelines.watching.service import Service, Settings
+from edgequant_pipelines.watching.watcher import Watcher
 
 CONFIG = {
     "examples": {"calibration": "s3://bucket/train-*.npz", "label": "digit"},
@@ -125,40 +126,70 @@ def test_what_only_a_version_can_make_right_is_left_to_it(scene: Any) -> None:
     assert RulesFile(scene.rules({"submit": "kubeflow"}, config=config), "http://localhost:5000").problem == ""
 
 
-@pytest.mark.parametrize("once", [True, False])
-def test_an_account_that_is_refused(scene: Any, server: KfpServer, edgequant: Any, once: bool) -> None:
-    """Looking once ends with 1 and the reason; looking on, the watcher is not ready until it is let in again."""
-    scene.version()
+@pytest.mark.parametrize("due", [True, False], ids=["a version is due", "nothing is due"])
+def test_an_account_that_is_refused(scene: Any, server: KfpServer, edgequant: Any, due: bool) -> None:
+    """Looking once ends with 1 and the reason, whether or not there is something to start; nothing is claimed."""
+    if due:
+        scene.version()
+    scene.rules({"submit": "kubeflow"}, config=CONFIG, kubeflow={"host": server.url})
+    server.fail(Fault(method="GET", path=r".*", status=401, times=1000))
+    done = edgequant("watch", "RULES.yaml", "--once", "--tracking-uri", scene.uri, cwd=scene.folder)
+    assert (done.returncode, "401" in done.stderr) == (1, True), done.stdout + done.stderr
+    assert "not all that is due was started or followed: kubeflow: " in done.stderr
+    assert "tried again" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert scene.claims() == []
+
+
+def test_a_token_that_expires_shows_before_the_next_version(scene: Any, server: KfpServer) -> None:
+    """The watcher is not ready while the server refuses it, though nothing is due, and goes on when it is let in again."""
     rules = scene.rules({"submit": "kubeflow"}, config=CONFIG, kubeflow={"host": server.url})
-    refusal = Fault(method="GET", path=r".*", status=401, times=1000)
-    server.fail(refusal)
-    if once:
-        done = edgequant("watch", "RULES.yaml", "--once", "--tracking-uri", scene.uri, cwd=scene.folder)
-        assert (done.returncode, "401" in done.stderr) == (1, True), done.stdout + done.stderr
-        assert "not all that is due was started or followed: kubeflow: " in done.stderr
-        assert "tried again" not in done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        assert [claim.state for claim in scene.claims()] == [CLAIMED]
-        return
     settings = Settings(rules=rules, tracking_uri=scene.uri, work=scene.folder, interval=1.0)
     service = Service(settings, scene.said.append)
     watcher = scene.watcher(rules, launchers=Fleet(RulesFile(rules), scene.folder, scene.uri).launcher)
     assert service._look(watcher)
+    assert service._ready(watcher) == ""
+    assert scene.value("launcher_errors_total", launcher="kubeflow") == 0
+    refusal = Fault(method="GET", path=r".*", status=401, times=1000)
+    server.fail(refusal)
+    assert service._look(watcher)
     assert "401" in service._ready(watcher)
+    assert scene.value("launcher_errors_total", launcher="kubeflow") == 1
+    scene.version()
+    assert service._look(watcher)
+    assert scene.claims() == []
     refusal.times = 0
     assert service._look(watcher)
     assert service._ready(watcher) == ""
     assert [claim.state for claim in scene.claims()] == [SUBMITTED]
 
 
+def test_a_run_in_another_namespace_is_left_to_its_own_watcher(scene: Any, server: KfpServer) -> None:
+    """Two watchers with rules of their own on one registry: neither follows, counts nor ends the other's runs."""
+    scene.version()
+
+    def look(namespace: str, **rule: Any) -> Watcher:
+        where = {"host": server.url, "namespace": namespace}
+        rules = scene.rules({"submit": "kubeflow", **rule}, config=CONFIG, kubeflow=where)
+        watcher: Watcher = scene.watcher(rules, launchers=Fleet(RulesFile(rules), scene.folder, scene.uri).launcher)
+        watcher.poll()
+        return watcher
+
+    look("ours")
+    assert [(claim.state, claim.place) for claim in scene.claims()] == [(SUBMITTED, f"{server.url} ours")]
+    for namespace, followed in (("theirs", 0), ("ours", 1)):
+        assert len(look(namespace, name="other", metrics={"loss": {"at_most": 1.0}}).open) == followed
+        assert [claim.state for claim in scene.claims()] == [SUBMITTED]
+
+
 def test_a_server_that_is_not_there(scene: Any) -> None:
-    """The version stays claimed, nothing fails, and it is said once."""
+    """The version waits unclaimed, nothing fails, and it is said once."""
     scene.version()
     rules = scene.rules({"submit": "kubeflow"}, config=CONFIG, kubeflow={"host": "http://127.0.0.1:9"})
     watcher = scene.watcher(rules, launchers=Fleet(RulesFile(rules), scene.folder, scene.uri).launcher)
     watcher.poll()
     watcher.poll()
-    assert [claim.state for claim in scene.claims()] == [CLAIMED]
+    assert scene.claims() == []
     assert len(scene.said) == 1
     assert "cannot be reached" in scene.said[0]
     assert scene.said[0].startswith("kubeflow: ")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from edgequant_pipelines.watching.claims import CLAIMED, FAILED, RETRY, SUBMITTED, SUCCEEDED
+from edgequant_pipelines.watching.launchers import LauncherError
 from edgequant_pipelines.watching.registry import RegistryError
 
 
@@ -267,8 +268,6 @@ def test_a_silent_launcher_holds_nothing_else_up_and_starts_nothing_twice(scene:
 
 def test_a_submission_that_was_not_answered_is_found(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A timeout after the run was made: it is found by its name, and there is no second."""
-    from edgequant_pipelines.watching.launchers import LauncherError
-
     scene.version()
     submit = scene.ledger.submit
 
@@ -330,8 +329,14 @@ def test_a_deleted_version_is_let_go(scene: Any) -> None:
     assert [claim.state for claim in scene.claims(version="2")] == [SUCCEEDED]
 
 
-def test_a_claim_whose_rule_is_gone_is_left_alone_and_its_run_is_still_followed(scene: Any) -> None:
+def test_a_claim_whose_rule_is_gone_is_left_alone_and_its_run_is_still_followed(
+    scene: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A run that was started ends as it ends; one that was only claimed waits for a watcher that knows its rule."""
+
+    def unanswered(*_: Any) -> None:
+        raise LauncherError("timed out")
+
     scene.version()
     scene.ledger.running = True
     watcher = scene.watcher(scene.rules({}))
@@ -341,14 +346,14 @@ def test_a_claim_whose_rule_is_gone_is_left_alone_and_its_run_is_still_followed(
     watcher.poll()
     assert [claim.state for claim in scene.claims()] == [SUCCEEDED]
 
-    scene.ledger.silent = True
     scene.version()
     watcher = scene.watcher(scene.rules({"name": "third"}))
-    watcher.poll()
+    with monkeypatch.context() as patched:
+        patched.setattr(scene.ledger, "submit", unanswered)
+        watcher.poll()
     assert [claim.state for claim in scene.claims(version="2")] == [CLAIMED]
     third = (scene.folder / "RULES.yaml").read_text()
     scene.rules({"name": "other", "registered_model": "digits-cnn", "tags": {"no": "such"}})
-    scene.ledger.silent = False
     for other in (watcher, scene.watcher()):
         other.poll()
         assert [(claim.state, claim.attempt) for claim in scene.claims(version="2")] == [(CLAIMED, 1)]

@@ -1,0 +1,75 @@
+"""What a claim's run needs before it is started, or why it cannot run."""
+
+from dataclasses import dataclass
+
+from edgequant.errors import ConfigError
+from edgequant.steps import describe
+from edgequant_pipelines.config import Config
+from edgequant_pipelines.watching.claims import Claim
+from edgequant_pipelines.watching.model_version import ModelVersion
+from edgequant_pipelines.watching.registry import Registry, RegistryError
+from edgequant_pipelines.watching.rules import Rules
+
+_GONE = "the version's files are gone"
+_CHANGED = "its rule's configuration was changed while it was under way"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a run needs.
+
+    Attributes:
+        version: The version as it is now.
+        config: Its configuration.
+    """
+
+    version: ModelVersion
+    config: Config
+
+
+@dataclass(frozen=True, slots=True)
+class Hindrance:
+    """Why a claim cannot run.
+
+    Attributes:
+        reason: For people; "" when the claim is nobody's here: its rule or its version is gone.
+        final: Whether another attempt would fail alike.
+    """
+
+    reason: str = ""
+    final: bool = True
+
+
+def prepare(rules: Rules, registry: Registry, claim: Claim, version: ModelVersion | None = None) -> Ready | Hindrance:
+    """Returns what a claim's run needs, or why it cannot run.
+
+    Args:
+        rules: The rules in force.
+        registry: The registry.
+        claim: The claim.
+        version: The version as it is now; None to ask for it.
+
+    Raises:
+        RegistryError: MLflow cannot be asked for the version.
+    """
+    if claim.rule not in rules.rules:
+        return Hindrance()
+    template = rules.templates[claim.rule]
+    if template.digest != claim.digest:
+        return Hindrance(_CHANGED)
+    version = version or registry.version(claim.name, claim.version)
+    if version is None:
+        return Hindrance()
+    try:
+        there = registry.has_files(version)
+    except RegistryError as error:
+        # It may be this version's alone; when all of MLflow is silent, the claim cannot be written either.
+        return Hindrance(f"its files cannot be listed: {error}", final=False)
+    if not there:
+        return Hindrance(_GONE)
+    try:
+        return Ready(version, template.fill(version))
+    except ConfigError as error:
+        return Hindrance(describe(error))
+    except KeyError as error:
+        return Hindrance(f"it has no tag {error}")
