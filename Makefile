@@ -24,7 +24,7 @@ help:
 	@echo "make test-browser  open the report and MLflow's pages in a browser (needs Chromium and PostgreSQL)"
 	@echo "make screenshots  take the documents' pictures of MLflow's pages anew"
 	@echo "make test-images  build the images and run the pipeline in them (needs Docker, or Debian and root)"
-	@echo "make test-kubernetes  build and check the manifests (needs Go)"
+	@echo "make test-kubernetes  build and check the manifests, and the pipeline with KFP's compiler (needs Go)"
 	@echo "make images     build the images: PREFIX, TAG, BASE_IMAGE, IMAGES (docs/images.md)"
 	@echo "make manifests  write the pipeline for kubectl: CONFIG, or PREFIX and TAG (docs/kubeflow.md)"
 	@echo "make lint       check style and types"

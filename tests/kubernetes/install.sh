@@ -12,6 +12,13 @@ if [ ! -x .kubernetes/kustomize ]; then
     GOBIN=$PWD/.kubernetes go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
 fi
 
+# What turns pipelines into Argo Workflows in KFP's API server.
+source=tests/kubernetes/kfp_compiler
+if [ ! -x .kubernetes/kfp-compiler ] || [ -n "$(find "$source" -newer .kubernetes/kfp-compiler)" ]; then
+    echo "building KFP's compiler: two minutes"
+    (cd "$source" && go build -buildvcs=false -o ../../../.kubernetes/kfp-compiler .)
+fi
+
 # An environment of its own: it pins much of what others need in other versions.
 if [ ! -x .kubernetes/checkov/bin/checkov ]; then
     echo "installing checkov"

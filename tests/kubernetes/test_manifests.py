@@ -1,10 +1,8 @@
 """The manifests as kustomize builds them: whole, safe, each in its namespace."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,15 +10,13 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from tests.manifests.reading import MANIFESTS, OVERLAYS, ROOT, Object, pod_of, secret_values
+from tests.kubernetes.installed import run, tool
+from tests.manifests.reading import MANIFESTS, OVERLAYS, Object, pod_of, secret_values
 
 from edgequant import __version__
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(300)]
 
-# Set by `make test-kubernetes`: what cannot be had fails the tests, where they are skipped otherwise.
-REQUIRE = "EDGEQUANT_REQUIRE_KUBERNETES"
-INSTALLED = ROOT / ".kubernetes"
 NAMESPACES = {"kubeflow": "kubeflow-user-example-com", "standalone": "edgequant"}
 KINDS = {"ConfigMap", "Deployment", "NetworkPolicy", "Service", "ServiceAccount"}
 MORE_KINDS = {"kubeflow": {"Role", "RoleBinding"}, "standalone": {"Namespace"}}
@@ -32,20 +28,6 @@ FIELDS = {
 }
 # What Kubernetes takes as the name of an object.
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
-
-
-def tool(name: str) -> str:
-    """Returns a program that `tests/kubernetes/install.sh` puts in its place."""
-    path = INSTALLED / name
-    if not path.is_file():
-        message = f"{name} is not installed: `make test-kubernetes` installs it"
-        pytest.fail(message) if os.environ.get(REQUIRE) else pytest.skip(message)
-    return str(path)
-
-
-def run(*command: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
-    """Runs a program to its end."""
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
 
 
 def build(folder: Path) -> str:
