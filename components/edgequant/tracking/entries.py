@@ -43,6 +43,7 @@ VERDICT = "edgequant.verdict"
 STATUS = "edgequant.status"
 REASON = "edgequant.reason"
 MAIN_METRIC = "edgequant.main_metric"
+GATE = "edgequant.gate"
 TFLITE_SHA256 = "edgequant.tflite_sha256"
 OUTCOME = "edgequant.outcome"
 BEST = "edgequant.best"
@@ -104,6 +105,7 @@ def tags(result: Result, source_run: str = "") -> dict[str, str]:
         SOURCE_MODEL: settings.model_uri,
         EDGEQUANT_VERSION: __version__,
         RESULT_DIGEST: result.digest,
+        GATE: gate(result),
     } | ({SOURCE_RUN: source_run} if source_run else {})
 
 
@@ -153,6 +155,11 @@ def metric_name(name: str) -> str:
     return f"{name}_percent" if name in _SHARES else _METRIC_FORBIDDEN.sub("_", name)
 
 
+def gate(result: Result) -> str:
+    """Returns what was asked of the variants, in one line."""
+    return ", ".join(f"{name}={value}" for name, value in result.verdict.gate.items())
+
+
 def parameters(result: Result, variant: str) -> dict[str, str]:
     """Returns the parameters of a variant's run."""
     content = result.content
@@ -168,7 +175,7 @@ def parameters(result: Result, variant: str) -> dict[str, str]:
         "calibration_digest": content.calibration.digest[:_DIGEST_CHARACTERS],
         "evaluation_digest": content.evaluation.digest[:_DIGEST_CHARACTERS],
         "model_sha256": result.variants.content.model_sha256,
-        "gate": ", ".join(f"{name}={value}" for name, value in result.verdict.gate.items()),
+        "gate": gate(result),
     }
 
 

@@ -34,9 +34,12 @@ class LiteRTModel(PythonModel):  # type: ignore[misc]
             model_input: Arrays by input name, the example first; an array, for a model of one input; or a DataFrame with a
                 column per input.
             params: Not used.
+
+        Raises:
+            ValueError: The inputs hold no example, or not as many each.
         """
         inputs = self._inputs(model_input)
-        count = len(next(iter(inputs.values())))
+        count = _count(inputs)
         rows: list[dict[str, Any]] = []
         for index in range(count):
             self._model.invoke(self._model.prepare({name: values[index] for name, values in inputs.items()}))
@@ -49,6 +52,15 @@ class LiteRTModel(PythonModel):  # type: ignore[misc]
         if isinstance(model_input, Mapping):
             return {str(name): np.asarray(values) for name, values in model_input.items()}
         return {next(iter(self._model.inputs)): np.asarray(model_input)}
+
+
+def _count(inputs: Mapping[str, Any]) -> int:
+    """Returns how many examples the inputs hold."""
+    counts = {name: len(values) if values.ndim else 0 for name, values in inputs.items()}
+    if len(set(counts.values())) != 1 or not all(counts.values()):
+        held = ", ".join(f"{name} holds {count}" for name, count in counts.items())
+        raise ValueError(f"examples: {held}; each input holds as many, and one at least")
+    return next(iter(counts.values()))
 
 
 set_model(LiteRTModel())

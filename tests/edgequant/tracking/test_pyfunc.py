@@ -46,8 +46,15 @@ values = np.load(source)
 by_name = loaded.predict({"pixels": values})
 as_array = loaded.predict(values)
 first = loaded.predict({"pixels": values[:1]})
+def refusal(given):
+    try:
+        loaded.predict(given)
+    except Exception as error:
+        return str(error)
+
+empty, wide = refusal(values[:0]), refusal(values.astype("float64"))
 assert list(by_name) == list(as_array) == list(first) == ["output_0"]
-np.savez(target, by_name=by_name["output_0"], as_array=as_array["output_0"], first=first["output_0"])
+np.savez(target, by_name=by_name["output_0"], as_array=as_array["output_0"], first=first["output_0"], empty=empty, wide=wide)
 assert not [name for name in sys.modules if name.startswith(("edgequant", "tensorflow"))]
 """
 
@@ -77,6 +84,9 @@ def test_the_registered_model_gives_the_interpreters_result(recorded: Any, digit
     np.testing.assert_array_equal(found["by_name"], expected)
     np.testing.assert_array_equal(found["as_array"], expected)
     np.testing.assert_array_equal(found["first"], expected[:1])
+    assert str(found["empty"]) == "examples: pixels holds 0; each input holds as many, and one at least"
+    assert "float64" in str(found["wide"])
+    assert "float32" in str(found["wide"])
 
 
 @pytest.mark.parametrize("variant", ["float32", "integer_only"])

@@ -101,6 +101,16 @@ def test_there_is_one_flat_run_per_variant_and_one_summary(recorded: Any) -> Non
     assert {run.info.run_name for run in runs} == {f"digits v3 · {name}" for name in [*VARIANTS, "summary"]}
 
 
+def test_what_was_asked_is_told_with_every_verdict(recorded: Any) -> None:
+    """A verdict is of a gate: runs and the registered version carry it, so that those of another one are told apart."""
+    client = _client(recorded.uri)
+    gate = load_verdict(recorded.result / "verdict").gate
+    expected = ", ".join(f"{name}={gate[name]}" for name in gate)
+    assert "max_drop_points=" in expected
+    (version,) = client.search_model_versions(f"name = '{NAME}'")
+    assert {run.data.tags["edgequant.gate"] for run in _runs(client)} == {version.tags["edgequant.gate"]} == {expected}
+
+
 def test_metrics_are_in_units_that_charts_show(recorded: Any) -> None:
     """Shares are in percent, drops in points, latencies in milliseconds; each metric belongs to run, model and data set."""
     verdict = load_verdict(recorded.result / "verdict")
