@@ -15,6 +15,8 @@ _DAYS = "SUN|MON|TUE|WED|THU|FRI|SAT"
 _MONTHS = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
 _WORD = re.compile(rf"[0-9*?/,-]|{_DAYS}|{_MONTHS}", re.IGNORECASE)
 _ALLOWED = ("0 to 59", "0 to 59", "0 to 23", "1 to 31", "1 to 12, or JAN to DEC", "0 (Sunday) to 6, or SUN to SAT")
+_RANGE = re.compile(r"(\w+)-(\w+)")
+_NAMES = {4: (1, _MONTHS.split("|")), 5: (0, _DAYS.split("|"))}
 _ZONE = re.compile(r"(?:CRON_)?TZ=")
 # In KFP, Sunday is 0 only; elsewhere 7 is Sunday too.
 _LAST_DAY = 6
@@ -39,19 +41,34 @@ def six_fields(expression: str) -> str:
         raise ConfigError(
             f"cron: {expression!r} has {len(fields)} field{'s' * (len(fields) != 1)}; six are needed ({', '.join(_FIELDS)}), or five without the second"
         )
-    for name, field in zip(_FIELDS, fields, strict=True):
-        if not _FIELD.fullmatch(field) or _WORD.sub("", field):
-            raise ConfigError(
-                f"cron: {expression!r}: the {name} {field!r} is not what Kubeflow Pipelines reads; numbers, names such as MON, '*', '?', ',', '-' and '/' are"
-            )
-    if any(int(number) > _LAST_DAY for number in re.findall(r"\d+", fields[-1].partition("/")[0])):
-        raise ConfigError(
-            f"cron: {expression!r}: the day of the week {fields[-1]!r} is not allowed; {_ALLOWED[-1]}, are"
-        )
-    for position, (name, field) in enumerate(zip(_FIELDS, fields, strict=True)):
-        if not _in_range(field, position):
-            raise ConfigError(f"cron: {expression!r}: the {name} {field!r} is not allowed; {_ALLOWED[position]} are")
+    for position, field in enumerate(fields):
+        wrong = _wrong(field, position)
+        if wrong:
+            raise ConfigError(f"cron: {expression!r}: {wrong}")
     return " ".join(fields)
+
+
+def _wrong(field: str, position: int) -> str:
+    """Returns what is wrong with a field at its position, whatever the others are, or ""."""
+    name, allowed = _FIELDS[position], _ALLOWED[position]
+    if not _FIELD.fullmatch(field) or _WORD.sub("", field):
+        return f"the {name} {field!r} is not what Kubeflow Pipelines reads; numbers, names such as MON, '*', '?', ',', '-' and '/' are"
+    numbers = map(int, re.findall(r"\d+", field.partition("/")[0]))
+    too_late = position == len(_FIELDS) - 1 and any(number > _LAST_DAY for number in numbers)
+    if too_late or not _in_range(field, position):
+        return f"the {name} {field!r} is not allowed; {allowed} are"
+    for start, end in _RANGE.findall(field):
+        if _number(start, position) > _number(end, position):
+            return f"in the {name} {field!r} the range {start}-{end} begins after its end, which Kubeflow Pipelines does not read; write two ranges, with a comma"
+    return ""
+
+
+def _number(word: str, position: int) -> int:
+    """Returns the number that a word of a field stands for."""
+    if word.isdigit():
+        return int(word)
+    first, names = _NAMES.get(position, (0, []))
+    return first + names.index(word.upper()) if word.upper() in names else 0
 
 
 def _in_range(field: str, position: int) -> bool:

@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import kfp_server_api as api
@@ -69,7 +70,7 @@ def submit(
 ) -> SubmittedRun:
     """Starts a run, or returns the one there is under its name: however often it is asked, there is one run of a name.
 
-    The one that is there must be of the same pipeline with the same arguments.
+    The one that is there must be of the same pipeline with the same arguments, in the same experiment.
 
     Args:
         connection: The server.
@@ -80,7 +81,7 @@ def submit(
 
     Raises:
         ConfigError: The configuration cannot work on a cluster.
-        OtherRunError: The run of that name has other arguments, or is of another pipeline.
+        OtherRunError: The run of that name has other arguments, or is of another pipeline or in another experiment.
         KubeflowError: The server cannot be reached, or refuses.
     """
     name = run_name or new_run_name(config.name)
@@ -90,7 +91,7 @@ def submit(
     pipeline = compiled or compile_for(config)
     found = find_run(connection, name) if run_name else None
     if found is not None:
-        _check_same(connection, found, pipeline, arguments)
+        _check_same(connection, found, pipeline, arguments, experiment or config.name)
         return replace(found, found=True)
     uploaded = upload(connection, pipeline)
     experiment_id = ensure_experiment(connection, experiment or config.name)
@@ -102,7 +103,11 @@ def submit(
 
 
 def _check_same(
-    connection: Connection, found: SubmittedRun, pipeline: CompiledPipeline, arguments: dict[str, Any]
+    connection: Connection,
+    found: SubmittedRun,
+    pipeline: CompiledPipeline,
+    arguments: dict[str, Any],
+    experiment: str,
 ) -> None:
     """Compares a run that is there with what was to be started.
 
@@ -120,6 +125,8 @@ def _check_same(
     reference = run.pipeline_version_reference
     if (reference.pipeline_version_id if reference else None) != find_uploaded(connection, pipeline):
         differing.append(f"the pipeline (now {pipeline.version})")
+    if run.experiment_id != _find_experiment(connection, experiment):
+        differing.append(f"the experiment (now {experiment!r})")
     if differing:
         raise OtherRunError(
             f"run name: there is a run {found.name!r}, of something else: {'; '.join(differing)}; "
@@ -175,15 +182,16 @@ def get_run(connection: Connection, run_id: str) -> Any:
         return connection.client.runs.run_service_get_run(run_id=run_id, **connection.request())
 
 
+def _find_experiment(connection: Connection, name: str) -> str | None:
+    with asked(f"the experiment {name!r} cannot be looked up", connection.host):
+        found = connection.client.experiments.experiment_service_list_experiments(
+            filter=named(name), **connection.where(), **connection.request()
+        )
+    return str(found.experiments[0].experiment_id) if found.experiments else None
+
+
 def ensure_experiment(connection: Connection, name: str) -> str:
     """Returns the identifier of an experiment, which is made if it is not there."""
-
-    def look() -> str | None:
-        with asked(f"the experiment {name!r} cannot be looked up", connection.host):
-            found = connection.client.experiments.experiment_service_list_experiments(
-                filter=named(name), **connection.where(), **connection.request()
-            )
-        return str(found.experiments[0].experiment_id) if found.experiments else None
 
     def create() -> str:
         body = api.V2beta1Experiment(display_name=name, namespace=connection.namespace or None)
@@ -193,6 +201,7 @@ def ensure_experiment(connection: Connection, name: str) -> str:
             )
         return str(made.experiment_id)
 
+    look = partial(_find_experiment, connection, name)
     return look() or create_once(connection, look, create)
 
 

@@ -21,6 +21,7 @@ NOW = datetime(2026, 11, 23, 18, 50, tzinfo=UTC)
         ("*/20 * * * *", "0 */20 * * * *", ["23 19:00:00", "23 19:20:00", "23 19:40:00"]),
         (" 0  30 9 ?  * 5-6 ", "0 30 9 ? * 5-6", ["27 09:30:00", "28 09:30:00"]),
         ("0 0 0 * * SUN", "0 0 0 * * SUN", ["29 00:00:00"]),
+        ("0 0 0 * * sat,Fri-SAT", "0 0 0 * * sat,Fri-SAT", ["27 00:00:00", "28 00:00:00"]),
         ("0 0 12 1/7 * ?", "0 0 12 1/7 * ?", ["29 12:00:00"]),
     ],
 )
@@ -47,6 +48,9 @@ def test_when_expressions_fire(given: str, six: str, times: list[str]) -> None:
         ("0 60 2 * * *", "the minute '60' is not allowed; 0 to 59 are"),
         ("0 0 2 5-1-2 * *", "the day of the month '5-1-2' is not allowed; 1 to 31 are"),
         ("0 0 2 * 13 *", "the month '13' is not allowed; 1 to 12, or JAN to DEC are"),
+        ("0 0 22-2 * * *", "in the hour '22-2' the range 22-2 begins after its end, .* write two ranges, with a comma"),
+        ("0 0 2 * * 1,FRI-MON", "in the day of the week '1,FRI-MON' the range FRI-MON begins"),
+        ("0 0 2 * nov-feb/2 *", "in the month 'nov-feb/2' the range nov-feb begins"),
         ("0 0 2 * * FREITAG", "the day of the week 'FREITAG' is not what"),
     ],
 )

@@ -95,6 +95,8 @@ def test_a_named_run_of_something_else(server: KfpServer, connection: Connection
         OtherRunError, match=r"of something else: the pipeline \(now quantize-model-[0-9a-f]{12}\); give"
     ):
         submit(connection, placed, run_name="flowers-7")
+    with pytest.raises(OtherRunError, match=r"of something else: the experiment \(now 'releases'\); give"):
+        submit(connection, config, run_name="flowers-7", experiment="releases")
     assert server.requests("POST") == posted
 
 
