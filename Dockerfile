@@ -23,9 +23,11 @@ FROM installer AS build
 COPY --from=requirements /build/requirements.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip --mount=type=secret,id=ca \
     pip-into /opt/edgequant --requirement requirements.txt \
-    # Packages bring along their own tests, and the sources of what is compiled already.
+    # Packages bring along their own tests, and the sources of what is compiled already; LiteRT, what runs models on a GPU and
+    # compiles them for phones' accelerators: steps run them on the CPU.
     && find /opt/edgequant -type d -name tests -prune -exec rm -r {} + \
-    && find /opt/edgequant -type f -regex '.*\.\(a\|c\|cpp\|f90\|pxd\|pyx\)' -delete
+    && find /opt/edgequant -type f -regex '.*\.\(a\|c\|cpp\|f90\|pxd\|pyx\)' -delete \
+    && find /opt/edgequant -type f \( -name libLiteRtWebGpuAccelerator.so -o -name apply_plugin_main \) -delete
 COPY pyproject.toml README.md LICENSE ./
 COPY components components
 COPY pipelines pipelines
