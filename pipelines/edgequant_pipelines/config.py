@@ -2,9 +2,9 @@
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -21,6 +21,7 @@ from edgequant.sampling.selection import AUTO, FALSE
 from edgequant.task import check_task_name
 from edgequant.variants import VARIANTS, check_variants
 from edgequant_pipelines.deployment import Kubeflow
+from edgequant_pipelines.mappings import explain, read_mapping
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -179,27 +180,6 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def read_mapping(path: Path, keys: Sequence[str]) -> dict[str, Any]:
-    """Returns what a YAML file holds.
-
-    Args:
-        path: The file.
-        keys: The keys that it may hold, for the message when it holds no mapping.
-
-    Raises:
-        ConfigError: The file is missing, not YAML, or no mapping.
-    """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: holds a {type(values).__name__}; a mapping of {', '.join(keys)} is needed")
-    return values
-
-
 def make_config(values: Mapping[str, Any], folder: Path) -> Config:
     """Returns the configuration of a file's values.
 
@@ -222,7 +202,7 @@ def parse_config(values: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("; ".join(_explain(error))) from error
+        raise ConfigError("; ".join(explain(error, Config))) from error
 
 
 def _override(values: dict[str, Any], text: str) -> None:
@@ -238,36 +218,6 @@ def _override(values: dict[str, Any], text: str) -> None:
         values[last] = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set: the value of {text!r} is not YAML") from error
-
-
-def _explain(error: ValidationError) -> Iterator[str]:
-    """Yields a sentence for each thing that is wrong."""
-    for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"])
-        if item["type"] == "extra_forbidden":
-            allowed = list(_section(item["loc"][:-1]).model_fields)
-            yield f"unknown key {where!r}; allowed are {', '.join(allowed)}{did_you_mean(str(item['loc'][-1]), allowed)}"
-        elif item["type"] == "missing":
-            yield f"{where!r} is missing"
-        else:
-            yield f"{where}: {item['input']!r} is wrong: {item['msg'][0].lower()}{item['msg'][1:]}"
-
-
-def _section(keys: Sequence[str | int]) -> type[BaseModel]:
-    """Returns the section that keys lead to from the top; names and numbers of items lead through."""
-    section: type[BaseModel] = Config
-    for key in keys:
-        field = section.model_fields.get(str(key))
-        if field is not None:
-            section = _section_of(field.annotation) or section
-    return section
-
-
-def _section_of(annotation: Any) -> type[BaseModel] | None:
-    """Returns the section that an annotation is, or holds."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for item in get_args(annotation) if (found := _section_of(item))), None)
 
 
 def _absolute(config: Config, folder: Path) -> Config:

@@ -2,15 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from edgequant.errors import ConfigError, did_you_mean
-from edgequant_pipelines.config import read_mapping
+from edgequant.errors import ConfigError
+from edgequant_pipelines.mappings import explain, read_mapping
 from edgequant_pipelines.watching.template import Template, check_for_cluster, load_template
 
 LOCAL, KUBEFLOW = "local", "kubeflow"
@@ -113,7 +112,7 @@ def load_rules(path: Path, tracking_uri: str = "") -> Rules:
     try:
         file = _File.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {'; '.join(_explain(error))}") from error
+        raise ConfigError(f"{path}: {'; '.join(explain(error, _File))}") from error
     folder = path.resolve().parent
     templates: dict[str, Template] = {}
     for index, rule in enumerate(file.rules):
@@ -177,24 +176,3 @@ def _check(rule: Rule, names: set[str]) -> None:
             raise ConfigError(f"metrics.{metric}: has no bound; at_least or at_most is needed")
     if rule.metrics and rule.run == "any":
         raise ConfigError("run: 'any' is given with metrics, which are final only once a run is finished")
-
-
-def _explain(error: ValidationError) -> Iterator[str]:
-    """Yields a sentence for each thing that is wrong."""
-    for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"])
-        if item["type"] == "extra_forbidden":
-            allowed = list(_section(item["loc"][:-1]).model_fields)
-            yield f"unknown key {where!r}; allowed are {', '.join(allowed)}{did_you_mean(str(item['loc'][-1]), allowed)}"
-        elif item["type"] == "missing":
-            yield f"{where!r} is missing"
-        else:
-            yield f"{where}: {item['input']!r} is wrong: {item['msg'][0].lower()}{item['msg'][1:]}"
-
-
-def _section(parents: tuple[int | str, ...]) -> type[_Section]:
-    """Returns the part of the file that a path of keys leads to."""
-    if "metrics" in parents:
-        return Bound
-    sections: dict[str, type[_Section]] = {"rules": Rule, "kubeflow": Kubeflow}
-    return sections.get(str(parents[0]), _File) if parents else _File

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from edgequant.errors import ConfigError, did_you_mean
-from edgequant_pipelines.config import Config, make_config, parse_config, read_mapping
+from edgequant_pipelines.config import Config, make_config, parse_config
+from edgequant_pipelines.mappings import read_mapping
 from edgequant_pipelines.watching.model_version import ModelVersion
 
 _PLACES = ("name", "version", "run_id")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.browser.tracking.postgresql import postgresql, postgresql_programs
 from tests.browser.tracking.recorded import ALIAS, EXPERIMENT, REGISTERED, Quantized, Recorded
-from tests.browser.tracking.servers import mlflow_server, postgresql, postgresql_programs
+from tests.mlflow_server import mlflow_server
 
 # The versions of the source model that are quantized on each server.
 _VERSIONS = {"sqlite": (1, 2, 3), "postgresql": (2,)}

@@ -1,19 +1,12 @@
 """Results of the digits model, and one that is recorded."""
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
+from tests.mlflow_server import mlflow_server
 
 from edgequant.artifacts.example_set import load_example_set
 from edgequant.artifacts.result import TrackingSettings, write_result
@@ -112,33 +105,5 @@ def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(server_folder: Path) -> Iterator[str]:
     """The address of an MLflow server: its tests use experiments and registered models of their own."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    folder = server_folder
-    options = {"--backend-store-uri": "sqlite:///mlflow.db", "--artifacts-destination": "./artifacts"}
-    options |= {"--host": "127.0.0.1", "--port": str(port), "--workers": "1"}
-    command = [sys.executable, "-m", "mlflow", "server", *(part for option in options.items() for part in option)]
-    address = f"http://127.0.0.1:{port}"
-    # Jobs of MLflow's for generative models, whose workers take long to start.
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True, env=environment)
-    try:
-        deadline = time.monotonic() + _START_SECONDS
-        while not _answers(address):
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.2)
+    with mlflow_server(server_folder, "sqlite:///mlflow.db") as address:
         yield address
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _answers(address: str) -> bool:
-    try:
-        with urlopen(f"{address}/health", timeout=5) as response:  # noqa: S310 - this test's own server
-            return bool(response.status == 200)
-    except (URLError, OSError):
-        return False

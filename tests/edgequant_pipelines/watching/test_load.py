@@ -1,14 +1,18 @@
 """Ten thousand versions: how often MLflow is asked, and what is kept in mind."""
 
+import re
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registered
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracked
+from tests.mlflow_server import mlflow_server
 
 from edgequant_pipelines.watching import discovery
+from edgequant_pipelines.watching.claims import SUCCEEDED
 
 VERSIONS = 10_000
 
@@ -110,3 +114,29 @@ def test_more_versions_than_the_backlog_holds(scene: Any, monkeypatch: pytest.Mo
     assert len(scene.ledger.names) == len(set(scene.ledger.names)) == 60
     # Twenty were found, and ten of them begun, in one look.
     assert most == 10
+
+
+@pytest.mark.long
+def test_requests_to_a_real_server(scene: Any, tmp_path: Path) -> None:
+    """Over HTTP: a version is run once, and each look after that is the one request that the server's log shows."""
+    with mlflow_server(tmp_path / "server", "sqlite:///mlflow.db") as address:
+        scene.uri = address
+        client = scene.client
+        client.create_registered_model("digits-cnn")
+        run = client.create_run("0")
+        client.log_text(run.info.run_id, "flavors: {}\n", "model/MLmodel")
+        client.set_terminated(run.info.run_id)
+        made = client.create_model_version("digits-cnn", f"{run.info.artifact_uri}/model", run.info.run_id)
+        scene.now = made.creation_timestamp / 1000
+        watcher = scene.watcher(scene.rules({}))
+        for _ in range(2):
+            watcher.poll()
+        assert [claim.state for claim in scene.claims()] == [SUCCEEDED]
+        assert len(scene.ledger.names) == 1
+        log = tmp_path / "server" / "server.log"
+        before = len(log.read_text())
+        for _ in range(5):
+            scene.now += 30
+            watcher.poll()
+        asked = re.findall(r'"([A-Z]+ [^ ?]+)[^"]* HTTP/1\.1" 200', log.read_text()[before:])
+        assert asked == ["GET /api/2.0/mlflow/model-versions/search"] * 5
