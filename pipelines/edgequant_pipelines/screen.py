@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from edgequant.artifacts.benchmark import duration
 from edgequant.inspection import Inspection
 from edgequant.tracking.history import Row
 
@@ -99,7 +100,7 @@ def _table(result: dict[str, Any]) -> Table:
     metric = result["main_metric"]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("variant", no_wrap=True)
-    for heading in ("bytes", metric, "drop, points", "agreement", "p50, ms"):
+    for heading in ("bytes", metric, "drop, points", "agreement", "p50"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for name, found in result["variants"].items():
@@ -110,7 +111,7 @@ def _table(result: dict[str, Any]) -> Table:
             _value(found["metrics"].get(metric), found["metric_interval"], 4),
             _value(found["drop_points"], found["drop_interval_points"], 2),
             "–" if found["agreement"] is None else f"{100 * found['agreement']:.2f} %",
-            "–" if found["latency_ms"] is None else f"{found['latency_ms']['p50']:.3f}",
+            "–" if found["latency_ms"] is None else duration(found["latency_ms"]["p50"]),
             f"[{style}]{found['verdict']}[/{style}]" if style else found["verdict"],
         )
     return table
@@ -122,7 +123,7 @@ def _history_table(rows: Sequence[Row]) -> Table:
     title = f"{recorded} UTC  {escape(first.source_model)}".rstrip()
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("variant", no_wrap=True, min_width=13)
-    for heading, width in (("bytes", 10), (first.metric or "metric", 16), ("drop, points", 22), ("p50, ms", 8)):
+    for heading, width in (("bytes", 10), (first.metric or "metric", 16), ("drop, points", 22), ("p50", 8)):
         table.add_column(heading, justify="right", no_wrap=True, min_width=width)
     table.add_column("verdict", no_wrap=True, min_width=12)
     table.add_column("version", no_wrap=True)
@@ -134,7 +135,7 @@ def _history_table(rows: Sequence[Row]) -> Table:
             "–" if row.size_bytes is None else f"{row.size_bytes:,.0f}",
             _value(row.value, None, 2),
             _value(row.drop_points, None if low is None or high is None else [low, high], 2),
-            _value(row.latency_p50_ms, None, 3),
+            "–" if row.latency_p50_ms is None else duration(row.latency_p50_ms),
             f"[{style}]{row.verdict}[/{style}]" if style else escape(row.verdict),
             escape(" ".join([row.registered or "", *(f"@{alias}" for alias in row.aliases)]).strip()),
         )

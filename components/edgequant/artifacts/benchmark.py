@@ -6,6 +6,9 @@ from pathlib import Path
 from edgequant.artifacts.directory import read_manifest
 
 SCHEMA = "edgequant/benchmark/1"
+# Below this a latency is told in microseconds; from so many units on, in whole ones.
+_SMALL_MS = 0.1
+_WHOLE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,3 +112,9 @@ def load_benchmark(path: Path) -> Benchmark:
         ArtifactError: It is missing, damaged or not a benchmark.
     """
     return read_manifest(path, SCHEMA, Benchmark)
+
+
+def duration(milliseconds: float) -> str:
+    """Returns a time with three digits and its unit, microseconds below a tenth of a millisecond."""
+    value, unit = (1000 * milliseconds, "µs") if milliseconds < _SMALL_MS else (milliseconds, "ms")
+    return f"{value:,.0f} {unit}" if value >= _WHOLE else f"{value:#.3g} {unit}"

@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from edgequant.artifacts.benchmark import SCHEMA, Benchmark, Environment, Latency
+from edgequant.artifacts.benchmark import SCHEMA, Benchmark, Environment, Latency, duration
 from edgequant.artifacts.directory import new_directory, write_manifest
 from edgequant.artifacts.example_set import load_example_set
 from edgequant.artifacts.variant_set import load_variant_set
@@ -159,7 +159,7 @@ def _say(content: Benchmark) -> None:
         shown = "" if memory is None else f", {memory / 1e6:.1f} MB"
         say(
             "benchmark",
-            f"{name}: p50 {latency.p50_ms:#.3g} ms, p90 {latency.p90_ms:#.3g} ms over {latency.runs} runs{shown}",
+            f"{name}: p50 {duration(latency.p50_ms)}, p90 {duration(latency.p90_ms)} over {latency.runs} runs{shown}",
         )
         ratio = latency.ratio
         if ratio is not None:

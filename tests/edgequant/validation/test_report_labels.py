@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edgequant.artifacts.benchmark import duration
 from edgequant.artifacts.example_set import ClassCount, Representativeness
 from edgequant.artifacts.verdict import Verdict
 from edgequant.validation.report.labels import ClassRow, class_rows, label_quantiles
 from edgequant.validation.report.page import render
-from edgequant.validation.report.wording import duration
 
 Handmade = Callable[..., Verdict]
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from edgequant.artifacts.benchmark import duration
 from edgequant.artifacts.comparison import Flip
 from edgequant.artifacts.verdict import BASELINE_VERDICT, Check, VariantVerdict, Verdict
 from edgequant.task import REGRESSION
@@ -10,7 +11,7 @@ from edgequant.validation.report.drawing import Chart
 from edgequant.validation.report.forest import slice_drops
 from edgequant.validation.report.pictures import Picture
 from edgequant.validation.report.tradeoff import main_metric
-from edgequant.validation.report.wording import NOTHING, duration, ends, fixed, number, share, span
+from edgequant.validation.report.wording import NOTHING, ends, fixed, number, share, span
 from edgequant.variants import BASELINE
 
 _FLIPS = 12

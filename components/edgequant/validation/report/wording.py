@@ -9,8 +9,6 @@ NOTHING = "–"
 # Control characters, halves of surrogate pairs, and what turns the direction of writing.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _LABEL = 24
-_SMALL_MS = 0.1
-_WHOLE = 100
 _FEWEST_PLACES, _MOST_PLACES = 2, 6
 
 
@@ -53,12 +51,6 @@ def span(interval: Ends, measured: float | str | None, asked: float | str) -> tu
 def fixed(value: float | None, places: int) -> str:
     """Returns a number with so many places, never as minus zero."""
     return NOTHING if value is None else f"{round(value, places) + 0.0:.{places}f}"
-
-
-def duration(milliseconds: float) -> str:
-    """Returns a time with three digits and its unit, microseconds below a tenth of a millisecond."""
-    value, unit = (1000 * milliseconds, "µs") if milliseconds < _SMALL_MS else (milliseconds, "ms")
-    return f"{value:,.0f} {unit}" if value >= _WHOLE else f"{value:#.3g} {unit}"
 
 
 def ends(interval: Ends | None, places: int) -> str:
