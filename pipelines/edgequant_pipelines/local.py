@@ -74,6 +74,13 @@ def run_locally(config: Config, work: Path, *, cache: bool, show: Show) -> dict[
         return result
 
 
+def forget_steps(work: Path) -> None:
+    """Removes what finished steps left in a work directory for the next run there; its results stay."""
+    with _claimed(work):
+        for name in ("cache", "runs"):
+            shutil.rmtree(work / _STATE / name, ignore_errors=True)
+
+
 @contextmanager
 def _claimed(work: Path) -> Iterator[None]:
     """Makes the work directory and keeps other runs out of it."""

@@ -17,7 +17,7 @@ _PREDECESSOR_SECONDS = 30.0
 def main(work: Path) -> None:
     """Runs the configuration in a work directory, and leaves there how it ended."""
     from edgequant_pipelines.config import load_config
-    from edgequant_pipelines.local import run_locally
+    from edgequant_pipelines.local import forget_steps, run_locally
 
     end_with_runner()
     os.environ.pop(RUNNER_PID, None)
@@ -28,8 +28,11 @@ def main(work: Path) -> None:
         end = {"outcome": str(result["outcome"]), "reason": "", "wrong_config": False}
     except (EdgequantError, OSError) as error:
         end = {"outcome": "", "reason": describe(error), "wrong_config": isinstance(error, ConfigError)}
-    # Last, and whole or not at all: a run without it has not ended.
+    # Whole or not at all, and after everything that matters: a run without it has not ended.
     write_json(work / END, end)
+    if end["outcome"]:
+        # Nothing is run here again, and the examples alone may take gigabytes each night.
+        forget_steps(work)
 
 
 if __name__ == "__main__":

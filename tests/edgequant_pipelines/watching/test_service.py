@@ -90,6 +90,8 @@ def test_a_killed_watcher_leaves_no_run_behind_and_the_next_finishes_it(
     (run,) = (scene.folder / "watch" / "runs").iterdir()
     assert (run / "result.json").is_file()
     assert (run / "report.html").is_file()
+    assert (run / "results" / "variants" / "float32" / "model.tflite").is_file()
+    assert list(run.rglob("manifest.json")) == list((run / "results").rglob("manifest.json")) != []
     client = MlflowClient(tracking_uri=scene.uri)
     recorded = client.search_runs([client.get_experiment_by_name("digits-v1").experiment_id])
     assert sorted(item.data.tags["edgequant.role"] for item in recorded) == ["summary", "variant"]
