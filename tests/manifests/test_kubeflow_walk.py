@@ -15,6 +15,11 @@ from edgequant_pipelines.kubeflow.arguments import cluster_arguments
 
 TEXT = (ROOT / "docs" / "kubeflow.md").read_text(encoding="utf-8")
 _VARIABLE = re.compile(r"([A-Z_]+)=")
+# What the document sets for a Kubeflow with profiles, and for a KFP without.
+PROFILES, ALONE = (
+    dict(re.findall(r"([A-Z]+)=(\S*)", block))
+    for block in re.findall(r"```sh\n(export PROFILE=.*?)```", TEXT, re.DOTALL)
+)
 
 
 def commands(program: str) -> list[list[str]]:
@@ -39,7 +44,7 @@ def test_edgequant_takes_it(words: list[str]) -> None:
 def test_the_walk_has_its_commands() -> None:
     """It submits, schedules, applies and pushes: the tests here have something to check."""
     assert {words[1] for words in commands("edgequant")} >= {"submit", "schedule"}
-    assert ["kubectl", "apply", "-k", "manifests/overlays/kubeflow"] in commands("kubectl")
+    assert ["kubectl", "apply", "-k", "$OVERLAY"] in commands("kubectl")
     assert commands("docker")
     assert commands("make")
 
@@ -70,15 +75,41 @@ def test_the_images_pushed_are_those_that_are_built() -> None:
 
 def test_what_kubectl_is_given_is_there() -> None:
     """Every folder and file that kubectl builds, shows or applies is there, and so is every object that is asked about."""
-    for words in commands("kubectl"):
+    for words, names in [(words, names) for words in commands("kubectl") for names in (PROFILES, ALONE)]:
         for option in ("-k", "-f", "kustomize"):
             if option in words:
-                path = ROOT / words[words.index(option) + 1]
+                path = ROOT / words[words.index(option) + 1].replace("$OVERLAY", names["OVERLAY"])
                 assert path.is_file() if option == "-f" else (path / "kustomization.yaml").is_file(), words
     names = {read("base/deployment.yaml")["metadata"]["name"], read("base/service.yaml")["metadata"]["name"]}
     asked = set(re.findall(r"(?:deployment|service)/(edgequant-[a-z-]+)", TEXT))
     assert asked <= names
-    assert "NAMESPACE=" + read("overlays/kubeflow/kustomization.yaml")["namespace"] in TEXT
+
+
+def test_where_things_are() -> None:
+    """The watcher is asked about where its overlay puts it, and runs are sent to the profile; without profiles, to no namespace."""
+    for names in (PROFILES, ALONE):
+        overlay = read(f"{names['OVERLAY'].removeprefix('manifests/')}/kustomization.yaml")
+        assert names["WATCH"] == overlay["namespace"]
+        # The watcher's image and those of the steps that it starts are of one build.
+        assert [item["newTag"] for item in overlay["images"]] == [
+            read("base/rules/digits.yaml")["kubeflow"]["image_tag"]
+        ]
+    assert PROFILES["PROFILE"] == PROFILES["NAMESPACE"] == PROFILES["WATCH"]
+    assert (ALONE["PROFILE"], ALONE["NAMESPACE"]) == ("", "kubeflow")
+    of_watch = [words for words in commands("kubectl") if any("edgequant-watch" in word for word in words)]
+    assert {words[words.index("--namespace") + 1] for words in of_watch} == {"$WATCH"}
+    assert len(of_watch) >= 5
+    sent = [words[words.index("--namespace") + 1] for words in commands("edgequant") if "--namespace" in words]
+    assert set(sent) == {"$PROFILE"}
+    assert len(sent) >= 4
+
+
+def test_links_of_the_watcher_open_the_page_of_the_tunnel() -> None:
+    """Without profiles the run's links go to the port that step 4 opens for KFP's pages, and not to the watcher's own."""
+    values = dict(line.split("=", 1) for line in (MANIFESTS / "overlays/standalone/watch.env").read_text().splitlines())
+    (port,) = re.findall(r"service/ml-pipeline-ui (\d+):80", TEXT)
+    assert values["KF_PIPELINES_UI_ENDPOINT"] == f"http://localhost:{port}"
+    assert f"service/edgequant-watch {port}:" not in TEXT
 
 
 def test_the_configuration_runs_on_a_cluster(tmp_path: Path) -> None:
