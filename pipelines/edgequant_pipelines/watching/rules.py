@@ -10,7 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from edgequant.errors import ConfigError
 from edgequant_pipelines.mappings import explain, read_mapping
-from edgequant_pipelines.watching.template import Template, check_for_cluster, load_template
+from edgequant_pipelines.watching.template import Template, load_template
+from edgequant_pipelines.watching.trial import check, check_for_cluster
 
 LOCAL, KUBEFLOW = "local", "kubeflow"
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -119,6 +120,7 @@ def load_rules(path: Path, tracking_uri: str = "") -> Rules:
         try:
             _check(rule, set(templates))
             templates[rule.name] = load_template(folder / Path(rule.config).expanduser())
+            check(templates[rule.name])
             if rule.submit == KUBEFLOW:
                 check_for_cluster(templates[rule.name], tracking_uri)
         except ConfigError as error:

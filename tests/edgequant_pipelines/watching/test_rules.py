@@ -99,6 +99,55 @@ def test_wrong_configurations(tmp_path: Path, config: dict[str, Any], text: str)
     assert text in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("rule", "config", "text"),
+    [
+        ({"submit": "kubeflow"}, {"kubeflow": {"image_prefix": "Registry/x"}}, "image_prefix: 'Registry/x' has upper case"),
+        ({}, {"model": "models:/{name}"}, "model: 'models:/model' "),
+        ({}, {"model": "s4://bucket/{name}"}, "model: 's4://bucket/model' "),
+        ({}, {"kubeflow": {"steps": {"convert": {"memory_limit": "1Gi"}}}}, "kubeflow.steps.convert.memory_limit: '1Gi' "),
+        ({}, {"examples": {"calibration": "train.png"}}, "examples.calibration: "),
+        ({}, {"variants": ["int4"]}, "variants: unknown variant 'int4'"),
+        ({}, {"examples": {"calibration": "train.npz", "preprocess": "gone.py:f"}}, "gone.py cannot be read"),
+        # A tag elsewhere whose made-up value is wrong hides nothing.
+        ({}, {"name": "{tags.site} x", "variants": ["{tags.v}"], "resolver": "fast"}, "resolver: unknown resolver 'fast'"),
+        ({}, {"kubeflow": {"labels": {"a": "{tags.a}!"}, "mounted": ["data"]}}, "kubeflow.mounted: 'data' is not allowed"),
+        ({}, {"examples": {"calibration": "{tags.a}", "inputs": {"x": {"decode": "{tags.d}"}}}, "gate": {"prefer": "no"}}, "gate.prefer: unknown 'no'"),
+    ],
+)  # fmt: skip
+def test_what_no_tag_can_make_right(tmp_path: Path, rule: dict[str, Any], config: dict[str, Any], text: str) -> None:
+    """A mistake in a key that no tag fills in is the rules', though tags fill in others."""
+    remote = {"examples": {"calibration": "s3://bucket/train.npz"}, "tracking": {"experiment": "{tags.site}"}}
+    path = write(tmp_path, {"rules": [{**RULE, **rule}]}, {**remote, **config})
+    with pytest.raises(ConfigError) as caught:
+        load_rules(path)
+    assert str(caught.value).startswith(f"{path}: rules.0: {tmp_path / 'config.yaml'}: ")
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"name": "{tags.site} x"},
+        {"model": "models:/{tags.site}"},
+        {"variants": ["float32", "{tags.v}"]},
+        {"kubeflow": {"image_prefix": "{tags.site}/X"}},
+        {"kubeflow": {"image_tag": "+{tags.site}"}},
+        {"kubeflow": {"steps": {"convert": {"memory_request": "{tags.m}", "memory_limit": "1Gi"}}}},
+        {"examples": {"calibration": "{tags.site}"}},
+        {"examples": {"calibration": "s3://b/a.npz", "label": "{tags.l}"}, "gate": {"max_drop_points": 1.0}},
+        {"sampling": {"stratify": "{tags.s}", "weight": "w"}},
+        {"tracking": {"registered_model": "{tags.site}/x", "alias": "champion"}},
+        {"gate": {"metric": "{tags.m}"}},
+    ],
+)
+@pytest.mark.parametrize("submit", ["local", "kubeflow"])
+def test_what_a_tag_may_make_right(tmp_path: Path, config: dict[str, Any], submit: str) -> None:
+    """A key that a tag fills in, and what is beside it, is judged when there is a version."""
+    remote = {"examples": {"calibration": "s3://bucket/train.npz"}, "tracking": {"uri": "https://mlflow.example.com"}}
+    assert load_rules(write(tmp_path, {"rules": [{**RULE, "submit": submit}]}, {**remote, **config})).rules
+
+
 @given(st.text())
 def test_what_is_filled_in_stays_one_text(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     """Whatever a tag holds, quotes, braces, new lines or YAML, it becomes that text and nothing else."""
@@ -108,7 +157,7 @@ def test_what_is_filled_in_stays_one_text(tmp_path_factory: pytest.TempPathFacto
         {},
         {
             "tracking": {"experiment": "a {tags.x} {{tags.x}} {tags.x}"},
-            "examples": {"calibration": "x", "label": "{tags.x}"},
+            "examples": {"calibration": "x.npz", "label": "{tags.x}"},
         },
     )
     version = ModelVersion(name="digits", version="7", run_id="r", created=0.0, tags={"x": text})
@@ -120,7 +169,7 @@ def test_what_is_filled_in_stays_one_text(tmp_path_factory: pytest.TempPathFacto
 
 def test_keys_are_not_filled_in(tmp_path: Path) -> None:
     """Only values are: a key is what the file's author wrote."""
-    write(tmp_path, {}, {"examples": {"calibration": "x", "inputs": {"{name}": "{name}"}}})
+    write(tmp_path, {}, {"examples": {"calibration": "x.npz", "inputs": {"{name}": "{name}"}}})
     version = ModelVersion(name="digits", version="7", run_id="r", created=0.0)
     assert load_template(tmp_path / "config.yaml").fill(version).examples.inputs == {"{name}": "digits"}
 
@@ -130,7 +179,7 @@ def test_the_digest_is_of_values(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     digests = []
     for text in ("a: 1\nname: x\n", "# night\nname: x\na: 1\n", "a: 2\nname: x\n"):
-        rest = yaml.safe_dump({"model": "m", "examples": {"calibration": "c"}})
+        rest = yaml.safe_dump({"model": "m", "examples": {"calibration": "c.npz"}})
         path.write_text(text.replace("a: ", "signature: s") + rest)
         digests.append(load_template(path).digest)
     assert digests[0] == digests[1] != digests[2]
