@@ -22,6 +22,7 @@ _VERSION = re.compile(r"models:/([^/@]+)/([0-9]+)")
 _RUN = re.compile(r"runs:/([^/]+)/(.+)")
 _ALIAS_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
+_ALLOWED = "a path, models:/NAME/VERSION, models:/NAME@ALIAS and runs:/ID/PATH"
 _NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
 
 
@@ -43,6 +44,23 @@ class PinnedModel:
 def is_path(uri: str) -> bool:
     """Tells whether a model URI is a path on this machine."""
     return not _SCHEME.match(uri)
+
+
+def check_model_uri(key: str, uri: str) -> str:
+    """Returns a model URI that can be looked up; whether there is such a model is not asked.
+
+    Args:
+        key: What the user gave it as, for the message.
+        uri: The URI.
+
+    Raises:
+        ConfigError: It is empty, or a URI of another form.
+    """
+    if not uri:
+        raise ConfigError(f"{key}: is empty; allowed are {_ALLOWED}")
+    if not is_path(uri) and not any(form.fullmatch(uri) for form in (_ALIAS, _VERSION, _RUN)):
+        raise ConfigError(f"{key}: {uri!r} is not a model URI; allowed are {_ALLOWED}")
+    return uri
 
 
 def check_alias(key: str, alias: str) -> str:
@@ -215,9 +233,7 @@ def _ask(uri: str, tracking_uri: str) -> dict[str, Any]:
         raise
     except Exception as error:  # MLflow and its stores raise many kinds.
         raise ModelError(f"model: {uri} cannot be looked up in MLflow: {_first_line(error)}") from error
-    raise ModelError(
-        f"model: {uri!r} is not a model URI; allowed are a path, models:/NAME/VERSION, models:/NAME@ALIAS and runs:/ID/PATH"
-    )
+    raise ModelError(f"model: {uri!r} is not a model URI; allowed are {_ALLOWED}")
 
 
 def _by_alias(client: Any, uri: str, name: str, alias: str) -> Any:

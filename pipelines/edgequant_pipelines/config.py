@@ -13,11 +13,12 @@ from edgequant.artifacts.result import BEST, REGISTER
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant.gate import Gate, check_gate, parse_gate
 from edgequant.litert_interpreter import XNNPACK
-from edgequant.model_uri import check_alias, check_tracking_uri
+from edgequant.model_uri import check_alias, check_model_uri, check_tracking_uri
 from edgequant.resolvers import check_resolver
 from edgequant.sampling.examples import check_settings
 from edgequant.sampling.preprocessing import input_source
 from edgequant.sampling.selection import AUTO, FALSE
+from edgequant.sampling.sources import check_pattern
 from edgequant.task import check_task_name
 from edgequant.variants import VARIANTS, check_variants
 from edgequant_pipelines.deployment import Kubeflow
@@ -114,8 +115,14 @@ class Config(_Section):
             raise ConfigError(
                 f"name: {self.name!r} is not allowed; letters, digits, '.', '_' and '-', at most 100, are"
             )
+        check_model_uri("model", self.model)
+        if self.baseline:
+            check_model_uri("baseline", self.baseline)
         if not self.examples.calibration:
             raise ConfigError("examples.calibration: no pattern is given; one or more are needed")
+        for key, patterns in (("calibration", self.examples.calibration), ("evaluation", self.examples.evaluation)):
+            for pattern in patterns:
+                check_pattern(f"examples.{key}", pattern)
         check_variants(self.variants)
         check_task_name(self.task)
         check_resolver(self.resolver)

@@ -7,21 +7,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from edgequant.errors import ConfigError, did_you_mean
+from edgequant_pipelines.image_names import check_image_prefix, check_image_tag
+from edgequant_pipelines.step_defaults import RESOURCES, STEPS, TABLE
 
-# The order in which the pipeline runs them, by the names of their parameters.
-STEPS = (
-    "pin",
-    "fingerprint",
-    "resolve",
-    "describe",
-    "champion",
-    "sample",
-    "convert",
-    "evaluate",
-    "benchmark",
-    "validate",
-    "track",
-)
 _CPU = re.compile(r"(?:[0-9]*\.)?[0-9]+m?")
 _MEMORY = re.compile(r"[0-9]+(?:[EPTGMK]i?)?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -56,6 +44,10 @@ class StepSettings(_Section):
     node_selector: dict[str, str] = {}
     tolerations: list[Toleration] = []
 
+    def resources(self) -> dict[str, str]:
+        """Returns the resources that differ, by the names of their parameters."""
+        return {name: value for name in RESOURCES if (value := getattr(self, name))}
+
 
 class Kubeflow(_Section):
     """How the compiled pipeline runs."""
@@ -83,17 +75,22 @@ class Kubeflow(_Section):
         }
 
     def checked(self) -> Self:
-        """Returns the section once Kubernetes takes every name in it.
+        """Returns the section once registries and Kubernetes take every value in it.
 
         Raises:
-            ConfigError: It does not take one.
+            ConfigError: They do not take one.
         """
+        if self.image_prefix:
+            check_image_prefix("kubeflow.image_prefix", self.image_prefix, "kubeflow.image_tag: ")
+        if self.image_tag:
+            check_image_tag("kubeflow.image_tag", self.image_tag)
         for name, step in self.steps.items():
             if name not in STEPS:
                 raise ConfigError(
                     f"kubeflow.steps: unknown step {name!r}; choose from {', '.join(STEPS)}{did_you_mean(name, STEPS)}"
                 )
             _check_resources(f"kubeflow.steps.{name}", step)
+            _check_room(f"kubeflow.steps.{name}", step.resources(), TABLE[name].resources())
             _check_labels(f"kubeflow.steps.{name}.node_selector", step.node_selector)
             _check_tolerations(f"kubeflow.steps.{name}.tolerations", step.tolerations)
         for path in self.mounted:
@@ -132,6 +129,35 @@ def _check_resources(where: str, step: StepSettings) -> None:
     for name, value in step.model_dump(include={"memory_request", "memory_limit"}).items():
         if value and not _MEMORY.fullmatch(value):
             raise ConfigError(f"{where}.{name}: {value!r} is no amount of memory; '512Mi' and '4Gi' are")
+
+
+def _check_room(where: str, own: Mapping[str, str], default: Mapping[str, str]) -> None:
+    """Checks that a step asks for no more than its limits.
+
+    Args:
+        where: The key of the step's settings.
+        own: The resources that they name.
+        default: The step's resources without.
+
+    Raises:
+        ConfigError: It asks for more, which Kubernetes refuses when the pod is to start.
+    """
+    for kind in ("cpu", "memory"):
+        request, limit = f"{kind}_request", f"{kind}_limit"
+        if not own.keys() & {request, limit}:
+            continue
+        # It costs a second to import.
+        from kubernetes.utils.quantity import parse_quantity
+
+        asked, most = ({**default, **own}[name] for name in (request, limit))
+        if parse_quantity(asked) <= parse_quantity(most):
+            continue
+        if limit not in own:
+            raise ConfigError(
+                f"{where}.{request}: {asked!r} is above the {limit} {most!r}, the step's default; give {limit} as well"
+            )
+        whose = "" if request in own else f", the step's default; give {request} as well"
+        raise ConfigError(f"{where}.{limit}: {most!r} is below the {request} {asked!r}{whose}")
 
 
 def _check_labels(where: str, labels: Mapping[str, str]) -> None:

@@ -247,6 +247,58 @@ def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
         ("name", "../a", "name: '../a' is not allowed"),
         ("name", "a" * 101, "name: 'aaaa"),
         ("examples.calibration", [], "examples.calibration: no pattern is given; one or more are needed"),
+        (
+            "model",
+            "",
+            "model: is empty; allowed are a path, models:/NAME/VERSION, models:/NAME@ALIAS and runs:/ID/PATH",
+        ),
+        ("model", "ftp://w/1", "model: 'ftp://w/1' is not a model URI; allowed are a path, models:/NAME/VERSION,"),
+        ("model", "models:/w", "model: 'models:/w' is not a model URI; allowed are a path, models:/NAME/VERSION,"),
+        ("model", "models:/w/latest", "model: 'models:/w/latest' is not a model URI"),
+        ("baseline", "models:/w@", "baseline: 'models:/w@' is not a model URI"),
+        (
+            "examples.calibration",
+            "https://x/y.npz",
+            "examples.calibration: 'https://x/y.npz' is on no file system that is read; paths, s3://BUCKET/PATH and gs://BUCKET/PATH are",
+        ),
+        (
+            "examples.calibration",
+            ["a.npz", "s3:/b/c.npz"],
+            "examples.calibration: 's3:/b/c.npz' names no files; a pattern is s3",
+        ),
+        ("examples.calibration", [""], "examples.calibration: a pattern is empty"),
+        (
+            "examples.evaluation",
+            "s3://x/y.csv",
+            "examples.evaluation: 's3://x/y.csv' has an unknown format; allowed are .tfrecord, .tfrecord.gz",
+        ),
+        ("examples.evaluation", "s3://x/[ab]*.csv", "examples.evaluation: 's3://x/[ab]*.csv' has an unknown format"),
+        (
+            "kubeflow.image_prefix",
+            "Registry/x",
+            "kubeflow.image_prefix: 'Registry/x' has upper case, which registries refuse",
+        ),
+        (
+            "kubeflow.image_prefix",
+            "registry/x:1",
+            "kubeflow.image_prefix: 'registry/x:1' has a tag; give it as kubeflow.image_tag: 1",
+        ),
+        ("kubeflow.image_tag", "a b", "kubeflow.image_tag: 'a b' is not allowed; letters, digits,"),
+        (
+            "kubeflow.steps.convert.memory_limit",
+            "1Gi",
+            "kubeflow.steps.convert.memory_limit: '1Gi' is below the memory_request '4Gi', the step's default; give memory_request as well",
+        ),
+        (
+            "kubeflow.steps.convert.memory_request",
+            "9000M",
+            "kubeflow.steps.convert.memory_request: '9000M' is above the memory_limit '8Gi', the step's default; give memory_limit as well",
+        ),
+        (
+            "kubeflow.steps.evaluate",
+            {"cpu_request": "1500m", "cpu_limit": "1.25"},
+            "kubeflow.steps.evaluate.cpu_limit: '1.25' is below the cpu_request '1500m'",
+        ),
         ("examples.inputs", {"x": 3}, "examples.inputs.x: 3 is neither a feature's name nor a mapping of feature"),
         ("examples.inputs", {"x": {"resize": ["a", 1]}}, "examples.inputs.x.resize: ['a', 1] is not [height, width]"),
         ("examples.inputs", {"x": {"scale": "big"}}, "examples.inputs.x.scale: 'big' is not a number"),
@@ -294,6 +346,23 @@ def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
 def test_values_that_are_not_allowed(tmp_path: Path, key: str, value: object, message: str) -> None:
     """A value that a step would refuse is refused at once, with its key, the value and what is allowed."""
     assert refusal(tmp_path, with_value(key, value)).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("examples.calibration", "s3://bucket/train-*"),
+        ("examples.calibration", "gs://bucket/train-?????-of-00010.tfrecord.gz"),
+        ("examples.calibration", "train/*.gz"),
+        ("examples.calibration", "train.np[z]"),
+        ("kubeflow.steps.convert", {"memory_request": "8G", "memory_limit": "8Gi"}),
+        ("kubeflow.steps.convert", {"cpu_request": "500m", "cpu_limit": "0.5"}),
+        ("kubeflow.image_prefix", "localhost:5000/x"),
+    ],
+)
+def test_values_that_may_be_right(tmp_path: Path, key: str, value: object) -> None:
+    """A pattern that may match files that are read, equal amounts in other words, a registry with a port."""
+    load(tmp_path, with_value(key, value))
 
 
 @pytest.mark.parametrize("alias", ["latest", "Latest", "v1", "V12", "a b", "a/b", "é"])

@@ -17,7 +17,7 @@ from tests.kfp_server.refusals import RefusedError
 from tests.kfp_server.spec import check_arguments, read_pipeline
 from tests.kubernetes.installed import run, tool
 
-from edgequant_pipelines.deployment import STEPS
+from edgequant_pipelines.step_defaults import STEPS
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(300)]
 

@@ -2,8 +2,11 @@
 
 import functools
 import os
+import re
 
 from edgequant.errors import ExamplesError
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 
 
 def prepare() -> None:
@@ -23,11 +26,28 @@ def check(pattern: str) -> None:
         ExamplesError: The extra, the credentials or the bucket is missing.
     """
     scheme, _, rest = pattern.partition("://")
-    bucket, _, path = rest.partition("/")
     if scheme in _CHECKS:
-        if not (bucket and path):
-            raise ExamplesError(f"examples: {pattern!r} names no files; a pattern is {scheme}://BUCKET/PATH")
-        _CHECKS[scheme](bucket)
+        wrong = wrong_place(pattern)
+        if wrong:
+            raise ExamplesError(f"examples: {wrong}")
+        _CHECKS[scheme](rest.partition("/")[0])
+
+
+def wrong_place(pattern: str) -> str:
+    """Returns why a pattern can match no file, wherever it is looked up; "" when it can."""
+    if not pattern:
+        return "a pattern is empty"
+    match = _SCHEME.match(pattern)
+    if match is None:
+        return ""
+    scheme = match[1]
+    if scheme not in _CHECKS:
+        allowed = " and ".join(f"{name}://BUCKET/PATH" for name in _CHECKS)
+        return f"{pattern!r} is on no file system that is read; paths, {allowed} are"
+    bucket, _, path = pattern.removeprefix(f"{scheme}://").partition("/")
+    if not (pattern.startswith(f"{scheme}://") and bucket and path):
+        return f"{pattern!r} names no files; a pattern is {scheme}://BUCKET/PATH"
+    return ""
 
 
 @functools.cache

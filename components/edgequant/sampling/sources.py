@@ -2,18 +2,20 @@
 
 import gzip
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
 from edgequant.artifacts.example_set import SourceFile
-from edgequant.errors import ExamplesError
+from edgequant.errors import ConfigError, ExamplesError
 from edgequant.sampling import features as rows
 from edgequant.sampling.features import Batch, Features
-from edgequant.sampling.remote import check, prepare
+from edgequant.sampling.remote import check, prepare, wrong_place
 from edgequant.sampling.tabular import read_npz, read_parquet, row_groups
 from edgequant.sampling.tfrecord import parse_example, read_batches
 
+_WILDCARD = re.compile(r"[*?\]]")
 _BUFFER_BYTES = 1 << 20
 # Larger Parquet files are read in pieces of about this size.
 _PIECE_BYTES = 64 << 20
@@ -96,8 +98,31 @@ def file_format(path: str) -> Format:
     for candidate in FORMATS:
         if path.endswith(candidate.suffixes):
             return candidate
-    allowed = ", ".join(suffix for candidate in FORMATS for suffix in candidate.suffixes)
-    raise ExamplesError(f"examples: {path} has an unknown format; allowed are {allowed}")
+    raise ExamplesError(f"examples: {path} has an unknown format; allowed are {', '.join(_suffixes())}")
+
+
+def _suffixes() -> list[str]:
+    return [suffix for candidate in FORMATS for suffix in candidate.suffixes]
+
+
+def check_pattern(key: str, pattern: str) -> str:
+    """Returns a pattern that may match files that are read; whether it matches any is not asked.
+
+    Args:
+        key: What the user gave it as, for the message.
+        pattern: The pattern.
+
+    Raises:
+        ConfigError: It is on no file system that is read, or every file that it matches is of no known format.
+    """
+    wrong = wrong_place(pattern)
+    if wrong:
+        raise ConfigError(f"{key}: {wrong}")
+    # What is behind the last wildcard ends every name that matches.
+    end = _WILDCARD.split(pattern)[-1]
+    if not any(end.endswith(suffix) or suffix.endswith(end) for suffix in _suffixes()):
+        raise ConfigError(f"{key}: {pattern!r} has an unknown format; allowed are {', '.join(_suffixes())}")
+    return pattern
 
 
 def portions(files: Sequence[SourceFile]) -> list[tuple[Piece, ...]]:

@@ -8,9 +8,9 @@ from typing import Any
 from kfp import dsl, kubernetes
 
 from edgequant_pipelines.compilation.options import CompileOptions
-from edgequant_pipelines.compilation.steps import RESOURCES, TABLE
 from edgequant_pipelines.deployment import Kubeflow, Toleration
 from edgequant_pipelines.signatures import Parameter
+from edgequant_pipelines.step_defaults import RESOURCES, TABLE
 
 # A second task of a component has a number behind its name.
 _NUMBER = re.compile(r"-\d+$")
@@ -48,7 +48,7 @@ class Placement:
         return [
             Parameter(name=f"{step}_{name}", annotation=str, meaning=_MEANINGS[name].format(step), default=value)
             for step, default in TABLE.items()
-            for name, value in default.resources(self.settings.step(step)).items()
+            for name, value in {**default.resources(), **self.settings.step(step).resources()}.items()
         ]
 
     def place(self, task: dsl.PipelineTask, resources: Mapping[str, Any]) -> None:

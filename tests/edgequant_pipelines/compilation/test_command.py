@@ -123,7 +123,7 @@ def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("kubeflow.image_prefix=Team", "image prefix: 'Team' has upper case"),
+        ("kubeflow.image_prefix=Team", "kubeflow.image_prefix: 'Team' has upper case"),
         ("kubeflow.steps={converter: {cpu_limit: '2'}}", "unknown step 'converter'; choose from pin, "),
         ("kubeflow.steps={convert: {cpu_limit: two}}", "kubeflow.steps.convert.cpu_limit: 'two' is no amount of CPU"),
         (

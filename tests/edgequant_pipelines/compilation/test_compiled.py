@@ -14,8 +14,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from edgequant import __version__
 from edgequant_pipelines.compilation import CompiledPipeline
-from edgequant_pipelines.compilation.steps import RESOURCES, TABLE
-from edgequant_pipelines.deployment import STEPS
+from edgequant_pipelines.step_defaults import RESOURCES, STEPS, TABLE
 
 # The steps that talk to MLflow or to an object store.
 OUTSIDE = {"pin", "fingerprint", "resolve", "champion", "sample", "track"}

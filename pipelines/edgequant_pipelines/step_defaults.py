@@ -1,8 +1,6 @@
-"""What each step of the compiled pipeline gets unless the configuration says otherwise."""
+"""What each step of the pipeline gets on a cluster unless the configuration says otherwise."""
 
 from dataclasses import dataclass
-
-from edgequant_pipelines.deployment import STEPS, StepSettings
 
 # The names of the pipeline parameters that hold a step's resources, after the step's own.
 RESOURCES = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
@@ -27,13 +25,13 @@ class Step:
     outside: bool = False
     cached: bool = True
 
-    def resources(self, settings: StepSettings) -> dict[str, str]:
-        """Returns the step's resources, by the names of their parameters, where a configuration may have set some."""
-        own = dict(zip(RESOURCES, (*self.cpu, *self.memory), strict=True))
-        return {name: getattr(settings, name) or value for name, value in own.items()}
+    def resources(self) -> dict[str, str]:
+        """Returns the step's resources, by the names of their parameters."""
+        return dict(zip(RESOURCES, (*self.cpu, *self.memory), strict=True))
 
 
 _HOUR = 3600
+# In the order in which the pipeline runs them, by the names of their parameters.
 TABLE = {
     "pin": Step(cpu=("250m", "1"), memory=("512Mi", "2Gi"), timeout_seconds=_HOUR // 2, outside=True, cached=False),
     "fingerprint": Step(
@@ -51,4 +49,4 @@ TABLE = {
     "validate": Step(cpu=("1", "2"), memory=("1Gi", "4Gi"), timeout_seconds=_HOUR),
     "track": Step(cpu=("250m", "1"), memory=("512Mi", "2Gi"), timeout_seconds=_HOUR, outside=True, cached=False),
 }
-assert tuple(TABLE) == STEPS  # noqa: S101 - the two are one list
+STEPS = tuple(TABLE)
