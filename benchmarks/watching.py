@@ -25,7 +25,8 @@ from edgequant_pipelines.watching.launchers import LaunchedRun, Progress
 from edgequant_pipelines.watching.measures import Measures
 from edgequant_pipelines.watching.registry import Registry
 from edgequant_pipelines.watching.rules import RulesFile
-from edgequant_pipelines.watching.watcher import Surroundings, Watcher
+from edgequant_pipelines.watching.surroundings import Surroundings
+from edgequant_pipelines.watching.watcher import Watcher
 
 _INTERVAL_SECONDS = 30.0
 _IDLE_HOURS = 1

@@ -18,7 +18,8 @@ from edgequant_pipelines.watching.fleet import Fleet
 from edgequant_pipelines.watching.measures import Measures
 from edgequant_pipelines.watching.registry import Registry, RegistryError
 from edgequant_pipelines.watching.rules import RulesFile
-from edgequant_pipelines.watching.watcher import Surroundings, Watcher
+from edgequant_pipelines.watching.surroundings import Surroundings
+from edgequant_pipelines.watching.watcher import Watcher
 
 _LONGEST_PAUSE_SECONDS = 300.0
 _ONCE_PAUSE_SECONDS = 2.0

@@ -4,49 +4,26 @@ Exactly one run for each attempt: a claim is written to the version before its r
 claim. A watcher that finds a claim without a run looks for a run of that name before it starts one.
 """
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from edgequant.errors import ConfigError, EdgequantError
 from edgequant.steps import describe
 from edgequant_pipelines.watching.claims import CLAIMED, OPEN, SUBMITTED, Claim, claims_of, tag_key
 from edgequant_pipelines.watching.discovery import Candidate, Discovery
-from edgequant_pipelines.watching.launchers import LaunchedRun, Launcher, LauncherError, Progress
-from edgequant_pipelines.watching.measures import Measures
+from edgequant_pipelines.watching.launchers import LaunchedRun, LauncherError, Progress
 from edgequant_pipelines.watching.model_version import ModelVersion
 from edgequant_pipelines.watching.preparation import Ready, prepare
 from edgequant_pipelines.watching.reach import Reach
-from edgequant_pipelines.watching.registry import Registry, RegistryError
+from edgequant_pipelines.watching.registry import RegistryError
+from edgequant_pipelines.watching.room import Room
 from edgequant_pipelines.watching.rules import LOCAL, RulesFile
 from edgequant_pipelines.watching.selection import is_candidate
+from edgequant_pipelines.watching.surroundings import Surroundings
 
 # Versions to be tried again that are kept in mind; a sweep finds the others when their time has come.
 _MOST_RETRYING = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What a watcher works with.
-
-    Attributes:
-        registry: The registry.
-        launchers: What starts runs, by the name that rules give it.
-        measures: What is counted.
-        show: Takes a line for people.
-        stopping: Tells whether the watcher is to end: nothing more is started.
-        clock: Tells the time, in seconds since 1970.
-        once: Whether nobody looks again after what is silent now.
-    """
-
-    registry: Registry
-    launchers: Callable[[str], Launcher]
-    measures: Measures
-    show: Callable[[str], None]
-    stopping: Callable[[], bool] = lambda: False
-    clock: Callable[[], float] = time.time
-    once: bool = False
 
 
 class Watcher:
@@ -66,6 +43,7 @@ class Watcher:
         self._discovery = Discovery(surroundings.registry, surroundings.measures, surroundings.show)
         self._retrying: dict[tuple[str, str, str], Claim] = {}
         self._reach = Reach(surroundings.launchers, surroundings.measures, surroundings.show, once=surroundings.once)
+        self._room = Room(surroundings.show)
         self.open: dict[tuple[str, str, str], Claim] = {}
         surroundings.measures.rules_valid.set(1)
         surroundings.measures.expect(rules.rules.rules, rules.rules.launchers())
@@ -111,6 +89,11 @@ class Watcher:
         self._start()
         self._is.measures.running.set(len(self.open))
         self._is.measures.backlog.set(len(self._discovery.backlog))
+        self._room.tell(
+            waiting=len(self._discovery.backlog) + len(self._due()),
+            under_way=len(self.open),
+            allowed=self._file.rules.concurrency,
+        )
         self._reach.end()
 
     def _reload(self) -> None:
@@ -159,9 +142,12 @@ class Watcher:
     def _free(self) -> int:
         return self._file.rules.concurrency - len(self.open)
 
+    def _due(self) -> list[Claim]:
+        return [claim for claim in self._retrying.values() if claim.retry_at <= self._is.clock()]
+
     def _start(self) -> None:
         """Starts what is due, as many as may be under way."""
-        due = [claim for claim in self._retrying.values() if claim.retry_at <= self._is.clock()]
+        due = self._due()
         while due and self._free > 0 and not self._is.stopping():
             self._guarded(due.pop(), self._retry)
         backlog = self._discovery.backlog

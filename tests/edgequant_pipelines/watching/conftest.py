@@ -19,7 +19,8 @@ from edgequant_pipelines.watching.launchers import LaunchedRun, LauncherError, P
 from edgequant_pipelines.watching.measures import Measures
 from edgequant_pipelines.watching.registry import Registry
 from edgequant_pipelines.watching.rules import RulesFile
-from edgequant_pipelines.watching.watcher import Surroundings, Watcher
+from edgequant_pipelines.watching.surroundings import Surroundings
+from edgequant_pipelines.watching.watcher import Watcher
 
 CONFIG = {
     "name": "{name}-v{version}",

@@ -20,7 +20,8 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracked
 from edgequant_pipelines.watching.measures import Measures
 from edgequant_pipelines.watching.registry import Registry
 from edgequant_pipelines.watching.rules import RulesFile
-from edgequant_pipelines.watching.watcher import Surroundings, Watcher
+from edgequant_pipelines.watching.surroundings import Surroundings
+from edgequant_pipelines.watching.watcher import Watcher
 
 sys.path.insert(0, sys.argv[2])
 from conftest import Ledger
