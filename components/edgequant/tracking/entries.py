@@ -54,6 +54,7 @@ MODEL_SHA256 = "edgequant.model_sha256"
 CALIBRATION_DIGEST = "edgequant.calibration_digest"
 EVALUATION_DIGEST = "edgequant.evaluation_digest"
 ALIASED = "edgequant.aliased"
+NOT_ALIASED = "edgequant.not_aliased"
 EARLIER_VERSION = "edgequant.earlier_version"
 # These end in a name: of a variant, of an alias, of a quantization.
 RUN_OF = "edgequant.run."

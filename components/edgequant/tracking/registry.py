@@ -8,7 +8,7 @@ from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 
 from edgequant.artifacts.result import BEST, EVERY_BLESSED, Result
-from edgequant.tracking import entries, summary
+from edgequant.tracking import entries, source, summary
 from edgequant.tracking.earlier import NOT_THERE, History
 
 ALREADY_THERE = "RESOURCE_ALREADY_EXISTS"
@@ -51,12 +51,13 @@ class Registry:
             or self._create(variant, str(runs[variant].info.run_id), model(variant))
             for variant in wanted
         }
-        best = self._result.verdict.best
-        if best in versions and self._is_due(versions[best], history if best in earlier else None):
-            self._give_alias(versions[best])
+        best, holder = self._result.verdict.best, None
+        if best in versions and self._settings.alias:
+            holder = self._settle_alias(versions[best], history if best in earlier else None)
         return summary.Registered(
             versions={variant: str(version.version) for variant, version in versions.items()},
             earlier=frozenset(earlier),
+            holder=holder,
         )
 
     def _wanted(self) -> list[str]:
@@ -106,21 +107,46 @@ class Registry:
             await_creation_for=0,
         )
 
-    def _is_due(self, version: Any, history: History | None) -> bool:
-        """Tells whether a version is to get the alias: recorded again, a result takes none back from a later one.
+    def _settle_alias(self, version: Any, history: History | None) -> summary.Holder | None:
+        """Gives the alias to the best variant's version if it is due; returns the version that keeps it from that one, or None.
 
         Args:
             version: The version.
             history: Those before it, where an earlier pipeline run made it; else None.
         """
+        is_due = self._is_due(version, history)
+        # Asked for last: another recording has but this moment to move it.
+        holder = self._newer_holder()
+        if is_due and holder is None:
+            self._client.set_registered_model_alias(version.name, self._settings.alias, version.version)
+            self._tag(version, entries.ALIASED, self._settings.alias)
+        elif is_due and holder is not None:
+            self._tag(version, entries.NOT_ALIASED, summary.stays(self._settings.alias, holder))
+        return holder
+
+    def _is_due(self, version: Any, history: History | None) -> bool:
+        """Tells whether a version is to get the alias: recorded again, a result takes none back from a later one."""
         if history is not None:
             return history.leaves_alias_to(version)
-        return bool(self._settings.alias) and entries.ALIASED not in version.tags
+        return not {entries.ALIASED, entries.NOT_ALIASED} & set(version.tags)
 
-    def _give_alias(self, version: Any) -> None:
-        alias = self._settings.alias
-        self._client.set_registered_model_alias(version.name, alias, version.version)
-        self._client.set_model_version_tag(version.name, version.version, entries.ALIASED, alias)
+    def _newer_holder(self) -> summary.Holder | None:
+        """Returns the version that the alias is on, if what it was made of is a newer version of the same source model."""
+        number = self.alias_version()
+        if number is None:
+            return None
+        try:
+            tags = self._client.get_model_version(self._settings.registered_model, number).tags
+        except MlflowException as error:  # Somebody deleted it in between.
+            if error.error_code != NOT_THERE:
+                raise
+            return None
+        made_of = tags.get(entries.SOURCE_MODEL, "")
+        is_newer = source.is_newer(made_of, self._settings.model_uri)
+        return summary.Holder(version=number, source=made_of) if is_newer else None
+
+    def _tag(self, version: Any, name: str, value: str) -> None:
+        self._client.set_model_version_tag(version.name, version.version, name, value)
 
     def alias_version(self) -> str | None:
         """Returns the version that the alias is on now: a later result may have taken it."""

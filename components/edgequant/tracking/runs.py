@@ -250,7 +250,7 @@ class Recorder:
 
     def _finish_summary(self, run: Run, runs: dict[str, Run], registered: summary.Registered) -> None:
         said = summary.registration(self._result, registered)
-        if registered.earlier:
+        if registered.earlier or registered.holder:
             self._tell(said)
         source_link = (
             summary.run_page(self._base, self._source.experiment_id, self._source.run_id) if self._source.run_id else ""

@@ -1,5 +1,6 @@
-"""Links a result with the run that trained its source model, where that is known to the same MLflow."""
+"""What is known of a source model: which of two is the newer one, and the run that trained it, which a result is linked with."""
 
+import re
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
@@ -8,6 +9,8 @@ from mlflow.exceptions import MlflowException
 from edgequant.model_uri import training_run
 from edgequant.tracking import entries
 from edgequant.tracking.retries import Tell, first_line, is_transient
+
+_VERSION = re.compile(r"models:/([^/@]+)/([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +24,12 @@ class SourceRun:
 
     run_id: str = ""
     experiment_id: str = ""
+
+
+def is_newer(uri: str, than: str) -> bool:
+    """Tells whether a URI names a later version of the registered model that another one names a version of, by their numbers."""
+    first, second = _VERSION.fullmatch(uri), _VERSION.fullmatch(than)
+    return first is not None and second is not None and first[1] == second[1] and int(first[2]) > int(second[2])
 
 
 def find(client: MlflowClient, model_uri: str, tell: Tell) -> SourceRun:

@@ -132,7 +132,7 @@ def _where_is(alias: str, tracked: Tracked) -> str:
     if tracked.alias_version == tracked.model_version:
         return f", alias {alias}"
     where = f"on version {tracked.alias_version}" if tracked.alias_version else "on no version"
-    return f" from before; alias {alias} is {where}, and was left there"
+    return f"; alias {alias} is {where}, and was left there"
 
 
 def _given_run() -> str:

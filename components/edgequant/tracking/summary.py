@@ -1,6 +1,7 @@
 """What the summary run of a result shows: its note, its tables, its files, and the pages of MLflow's UI."""
 
 import json
+import shlex
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,16 +29,31 @@ Table = dict[str, list[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """The version that an alias stays on, as it was made of a newer version of the source model.
+
+    Attributes:
+        version: The version.
+        source: The URI of what it was made of.
+    """
+
+    version: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
     """The registered versions of a result.
 
     Attributes:
         versions: By variant.
         earlier: The variants whose version an earlier pipeline run made, of the same file.
+        holder: The version that keeps the alias from the best variant's; None where none does.
     """
 
     versions: dict[str, str] = field(default_factory=dict)
     earlier: frozenset[str] = frozenset()
+    holder: Holder | None = None
 
 
 def write_files(result: Result, target: Path) -> None:
@@ -105,8 +121,25 @@ def registration(result: Result, registered: Registered) -> str:
         if name in registered.earlier
     ]
     if not new:
-        return f"Nothing new is registered in {model}: {'; '.join(known)}."
-    return f"Registered in {model}: {', '.join(new)}." + (f" Not anew: {'; '.join(known)}." if known else "")
+        said = f"Nothing new is registered in {model}: {'; '.join(known)}."
+    else:
+        said = f"Registered in {model}: {', '.join(new)}." + (f" Not anew: {'; '.join(known)}." if known else "")
+    return said + _left(result, registered)
+
+
+def _left(result: Result, registered: Registered) -> str:
+    """Returns a sentence on the alias that stays on a newer model's version, and on how to move it; "" where it does not."""
+    settings = result.content.settings
+    if registered.holder is None:
+        return ""
+    version = registered.versions[result.verdict.best or ""]
+    command = f"edgequant promote {shlex.quote(settings.registered_model)} {version} --alias {settings.alias}"
+    return f" Alias {stays(settings.alias, registered.holder)} than {settings.model_uri}; `{command}` moves it."
+
+
+def stays(alias: str, holder: Holder) -> str:
+    """Returns what to say of an alias that is not moved."""
+    return f"{alias} stays on version {holder.version}, whose source {holder.source} is newer"
 
 
 def note(result: Result, registered: str, source_link: str = "") -> str:

@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 
 from edgequant.errors import TrackingError
 from edgequant.gate import Gate
+from edgequant.tracking.source import is_newer
 from edgequant.tracking.step import kfp_view, record
 
 Results = Callable[..., Path]
@@ -103,7 +104,7 @@ def test_a_night_without_a_change_makes_no_version(
     client.set_registered_model_alias(name, "candidate", str(count + 1))
     capsys.readouterr()
     assert night(3).alias_version == str(count + 1)
-    assert f"version {count} from before; alias candidate is on version {count + 1}" in capsys.readouterr().out
+    assert f"version {count}; alias candidate is on version {count + 1}" in capsys.readouterr().out
 
     retrained = night(4, model_uri="models:/digits/8")
     assert retrained.model_version == retrained.alias_version == str(2 * count + 1)
@@ -121,6 +122,123 @@ def test_a_variant_that_is_best_again_is_a_new_version(client: MlflowClient, rec
         tracked = record_as("again", pipeline_run=f"night-{number}", gate=gate)
         assert _summary(client, tracked)["edgequant.best"] == best
         assert (tracked.model_version, tracked.alias_version) == (str(number), str(number))
+
+
+def _waves(record_as: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Returns a function that records the quantization of a version of the source model ``waves``, as a watcher names it."""
+
+    def quantized(number: int, run: str = "", **settings: Any) -> Any:
+        settings = {"model_uri": f"models:/waves/{number}", "pipeline_run": run or f"run-{number}", **settings}
+        return record_as(name, **settings)
+
+    return quantized
+
+
+def test_the_alias_stays_with_the_newer_source(
+    client: MlflowClient, record_as: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Version 10 of the source is done first, 9 after it: 9 is registered, the alias stays, and it is said how to move it."""
+    waves = _waves(record_as, "waves-lite")
+    newer = waves(10)
+    assert (newer.model_version, newer.alias_version) == ("1", "1")
+    capsys.readouterr()
+    for _ in range(2):  # Recorded again, it is the same.
+        older = waves(9)
+        assert (older.model_version, older.alias_version) == ("2", "1")
+        assert client.get_registered_model("waves-lite").aliases == {"candidate": 1}
+        assert _summary(client, older)["edgequant.registered"] == (
+            f"Registered in waves-lite: {_summary(client, older)['edgequant.best']} as version 2."
+            " Alias candidate stays on version 1, whose source models:/waves/10 is newer than models:/waves/9;"
+            " `edgequant promote waves-lite 2 --alias candidate` moves it."
+        )
+        said = capsys.readouterr().out
+        assert _summary(client, older)["edgequant.registered"] in said
+        assert "is waves-lite version 2; alias candidate is on version 1, and was left there" in said
+    assert _summary(client, older)["edgequant.registered"] in _summary(client, older)["mlflow.note.content"]
+    tags = client.get_model_version("waves-lite", "2").tags
+    assert tags["edgequant.not_aliased"] == "candidate stays on version 1, whose source models:/waves/10 is newer"
+    assert "edgequant.aliased" not in tags
+    assert len(client.search_model_versions("name = 'waves-lite'")) == 2
+
+    # Another night of the older one finds its version, and leaves the alias as well.
+    again = waves(9, "night-2")
+    assert (again.model_version, again.alias_version) == ("2", "1")
+    assert "Alias candidate stays on version 1," in _summary(client, again)["edgequant.registered"]
+
+
+def test_the_alias_moves_to_a_newer_source_and_among_equals(
+    client: MlflowClient, record_as: Callable[..., Any]
+) -> None:
+    """In order it moves; judged by another gate, the newest one's quantization takes it; recorded late, an old one does not."""
+    waves = _waves(record_as, "waves-in-order")
+    assert (waves(1).alias_version, waves(2).alias_version) == ("1", "2")
+    anew = waves(2, "run-2b", gate=Gate(max_drop_points=50, integer_only="required"))
+    assert anew.model_version == anew.alias_version == "3"
+    assert "stays" not in _summary(client, anew)["edgequant.registered"]
+    retried = waves(1, "run-1b")
+    assert (retried.model_version, retried.alias_version) == ("4", "3")
+    assert waves(3).alias_version == "5"
+
+
+@pytest.mark.parametrize(
+    ("uri", "than", "expected"),
+    [
+        ("models:/waves/10", "models:/waves/9", True),
+        ("models:/waves/9", "models:/waves/10", False),
+        ("models:/waves/9", "models:/waves/9", False),
+        ("models:/tides/10", "models:/waves/9", False),
+        ("models:/waves@live", "models:/waves/9", False),
+        ("models:/waves/10", "models:/waves@live", False),
+        ("models:/waves/10", "runs:/0a/model", False),
+        ("", "models:/waves/9", False),
+        ("models:/waves/10", "", False),
+    ],
+)
+def test_which_source_is_newer(uri: str, than: str, expected: bool) -> None:
+    """That of a greater number, if both are versions of one registered model; else there is no order."""
+    assert is_newer(uri, than) is expected
+
+
+def test_sources_that_have_no_order(record_as: Callable[..., Any]) -> None:
+    """Of another registered model, the last one recorded has the alias."""
+    waves = _waves(record_as, "unordered")
+    waves(2)
+    tracked = waves(1, model_uri="models:/tides/1")
+    assert (tracked.model_version, tracked.alias_version) == ("2", "2")
+
+
+def test_a_decision_on_the_alias_is_made_once(client: MlflowClient, record_as: Callable[..., Any]) -> None:
+    """Somebody moved or deleted the alias since: the older model's quantization, recorded again, does not argue."""
+    waves = _waves(record_as, "decided")
+    waves(2)
+    waves(1)
+    client.create_model_version("decided", source="file:///mine")
+    client.set_registered_model_alias("decided", "candidate", "3")
+    again = waves(1)
+    assert (again.model_version, again.alias_version) == ("2", "3")
+    assert "stays" not in _summary(client, again)["edgequant.registered"]
+    client.delete_registered_model_alias("decided", "candidate")
+    assert waves(1).alias_version is None
+
+
+@pytest.mark.parametrize("between", ["set_registered_model_alias", "set_model_version_tag"])
+def test_killed_before_the_alias(
+    client: MlflowClient, record_as: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, between: str
+) -> None:
+    """The older one ends before it could take the alias, the newer one takes it: the older, repeated, leaves it there."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    waves = _waves(record_as, f"killed-{between}")
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, between, killed)
+        with pytest.raises(KeyboardInterrupt):
+            waves(1)
+    assert waves(2).alias_version == "2"
+    repeated = waves(1)
+    assert (repeated.model_version, repeated.alias_version) == ("1", "2")
+    assert "Alias candidate stays on version 2," in _summary(client, repeated)["edgequant.registered"]
 
 
 def test_an_alias_that_was_configured_later(client: MlflowClient, record_as: Callable[..., Any]) -> None:

@@ -282,7 +282,7 @@ def test_a_newer_version_keeps_its_alias(results: Callable[..., Path], capsys: p
     assert tracked.alias_version == "2"
     again = record(older)
     assert (again.model_version, again.alias_version) == ("1", "2")
-    assert "is digits-tflite version 1 from before; alias candidate is on version 2" in capsys.readouterr().out
+    assert "is digits-tflite version 1; alias candidate is on version 2" in capsys.readouterr().out
     client = _client(tracked.uri)
     assert client.get_model_version_by_alias(NAME, "candidate").version == 2
     assert len(_runs(client)) == 10
