@@ -166,7 +166,7 @@ def test_a_shard_that_vanishes_before_it_is_read(scheme: str) -> None:
 
 def test_a_bucket_without_a_path(scheme: str, refused: Callable[..., str]) -> None:
     """A bucket alone is no pattern of files."""
-    assert f"'{scheme}://my-bucket'" in refused(f"{scheme}://my-bucket")
+    assert f"'{scheme}://my-bucket'" in refused(f"{scheme}://my-bucket", code=2)
 
 
 def test_missing_credentials_of_s3(s3_bucket: None, refused: Callable[..., str]) -> None:

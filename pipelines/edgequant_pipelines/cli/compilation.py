@@ -12,9 +12,7 @@ from edgequant_pipelines.cli.program import SET, main
     "--output",
     "-o",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("pipeline.yaml"),
-    show_default=True,
-    help="The file to write.",
+    help="The file to write.  [default: pipeline.yaml; none with --components alone]",
 )
 @click.option(
     "--image-prefix",
@@ -32,10 +30,10 @@ from edgequant_pipelines.cli.program import SET, main
 @click.option(
     "--components",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write each step, and the pipeline that takes a model as an artifact, to files of their own in this folder.",
+    help="Write each step, and the pipeline that takes a model as an artifact, to files of their own in this folder: these alone, unless --output or --kubernetes-manifests is given.",
 )
 def compile_command(
-    output: Path,
+    output: Path | None,
     image_prefix: str | None,
     tag: str | None,
     config: Path | None,
@@ -56,12 +54,15 @@ def compile_command(
     # Only the defaults of parameters, which a run may replace.
     for wrong in only_here(loaded) if loaded else ():
         click.echo(f"edgequant: warning: {wrong}", err=True)
-    pipeline = compile_pipeline(options)
-    if kubernetes_manifests:
-        pipeline.write_manifests(output)
-    else:
-        pipeline.write(output)
-    click.echo(f"{output}: {pipeline.name}, digest {pipeline.digest}")
+    # What was compiled from a configuration is not to be replaced by one with defaults in passing.
+    if output or kubernetes_manifests or not components:
+        output = output or Path("pipeline.yaml")
+        pipeline = compile_pipeline(options)
+        if kubernetes_manifests:
+            pipeline.write_manifests(output)
+        else:
+            pipeline.write(output)
+        click.echo(f"{output}: {pipeline.name}, digest {pipeline.digest}")
     if components:
         for name, component in compile_components(options).items():
             component.write(components / f"{name}.yaml")

@@ -65,6 +65,17 @@ def test_each_step_is_a_component_to_load(tmp_path: Path) -> None:
     assert not [key for key in loaded.component_spec.inputs if key.startswith(("pin_", "fingerprint_", "resolve_"))]
 
 
+def test_components_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pipeline is written beside the components when it is asked for, and each file is named."""
+    monkeypatch.chdir(tmp_path)
+    done = run("--components", "steps")
+    assert done.exit_code == 0, done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["steps"]
+    assert sorted(done.output.split()) == sorted(str(path) for path in Path("steps").iterdir())
+    assert run("--components", "steps", "--kubernetes-manifests").exit_code == 0
+    assert "kind: PipelineVersion\n" in Path("pipeline.yaml").read_text()
+
+
 def test_manifests_are_for_kubectl(tmp_path: Path) -> None:
     """With --kubernetes-manifests the file holds the two resources."""
     assert run("--kubernetes-manifests", "-o", tmp_path / "m.yaml").exit_code == 0
@@ -172,9 +183,15 @@ def test_the_readmes_commands_work(config_file: Path, tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     for name in ("digits.yaml", "inputs.py"):
         Path(name.replace("digits", "flowers")).write_text((config_file.parent / name).read_text())
+    written = []
     for _, _, *arguments in commands:
+        there = {path: path.read_text() for path in written}
         done = run(*arguments)
         assert done.exit_code == 0, done.output
-    assert Path("pipeline.yaml").is_file()
+        assert {path: path.read_text() for path in written} == there
+        written = [path for path in Path().rglob("*.yaml") if path.name != "flowers.yaml"]
+    assert "registry.example.com/team" in Path("pipeline.yaml").read_text()
     assert "kind: PipelineVersion\n" in Path("quantize.yaml").read_text()
-    assert Path("components/quantize.yaml").is_file()
+    assert Path("compiled/quantize.yaml").is_file()
+    ignored = (Path(__file__).parents[3] / ".gitignore").read_text().splitlines()
+    assert {f"/{path.parts[0]}{'/' * (len(path.parts) > 1)}" for path in written} <= set(ignored)
