@@ -1,5 +1,6 @@
 """The launchers that rules name, each made when it is first needed."""
 
+import os
 from pathlib import Path
 
 from edgequant.errors import ConfigError
@@ -61,4 +62,18 @@ class Fleet:
     def _connected(self, where: Kubeflow) -> Launcher:
         from edgequant_pipelines.watching.kubeflow_launcher import KubeflowLauncher
 
-        return KubeflowLauncher(where, self._tracking_uri)
+        try:
+            return KubeflowLauncher(where, self._tracking_uri)
+        except ConfigError as error:
+            raise ConfigError(self._named(str(error), where)) from error
+
+    def _named(self, text: str, where: Kubeflow) -> str:
+        """Returns what is wrong with an address, named as whoever wrote it knows it: watch has no options for it."""
+        from edgequant_pipelines.kubeflow.connection import ENDPOINT
+
+        key, colon, rest = text.partition(":")
+        if key == "host" and not where.host and os.environ.get(ENDPOINT):
+            return f"{ENDPOINT}{colon}{rest}"
+        if key in Kubeflow.model_fields:
+            return f"{self._rules.path}: kubeflow.{key}{colon}{rest.replace('give --', 'give kubeflow.')}"
+        return text

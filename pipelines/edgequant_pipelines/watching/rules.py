@@ -144,12 +144,13 @@ class RulesFile:
         tracking_uri: The MLflow server for configurations that name none; "" when it is not known.
 
     Attributes:
+        path: The file.
         rules: The rules in force.
         problem: What is wrong with the file as it is now, or "".
     """
 
     def __init__(self, path: Path, tracking_uri: str = "") -> None:
-        self._path = path
+        self.path = path
         self._tracking_uri = tracking_uri
         self.rules = load_rules(path, tracking_uri)
         self.problem = ""
@@ -157,7 +158,7 @@ class RulesFile:
     def reload(self) -> bool:
         """Reads the file and its configurations again, and tells whether other rules are in force now."""
         try:
-            rules = load_rules(self._path, self._tracking_uri)
+            rules = load_rules(self.path, self._tracking_uri)
         except ConfigError as error:
             self.problem = str(error)
             return False

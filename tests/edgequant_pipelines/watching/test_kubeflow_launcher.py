@@ -10,6 +10,7 @@ from tests.kfp_server import Fault, KfpServer, served
 from edgequant.errors import ConfigError
 from edgequant_pipelines.watching.claims import CLAIMED, FAILED, RETRY, SUBMITTED, SUCCEEDED
 from edgequant_pipelines.watching.fleet import Fleet
+from edgequant_pipelines.watching.launchers import LauncherError
 from edgequant_pipelines.watching.rules import RulesFile
 from edgequant_pipelines.watching.service import Service, Settings
 from edgequant_pipelines.watching.watcher import Watcher
@@ -180,6 +181,44 @@ def test_a_run_in_another_namespace_is_left_to_its_own_watcher(scene: Any, serve
     for namespace, followed in (("theirs", 0), ("ours", 1)):
         assert len(look(namespace, name="other", metrics={"loss": {"at_most": 1.0}}).open) == followed
         assert [claim.state for claim in scene.claims()] == [SUBMITTED]
+
+
+@pytest.mark.parametrize(
+    ("where", "environment", "text"),
+    [
+        ({}, {}, "RULES.yaml: kubeflow.host: none is given, this is no pod, and there is no kubeconfig; give kubeflow.host or set KF_PIPELINES_ENDPOINT"),
+        ({"host": "127.0.0.1:9"}, {}, "RULES.yaml: kubeflow.host: '127.0.0.1:9' is not a URL"),
+        ({}, {"KF_PIPELINES_ENDPOINT": "127.0.0.1:9"}, "KF_PIPELINES_ENDPOINT: '127.0.0.1:9' is not a URL"),
+        ({"host": "http://127.0.0.1:9"}, {"KF_PIPELINES_SA_TOKEN_PATH": "/no/token"}, "KF_PIPELINES_SA_TOKEN_PATH: /no/token is not a file"),
+    ],
+)  # fmt: skip
+def test_an_address_that_is_wrong(
+    scene: Any, monkeypatch: pytest.MonkeyPatch, where: dict[str, str], environment: dict[str, str], text: str
+) -> None:
+    """The message names the file and the key, or the variable: watch has no option for it."""
+    for name in ("ENDPOINT", "TOKEN", "SA_TOKEN_PATH"):
+        monkeypatch.delenv(f"KF_PIPELINES_{name}", raising=False)
+    for name, value in {"KUBECONFIG": str(scene.folder / "none"), **environment}.items():
+        monkeypatch.setenv(name, value)
+    rules = scene.rules({"submit": "kubeflow"}, config=CONFIG, kubeflow=where)
+    fleet = Fleet(RulesFile(rules), scene.folder, scene.uri)
+    with pytest.raises(ConfigError) as caught:
+        fleet.check()
+    assert str(caught.value).startswith(text.replace("RULES.yaml", str(rules)))
+    # While watching, such an address is one that does not answer.
+    with pytest.raises(LauncherError) as silent:
+        fleet.launcher("kubeflow")
+    assert str(silent.value) == str(caught.value)
+
+
+def test_a_namespace_that_is_needed(scene: Any, tmp_path: Path) -> None:
+    """On a multi-user installation the key is asked for."""
+    with served(tmp_path / "kfp.db", namespaces=("ours",)) as server:
+        rules = scene.rules({"submit": "kubeflow"}, config=CONFIG, kubeflow={"host": server.url})
+        with pytest.raises(ConfigError) as caught:
+            Fleet(RulesFile(rules), scene.folder, scene.uri).check()
+    asked = f"kubeflow.namespace: {server.url} is a multi-user installation; give kubeflow.namespace"
+    assert str(caught.value) == f"{rules}: {asked}"
 
 
 def test_a_server_that_is_not_there(scene: Any) -> None:
