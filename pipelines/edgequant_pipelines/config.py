@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edgequant.artifacts.result import BEST, REGISTER
@@ -22,7 +21,7 @@ from edgequant.sampling.sources import check_pattern
 from edgequant.task import check_task_name
 from edgequant.variants import VARIANTS, check_variants
 from edgequant_pipelines.deployment import Kubeflow
-from edgequant_pipelines.mappings import explain, read_mapping
+from edgequant_pipelines.mappings import explain, read_mapping, read_yaml
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -222,9 +221,9 @@ def _override(values: dict[str, Any], text: str) -> None:
         if not isinstance(values, dict):
             raise ConfigError(f"--set: {key!r} goes into {parent!r}, which is not a mapping")
     try:
-        values[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set: the value of {text!r} is not YAML") from error
+        values[last] = read_yaml(value)
+    except ConfigError as error:
+        raise ConfigError(f"--set: the value of {text!r}: {error}") from error
 
 
 def _absolute(config: Config, folder: Path) -> Config:

@@ -10,6 +10,36 @@ from pydantic import BaseModel, ValidationError
 from edgequant.errors import ConfigError, did_you_mean
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, but for a key that a mapping holds twice: of its values it would take the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        # When mappings are made of nodes, what `<<` merges in is among their keys; now it is not.
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            line = key.start_mark.line + 1
+            if (key.tag, key.value) in lines:
+                first = lines[key.tag, key.value]
+                raise ConfigError(f"line {line}: the key {key.value!r} is there already, on line {first}; keep one")
+            lines[key.tag, key.value] = line
+        return node
+
+
+def read_yaml(text: str) -> Any:
+    """Returns what YAML's text stands for.
+
+    Raises:
+        ConfigError: It is not YAML, or a mapping in it holds a key twice.
+    """
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"is not YAML ({' '.join(str(error).split())})") from error
+
+
 def read_mapping(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     """Returns what a YAML file holds.
 
@@ -18,14 +48,18 @@ def read_mapping(path: Path, keys: Sequence[str]) -> dict[str, Any]:
         keys: The keys that it may hold, for the message when it holds no mapping.
 
     Raises:
-        ConfigError: The file is missing, not YAML, or no mapping.
+        ConfigError: The file is missing, not YAML, or no mapping, or a mapping in it holds a key twice.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not YAML ({error})") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if values is None:
+        raise ConfigError(f"{path}: is empty; a mapping of {', '.join(keys)} is needed")
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: holds a {type(values).__name__}; a mapping of {', '.join(keys)} is needed")
     return values

@@ -406,12 +406,44 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
         ("a: b: c", "is not YAML ("),
         ("- name", "holds a list; a mapping of name, model, signature, examples, sampling"),
         ("hello", "holds a str; a mapping of name"),
-        ("", "holds a NoneType; a mapping of name"),
+        ("", "is empty; a mapping of name"),
+        ("# nothing yet\n", "is empty; a mapping of name"),
+        ("name: 2026-13-45", "is not YAML (month must be in 1..12)"),
     ],
 )
 def test_not_a_mapping(tmp_path: Path, text: str, message: str) -> None:
     """What is not YAML, or not a mapping, is refused."""
     assert refusal(tmp_path, text).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: a\nmodel: m\nname: b\n", "line 3: the key 'name' is there already, on line 1; keep one"),
+        ("gate:\n  a: 1\n  'a': 2\n", "line 3: the key 'a' is there already, on line 2; keep one"),
+        ("beam: [{1: a, 1: b}]", "line 1: the key '1' is there already, on line 1; keep one"),
+    ],
+)
+def test_a_key_that_is_there_twice(tmp_path: Path, text: str, message: str) -> None:
+    """Of two values for a key none is taken; the message names the key and both lines."""
+    assert refusal(tmp_path, text) == message
+
+
+def test_keys_that_are_merged(tmp_path: Path) -> None:
+    """What `<<` merges in may be replaced, also where what is merged is itself merged."""
+    text = """
+name: digits
+model: digits.keras
+examples:
+  calibration: train.npz
+  inputs:
+    a: &base {feature: x, scale: 2.0}
+    b: {<<: [&nested {<<: *base, scale: 3.0}], feature: y}
+    c: {<<: *nested, 'scale': 4.0}
+"""
+    inputs = load(tmp_path, text).examples.inputs
+    assert inputs["b"] == {"feature": "y", "scale": 3.0}
+    assert inputs["c"] == {"feature": "x", "scale": 4.0}
 
 
 def test_not_text(tmp_path: Path) -> None:
@@ -519,7 +551,11 @@ def test_the_last_override_wins(tmp_path: Path) -> None:
         ("name", "--set: 'name' is not KEY=VALUE, such as gate.max_drop_points=0.5"),
         ("=3", "--set: '=3' is not KEY=VALUE"),
         ("name.first=x", "--set: 'name.first' goes into 'name', which is not a mapping"),
-        ("name=[", "--set: the value of 'name=[' is not YAML"),
+        ("name=[", "--set: the value of 'name=[': is not YAML ("),
+        (
+            "gate={a: 1, a: 2}",
+            "--set: the value of 'gate={a: 1, a: 2}': line 1: the key 'a' is there already, on line 1",
+        ),
         ("sampling.sed=3", "unknown key 'sampling.sed'"),
         ("gate.max_drop=3", "gate: unknown key 'max_drop'"),
         ("name=", "name: None is wrong: input should be a valid string"),

@@ -183,7 +183,7 @@ def test_the_readmes_commands_work(config_file: Path, tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     for name in ("digits.yaml", "inputs.py"):
         Path(name.replace("digits", "flowers")).write_text((config_file.parent / name).read_text())
-    written = []
+    written: list[Path] = []
     for _, _, *arguments in commands:
         there = {path: path.read_text() for path in written}
         done = run(*arguments)
