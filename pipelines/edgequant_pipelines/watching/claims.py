@@ -34,6 +34,7 @@ class Claim:
         run_id: The launcher's identifier of the attempt's run, or "".
         reason: Why the last attempt failed, or "".
         retry_at: When the next attempt may begin, in seconds since 1970, or 0.
+        tags: The digest of the tags that its configuration was filled in from, or "": with others it may work.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Claim:
     run_id: str = ""
     reason: str = ""
     retry_at: float = 0.0
+    tags: str = ""
 
     @property
     def tag(self) -> str:
@@ -79,6 +81,8 @@ class Claim:
             shown["reason"] = self.reason[:_REASON_CHARACTERS]
         if self.retry_at:
             shown["retry_at"] = self.retry_at
+        if self.tags:
+            shown["tags"] = self.tags
         return json.dumps(shown)
 
     def submitted(self, run_id: str) -> Self:
@@ -90,7 +94,7 @@ class Claim:
         return replace(self, state=SUCCEEDED, reason="")
 
     def given_up(self, reason: str) -> Self:
-        """Returns the claim once nothing more is tried."""
+        """Returns the claim once nothing more is tried with the tags as they are."""
         return replace(self, state=FAILED, reason=reason, retry_at=0.0)
 
     def after_failure(self, rule: Rule | None, reason: str, now: float) -> Self:
@@ -102,7 +106,7 @@ class Claim:
             now: The time, in seconds since 1970.
         """
         if rule is None or self.attempt > rule.retries:
-            return self.given_up(reason)
+            return replace(self.given_up(reason), tags="")
         wait = min(rule.retry_seconds * 2.0 ** min(self.attempt - 1, 30), _LONGEST_WAIT_SECONDS)
         return replace(self, state=RETRY, reason=reason, retry_at=now + max(wait, rule.retry_seconds))
 
@@ -110,10 +114,23 @@ class Claim:
         """Returns the claim of the next attempt."""
         return replace(self, state=CLAIMED, attempt=self.attempt + 1, run_id="", retry_at=0.0)
 
+    def is_outdated(self, tags: str) -> bool:
+        """Tells whether it was given up for tags that have changed since.
+
+        Args:
+            tags: The digest of the tags as they are now.
+        """
+        return self.state == FAILED and self.tags not in ("", tags)
+
 
 def tag_key(rule: str, digest: str) -> str:
     """Returns the key of the tag for a rule and its configuration."""
     return f"{PREFIX}{rule}.{digest}"
+
+
+def claim_of(version: ModelVersion, key: str) -> Claim | None:
+    """Returns the claim that one tag of a version holds, or None."""
+    return next((claim for claim in claims_of(version) if claim.tag == key), None)
 
 
 def claims_of(version: ModelVersion) -> Iterator[Claim]:
@@ -136,6 +153,7 @@ def claims_of(version: ModelVersion) -> Iterator[Claim]:
                 run_id=str(value.get("run_id", "")),
                 reason=str(value.get("reason", "")),
                 retry_at=float(value.get("retry_at", 0.0)),
+                tags=str(value.get("tags", "")),
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             continue

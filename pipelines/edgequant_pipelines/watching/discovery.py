@@ -8,7 +8,7 @@ an old version was given, and what an earlier watcher began.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from edgequant_pipelines.watching.claims import OPEN, RETRY, Claim, claims_of, tag_key
+from edgequant_pipelines.watching.claims import OPEN, RETRY, Claim, claim_of, claims_of, tag_key
 from edgequant_pipelines.watching.measures import Measures
 from edgequant_pipelines.watching.model_version import ModelVersion, SourceRun
 from edgequant_pipelines.watching.registry import Registry
@@ -24,6 +24,7 @@ from edgequant_pipelines.watching.selection import (
     version_filter,
     with_alias,
 )
+from edgequant_pipelines.watching.template import Template
 
 # Clocks of the registry's servers may differ, and a version may be seen later than one that is newer.
 _OVERLAP_SECONDS = 60.0
@@ -48,6 +49,15 @@ class Candidate:
     rule: str
     name: str
     version: str
+
+
+def _is_free(rule: Rule, template: Template, version: ModelVersion) -> bool:
+    """Tells whether a version has no claim of a rule, or one that was given up for tags that have changed since."""
+    key = tag_key(rule.name, template.digest)
+    if key not in version.tags:
+        return True
+    claim = claim_of(version, key) if template.tags else None
+    return claim is not None and claim.is_outdated(template.tags_of(version))
 
 
 class Discovery:
@@ -184,7 +194,7 @@ class Discovery:
             for rule in some
             for version in versions
             if is_candidate(rule, rules.templates[rule.name], version)
-            and tag_key(rule.name, rules.templates[rule.name].digest) not in version.tags
+            and _is_free(rule, rules.templates[rule.name], version)
             and with_alias(rule, version, self._aliases.get(rule.name, {}))
         ]
         if candidates and len(self.backlog) >= _MOST_BACKLOG:

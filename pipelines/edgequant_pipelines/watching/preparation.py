@@ -21,10 +21,12 @@ class Ready:
     Attributes:
         version: The version as it is now.
         config: Its configuration.
+        tags: The digest of the tags that it was filled in from.
     """
 
     version: ModelVersion
     config: Config
+    tags: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,12 @@ class Hindrance:
     Attributes:
         reason: For people; "" when the claim is nobody's here: its rule or its version is gone.
         final: Whether another attempt would fail alike.
+        tags: The digest of the tags that may be what is wrong, or "".
     """
 
     reason: str = ""
     final: bool = True
+    tags: str = ""
 
 
 def prepare(rules: Rules, registry: Registry, claim: Claim, version: ModelVersion | None = None) -> Ready | Hindrance:
@@ -67,9 +71,10 @@ def prepare(rules: Rules, registry: Registry, claim: Claim, version: ModelVersio
         return Hindrance(f"its files cannot be listed: {error}", final=False)
     if not there:
         return Hindrance(_GONE)
+    tags = template.tags_of(version)
     try:
-        return Ready(version, template.fill(version))
+        return Ready(version, template.fill(version), tags)
     except ConfigError as error:
-        return Hindrance(describe(error))
+        return Hindrance(describe(error), tags=tags)
     except KeyError as error:
-        return Hindrance(f"it has no tag {error}")
+        return Hindrance(f"it has no tag {error}", tags=tags)

@@ -51,6 +51,13 @@ class Template:
         except ConfigError as error:
             raise ConfigError(f"{self.path}, filled in from {version}: {error}") from error
 
+    def tags_of(self, version: ModelVersion) -> str:
+        """Returns the digest of the tags that a version fills in, or "" when there are none."""
+        if not self.tags:
+            return ""
+        text = json.dumps([[key, version.tags.get(key)] for key in sorted(self.tags)])
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
 
 def load_template(path: Path) -> Template:
     """Returns the template in a file.

@@ -10,7 +10,7 @@ from functools import partial
 
 from edgequant.errors import ConfigError, EdgequantError
 from edgequant.steps import describe
-from edgequant_pipelines.watching.claims import CLAIMED, OPEN, SUBMITTED, Claim, claims_of, tag_key
+from edgequant_pipelines.watching.claims import CLAIMED, OPEN, SUBMITTED, Claim, claim_of, claims_of, tag_key
 from edgequant_pipelines.watching.discovery import Candidate, Discovery
 from edgequant_pipelines.watching.launchers import LaunchedRun, LauncherError, Progress
 from edgequant_pipelines.watching.model_version import ModelVersion
@@ -171,18 +171,23 @@ class Watcher:
         version = self._is.registry.version(candidate.name, candidate.version)
         if version is None or not is_candidate(rule, template, version):
             return
-        if tag_key(rule.name, template.digest) in version.tags:
+        key = tag_key(rule.name, template.digest)
+        earlier = claim_of(version, key)
+        if earlier is not None and earlier.is_outdated(template.tags_of(version)):
+            claim = replace(earlier.next_attempt(), launcher=rule.submit)
+        elif key in version.tags:
             for claim in claims_of(version):
                 self._adopt(claim)
             return
-        claim = Claim(
-            name=version.name,
-            version=version.version,
-            rule=rule.name,
-            digest=template.digest,
-            launcher=rule.submit,
-            state=CLAIMED,
-        )
+        else:
+            claim = Claim(
+                name=version.name,
+                version=version.version,
+                rule=rule.name,
+                digest=template.digest,
+                launcher=rule.submit,
+                state=CLAIMED,
+            )
         self._guarded(claim, partial(self._claim, version=version))
 
     def _retry(self, claim: Claim) -> None:
@@ -193,7 +198,7 @@ class Watcher:
         ready = self._prepared(claim, version)
         if ready is None:
             return
-        claim = replace(claim, place=self._reach[claim.launcher].place)
+        claim = replace(claim, place=self._reach[claim.launcher].place, tags=ready.tags)
         written = self._is.registry.write(claim)
         self._drop(claim)
         if written:
@@ -216,12 +221,13 @@ class Watcher:
         if isinstance(found, Ready):
             return found
         if found.reason:
-            self._failed(claim, found.reason, final=found.final)
+            self._failed(replace(claim, tags=found.tags), found.reason, final=found.final)
         else:
             self._drop(claim)
         return None
 
     def _submit(self, claim: Claim, ready: Ready) -> None:
+        claim = replace(claim, tags=ready.tags)
         try:
             run = self._reach[claim.launcher].submit(ready.config, claim.run_name)
         except LauncherError:
@@ -257,7 +263,10 @@ class Watcher:
             self._is.show(f"{claim}: attempt {claim.attempt} failed, the next in {wait:.0f} s: {reason}")
         else:
             self._is.measures.given_up.labels(claim.rule).inc()
-            self._is.show(f"{claim}: given up after {claim.attempt} attempt{'s' * (claim.attempt > 1)}: {reason}")
+            until = "; it is tried again when the tags that fill it in change" if ended.tags else ""
+            self._is.show(
+                f"{claim}: given up after {claim.attempt} attempt{'s' * (claim.attempt > 1)}: {reason}{until}"
+            )
 
     def _end(self, claim: Claim) -> None:
         """Writes a claim that is no longer under way."""

@@ -87,6 +87,11 @@ def test_a_configuration_that_cannot_work_on_a_cluster(scene: Any, server: KfpSe
     (claim,) = scene.claims()
     assert (claim.state, claim.attempt, "model" in claim.reason) == (FAILED, 1, True)
     assert server.all("run") == []
+    scene.client.set_model_version_tag("digits-cnn", "1", "file", "models:/digits-cnn/1")
+    scene.now += 600
+    watcher.poll()
+    assert [(claim.state, claim.attempt) for claim in scene.claims()] == [(SUBMITTED, 2)]
+    assert len(server.all("run")) == 1
 
 
 @pytest.mark.parametrize(

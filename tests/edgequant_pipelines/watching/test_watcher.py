@@ -195,6 +195,45 @@ def test_a_version_that_makes_no_configuration_is_marked(scene: Any) -> None:
     assert "filled in from digits-cnn version 1: name: 'north pole' is not allowed" in claim.reason
 
 
+def test_a_version_is_tried_again_when_its_tags_change(scene: Any) -> None:
+    """Judged again at the next sweep, once for each change, by the watcher at work and by the next; then it runs once."""
+    scene.version(tags={"site": "north pole", "other": "1"})
+    watcher = scene.watcher(scene.rules({}, config={"name": "{tags.site}"}))
+
+    def look(**tags: str) -> tuple[str, int]:
+        for key, value in tags.items():
+            scene.client.set_model_version_tag("digits-cnn", "1", key, value)
+        for one in (watcher, scene.watcher()):
+            scene.now += 600
+            one.poll()
+            one.poll()
+        (claim,) = scene.claims()
+        return claim.state, claim.attempt
+
+    assert look() == (FAILED, 1)
+    assert scene.said[0].endswith("; it is tried again when the tags that fill it in change")
+    assert look(other="2") == (FAILED, 1)
+    assert look(site="south pole") == (FAILED, 2)
+    assert scene.value("versions_given_up_total", rule="digits") == 2
+    assert look(site="south-pole") == (SUCCEEDED, 3)
+    assert look(site="north-pole") == (SUCCEEDED, 3)
+    assert [config["name"] for config in scene.ledger.configs] == ["south-pole"]
+
+
+def test_a_version_out_of_retries_is_not_tried_again_when_its_tags_change(scene: Any) -> None:
+    """The tags were not what was wrong."""
+    scene.version(tags={"site": "north"})
+    scene.ledger._fails = lambda _: True
+    watcher = scene.watcher(scene.rules({"retries": 0}, config={"name": "{tags.site}"}))
+    for _ in range(2):
+        watcher.poll()
+    scene.client.set_model_version_tag("digits-cnn", "1", "site", "south")
+    scene.now += 600
+    watcher.poll()
+    assert [(claim.state, claim.attempt) for claim in scene.claims()] == [(FAILED, 1)]
+    assert scene.said[-1].endswith("given up after 1 attempt: the pod is gone")
+
+
 def test_a_rule_and_a_configuration_of_another_digest_run_again(scene: Any) -> None:
     """Exactly once for each version, rule and configuration: a comment changes nothing, a value does, and back does not."""
     scene.version()
