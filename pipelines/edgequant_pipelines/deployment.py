@@ -4,10 +4,12 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant_pipelines.image_names import check_image_prefix, check_image_tag
+from edgequant_pipelines.mappings import UNREPEATED
 from edgequant_pipelines.step_defaults import RESOURCES, STEPS, TABLE
 
 _CPU = re.compile(r"(?:[0-9]*\.)?[0-9]+m?")
@@ -18,6 +20,41 @@ _SUBDOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 Seconds = Annotated[int, Field(ge=1)]
+
+
+def _written(value: object) -> object:
+    """Returns an amount that YAML reads as a number as the text that Kubernetes reads."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _secrets(value: object) -> object:
+    """Returns what may be secrets, by name.
+
+    Raises:
+        PydanticCustomError: It is no mapping; it may be a password.
+    """
+    if not isinstance(value, dict):
+        raise PydanticCustomError(UNREPEATED, "a mapping of the secrets' names is needed, {NAME: [KEY]}")
+    return value
+
+
+def _secret_keys(value: object) -> object:
+    """Returns the keys of a secret.
+
+    Raises:
+        PydanticCustomError: It is neither a list nor a mapping of texts; it may be a password.
+    """
+    texts = [*value, *value.values()] if isinstance(value, dict) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise PydanticCustomError(
+            UNREPEATED,
+            "the names of its keys are needed, never their values: a list of them, [KEY], or a mapping to the environment variables that they become, {KEY: VARIABLE}",
+        )
+    return value
+
+
+Amount = Annotated[str, BeforeValidator(_written)]
+SecretKeys = Annotated[list[str] | dict[str, str], BeforeValidator(_secret_keys)]
 
 
 class _Section(BaseModel):
@@ -36,10 +73,10 @@ class Toleration(_Section):
 class StepSettings(_Section):
     """What differs from the default for one step; empty: nothing."""
 
-    cpu_request: str = ""
-    cpu_limit: str = ""
-    memory_request: str = ""
-    memory_limit: str = ""
+    cpu_request: Amount = ""
+    cpu_limit: Amount = ""
+    memory_request: Amount = ""
+    memory_limit: Amount = ""
     timeout_seconds: Seconds | None = None
     node_selector: dict[str, str] = {}
     tolerations: list[Toleration] = []
@@ -55,7 +92,7 @@ class Kubeflow(_Section):
     image_prefix: str = ""
     image_tag: str = ""
     mounted: list[str] = []
-    secrets: dict[str, list[str] | dict[str, str]] = {}
+    secrets: Annotated[dict[str, SecretKeys], BeforeValidator(_secrets)] = {}
     retries: Annotated[int, Field(ge=0, le=20)] = 3
     retry_seconds: Seconds = 60
     labels: dict[str, str] = {}

@@ -1,6 +1,7 @@
 """YAML files that people write: read as mappings, and what is wrong with them in sentences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, get_args
 
@@ -8,6 +9,27 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from edgequant.errors import ConfigError, did_you_mean
+
+# The type of an error about a value that may be a secret: its message alone is shown.
+UNREPEATED = "unrepeated"
+_DATE = "a date such as 2026-11-23 is needed"
+# What is needed instead of a value, by pydantic's name of what is wrong with it.
+_NEEDED = {
+    "list_type": "a list is needed",
+    "dict_type": "a mapping is needed",
+    "model_type": "a mapping of {keys} is needed",
+    "int_type": "a whole number is needed",
+    "float_type": "a number is needed",
+    "bool_type": "true or false is needed",
+    "date_type": _DATE,
+    "literal_error": "{expected} is needed",
+    "greater_than": "more than {gt} is needed",
+    "greater_than_equal": "{ge} or more is needed",
+    "less_than": "less than {lt} is needed",
+    "less_than_equal": "{le} or less is needed",
+    "too_short": "at least {min_length} is needed",
+    "string_too_short": "a text of at least {min_length} is needed",
+}
 
 
 class _Loader(yaml.SafeLoader):
@@ -73,14 +95,52 @@ def explain(error: ValidationError, root: type[BaseModel]) -> Iterator[str]:
         root: What the file as a whole was to be.
     """
     for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"])
-        if item["type"] == "extra_forbidden":
-            allowed = list(_section(root, item["loc"][:-1]).model_fields)
-            yield f"unknown key {where!r}; allowed are {', '.join(allowed)}{did_you_mean(str(item['loc'][-1]), allowed)}"
+        keys = item["loc"]
+        where = ".".join(str(key) for key in keys)
+        if item["type"] in ("extra_forbidden", "invalid_key"):
+            allowed = list(_section(root, keys[:-1]).model_fields)
+            yield f"unknown key {where!r}; allowed are {', '.join(allowed)}{did_you_mean(str(keys[-1]), allowed)}"
         elif item["type"] == "missing":
             yield f"{where!r} is missing"
+        elif item["type"] == UNREPEATED:
+            yield f"{where}: {item['msg']}"
+        elif keys[-1] == "[key]":
+            where = ".".join(str(key) for key in keys[:-2])
+            yield f"{where}: the key {_shown(item['input'])} is wrong: {_needed(item, root)}"
+        elif item["input"] is None:
+            yield f"{where}: is empty; {_needed(item, root)}"
         else:
-            yield f"{where}: {item['input']!r} is wrong: {item['msg'][0].lower()}{item['msg'][1:]}"
+            yield f"{where}: {_shown(item['input'])} is wrong: {_needed(item, root)}"
+
+
+def _shown(value: object) -> str:
+    """Returns a value as people write it."""
+    return value.isoformat() if isinstance(value, date) else repr(value)
+
+
+def _needed(item: Mapping[str, Any], root: type[BaseModel]) -> str:
+    """Returns what is needed instead of a value."""
+    kind, value = item["type"], item["input"]
+    if kind == "string_type":
+        if value is None or isinstance(value, list | dict):
+            return "text is needed"
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        return f'text is needed; write it in quotes, such as "{text}"'
+    if kind == "value_error" and _is_date(item["loc"], root):
+        return _DATE
+    if kind not in _NEEDED:
+        message = str(item["msg"]).removeprefix("Value error, ")
+        return message[0].lower() + message[1:]
+    limits = {
+        name: int(limit) if isinstance(limit, float) and limit.is_integer() else limit
+        for name, limit in item.get("ctx", {}).items()
+    }
+    return _NEEDED[kind].format(keys=", ".join(_section(root, item["loc"]).model_fields), **limits)
+
+
+def _is_date(keys: Sequence[str | int], root: type[BaseModel]) -> bool:
+    field = _section(root, keys[:-1]).model_fields.get(str(keys[-1]))
+    return field is not None and date in (field.annotation, *get_args(field.annotation))
 
 
 def _section(root: type[BaseModel], keys: Sequence[str | int]) -> type[BaseModel]:

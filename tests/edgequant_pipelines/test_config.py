@@ -1,15 +1,18 @@
 """The configuration file: what it may hold, and one sentence for each thing that is wrong."""
 
 import re
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edgequant.errors import ConfigError
 from edgequant.gate import Gate
 from edgequant_pipelines.config import Config, load_config
+from edgequant_pipelines.mappings import explain
 
 # The example that the project promises to take as it stands.
 PROMISED = """
@@ -195,34 +198,138 @@ def test_unknown_keys(tmp_path: Path, key: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("name", 3, "name: 3 is wrong: input should be a valid string"),
-        ("model", None, "model: None is wrong: input should be a valid string"),
-        ("examples", "train.npz", "examples: 'train.npz' is wrong: input should be a valid dictionary"),
-        ("examples.calibration", 3, "examples.calibration: 3 is wrong: input should be a valid list"),
-        ("examples.calibration", ["a", 3], "examples.calibration.1: 3 is wrong: input should be a valid string"),
-        ("examples.inputs", ["x"], "examples.inputs: ['x'] is wrong: input should be a valid dictionary"),
-        ("examples.label", 3, "examples.label: 3 is wrong: input should be a valid string"),
-        ("sampling.calibration", "500", "sampling.calibration: '500' is wrong: input should be a valid integer"),
-        ("sampling.calibration", 0, "sampling.calibration: 0 is wrong: input should be greater than or equal to 1"),
-        ("sampling.evaluation", 1.5, "sampling.evaluation: 1.5 is wrong: input should be a valid integer"),
-        ("sampling.seed", True, "sampling.seed: True is wrong: input should be a valid integer"),
-        ("sampling.seed", -1, "sampling.seed: -1 is wrong: input should be greater than or equal to 0"),
-        ("sampling.seed", 2**53, "sampling.seed: 9007199254740992 is wrong: input should be less than"),
-        ("sampling.stratify", 3, "sampling.stratify: 3 is wrong: input should be a valid string"),
+        ("name", 3, 'name: 3 is wrong: text is needed; write it in quotes, such as "3"'),
+        ("name", [3], "name: [3] is wrong: text is needed"),
+        ("model", None, "model: is empty; text is needed"),
         (
-            "sampling.check_stability",
-            "yes",
-            "sampling.check_stability: 'yes' is wrong: input should be a valid boolean",
+            "kubeflow.image_tag",
+            1.0,
+            'kubeflow.image_tag: 1.0 is wrong: text is needed; write it in quotes, such as "1.0"',
         ),
-        ("variants", "float32", "variants: 'float32' is wrong: input should be a valid list"),
-        ("gate", [1], "gate: [1] is wrong: input should be a valid dictionary"),
-        ("tracking.uri", 3, "tracking.uri: 3 is wrong: input should be a valid string"),
-        ("beam", "--runner=X", "beam: '--runner=X' is wrong: input should be a valid list"),
+        ("examples.label", True, 'examples.label: True is wrong: text is needed; write it in quotes, such as "true"'),
+        (
+            "kubeflow.labels.since",
+            date(2026, 11, 23),
+            'kubeflow.labels.since: 2026-11-23 is wrong: text is needed; write it in quotes, such as "2026-11-23"',
+        ),
+        (
+            "kubeflow.labels",
+            {1: "a"},
+            'kubeflow.labels: the key 1 is wrong: text is needed; write it in quotes, such as "1"',
+        ),
+        (
+            "examples",
+            "train.npz",
+            "examples: 'train.npz' is wrong: a mapping of calibration, evaluation, inputs, label, classes, slice, preprocess is needed",
+        ),
+        (
+            "kubeflow.steps.convert",
+            "8Gi",
+            "kubeflow.steps.convert: '8Gi' is wrong: a mapping of cpu_request, cpu_limit, memory_request, memory_limit, timeout_seconds, node_selector, tolerations is needed",
+        ),
+        ("examples.calibration", 3, "examples.calibration: 3 is wrong: a list is needed"),
+        (
+            "examples.calibration",
+            ["a", 3],
+            'examples.calibration.1: 3 is wrong: text is needed; write it in quotes, such as "3"',
+        ),
+        ("examples.inputs", ["x"], "examples.inputs: ['x'] is wrong: a mapping is needed"),
+        ("sampling.calibration", "500", "sampling.calibration: '500' is wrong: a whole number is needed"),
+        ("sampling.calibration", 0, "sampling.calibration: 0 is wrong: 1 or more is needed"),
+        ("sampling.evaluation", 1.5, "sampling.evaluation: 1.5 is wrong: a whole number is needed"),
+        ("sampling.extremes", "all", "sampling.extremes: 'all' is wrong: a number is needed"),
+        ("sampling.seed", True, "sampling.seed: True is wrong: a whole number is needed"),
+        ("sampling.seed", -1, "sampling.seed: -1 is wrong: 0 or more is needed"),
+        (
+            "sampling.seed",
+            2**53,
+            "sampling.seed: 9007199254740992 is wrong: less than 9007199254740992 is needed",
+        ),
+        ("sampling.stratify", 3, 'sampling.stratify: 3 is wrong: text is needed; write it in quotes, such as "3"'),
+        ("sampling.check_stability", "yes", "sampling.check_stability: 'yes' is wrong: true or false is needed"),
+        ("variants", "float32", "variants: 'float32' is wrong: a list is needed"),
+        ("gate", [1], "gate: [1] is wrong: a mapping is needed"),
+        ("tracking.retry_seconds", 1e6, "tracking.retry_seconds: 1000000.0 is wrong: 86400 or less is needed"),
+        ("beam", "--runner=X", "beam: '--runner=X' is wrong: a list is needed"),
+        (
+            "kubeflow.tolerations",
+            [{"operator": "Is"}],
+            "kubeflow.tolerations.0.operator: 'Is' is wrong: 'Equal' or 'Exists' is needed",
+        ),
     ],
 )
 def test_wrong_types(tmp_path: Path, key: str, value: object, message: str) -> None:
     """A value of another type is named with its key and what is needed; nothing is converted silently."""
-    assert refusal(tmp_path, with_value(key, value)).startswith(message)
+    assert refusal(tmp_path, with_value(key, value)) == message
+
+
+class _Other(BaseModel):
+    """What other files than CONFIG.yaml may hold."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    day: Annotated[date | None, BeforeValidator(date.fromisoformat)] = None
+    other_day: Annotated[date | None, Field(strict=True)] = None
+    share: Annotated[float, Field(gt=0)] = 1.0
+    items: Annotated[list[str], Field(min_length=1)] = ["a"]
+    text: Annotated[str, Field(min_length=1)] = "a"
+    even: Annotated[int, Field(multiple_of=2)] = 2
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"day": "tomorrow"}, "day: 'tomorrow' is wrong: a date such as 2026-11-23 is needed"),
+        ({"other_day": 5}, "other_day: 5 is wrong: a date such as 2026-11-23 is needed"),
+        ({"share": 0}, "share: 0 is wrong: more than 0 is needed"),
+        ({"items": []}, "items: [] is wrong: at least 1 is needed"),
+        ({"text": ""}, "text: '' is wrong: a text of at least 1 is needed"),
+        ({"even": 3}, "even: 3 is wrong: input should be a multiple of 2"),
+        (
+            {1: 2},
+            "unknown key '1'; allowed are day, other_day, share, items, text, even",
+        ),
+    ],
+)
+def test_wrong_values_of_other_files(values: dict[Any, Any], message: str) -> None:
+    """What no key of a configuration can be wrong in is said in sentences too; what has none of its own, in pydantic's."""
+    with pytest.raises(ValidationError) as caught:
+        _Other.model_validate(values)
+    assert list(explain(caught.value, _Other)) == [message]
+
+
+@pytest.mark.parametrize(
+    ("secrets", "message"),
+    [
+        ("hunter2", "kubeflow.secrets: a mapping of the secrets' names is needed, {NAME: [KEY]}"),
+        ({"good": "hunter2"}, "kubeflow.secrets.good: the names of its keys are needed, never their values: a list"),
+        (
+            {"good": ["hunter2", 3]},
+            "kubeflow.secrets.good: the names of its keys are needed, never their values: a list",
+        ),
+        (
+            {"good": {"hunter2": 3}},
+            "kubeflow.secrets.good: the names of its keys are needed, never their values: a list",
+        ),
+    ],
+)
+def test_secrets_in_a_wrong_form(tmp_path: Path, secrets: object, message: str) -> None:
+    """One sentence with both forms that are allowed, which does not repeat what may be a password."""
+    found = refusal(tmp_path, with_value("kubeflow.secrets", secrets))
+    assert found.startswith(message)
+    assert "hunter2" not in found
+    assert ";" not in found
+
+
+def test_amounts_may_be_numbers(tmp_path: Path) -> None:
+    """What YAML reads as a number is the amount that it looks like; true is none."""
+    steps = {"convert": {"cpu_request": 0.5, "cpu_limit": 1, "memory_limit": 8_000_000_000}}
+    found = load(tmp_path, with_value("kubeflow.steps", steps)).kubeflow.step("convert").resources()
+    assert found == {"cpu_request": "0.5", "cpu_limit": "1", "memory_limit": "8000000000"}
+    wrong = refusal(tmp_path, with_value("kubeflow.steps.convert.cpu_limit", True))
+    assert wrong.startswith("kubeflow.steps.convert.cpu_limit: True is wrong: text is needed")
+    wrong = refusal(tmp_path, with_value("kubeflow.steps.convert.memory_limit", 4.5))
+    assert wrong == "kubeflow.steps.convert.memory_limit: '4.5' is no amount of memory; '512Mi' and '4Gi' are"
 
 
 def test_missing_keys(tmp_path: Path) -> None:
@@ -235,7 +342,8 @@ def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
     """Several wrong things are told at once."""
     found = refusal(tmp_path, {"name": 3, "examples": {"calibration": "a.npz", "lable": "y"}})
     assert found == (
-        "name: 3 is wrong: input should be a valid string; 'model' is missing; unknown key 'examples.lable';"
+        'name: 3 is wrong: text is needed; write it in quotes, such as "3"; '
+        "'model' is missing; unknown key 'examples.lable';"
         " allowed are calibration, evaluation, inputs, label, classes, slice, preprocess; did you mean 'label'?"
     )
 
@@ -330,7 +438,7 @@ def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
         ("gate.integer_only", "yes", "gate.integer_only: 'yes' is not allowed; required is"),
         ("gate.metric", "macro_f1", "gate.metric: needs labels; without them, and for task: none, there is agreement"),
         ("gate.max_drop_points_vs_baseline", 1, "gate.max_drop_points_vs_baseline: there is nothing to compare with"),
-        ("baseline", 3, "baseline: 3 is wrong: input should be a valid string"),
+        ("baseline", 3, "baseline: 3 is wrong: text is needed"),
         ("tracking.uri", "http://[x", "tracking.uri: 'http://[x' is not a URI"),
         ("tracking.registered_model", "a/b", "tracking.registered_model: 'a/b' holds '/', which MLflow refuses"),
         ("tracking.registered_model", "a:b", "tracking.registered_model: 'a:b' holds ':', which MLflow refuses"),
@@ -558,7 +666,7 @@ def test_the_last_override_wins(tmp_path: Path) -> None:
         ),
         ("sampling.sed=3", "unknown key 'sampling.sed'"),
         ("gate.max_drop=3", "gate: unknown key 'max_drop'"),
-        ("name=", "name: None is wrong: input should be a valid string"),
+        ("name=", "name: is empty; text is needed"),
     ],
 )
 def test_wrong_overrides(tmp_path: Path, override: str, message: str) -> None:

@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from itertools import islice
 
-from croniter import CroniterError, croniter
+from croniter import CroniterBadDateError, CroniterError, croniter
 
 from edgequant.errors import ConfigError
 
@@ -97,5 +97,7 @@ def next_times(expression: str, after: datetime, count: int = 3) -> list[datetim
     try:
         times = croniter(fields, after, second_at_beginning=True, ret_type=datetime)
         return list(islice(times, count))
+    except CroniterBadDateError as error:
+        raise ConfigError(f"cron: {expression!r} never fires: its months have no such day") from error
     except CroniterError as error:
         raise ConfigError(f"cron: {expression!r} is not allowed: {error}") from error
