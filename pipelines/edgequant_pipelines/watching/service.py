@@ -164,13 +164,22 @@ class Service:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keeps other watchers out of the work directory."""
-        self._settings.work.mkdir(parents=True, exist_ok=True)
+        """Keeps other watchers out of the work directory.
+
+        Raises:
+            ConfigError: It cannot be written to.
+            WatchError: Another watcher is there.
+        """
+        work = self._settings.work
         try:
-            with FileLock(self._settings.work / "watch.lock", timeout=0):
-                yield
+            work.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(work / "watch.lock").acquire(timeout=0)
         except Timeout:
-            raise WatchError(f"{self._settings.work}: another watcher is at work here; there may be one") from None
+            raise WatchError(f"{work}: another watcher is at work here; there may be one") from None
+        except OSError as error:
+            raise ConfigError(f"--work-directory: {work} cannot be written to ({error.strerror})") from error
+        with lock:
+            yield
 
 
 def tracking_uri(given: str) -> str:

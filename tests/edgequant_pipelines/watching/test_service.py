@@ -6,9 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -18,6 +20,7 @@ import pytest
 from mlflow import MlflowClient
 
 from edgequant_pipelines.watching.claims import SUBMITTED, SUCCEEDED
+from edgequant_pipelines.watching.registry import Registry, RegistryError
 from edgequant_pipelines.watching.service import Service, Settings
 
 _PATIENCE_SECONDS = 120.0
@@ -161,14 +164,16 @@ def test_endpoints_rules_that_are_edited_and_the_end(scene: Any, edgequant: Any)
 @pytest.mark.parametrize(
     ("options", "code", "text"),
     [
-        (["--tracking-uri", "http://127.0.0.1:9"], 1, "MLflow: "),
+        (["--tracking-uri", "http://127.0.0.1:9"], 1, "edgequant: MLflow: 127.0.0.1:9 does not answer: Failed to establish a new connection: [Errno 111] Connection refused\n"),
         ([], 2, "--tracking-uri: none is given, and MLFLOW_TRACKING_URI is not set"),
         (["--tracking-uri", "nonsense"], 2, "--tracking-uri: 'nonsense' is no tracking URI; https://HOST"),
         (["--tracking-uri", "foo://bar"], 2, "--tracking-uri: MLflow cannot use 'foo://bar': "),
         (["--tracking-uri", "http://me:secret@host"], 2, "--tracking-uri: holds a password"),
         (["--interval", "0"], 2, "0.1"),
+        (["--tracking-uri", "sqlite:///mlflow.db", "--work-directory", "/proc/x"], 2, "--work-directory: /proc/x cannot be written to (No such file or directory)"),
+        (["--tracking-uri", "sqlite:///mlflow.db", "--work-directory", "RULES.yaml"], 2, "RULES.yaml cannot be written to (File exists)"),
     ],
-)
+)  # fmt: skip
 def test_what_is_wrong_at_the_command_line(
     scene: Any, edgequant: Any, options: list[str], code: int, text: str
 ) -> None:
@@ -179,6 +184,45 @@ def test_what_is_wrong_at_the_command_line(
     assert "Traceback" not in done.stdout + done.stderr
     assert "tried again" not in done.stdout + done.stderr
     assert "secret" not in done.stdout + done.stderr
+
+
+class _Overloaded(BaseHTTPRequestHandler):
+    """Answers every request with 503."""
+
+    def do_GET(self) -> None:
+        self.send_response(503)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("scheme", "text"),
+    [
+        ("http", "too many 503 error responses"),
+        ("https", "[SSL: "),
+        ("silent", "Read timed out. (read timeout=1)"),
+    ],
+)
+def test_an_answer_that_does_not_come_is_told_of_in_a_few_words(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, text: str
+) -> None:
+    """The host and the cause, without the whole query."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Overloaded) as server:
+        if scheme != "silent":
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{server.server_port}"
+        with pytest.raises(RegistryError) as caught:
+            next(Registry(f"{scheme.replace('silent', 'http')}://{address}").versions())
+        if scheme != "silent":
+            server.shutdown()
+    message = str(caught.value)
+    assert message.startswith(f"MLflow: {address} does not answer: {text}")
+    assert "max_results" not in message
+    assert "Pool" not in message
 
 
 def test_a_registry_that_fails_is_asked_again_and_said_once(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
