@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from click.testing import CliRunner
 from prometheus_client import generate_latest
@@ -22,6 +23,18 @@ def test_the_rules_and_the_configuration_load(tmp_path: Path) -> None:
     loaded = load_rules(tmp_path / "RULES.yaml")
     assert loaded.rules["digits"].metrics["loss"].at_most == 0.4
     assert loaded.concurrency == 2
+
+
+def test_the_query_for_what_was_given_up_finds_it(scene: Any) -> None:
+    """As it is written, with the rule and the digest of the version's tag."""
+    for site in ("north", "south pole"):
+        scene.version(tags={"site": site})
+    scene.watcher(scene.rules({}, config={"name": "{tags.site}"})).poll()
+    (query,) = re.findall(r'search_model_versions\("""(.*)"""\)', TEXT)
+    (claim,) = scene.claims(version="2")
+    found = scene.client.search_model_versions(query.replace(tag_key("RULE", "DIGEST"), claim.tag))
+    assert [str(version.version) for version in found] == ["2"]
+    assert any("given up after" in line for line in scene.said)
 
 
 def test_every_key_option_and_metric_is_documented() -> None:
