@@ -21,6 +21,7 @@ from mlflow import MlflowClient
 from edgequant.artifacts.directory import file_digest
 from edgequant.artifacts.verdict import load_verdict
 from edgequant.validation.report.reproduction import reproduction
+from edgequant_pipelines.config import load_config
 
 STEPS = ["resolve", "describe", "sample", "convert", "evaluate", "benchmark", "validate", "track"]
 Edgequant = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -73,6 +74,9 @@ def test_a_first_run_quantizes_compares_and_records(shared_project: Path, edgequ
         assert variant["inspection"]["ops"]
         assert client(shared_project).get_run(variant["run_id"]).info.status == "FINISHED"
     assert (work / "report.html").read_text().startswith("<!doctype html>")
+    # It did what was configured: nothing of that is replaced in the record.
+    configured = load_config(shared_project).model_dump()
+    assert (work / "results" / "config.yaml").read_text() == yaml.safe_dump(configured, sort_keys=False)
     assert (work / "results" / "verdict" / "size_metric.png").is_file()
     (summary,) = (work / ".edgequant" / "runs").glob("*/validate/summary")
     assert summary.read_text().startswith("**digits: blessed**")
@@ -380,6 +384,9 @@ def test_the_compiled_pipeline_nests_and_runs(project: Path, tmp_path: Path, edg
     found = json.loads((path / "result.json").read_text())
     assert found["outcome"] == "blessed"
     assert set(found["variants"]) == {"float32", "integer_only"}
+    recorded = load_config(path / "config.yaml")
+    assert (recorded.examples.label, recorded.sampling.calibration) == ("digit", 100)
+    assert recorded.variants == ["float32", "integer_only"]
     assert runs(project) == ["digits · float32", "digits · integer_only", "digits · summary"]
 
 

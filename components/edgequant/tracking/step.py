@@ -10,10 +10,12 @@ from edgequant.artifacts.directory import write_json
 from edgequant.artifacts.example_set import load_example_set
 from edgequant.artifacts.result import Result, Tracked, TrackingSettings, load_result, result_json, write_result
 from edgequant.artifacts.variant_set import load_variant_set
+from edgequant.artifacts.verdict import load_verdict
 from edgequant.errors import EdgequantError, TrackingError
 from edgequant.model_uri import check_tracking_uri
 from edgequant.steps import say
 from edgequant.tracking.client_settings import client_settings
+from edgequant.tracking.configuration import as_run
 
 _TRACKING_URI = "MLFLOW_TRACKING_URI"
 _RUN_ID = "MLFLOW_RUN_ID"
@@ -31,7 +33,7 @@ class Inputs:
         verdict: The verdict.
         calibration_set: The calibration set.
         evaluation_set: The evaluation set.
-        configuration: The configuration as YAML; "" where there is none.
+        configuration: The configuration that the run was given, as YAML; "" where there is none.
     """
 
     variant_set: Path
@@ -52,14 +54,18 @@ def track(settings: TrackingSettings, inputs: Inputs, target: Path) -> Tracked:
     Raises:
         ArtifactError: An input directory is not what it should be.
         TrackingError: MLflow did not take the result.
+        ConfigError: The tracking URI holds a password.
     """
+    # Before it is written into the result.
+    check_tracking_uri("tracking.uri", settings.uri)
+    variants = load_variant_set(inputs.variant_set)
     write_result(
         target,
         settings,
-        load_variant_set(inputs.variant_set),
+        variants,
         inputs.verdict,
         (load_example_set(inputs.calibration_set, verify=False), load_example_set(inputs.evaluation_set, verify=False)),
-        inputs.configuration,
+        as_run(inputs.configuration, settings, variants.content, load_verdict(inputs.verdict)),
     )
     return record(target)
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import yaml
-
 from edgequant.artifacts.result import BEST, CONFIGURATION, EVERY_BLESSED, Result
 from edgequant.artifacts.verdict import BLESSED
 from edgequant.tracking import entries
+from edgequant.tracking.configuration import as_run
 
 COMPARISON = "comparison.json"
 CLASSES = "per_class_recall.json"
@@ -210,35 +209,11 @@ def classes(result: Result) -> Table:
 
 
 def configuration(result: Result) -> str:
-    """Returns the configuration as YAML: the one that the run was given, else what its steps recorded of it."""
-    given = result.path / CONFIGURATION
-    if given.is_file():
-        return given.read_text(encoding="utf-8")
-    content, verdict = result.content, result.verdict
-    sets = {facts.provenance.purpose: facts for facts in (content.calibration, content.evaluation)}
-    settings = content.settings
-    known = {
-        "name": verdict.name,
-        "model": settings.model_uri,
-        "signature": result.variants.content.signature,
-        "examples": {purpose: [file.path for file in facts.provenance.sources] for purpose, facts in sets.items()},
-        "sampling": {
-            **{purpose: facts.provenance.asked for purpose, facts in sets.items()},
-            "rule": content.calibration.provenance.rule,
-            "seed": content.calibration.provenance.seed,
-        },
-        "variants": list(verdict.variants),
-        "task": verdict.task,
-        "gate": dict(verdict.gate),
-        "baseline": verdict.champion.uri if verdict.champion else "",
-        "tracking": {
-            "experiment": settings.experiment,
-            "registered_model": settings.registered_model,
-            "alias": settings.alias,
-            "register": settings.register,
-        },
-    }
-    return yaml.safe_dump(known, sort_keys=False, allow_unicode=True)
+    """Returns the configuration as YAML: that of the result, else what the steps recorded of it."""
+    path = result.path / CONFIGURATION
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
+    return as_run("", result.content.settings, result.variants.content, result.verdict)
 
 
 def blessed(result: Result) -> list[str]:

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from tests.edgequant.tracking.fault_proxy import proxy
 
 from edgequant.tracking.component import track
+from edgequant_pipelines.config import load_config
 from edgequant_pipelines.pipeline import quantize_model
 
 SECRET = "planted-7f3a-secret"  # noqa: S105 - planted, to be looked for
@@ -91,4 +92,14 @@ def test_credentials_are_used_and_written_nowhere(
     )
     assert "workflowType=machine_learning" in metadata["mlflow experiment"]
     (result,) = tmp_path.glob("root/**/track/result")
-    assert (result / "config.yaml").read_text() == "name: digits\n"
+    recorded = (result / "config.yaml").read_text()
+    assert recorded.startswith("# Not as configured but as run: model, signature, examples.calibration,")
+    config = load_config(result / "config.yaml")
+    assert (config.name, config.examples.label, config.gate["max_drop_points"]) == ("digits", "digit", 5)
+    (summary,) = (
+        run
+        for run in client.search_runs([client.get_run(version.run_id).info.experiment_id])
+        if "edgequant.outcome" in run.data.tags
+    )
+    assert client.download_artifacts(summary.info.run_id, "config.yaml", str(tmp_path))
+    assert (tmp_path / "config.yaml").read_text() == recorded
