@@ -1,10 +1,11 @@
 """Fills a template in with a made-up version, so that what no version can make right is said before there is one.
 
-What is wrong with a key that a tag fills in, or with one beside it, is left to the versions: theirs may be right.
+What is wrong with a key that a tag fills in, or with one beside it because of that, is left to the versions: theirs may be right.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from edgequant.errors import ConfigError
@@ -72,19 +73,30 @@ def _config(template: Template, values: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: Another key is wrong.
     """
-    made = _filled(template, values)
+    made, folder = _filled(template, values), template.path.resolve().parent
     left = keys_with_places(template.values, TAG)
     while True:
         try:
-            return make_config(made, template.path.resolve().parent)
+            return make_config(made, folder)
         except ConfigError as error:
             key = str(error).partition(":")[0]
-            beside = set(_beside(key, left))
-            if not beside:
+            beside = {other for other in left if _section(other) in {key, _section(key)} - {""}}
+            own = {other for other in left if other == key or other.startswith(f"{key}.")}
+            if not own and _refusal(_without(made, beside), folder) == str(error):
                 raise
-            left -= beside
-            # What is beside such a key may be right or wrong by what the tag says: all of it goes.
-            made = _without(made, beside, "")
+            # What is beside a key that a tag fills in may be right or wrong by what the tag says: all of it goes.
+            sections = {_section(other) for other in own | beside} - {""}
+            made = _without(made, own | {other for other in _keys(made) if _section(other) in sections})
+            left -= own | beside
+
+
+def _refusal(values: Any, folder: Path) -> str:
+    """Returns why values make no configuration, or "" when they make one."""
+    try:
+        make_config(values, folder)
+    except ConfigError as error:
+        return str(error)
+    return ""
 
 
 def _told(template: Template, text: str) -> str:
@@ -97,25 +109,31 @@ def _filled(template: Template, values: Mapping[str, Any]) -> Any:
     return filled(values, replace(_VERSION, tags=dict.fromkeys(template.tags, _VALUE)))
 
 
-def _beside(key: str, left: set[str]) -> Iterator[str]:
-    """Yields the keys that tags fill in of the section that a key is, or is in; at the top each key is for itself."""
-    section = key.rpartition(".")[0]
-    for other in left:
-        if other == key or other.startswith(f"{key}.") or (section and other.rpartition(".")[0] == section):
-            yield other
+def _section(key: str) -> str:
+    return key.rpartition(".")[0]
 
 
-def _without(value: Any, keys: set[str], where: str) -> Any:
-    """Returns values without these keys and, but for the top, what is in one section with them."""
+def _keys(value: Any, where: str = "") -> Iterator[str]:
+    """Yields the keys among values that lead to no section."""
+    for item in value if isinstance(value, list) else ():
+        yield from _keys(item, where)
+    for name, item in value.items() if isinstance(value, dict) else ():
+        inner = f"{where}.{name}" if where else str(name)
+        yield from _keys(item, inner)
+        if not isinstance(item, dict):
+            yield inner
+
+
+def _without(value: Any, keys: set[str], where: str = "") -> Any:
+    """Returns values without these keys, or with what is right where there must be something."""
     if isinstance(value, list):
         return [_without(item, keys, where) for item in value]
     if not isinstance(value, dict):
         return value
-    sections = {key.rpartition(".")[0] for key in keys} - {""}
     kept = {}
     for name, item in value.items():
         inner = f"{where}.{name}" if where else str(name)
-        if inner not in keys and (where not in sections or isinstance(item, dict)):
+        if inner not in keys:
             kept[name] = _without(item, keys, inner)
         elif inner in _RIGHT:
             kept[name] = _RIGHT[inner]

@@ -112,6 +112,10 @@ def test_wrong_configurations(tmp_path: Path, config: dict[str, Any], text: str)
         ({}, {"examples": {"calibration": "train.npz", "preprocess": "gone.py:f"}}, "gone.py cannot be read"),
         # A tag elsewhere whose made-up value is wrong hides nothing.
         ({}, {"name": "{tags.site} x", "variants": ["{tags.v}"], "resolver": "fast"}, "resolver: unknown resolver 'fast'"),
+        # Nor does one beside it.
+        ({}, {"tracking": {"experiment": "{tags.site}", "registered_model": "a/b"}}, "tracking.registered_model: 'a/b' holds '/'"),
+        ({}, {"examples": {"calibration": "train.png", "label": "{tags.l}"}}, "examples.calibration: "),
+        ({}, {"gate": {"metric": "{tags.m}", "prefer": "no"}}, "gate.prefer: unknown 'no'"),
         ({}, {"kubeflow": {"labels": {"a": "{tags.a}!"}, "mounted": ["data"]}}, "kubeflow.mounted: 'data' is not allowed"),
         ({}, {"examples": {"calibration": "{tags.a}", "inputs": {"x": {"decode": "{tags.d}"}}}, "gate": {"prefer": "no"}}, "gate.prefer: unknown 'no'"),
     ],
