@@ -104,7 +104,7 @@ def quantize(
         examples_digest: Identifies the examples' contents, for the cache key.
         model_uri: The URI of the source model, for the record.
         pipeline_run: Identifies the pipeline run; empty: KFP's run, on this machine the results.
-        configuration: The configuration as YAML, for the record; empty: what the steps know of it.
+        configuration: The configuration as YAML, for the record, which tells what ran where that differs; empty: what the steps know.
 
     Returns:
         The result: variants, verdict, report and result.json.

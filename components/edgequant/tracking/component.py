@@ -39,7 +39,7 @@ def track(
         model_uri: The URI of the source model.
         pipeline_run: Identifies the pipeline run; empty: KFP's run on a cluster, elsewhere the results.
         kfp_run: The identifier of KFP's run.
-        configuration: The configuration as YAML, for the record; empty: what the steps know of it.
+        configuration: The configuration as YAML, for the record, which tells what ran where that differs; empty: what the steps know.
         result: Everything recorded, and result.json.
     """
     from pathlib import Path

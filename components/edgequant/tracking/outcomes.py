@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from mlflow import MlflowClient
 
 from edgequant.errors import TrackingError
+from edgequant.tracking.retries import first_line
+from edgequant.tracking.summary import NOTE_TAG
 
 # MLflow's own default is to try again for several minutes in silence.
 _CLIENT_DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
@@ -17,15 +19,21 @@ class Outcome:
 
     Attributes:
         outcome: blessed, rejected, inconclusive, not gated and so on.
+        why: The verdict's sentence; "" where it cannot be read any more.
         best: The best variant; "" for none.
         summary_run_id: The summary run.
         link: Its page; "" where MLflow is no server.
     """
 
     outcome: str
+    why: str
     best: str
     summary_run_id: str
     link: str
+
+
+class NoRecordError(TrackingError):
+    """MLflow answers, and has no record of the pipeline run."""
 
 
 def read_outcome(uri: str, experiment: str, pipeline_run: str) -> Outcome:
@@ -37,7 +45,8 @@ def read_outcome(uri: str, experiment: str, pipeline_run: str) -> Outcome:
         pipeline_run: Identifies the pipeline run: on a cluster, KFP's identifier.
 
     Raises:
-        TrackingError: MLflow cannot be asked, or has no record of the run.
+        NoRecordError: MLflow has no record of the run.
+        TrackingError: MLflow cannot be asked.
     """
     for name, value in _CLIENT_DEFAULTS.items():
         os.environ.setdefault(name, value)
@@ -50,14 +59,17 @@ def read_outcome(uri: str, experiment: str, pipeline_run: str) -> Outcome:
         query = f"tags.`edgequant.pipeline_run` = '{pipeline_run}' AND tags.`edgequant.role` = 'summary'"
         runs = client.search_runs([found.experiment_id], query) if found else []
     except Exception as error:  # MLflow, its HTTP client and its database raise many kinds.
-        message = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise TrackingError(f"{where} cannot be asked ({type(error).__name__}: {message})") from error
+        raise TrackingError(f"{where} cannot be asked ({first_line(error)})") from error
     if not runs:
-        raise TrackingError(f"{where} has no summary of pipeline run {pipeline_run} in experiment {experiment!r}")
+        raise NoRecordError(f"{where} has no summary of pipeline run {pipeline_run} in experiment {experiment!r}")
     info, tags = runs[0].info, runs[0].data.tags
     page = f"{uri.rstrip('/')}/#/experiments/{info.experiment_id}/runs/{info.run_id}" if uri.startswith("http") else ""
+    outcome = tags.get("edgequant.outcome", "")
+    headline = tags.get(NOTE_TAG, "").partition("\n")[0]
+    begin = f"**{outcome}**: "
     return Outcome(
-        outcome=tags.get("edgequant.outcome", ""),
+        outcome=outcome,
+        why=headline.removeprefix(begin) if headline.startswith(begin) else "",
         best=tags.get("edgequant.best", ""),
         summary_run_id=info.run_id,
         link=page,
