@@ -109,9 +109,14 @@ def _prepare(config: Path, overrides: tuple[str, ...], where: dict[str, str]) ->
 def _connect(where: dict[str, str]) -> Any:
     from edgequant_pipelines.kubeflow import connect
 
-    # Each attempt is a warning there; what matters is how it ends.
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
-    return connect(where["host"], where["namespace"])
+    # Each attempt is a warning there; what matters is how it ends. KFP's client sets the level of the logger above.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    connection = connect(where["host"], where["namespace"])
+    if where["namespace"] and not connection.multi_user:
+        raise ConfigError(
+            f"--namespace: {where['namespace']!r} is given, and {connection.host} is a single-user installation, which has no namespaces for runs; leave it out"
+        )
+    return connection
 
 
 def _wait(connection: Any, run: Any, config: Any, tracking_uri: str, poll_seconds: float) -> bool:
@@ -133,15 +138,17 @@ def _wait(connection: Any, run: Any, config: Any, tracking_uri: str, poll_second
     if not config.gate:
         click.echo("not gated: no gate is set")
         return True
-    from edgequant.tracking.outcomes import read_outcome
+    from edgequant.tracking.outcomes import NoRecordError, read_outcome
 
+    unknown = "the run succeeded, but what it found is not known here"
     try:
         found = read_outcome(tracking_uri or config.tracking.uri, config.tracking.experiment, run.run_id)
+    except NoRecordError as error:
+        raise TrackingError(f"{unknown}: {error}; is that where the run's pods record?") from error
     except TrackingError as error:
-        raise TrackingError(
-            f"the run succeeded, but what it found is not known here: {error}; give --tracking-uri as this machine reaches MLflow"
-        ) from error
-    click.echo(f"{found.outcome}: {found.best}" if found.best else found.outcome)
+        raise TrackingError(f"{unknown}: {error}; give --tracking-uri as this machine reaches MLflow") from error
+    said = found.why or found.best
+    click.echo(f"{found.outcome}: {said}" if said else found.outcome)
     if found.link:
         click.echo(f"MLflow:  {found.link}")
     return found.outcome in _FINE
@@ -176,6 +183,7 @@ def schedule(
     if [bool(config), list_them, bool(delete)].count(True) != 1:
         raise ConfigError("schedule: one of CONFIG, --list and --delete NAME is needed")
     if config is None:
+        _check_plain(cron=cron, max_concurrency=max_concurrency != 1, no_catch_up=no_catch_up, set=overrides)
         _list(where) if list_them else _delete(delete, where)
         return
     if not cron:
@@ -193,6 +201,17 @@ def schedule(
     if done.deleted and not done.made:
         click.echo(f"         {done.deleted} more of this name deleted")
     click.echo(f"next:    {times} {_ZONE}")
+
+
+def _check_plain(**given: object) -> None:
+    """Checks that nothing of a new schedule is given where none is made.
+
+    Raises:
+        ConfigError: An option is given.
+    """
+    for name, value in given.items():
+        if value:
+            raise ConfigError(f"--{name.replace('_', '-')}: goes with CONFIG, not with --list or --delete")
 
 
 def _times(cron: str) -> str:

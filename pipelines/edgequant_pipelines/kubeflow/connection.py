@@ -57,6 +57,7 @@ class Connection:
         host: Where it is, for people.
         ui: Where its pages are; "" where that is not known, and links are relative to it.
         namespace: The user's namespace; "" on a single-user installation.
+        multi_user: Whether runs are in users' namespaces there.
         timeout_s: How long a request may take.
         settle_s: The pauses before looking again for a run whose creation was not answered.
     """
@@ -65,6 +66,7 @@ class Connection:
     host: str
     ui: str = ""
     namespace: str = ""
+    multi_user: bool = False
     timeout_s: float = 60.0
     settle_s: tuple[float, ...] = (1.0, 3.0, 6.0)
 
@@ -157,7 +159,7 @@ def connect(host: str = "", namespace: str = "", *, timeout_s: float = 60.0) -> 
     if multi_user and not found:
         raise ConfigError(f"namespace: {where} is a multi-user installation; give --namespace")
     ui = (os.environ.get(UI_ENDPOINT) or host).rstrip("/")
-    return Connection(client=client, host=where, ui=ui, namespace=found, timeout_s=timeout_s)
+    return Connection(client=client, host=where, ui=ui, namespace=found, multi_user=multi_user, timeout_s=timeout_s)
 
 
 @contextmanager

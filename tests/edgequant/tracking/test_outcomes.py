@@ -1,11 +1,14 @@
 """What identifies a pipeline run in MLflow, and what is read back of it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
+from edgequant.artifacts.result import load_result
 from edgequant.errors import TrackingError
-from edgequant.tracking.outcomes import read_outcome
+from edgequant.tracking.outcomes import NoRecordError, read_outcome
 from edgequant.tracking.step import pipeline_run
 
 
@@ -40,3 +43,16 @@ def test_an_mlflow_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(TrackingError, match=r"MLflow at http://127.0.0.1:9 cannot be asked"):
         read_outcome("http://127.0.0.1:9", "flowers", "0f8e")
+
+
+def test_what_track_recorded(recorded: Any) -> None:
+    """The outcome, the best variant and the verdict's sentence are read back as they are in the result."""
+    client = MlflowClient(tracking_uri=recorded.uri)
+    experiment = client.get_experiment_by_name("digits").experiment_id
+    (run,) = client.search_runs([experiment], "tags.`edgequant.role` = 'summary'")
+    found = read_outcome(recorded.uri, "digits", run.data.tags["edgequant.pipeline_run"])
+    verdict = load_result(recorded.result).verdict
+    assert (found.outcome, found.why, found.best) == (verdict.outcome, verdict.why, verdict.best)
+    assert found.why
+    with pytest.raises(NoRecordError, match="has no summary of pipeline run other in experiment 'digits'"):
+        read_outcome(recorded.uri, "digits", "other")

@@ -64,7 +64,8 @@ def tracked(server: KfpServer, uri: str, outcome: str) -> Iterator[None]:
     def record() -> None:
         while not server.all("run"):
             time.sleep(0.05)
-        tags = {"edgequant.pipeline_run": server.all("run")[0]["run_id"], "edgequant.outcome": outcome}
+        note = {"mlflow.note.content": f"**{outcome}**: Ship nothing: 3 fail.\n\nmore"} if outcome == "rejected" else {}
+        tags = {"edgequant.pipeline_run": server.all("run")[0]["run_id"], "edgequant.outcome": outcome, **note}
         best = {"edgequant.best": "weights_only" if outcome == "blessed" else ""}
         client.create_run(experiment, tags={**tags, **best, "edgequant.role": "summary"})
         client.create_run(experiment, tags={**tags, "edgequant.outcome": "other", "edgequant.role": "variant"})
@@ -117,8 +118,8 @@ def test_waiting_for_a_run(
         done = command(*call, mlflow_uri)
     assert done.exit_code == code, done.output
     lines = [line.split() for line in done.output.splitlines()[2:]]
-    best = {"blessed": ["blessed:", "weights_only"]}.get(outcome, [outcome])
-    assert lines == [["pin", "succeeded"], ["track", "succeeded"], best]
+    said = {"blessed": "blessed: weights_only", "rejected": "rejected: Ship nothing: 3 fail."}.get(outcome, outcome)
+    assert lines == [["pin", "succeeded"], ["track", "succeeded"], said.split()]
 
 
 def test_waiting_without_a_gate(server: KfpServer, config_file: Path, command: Callable[..., Result]) -> None:
@@ -149,6 +150,42 @@ def test_waiting_for_what_cannot_be_known(
     assert done.exit_code == 1
     assert "the run succeeded, but what it found is not known here: MLflow at sqlite" in done.stderr
     assert "has no summary of pipeline run" in done.stderr
+    assert "--tracking-uri" not in done.stderr
+
+
+def test_waiting_without_a_way_to_mlflow(
+    server: KfpServer, config_file: Path, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow is not where this machine looks: the option that says where is named, and the reason is a short one."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with ending(server, state="SUCCEEDED", tasks={}):
+        done = command(
+            "submit", config_file, "--host", server.url, "--wait", "--poll-seconds", "0.1",
+            "--tracking-uri", "http://127.0.0.1:9",
+        )  # fmt: skip
+    assert done.exit_code == 1
+    assert "not known here: MLflow at http://127.0.0.1:9 cannot be asked (http://127.0.0.1:9/api/" in done.stderr
+    assert done.stderr.endswith("give --tracking-uri as this machine reaches MLflow\n")
+    assert "Max retries" not in done.stderr
+
+
+def test_a_namespace_where_there_is_none(server: KfpServer, config_file: Path, command: Callable[..., Result]) -> None:
+    """A single-user installation would take any namespace without a word; one with users needs it."""
+    done = command("submit", config_file, "--host", server.url, "--namespace", "foo")
+    assert done.exit_code == 2
+    assert done.stderr.startswith(
+        f"edgequant: --namespace: 'foo' is given, and {server.url} is a single-user installation"
+    )
+    assert server.requests("POST") == []
+    server.rules.namespaces = ("foo",)
+    assert command("submit", config_file, "--host", server.url, "--namespace", "foo").exit_code == 0
+
+
+def test_attempts_are_not_told_of(command: Callable[..., Result], caplog: pytest.LogCaptureFixture) -> None:
+    """A server that does not answer is asked again; the log has nothing of that, as it ends in one sentence."""
+    done = command("schedule", "--list", "--host", "http://127.0.0.1:9")
+    assert done.exit_code == 1
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 def test_waiting_through_a_restart(server: KfpServer, config_file: Path, command: Callable[..., Result]) -> None:
@@ -194,6 +231,9 @@ def test_scheduling(server: KfpServer, config_file: Path, command: Callable[...,
         (["schedule", "CONFIG", "--cron", "0 0 25 * * *"], 2, "cron: '0 0 25 * * *': the hour '25' is not allowed"),
         (["schedule", "CONFIG"], 2, "--cron: is missing"),
         (["schedule"], 2, "one of CONFIG, --list and --delete NAME is needed"),
+        (["schedule", "--list", "--cron", "0 0 2 * * *"], 2, "--cron: goes with CONFIG, not with --list or --delete"),
+        (["schedule", "--delete", "a", "--no-catch-up"], 2, "--no-catch-up: goes with CONFIG"),
+        (["schedule", "--list", "--max-concurrency", "2"], 2, "--max-concurrency: goes with CONFIG"),
         (["schedule", "CONFIG", "--list"], 2, "one of CONFIG, --list and --delete NAME is needed"),
         (["schedule", "CONFIG", "--cron", "0 0 2 * * *", "--max-concurrency", "0"], 2, "0 is not allowed; 1 to 10 are"),
         (["schedule", "--delete", "flowrs"], 2, "there is no 'flowrs'; there is none at all"),
@@ -269,6 +309,8 @@ def test_the_documented_commands(
     assert len(lines) >= 8
     for line in lines:
         # The last of two hosts counts.
-        arguments = [*shlex.split(line.replace("$NAMESPACE", "team"), comments=True)[1:], "--host", server.url]
+        # With profiles, as the walk has it, and without.
+        server.rules.namespaces = ("team",) if "--namespace" in line else ()
+        arguments = [*shlex.split(line.replace("$PROFILE", "team"), comments=True)[1:], "--host", server.url]
         done = command(*[argument for argument in arguments if argument != "--wait"])
         assert done.exit_code == 0, (line, done.output)
