@@ -75,10 +75,10 @@ def test_the_images_pushed_are_those_that_are_built() -> None:
 
 def test_what_kubectl_is_given_is_there() -> None:
     """Every folder and file that kubectl builds, shows or applies is there, and so is every object that is asked about."""
-    for words, names in [(words, names) for words in commands("kubectl") for names in (PROFILES, ALONE)]:
+    for words, setting in [(words, setting) for words in commands("kubectl") for setting in (PROFILES, ALONE)]:
         for option in ("-k", "-f", "kustomize"):
             if option in words:
-                path = ROOT / words[words.index(option) + 1].replace("$OVERLAY", names["OVERLAY"])
+                path = ROOT / words[words.index(option) + 1].replace("$OVERLAY", setting["OVERLAY"])
                 assert path.is_file() if option == "-f" else (path / "kustomization.yaml").is_file(), words
     names = {read("base/deployment.yaml")["metadata"]["name"], read("base/service.yaml")["metadata"]["name"]}
     asked = set(re.findall(r"(?:deployment|service)/(edgequant-[a-z-]+)", TEXT))
