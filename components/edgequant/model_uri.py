@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from edgequant.artifacts.directory import tree_digest
 from edgequant.errors import ConfigError, ModelError, NoModelYetError
 from edgequant.model_files import KERAS, find_model
+from edgequant.unanswered import no_answer
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _ALIAS = re.compile(r"models:/([^/@]+)@([^/@]+)")
@@ -199,7 +200,7 @@ def downloaded(uri: str, tracking_uri: str) -> Iterator[Path]:
         try:
             path = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch)
         except Exception as error:  # MLflow and its stores raise many kinds.
-            raise ModelError(f"model: {uri} cannot be downloaded: {_first_line(error)}") from error
+            raise ModelError(f"model: {uri} cannot be downloaded: {no_answer(error) or _first_line(error)}") from error
         yield Path(path)
 
 
@@ -232,7 +233,7 @@ def _ask(uri: str, tracking_uri: str) -> dict[str, Any]:
     except NoModelYetError:
         raise
     except Exception as error:  # MLflow and its stores raise many kinds.
-        raise ModelError(f"model: {uri} cannot be looked up in MLflow: {_first_line(error)}") from error
+        raise ModelError(f"model: {uri} cannot be looked up in MLflow: {no_answer(error) or _first_line(error)}") from error
     raise ModelError(f"model: {uri!r} is not a model URI; allowed are {_ALLOWED}")
 
 

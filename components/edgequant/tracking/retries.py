@@ -4,7 +4,6 @@ MLflow's client repeats a request by itself, also one that creates something and
 its repetition is switched off, and the whole recording is done again, which looks everything up before it makes it.
 """
 
-import re
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -12,14 +11,14 @@ import requests
 from mlflow.exceptions import InvalidUrlException, MlflowException
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_delay, wait_exponential_jitter
 
+from edgequant.unanswered import no_answer
+
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 30.0
 _TRANSIENT = (408, 429)
 _SERVER_ERRORS = 500
 # What another attempt meets again.
 _LASTING = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
-
-_WRAPPED = re.compile(r"API request to (?P<url>\S+) failed with .*exception .*\(Caused by (?P<cause>.*)\)\.?")
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
@@ -76,8 +75,8 @@ def persistently(attempt: Callable[[int], T], seconds: float, tell: Tell) -> T:
 
 
 def first_line(error: BaseException | None) -> str:
-    """Returns the kind of an error and the first line of its message, without what MLflow's HTTP client wraps it in."""
+    """Returns why MLflow did not answer, or else the kind of an error and the first line of its message."""
+    if silent := no_answer(error):
+        return silent
     message = (str(error).strip().splitlines() or [""])[0]
-    if wrapped := _WRAPPED.fullmatch(message):
-        return f"{wrapped['url']}: {wrapped['cause']}"
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

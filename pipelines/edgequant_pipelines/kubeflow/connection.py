@@ -18,6 +18,7 @@ from kfp.client import ServiceAccountTokenVolumeCredentials
 from kfp_server_api import ApiException
 
 from edgequant.errors import ConfigError, EdgequantError
+from edgequant.unanswered import cause_of
 
 TOKEN = "KF_PIPELINES_TOKEN"  # noqa: S105 - the name of a variable
 TOKEN_PATH = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105
@@ -178,9 +179,9 @@ def asked(what: str, host: str) -> Iterator[None]:
     except ApiException as error:
         raise KubeflowError(_refusal(what, host, error), int(error.status or 0)) from error
     except urllib3.exceptions.MaxRetryError as error:
-        raise KubeflowError(f"Kubeflow Pipelines at {host} cannot be reached: {_reason(error)}") from error
+        raise KubeflowError(f"Kubeflow Pipelines at {host} cannot be reached: {cause_of(error)}") from error
     except urllib3.exceptions.HTTPError as error:
-        raise KubeflowError(f"Kubeflow Pipelines at {host}: {what}: {_reason(error)}") from error
+        raise KubeflowError(f"Kubeflow Pipelines at {host}: {what}: {cause_of(error)}") from error
 
 
 def _refusal(what: str, host: str, error: ApiException) -> str:
@@ -207,13 +208,6 @@ def _message(error: ApiException) -> str:
     except (TypeError, ValueError, AttributeError):
         text = str(error.reason or error.body)
     return " ".join(text.split()) or "no reason given"
-
-
-def _reason(error: BaseException) -> str:
-    """Returns the first cause's sentence, without the addresses of objects that urllib3 puts in."""
-    inner = getattr(error, "reason", None)
-    text = str(inner if isinstance(inner, BaseException) else error)
-    return " ".join(text.rpartition("object at 0x")[2].partition(">: ")[2].split() or text.split())
 
 
 def _checked(host: str) -> str:

@@ -1,13 +1,11 @@
 """MLflow's model registry, as much of it as watching needs: the only user of MLflow here."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from urllib3.exceptions import MaxRetryError, PoolError
-
 from edgequant.errors import ConfigError, EdgequantError
+from edgequant.unanswered import no_answer
 from edgequant_pipelines.watching.claims import Claim
 from edgequant_pipelines.watching.model_version import ModelVersion, SourceRun
 
@@ -16,8 +14,6 @@ _PAGE = 1000
 _RUNS_AT_ONCE = 200
 _NEWEST_FIRST = ["creation_timestamp DESC", "name ASC", "version_number DESC"]
 _LONGEST_REASON = 500
-# How urllib3's causes begin: "HTTPConnection(host='…', port=…): …", or "<… object at 0x…>: …".
-_CONNECTION = re.compile(r"^(?:\w+\(.*?\)|<.*?>): ")
 _NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
 
 
@@ -159,22 +155,9 @@ def _ask(call: Callable[[], Any], *, missing: bool = False) -> Any:
     except MlflowException as error:
         if missing and error.error_code == _NOT_THERE:
             return None
-        raise RegistryError(f"MLflow: {_reason(error)}") from error
+        raise RegistryError(f"MLflow: {no_answer(error) or _first_line(error)}") from error
     except Exception as error:  # MLflow, its stores and its transports raise many kinds.
-        raise RegistryError(f"MLflow: {_reason(error)}") from error
-
-
-def _reason(error: BaseException) -> str:
-    """Returns why MLflow could not be asked: of an answer that did not come, the host and the cause without the query."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, PoolError):
-            where = f"{cause.pool.host}:{cause.pool.port}"
-            inner = cause.reason if isinstance(cause, MaxRetryError) else cause
-            text = " ".join(_CONNECTION.sub("", str(inner)).split())
-            return f"{where} does not answer: {text[:_LONGEST_REASON]}"
-        cause = cause.__cause__ or cause.__context__
-    return _first_line(error)
+        raise RegistryError(f"MLflow: {no_answer(error) or _first_line(error)}") from error
 
 
 def _first_line(error: BaseException) -> str:
