@@ -233,7 +233,9 @@ def _ask(uri: str, tracking_uri: str) -> dict[str, Any]:
     except NoModelYetError:
         raise
     except Exception as error:  # MLflow and its stores raise many kinds.
-        raise ModelError(f"model: {uri} cannot be looked up in MLflow: {no_answer(error) or _first_line(error)}") from error
+        raise ModelError(
+            f"model: {uri} cannot be looked up in MLflow: {no_answer(error) or _first_line(error)}"
+        ) from error
     raise ModelError(f"model: {uri!r} is not a model URI; allowed are {_ALLOWED}")
 
 
