@@ -2,7 +2,8 @@
 
 Each round runs both in turn, each in a process of its own against a new server (SQLite, and artifacts through the server). Figures
 are medians over the rounds; the ratio is the median of the rounds' own, so that a machine whose speed drifts touches both alike.
-A process's time begins before MLflow is imported. Then it loads a logged model, with nothing else imported.
+A process's time begins before MLflow is imported. Then a logged model is loaded where there is nothing but its requirements: in a
+virtual environment made for it, unless one is given.
 
 Usage: tracking.py [--work DIRECTORY] [--rounds N] [--loader PYTHON] [--json FILE]
 """
@@ -30,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgequant.artifacts.result import load_result
+from edgequant.tracking.packaging import requirements
 from edgequant.variants import VARIANTS
 from edgequant_pipelines.config import load_config
 from edgequant_pipelines.demo import prepare
@@ -65,7 +67,7 @@ TELL = """
 print(json.dumps({"seconds": time.perf_counter() - begin, "requests": requests_sent[0]}))
 """
 LOAD = """
-import json, resource, sys, time
+import json, sys, time
 begin, cpu = time.perf_counter(), time.process_time()
 import mlflow.pyfunc
 imported = time.perf_counter()
@@ -73,7 +75,9 @@ mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model(sys.argv[2])
 found = {"import_seconds": imported - begin, "load_seconds": time.perf_counter() - imported}
 found |= {"cpu_seconds": time.process_time() - cpu, "tensorflow": "tensorflow" in sys.modules}
-found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+# Not getrusage's: that holds what the process had before it became this program, when it was a copy of the benchmark.
+(peak,) = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:")]
+found["peak_mb"] = int(peak) / 1024
 print(json.dumps(found))
 """
 
@@ -161,6 +165,14 @@ def make_result(folder: Path) -> Path:
     return folder / "work" / RESULTS
 
 
+def new_environment(folder: Path) -> str:
+    """Returns the Python of a new virtual environment with a logged model's requirements."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    python = str(folder / "bin" / "python")
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements()], check=True)
+    return python
+
+
 def one_round(result: Path, folder: Path, loader: str, *, plain_first: bool) -> tuple[Tracked, Tracked, Loaded]:
     """Returns what ours and the plain script took, each against a server of its own, and loading ours."""
     folder.mkdir()
@@ -183,16 +195,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
         "--loader",
-        default=sys.executable,
-        help="the Python that loads: of an environment with the model's requirements",
+        help="the Python that loads, of an environment with the model's requirements; left out: of a new one",
     )
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="edgequant-benchmark-") as name:
         folder = Path(name)
         result = arguments.work / RESULTS if arguments.work else make_result(folder)
+        loader = arguments.loader or new_environment(folder / "environment")
         rounds = [
-            one_round(result, folder / str(number), arguments.loader, plain_first=bool(number % 2))
+            one_round(result, folder / str(number), loader, plain_first=bool(number % 2))
             for number in range(arguments.rounds)
         ]
     report(rounds, arguments.json)

@@ -18,6 +18,11 @@ _REQUIREMENTS = ("mlflow-skinny", "pandas", "numpy", "ai-edge-litert")
 _TFLITE = "tflite"
 
 
+def requirements() -> list[str]:
+    """Returns what a logged model needs, in the versions that are installed here."""
+    return [f"{name}=={version(name)}" for name in _REQUIREMENTS]
+
+
 def package(tflite: Path, example: dict[str, NDArray[Any]], logged: LoggedModel, target: Path) -> None:
     """Writes the files of a logged model.
 
@@ -41,7 +46,7 @@ def package(tflite: Path, example: dict[str, NDArray[Any]], logged: LoggedModel,
         artifacts={_TFLITE: str(tflite)},
         signature=_signature(tflite, example),
         input_example=example,
-        pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
+        pip_requirements=requirements(),
     )
     # MLflow notes where each file was on this machine; where it is in the package is what loading needs.
     flavor = description.flavors["python_function"]
