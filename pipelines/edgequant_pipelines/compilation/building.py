@@ -1,7 +1,6 @@
 """Builds the pipelines with what their steps need on a cluster."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from kfp.dsl import pipeline_context
@@ -15,42 +14,41 @@ from edgequant_pipelines.latest import FOUND, look_up
 from edgequant_pipelines.signatures import Parameter, make_pipeline, parameters_of, with_defaults
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pipelines:
-    """The two pipelines.
+def build_quantize(options: CompileOptions) -> Any:
+    """Returns the pipeline that takes the model as an artifact, so that it nests in a training pipeline.
 
-    Attributes:
-        quantize: Takes the model as an artifact, so that it nests in a training pipeline.
-        quantize_model: Takes the model's URI, and looks up what its names stand for when it runs.
+    Its images are a registry's, and it has all that `kubeflow` of the configuration says.
+
+    Raises:
+        ConfigError: The file that the configuration's `preprocess` names cannot be read.
     """
-
-    quantize: Any
-    quantize_model: Any
+    return _quantize(Placement(options=options), _defaults(options))
 
 
-def build_pipelines(options: CompileOptions) -> Pipelines:
-    """Returns the pipelines with a registry's images and all that `kubeflow` of the configuration says.
+def build_quantize_model(options: CompileOptions) -> Any:
+    """Returns the same for a model's URI: it looks up what its names stand for when it runs.
 
     Raises:
         ConfigError: The file that the configuration's `preprocess` names cannot be read.
     """
     placement = Placement(options=options)
-    quantize = _quantize(placement)
-    defaults = declared_arguments(options.config) if options.config and options.defaults else {}
+    # Given every argument, it needs no defaults.
+    quantize = _quantize(placement, {})
     parameters = [item for item in parameters_of(pipeline.quantize_model) if item.name not in FOUND]
-    return Pipelines(
-        quantize=quantize,
-        quantize_model=make_pipeline(
-            pipeline.quantize_model.name,
-            pipeline.quantize_model.description,
-            [*with_defaults(parameters, defaults), *placement.parameters()],
-            lambda given: _quantize_model(given, quantize, placement),
-        ),
+    return make_pipeline(
+        pipeline.quantize_model.name,
+        pipeline.quantize_model.description,
+        [*with_defaults(parameters, _defaults(options)), *placement.parameters()],
+        lambda given: _quantize_model(given, quantize, placement),
     )
 
 
-def _quantize(placement: Placement) -> Any:
-    own = parameters_of(pipeline.quantize)
+def _defaults(options: CompileOptions) -> dict[str, Any]:
+    return declared_arguments(options.config) if options.config and options.defaults else {}
+
+
+def _quantize(placement: Placement, defaults: Mapping[str, Any]) -> Any:
+    own = with_defaults(parameters_of(pipeline.quantize), defaults)
     resources = [item for item in placement.parameters() if not _of_outer(item)]
 
     def body(given: Mapping[str, Any]) -> Any:

@@ -7,7 +7,7 @@ from google.protobuf import json_format
 from kfp import dsl
 
 from edgequant import __version__
-from edgequant_pipelines.compilation.building import build_pipelines
+from edgequant_pipelines.compilation.building import build_quantize, build_quantize_model
 from edgequant_pipelines.compilation.compiled import CompiledPipeline
 from edgequant_pipelines.compilation.options import CompileOptions
 from edgequant_pipelines.reference import components
@@ -19,16 +19,19 @@ def compile_pipeline(options: CompileOptions) -> CompiledPipeline:
     Raises:
         ConfigError: The file that the configuration's `preprocess` names cannot be read.
     """
-    return compiled(build_pipelines(options).quantize_model)
+    return compiled(build_quantize_model(options))
 
 
 def compile_components(options: CompileOptions) -> dict[str, CompiledPipeline]:
     """Returns each step, by its component's name, and `quantize`, which takes the model as an artifact: components to load.
 
-    Secrets, nodes and resources of a single step are the business of the pipeline that it is put in.
+    Secrets, nodes, resources and arguments of a single step are the business of the pipeline that it is put in.
+
+    Raises:
+        ConfigError: The file that the configuration's `preprocess` names cannot be read.
     """
     found = {name: compiled(_with_image(component, options)) for name, component in components().items()}
-    return {**found, "quantize": compiled(build_pipelines(options).quantize)}
+    return {**found, "quantize": compiled(build_quantize(options))}
 
 
 def _with_image(component: Any, options: CompileOptions) -> Any:

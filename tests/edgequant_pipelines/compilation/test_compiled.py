@@ -13,7 +13,8 @@ from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from edgequant import __version__
-from edgequant_pipelines.compilation import CompiledPipeline
+from edgequant_pipelines.compilation import CompiledPipeline, CompileOptions, compile_components
+from edgequant_pipelines.config import load_config
 from edgequant_pipelines.step_defaults import RESOURCES, STEPS, TABLE
 
 # The steps that talk to MLflow or to an object store.
@@ -245,6 +246,19 @@ def test_defaults_are_the_configurations(pipeline: CompiledPipeline, config_file
     assert {name: found[name] for name in expected} == expected
     # What the run finds out by itself is nobody's to give.
     assert not {"model_digest", "baseline_digest", "examples_digest"} & set(found)
+
+
+def test_the_nested_pipeline_has_them_too(pipeline: CompiledPipeline, config_file: Path) -> None:
+    """All but those of the model, which is another task's output, and the cluster's part as in the whole."""
+    options = CompileOptions(tag="1.2.3", config=load_config(config_file))
+    nested = parameters(compile_components(options)["quantize"])
+    whole = parameters(pipeline)
+    shared = set(nested) & set(whole)
+    assert set(whole) - shared == {"model"} | {
+        name for name in whole if name.startswith(("pin_", "fingerprint_", "resolve_"))
+    }
+    assert {name: nested[name] for name in shared} == {name: whole[name] for name in shared}
+    assert set(nested) - shared == {"baseline_digest", "examples_digest", "model_uri"}
 
 
 def test_the_digest_is_that_of_the_content(pipeline: CompiledPipeline, plain: CompiledPipeline) -> None:
