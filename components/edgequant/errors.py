@@ -34,11 +34,12 @@ class NoModelYetError(ModelError):
 
     Args:
         uri: The model's URI.
+        server: The MLflow that was asked.
         reason: Which of the two does not exist.
     """
 
-    def __init__(self, uri: str, reason: str) -> None:
-        super().__init__(f"model: {uri} cannot be looked up in MLflow: {reason}")
+    def __init__(self, uri: str, server: str, reason: str) -> None:
+        super().__init__(f"model: {uri} cannot be looked up in MLflow at {server}: {reason}")
         self.reason = reason
 
 

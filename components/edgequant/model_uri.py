@@ -23,6 +23,7 @@ _VERSION = re.compile(r"models:/([^/@]+)/([0-9]+)")
 _RUN = re.compile(r"runs:/([^/]+)/(.+)")
 _ALIAS_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"//[^/]*@")
 _ALLOWED = "a path, models:/NAME/VERSION, models:/NAME@ALIAS and runs:/ID/PATH"
 _NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
 
@@ -222,7 +223,7 @@ def _ask(uri: str, tracking_uri: str) -> dict[str, Any]:
     try:
         client = MlflowClient(tracking_uri=tracking_uri or None, registry_uri=tracking_uri or None)
         if match := _ALIAS.fullmatch(uri):
-            return _of_version(_by_alias(client, uri, *match.groups()))
+            return _of_version(_by_alias(client, uri, *match.groups(), server=_server(tracking_uri)))
         if match := _VERSION.fullmatch(uri):
             return _of_version(client.get_model_version(*match.groups()))
         if match := _RUN.fullmatch(uri):
@@ -233,13 +234,19 @@ def _ask(uri: str, tracking_uri: str) -> dict[str, Any]:
     except NoModelYetError:
         raise
     except Exception as error:  # MLflow and its stores raise many kinds.
-        raise ModelError(
-            f"model: {uri} cannot be looked up in MLflow: {no_answer(error) or _first_line(error)}"
-        ) from error
+        reason = no_answer(error) or _first_line(error)
+        raise ModelError(f"model: {uri} cannot be looked up in MLflow at {_server(tracking_uri)}: {reason}") from error
     raise ModelError(f"model: {uri!r} is not a model URI; allowed are {_ALLOWED}")
 
 
-def _by_alias(client: Any, uri: str, name: str, alias: str) -> Any:
+def _server(tracking_uri: str) -> str:
+    """Returns the MLflow that is asked, for people: the environment's may hold a password."""
+    import mlflow
+
+    return _CREDENTIALS.sub("//", tracking_uri or mlflow.get_tracking_uri())
+
+
+def _by_alias(client: Any, uri: str, name: str, alias: str, *, server: str) -> Any:
     """Returns the version that an alias stands for.
 
     Raises:
@@ -252,9 +259,9 @@ def _by_alias(client: Any, uri: str, name: str, alias: str) -> Any:
     except MlflowException as error:
         if error.error_code != _NOT_THERE:
             raise
-        raise NoModelYetError(uri, f"there is no registered model {name!r}") from error
+        raise NoModelYetError(uri, server, f"there is no registered model {name!r}") from error
     if alias not in aliases:
-        raise NoModelYetError(uri, f"registered model {name!r} has no alias {alias!r}")
+        raise NoModelYetError(uri, server, f"registered model {name!r} has no alias {alias!r}")
     return client.get_model_version(name, aliases[alias])
 
 

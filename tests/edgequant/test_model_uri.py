@@ -171,10 +171,10 @@ def test_paths_are_copied(training: _Training, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("models:/small/9", "model: models:/small/9 cannot be looked up in MLflow: "),
-        ("models:/small@nobody", "model: models:/small@nobody cannot be looked up in MLflow: "),
-        ("models:/other/1", "model: models:/other/1 cannot be looked up in MLflow: "),
-        ("runs:/0123456789abcdef/model", "model: runs:/0123456789abcdef/model cannot be looked up in MLflow: "),
+        ("models:/small/9", "model: models:/small/9 cannot be looked up in MLflow at "),
+        ("models:/small@nobody", "model: models:/small@nobody cannot be looked up in MLflow at "),
+        ("models:/other/1", "model: models:/other/1 cannot be looked up in MLflow at "),
+        ("runs:/0123456789abcdef/model", "model: runs:/0123456789abcdef/model cannot be looked up in MLflow at "),
         ("runs:/{run}/nothing", "model: runs:/{run}/nothing names nothing: the run has no files there"),
         ("models:/small", "model: 'models:/small' is not a model URI; allowed are a path, models:/NAME/VERSION,"),
         ("models:/small/latest", "model: 'models:/small/latest' is not a model URI; allowed are a path,"),

@@ -101,7 +101,7 @@ def test_none_is_configured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("baseline", "message"),
     [
-        ("models:/small/9", "baseline: models:/small/9 cannot be looked up in MLflow: "),
+        ("models:/small/9", "baseline: models:/small/9 cannot be looked up in MLflow at "),
         ("models:/small", "baseline: 'models:/small' is not a model URI; allowed are"),
         ("/no/such/model.tflite", "baseline: /no/such/model.tflite does not exist"),
         ("models:/small@champion", "baseline: models:/small@champion holds no single .tflite file; found are: none"),
@@ -121,7 +121,7 @@ def test_any_other_failure_is_an_error(
 def test_a_server_that_cannot_be_reached_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """That MLflow does not answer is no reason to compare with nothing."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(ModelError, match=r"^baseline: models:/small@champion cannot be looked up in MLflow: "):
+    with pytest.raises(ModelError, match=r"^baseline: models:/small@champion cannot be looked up in MLflow at "):
         fetch_champion("models:/small@champion", "http://127.0.0.1:9", tmp_path / "champion")
 
 
