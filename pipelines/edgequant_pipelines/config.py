@@ -17,7 +17,7 @@ from edgequant.resolvers import check_resolver
 from edgequant.sampling.examples import check_settings
 from edgequant.sampling.preprocessing import input_source
 from edgequant.sampling.selection import AUTO, FALSE
-from edgequant.sampling.sources import check_pattern
+from edgequant.sampling.sources import check_patterns
 from edgequant.task import check_task_name
 from edgequant.variants import VARIANTS, check_variants
 from edgequant_pipelines.deployment import Kubeflow
@@ -120,8 +120,7 @@ class Config(_Section):
         if not self.examples.calibration:
             raise ConfigError("examples.calibration: no pattern is given; one or more are needed")
         for key, patterns in (("calibration", self.examples.calibration), ("evaluation", self.examples.evaluation)):
-            for pattern in patterns:
-                check_pattern(f"examples.{key}", pattern)
+            check_patterns(f"examples.{key}", patterns)
         check_variants(self.variants)
         check_task_name(self.task)
         check_resolver(self.resolver)

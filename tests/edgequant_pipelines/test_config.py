@@ -376,6 +376,11 @@ def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
         ),
         ("examples.calibration", [""], "examples.calibration: a pattern is empty"),
         (
+            "examples.calibration",
+            ["s3://x/a*", "s3://x/b*.npz", "s3://x/c.parquet"],
+            "examples.calibration: s3://x/a*, s3://x/b*.npz, s3://x/c.parquet match files of several formats; draw from one",
+        ),
+        (
             "examples.evaluation",
             "s3://x/y.csv",
             "examples.evaluation: 's3://x/y.csv' has an unknown format; allowed are .tfrecord, .tfrecord.gz",

@@ -22,6 +22,7 @@ _PIECE_BYTES = 64 << 20
 # What a worker reads at a time: enough to be worth its while, and at least so many portions that many workers get some.
 _PORTION_BYTES = (16 << 20, 256 << 20)
 _PORTIONS = 64
+_SEVERAL = "several formats; draw from one format"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,7 @@ def find_files(patterns: Sequence[str], purpose: str) -> list[SourceFile]:
             file_format(item.path)
             found[item.path] = SourceFile(path=item.path, size_bytes=item.size_in_bytes)
     if len({file_format(path).suffixes for path in found}) > 1:
-        raise ExamplesError(f"examples.{purpose}: {patterns} match files of several formats; draw from one format")
+        raise ExamplesError(f"examples.{purpose}: {patterns} match files of {_SEVERAL}")
     return [found[path] for path in sorted(found)]
 
 
@@ -105,24 +106,41 @@ def _suffixes() -> list[str]:
     return [suffix for candidate in FORMATS for suffix in candidate.suffixes]
 
 
-def check_pattern(key: str, pattern: str) -> str:
-    """Returns a pattern that may match files that are read; whether it matches any is not asked.
+def check_patterns(key: str, patterns: Sequence[str]) -> None:
+    """Checks that patterns may match files of one format that are read; whether they match any is not asked.
 
     Args:
-        key: What the user gave it as, for the message.
-        pattern: The pattern.
+        key: What the user gave them as, for the message.
+        patterns: The patterns.
 
     Raises:
-        ConfigError: It is on no file system that is read, or every file that it matches is of no known format.
+        ConfigError: One is on no file system that is read, every file that one matches is of no known format, or they
+            match files of several.
+    """
+    possible = [_formats(key, pattern) for pattern in patterns]
+    if patterns and not set.intersection(*possible):
+        raise ConfigError(f"{key}: {', '.join(patterns)} match files of {_SEVERAL}")
+
+
+def _formats(key: str, pattern: str) -> set[tuple[str, ...]]:
+    """Returns the suffixes of each format that files which match a pattern may have.
+
+    Raises:
+        ConfigError: It is on no file system that is read, or there is no such format.
     """
     wrong = wrong_place(pattern)
     if wrong:
         raise ConfigError(f"{key}: {wrong}")
     # What is behind the last wildcard ends every name that matches.
     end = _WILDCARD.split(pattern)[-1]
-    if not any(end.endswith(suffix) or suffix.endswith(end) for suffix in _suffixes()):
+    found = {
+        item.suffixes
+        for item in FORMATS
+        if any(end.endswith(suffix) or suffix.endswith(end) for suffix in item.suffixes)
+    }
+    if not found:
         raise ConfigError(f"{key}: {pattern!r} has an unknown format; allowed are {', '.join(_suffixes())}")
-    return pattern
+    return found
 
 
 def portions(files: Sequence[SourceFile]) -> list[tuple[Piece, ...]]:
