@@ -50,7 +50,6 @@ def _server(command: Callable[..., None]) -> Callable[..., None]:
 @_server
 @click.option(
     "--run-name",
-    default="",
     help="Of a run by this name there is one, however often this is called; an error if it is of another CONFIG.",
 )
 @click.option("--wait", is_flag=True, help="Follow the run to its end, and exit as `run` does.")
@@ -64,7 +63,7 @@ def _server(command: Callable[..., None]) -> Callable[..., None]:
 def submit(
     config: Path,
     overrides: tuple[str, ...],
-    run_name: str,
+    run_name: str | None,
     wait: bool,
     tracking_uri: str,
     poll_seconds: float,
@@ -77,10 +76,13 @@ def submit(
     With --wait it exits with 0 when a variant is blessed or no gate is set, 3 when none is blessed, 2 for a wrong CONFIG, 1 for a
     failure.
     """
+    if run_name is not None and not run_name.strip():
+        # As a variable that is not set gives it: each call would start a run.
+        raise ConfigError(f"--run-name: {run_name!r} is no name; leave it out for a new one at each call")
     loaded, compiled, connection = _prepare(config, overrides, where)
     from edgequant_pipelines.kubeflow import submit as start
 
-    run = start(connection, loaded, experiment=where["experiment"], run_name=run_name, compiled=compiled)
+    run = start(connection, loaded, experiment=where["experiment"], run_name=run_name or "", compiled=compiled)
     state = f"already there, {run.state.lower()}" if run.found else run.state.lower()
     click.echo(f"{run.name}: {state}\nrun:     {run.url}")
     if not wait:
@@ -111,12 +113,7 @@ def _connect(where: dict[str, str]) -> Any:
 
     # Each attempt is a warning there; what matters is how it ends. KFP's client sets the level of the logger above.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-    connection = connect(where["host"], where["namespace"])
-    if where["namespace"] and not connection.multi_user:
-        raise ConfigError(
-            f"--namespace: {where['namespace']!r} is given, and {connection.host} is a single-user installation, which has no namespaces for runs; leave it out"
-        )
-    return connection
+    return connect(where["host"], where["namespace"])
 
 
 def _wait(connection: Any, run: Any, config: Any, tracking_uri: str, poll_seconds: float) -> bool:

@@ -35,7 +35,7 @@ def only_here(config: Config) -> Iterator[str]:
                 "or name the folder in kubeflow.mounted if every pod has it there"
             )
     if urlsplit(config.tracking.uri).hostname in _HERE:
-        yield f"tracking.uri: {config.tracking.uri!r} is this machine; for a pod that is the pod itself. Name the server as pods reach it, and give --tracking-uri to reach it from here"
+        yield f"tracking.uri: {config.tracking.uri!r} is this machine; for a pod that is the pod itself. Name the server as pods reach it; `submit --wait` takes --tracking-uri to reach it from here"
 
 
 def _paths(config: Config) -> Iterator[tuple[str, str]]:

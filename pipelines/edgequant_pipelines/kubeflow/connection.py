@@ -58,7 +58,6 @@ class Connection:
         host: Where it is, for people.
         ui: Where its pages are; "" where that is not known, and links are relative to it.
         namespace: The user's namespace; "" on a single-user installation.
-        multi_user: Whether runs are in users' namespaces there.
         timeout_s: How long a request may take.
         settle_s: The pauses before looking again for a run whose creation was not answered.
     """
@@ -67,7 +66,6 @@ class Connection:
     host: str
     ui: str = ""
     namespace: str = ""
-    multi_user: bool = False
     timeout_s: float = 60.0
     settle_s: tuple[float, ...] = (1.0, 3.0, 6.0)
 
@@ -142,7 +140,7 @@ def connect(host: str = "", namespace: str = "", *, timeout_s: float = 60.0) -> 
         timeout_s: How long a request may take.
 
     Raises:
-        ConfigError: The host is no URL, none is known, or a multi-user installation needs a namespace.
+        ConfigError: The host is no URL, none is known, or a namespace is given or missing, which the installation has not or needs.
         KubeflowError: The server cannot be reached, or refuses the credentials.
     """
     host = _checked(host or os.environ.get(ENDPOINT, ""))
@@ -154,13 +152,17 @@ def connect(host: str = "", namespace: str = "", *, timeout_s: float = 60.0) -> 
         client = _Client(host=host or None, **_credentials(host))
         where = host or str(client._existing_config.host).rstrip("/")
         multi_user = bool(client.get_kfp_healthz().multi_user)
+    if namespace and not multi_user:
+        raise ConfigError(
+            f"namespace: {namespace!r} is given, and {where} is a single-user installation, which has no namespaces for runs; leave it out"
+        )
     if namespace:
         client.set_user_namespace(namespace)
     found = str(client.get_user_namespace() or "")
     if multi_user and not found:
         raise ConfigError(f"namespace: {where} is a multi-user installation; give --namespace")
     ui = (os.environ.get(UI_ENDPOINT) or host).rstrip("/")
-    return Connection(client=client, host=where, ui=ui, namespace=found, multi_user=multi_user, timeout_s=timeout_s)
+    return Connection(client=client, host=where, ui=ui, namespace=found, timeout_s=timeout_s)
 
 
 @contextmanager

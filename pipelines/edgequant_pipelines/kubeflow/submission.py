@@ -126,7 +126,9 @@ def _check_same(
     if (reference.pipeline_version_id if reference else None) != find_uploaded(connection, pipeline):
         differing.append(f"the pipeline (now {pipeline.version})")
     if run.experiment_id != _find_experiment(connection, experiment):
-        differing.append(f"the experiment (now {experiment!r})")
+        differing.append(
+            f"the experiment ({_experiment_name(connection, run.experiment_id)} there, {experiment!r} now)"
+        )
     if differing:
         raise OtherRunError(
             f"run name: there is a run {found.name!r}, of something else: {'; '.join(differing)}; "
@@ -188,6 +190,12 @@ def _find_experiment(connection: Connection, name: str) -> str | None:
             filter=named(name), **connection.where(), **connection.request()
         )
     return str(found.experiments[0].experiment_id) if found.experiments else None
+
+
+def _experiment_name(connection: Connection, identifier: str) -> str:
+    with asked(f"the experiment {identifier} cannot be looked up", connection.host):
+        found = connection.client.experiments.experiment_service_get_experiment(identifier, **connection.request())
+    return repr(found.display_name)
 
 
 def ensure_experiment(connection: Connection, name: str) -> str:

@@ -177,7 +177,7 @@ def test_a_namespace_where_there_is_none(server: KfpServer, config_file: Path, c
     done = command("submit", config_file, "--host", server.url, "--namespace", "foo")
     assert done.exit_code == 2
     assert done.stderr.startswith(
-        f"edgequant: --namespace: 'foo' is given, and {server.url} is a single-user installation"
+        f"edgequant: namespace: 'foo' is given, and {server.url} is a single-user installation"
     )
     assert server.requests("POST") == []
     server.rules.namespaces = ("foo",)
@@ -246,6 +246,7 @@ def test_scheduling(server: KfpServer, config_file: Path, command: Callable[...,
         (["submit", "CONFIG", "--set", "modl=flowers"], 2, "unknown key 'modl'"),
         (["submit", "CONFIG", "--host", "http://127.0.0.1:9"], 1, "http://127.0.0.1:9 cannot be reached"),
         (["submit", "CONFIG", "--run-name", "x" * 128], 2, "has 128 characters; 127 are allowed"),
+        (["submit", "CONFIG", "--run-name", ""], 2, "--run-name: '' is no name; leave it out for a new one"),
     ],
 )
 def test_bad_input(

@@ -95,7 +95,9 @@ def test_a_named_run_of_something_else(server: KfpServer, connection: Connection
         OtherRunError, match=r"of something else: the pipeline \(now quantize-model-[0-9a-f]{12}\); give"
     ):
         submit(connection, placed, run_name="flowers-7")
-    with pytest.raises(OtherRunError, match=r"of something else: the experiment \(now 'releases'\); give"):
+    with pytest.raises(
+        OtherRunError, match=r"of something else: the experiment \('flowers' there, 'releases' now\); give"
+    ):
         submit(connection, config, run_name="flowers-7", experiment="releases")
     assert server.requests("POST") == posted
 
@@ -344,5 +346,6 @@ def test_the_home_directory_stays_as_it_is(server: KfpServer, tmp_path: Path, mo
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
+    server.rules.namespaces = ("team-a", "team-b")
     connect(server.url, "team-a").client.set_user_namespace("team-b")
     assert list(home.iterdir()) == []
