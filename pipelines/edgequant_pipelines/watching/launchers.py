@@ -31,6 +31,7 @@ class LaunchedRun:
         progress: How far it is.
         reason: Why it failed, or "".
         final: Whether another attempt would fail alike.
+        outcome: What it found, in a word, where that is known here; "" otherwise.
         shown: Where a person finds it.
     """
 
@@ -38,6 +39,7 @@ class LaunchedRun:
     progress: Progress
     reason: str = ""
     final: bool = False
+    outcome: str = ""
     shown: str = ""
 
 

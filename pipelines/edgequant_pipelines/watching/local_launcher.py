@@ -82,7 +82,12 @@ class LocalLauncher:
             end = read_json(work / END)
             progress = Progress.SUCCEEDED if end["outcome"] else Progress.FAILED
             return LaunchedRun(
-                run_id=run_id, progress=progress, reason=end["reason"], final=end["wrong_config"], shown=str(work)
+                run_id=run_id,
+                progress=progress,
+                reason=end["reason"],
+                final=end["wrong_config"],
+                outcome=end["outcome"],
+                shown=str(work),
             )
         if process:
             how = f"was ended by {signal.Signals(-code).name}" if code and code < 0 else f"ended with exit code {code}"

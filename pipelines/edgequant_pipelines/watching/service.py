@@ -122,6 +122,8 @@ class Service:
             if not watcher.attached:
                 if watcher.silence:
                     raise WatchError(f"not all that is due was started or followed: {watcher.silence}")
+                if watcher.later:
+                    self._show(watcher.later)
                 return
             self._stop.wait(min(_ONCE_PAUSE_SECONDS, self._settings.interval))
 

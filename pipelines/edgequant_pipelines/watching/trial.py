@@ -16,7 +16,7 @@ from edgequant_pipelines.watching.template import TAG, Template, filled, has_pla
 
 _VERSION = ModelVersion(name="model", version="1", run_id="0" * 32, created=0.0)
 _VALUE = "value"
-_MODEL, _FILES = "models:/model/1", "s3://bucket/file.npz"
+_MODEL, _FILES = "models:/model/1", "s3://bucket/*"
 # What keys with places become for a look at the others: nothing that a pod lacks.
 _REMOTE = {"model": _MODEL, "baseline": _MODEL, "examples": _FILES}
 # What takes the place of keys that are left to the versions, where there must be something, or other keys ask for it.
@@ -59,12 +59,17 @@ def check_for_cluster(template: Template, tracking_uri: str) -> None:
     }
     try:
         config = _config(template, values)
-        if not config.tracking.uri:
-            tracking = config.tracking.model_copy(update={"uri": tracking_uri})
-            config = config.model_copy(update={"tracking": tracking})
         cluster_arguments(config)
     except ConfigError as error:
         raise ConfigError(_told(template, str(error))) from error
+    if config.tracking.uri:
+        return
+    tracking = config.tracking.model_copy(update={"uri": tracking_uri})
+    try:
+        cluster_arguments(config.model_copy(update={"tracking": tracking}))
+    except ConfigError as error:
+        key, colon, wrong = str(error).partition(": ")
+        raise ConfigError(f"{template.path}: {key}{colon}none is given, and watch's own, {wrong}") from error
 
 
 def _config(template: Template, values: Mapping[str, Any]) -> Config:

@@ -60,6 +60,15 @@ class Watcher:
         return any(claim.launcher == LOCAL for claim in self.open.values())
 
     @property
+    def later(self) -> str:
+        """What is left for another look because its time has not come, or ""."""
+        if not self._retrying:
+            return ""
+        versions = "1 version is" if len(self._retrying) == 1 else f"{len(self._retrying)} versions are"
+        wait = min(claim.retry_at for claim in self._retrying.values()) - self._is.clock()
+        return f"{versions} to be tried again, in {max(0.0, wait):.0f} s at the earliest"
+
+    @property
     def problem(self) -> str:
         """What is wrong with the rules' file now, or ""."""
         return self._file.problem
@@ -132,7 +141,8 @@ class Watcher:
         if run.progress is Progress.SUCCEEDED:
             self._end(claim.succeeded())
             self._is.measures.succeeded.labels(claim.rule).inc()
-            self._is.show(f"{claim}: run {claim.run_name} ended well: {run.shown}")
+            outcome = run.outcome or "MLflow has its verdict"
+            self._is.show(f"{claim}: run {claim.run_name} ended: {outcome}: {run.shown}")
         elif run.progress is Progress.FAILED:
             self._failed(claim, run.reason, final=run.final)
         elif run.progress is Progress.INTERRUPTED:

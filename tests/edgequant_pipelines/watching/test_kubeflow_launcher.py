@@ -104,7 +104,7 @@ def test_a_configuration_that_cannot_work_on_a_cluster(scene: Any, server: KfpSe
             "examples.calibration: '{folder}/train.npz' is a path of this machine",
         ),
         ({"tracking": {"uri": "http://localhost:5000"}}, "https://mlflow.example.com", "tracking.uri: 'http://localhost:5000'"),
-        ({"tracking": {}}, "http://127.0.0.1:5000", "tracking.uri: 'http://127.0.0.1:5000' is this machine"),
+        ({"tracking": {}}, "http://127.0.0.1:5000", "tracking.uri: none is given, and watch's own, 'http://127.0.0.1:5000' is this machine"),
     ],
 )  # fmt: skip
 def test_what_no_version_can_make_right_is_the_rules_mistake(
@@ -127,9 +127,18 @@ def test_what_no_version_can_make_right_is_the_rules_mistake(
 
 def test_what_only_a_version_can_make_right_is_left_to_it(scene: Any) -> None:
     """Keys with places, names of files or of folders that pods have, and what is reached from here alone."""
-    examples = {"calibration": ["{tags.data}/a.npz", "/data/b.npz"], "evaluation": "{tags.data}", "label": "y"}
+    patterns = ["{tags.data}/a.parquet", "{name}.parquet", "/data/b.parquet"]
+    examples = {"calibration": patterns, "evaluation": "{tags.data}", "label": "y"}
     config = {**CONFIG, "model": "{tags.file}", "examples": examples, "kubeflow": {"mounted": ["/data"]}}
     assert RulesFile(scene.rules({"submit": "kubeflow"}, config=config), "http://localhost:5000").problem == ""
+
+
+def test_a_namespace_where_there_is_none(scene: Any, server: KfpServer, edgequant: Any) -> None:
+    """Said at the start, by the key of the file: lists would be asked of a namespace that no run is in."""
+    rules = scene.rules({"submit": "kubeflow"}, config=CONFIG, kubeflow={"host": server.url, "namespace": "team"})
+    done = edgequant("watch", rules.name, "--once", "--tracking-uri", scene.uri, cwd=scene.folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{rules.name}: kubeflow.namespace: 'team' is given, and {server.url} is a single-user inst" in done.stderr
 
 
 @pytest.mark.parametrize("due", [True, False], ids=["a version is due", "nothing is due"])
@@ -173,6 +182,7 @@ def test_a_token_that_expires_shows_before_the_next_version(scene: Any, server: 
 def test_a_run_in_another_namespace_is_left_to_its_own_watcher(scene: Any, server: KfpServer) -> None:
     """Two watchers with rules of their own on one registry: neither follows, counts nor ends the other's runs."""
     scene.version()
+    server.rules.namespaces = ("ours", "theirs")
 
     def look(namespace: str, **rule: Any) -> Watcher:
         where = {"host": server.url, "namespace": namespace}

@@ -91,6 +91,7 @@ def test_a_killed_watcher_leaves_no_run_behind_and_the_next_finishes_it(
     assert done.returncode == 0, done.stdout + done.stderr
     assert state() == [SUCCEEDED]
     (run,) = (scene.folder / "watch" / "runs").iterdir()
+    assert f"run {run.name} ended: not gated: {run}" in done.stdout
     assert (run / "result.json").is_file()
     assert (run / "report.html").is_file()
     assert (run / "results" / "variants" / "float32" / "model.tflite").is_file()
@@ -223,6 +224,19 @@ def test_an_answer_that_does_not_come_is_told_of_in_a_few_words(
     assert message.startswith(f"MLflow: {address} does not answer: {text}")
     assert "max_results" not in message
     assert "Pool" not in message
+
+
+def test_looking_once_tells_of_what_it_leaves_for_later(scene: Any) -> None:
+    """A run that failed is tried again in a while, by whoever looks then."""
+    scene.version()
+    scene.ledger._fails = lambda _: True
+    rules = scene.rules({"retry_seconds": 100})
+    said: list[str] = []
+    service = Service(Settings(rules=rules, tracking_uri=scene.uri, work=scene.folder, interval=1.0), said.append)
+    watcher = scene.watcher(rules, once=True)
+    watcher.poll()
+    service._once(watcher)
+    assert said == ["1 version is to be tried again, in 100 s at the earliest"]
 
 
 def test_a_registry_that_fails_is_asked_again_and_said_once(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:

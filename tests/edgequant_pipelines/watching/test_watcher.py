@@ -160,6 +160,9 @@ def test_a_failed_run_is_tried_again_later_and_later_and_then_given_up(scene: An
         if int(scene.now - start) % 7 == 0:
             # Another watcher goes on from the tag alone.
             watcher = scene.watcher()
+        if int(scene.now - start) == 5:
+            assert watcher.later == "1 version is to be tried again, in 6 s at the earliest"
+    assert watcher.later == ""
     # Each attempt's failure is seen a second after its start.
     assert begun == [0, 11, 32]
     (claim,) = scene.claims()
