@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from itertools import islice
 
-from croniter import CroniterBadDateError, CroniterError, croniter
+from croniter import CroniterBadDateError, croniter
 
 from edgequant.errors import ConfigError
 
@@ -15,11 +15,11 @@ _DAYS = "SUN|MON|TUE|WED|THU|FRI|SAT"
 _MONTHS = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
 _WORD = re.compile(rf"[0-9*?/,-]|{_DAYS}|{_MONTHS}", re.IGNORECASE)
 _ALLOWED = ("0 to 59", "0 to 59", "0 to 23", "1 to 31", "1 to 12, or JAN to DEC", "0 (Sunday) to 6, or SUN to SAT")
-_RANGE = re.compile(r"(\w+)-(\w+)")
-_NAMES = {4: (1, _MONTHS.split("|")), 5: (0, _DAYS.split("|"))}
+_BOUNDS = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+_NAMES = {4: _MONTHS.split("|"), 5: _DAYS.split("|")}
+_DAY_OF_MONTH, _DAY_OF_WEEK = 3, 5
+_PART = re.compile(r"([*?]|[0-9]+|[A-Za-z]+)(?:-([0-9]+|[A-Za-z]+))?(?:/([0-9]+))?")
 _ZONE = re.compile(r"(?:CRON_)?TZ=")
-# In KFP, Sunday is 0 only; elsewhere 7 is Sunday too.
-_LAST_DAY = 6
 
 
 def six_fields(expression: str) -> str:
@@ -53,37 +53,61 @@ def _wrong(field: str, position: int) -> str:
     name, allowed = _FIELDS[position], _ALLOWED[position]
     if not _FIELD.fullmatch(field) or _WORD.sub("", field):
         return f"the {name} {field!r} is not what Kubeflow Pipelines reads; numbers, names such as MON, '*', '?', ',', '-' and '/' are"
-    numbers = map(int, re.findall(r"\d+", field.partition("/")[0]))
-    too_late = position == len(_FIELDS) - 1 and any(number > _LAST_DAY for number in numbers)
-    if too_late or not _in_range(field, position):
-        return f"the {name} {field!r} is not allowed; {allowed} are"
-    for start, end in _RANGE.findall(field):
-        if _number(start, position) > _number(end, position):
-            return f"in the {name} {field!r} the range {start}-{end} begins after its end, which Kubeflow Pipelines does not read; write two ranges, with a comma"
+    least, most = _BOUNDS[position]
+    for part in field.split(","):
+        found = _PART.fullmatch(part)
+        if not found or found[3] == "0" or (_any(part) and found[2]):
+            return f"the {name} {field!r} is not allowed; {allowed} are"
+        start, end = _ends(found, position)
+        if start is None or end is None or not (least <= start <= most and least <= end <= most):
+            return f"the {name} {field!r} is not allowed; {allowed} are"
+        if start > end:
+            return f"in the {name} {field!r} the range {found[1]}-{found[2]} begins after its end, which Kubeflow Pipelines does not read; write two ranges, with a comma"
     return ""
 
 
-def _number(word: str, position: int) -> int:
-    """Returns the number that a word of a field stands for."""
+def _any(field: str) -> bool:
+    """Whether a part of a field begins with what stands for every value."""
+    return any(part[:1] in ("*", "?") for part in field.split(","))
+
+
+def _ends(part: re.Match[str], position: int) -> tuple[int | None, int | None]:
+    """Returns the first and the last number of a part; None for a word that is not of its field."""
+    first, last, step = part.groups()
+    if first in ("*", "?"):
+        return _BOUNDS[position]
+    start = _number(first, position)
+    # N/STEP goes on to the end.
+    return start, _number(last, position) if last else _BOUNDS[position][1] if step else start
+
+
+def _number(word: str, position: int) -> int | None:
+    """Returns the number that a word of a field stands for, or None."""
     if word.isdigit():
         return int(word)
-    first, names = _NAMES.get(position, (0, []))
-    return first + names.index(word.upper()) if word.upper() in names else 0
+    names = _NAMES.get(position, [])
+    return _BOUNDS[position][0] + names.index(word.upper()) if word.upper() in names else None
 
 
-def _in_range(field: str, position: int) -> bool:
-    """Whether a field is allowed at its position, whatever the others are."""
-    others = ["*"] * len(_FIELDS)
-    others[position] = field
-    try:
-        croniter.expand(" ".join(others), second_at_beginning=True)
-    except CroniterError:
-        return False
-    return True
+def _every(position: int) -> set[int]:
+    least, most = _BOUNDS[position]
+    return set(range(least, most + 1))
+
+
+def _numbers(field: str, position: int) -> set[int]:
+    """Returns the numbers that a field stands for."""
+    found: set[int] = set()
+    for match in filter(None, map(_PART.fullmatch, field.split(","))):
+        start, end = _ends(match, position)
+        if start is not None and end is not None:
+            found.update(range(start, end + 1, int(match[3] or 1)))
+    return found
 
 
 def next_times(expression: str, after: datetime, count: int = 3) -> list[datetime]:
-    """Returns the next times that an expression fires at.
+    """Returns the next times that an expression fires at, as KFP reads it (robfig/cron 1.2).
+
+    A day of the month and one of the week are both needed where one of them has '*' or '?', with a step too; else either does.
 
     Args:
         expression: The expression, as `six_fields` takes it.
@@ -93,11 +117,15 @@ def next_times(expression: str, after: datetime, count: int = 3) -> list[datetim
     Raises:
         ConfigError: KFP does not read it, or it never fires.
     """
-    fields = six_fields(expression)
+    fields = six_fields(expression).split()
+    numbers = [_numbers(field, position) for position, field in enumerate(fields)]
+    both = _any(fields[_DAY_OF_MONTH]) or _any(fields[_DAY_OF_WEEK])
+    if not both and any(len(numbers[day]) == len(_every(day)) for day in (_DAY_OF_MONTH, _DAY_OF_WEEK)):
+        numbers[_DAY_OF_MONTH], numbers[_DAY_OF_WEEK] = _every(_DAY_OF_MONTH), _every(_DAY_OF_WEEK)
     try:
-        times = croniter(fields, after, second_at_beginning=True, ret_type=datetime)
+        # In numbers, croniter has nothing to read otherwise than KFP does.
+        text = " ".join(",".join(map(str, sorted(found))) for found in numbers)
+        times = croniter(text, after, second_at_beginning=True, ret_type=datetime, day_or=not both)
         return list(islice(times, count))
     except CroniterBadDateError as error:
         raise ConfigError(f"cron: {expression!r} never fires: its months have no such day") from error
-    except CroniterError as error:
-        raise ConfigError(f"cron: {expression!r} is not allowed: {error}") from error

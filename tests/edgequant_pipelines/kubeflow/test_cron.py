@@ -23,6 +23,12 @@ NOW = datetime(2026, 11, 23, 18, 50, tzinfo=UTC)
         ("0 0 0 * * SUN", "0 0 0 * * SUN", ["29 00:00:00"]),
         ("0 0 0 * * sat,Fri-SAT", "0 0 0 * * sat,Fri-SAT", ["27 00:00:00", "28 00:00:00"]),
         ("0 0 12 1/7 * ?", "0 0 12 1/7 * ?", ["29 12:00:00"]),
+        ("0 0 3-3 * * *", "0 0 3-3 * * *", ["24 03:00:00", "25 03:00:00"]),
+        ("0 0 2 * * MON-1", "0 0 2 * * MON-1", ["30 02:00:00"]),
+        ("0 0 2 */2 * MON", "0 0 2 */2 * MON", ["07 02:00:00", "21 02:00:00"]),
+        ("0 0 2 15 * */2", "0 0 2 15 * */2", ["15 02:00:00", "15 02:00:00"]),
+        ("0 0 2 27 * WED", "0 0 2 27 * WED", ["25 02:00:00", "27 02:00:00"]),
+        ("0 0 2 1-31 * WED", "0 0 2 1-31 * WED", ["24 02:00:00", "25 02:00:00"]),
     ],
 )
 def test_when_expressions_fire(given: str, six: str, times: list[str]) -> None:
@@ -51,6 +57,8 @@ def test_when_expressions_fire(given: str, six: str, times: list[str]) -> None:
         ("0 0 22-2 * * *", "in the hour '22-2' the range 22-2 begins after its end, .* write two ranges, with a comma"),
         ("0 0 2 * * 1,FRI-MON", "in the day of the week '1,FRI-MON' the range FRI-MON begins"),
         ("0 0 2 * nov-feb/2 *", "in the month 'nov-feb/2' the range nov-feb begins"),
+        ("0 0 2 */0 * *", r"the day of the month '\*/0' is not allowed"),
+        ("0 0 2 5, * *", "the day of the month '5,' is not allowed"),
         ("0 0 2 * * FREITAG", "the day of the week 'FREITAG' is not what"),
     ],
 )
