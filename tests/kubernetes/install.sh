@@ -19,6 +19,12 @@ if [ ! -x .kubernetes/kfp-compiler ] || [ -n "$(find "$source" -newer .kubernete
     (cd "$source" && go build -buildvcs=false -o ../../../.kubernetes/kfp-compiler .)
 fi
 
+# What KFP reads cron expressions with.
+source=tests/kubernetes/cron_parser
+if [ ! -x .kubernetes/cron-parser ] || [ -n "$(find "$source" -newer .kubernetes/cron-parser)" ]; then
+    (cd "$source" && go build -buildvcs=false -o ../../../.kubernetes/cron-parser .)
+fi
+
 # An environment of its own: it pins much of what others need in other versions.
 if [ ! -x .kubernetes/checkov/bin/checkov ]; then
     echo "installing checkov"
