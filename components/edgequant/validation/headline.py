@@ -71,7 +71,7 @@ def _against(found: VariantVerdict) -> str:
     """Returns how many checks speak against a variant, and the sentence of the one that decides: of open ones, that takes most."""
     names = [check.name for check in found.checks if check.verdict == found.verdict]
     told = found.reasons[0]
-    if found.verdict not in (REJECTED, INCONCLUSIVE) or len(names) < 2:
+    if found.verdict not in (REJECTED, INCONCLUSIVE) or len(names) < 2 or not found.examples:
         return told
     how = "fail" if found.verdict == REJECTED else "are open"
     counted = f"{len(names)} of {len(found.checks)} checks {how} ({listed(names)})"

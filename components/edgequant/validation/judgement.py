@@ -64,6 +64,20 @@ def judge(gate: Gate, evidence: Evidence) -> tuple[str, tuple[Check, ...], tuple
     return verdict, found, sentences
 
 
+def failed(gate: Gate, reason: str) -> tuple[Check, ...]:
+    """Returns the row of each check for a variant that there is nothing to measure of: none is passed.
+
+    Args:
+        gate: What was asked.
+        reason: Why there is nothing.
+    """
+    return tuple(
+        Check(name=name, asked=asked, measured=None, interval=None, verdict=REJECTED, sentence=reason)
+        for name in CHECKS
+        if (asked := getattr(gate, name)) is not None
+    )
+
+
 def _needed(check: Check) -> int:
     return 0 if check.need is None else check.need.examples
 
@@ -91,7 +105,8 @@ def _check(name: str, gate: Gate, evidence: Evidence) -> Check:
         classes = next((found for found in comparison.slices if found.slice.name == CLASS), None)
         return check_worst_class(limit, classes)
     if name == "min_metric":
-        return checks.check_least(limit, comparison.measures.get(metric), metric, comparison.examples)
+        own = comparison.own.get(metric)
+        return checks.check_least(limit, comparison.measures.get(metric), metric, comparison.examples, own)
     if name == "min_agreement":
         return checks.check_least(limit, comparison.agreement, AGREEMENT, comparison.examples)
     if name == "max_size_ratio":

@@ -13,7 +13,7 @@ from edgequant.validation.caveats import labelled
 from edgequant.validation.champion import Reigning, reigning
 from edgequant.validation.comparison import AGREEMENT, Asked, Run, alone, compare, confused
 from edgequant.validation.inputs import Loaded
-from edgequant.validation.judgement import Evidence, judge
+from edgequant.validation.judgement import Evidence, failed, judge
 from edgequant.variants import BASELINE
 
 
@@ -94,13 +94,15 @@ def verdict_of(name: str, material: Material) -> VariantVerdict:
     variant, content = material.loaded.variants[name], material.loaded.evaluations[name].content
     gate, benchmark = material.gate, material.loaded.benchmark
     if content.status != EVALUATED:
+        reason = f"failed: {variant.reason or content.reason}"
         return VariantVerdict(
             status=variant.status,
             reason=variant.reason or content.reason,
             notes=(*variant.notes, *_unmeasured(name, benchmark)),
             size_bytes=variant.size_bytes,
             verdict=REJECTED if gate else NOT_GATED,
-            reasons=(f"failed: {variant.reason or content.reason}",),
+            checks=failed(gate, reason),
+            reasons=(reason,),
             latency=benchmark.latencies.get(name),
             peak_memory_bytes=benchmark.peak_memory_bytes.get(name),
             inspection=variant.inspection,

@@ -208,6 +208,9 @@ def test_failed_variants_are_rejected_with_their_reasons(small_inputs: Inputs, t
         "integer_only": "rejected",
     }
     assert found["weights_only"].reasons == ("failed: the converter died",)
+    (row,) = found["weights_only"].checks
+    assert (row.name, row.asked, row.measured, row.verdict) == ("max_size_ratio", 1.0, None, "rejected")
+    assert row.sentence == "failed: the converter died"
     assert (found["weights_only"].status, found["full_int8"].status) == ("failed", "converted")
     assert "LiteRT refuses the model" in (found["full_int8"].reason or "")
     assert any(note.startswith("latency not measured: ") for note in found["full_int8"].notes)
