@@ -6,7 +6,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgequant.errors import ConfigError, did_you_mean
-from edgequant.task import BINARY, CLASSIFICATION, LOWER_IS_BETTER, METRICS, MULTILABEL, NONE, WITHOUT_INTERVAL
+from edgequant.task import (
+    BINARY,
+    CLASSIFICATION,
+    LOWER_IS_BETTER,
+    METRICS,
+    MULTILABEL,
+    NONE,
+    WITHOUT_INTERVAL,
+    is_custom,
+)
 
 PREFERENCES = ("size_bytes", "latency_ms", "drop_points")
 REQUIRED = "required"
@@ -111,8 +120,12 @@ def check_gate(gate: Gate, task: str, *, labelled: bool, baseline: bool) -> None
         baseline: Whether a model in production is configured.
 
     Raises:
-        ConfigError: It asks for something else.
+        ConfigError: It asks for something else, or the task is a function of labels and there are none.
     """
+    if is_custom(task) and not labelled:
+        raise ConfigError(
+            f"task: {task!r} is called with outputs and labels, and the examples have no labels; give examples.label, or task: none"
+        )
     labelled = labelled and task != NONE
     for key in ("metric", "min_metric", "max_worst_class_drop_points"):
         if getattr(gate, key) is not None and not labelled:

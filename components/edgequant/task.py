@@ -190,6 +190,10 @@ def own_metrics(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[
     except (TypeError, ValueError) as error:
         raise EvaluationError(f"task {task}: returned {found!r}; its values are not numbers ({error})") from error
     for name, value in results.items():
+        if value.shape not in ((), (len(labels),)):
+            raise EvaluationError(
+                f"task {task}: metric {name!r} has the shape {list(value.shape)}; a number is needed, or one for each of the {len(labels):,} examples"
+            )
         if not np.isfinite(value.mean()):
             raise EvaluationError(f"task {task}: metric {name!r} is {value.mean()}; metrics are finite numbers")
     return results

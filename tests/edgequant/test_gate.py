@@ -113,6 +113,12 @@ def test_a_gate_that_suits_the_task(task: str, values: dict[str, Any]) -> None:
         ("classification", False, {"min_metric": 0.5}, "gate.min_metric: needs labels"),
         ("classification", False, {"max_worst_class_drop_points": 1}, "gate.max_worst_class_drop_points: needs labels"),
         ("none", True, {"min_metric": 0.5}, "gate.min_metric: needs labels; without them, and for task: none"),
+        (
+            "my:metric",
+            False,
+            {},
+            "task: 'my:metric' is called with outputs and labels, and the examples have no labels",
+        ),
         ("none", True, {"max_drop_points_vs_baseline": 1}, "there is nothing to compare with; give baseline: models:/"),
     ],
 )

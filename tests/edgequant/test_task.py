@@ -99,6 +99,11 @@ def test_a_custom_metric_of_several_outputs_gets_them_by_name(metric: Callable[[
         ("return {'a': 'high'}", "its values are not numbers"),
         ("return {'a': float('nan')}", "metric 'a' is nan; metrics are finite numbers"),
         ("return {'a': np.array([1.0, np.inf, 0.0])}", "metric 'a' is inf"),
+        (
+            "return {'a': np.ones(2)}",
+            "metric 'a' has the shape .2.; a number is needed, or one for each of the 3 examples",
+        ),
+        ("return {'a': np.ones((3, 1))}", "metric 'a' has the shape .3, 1.;"),
     ],
 )
 def test_a_custom_metric_that_fails_says_so_in_its_own_words(
