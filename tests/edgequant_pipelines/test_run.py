@@ -61,6 +61,7 @@ def test_a_first_run_quantizes_compares_and_records(shared_project: Path, edgequ
     assert {"schema", "name", "outcome", "best", "variants", "tracking"} <= set(found)
     assert found["schema"] == 1
     assert found["outcome"] == "blessed"
+    assert found["environment"]["resolver"] == "xnnpack"
     assert list(found["variants"]) == ["float32", "weights_only", "integer_only"]
     assert found["variants"]["float32"]["verdict"] == "baseline"
     for name, variant in found["variants"].items():
@@ -71,6 +72,8 @@ def test_a_first_run_quantizes_compares_and_records(shared_project: Path, edgequ
         assert variant["examples"] == 719
         assert 0.9 < variant["metrics"]["accuracy"] <= 1
         assert set(variant["latency_ms"]) == {"p50", "p90", "p99"}
+        assert variant["latency_runs"] > 0
+        assert (variant["latency_ratio"] is None) == (name == "float32")
         assert variant["inspection"]["ops"]
         assert client(shared_project).get_run(variant["run_id"]).info.status == "FINISHED"
     assert (work / "report.html").read_text().startswith("<!doctype html>")

@@ -197,6 +197,7 @@ def result_json(verdict: Verdict, tracked: Tracked | None) -> dict[str, Any]:
         "notes": verdict.notes,
         "variants": variants,
         "champion": asdict(verdict.champion) if verdict.champion else None,
+        "environment": asdict(verdict.environment),
         "tracking": tracking,
     }
 
@@ -207,6 +208,8 @@ def _brief(found: VariantVerdict) -> dict[str, Any]:
     del fields["confusion"], fields["slices"]
     latency = fields.pop("latency")
     fields["latency_ms"] = latency and {key: latency[f"{key}_ms"] for key in ("p50", "p90", "p99")}
+    fields["latency_runs"] = latency and latency["runs"]
+    fields["latency_ratio"] = latency and latency["ratio"]
     if found.flips:
         fields["flips"] = {key: fields["flips"][key] for key in ("changed", "right_to_wrong", "wrong_to_right")}
     fields["worst_slices"] = {

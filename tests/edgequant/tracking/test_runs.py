@@ -224,6 +224,8 @@ def test_result_json_has_the_documented_names(recorded: Any, digits_sets: Any) -
             "verdict",
             "reasons",
             "latency_ms",
+            "latency_runs",
+            "latency_ratio",
             "run_id",
             "inspection",
         }
