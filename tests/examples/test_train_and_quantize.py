@@ -13,19 +13,24 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "train_and_quantize"
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The directory of one run, and what the run printed."""
+@pytest.fixture(scope="module", params=["imported", "compiled"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The directory of one run, and what the run printed: with the quantization of the package, and with the compiled one."""
     directory = tmp_path_factory.mktemp("train-and-quantize")
+    options = []
+    if request.param == "compiled":
+        compiled = tmp_path_factory.mktemp("compiled")
+        _run("-m", "edgequant_pipelines.cli", "compile", "--components", compiled)
+        options = ["--component", compiled / "quantize.yaml"]
+    return directory, _run(EXAMPLE / "pipeline.py", directory, *options)
+
+
+def _run(*arguments: object) -> str:
     done = subprocess.run(
-        [sys.executable, str(EXAMPLE / "pipeline.py"), str(directory)],
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
+        [sys.executable, *map(str, arguments)], capture_output=True, text=True, timeout=400, check=False
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return directory, done.stdout
+    return done.stdout
 
 
 def test_it_trains_and_ends_with_the_best_variant(run: tuple[Path, str]) -> None:
