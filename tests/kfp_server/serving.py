@@ -54,6 +54,10 @@ class KfpServer:
         """Lets requests go wrong from now on."""
         self._faulty.faults.append(fault)
 
+    def carry_out_late(self) -> None:
+        """Carries out the requests that were answered long ago."""
+        self._faulty.carry_out_late()
+
     def all(self, kind: str) -> list[Body]:
         """Returns every experiment, pipeline, version, run or recurring run."""
         return self._store.all(kind)

@@ -29,7 +29,8 @@ from tests.manifests.reading import (
 from edgequant import __version__
 from edgequant.images import image
 from edgequant_pipelines.cli import main
-from edgequant_pipelines.kubeflow import connection
+from edgequant_pipelines.kubeflow.client import ENDPOINT
+from edgequant_pipelines.kubeflow.credentials import TOKEN_PATH
 from edgequant_pipelines.watching.rules import RulesFile, load_rules
 from edgequant_pipelines.watching.service import Service, Settings
 
@@ -220,7 +221,7 @@ def test_the_network_lets_watch_through(overlay: str) -> None:
         for port in rule["ports"]
     }
     assert allowed == {("kube-system", 53), *services(overlay).values()}
-    assert set(services(overlay)) == {"MLFLOW_TRACKING_URI", connection.ENDPOINT}
+    assert set(services(overlay)) == {"MLFLOW_TRACKING_URI", ENDPOINT}
 
 
 def test_only_with_profiles_is_there_a_token() -> None:
@@ -228,7 +229,7 @@ def test_only_with_profiles_is_there_a_token() -> None:
     for path in (DEPLOYMENT, CRONJOB):
         assert pod_of(read(path))["automountServiceAccountToken"] is False
     assert read("base/service-account.yaml")["automountServiceAccountToken"] is False
-    assert connection.TOKEN_PATH not in environment("standalone")
+    assert TOKEN_PATH not in environment("standalone")
     for path in (KUBEFLOW_TOKEN, KUBEFLOW_TOKEN.replace("deployment", "cronjob")):
         pod = pod_of(read(path))
         mounts = {mount["name"]: Path(mount["mountPath"]) for mount in pod["containers"][0]["volumeMounts"]}
@@ -236,7 +237,7 @@ def test_only_with_profiles_is_there_a_token() -> None:
         (source,) = token["projected"]["sources"]
         assert source["serviceAccountToken"]["audience"] == "pipelines.kubeflow.org"
         place = mounts[token["name"]] / source["serviceAccountToken"]["path"]
-        assert str(place) == environment("kubeflow")[connection.TOKEN_PATH]
+        assert str(place) == environment("kubeflow")[TOKEN_PATH]
         # Where KFP's client looks for the namespace.
         (item,) = namespace["downwardAPI"]["items"]
         assert str(mounts[namespace["name"]] / item["path"]) == Client._NAMESPACE_PATH

@@ -11,7 +11,8 @@ from tests.kfp_server import KfpServer, served
 from tests.manifests.reading import MANIFESTS, environment, pod_of, read
 
 from edgequant_pipelines.cli import main
-from edgequant_pipelines.kubeflow import connection
+from edgequant_pipelines.kubeflow.client import ENDPOINT
+from edgequant_pipelines.kubeflow.credentials import TOKEN, TOKEN_PATH
 from edgequant_pipelines.watching.service import Service, Settings
 
 NAMESPACE = read("overlays/kubeflow/kustomization.yaml")["namespace"]
@@ -57,15 +58,15 @@ def test_a_version_becomes_a_run_in_the_namespace(tmp_path: Path, monkeypatch: p
     register(uri, tmp_path)
     for name, value in {"token": ACCOUNT_TOKEN, "namespace": NAMESPACE}.items():
         (tmp_path / name).write_text(value, encoding="utf-8")
-    monkeypatch.delenv(connection.TOKEN, raising=False)
+    monkeypatch.delenv(TOKEN, raising=False)
     monkeypatch.setattr(Client, "_NAMESPACE_PATH", str(tmp_path / "namespace"))
     command, *arguments = pod_of(read("components/cronjob/cronjob.yaml"))["containers"][0]["args"]
     with main.commands[command].make_context(command, list(arguments)) as context:
         given = context.params
     with served(tmp_path / "kfp.db", token=ACCOUNT_TOKEN, namespaces=(NAMESPACE,)) as server:
         here = {
-            connection.ENDPOINT: server.url,
-            connection.TOKEN_PATH: str(tmp_path / "token"),
+            ENDPOINT: server.url,
+            TOKEN_PATH: str(tmp_path / "token"),
             "MLFLOW_TRACKING_URI": uri,
         }
         for name, value in {**environment("kubeflow"), **here}.items():

@@ -1,34 +1,27 @@
 """The connection to a Kubeflow Pipelines server: where it is, who asks, and what its refusals mean."""
 
-import contextlib
-import io
 import json
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
-from kfp import Client
-from kfp.client import ServiceAccountTokenVolumeCredentials
 from kfp_server_api import ApiException
+from kfp_server_api.exceptions import OpenApiException
 
 from edgequant.errors import ConfigError, EdgequantError
 from edgequant.unanswered import cause_of
+from edgequant_pipelines.kubeflow.client import ENDPOINT, NotKubeflowError, QuietClient
+from edgequant_pipelines.kubeflow.credentials import TOKEN, TokenFileError, credentials, token_advice
 
-TOKEN = "KF_PIPELINES_TOKEN"  # noqa: S105 - the name of a variable
-TOKEN_PATH = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105
-ENDPOINT = "KF_PIPELINES_ENDPOINT"
 UI_ENDPOINT = "KF_PIPELINES_UI_ENDPOINT"
-# Where a pod finds its projected token when the variable is not set, and the namespace it is in.
-_PROJECTED = Path("/var/run/secrets/kubeflow/pipelines/token")
-_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-_NO_KUBECONFIG = "Failed to load kube config"
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
+# gRPC's code for what is not there, in the body of KFP's own answers.
+_NO_SUCH_THING = 5
 
 
 class KubeflowError(EdgequantError):
@@ -36,12 +29,24 @@ class KubeflowError(EdgequantError):
 
     Args:
         message: What is wrong.
-        status: The HTTP status; 0 when there was no answer.
+        status: The HTTP status; 0 when there was no answer, 401 when a login answered.
+        code: The code of KFP's own answer; 0 when it is another's, such as a gateway's.
     """
 
-    def __init__(self, message: str, status: int = 0) -> None:
+    def __init__(self, message: str, status: int = 0, code: int = 0) -> None:
         super().__init__(message)
         self.status = status
+        self.code = code
+
+    @property
+    def forbidden(self) -> bool:
+        """Whether the account may not."""
+        return self.status == _FORBIDDEN
+
+    @property
+    def not_there(self) -> bool:
+        """Whether KFP itself says that what was asked for is not there; a gateway says so of all behind it."""
+        return self.status == _NOT_FOUND and self.code == _NO_SUCH_THING
 
     @property
     def ambiguous(self) -> bool:
@@ -82,51 +87,6 @@ class Connection:
         return {"_request_timeout": (min(self.timeout_s, 10.0), self.timeout_s)}
 
 
-class _Client(Client):  # type: ignore[misc]
-    """KFP's client, but for what it does in passing.
-
-    Its constructor asks the server five times with stack traces in the log, and writes the namespace to the home
-    directory, which is read-only in a container.
-    """
-
-    timeout = (10.0, 60.0)
-
-    def _load_config(self, *arguments: Any, **options: Any) -> Any:
-        # It prints that it found no kubeconfig, and goes on with a host of its own.
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            config = super()._load_config(*arguments, **options)
-        if _NO_KUBECONFIG in printed.getvalue():
-            raise ConfigError(
-                f"host: none is given, this is no pod, and there is no kubeconfig; give --host or set {ENDPOINT}"
-            )
-        # Reading is tried again; creating never is without looking first.
-        config.retries = urllib3.Retry(
-            total=3,
-            connect=1,
-            backoff_factor=0.3,
-            status_forcelist=(429, 500, 502, 503, 504),
-            allowed_methods=("GET", "HEAD", "DELETE"),
-            raise_on_status=False,
-        )
-        return config
-
-    def _get_config_with_default_credentials(self, config: Any) -> Any:
-        # In a pod, without a host.
-        token = os.environ.get(TOKEN, "").strip()
-        if not token:
-            return super()._get_config_with_default_credentials(config)
-        config.api_key["authorization"] = token
-        config.api_key_prefix["authorization"] = "Bearer"
-        return config
-
-    def get_kfp_healthz(self, sleep_duration: int = 0) -> Any:
-        del sleep_duration
-        return self._healthz_api.healthz_service_get_healthz(_request_timeout=self.timeout)
-
-    def set_user_namespace(self, namespace: str) -> None:
-        self._context_setting["namespace"] = namespace
-
-
 def connect(host: str = "", namespace: str = "", *, timeout_s: float = 60.0) -> Connection:
     """Returns a connection to a server that answers.
 
@@ -145,11 +105,11 @@ def connect(host: str = "", namespace: str = "", *, timeout_s: float = 60.0) -> 
     """
     host = _checked(host or os.environ.get(ENDPOINT, ""))
     where = host or "the cluster"
-    _Client.timeout = (min(timeout_s, 10.0), timeout_s)
+    QuietClient.timeout = (min(timeout_s, 10.0), timeout_s)
     with asked("cannot be asked how it is", where), warnings.catch_warnings():
         # That it works with versions from 2.0.0-beta.2 only.
         warnings.filterwarnings("ignore", category=FutureWarning)
-        client = _Client(host=host or None, **_credentials(host))
+        client = QuietClient(host=host or None, **credentials(host))
         where = host or str(client._existing_config.host).rstrip("/")
         multi_user = bool(client.get_kfp_healthz().multi_user)
     if namespace and not multi_user:
@@ -176,30 +136,45 @@ def asked(what: str, host: str) -> Iterator[None]:
     Raises:
         KubeflowError: Any of it.
     """
+    start = f"Kubeflow Pipelines at {host}"
     try:
         yield
+    except NotKubeflowError as error:
+        raise KubeflowError(
+            f"{start}: {what}: it {error.how}, which is not KFP's answer: a login or something else is in front of KFP's API; "
+            f"give a token that passes it in {TOKEN}, or another host",
+            _UNAUTHORIZED,
+        ) from error
+    except TokenFileError as error:
+        raise KubeflowError(f"{start}: {what}: {error}", _UNAUTHORIZED) from error
     except ApiException as error:
-        raise KubeflowError(_refusal(what, host, error), int(error.status or 0)) from error
+        raise KubeflowError(_refusal(what, host, error), int(error.status or 0), _code(error)) from error
     except urllib3.exceptions.MaxRetryError as error:
-        raise KubeflowError(f"Kubeflow Pipelines at {host} cannot be reached: {cause_of(error)}") from error
+        raise KubeflowError(f"{start} cannot be reached: {cause_of(error)}") from error
     except urllib3.exceptions.HTTPError as error:
-        raise KubeflowError(f"Kubeflow Pipelines at {host}: {what}: {cause_of(error)}") from error
+        raise KubeflowError(f"{start}: {what}: {cause_of(error)}") from error
+    except (OpenApiException, ValueError) as error:
+        # Their texts may hold what was to be sent, and so a token.
+        raise KubeflowError(
+            f"{start}: {what}: KFP's client cannot send what it is given or take what it gets ({type(error).__name__})"
+        ) from error
 
 
 def _refusal(what: str, host: str, error: ApiException) -> str:
     start = f"Kubeflow Pipelines at {host}"
     if error.status == _UNAUTHORIZED:
-        return f"{start} refuses the credentials (401): the token is missing, expired or of another audience; {_token_advice()}"
+        return f"{start} refuses the credentials (401): the token is missing, expired or of another audience; {token_advice()}"
     if error.status == _FORBIDDEN:
         return f"{start}: {what}: the account may not (403): {_message(error)}"
     return f"{start}: {what} ({error.status}): {_message(error)}"
 
 
-def _token_advice() -> str:
-    if os.environ.get(TOKEN):
-        return f"{TOKEN} is set: renew it"
-    path = _token_path()
-    return f"it was read from {path}" if path else f"set {TOKEN}, or {TOKEN_PATH} to the file of a projected token"
+def _code(error: ApiException) -> int:
+    """Returns the code of an answer of KFP's own, or 0."""
+    try:
+        return int(json.loads(error.body)["code"])
+    except (TypeError, ValueError, KeyError):
+        return 0
 
 
 def _message(error: ApiException) -> str:
@@ -225,26 +200,3 @@ def _checked(host: str) -> str:
     if password is not None:
         raise ConfigError(f"host: holds a password; give a token in {TOKEN}")
     return host.rstrip("/")
-
-
-def _token_path() -> Path | None:
-    named = os.environ.get(TOKEN_PATH)
-    if named:
-        return Path(named)
-    return _PROJECTED if _PROJECTED.is_file() else None
-
-
-def _credentials(host: str) -> dict[str, Any]:
-    """Returns what KFP's client is given to prove who asks."""
-    token = os.environ.get(TOKEN, "").strip()
-    if token and host:
-        # Given a token and no host, KFP's client asks localhost, and looks for neither a pod's cluster nor a kubeconfig.
-        return {"existing_token": token}
-    path = _token_path()
-    if path is None or not host:
-        # In a pod, KFP's client finds the token by itself.
-        return {}
-    if not path.is_file():
-        raise ConfigError(f"{TOKEN_PATH}: {path} is not a file")
-    # With a host, KFP's client looks for no token unless it is told to.
-    return {"credentials": ServiceAccountTokenVolumeCredentials(path=str(path))}

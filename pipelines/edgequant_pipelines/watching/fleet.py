@@ -69,7 +69,7 @@ class Fleet:
 
     def _named(self, text: str, where: Kubeflow) -> str:
         """Returns what is wrong with an address, named as whoever wrote it knows it: watch has no options for it."""
-        from edgequant_pipelines.kubeflow.connection import ENDPOINT
+        from edgequant_pipelines.kubeflow.client import ENDPOINT
 
         key, colon, rest = text.partition(":")
         if key == "host" and not where.host and os.environ.get(ENDPOINT):

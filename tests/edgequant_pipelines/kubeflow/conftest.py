@@ -1,15 +1,17 @@
 """A server to submit to, and what is submitted."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 from tests.kfp_server import KfpServer, served
 
+from edgequant_pipelines.cli import main
 from edgequant_pipelines.compilation import CompiledPipeline, CompileOptions, compile_pipeline
 from edgequant_pipelines.config import Config, load_config
-from edgequant_pipelines.kubeflow import Connection, connect
+from edgequant_pipelines.kubeflow import Connection, connect, uploads
 
 TOKEN = "the-token"  # noqa: S105 - of a server in this process
 
@@ -66,3 +68,10 @@ def config_file(tmp_path: Path) -> Path:
 def config(config_file: Path) -> Config:
     """The same, loaded."""
     return load_config(config_file)
+
+
+@pytest.fixture
+def command(compiled: CompiledPipeline, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs the command line in this process, with the pipeline that is compiled already."""
+    monkeypatch.setattr(uploads, "compile_for", lambda *_, **__: compiled)
+    return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])

@@ -20,13 +20,6 @@ from edgequant_pipelines.kubeflow import uploads
 Edgequant = Callable[..., Any]
 
 
-@pytest.fixture
-def command(compiled: CompiledPipeline, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Runs the command line in this process, with the pipeline that is compiled already."""
-    monkeypatch.setattr(uploads, "compile_for", lambda *_, **__: compiled)
-    return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
 @contextmanager
 def ending(server: KfpServer, *, state: str, tasks: dict[str, str], error: str = "") -> Iterator[list[str]]:
     """Lets the next run end some time after it was started, and yields its identifier once there is one."""

@@ -1,0 +1,108 @@
+"""KFP's client, but for what it does in passing and what it takes for an answer."""
+
+import contextlib
+import io
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3
+from kfp import Client
+from kfp_server_api import ApiException
+from kfp_server_api.rest import RESTClientObject
+
+from edgequant.errors import ConfigError
+from edgequant_pipelines.kubeflow.credentials import TokenFile, given_token, token_path
+
+ENDPOINT = "KF_PIPELINES_ENDPOINT"
+_NO_KUBECONFIG = "Failed to load kube config"
+
+
+class NotKubeflowError(Exception):
+    """What answered is not KFP's API but something in front of it, such as a login.
+
+    Args:
+        how: How it answered, after "it".
+    """
+
+    def __init__(self, how: str) -> None:
+        super().__init__(how)
+        self.how = how
+
+
+class _JsonClient(RESTClientObject):  # type: ignore[misc]
+    """Takes for an answer what KFP answers, which is always a JSON object: a login's page comes with status 200, too."""
+
+    def request(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            answer = super().request(*arguments, **options)
+        except ApiException as error:
+            if not error.status or error.status // 100 != 3:
+                raise
+            where = urlsplit((error.headers or {}).get("location", ""))._replace(query="", fragment="")
+            raise NotKubeflowError(
+                f"leads to {where.geturl() or 'another address'} instead ({error.status})"
+            ) from error
+        try:
+            found = json.loads(answer.data)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            kind = "a web page" if answer.data.lstrip()[:1] == b"<" else "something else"
+            raise NotKubeflowError(f"answers with {kind}")
+        return answer
+
+
+class QuietClient(Client):  # type: ignore[misc]
+    """KFP's client, whose constructor would ask five times with stack traces in the log, and write to the home directory.
+
+    Attributes:
+        timeout: How long a first request may take, to connect and to answer.
+    """
+
+    timeout = (10.0, 60.0)
+
+    def _load_config(self, *arguments: Any, **options: Any) -> Any:
+        # It prints that it found no kubeconfig, and goes on with a host of its own.
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            config = super()._load_config(*arguments, **options)
+        if _NO_KUBECONFIG in printed.getvalue():
+            raise ConfigError(
+                f"host: none is given, this is no pod, and there is no kubeconfig; give --host or set {ENDPOINT}"
+            )
+        # Reading is tried again; creating never is without looking first. A redirect is an answer, and not KFP's.
+        config.retries = urllib3.Retry(
+            total=3,
+            connect=1,
+            redirect=0,
+            raise_on_redirect=False,
+            backoff_factor=0.3,
+            status_forcelist=(429, 500, 502, 503, 504),
+            allowed_methods=("GET", "HEAD", "DELETE"),
+            raise_on_status=False,
+        )
+        return config
+
+    def _get_config_with_default_credentials(self, config: Any) -> Any:
+        # In a pod, without a host.
+        token, path = given_token(), token_path()
+        if token:
+            config.api_key["authorization"] = token
+        elif path is not None:
+            config.refresh_api_key_hook = TokenFile(path).refresh_api_key_hook
+        config.api_key_prefix["authorization"] = "Bearer"
+        return config
+
+    def get_kfp_healthz(self, sleep_duration: int = 0) -> Any:
+        """Asks once how the server is."""
+        del sleep_duration
+        # Before the first request, which the constructor may send: it makes the client of all its parts by itself.
+        client = self._healthz_api.api_client
+        if not isinstance(client.rest_client, _JsonClient):
+            client.rest_client = _JsonClient(client.configuration)
+        return self._healthz_api.healthz_service_get_healthz(_request_timeout=self.timeout)
+
+    def set_user_namespace(self, namespace: str) -> None:
+        """Sets the namespace of this client."""
+        # It would be kept in the home directory, which is read-only in a container.
+        self._context_setting["namespace"] = namespace
