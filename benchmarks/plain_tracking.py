@@ -11,6 +11,7 @@ import edgequant.tracking
 from edgequant import litert_interpreter
 from edgequant.artifacts.result import Result, load_result
 from edgequant.tracking import entries, summary
+from edgequant.tracking.figures import metrics
 
 PYFUNC = Path(edgequant.tracking.__file__).with_name("pyfunc_model.py")
 
@@ -68,7 +69,7 @@ def _variant(result: Result, variant: str) -> str:
                 f"{name}=={version(name)}" for name in ("mlflow-skinny", "pandas", "numpy", "ai-edge-litert")
             ],
         )
-        for name, number in entries.metrics(result.verdict.variants[variant], result.verdict.main_metric).items():
+        for name, number in metrics(result.verdict.variants[variant], result.verdict.main_metric).items():
             mlflow.log_metric(name, number, model_id=logged.model_id)
         _inputs(result)
     return str(logged.model_uri)

@@ -1,33 +1,13 @@
-"""What is recorded of a result in MLflow: names, tags, parameters and metrics, as plain values."""
-
-import math
-import re
+"""What is recorded of a result in MLflow: names, tags and parameters, as plain values."""
 
 from edgequant import __version__
-from edgequant.artifacts.comparison import Ends
 from edgequant.artifacts.example_set import DatasetFacts
 from edgequant.artifacts.result import Result
-from edgequant.artifacts.verdict import VariantVerdict
+from edgequant.tracking.figures import PLACES
+from edgequant.tracking.figures import metrics as metrics
+from edgequant.tracking.metric_names import metric_names
 
-# Metrics that are shares of one: recorded in percent, because charts round to two decimals.
-_SHARES = (
-    "accuracy",
-    "top_5_accuracy",
-    "subset_accuracy",
-    "macro_f1",
-    "micro_f1",
-    "f1",
-    "auc",
-    "average_precision",
-    "ece",
-)
-_PERCENT = 100.0
-# What the UI's columns have room for; a count or a size has no fraction, and keeps its digits.
-_PLACES = 4
-_SIGNIFICANT = 6
-_IN_HUNDREDTHS = ("_percent", "_points")
 _DIGEST_CHARACTERS = 32
-_METRIC_FORBIDDEN = re.compile(r"[^\w\-. /]", re.ASCII)
 _FORBIDDEN = str.maketrans(dict.fromkeys("/:.%\"'", "-"))
 
 KEY = "edgequant.key"
@@ -113,12 +93,13 @@ def tags(result: Result, source_run: str = "") -> dict[str, str]:
 def variant_tags(result: Result, variant: str) -> dict[str, str]:
     """Returns the tags of a variant's run besides those of `tags`."""
     found, sha256 = result.verdict.variants[variant], result.variants[variant].sha256
+    main_metric = result.verdict.main_metric
     entries = {
         ROLE: VARIANT_ROLE,
         VARIANT: variant,
         VERDICT: found.verdict,
         STATUS: found.status,
-        MAIN_METRIC: metric_name(result.verdict.main_metric),
+        MAIN_METRIC: metric_names([*found.metrics, main_metric])[main_metric].value if main_metric else "",
     }
     if sha256:
         entries[TFLITE_SHA256] = sha256
@@ -148,12 +129,7 @@ def version_tags(result: Result, variant: str, source_run: str = "") -> dict[str
 
 
 def _points(value: float | None) -> str:
-    return "" if value is None else f"{value:.{_PLACES}f}"
-
-
-def metric_name(name: str) -> str:
-    """Returns the name that a metric of a task is recorded under: shares are in percent."""
-    return f"{name}_percent" if name in _SHARES else _METRIC_FORBIDDEN.sub("_", name)
+    return "" if value is None else f"{value:.{PLACES}f}"
 
 
 def gate(result: Result) -> str:
@@ -178,68 +154,6 @@ def parameters(result: Result, variant: str) -> dict[str, str]:
         "model_sha256": result.variants.content.model_sha256,
         "gate": gate(result),
     }
-
-
-def metrics(found: VariantVerdict, main_metric: str) -> dict[str, float]:
-    """Returns the metrics of a variant's run in units that charts show well; what is not known or finite is left out.
-
-    Args:
-        found: Everything known about the variant.
-        main_metric: The metric that drops are of, which is recorded with the ends of its interval.
-    """
-    values: dict[str, float | None] = {
-        metric_name(name): value * _PERCENT if name in _SHARES else value for name, value in found.metrics.items()
-    }
-    values |= _ends(main_metric, found.metric_interval) | _ends("agreement", found.agreement_interval)
-    low, high = found.drop_interval_points or (None, None)
-    values |= {
-        "drop_points": found.drop_points,
-        "drop_low_points": low,
-        "drop_high_points": high,
-        "agreement_percent": None if found.agreement is None else found.agreement * _PERCENT,
-        "size_bytes": found.size_bytes,
-        "peak_memory_bytes": found.peak_memory_bytes,
-        "examples": found.examples or None,
-    }
-    if found.versus_champion is not None:
-        values["drop_vs_champion_points"] = found.versus_champion.points
-    if found.flips is not None:
-        values |= {
-            "right_to_wrong": found.flips.right_to_wrong,
-            "wrong_to_right": found.flips.wrong_to_right,
-        }
-    values["divergence_nats"] = found.divergence_nats
-    values["sqnr_db"] = min(
-        (drift.sqnr_db for drift in found.drift.values() if drift.sqnr_db is not None), default=None
-    )
-    values["cosine"] = min((drift.cosine for drift in found.drift.values()), default=None)
-    classes = next((part.values for part in found.slices if part.name == "class"), ())
-    values["worst_class_drop_points"] = classes[0].drop_points if classes else None
-    if found.latency is not None:
-        values |= {
-            "latency_ratio": found.latency.ratio.value if found.latency.ratio else None,
-            "latency_p50_ms": found.latency.p50_ms,
-            "latency_p90_ms": found.latency.p90_ms,
-            "latency_p99_ms": found.latency.p99_ms,
-        }
-    return {name: rounded(name, value) for name, value in values.items() if value is not None and math.isfinite(value)}
-
-
-def _ends(name: str, interval: Ends | None) -> dict[str, float | None]:
-    """Returns the ends of a metric's interval by the names that they are recorded under."""
-    is_share = name in (*_SHARES, "agreement")
-    unit, scale = ("_percent", _PERCENT) if is_share else ("", 1.0)
-    ends = zip(("low", "high"), interval or (None, None), strict=True)
-    return {
-        f"{_METRIC_FORBIDDEN.sub('_', name)}_{side}{unit}": None if end is None else end * scale for side, end in ends
-    }
-
-
-def rounded(name: str, value: float) -> float:
-    """Returns a metric with as many digits as say something and can be shown: percent and points have four places."""
-    if float(value).is_integer():
-        return float(value)
-    return round(value, _PLACES) if name.endswith(_IN_HUNDREDTHS) else float(f"{value:.{_SIGNIFICANT}g}")
 
 
 def dataset_digest(facts: DatasetFacts) -> str:

@@ -12,6 +12,7 @@ from edgequant.artifacts.result import BEST, CONFIGURATION, EVERY_BLESSED, Resul
 from edgequant.artifacts.verdict import BLESSED
 from edgequant.tracking import entries
 from edgequant.tracking.configuration import as_run
+from edgequant.tracking.figures import main_figures
 
 COMPARISON = "comparison.json"
 CLASSES = "per_class_recall.json"
@@ -170,7 +171,7 @@ def comparison(result: Result) -> Table:
     """
     verdict = result.verdict
     names = list(verdict.variants)
-    found = {name: entries.metrics(variant, verdict.main_metric) for name, variant in verdict.variants.items()}
+    found = {name: main_figures(variant, verdict.main_metric) for name, variant in verdict.variants.items()}
     columns = list(dict.fromkeys(column for values in found.values() for column in values))
     table: Table = {
         "variant": list(names),
