@@ -12,13 +12,14 @@ from edgequant.artifacts.result import BEST, REGISTER
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant.gate import Gate, check_gate, parse_gate
 from edgequant.litert_interpreter import XNNPACK
-from edgequant.model_uri import check_alias, check_model_uri, check_tracking_uri
+from edgequant.model_uri import check_alias, check_model_uri
 from edgequant.resolvers import check_resolver
 from edgequant.sampling.examples import check_settings
 from edgequant.sampling.preprocessing import input_source
 from edgequant.sampling.selection import AUTO, FALSE
 from edgequant.sampling.sources import check_patterns
 from edgequant.task import check_task_name
+from edgequant.tracking_uri import check_tracking_uri
 from edgequant.variants import VARIANTS, check_variants
 from edgequant_pipelines.deployment import Kubeflow
 from edgequant_pipelines.mappings import explain, read_mapping, read_yaml

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgequant.errors import ConfigError, EdgequantError, TrackingError
-from edgequant.model_uri import check_tracking_uri
 from edgequant.tracking.client_settings import client_settings
+from edgequant.tracking_uri import TRACKING_URI, check_tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_TRACKING_URI = "MLFLOW_TRACKING_URI"
 _SQLITE = "sqlite:///"
 _LISTED = 20
 
@@ -24,12 +23,12 @@ def existing(configured: str) -> str:
     Raises:
         ConfigError: There is none, or it holds a password.
     """
-    key = "--tracking-uri" if configured else _TRACKING_URI
-    uri = check_tracking_uri(key, configured or os.environ.get(_TRACKING_URI, ""))
+    key = "--tracking-uri" if configured else TRACKING_URI
+    uri = check_tracking_uri(key, configured or os.environ.get(TRACKING_URI, ""))
     if not uri and Path("mlflow.db").is_file():
         uri = f"{_SQLITE}{Path('mlflow.db').resolve()}"
     if not uri:
-        raise ConfigError(f"--tracking-uri: none is given, {_TRACKING_URI} is not set, and there is no mlflow.db here")
+        raise ConfigError(f"--tracking-uri: none is given, {TRACKING_URI} is not set, and there is no mlflow.db here")
     # MLflow would make an empty one.
     if uri.startswith(_SQLITE) and not Path(uri.removeprefix(_SQLITE)).is_file():
         raise ConfigError(f"{key}: {uri.removeprefix(_SQLITE)} does not exist")

@@ -20,7 +20,8 @@ from edgequant.benchmarking.step import benchmark
 from edgequant.errors import ArtifactError, TrackingError
 from edgequant.evaluation.step import evaluate
 from edgequant.gate import Gate
-from edgequant.tracking.step import Inputs, record, track, tracking_uri
+from edgequant.tracking.step import Inputs, record, track
+from edgequant.tracking_uri import tracking_uri
 from edgequant.validation.inputs import Inputs as ValidationInputs
 from edgequant.validation.step import validate
 

@@ -1,0 +1,63 @@
+"""Which MLflow a step talks to: its URI, which holds no secret."""
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from edgequant.errors import ConfigError, TrackingError
+
+TRACKING_URI = "MLFLOW_TRACKING_URI"
+ON_CLUSTER = "KUBERNETES_SERVICE_HOST"
+_KEY = "tracking.uri"
+# A password that is not quoted may hold "/" and "@": what follows the first ":" and is no port, up to the last "@".
+_PASSWORD = r"//[^/\s:]*:(?!\d+/)\S*@"  # noqa: S105 - how one looks
+_WITH_PASSWORD = re.compile(rf"[^/:]+:(?!///){_PASSWORD}")
+_CREDENTIALS = re.compile(rf"{_PASSWORD}|//[^/\s]*@")
+
+
+def check_tracking_uri(key: str, uri: str) -> str:
+    """Returns a tracking URI that holds no secret: it is written into what a run leaves.
+
+    Args:
+        key: What the user gave it as, for the message.
+        uri: The URI.
+
+    Raises:
+        ConfigError: It is not a URI, or holds a password.
+    """
+    password = _WITH_PASSWORD.match(uri) is not None
+    try:
+        password = password or urlsplit(uri).password is not None
+    except ValueError as error:
+        if not password:
+            raise ConfigError(f"{key}: {without_credentials(uri)!r} is not a URI ({error})") from error
+    if password:
+        raise ConfigError(
+            f"{key}: holds a password; give credentials in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    return uri
+
+
+def tracking_uri(configured: str, key: str = _KEY) -> str:
+    """Returns the tracking URI to use: the one configured, the environment's, or on this machine a database beside it.
+
+    Args:
+        configured: The URI of the configuration; "" for none.
+        key: What the user gave it as, for the message.
+
+    Raises:
+        TrackingError: None is given on a cluster, where MLflow's own default is a disk that vanishes with the pod.
+        ConfigError: It holds a password.
+    """
+    if configured:
+        return check_tracking_uri(key, configured)
+    uri = check_tracking_uri(TRACKING_URI, os.environ.get(TRACKING_URI, ""))
+    if not uri and os.environ.get(ON_CLUSTER):
+        raise TrackingError(f"{_KEY} is empty and {TRACKING_URI} is not set; on a cluster one of them is needed")
+    return uri or f"sqlite:///{Path('mlflow.db').resolve()}"
+
+
+def without_credentials(text: str) -> str:
+    """Returns a text for people, such as the error of a request, whose URLs hold neither a user nor a password."""
+    return _CREDENTIALS.sub("//", text)
