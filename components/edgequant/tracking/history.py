@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgequant.errors import TrackingError, did_you_mean
@@ -70,9 +71,9 @@ def history(name: str, last: int, uri: str = "") -> list[Row]:
     with asked(existing(uri)) as client:
         experiments = [str(found.experiment_id) for found in _pages(client.search_experiments)]
         names = {name, *_names_of(client, name)}
-        runs = [run for each in sorted(names) for run in _runs(client, experiments, each, last)]
+        runs = _last([run for each in sorted(names) for run in _runs(client, experiments, each)], last)
         if not runs:
-            known = sorted({run.data.tags[entries.NAME] for run in _summaries(client, experiments)})
+            known = sorted({run.data.tags[entries.NAME] for run in _in_role(client, experiments, entries.SUMMARY_ROLE)})
             raise TrackingError(
                 f"MLflow has no variants of {name!r}; it has those of {listed(known)}{did_you_mean(name, known)}"
             )
@@ -82,28 +83,33 @@ def history(name: str, last: int, uri: str = "") -> list[Row]:
 
 def _names_of(client: "MlflowClient", name: str) -> set[str]:
     """Returns the quantizations whose variants went to a registered model."""
-    found = client.search_model_versions(f"name = '{_quoted(name)}'", max_results=_PAGE)
+    found = _pages(client.search_model_versions, f"name = '{_quoted(name)}'")
     return {version.tags[entries.NAME] for version in found if entries.NAME in version.tags}
 
 
-def _runs(client: "MlflowClient", experiments: list[str], name: str, last: int) -> list[Any]:
-    """Returns the variants' runs of the last pipeline runs of a quantization."""
-    found = client.search_runs(
-        experiments,
-        f"tags.`{entries.NAME}` = '{_quoted(name)}' AND tags.`{entries.ROLE}` = '{entries.VARIANT_ROLE}'",
-        max_results=_PAGE,
-        order_by=["attributes.start_time DESC"],
-    )
-    by_run: dict[str, list[Any]] = {}
-    for run in found:
-        by_run.setdefault(run.data.tags[entries.KEY], []).append(run)
-    # Within a pipeline run, in the order in which they were recorded: that of the configuration.
-    return [run for group in list(by_run.values())[:last] for run in sorted(group, key=lambda run: run.info.start_time)]
+def _runs(client: "MlflowClient", experiments: list[str], name: str) -> list[Any]:
+    """Returns the variants' runs of a quantization."""
+    return _in_role(client, experiments, entries.VARIANT_ROLE, f" AND tags.`{entries.NAME}` = '{_quoted(name)}'")
 
 
-def _summaries(client: "MlflowClient", experiments: list[str]) -> Iterable[Any]:
-    role = f"tags.`{entries.ROLE}` = '{entries.SUMMARY_ROLE}'"
-    return list(client.search_runs(experiments, role, max_results=_PAGE))
+def _in_role(client: "MlflowClient", experiments: list[str], role: str, besides: str = "") -> list[Any]:
+    return _pages(partial(client.search_runs, experiments), f"tags.`{entries.ROLE}` = '{role}'{besides}")
+
+
+def _last(runs: Iterable[Any], count: int) -> list[Any]:
+    """Returns the runs of the last pipeline runs, that with the newest run first, and those of each in their order.
+
+    All runs are looked at: a pipeline run that was finished late has its own before and after those of others.
+    """
+    by_key: dict[str, list[Any]] = {}
+    for run in sorted(runs, key=_start):
+        by_key.setdefault(run.data.tags[entries.KEY], []).append(run)
+    groups = sorted(by_key.values(), key=lambda group: _start(group[-1]), reverse=True)
+    return [run for group in groups[:count] for run in group]
+
+
+def _start(run: Any) -> int:
+    return int(run.info.start_time)
 
 
 def _versions(client: "MlflowClient", run_ids: set[str], names: set[str]) -> dict[str, tuple[str, tuple[str, ...]]]:
