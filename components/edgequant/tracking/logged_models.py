@@ -1,6 +1,6 @@
 """The logged model of each variant: its files, and its place beside the variant's run."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -73,18 +73,16 @@ class LoggedModels:
             model_type="tflite",
         )
 
-    def package(self, models: Mapping[str, LoggedModel], folder: Path) -> list[Upload]:
-        """Writes the files of the models that are not finished, and returns what is to be uploaded."""
+    def package(self, models: Mapping[str, LoggedModel], folder: Path) -> Iterator[tuple[str, Upload]]:
+        """Writes the files of each model that is not finished, and yields its variant and what is to be uploaded."""
         # MLflow's packaging takes a second to import, which a result that is recorded already does not need.
         from edgequant.tracking.packaging import package
 
-        uploads = []
         for variant, model in models.items():
             if str(model.status) != READY:
                 target = folder / variant
                 package(self._result.variants.model(variant), self._result.example, model, target)
-                uploads.append(Upload(directory=target, location=model.artifact_location))
-        return uploads
+                yield variant, Upload(directory=target, location=model.artifact_location)
 
     def finish(self, model: LoggedModel, run: Run) -> None:
         """Ends a model's making once its files are there, and names it as the output of its run."""

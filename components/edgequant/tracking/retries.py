@@ -1,77 +1,153 @@
-"""Tries a recording again while MLflow does not answer.
+"""Tries again while MLflow does not answer: a request where that is safe, else the whole recording.
 
 MLflow's client repeats a request by itself, also one that creates something and whose answer was lost: then there are two. So
-its repetition is switched off, and the whole recording is done again, which looks everything up before it makes it.
+its repetition is switched off. Here a request that leaves the same when it is made twice is repeated in place; after any other the
+recording begins anew, and looks up what there is before it makes it.
 """
 
-from collections.abc import Callable
-from typing import TypeVar
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import count
+from typing import Any, TypeVar
 
-import requests
-from mlflow.exceptions import InvalidUrlException, MlflowException
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_delay, wait_exponential_jitter
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelOutput
+from mlflow.exceptions import MlflowException
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_before_delay,
+    stop_never,
+    wait_exponential_jitter,
+)
+from tenacity.stop import stop_base
 
+from edgequant.tracking.failures import is_transient
 from edgequant.unanswered import no_answer
 
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 30.0
-_TRANSIENT = (408, 429)
-_SERVER_ERRORS = 500
-# What another attempt meets again.
-_LASTING = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
+# What fails as often in a row is looked at anew.
+_TIMES_IN_PLACE = 4
+# Requests of MLflow's client that leave the same when they are made twice. What makes or deletes something does not; nor does
+# moving an alias, which another recording may have moved on by then.
+_REPEATABLE = frozenset(
+    {
+        "finalize_logged_model",
+        "get_experiment_by_name",
+        "get_logged_model",
+        "get_model_version",
+        "get_model_version_by_alias",
+        "get_registered_model",
+        "get_run",
+        "log_batch",
+        "log_inputs",
+        "search_logged_models",
+        "search_model_versions",
+        "search_runs",
+        "set_model_version_tag",
+        "set_tag",
+        "set_terminated",
+    }
+)
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
 
 
-def is_transient(error: BaseException) -> bool:
-    """Tells whether an error may be gone at another attempt: no connection, no answer in time, 408, 429, 5xx, a full disk."""
-    if isinstance(error, InvalidUrlException):
-        return False
-    if isinstance(error, MlflowException):
-        # One that could not be sent, or was not answered, counts as 500.
-        return _passes(error.get_http_status_code())
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return _passes(error.response.status_code)
-    return isinstance(error, OSError) and not isinstance(error, _LASTING)
-
-
-def _passes(status: int) -> bool:
-    return status in _TRANSIENT or status >= _SERVER_ERRORS
-
-
-def persistently(attempt: Callable[[int], T], seconds: float, tell: Tell) -> T:
-    """Returns what an attempt returns; after a transient error it is made again, with growing waits.
+class Patience:
+    """The time in which a recording tries again, which begins when this is made.
 
     Args:
-        attempt: Does the work; is given the number of the attempt, from 1.
-        seconds: No attempt begins later than this after the first.
-        tell: Is given a sentence before each wait.
-
-    Raises:
-        Exception: The last attempt's, as it was.
+        seconds: Nothing is tried again later than this.
+        tell: Is given a sentence before each wait, and whatever else a reader should know.
     """
 
-    def before_sleep(state: RetryCallState) -> None:
-        if state.outcome is not None and state.next_action is not None:
-            wait = f"trying again in {state.next_action.sleep:.1f} s, for at most {seconds:g} s in all"
-            tell(f"MLflow did not take it ({first_line(state.outcome.exception())}); {wait}")
+    def __init__(self, seconds: float, tell: Tell) -> None:
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
+        self._lock = threading.Lock()
+        self.tell = tell
 
-    retrying = Retrying(
-        stop=stop_before_delay(seconds),
-        wait=wait_exponential_jitter(
-            multiplier=_FIRST_WAIT_SECONDS, max=_LONGEST_WAIT_SECONDS, jitter=_FIRST_WAIT_SECONDS
-        ),
-        retry=retry_if_exception(is_transient),
-        before_sleep=before_sleep,
-        reraise=True,
-    )
-    for state in retrying:
-        with state:
-            result = attempt(state.retry_state.attempt_number)
-        if state.retry_state.outcome is not None and not state.retry_state.outcome.failed:
-            state.retry_state.set_result(result)
-    return result
+    def persistently(self, attempt: Callable[[int], T]) -> T:
+        """Returns what an attempt returns; after a transient error it is made again, with growing waits.
+
+        Args:
+            attempt: Does the work; is given the number of the attempt, from 1.
+
+        Raises:
+            Exception: The last attempt's, as it was.
+        """
+        numbers = count(1)
+        wait = "trying again in {:.1f} s, for at most " + f"{self._seconds:g} s in all"
+        return self._retrying(stop_never, wait)(lambda: attempt(next(numbers)))
+
+    def repeat(self, request: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Returns what a request returns that leaves the same when it is made twice; after a transient error it is made again.
+
+        Args:
+            request: The request.
+            args: What it is given.
+            kwargs: What it is given by name.
+
+        Raises:
+            Exception: The last time's, as it was.
+        """
+        wait = "repeating the request in {:.1f} s"
+        return self._retrying(stop_after_attempt(_TIMES_IN_PLACE), wait)(request, *args, **kwargs)
+
+    def _retrying(self, stop: stop_base, wait: str) -> Retrying:
+        def before_sleep(state: RetryCallState) -> None:
+            if state.outcome is not None and state.next_action is not None:
+                error, sleep = state.outcome.exception(), state.next_action.sleep
+                # Several files at a time are uploaded.
+                with self._lock:
+                    self.tell(f"MLflow did not take it ({first_line(error)}); {wait.format(sleep)}")
+
+        return Retrying(
+            stop=stop | stop_before_delay(self._end - time.monotonic()),
+            wait=wait_exponential_jitter(
+                multiplier=_FIRST_WAIT_SECONDS, max=_LONGEST_WAIT_SECONDS, jitter=_FIRST_WAIT_SECONDS
+            ),
+            retry=retry_if_exception(is_transient),
+            before_sleep=before_sleep,
+            reraise=True,
+        )
+
+
+class PatientClient:
+    """MLflow's client, whose requests are repeated where that is safe.
+
+    Args:
+        client: MLflow's client.
+        patience: How long.
+    """
+
+    def __init__(self, client: MlflowClient, patience: Patience) -> None:
+        self._client = client
+        self._patience = patience
+
+    def __getattr__(self, name: str) -> Any:
+        request = getattr(self._client, name)
+        return partial(self._patience.repeat, request) if name in _REPEATABLE else request
+
+    def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
+        """Names models as outputs of a run that has none of them yet."""
+        self._patience.repeat(self._log_outputs, run_id, models)
+
+    def _log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
+        try:
+            self._client.log_outputs(run_id, models)
+        except MlflowException:
+            # Its answer may have been lost, this time or the last; MLflow's database refuses it a second time.
+            outputs = self._client.get_run(run_id).outputs
+            there = {output.model_id for output in outputs.model_outputs} if outputs else set()
+            if not there.issuperset(model.model_id for model in models):
+                raise
 
 
 def first_line(error: BaseException | None) -> str:

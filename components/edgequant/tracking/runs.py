@@ -21,8 +21,8 @@ from edgequant.tracking import entries, source, summary
 from edgequant.tracking.datasets import datasets
 from edgequant.tracking.logged_models import LoggedModels
 from edgequant.tracking.registry import ALREADY_THERE, Registry
-from edgequant.tracking.retries import Tell
-from edgequant.tracking.uploads import Upload, upload
+from edgequant.tracking.retries import Patience, PatientClient
+from edgequant.tracking.uploads import Upload, Uploader, complete
 
 _FINISHED = "FINISHED"
 _ACTIVE = "active"
@@ -50,14 +50,15 @@ class Recorder:
     Args:
         result: The result.
         place: Where to.
-        tell: Is given a sentence on what a reader should know and is no failure.
+        patience: How long requests are repeated, and who is told what a reader should know and is no failure.
     """
 
-    def __init__(self, result: Result, place: Place, tell: Tell) -> None:
+    def __init__(self, result: Result, place: Place, patience: Patience) -> None:
         self._result = result
         self._place = place
-        self._tell = tell
-        self._client = MlflowClient(tracking_uri=place.uri, registry_uri=place.uri)
+        self._patience = patience
+        self._tell = patience.tell
+        self._client = PatientClient(MlflowClient(tracking_uri=place.uri, registry_uri=place.uri), patience)
 
     def record(self, *, again: bool) -> Tracked:
         """Records everything that is not recorded yet, and returns where it is.
@@ -74,9 +75,7 @@ class Recorder:
         summary_run = self._summary_run(earlier.get(_SUMMARY))
         open_runs = {variant: run for variant, run in runs.items() if run.info.status != _FINISHED}
         logged = models.of(runs, open_runs, are_new=not earlier and not again)
-        self._upload(models, logged, summary_run)
-        for variant, run in open_runs.items():
-            self._finish_variant(variant, run, models, logged.get(variant))
+        self._fill(open_runs, summary_run, models, logged)
         registry = Registry(self._client, self._result, self._source.run_id)
         registered = registry.register(runs, lambda variant: logged.get(variant) or self._model_of(runs[variant]))
         self._finish_summary(summary_run, runs, registered)
@@ -211,14 +210,24 @@ class Recorder:
             self._client.set_tag(earlier.info.run_id, entries.ROLE, entries.SUPERSEDED_ROLE)
         return self._given
 
-    def _upload(self, models: LoggedModels, logged: dict[str, LoggedModel], summary_run: Run) -> None:
-        with tempfile.TemporaryDirectory(prefix="edgequant-") as scratch:
-            uploads = models.package(logged, Path(scratch) / "models")
+    def _fill(
+        self, open_runs: dict[str, Run], summary_run: Run, models: LoggedModels, logged: dict[str, LoggedModel]
+    ) -> None:
+        """Uploads all files, and finishes each variant as soon as its own are there: whatever fails then, it is done."""
+        with (
+            tempfile.TemporaryDirectory(prefix="edgequant-") as scratch,
+            Uploader(self._place.uri, self._patience) as uploader,
+        ):
+            packages = models.package(logged, Path(scratch) / "models")
+            copies = {variant: uploader.begin(files) for variant, files in packages}
             if not self._is_finished(summary_run):
                 files = Path(scratch) / "summary"
                 summary.write_files(self._result, files)
-                uploads.append(Upload(directory=files, location=summary_run.info.artifact_uri))
-            upload(uploads, self._place.uri)
+                copies[_SUMMARY] = uploader.begin(Upload(directory=files, location=summary_run.info.artifact_uri))
+            for variant, run in open_runs.items():
+                complete(copies.get(variant, ()))
+                self._finish_variant(variant, run, models, logged.get(variant))
+            complete(copies.get(_SUMMARY, ()))
 
     def _is_finished(self, summary_run: Run) -> bool:
         """Tells whether a summary was finished by us: the end of a run that KFP gave is KFP's business."""

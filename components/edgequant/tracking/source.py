@@ -8,7 +8,8 @@ from mlflow.exceptions import MlflowException
 
 from edgequant.model_uri import training_run
 from edgequant.tracking import entries
-from edgequant.tracking.retries import Tell, first_line, is_transient
+from edgequant.tracking.failures import is_transient
+from edgequant.tracking.retries import Tell, first_line
 
 _VERSION = re.compile(r"models:/([^/@]+)/([0-9]+)")
 

@@ -107,16 +107,18 @@ def _record(result: Result, uri: str, given_run_id: str) -> Tracked:
     """Records a result, trying again while MLflow does not answer."""
     with client_settings():
         # It loads MLflow, which takes a second.
-        from edgequant.tracking.retries import persistently
+        from edgequant.tracking.retries import Patience
         from edgequant.tracking.runs import Place, Recorder
 
         def tell(sentence: str) -> None:
             say("track", sentence)
 
-        def attempt(number: int) -> Tracked:
-            return Recorder(result, Place(uri=uri, given_run_id=given_run_id), tell).record(again=number > 1)
+        patience = Patience(result.content.settings.retry_seconds, tell)
 
-        return persistently(attempt, result.content.settings.retry_seconds, tell)
+        def attempt(number: int) -> Tracked:
+            return Recorder(result, Place(uri=uri, given_run_id=given_run_id), patience).record(again=number > 1)
+
+        return patience.persistently(attempt)
 
 
 def _report(result: Result, tracked: Tracked) -> None:

@@ -1,11 +1,15 @@
 """Copies files to where MLflow keeps artifacts, several at a time."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+from edgequant.tracking.retries import Patience
 
 _AT_ONCE = 8
 
@@ -23,25 +27,44 @@ class Upload:
     location: str
 
 
-def upload(uploads: Sequence[Upload], tracking_uri: str) -> None:
-    """Copies every file; what an earlier attempt left there is replaced.
+class Uploader:
+    """Copies files while its user goes on, each again by itself where that fails; what is not begun when it is left is not copied.
 
     Args:
-        uploads: What goes where.
         tracking_uri: The MLflow server, which keeps the artifacts of some locations itself.
+        patience: How long a file is tried again.
     """
-    repositories = [get_artifact_repository(item.location, tracking_uri=tracking_uri) for item in uploads]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        futures = [
-            pool.submit(repository.log_artifact, str(file), folder)
-            for item, repository in zip(uploads, repositories, strict=True)
-            for file, folder in _files(item.directory)
+
+    def __init__(self, tracking_uri: str, patience: Patience) -> None:
+        self._tracking_uri = tracking_uri
+        self._patience = patience
+        self._pool = ThreadPoolExecutor(_AT_ONCE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def begin(self, upload: Upload) -> list[Future[None]]:
+        """Begins to copy every file of a directory, for `complete`; what an earlier attempt left there is replaced."""
+        repository = get_artifact_repository(upload.location, tracking_uri=self._tracking_uri)
+        return [
+            self._pool.submit(self._patience.repeat, repository.log_artifact, str(file), folder)
+            for file, folder in _files(upload.directory)
         ]
-        try:
-            for future in futures:
-                future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+
+
+def complete(copies: Iterable[Future[None]]) -> None:
+    """Returns when copies are there.
+
+    Raises:
+        Exception: That of the first one that failed.
+    """
+    for copy in copies:
+        copy.result()
 
 
 def _files(directory: Path) -> Iterator[tuple[Path, str | None]]:

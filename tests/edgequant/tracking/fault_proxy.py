@@ -1,5 +1,6 @@
 """A real HTTP server before a real MLflow server, that passes requests on, and fails where it is told to."""
 
+import random
 import re
 import threading
 import time
@@ -10,8 +11,9 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-# What becomes of a request: refused with a status, not passed on, passed on and its answer lost, cut off in its body, or late.
-STATUS, LOST, ANSWER_LOST, CUT, LATE = "status", "lost", "answer lost", "cut", "late"
+# What becomes of a request: refused with a status, not passed on, passed on and its answer lost, cut off in its body, late, or held
+# half-read until its client is gone.
+STATUS, LOST, ANSWER_LOST, CUT, LATE, HELD = "status", "lost", "answer lost", "cut", "late", "held"
 _HOP = {"connection", "transfer-encoding", "host", "content-length", "keep-alive"}
 
 
@@ -34,6 +36,21 @@ class Fault:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chance:
+    """What goes wrong at random.
+
+    Attributes:
+        share: The share of requests.
+        kinds: What it may be, each as likely.
+        seed: Where the draw begins.
+    """
+
+    share: float
+    kinds: tuple[str, ...]
+    seed: int = 0
+
+
 class Proxy:
     """The proxy's state.
 
@@ -41,7 +58,9 @@ class Proxy:
         address: Its address.
         faults: What is to go wrong; each is used up by as many requests as it says.
         seen: ``METHOD PATH`` of every request.
+        failed: How many requests something went wrong with.
         authorizations: What requests authorized themselves with.
+        held: Is set when a request is held.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -49,17 +68,33 @@ class Proxy:
         self.address = ""
         self.faults: list[Fault] = []
         self.seen: list[str] = []
+        self.failed = 0
+        self.held = threading.Event()
+        self._chance = Chance(share=0.0, kinds=())
+        self._random = random.Random(0)  # noqa: S311 - no secret
         self.authorizations: set[str] = set()
         self._lock = threading.Lock()
+
+    def fail_at_random(self, chance: Chance) -> None:
+        """Lets any request fail from now on."""
+        self._chance = chance
+        self._random = random.Random(chance.seed)  # noqa: S311 - no secret
 
     def fault(self, line: str) -> Fault | None:
         """Returns what goes wrong with a request, and counts it."""
         with self._lock:
             self.seen.append(line)
-            for fault in self.faults:
-                if fault.times > 0 and re.search(fault.where, line):
-                    fault.times -= 1
-                    return fault
+            found = self._fault(line)
+            self.failed += found is not None
+        return found
+
+    def _fault(self, line: str) -> Fault | None:
+        for fault in self.faults:
+            if fault.times > 0 and re.search(fault.where, line):
+                fault.times -= 1
+                return fault
+        if self._random.random() < self._chance.share:
+            return Fault(kind=self._random.choice(self._chance.kinds), where=line)
         return None
 
 
@@ -76,6 +111,13 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         if fault and fault.kind in (LOST, CUT):
             self.rfile.read(length // 2 if fault.kind == CUT else 0)
+            self._hang_up()
+            return
+        if fault and fault.kind == HELD:
+            self.rfile.read(length // 2)
+            self.state.held.set()
+            # Its end comes with that of the client's process.
+            self.rfile.read()
             self._hang_up()
             return
         body = self.rfile.read(length)

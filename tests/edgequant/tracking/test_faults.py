@@ -10,7 +10,18 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
-from tests.edgequant.tracking.fault_proxy import ANSWER_LOST, CUT, LATE, LOST, STATUS, Fault, Proxy, proxy
+from tests.edgequant.tracking.fault_proxy import (
+    ANSWER_LOST,
+    CUT,
+    HELD,
+    LATE,
+    LOST,
+    STATUS,
+    Chance,
+    Fault,
+    Proxy,
+    proxy,
+)
 
 from edgequant.artifacts.result import load_result
 from edgequant.errors import TrackingError
@@ -18,6 +29,7 @@ from edgequant.tracking import retries
 from edgequant.tracking.step import record
 
 VARIANTS = ["float32", "full_int8", "integer_only", "weights_only"]
+_RECORD = "from pathlib import Path; import sys; from edgequant.tracking.step import record; record(Path(sys.argv[1]))"
 CREATES = ("experiments/create", "runs/create", "logged-models$", "registered-models/create", "model-versions/create")
 
 
@@ -100,6 +112,70 @@ def test_failures_that_pass_are_tried_again(
     assert "trying again in" in said
 
 
+def test_a_server_that_fails_every_tenth_request(
+    server: str, before: Proxy, results: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Refused, lost and unanswered requests all along cost as many requests more, and few looks at what there is already."""
+    before.fail_at_random(Chance(share=0.1, kinds=(STATUS, LOST, ANSWER_LOST), seed=1))
+    record(write(results, "tenth", before))
+    assert held(server, "tenth") == whole()
+    assert before.failed >= 5
+    assert capsys.readouterr().out.count("trying again in") <= 8
+    assert len(before.seen) <= 300
+
+
+def test_a_failed_upload_is_repeated_alone(
+    server: str, before: Proxy, results: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One file that was cut off is sent once more; no other request is."""
+    before.faults = [Fault(kind=CUT, where=r"PUT .*model\.tflite")]
+    record(write(results, "cut", before))
+    assert held(server, "cut") == whole()
+    puts = Counter(line for line in before.seen if line.startswith("PUT"))
+    assert sorted(puts.values())[-2:] == [1, 2]
+    said = capsys.readouterr().out
+    assert said.count("repeating the request in") == 1
+    assert "trying again in" not in said
+
+
+def test_what_is_uploaded_is_finished_though_another_upload_fails(
+    server: str, before: Proxy, results: Callable[..., Path]
+) -> None:
+    """The report does not get there: every variant is done all the same, and no model is sent again."""
+    before.faults = [Fault(kind=STATUS, where=r"PUT .*report\.html", status=507, times=10_000)]
+    path = write(results, "no-report", before, retry_seconds=0.5)
+    with pytest.raises(TrackingError, match="507"):
+        record(path)
+    client = MlflowClient(tracking_uri=server, registry_uri=server)
+    runs = client.search_runs([str(client.get_experiment_by_name("no-report").experiment_id)])
+    assert Counter((run.data.tags["edgequant.role"], run.info.status) for run in runs) == {
+        ("variant", "FINISHED"): 4,
+        ("summary", "RUNNING"): 1,
+    }
+    assert sum("model.tflite" in line for line in before.seen) == 4
+    before.faults, before.seen = [], []
+    record(path)
+    assert held(server, "no-report") == whole()
+    assert sum("model.tflite" in line for line in before.seen) == 0
+
+
+def test_killed_in_an_upload_and_run_again_it_is_whole(
+    server: str, before: Proxy, results: Callable[..., Path]
+) -> None:
+    """A process dies while half of a model is sent; the next one ends with one of everything."""
+    before.faults = [Fault(kind=HELD, where=r"PUT .*model\.tflite")]
+    path = write(results, "killed-in-upload", before)
+    with subprocess.Popen([sys.executable, "-c", _RECORD, str(path)], stdout=subprocess.PIPE) as process:
+        try:
+            assert before.held.wait(timeout=120)
+        finally:
+            process.kill()
+    client = MlflowClient(tracking_uri=server, registry_uri=server)
+    assert client.search_model_versions("name = 'killed-in-upload'") == []
+    record(path)
+    assert held(server, "killed-in-upload") == whole()
+
+
 def test_a_request_that_lands_late_doubles_nothing(
     server: str, before: Proxy, results: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,9 +227,6 @@ def test_a_training_run_that_may_not_be_tagged(
     assert "edgequant.quantized.digits" not in client.get_run(training).data.tags
     assert client.get_run(tracked.summary_run_id).data.tags["edgequant.source_run"] == training
     assert held(server, "untagged") == whole()
-
-
-_RECORD = "from pathlib import Path; import sys; from edgequant.tracking.step import record; record(Path(sys.argv[1]))"
 
 
 def test_two_pipeline_runs_at_once_do_not_mix(server: str, results: Callable[..., Path]) -> None:
