@@ -3,6 +3,7 @@
 from edgequant import __version__
 from edgequant.artifacts.example_set import DatasetFacts
 from edgequant.artifacts.result import Result
+from edgequant.tracking import limits
 from edgequant.tracking.figures import PLACES
 from edgequant.tracking.figures import metrics as metrics
 from edgequant.tracking.metric_names import metric_names
@@ -79,7 +80,7 @@ def tags(result: Result, source_run: str = "") -> dict[str, str]:
         source_run: The run that trained the source model; "" where it is not known.
     """
     settings = result.content.settings
-    return {
+    values = {
         KEY: key(result),
         NAME: result.verdict.name,
         PIPELINE_RUN: settings.pipeline_run or result.digest,
@@ -88,6 +89,7 @@ def tags(result: Result, source_run: str = "") -> dict[str, str]:
         RESULT_DIGEST: result.digest,
         GATE: gate(result),
     } | ({SOURCE_RUN: source_run} if source_run else {})
+    return limits.tags(values)
 
 
 def variant_tags(result: Result, variant: str) -> dict[str, str]:
@@ -105,7 +107,7 @@ def variant_tags(result: Result, variant: str) -> dict[str, str]:
         entries[TFLITE_SHA256] = sha256
     if found.reason:
         entries[REASON] = found.reason
-    return entries
+    return limits.tags(entries)
 
 
 def version_tags(result: Result, variant: str, source_run: str = "") -> dict[str, str]:
@@ -140,7 +142,7 @@ def gate(result: Result) -> str:
 def parameters(result: Result, variant: str) -> dict[str, str]:
     """Returns the parameters of a variant's run."""
     content = result.content
-    return {
+    values = {
         "variant": variant,
         "task": result.verdict.task,
         "converter": result.variants.content.converter,
@@ -154,6 +156,7 @@ def parameters(result: Result, variant: str) -> dict[str, str]:
         "model_sha256": result.variants.content.model_sha256,
         "gate": gate(result),
     }
+    return {name: limits.cut(value, limits.PARAMETER_CHARACTERS) for name, value in values.items()}
 
 
 def dataset_digest(facts: DatasetFacts) -> str:

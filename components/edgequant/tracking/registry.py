@@ -8,7 +8,7 @@ from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 
 from edgequant.artifacts.result import BEST, EVERY_BLESSED, Result
-from edgequant.tracking import entries, source, summary
+from edgequant.tracking import entries, limits, source, summary
 from edgequant.tracking.earlier import NOT_THERE, History
 
 ALREADY_THERE = "RESOURCE_ALREADY_EXISTS"
@@ -103,7 +103,7 @@ class Registry:
             run_id=run_id,
             tags=entries.version_tags(self._result, variant, self._source_run),
             model_id=model.model_id,
-            description=_description(self._result, variant),
+            description=description(self._result, variant),
             await_creation_for=0,
         )
 
@@ -156,6 +156,8 @@ class Registry:
         return str(aliases[self._settings.alias]) if self._settings.alias in aliases else None
 
 
-def _description(result: Result, variant: str) -> str:
+def description(result: Result, variant: str) -> str:
+    """Returns the description of a variant's version: why it is what it is."""
     verdict = result.verdict
-    return verdict.why if variant == verdict.best else "; ".join(verdict.variants[variant].reasons)
+    said = verdict.why if variant == verdict.best else "; ".join(verdict.variants[variant].reasons)
+    return limits.cut(said, limits.DESCRIPTION_CHARACTERS)

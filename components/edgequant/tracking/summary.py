@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from edgequant.artifacts.result import BEST, CONFIGURATION, EVERY_BLESSED, Result
 from edgequant.artifacts.verdict import BLESSED
-from edgequant.tracking import entries
+from edgequant.tracking import entries, limits
 from edgequant.tracking.configuration import as_run
 from edgequant.tracking.figures import main_figures
 
@@ -86,13 +86,14 @@ def tags(result: Result, registered: str) -> dict[str, str]:
         registered: A sentence on what was registered, or why nothing was.
     """
     verdict = result.verdict
-    return {
+    values = {
         entries.ROLE: entries.SUMMARY_ROLE,
         entries.OUTCOME: verdict.outcome,
         entries.BEST: verdict.best or "",
         entries.REGISTERED: registered,
         TABLES_TAG: json.dumps([{"path": name, "type": "table"} for name in tables(result)]),
     }
+    return limits.tags(values)
 
 
 def registration(result: Result, registered: Registered) -> str:
@@ -160,7 +161,7 @@ def note(result: Result, registered: str, source_link: str = "") -> str:
         f"| {name} | {found.verdict} | {'; '.join(found.reasons).replace('|', '/')} |"
         for name, found in verdict.variants.items()
     ]
-    return "\n".join(lines)
+    return limits.cut("\n".join(lines), limits.TAG_CHARACTERS)
 
 
 def comparison(result: Result) -> Table:

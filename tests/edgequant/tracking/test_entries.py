@@ -7,9 +7,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
+from mlflow.utils import validation
 
 from edgequant.artifacts.result import Result, load_result
-from edgequant.tracking import entries, summary
+from edgequant.tracking import entries, limits, registry, summary
 
 
 @pytest.fixture
@@ -53,6 +55,37 @@ def test_the_note_is_a_table_that_nothing_breaks(result: Result) -> None:
     assert len(rows) == 4
     assert all(row.count("|") == 4 for row in rows)
     assert rows[1] == "| weights_only | blessed | a / b; c |"
+
+
+def test_no_text_is_longer_than_mlflow_takes(result: Result) -> None:
+    """However long a reason, a sentence, a path or a gate is, it is cut to end in an ellipsis: PostgreSQL refuses what is longer."""
+    assert limits.TAG_CHARACTERS == validation.MAX_TAG_VAL_LENGTH
+    assert limits.PARAMETER_CHARACTERS == validation.MAX_PARAM_VAL_LENGTH
+    assert limits.METRIC_NAME_CHARACTERS == validation.MAX_ENTITY_KEY_LENGTH
+    assert limits.DATASET_SOURCE_CHARACTERS == validation.MAX_DATASET_SOURCE_SIZE
+    assert SqlModelVersion.description.type.length == limits.DESCRIPTION_CHARACTERS
+    long = "long " * 4000
+    found = {name: replace(variant, reason=long, reasons=(long,)) for name, variant in result.verdict.variants.items()}
+    verdict = replace(result.verdict, variants=found, why=long, gate={"metric": long}, task=long)
+    content = replace(result.content, settings=replace(result.content.settings, model_uri=long))
+    lengthy = replace(result, verdict=verdict, content=content)
+    every_tag = [
+        entries.tags(lengthy, "run"),
+        entries.variant_tags(lengthy, "full_int8"),
+        entries.version_tags(lengthy, "full_int8"),
+        summary.tags(lengthy, long),
+        {"note": summary.note(lengthy, long)},
+    ]
+    parameters = entries.parameters(lengthy, "full_int8")
+    descriptions = [registry.description(lengthy, variant) for variant in found]
+    for texts, limit in (
+        ([text for values in every_tag for text in values.values()], 8000),
+        (list(parameters.values()), 6000),
+        (descriptions, 5000),
+    ):
+        assert max(map(len, texts)) == limit
+        assert all(text.endswith("…") for text in texts if len(text) == limit)
+    assert (parameters["task"], every_tag[1]["edgequant.reason"]) == (long[:5999] + "…", long[:7999] + "…")
 
 
 def test_the_comparison_has_a_row_per_variant(result: Result) -> None:
