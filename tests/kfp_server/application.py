@@ -24,7 +24,7 @@ class Rules:
 
     Attributes:
         token: The bearer token that requests need; "" for none.
-        namespaces: The namespaces of a multi-user installation; empty: a single-user one.
+        namespaces: The namespaces of a multi-user installation that the account may use; empty: a single-user one.
     """
 
     token: str = ""
@@ -196,7 +196,9 @@ def _runs(application: FastAPI, store: Store, rules: Rules) -> None:
 
     @application.get(f"{_API}/runs/{{run_id}}")
     async def get_run(run_id: str) -> Body:
-        return _there(store, "run", run_id)
+        found = _there(store, "run", run_id)
+        _namespace(rules, found["namespace"])
+        return found
 
 
 def _recurring_runs(application: FastAPI, store: Store, rules: Rules) -> None:

@@ -35,6 +35,7 @@ class Claim:
         reason: Why the last attempt failed, or "".
         retry_at: When the next attempt may begin, in seconds since 1970, or 0.
         tags: The digest of the tags that its configuration was filled in from, or "": with others it may work.
+        unanswered: The attempt whose run may yet be made though its creation failed; the next ones go on under its name. 0: none.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Claim:
     reason: str = ""
     retry_at: float = 0.0
     tags: str = ""
+    unanswered: int = 0
 
     @property
     def tag(self) -> str:
@@ -66,7 +68,7 @@ class Claim:
         identity = json.dumps([self.name, self.version, self.rule, self.digest])
         digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
         word = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")[:40].strip("-") or "model"
-        return f"{self.rule}-{word}-{self.version}-{digest}-{self.attempt}"
+        return f"{self.rule}-{word}-{self.version}-{digest}-{self.unanswered or self.attempt}"
 
     def __str__(self) -> str:
         return f"{self.name} version {self.version} (rule {self.rule})"
@@ -83,11 +85,17 @@ class Claim:
             shown["retry_at"] = self.retry_at
         if self.tags:
             shown["tags"] = self.tags
+        if self.unanswered:
+            shown["unanswered"] = self.unanswered
         return json.dumps(shown)
 
     def submitted(self, run_id: str) -> Self:
         """Returns the claim once its run has begun."""
         return replace(self, state=SUBMITTED, run_id=run_id)
+
+    def unsure(self) -> Self:
+        """Returns the claim after a creation that failed and may have been carried out: other attempts keep the run's name."""
+        return replace(self, unanswered=self.unanswered or self.attempt)
 
     def succeeded(self) -> Self:
         """Returns the claim once its run has ended well."""
@@ -154,6 +162,7 @@ def claims_of(version: ModelVersion) -> Iterator[Claim]:
                 reason=str(value.get("reason", "")),
                 retry_at=float(value.get("retry_at", 0.0)),
                 tags=str(value.get("tags", "")),
+                unanswered=int(value.get("unanswered", 0)),
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             continue

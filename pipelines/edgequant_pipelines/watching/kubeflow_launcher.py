@@ -16,12 +16,18 @@ from edgequant_pipelines.kubeflow import (
     submit,
 )
 from edgequant_pipelines.kubeflow.uploads import compile_for
-from edgequant_pipelines.watching.launchers import LaunchedRun, LauncherError, Progress
+from edgequant_pipelines.watching.launchers import (
+    ForbiddenRunError,
+    LaunchedRun,
+    LauncherError,
+    Progress,
+    UnansweredError,
+)
 from edgequant_pipelines.watching.rules import Kubeflow
 
-_NOT_FOUND = 404
-# Refusals of this one request: another one may be taken.
-_REFUSED = (400, _NOT_FOUND, 422)
+_NOT_FOUND, _TOO_MANY = 404, 429
+# What is said of the account, or of the moment, rather than of what is asked.
+_HELD = (401, 403, _TOO_MANY)
 
 
 class KubeflowLauncher:
@@ -60,30 +66,44 @@ class KubeflowLauncher:
         return None if found is None else _launched(found)
 
     def submit(self, config: Config, run_name: str) -> LaunchedRun:
-        """Starts a run, unless there is one of that name."""
+        """Starts a run, unless there is one of that name.
+
+        Raises:
+            ConfigError: It would never run.
+            KubeflowError: The server refuses this run; it may take others.
+            LauncherError: The server cannot be asked, or refuses the account.
+            UnansweredError: The server answers, and fails to make this run.
+        """
+        # A claim's name stands for its configuration; what an earlier release started under it is its run, too.
+        found = self.find(run_name)
+        if found is not None:
+            return found
         if not config.tracking.uri:
             tracking = config.tracking.model_copy(update={"uri": self._tracking_uri})
             config = config.model_copy(update={"tracking": tracking})
-        with _asked():
-            # A claim's name stands for its configuration; what an earlier release started under it is its run, too.
-            run = find_run(self._connection, run_name) or submit(
-                self._connection,
-                config,
-                experiment=self._experiment,
-                run_name=run_name,
-                compiled=self._compiled_for(config),
-            )
+        compiled = self._compiled_for(config)
+        try:
+            run = submit(self._connection, config, experiment=self._experiment, run_name=run_name, compiled=compiled)
+        except KubeflowError as error:
+            if _refuses(error):
+                raise
+            if not error.ambiguous or error.status == _TOO_MANY:
+                raise LauncherError(str(error)) from error
+            found = self.find(run_name)
+            if found is None:
+                raise UnansweredError(str(error)) from error
+            return found
         return _launched(run)
 
     def state(self, run_id: str) -> LaunchedRun:
-        """Returns what has become of a run; one that was deleted has failed."""
+        """Returns what has become of a run; only KFP itself can say that there is none."""
         try:
-            with _asked():
-                return _launched(state_of(self._connection, run_id))
+            return _launched(state_of(self._connection, run_id))
         except KubeflowError as error:
-            if error.status != _NOT_FOUND:
-                raise LauncherError(str(error)) from error
-            return LaunchedRun(run_id=run_id, progress=Progress.FAILED, reason="the run was deleted")
+            if error.not_there:
+                return LaunchedRun(run_id=run_id, progress=Progress.GONE)
+            kind = ForbiddenRunError if error.forbidden else LauncherError
+            raise kind(str(error)) from error
 
     def _compiled_for(self, config: Config) -> CompiledPipeline:
         """Returns the pipeline, compiled once for all versions of a rule: how it runs is all that it is compiled from."""
@@ -97,13 +117,21 @@ class KubeflowLauncher:
 
 @contextmanager
 def _asked() -> Iterator[None]:
-    """Tells a server that cannot be asked, or that refuses the account, from one that refuses a request."""
+    """Takes whatever a question ends in for a server that cannot be asked: it is asked again later.
+
+    Raises:
+        LauncherError: It ended in anything.
+    """
     try:
         yield
     except KubeflowError as error:
-        if error.status in _REFUSED:
-            raise
         raise LauncherError(str(error)) from error
+
+
+def _refuses(error: KubeflowError) -> bool:
+    """Tells whether a server refuses one run alone: another one may be taken, and this one is no better later."""
+    gateway = error.status == _NOT_FOUND and not error.not_there
+    return 400 <= error.status < 500 and not error.ambiguous and error.status not in _HELD and not gateway
 
 
 def _launched(run: SubmittedRun) -> LaunchedRun:

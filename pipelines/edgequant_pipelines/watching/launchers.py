@@ -12,6 +12,14 @@ class LauncherError(EdgequantError):
     """The launcher cannot be asked now; later it may."""
 
 
+class ForbiddenRunError(LauncherError):
+    """The account may not see a run."""
+
+
+class UnansweredError(EdgequantError):
+    """A run could not be started though the launcher answers, and may be started all the same, later."""
+
+
 class Progress(Enum):
     """How far a run is."""
 
@@ -20,6 +28,8 @@ class Progress(Enum):
     FAILED = "failed"
     # It ended without an end, with the watcher that ran it: the same attempt is started again.
     INTERRUPTED = "interrupted"
+    # There is none of that identifier here.
+    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +80,7 @@ class Launcher(Protocol):
         Raises:
             ConfigError: It would never run.
             LauncherError: The launcher cannot be asked; the run may have been started all the same.
+            UnansweredError: The launcher answers, and fails to start this run; it may yet be started all the same.
             EdgequantError: It could not be started this time.
         """
 
@@ -77,6 +88,7 @@ class Launcher(Protocol):
         """Returns what has become of a run.
 
         Raises:
+            ForbiddenRunError: The account may not see it.
             LauncherError: The launcher cannot be asked.
         """
 

@@ -3,18 +3,23 @@
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from mlflow import MlflowClient
+from tests.kfp_server import KfpServer, served
 
+from edgequant_pipelines.compilation import CompiledPipeline, CompileOptions, compile_pipeline
 from edgequant_pipelines.config import Config
+from edgequant_pipelines.kubeflow import connect
+from edgequant_pipelines.watching import kubeflow_launcher
 from edgequant_pipelines.watching.claims import Claim, claims_of
+from edgequant_pipelines.watching.fleet import Fleet
 from edgequant_pipelines.watching.launchers import LaunchedRun, LauncherError, Progress
 from edgequant_pipelines.watching.measures import Measures
 from edgequant_pipelines.watching.registry import Registry
@@ -149,6 +154,10 @@ class Scene:
 
     def watcher(self, rules: Path | None = None, **other: Any) -> Watcher:
         """Returns a watcher that knows nothing yet."""
+        return Watcher(RulesFile(rules or self.folder / "RULES.yaml"), self.surroundings(**other))
+
+    def surroundings(self, **other: Any) -> Surroundings:
+        """Returns what a watcher works with here."""
         surroundings: dict[str, Any] = {
             "registry": Registry(self.uri),
             "launchers": lambda _: self.ledger,
@@ -156,7 +165,7 @@ class Scene:
             "show": self.said.append,
             "clock": lambda: self.now,
         }
-        return Watcher(RulesFile(rules or self.folder / "RULES.yaml"), Surroundings(**(surroundings | other)))
+        return Surroundings(**(surroundings | other))
 
     def claims(self, name: str = "digits-cnn", version: str = "1") -> list[Claim]:
         """Returns the claims that a version's tags hold now."""
@@ -198,3 +207,46 @@ def new_scene() -> Callable[[Path, Path], Scene]:
 def scene(new_scene: Callable[[Path, Path], Scene], empty_registry: Path, tmp_path: Path) -> Scene:
     """A registry of one's own, without a version."""
     return new_scene(empty_registry, tmp_path)
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KfpServer]:
+    """A single-user installation."""
+    for name in ("ENDPOINT", "UI_ENDPOINT", "TOKEN", "SA_TOKEN_PATH"):
+        monkeypatch.delenv(f"KF_PIPELINES_{name}", raising=False)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    with served(tmp_path / "kfp.db") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def compiled() -> CompiledPipeline:
+    """What the configurations of these tests compile to, compiled once."""
+    return compile_pipeline(CompileOptions(defaults=False))
+
+
+@pytest.fixture
+def on_kubeflow(scene: Scene, compiled: CompiledPipeline, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watcher]:
+    """Returns a function that writes rules for a server, or leaves them as they are, and returns a watcher that knows nothing yet."""
+
+    def impatient(*where: str) -> Any:
+        return replace(connect(*where), timeout_s=5.0, settle_s=(0.01,))
+
+    monkeypatch.setattr(kubeflow_launcher, "connect", impatient)
+    monkeypatch.setattr(kubeflow_launcher, "compile_for", lambda _: compiled)
+
+    def make(host: str = "", namespace: str = "", **settings: Any) -> Watcher:
+        rules = scene.folder / "RULES.yaml"
+        if host:
+            config = {
+                "examples": {"calibration": "s3://bucket/train-*.npz"},
+                "tracking": {"uri": "https://mlflow.example.com"},
+            }
+            rule = {"submit": "kubeflow", "retries": 2, "retry_seconds": 10}
+            scene.rules(rule, config=config, kubeflow={"host": host, "namespace": namespace}, **settings)
+        # The rules that the watcher reads again are the fleet's, too.
+        file = RulesFile(rules)
+        fleet = Fleet(file, scene.folder, scene.uri)
+        return Watcher(file, scene.surroundings(launchers=fleet.launcher))
+
+    return make

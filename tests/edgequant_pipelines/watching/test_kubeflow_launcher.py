@@ -1,6 +1,5 @@
 """Runs on Kubeflow Pipelines: KFP's own client, a server that keeps state, and a real registry."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,6 @@ CONFIG = {
     "examples": {"calibration": "s3://bucket/train-*.npz", "label": "digit"},
     "tracking": {"uri": "https://mlflow.example.com"},
 }
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KfpServer]:
-    """A single-user installation."""
-    for name in ("ENDPOINT", "UI_ENDPOINT", "TOKEN", "SA_TOKEN_PATH"):
-        monkeypatch.delenv(f"KF_PIPELINES_{name}", raising=False)
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    with served(tmp_path / "kfp.db") as found:
-        yield found
 
 
 def test_runs_at_a_server(scene: Any, server: KfpServer) -> None:
