@@ -11,7 +11,7 @@ from edgequant.artifacts.example_set import load_example_set
 from edgequant.artifacts.variant_set import load_variant_set
 from edgequant.benchmarking.environment import cpu_flags, cpu_model
 from edgequant.benchmarking.latency import Plan, Timing, measure, summarize
-from edgequant.benchmarking.trial import try_model
+from edgequant.benchmarking.trial import Trial, try_model
 from edgequant.errors import ExamplesError
 from edgequant.litert_interpreter import XNNPACK, delegate, runtime_version
 from edgequant.model_process import MARGIN_SECONDS, run_in_child
@@ -23,6 +23,9 @@ _EXAMPLES = 16
 # A trial is a process of its own. No fewer than these where there are runs for them; more when more runs are asked for.
 _TRIALS = 8
 _RUNS_OF_TRIAL = 25
+# How often each model may run in a trial beyond its time, to warm up and to be measured, and each so much slower.
+_RUNS_BEYOND = 2
+_SLOWER = 2.0
 
 
 def benchmark(
@@ -48,7 +51,7 @@ def benchmark(
         runs: How many counted runs each variant gets.
         budget_seconds: Runs end early after this time.
         resolver: Which kernels run the models: xnnpack, builtin or reference.
-        margin_seconds: How long beyond the budget a child is waited for.
+        margin_seconds: How long beyond the budget a child is waited for; longer by what slow models take.
 
     Raises:
         ArtifactError: An input directory is not what it should be.
@@ -68,39 +71,48 @@ def benchmark(
         resolver=resolver,
     )
     environment = _environment(resolver)
-    memory, failures = _try_all(plan, budget_seconds + margin_seconds)
-    plan = replace(plan, paths={name: path for name, path in plan.paths.items() if name not in failures})
+    tried, failures = _try_all(plan, budget_seconds + margin_seconds)
+    plan = replace(plan, paths={name: plan.paths[name] for name in tried})
     busy = environment.load_average > environment.cores
-    latencies, cpu, failed = _measure(plan, margin_seconds, busy=busy)
+    beyond = margin_seconds + _SLOWER * _RUNS_BEYOND * sum(trial.seconds for trial in tried.values())
+    latencies, cpu, failed = _measure(plan, beyond, busy=busy)
     content = Benchmark(
         model_sha256={name: variants[name].sha256 for name in variants.converted},
         latencies=latencies,
         failures=failures | failed,
         environment=replace(environment, pinned_cpu=cpu, load_average_after=_load()),
-        peak_memory_bytes=memory,
+        peak_memory_bytes={
+            name: trial.peak_memory_bytes for name, trial in tried.items() if trial.peak_memory_bytes is not None
+        },
     )
     with new_directory(target) as draft:
         write_manifest(draft, SCHEMA, content)
     _say(content)
 
 
-def _try_all(plan: Plan, seconds: float) -> tuple[dict[str, int], dict[str, str]]:
-    """Returns the memory of each variant that can be run, where it is known, and why the others cannot."""
-    memory, failures = {}, {}
+def _try_all(plan: Plan, seconds: float) -> tuple[dict[str, Trial], dict[str, str]]:
+    """Returns how each variant ran that can be run, and why the others cannot."""
+    tried, failures = {}, {}
     for name, path in plan.paths.items():
-        arguments = (path, plan.evaluation_set, plan.examples, plan.resolver)
+        arguments = (path, plan.evaluation_set, plan.examples, plan.resolver, plan.budget_seconds)
         outcome = run_in_child(try_model, *arguments, seconds=seconds)
         if outcome.failure is not None:
             failures[name] = f"LiteRT did not survive it: {outcome.failure}"
         elif isinstance(outcome.value, str):
             failures[name] = outcome.value
-        elif outcome.value is not None:
-            memory[name] = outcome.value
-    return memory, failures
+        else:
+            tried[name] = outcome.value
+    return tried, failures
 
 
-def _measure(plan: Plan, margin: float, *, busy: bool) -> tuple[dict[str, Latency], int | None, dict[str, str]]:
-    """Returns latencies, the processor they were measured on, and failures where a measuring process did not end well."""
+def _measure(plan: Plan, beyond: float, *, busy: bool) -> tuple[dict[str, Latency], int | None, dict[str, str]]:
+    """Returns latencies, the processor they were measured on, and failures where a measuring process did not end well.
+
+    Args:
+        plan: What to measure.
+        beyond: How long beyond its time a trial is waited for.
+        busy: Whether the machine had more to do than it has processors.
+    """
     if not plan.paths:
         return {}, None, {}
     measured: list[dict[str, Timing]] = []
@@ -111,7 +123,7 @@ def _measure(plan: Plan, margin: float, *, busy: bool) -> tuple[dict[str, Latenc
         if not left and len(measured) >= _TRIALS:
             break
         seconds = min(part.budget_seconds, left)
-        outcome = run_in_child(measure, replace(part, budget_seconds=seconds), seconds=seconds + margin)
+        outcome = run_in_child(measure, replace(part, budget_seconds=seconds), seconds=seconds + beyond)
         if outcome.failure is not None:
             reason = f"could not be measured in turn with the others: {outcome.failure}"
             return {}, None, dict.fromkeys(plan.paths, reason)

@@ -1,7 +1,9 @@
 """Runs one model a few times, to know that it can be run and what memory it takes. In a child process of its own."""
 
 import re
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,11 @@ from edgequant.litert_interpreter import InterpreterError, Model
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 _FORGET_PEAK = "5"
+# A model that takes this long for an example is run on further ones for this share of the budget only, and not once more
+# when the first time took that share.
+_SLOW_SECONDS = 0.1
+_EXAMPLES_SHARE = 0.1
+_AGAIN_SHARE = 0.5
 
 
 def read_examples(evaluation_set: Path, count: int) -> list[dict[str, NDArray[Any]]]:
@@ -23,39 +30,65 @@ def read_examples(evaluation_set: Path, count: int) -> list[dict[str, NDArray[An
     return [{name: values[row].copy() for name, values in inputs.items()} for row in range(rows)]
 
 
-def try_model(path: Path, evaluation_set: Path, count: int, resolver: str) -> int | str | None:
-    """Loads a model and runs it on a few examples, twice, and returns what memory the second takes.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """How a model ran.
 
-    The first makes the system load what code of the runtime the model needs, and stays.
+    Attributes:
+        seconds: The longest that one example took.
+        peak_memory_bytes: What memory it takes; None where the system does not tell, or where the model is too slow to
+            be run twice.
+    """
+
+    seconds: float
+    peak_memory_bytes: int | None
+
+
+def try_model(path: Path, evaluation_set: Path, count: int, resolver: str, budget_seconds: float) -> Trial | str:
+    """Loads a model and runs it on a few examples, twice; the memory that it takes is what the second takes.
+
+    The first makes the system load what code of the runtime the model needs, and stays. A slow model is run on fewer
+    examples, one at least, and a very slow one once.
 
     Args:
         path: The ``.tflite`` file.
         evaluation_set: The directory of the evaluation set.
         count: How many of its examples to run.
         resolver: Which kernels run it.
+        budget_seconds: How long measuring may take, which a slow model's examples are kept within.
 
     Returns:
-        The peak of this process's resident memory above what it was before the second, in bytes, or None where the system
-        does not tell; where the runtime refuses the model or fails on an example, the reason.
+        How it ran; where the runtime refuses the model or fails on an example, the reason.
     """
     examples = read_examples(evaluation_set, count)
+    share = _EXAMPLES_SHARE * budget_seconds
+    begin = time.monotonic()
     try:
-        first = _run(path, examples, resolver)
+        first, seconds = _run(Model(path, resolver=resolver), examples, share)
+        if time.monotonic() - begin > _AGAIN_SHARE * budget_seconds and seconds > _SLOW_SECONDS:
+            return Trial(seconds=seconds, peak_memory_bytes=None)
         before = _resident()
-        second = _run(path, examples, resolver)
+        second, again = _run(Model(path, resolver=resolver), examples, share)
     except InterpreterError as error:
         return str(error)
     peak = _status("VmHWM")
     del first, second
-    return None if before is None or peak is None else max(peak - before, 0)
+    memory = None if before is None or peak is None else max(peak - before, 0)
+    return Trial(seconds=max(seconds, again), peak_memory_bytes=memory)
 
 
-def _run(path: Path, examples: Sequence[Mapping[str, NDArray[Any]]], resolver: str) -> Model:
-    model = Model(path, resolver=resolver)
+def _run(model: Model, examples: Sequence[Mapping[str, NDArray[Any]]], seconds: float) -> tuple[Model, float]:
+    """Runs a model on the examples that there is time for, and returns it with the longest that one took."""
+    longest = 0.0
+    end = time.monotonic() + seconds
     for example in examples:
+        start = time.monotonic()
+        if longest > _SLOW_SECONDS and start > end:
+            break
         model.invoke(model.prepare(example))
         model.results()
-    return model
+        longest = max(longest, time.monotonic() - start)
+    return model, longest
 
 
 def _resident() -> int | None:

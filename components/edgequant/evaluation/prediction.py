@@ -15,12 +15,17 @@ from edgequant.errors import EvaluationError
 from edgequant.evaluation.batching import find_batch
 from edgequant.evaluation.rows import RowReader, RowWriter, open_writer
 from edgequant.litert_interpreter import BUILTIN, XNNPACK, InterpreterError, Model, Origin
+from edgequant.model_process import MARGIN_SECONDS
 
 # What a thread takes at a time: enough examples to keep out of the others' way, and for a slow model no more than one, so
 # that it ends near its time budget.
 _CHUNK_SECONDS = 0.001
 _CHUNK = 4096
 _FIRST_RUNS = 3
+# A model whose first run computes for this long is slow: its runs are neither repeated, nor tried several at once.
+_SLOW_SECONDS = 0.1
+# Threads beside each other may be slower than one alone, and one example than another, by this much.
+_SLOWER = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +38,9 @@ class Request:
         outputs: The directory, which exists, to write the ``.npy`` file of each output to.
         threads: How many interpreters to run at once.
         budget_seconds: After this time no further examples are begun, but for the few that a thread has taken; at least
-            the first one is run.
+            the first one is run. It does not count the loading.
+        grace_seconds: How long beyond the budget this process is waited for, from its start: no further example is begun
+            that would not end by then, going by those before.
         resolver: Which kernels run it.
         batch: How many examples to run at once; 0: as many as pay without a change of any bit.
     """
@@ -43,6 +50,7 @@ class Request:
     outputs: Path
     threads: int
     budget_seconds: float
+    grace_seconds: float = MARGIN_SECONDS
     resolver: str = XNNPACK
     batch: int = 0
 
@@ -97,16 +105,22 @@ def trace(request: Request, row: int) -> Origin | None:
 
 
 def _predict(request: Request) -> Predictions:
+    limit = time.monotonic() + request.budget_seconds + request.grace_seconds
     reader = RowReader(request.inputs)
-    batch = request.batch or find_batch(request.model, reader, request.resolver, request.threads)
-    models = [Model(request.model, resolver=request.resolver) for _ in range(request.threads)]
-    first, seconds = _first(models[0], reader, batch)
-    chunk = max(1, min(_CHUNK, int(_CHUNK_SECONDS / seconds)) // batch) * batch
-    paths = {name: request.outputs / file_name(name) for name in first}
-    with open_writer(paths, first) as writer:
-        start = time.monotonic()
-        deadline = start + request.budget_seconds
-        work = _Work(writer=writer, first=first, count=len(reader), batch=batch, chunk=chunk, deadline=deadline)
+    models, first = _load(request, reader)
+    row = {name: values[0] for name, values in first.outputs.items()}
+    with open_writer({name: request.outputs / file_name(name) for name in row}, row) as writer:
+        start = time.monotonic() - (first.seconds * first.batch if first.slow else 0.0)
+        work = _Work(
+            writer=writer,
+            first=row,
+            count=len(reader),
+            batch=first.batch,
+            chunk=max(1, min(_CHUNK, int(_CHUNK_SECONDS / first.seconds)) // first.batch) * first.batch,
+            clock=_Clock(deadline=start + request.budget_seconds, limit=limit, longest=first.seconds * first.batch),
+        )
+        if first.slow:
+            work.keep(first.outputs)
         workers = [threading.Thread(target=work.run, args=(model, RowReader(request.inputs))) for model in models]
         for worker in workers:
             worker.start()
@@ -117,19 +131,41 @@ def _predict(request: Request) -> Predictions:
         writer.finish(work.done)
         seconds = time.monotonic() - start
     return Predictions(
-        outputs=tuple(first),
+        outputs=tuple(row),
         examples=work.done,
         seconds=seconds,
-        batch=batch,
+        batch=first.batch,
         not_finite=work.not_finite,
         first_not_finite=work.first_not_finite,
     )
 
 
-def _first(model: Model, reader: RowReader, batch: int) -> tuple[dict[str, NDArray[Any]], float]:
-    """Returns the first example's outputs, without the batch axis, and how long an example takes in a batch."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _First:
+    """The first batch: its outputs, how long an example took in it, and whether it is worth keeping."""
+
+    outputs: dict[str, NDArray[Any]]
+    batch: int
+    seconds: float
+    slow: bool
+
+
+def _load(request: Request, reader: RowReader) -> tuple[list[Model], _First]:
+    """Returns an interpreter for each thread, and what came of the first batch, of the size that all will have."""
+    model = Model(request.model, resolver=request.resolver)
+    first = _first(model, reader, request.batch or 1)
+    if not request.batch and not first.slow:
+        batch = find_batch(request.model, reader, request.resolver, request.threads)
+        first = first if batch == 1 else _first(model, reader, batch)
+    return [model, *(Model(request.model, resolver=request.resolver) for _ in range(request.threads - 1))], first
+
+
+def _first(model: Model, reader: RowReader, batch: int) -> _First:
+    """Runs the first batch: a few times, unless the model takes long."""
     examples = reader.read(range(batch))
     least = float("inf")
+    # What this thread computed: a machine that is busy with other work makes no model slow.
+    begin = time.thread_time()
     for _ in range(_FIRST_RUNS):
         start = time.perf_counter()
         model.invoke(model.prepare_batch(examples))
@@ -137,7 +173,27 @@ def _first(model: Model, reader: RowReader, batch: int) -> tuple[dict[str, NDArr
         least = min(least, max(time.perf_counter() - start, 1e-9) / batch)
         if least > _CHUNK_SECONDS:
             break
-    return {name: values[0] for name, values in results.items()}, least
+    return _First(outputs=results, batch=batch, seconds=least, slow=time.thread_time() - begin > _SLOW_SECONDS)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Clock:
+    """When to begin no more examples: after the deadline, or where they might end beyond the limit.
+
+    Attributes:
+        deadline: The end of the budget.
+        limit: Until when this process is waited for.
+        longest: The longest that a thread took for what it takes at a time.
+    """
+
+    deadline: float
+    limit: float
+    longest: float
+
+    @property
+    def is_late(self) -> bool:
+        now = time.monotonic()
+        return now > self.deadline or now + _SLOWER * self.longest > self.limit
 
 
 @dataclass(slots=True, kw_only=True)
@@ -149,32 +205,45 @@ class _Work:
     count: int
     batch: int
     chunk: int
-    deadline: float
+    clock: _Clock
     done: int = 0
     error: Exception | None = None
     not_finite: dict[str, int] = field(default_factory=dict)
     first_not_finite: int | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def keep(self, outputs: Mapping[str, NDArray[Any]]) -> None:
+        """Takes the outputs of the first examples, before any thread runs."""
+        self.done = len(next(iter(outputs.values())))
+        self._write(0, outputs)
+
     def run(self, model: Model, reader: RowReader) -> None:
         """Runs examples until there is nothing left to take."""
         try:
             while chunk := self._take():
+                start = time.monotonic()
                 outputs = self._run(model, reader, chunk)
-                self.writer.write(chunk.start, outputs)
-                self._check_finite(chunk.start, outputs)
+                self._write(chunk.start, outputs)
+                self._took(time.monotonic() - start)
         except Exception as error:  # The boundary of a thread: `predict` raises it again.
             self.error = error
 
     def _take(self) -> range:
         """Returns the rows to run next: what was taken is always run, so rows that are done are the first ones."""
         with self._lock:
-            late = self.done > 0 and time.monotonic() > self.deadline
-            if late or self.error is not None:
+            if (self.done > 0 and self.clock.is_late) or self.error is not None:
                 return range(0)
             chunk = range(self.done, min(self.done + self.chunk, self.count))
             self.done = chunk.stop
             return chunk
+
+    def _took(self, seconds: float) -> None:
+        with self._lock:
+            self.clock.longest = max(self.clock.longest, seconds)
+
+    def _write(self, start: int, outputs: Mapping[str, NDArray[Any]]) -> None:
+        self.writer.write(start, outputs)
+        self._check_finite(start, outputs)
 
     def _run(self, model: Model, reader: RowReader, rows: range) -> dict[str, NDArray[Any]]:
         """Returns the outputs of some rows; those that fill no batch are run one by one."""

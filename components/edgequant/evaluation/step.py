@@ -87,6 +87,7 @@ def evaluate(
                 outputs=draft / "outputs",
                 threads=_threads(),
                 budget_seconds=budget_seconds,
+                grace_seconds=margin_seconds,
                 resolver=resolver,
             )
             content = _evaluate(request, examples, blank, seconds=budget_seconds + margin_seconds)

@@ -175,7 +175,8 @@ def test_memory_is_what_the_interpreter_needs_above_its_process(
     found = {}
     for values in (4, 4 * 2**20):
         examples = sets.examples({"x": np.ones((1, values), np.float32)}, name=f"examples{values}")
-        found[values] = run_in_child(try_model, path, examples, 1, "builtin", seconds=60).value
+        trial = run_in_child(try_model, path, examples, 1, "builtin", 60.0, seconds=60).value
+        found[values] = trial.peak_memory_bytes
     assert 0 <= found[4] < 2e6
     assert 33.5e6 * 0.98 <= found[4 * 2**20] < 101e6
 
@@ -220,6 +221,20 @@ def test_a_model_that_ends_or_blocks_the_interpreter_costs_itself_only(
     found = load_benchmark(tmp_path / "out")
     assert found.failures == {"float16": reason}
     assert list(found.latencies) == ["float32"]
+
+
+def test_slow_models_are_not_taken_for_hangs(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """Models that would take longer for all examples, or for a trial in turn, than is waited for at first have latencies."""
+    names = ("float32", "float16", "weights_only", "full_int8")
+    variants = sets.variants(dict.fromkeys(names, small_models["countdown"]))
+    values = np.full((16, 4), 1_000_000, np.float32)  # A million rounds: over a quarter of a second.
+    run_in_child(pin, seconds=60)  # Starting the fork server is not what is timed below.
+    limits: dict[str, Any] = {"budget_seconds": 1.0, "margin_seconds": 0.75}
+    benchmark(variants, sets.examples({"x": values}), tmp_path / "out", runs=1, **limits)
+    found = load_benchmark(tmp_path / "out")
+    assert found.failures == {}
+    assert {name: latency.runs for name, latency in found.latencies.items()} == dict.fromkeys(names, 1)
+    assert all(latency.p50_ms > 100 for latency in found.latencies.values())
 
 
 @pytest.mark.parametrize(("resolver", "delegate"), [("builtin", "none"), ("reference", "none"), ("xnnpack", "XNNPACK")])

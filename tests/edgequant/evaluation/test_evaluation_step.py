@@ -172,6 +172,19 @@ def test_a_model_that_ends_or_blocks_the_interpreter_costs_itself_only(
     assert not (tmp_path / "base").exists()
 
 
+def test_a_slow_model_is_not_taken_for_a_hang(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """A model whose one run takes longer than the budget is evaluated on its first example, which is run once."""
+    values = np.array(
+        [[2_000_000, 1, 0, -row] for row in range(3)], np.float32
+    )  # Two million rounds: over half a second.
+    variants = sets.variants({"float32": small_models["countdown"]})
+    limits: dict[str, Any] = {"budget_seconds": 0.25, "margin_seconds": 2.5}
+    evaluate("float32", variants, sets.examples({"x": values}), tmp_path / "out", task="none", **limits)
+    found = load_evaluation(tmp_path / "out")
+    assert (found.content.status, found.content.examples, found.content.batch) == ("evaluated", 1, 1)
+    np.testing.assert_array_equal(found.outputs["y"], [[0, 0, 0, 0]])
+
+
 def test_a_full_disk_is_no_failure_of_the_variant(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
     """Where outputs cannot be written the step fails, naming the system's reason, and leaves nothing half written."""
     variants = sets.variants({"float32": small_models["double"], "float16": small_models["double"]})

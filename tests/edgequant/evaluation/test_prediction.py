@@ -14,7 +14,7 @@ from edgequant.artifacts.variant_set import load_variant_set
 from edgequant.evaluation.batching import find_batch
 from edgequant.evaluation.prediction import Predictions, Request, predict, trace
 from edgequant.evaluation.rows import RowReader
-from edgequant.litert_interpreter import Origin
+from edgequant.litert_interpreter import Model, Origin
 from edgequant.model_process import run_in_child
 
 _HOUR = 3600.0
@@ -160,6 +160,32 @@ def test_a_budget_in_the_middle_ends_there(model: Any, ask: Any) -> None:
     assert 16 < found.examples < 1_000_000
     assert 0.3 <= found.seconds < 1.5
     np.testing.assert_array_equal(outputs["y"], 2 * values[: found.examples])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_slow_model_runs_each_example_once(
+    model: Any, ask: Any, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No run of a model that takes long is thrown away, and each example's outputs are its own."""
+    runs: list[Model] = []
+    run = Model.run
+
+    def counted(self: Model) -> None:
+        runs.append(self)
+        run(self)
+
+    monkeypatch.setattr(Model, "run", counted)
+    values = np.array([[700_000, 1, 0, -row] for row in range(4)], np.float32)  # 0.2 s each.
+    found, outputs = _run(ask(model("countdown"), {"x": values}, threads=threads))
+    assert (found.examples, found.batch, len(runs)) == (4, 1, 4)
+    np.testing.assert_array_equal(outputs["y"], [[0, 0, 0, -row] for row in range(4)])
+
+
+def test_no_example_is_begun_that_would_be_taken_for_a_hang(model: Any, ask: Any) -> None:
+    """Within the budget, too, a run that would end beyond what the caller waits for is not begun."""
+    values = np.array([[2_000_000, 1, 0, -row] for row in range(3)], np.float32)  # Over half a second each.
+    found, outputs = _run(ask(model("countdown"), {"x": values}, budget_seconds=1.0, grace_seconds=0.1))
+    assert (found.examples, len(outputs["y"])) == (1, 1)
 
 
 def test_outputs_of_two_shapes_are_refused(model: Any, ask: Any) -> None:
