@@ -5,7 +5,6 @@ from edgequant.artifacts.example_set import DatasetFacts
 from edgequant.artifacts.result import Result
 from edgequant.tracking import limits
 from edgequant.tracking.figures import PLACES
-from edgequant.tracking.figures import metrics as metrics
 from edgequant.tracking.metric_names import metric_names
 
 _DIGEST_CHARACTERS = 32

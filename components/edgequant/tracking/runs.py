@@ -17,8 +17,9 @@ from mlflow.exceptions import MlflowException
 
 from edgequant.artifacts.result import Result, Tracked
 from edgequant.errors import TrackingError
-from edgequant.tracking import entries, source, summary
+from edgequant.tracking import entries, pages, source, summary
 from edgequant.tracking.datasets import datasets
+from edgequant.tracking.figures import metrics
 from edgequant.tracking.logged_models import LoggedModels
 from edgequant.tracking.registry import ALREADY_THERE, Registry
 from edgequant.tracking.retries import Patience, PatientClient
@@ -103,8 +104,7 @@ class Recorder:
 
     @property
     def _base(self) -> str:
-        """The address of MLflow's pages; where MLflow is a file, of the server that `mlflow server` starts."""
-        return self._place.uri.rstrip("/") if self._place.uri.startswith("http") else "http://127.0.0.1:5000"
+        return pages.base(self._place.uri)
 
     @cached_property
     def _task_run(self) -> Run | None:
@@ -237,7 +237,7 @@ class Recorder:
         run_id = str(run.info.run_id)
         if model is not None:
             models.finish(model, run)
-        values = entries.metrics(self._result.verdict.variants[variant], self._result.verdict.main_metric)
+        values = metrics(self._result.verdict.variants[variant], self._result.verdict.main_metric)
         self._client.log_batch(
             run_id,
             metrics=self._metrics(run, values, model.model_id if model else None),

@@ -16,6 +16,8 @@ from edgequant.model_uri import check_tracking_uri
 from edgequant.steps import say
 from edgequant.tracking.client_settings import client_settings
 from edgequant.tracking.configuration import as_run
+from edgequant.tracking.pages import public_uri
+from edgequant.tracking.settings import check_tracking_settings
 
 _TRACKING_URI = "MLFLOW_TRACKING_URI"
 _RUN_ID = "MLFLOW_RUN_ID"
@@ -54,18 +56,20 @@ def track(settings: TrackingSettings, inputs: Inputs, target: Path) -> Tracked:
     Raises:
         ArtifactError: An input directory is not what it should be.
         TrackingError: MLflow did not take the result.
-        ConfigError: The tracking URI holds a password.
+        ConfigError: The tracking URI holds a password, or a setting is none that MLflow takes.
     """
     # Before it is written into the result.
     check_tracking_uri("tracking.uri", settings.uri)
-    variants = load_variant_set(inputs.variant_set)
+    verdict, variants = load_verdict(inputs.verdict), load_variant_set(inputs.variant_set)
+    check_tracking_settings(settings, verdict.name)
+    public_uri()
     write_result(
         target,
         settings,
         variants,
         inputs.verdict,
         (load_example_set(inputs.calibration_set, verify=False), load_example_set(inputs.evaluation_set, verify=False)),
-        as_run(inputs.configuration, settings, variants.content, load_verdict(inputs.verdict)),
+        as_run(inputs.configuration, settings, variants.content, verdict),
     )
     return record(target)
 
@@ -80,8 +84,9 @@ def record(directory: Path, uri: str = "") -> Tracked:
     Raises:
         ArtifactError: The directory is not a result.
         TrackingError: MLflow did not take the result.
-        ConfigError: The tracking URI holds a password.
+        ConfigError: The tracking URI holds a password, or that of MLflow's pages is none.
     """
+    public_uri()
     result = load_result(directory)
     settings = result.content.settings
     given = "" if uri else _given_run()
