@@ -2,30 +2,37 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from edgequant.artifacts.directory import tree_digest
 from edgequant.errors import ConfigError, ModelError, NoModelYetError
+from edgequant.mlflow_lookup import Waiting, asked, reason
 from edgequant.model_files import KERAS, find_model
-from edgequant.unanswered import no_answer
+from edgequant.tracking.client_settings import client_settings
+from edgequant.tracking_uri import without_credentials
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _ALIAS = re.compile(r"models:/([^/@]+)@([^/@]+)")
 _VERSION = re.compile(r"models:/([^/@]+)/([0-9]+)")
 _RUN = re.compile(r"runs:/([^/]+)/(.+)")
+_FORMS = (_ALIAS, _VERSION, _RUN)
 _ALIAS_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
-_CREDENTIALS = re.compile(r"//[^/]*@")
 _ALLOWED = "a path, models:/NAME/VERSION, models:/NAME@ALIAS and runs:/ID/PATH"
 _NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
+_WAITING = Waiting()
+_MAX_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+# A download that fails is not begun anew; so MLflow's client repeats its requests by itself, with waits of some seconds.
+_DOWNLOAD_RETRIES = "3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +67,7 @@ def check_model_uri(key: str, uri: str) -> str:
     """
     if not uri:
         raise ConfigError(f"{key}: is empty; allowed are {_ALLOWED}")
-    if not is_path(uri) and not any(form.fullmatch(uri) for form in (_ALIAS, _VERSION, _RUN)):
+    if not is_path(uri) and not any(form.fullmatch(uri) for form in _FORMS):
         raise ConfigError(f"{key}: {uri!r} is not a model URI; allowed are {_ALLOWED}")
     return uri
 
@@ -82,8 +89,13 @@ def check_alias(key: str, alias: str) -> str:
     return alias
 
 
-def pin(uri: str, tracking_uri: str) -> PinnedModel:
+def pin(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> PinnedModel:
     """Returns the model that a URI stands for now.
+
+    Args:
+        uri: The model's URI.
+        tracking_uri: The MLflow server for MLflow's URIs; "" for the environment's.
+        waiting: How long to wait for it.
 
     Raises:
         ModelError: There is no such model, or MLflow cannot be asked.
@@ -91,15 +103,16 @@ def pin(uri: str, tracking_uri: str) -> PinnedModel:
     """
     if is_path(uri):
         return PinnedModel(uri=uri, digest=tree_digest(find_model(Path(uri)).path))
-    return _pin_registered(uri, tracking_uri)
+    return _pin_registered(uri, tracking_uri, waiting)
 
 
-def pin_champion(uri: str, tracking_uri: str) -> PinnedModel:
+def pin_champion(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> PinnedModel:
     """Returns the model in production that a URI stands for now; where there is none yet, with the reason and no digest.
 
     Args:
         uri: A path of a ``.tflite`` file, or a model URI.
         tracking_uri: The MLflow server.
+        waiting: How long to wait for it.
 
     Raises:
         ModelError: The file is missing, or MLflow cannot be asked.
@@ -110,7 +123,7 @@ def pin_champion(uri: str, tracking_uri: str) -> PinnedModel:
                 raise ModelError(f"model: {uri} does not exist")
             return PinnedModel(uri=uri, digest=tree_digest(Path(uri)))
         try:
-            return _pin_registered(uri, tracking_uri)
+            return _pin_registered(uri, tracking_uri, waiting)
         except NoModelYetError as error:
             return PinnedModel(uri=uri, digest="", missing=error.reason)
 
@@ -124,8 +137,8 @@ def told_of(key: str) -> Iterator[None]:
         raise ModelError(f"{key}: {str(error).removeprefix('model: ')}") from error
 
 
-def _pin_registered(uri: str, tracking_uri: str) -> PinnedModel:
-    facts = _ask(uri, tracking_uri)
+def _pin_registered(uri: str, tracking_uri: str, waiting: Waiting) -> PinnedModel:
+    facts = _ask(uri, tracking_uri, waiting)
     if facts.get("files") == []:
         raise ModelError(f"model: {uri} names nothing: the run has no files there")
     text = json.dumps([tracking_uri, facts], sort_keys=True, default=str)
@@ -148,34 +161,14 @@ def training_run(client: Any, uri: str) -> str:
     return ""
 
 
-def check_tracking_uri(key: str, uri: str) -> str:
-    """Returns a tracking URI that holds no secret: it is written into what a run leaves.
-
-    Args:
-        key: What the user gave it as, for the message.
-        uri: The URI.
-
-    Raises:
-        ConfigError: It is not a URI, or holds a password.
-    """
-    try:
-        password = urlsplit(uri).password
-    except ValueError as error:
-        raise ConfigError(f"{key}: {uri!r} is not a URI ({error})") from error
-    if password is not None:
-        raise ConfigError(
-            f"{key}: holds a password; give credentials in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-        )
-    return uri
-
-
-def fetch(uri: str, tracking_uri: str, target: Path) -> None:
+def fetch(uri: str, tracking_uri: str, target: Path, waiting: Waiting = _WAITING) -> None:
     """Copies the model's files to a new directory.
 
     Args:
         uri: The model's URI.
         tracking_uri: The MLflow server for MLflow's URIs; "" for the environment's.
         target: The directory to make.
+        waiting: How long to wait for the server.
 
     Raises:
         ModelError: There is no such model, or it cannot be downloaded.
@@ -183,6 +176,8 @@ def fetch(uri: str, tracking_uri: str, target: Path) -> None:
     if is_path(uri):
         _copy(Path(uri), target)
         return
+    # Waits for a server that is down: a download would fail.
+    _ask(uri, tracking_uri, waiting)
     with downloaded(uri, tracking_uri) as path:
         _copy(path, target)
 
@@ -194,14 +189,17 @@ def downloaded(uri: str, tracking_uri: str) -> Iterator[Path]:
     Raises:
         ModelError: There is no such model, or it cannot be downloaded.
     """
-    import mlflow
-
-    _use(tracking_uri)
+    retries = os.environ.get(_MAX_RETRIES, _DOWNLOAD_RETRIES)
     with tempfile.TemporaryDirectory(prefix="edgequant-") as scratch:
         try:
-            path = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch)
+            with client_settings():
+                os.environ[_MAX_RETRIES] = retries
+                import mlflow
+
+                _use(tracking_uri)
+                path = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch)
         except Exception as error:  # MLflow and its stores raise many kinds.
-            raise ModelError(f"model: {uri} cannot be downloaded: {no_answer(error) or _first_line(error)}") from error
+            raise ModelError(f"model: {uri} cannot be downloaded: {reason(error)}") from error
         yield Path(path)
 
 
@@ -215,35 +213,41 @@ def _copy(path: Path, target: Path) -> None:
         shutil.copytree(files.path, target, copy_function=shutil.copyfile)
 
 
-def _ask(uri: str, tracking_uri: str) -> dict[str, Any]:
+def _ask(uri: str, tracking_uri: str, waiting: Waiting) -> dict[str, Any]:
     """Returns what MLflow says of a model: its pinned URI and what identifies its content."""
-    from mlflow import MlflowClient
-
-    _use(tracking_uri)
+    if not any(form.fullmatch(uri) for form in _FORMS):
+        raise ModelError(f"model: {uri!r} is not a model URI; allowed are {_ALLOWED}")
+    server = _server(tracking_uri)
     try:
-        client = MlflowClient(tracking_uri=tracking_uri or None, registry_uri=tracking_uri or None)
-        if match := _ALIAS.fullmatch(uri):
-            return _of_version(_by_alias(client, uri, *match.groups(), server=_server(tracking_uri)))
-        if match := _VERSION.fullmatch(uri):
-            return _of_version(client.get_model_version(*match.groups()))
-        if match := _RUN.fullmatch(uri):
-            run_id, path = match.groups()
-            ended = client.get_run(run_id).info.end_time
-            files = sorted((item.path, item.file_size) for item in client.list_artifacts(run_id, path))
-            return {"uri": uri, "files": files, "ended": ended}
+        return asked(partial(_facts, uri, tracking_uri), server, waiting)
     except NoModelYetError:
         raise
     except Exception as error:  # MLflow and its stores raise many kinds.
-        reason = no_answer(error) or _first_line(error)
-        raise ModelError(f"model: {uri} cannot be looked up in MLflow at {_server(tracking_uri)}: {reason}") from error
-    raise ModelError(f"model: {uri!r} is not a model URI; allowed are {_ALLOWED}")
+        raise ModelError(f"model: {uri} cannot be looked up in MLflow at {server}: {reason(error)}") from error
+
+
+def _facts(uri: str, tracking_uri: str) -> dict[str, Any]:
+    from mlflow import MlflowClient
+
+    _use(tracking_uri)
+    client = MlflowClient(tracking_uri=tracking_uri or None, registry_uri=tracking_uri or None)
+    if match := _ALIAS.fullmatch(uri):
+        return _of_version(_by_alias(client, uri, *match.groups(), server=_server(tracking_uri)))
+    if match := _VERSION.fullmatch(uri):
+        return _of_version(client.get_model_version(*match.groups()))
+    run_id, _, path = uri.removeprefix("runs:/").partition("/")
+    ended = client.get_run(run_id).info.end_time
+    files = sorted((item.path, item.file_size) for item in client.list_artifacts(run_id, path))
+    return {"uri": uri, "files": files, "ended": ended}
 
 
 def _server(tracking_uri: str) -> str:
     """Returns the MLflow that is asked, for people: the environment's may hold a password."""
-    import mlflow
+    if not tracking_uri:
+        import mlflow
 
-    return _CREDENTIALS.sub("//", tracking_uri or mlflow.get_tracking_uri())
+        tracking_uri = mlflow.get_tracking_uri()
+    return without_credentials(tracking_uri)
 
 
 def _by_alias(client: Any, uri: str, name: str, alias: str, *, server: str) -> Any:
@@ -280,7 +284,3 @@ def _of_version(version: Any) -> dict[str, Any]:
         "run": version.run_id,
         "created": version.creation_timestamp,
     }
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

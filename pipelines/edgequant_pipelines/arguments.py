@@ -1,32 +1,42 @@
 """The pipeline's arguments, from a configuration: what is read from disk, and what identifies it for the cache."""
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from edgequant.errors import ConfigError
-from edgequant.model_uri import PinnedModel, check_tracking_uri, pin, pin_champion
+from edgequant.mlflow_lookup import Waiting
+from edgequant.model_uri import PinnedModel, pin, pin_champion
 from edgequant.sampling.fingerprint import code_digest, fingerprint
+from edgequant.steps import say
+from edgequant.tracking_uri import TRACKING_URI, check_tracking_uri
 from edgequant_pipelines.config import Config
 
-_TRACKING_URI = "MLFLOW_TRACKING_URI"
+# The step that a run's first look-ups would be on a cluster.
+_PIN = "pin"
 
 
-def pipeline_arguments(config: Config, tracking_uri: str) -> dict[str, Any]:
+def pipeline_arguments(config: Config, tracking_uri: str, show: Callable[[str, str], None] = say) -> dict[str, Any]:
     """Returns the arguments of `quantize_model`.
 
     Args:
         config: The configuration.
         tracking_uri: The MLflow tracking URI to use.
+        show: Called with a step's name and a sentence, when MLflow is waited for.
 
     Raises:
         ConfigError: The file that `preprocess` names cannot be read.
         ModelError: The model does not exist, or the one in production cannot be looked up.
     """
-    model = pin(config.model, tracking_uri)
-    baseline = pin_champion(config.baseline, tracking_uri) if config.baseline else PinnedModel(uri="", digest="")
+    waiting = Waiting(seconds=config.tracking.retry_seconds, tell=partial(show, _PIN))
+    model = pin(config.model, tracking_uri, waiting)
+    baseline = (
+        pin_champion(config.baseline, tracking_uri, waiting) if config.baseline else PinnedModel(uri="", digest="")
+    )
     declared = declared_arguments(config)
     patterns = [*declared["calibration_examples"], *declared["evaluation_examples"]]
     return {
@@ -91,7 +101,7 @@ def local_tracking_uri(config: Config, folder: Path) -> str:
     Raises:
         ConfigError: The environment's is used, and holds a password.
     """
-    uri = config.tracking.uri or check_tracking_uri(_TRACKING_URI, os.environ.get(_TRACKING_URI, ""))
+    uri = config.tracking.uri or check_tracking_uri(TRACKING_URI, os.environ.get(TRACKING_URI, ""))
     return uri or f"sqlite:///{folder / 'mlflow.db'}"
 
 

@@ -106,7 +106,7 @@ def _run_pipeline(config: Config, tracking_uri: str, work: Path, *, cache: bool,
         # Forgotten rather than passed by, so that the next run finds what this one leaves.
         shutil.rmtree(state / "cache", ignore_errors=True)
     with (work / "run.log").open("w", encoding="utf-8") as stream, _surroundings():
-        arguments = pipeline_arguments(config, tracking_uri)
+        arguments = pipeline_arguments(config, tracking_uri, show)
         # Without a model in production that step has nothing to do, and says nothing.
         log = _Log(stream, show, silent=set() if config.baseline else {"champion"})
         with redirect_stdout(log), redirect_stderr(log):

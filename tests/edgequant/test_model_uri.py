@@ -10,8 +10,9 @@ import pytest
 
 from edgequant.artifacts.directory import tree_digest
 from edgequant.errors import ModelError
+from edgequant.mlflow_lookup import Waiting
 from edgequant.model_files import KERAS, SAVED_MODEL, find_model
-from edgequant.model_uri import fetch, is_path, pin
+from edgequant.model_uri import downloaded, fetch, is_path, pin, pin_champion
 
 # What training code leaves: two versions of a Keras model, an alias, a TensorFlow module, and plain files of a run.
 _TRAINING = """
@@ -191,12 +192,39 @@ def test_what_is_not_there_is_named(uri: str, message: str, training: _Training)
 
 @pytest.mark.parametrize("uri", ["models:/small/9", "models:/small@nobody", "runs:/0123456789abcdef/model"])
 def test_what_cannot_be_fetched_is_named(uri: str, training: _Training, tmp_path: Path) -> None:
-    """A model that is gone by the time it is fetched: one line, and nothing written."""
-    with pytest.raises(ModelError, match="cannot be downloaded: ") as caught:
+    """A model that is not there when it is fetched, or is gone a moment later: one line, and nothing written."""
+    with pytest.raises(ModelError, match="cannot be looked up in MLflow at ") as first:
         fetch(uri, training.uri, tmp_path / "model")
-    assert uri in str(caught.value)
-    assert "\n" not in str(caught.value)
     assert not (tmp_path / "model").exists()
+    with pytest.raises(ModelError, match="cannot be downloaded: ") as second, downloaded(uri, training.uri):
+        pass
+    for caught in (first, second):
+        assert uri in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["models:/small/1", "models:/small@champion", "runs:/0123456789abcdef/model"])
+@pytest.mark.parametrize(
+    "server",
+    ["http://me:QQplanted@127.0.0.1:99999", "http://me:QQ/planted@127.0.0.1:9", "http://QQplanted@127.0.0.1:99999"],
+)
+def test_credentials_of_a_server_are_in_no_message(
+    uri: str, server: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever MLflow makes of an address, and repeats in its errors."""
+    waiting = Waiting(seconds=0.0)
+    acts = (
+        lambda: pin(uri, server, waiting),
+        lambda: pin_champion(uri, server, waiting),
+        lambda: fetch(uri, server, tmp_path / "model", waiting),
+        lambda: downloaded(uri, server).__enter__(),
+    )
+    for act in acts:
+        with pytest.raises(ModelError, match="cannot be") as caught:
+            act()
+        said = "".join([str(caught.value), *capfd.readouterr()])
+        assert "QQ" not in said
+        assert "planted" not in said
 
 
 def test_a_missing_path_is_refused(tmp_path: Path) -> None:

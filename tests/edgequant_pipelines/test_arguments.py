@@ -1,5 +1,6 @@
 """The pipeline's arguments: what they hold, and which of them change when something on disk does."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from mlflow import MlflowClient
 from edgequant.errors import ConfigError, ModelError
 from edgequant_pipelines.arguments import local_tracking_uri, pipeline_arguments
 from edgequant_pipelines.config import load_config
+from edgequant_pipelines.local import run_locally
 
 Arguments = Callable[..., dict[str, Any]]
 PREPROCESS = "def to_inputs(features):\n    return features\n"
@@ -194,6 +196,23 @@ def test_a_moved_alias_is_another_baseline(folder: Path, arguments: Arguments) -
         assert pinned["baseline"] == f"models:/small/{version}"
         assert changed(missing, pinned) == {"baseline", "baseline_digest"}
         missing = pinned
+
+
+def test_an_mlflow_that_is_gone_is_waited_for_as_configured(folder: Path, tmp_path: Path) -> None:
+    """Before the first step: for `tracking.retry_seconds`, which the run says, and not for MLflow's own minutes."""
+    config = {"name": "digits", "model": "models:/digits/1", "examples": {"calibration": "train.npz"}}
+    tracking = {"uri": "http://127.0.0.1:9", "retry_seconds": 1.5}
+    (folder / "config.yaml").write_text(yaml.safe_dump({**config, "tracking": tracking}))
+    said: list[tuple[str, str]] = []
+    start = time.monotonic()
+    with pytest.raises(
+        ModelError, match=r"^model: models:/digits/1 cannot be looked up in MLflow at http://127.0.0.1:9: "
+    ):
+        run_locally(
+            load_config(folder / "config.yaml"), tmp_path / "work", cache=True, show=lambda *line: said.append(line)
+        )
+    assert time.monotonic() - start < 15
+    assert said == [("pin", "MLflow at http://127.0.0.1:9 gives no answer; asking it again, for at most 1.5 s")]
 
 
 def test_where_results_are_recorded(

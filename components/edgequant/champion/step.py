@@ -7,33 +7,41 @@ from pathlib import Path
 
 from edgequant.artifacts.champion import ChampionFacts, write_champion
 from edgequant.errors import ModelError
+from edgequant.mlflow_lookup import Waiting
 from edgequant.model_uri import downloaded, is_path, pin_champion, told_of
 from edgequant.steps import say
+from edgequant.tracking_uri import tracking_uri as tracking_uri_to_use
 
 _MODEL = "model.tflite"
+_WAITING = Waiting(tell=partial(say, "champion"))
 
 
-def fetch_champion(uri: str, tracking_uri: str, target: Path) -> None:
+def fetch_champion(uri: str, tracking_uri: str, target: Path, waiting: Waiting = _WAITING) -> None:
     """Writes the directory of the model in production: without one, a directory that says why.
 
     Args:
         uri: A path of a ``.tflite`` file, a model URI, or "" for none.
         tracking_uri: The MLflow server for MLflow's URIs; "" for the environment's.
         target: The directory to make.
+        waiting: How long to wait for the server.
 
     Raises:
         ModelError: It is there and cannot be fetched, or holds no single ``.tflite`` file.
+        TrackingError: No server is given on a cluster: the last step would need one after hours of work.
+        ConfigError: The server's URI holds a password.
     """
+    # Also without a model in production: a nested `quantize` has no earlier step that asks for a server.
+    server = tracking_uri_to_use(tracking_uri)
     if not uri:
         write_champion(target, ChampionFacts(uri=""), None)
         return
-    pinned = pin_champion(uri, tracking_uri)
+    pinned = pin_champion(uri, server, waiting)
     if pinned.missing is not None:
         write_champion(target, ChampionFacts(uri=uri, missing=pinned.missing), None)
         say("champion", f"no baseline yet: {pinned.missing}")
         return
     facts = ChampionFacts(uri=uri, version=pinned.uri)
-    with told_of("baseline"), nullcontext(Path(uri)) if is_path(uri) else downloaded(pinned.uri, tracking_uri) as found:
+    with told_of("baseline"), nullcontext(Path(uri)) if is_path(uri) else downloaded(pinned.uri, server) as found:
         write_champion(target, facts, partial(shutil.copyfile, find_tflite(found, uri)))
     say("champion", f"{uri} is {pinned.uri}" if uri != pinned.uri else uri)
 

@@ -1,10 +1,13 @@
 """Looks up which models the URIs of a run stand for now."""
 
+from functools import partial
 from typing import NamedTuple
 
+from edgequant.mlflow_lookup import Waiting
 from edgequant.model_uri import PinnedModel, pin_champion
 from edgequant.model_uri import pin as pin_model
 from edgequant.steps import say
+from edgequant.tracking_uri import tracking_uri as tracking_uri_to_use
 
 
 class Pinned(NamedTuple):
@@ -26,8 +29,12 @@ def pin(model_uri: str, baseline_uri: str, tracking_uri: str) -> Pinned:
 
     Raises:
         ModelError: There is no such model, or MLflow cannot be asked.
+        TrackingError: No server is given on a cluster: the last step would need one after hours of work.
+        ConfigError: The server's URI holds a password.
     """
-    model = pin_model(model_uri, tracking_uri)
-    baseline = pin_champion(baseline_uri, tracking_uri) if baseline_uri else PinnedModel(uri="", digest="")
+    server = tracking_uri_to_use(tracking_uri)
+    waiting = Waiting(tell=partial(say, "pin"))
+    model = pin_model(model_uri, server, waiting)
+    baseline = pin_champion(baseline_uri, server, waiting) if baseline_uri else PinnedModel(uri="", digest="")
     say("pin", f"{model_uri} is {model.uri}" if model.uri != model_uri else model.uri)
     return Pinned(model.uri, model.digest, baseline.uri, baseline.digest)

@@ -17,8 +17,8 @@ def resolve(model_uri: str, model_digest: str, tracking_uri: str, model: dsl.Out
     """
     from pathlib import Path
 
-    from edgequant.model_uri import fetch
+    from edgequant.resolution.step import resolve as run
     from edgequant.steps import step
 
     with step("resolve"):
-        fetch(model_uri, tracking_uri, Path(model.path))
+        run(model_uri, tracking_uri, Path(model.path))

@@ -12,18 +12,16 @@ from edgequant.artifacts.result import Result, Tracked, TrackingSettings, load_r
 from edgequant.artifacts.variant_set import load_variant_set
 from edgequant.artifacts.verdict import load_verdict
 from edgequant.errors import EdgequantError, TrackingError
-from edgequant.model_uri import check_tracking_uri
 from edgequant.steps import say
 from edgequant.tracking.client_settings import client_settings
 from edgequant.tracking.configuration import as_run
 from edgequant.tracking.pages import public_uri
 from edgequant.tracking.settings import check_tracking_settings
+from edgequant.tracking_uri import ON_CLUSTER, TRACKING_URI, check_tracking_uri, tracking_uri
 
-_TRACKING_URI = "MLFLOW_TRACKING_URI"
 _RUN_ID = "MLFLOW_RUN_ID"
 # How a placeholder of KFP begins: some installations pass it on as it is.
 _NOT_FILLED_IN = "{{$"
-_ON_CLUSTER = "KUBERNETES_SERVICE_HOST"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +88,9 @@ def record(directory: Path, uri: str = "") -> Tracked:
     result = load_result(directory)
     settings = result.content.settings
     given = "" if uri else _given_run()
-    where = check_tracking_uri(_TRACKING_URI, os.environ[_TRACKING_URI]) if given else tracking_uri(uri or settings.uri)
+    key = "--tracking-uri" if uri else "tracking.uri"
+    # The environment's server is that of the run that KFP gave.
+    where = tracking_uri("") if given else tracking_uri(uri or settings.uri, key)
     if given:
         say("track", f"the run {given} that {_RUN_ID} names at {where} is the summary run")
     try:
@@ -150,7 +150,7 @@ def _where_is(alias: str, tracked: Tracked) -> str:
 
 def _given_run() -> str:
     """Returns the run that KFP's MLflow plugin, or `mlflow run`, gave this process; "" without one."""
-    return os.environ.get(_RUN_ID, "") if os.environ.get(_TRACKING_URI) else ""
+    return os.environ.get(_RUN_ID, "") if os.environ.get(TRACKING_URI) else ""
 
 
 def pipeline_run(configured: str, kfp_run: str) -> str:
@@ -161,22 +161,9 @@ def pipeline_run(configured: str, kfp_run: str) -> str:
     Raises:
         TrackingError: The cluster's KFP gives no identifier.
     """
-    found = configured or (kfp_run if os.environ.get(_ON_CLUSTER) else "")
+    found = configured or (kfp_run if os.environ.get(ON_CLUSTER) else "")
     if found.startswith(_NOT_FILLED_IN):
         raise TrackingError(
             f"Kubeflow Pipelines left {found!r} as it is instead of filling in the run's identifier, which every run would share; give pipeline_run"
         )
     return found
-
-
-def tracking_uri(configured: str) -> str:
-    """Returns the tracking URI to use.
-
-    Raises:
-        TrackingError: None is given on a cluster, where MLflow's own default is a disk that vanishes with the pod.
-        ConfigError: That of the environment holds a password.
-    """
-    uri = configured or check_tracking_uri(_TRACKING_URI, os.environ.get(_TRACKING_URI, ""))
-    if not uri and os.environ.get(_ON_CLUSTER):
-        raise TrackingError(f"tracking.uri is empty and {_TRACKING_URI} is not set; on a cluster one of them is needed")
-    return uri or f"sqlite:///{Path('mlflow.db').resolve()}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -73,13 +74,15 @@ def _model(uri: str) -> Iterator[Path]:
     """Yields the path of a model's files, fetched when they are not on this machine."""
     import tempfile
 
+    from edgequant.mlflow_lookup import Waiting
     from edgequant.model_uri import fetch, is_path
 
     if is_path(uri):
         yield Path(uri)
         return
     with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
-        fetch(uri, "", Path(folder) / "model")
+        # What these commands print may be read by a script.
+        fetch(uri, "", Path(folder) / "model", Waiting(tell=partial(click.echo, err=True)))
         yield Path(folder) / "model"
 
 

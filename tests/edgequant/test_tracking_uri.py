@@ -1,0 +1,144 @@
+"""Which MLflow a step talks to: one that is there on a cluster, by a URI that holds no secret."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgequant.champion.step import fetch_champion
+from edgequant.errors import ConfigError, TrackingError
+from edgequant.pinning.step import pin
+from edgequant.resolution.step import resolve
+from edgequant.tracking_uri import check_tracking_uri, tracking_uri, without_credentials
+
+Step = Callable[[str, Path], object]
+# What runs before hours of work, with nothing that needs MLflow.
+STEPS: dict[str, Step] = {
+    "pin": lambda uri, model: pin(str(model), "", uri),
+    "resolve": lambda uri, model: resolve(str(model), uri, model.parent / "resolved"),
+    "champion": lambda uri, model: fetch_champion("", uri, model.parent / "champion"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Begins without MLflow's settings of the machine, and outside of a cluster, in a folder of its own."""
+    for name in ("MLFLOW_TRACKING_URI", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model by path."""
+    folder = tmp_path / "saved_model"
+    folder.mkdir()
+    (folder / "saved_model.pb").write_bytes(b"graph")
+    return folder
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+def test_the_first_steps_need_a_server_on_a_cluster(
+    step: Step, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without a URI a step fails before the work, whatever the model, and makes no database in the pod; with one it works."""
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    with pytest.raises(
+        TrackingError, match=r"^tracking\.uri is empty and MLFLOW_TRACKING_URI is not set; on a cluster"
+    ):
+        step("", model)
+    assert [path.name for path in tmp_path.iterdir()] == ["saved_model"]
+    step("https://mlflow.example.com", model)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.com")
+    step("", model)
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+def test_the_first_steps_need_no_server_on_a_laptop(step: Step, model: Path, tmp_path: Path) -> None:
+    """A model by path needs no MLflow, and none is made."""
+    step("", model)
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+def test_the_first_steps_refuse_a_password(step: Step, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the last step refuses, the first ones do: a password, of the configuration or of the environment."""
+    uri = "https://me:planted@mlflow.example.com"
+    with pytest.raises(ConfigError, match=r"^tracking\.uri: holds a password; give credentials in MLFLOW_") as first:
+        step(uri, model)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(ConfigError, match=r"^MLFLOW_TRACKING_URI: holds a password; give credentials in ") as second:
+        step("", model)
+    assert "planted" not in f"{first.value}{second.value}"
+
+
+def test_the_server_to_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The configured one, else the environment's, else a database in the working directory."""
+    assert tracking_uri("") == f"sqlite:///{tmp_path.resolve() / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.com")
+    assert tracking_uri("") == "https://mlflow.example.com"
+    assert tracking_uri("https://other.example.com") == "https://other.example.com"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://me:planted@mlflow.example.com",
+        "http://me:planted@127.0.0.1:99999",
+        "http://:planted@h",
+        "http://me:plan/ted@h:5000/path",
+        "http://me:plan@ted@h",
+        "http://me@example.com:plan/ted@h",
+        "http://me:planted@[::1",
+        "http://me:plan ted@h",
+        "postgresql+psycopg2://me:planted/@db/mlflow",
+    ],
+)
+def test_passwords_are_refused_and_not_repeated(uri: str) -> None:
+    """However it is written: also with characters that a URI should have quoted."""
+    with pytest.raises(ConfigError, match=r"^--tracking-uri: holds a password; give credentials in ") as caught:
+        check_tracking_uri("--tracking-uri", uri)
+    assert "plan" not in str(caught.value)
+    assert "ted@" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        "databricks",
+        "databricks://profile",
+        "http://127.0.0.1:5000",
+        "http://h:5000/a@b",
+        "http://me@h:5000/a@b",
+        "https://h/a:b@c",
+        "sqlite:////home/me/x:y@z/mlflow.db",
+        "sqlite:///mlflow.db",
+        "postgresql://me@db/mlflow",
+        "/home/x:y@z",
+    ],
+)
+def test_what_holds_no_password_is_taken(uri: str) -> None:
+    """A port, a path and a user are none."""
+    assert check_tracking_uri("tracking.uri", uri) == uri
+
+
+def test_what_is_no_uri_is_shown_without_its_user() -> None:
+    """A user may be a token."""
+    with pytest.raises(ConfigError, match=r"^tracking\.uri: 'http://\[::1' is not a URI \(Invalid IPv6 URL\)"):
+        check_tracking_uri("tracking.uri", "http://planted@[::1")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Invalid url: http://me:s3cret@h:99999/api/2.0/x?a=b", "Invalid url: http://h:99999/api/2.0/x?a=b"),
+        ("no http://me:s3/cr@et@h and postgresql://token@db/x", "no http://h and postgresql://db/x"),
+        ("http://h:5000/a does not know me@example.com", "http://h:5000/a does not know me@example.com"),
+        ("http://h:5000/a@b", "http://h:5000/a@b"),
+        ("models:/small@champion at sqlite:////tmp/a@b", "models:/small@champion at sqlite:////tmp/a@b"),
+    ],
+)
+def test_credentials_are_taken_out_of_messages(text: str, expected: str) -> None:
+    """Users and passwords of URLs go; addresses, ports and aliases stay."""
+    assert without_credentials(text) == expected
