@@ -6,13 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgequant.artifacts.benchmark import Ratio
+from edgequant.artifacts.benchmark import LEAST_DOUBT, Ratio
 
 _CONFIDENCE = 0.95
 _FEWEST_TRIALS = 5
 _NOISE = 0.10
-# What all trials of one benchmark share, none of them shows: no interval is narrower than this each way.
-_LEAST = 0.005
 
 
 def median_ratio(
@@ -40,7 +38,7 @@ def median_ratio(
     if trials > 1:
         error = float(logs.std(ddof=1)) / math.sqrt(trials)
         half = float(stats.t.ppf((1 + _CONFIDENCE) / 2, trials - 1)) * error
-    half = max(half, math.log1p(_LEAST))
+    half = max(half, math.log1p(LEAST_DOUBT))
     wide = math.exp(half) > 1 + _NOISE or math.exp(-half) < 1 - _NOISE
     return Ratio(
         value=math.exp(middle),

@@ -9,7 +9,7 @@ from edgequant.artifacts.comparison import class_name
 from edgequant.gate import Gate
 from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, REGRESSION
 from edgequant.validation.comparison import Asked, Run
-from edgequant.validation.sentences import listed
+from edgequant.validation.sentences import FEWEST_INFLUENTIAL, listed
 from edgequant.validation.statistics import (
     POWER,
     exact_ends,
@@ -17,6 +17,7 @@ from edgequant.validation.statistics import (
     examples_to_settle,
     paired_drop_interval,
 )
+from edgequant.validation.unseen import Unseen
 from edgequant.variants import BASELINE
 
 # Metrics of all classes, which mean something else where some have no example.
@@ -75,7 +76,7 @@ def caveats(gate: Gate, asked: Asked, run: Run) -> tuple[str, ...]:
         run: The baseline's outputs.
     """
     known = labelled(asked, run)
-    found = (known.missing, _poor(asked, run), _relabelled(asked, run), _too_few(gate, asked, known, len(run)))
+    found = (known.missing, _poor(asked, run), _relabelled(asked, run), _too_few(gate, asked, known, run))
     return tuple(note for note in found if note)
 
 
@@ -128,17 +129,11 @@ def _relabelled(asked: Asked, run: Run) -> str:
     )
 
 
-def _too_few(gate: Gate, asked: Asked, known: Labelled, count: int) -> str:
+def _too_few(gate: Gate, asked: Asked, known: Labelled, run: Run) -> str:
     """Tells of limits that so few examples cannot show to be held, even by a variant that answers as the baseline does."""
-    parts, rejectable = [], False
-    confidence = gate.confidence
-    shares = asked.task in (CLASSIFICATION, BINARY) or (asked.labels is None and asked.task in DECIDING)
-    if shares and asked.metric in ("accuracy", "agreement", "micro_f1", "top_5_accuracy"):
-        for key in ("max_drop_points", "max_drop_points_vs_baseline"):
-            limit = getattr(gate, key)
-            if limit is not None and (needed := _unchanged_needs(limit, count, confidence)):
-                parts.append(f"{key} of {limit:g} takes {needed:,}")
-                rejectable |= _POINTS * paired_drop_interval(count, 0, count, confidence)[0] > limit
+    parts, rejectable = _too_few_for_drops(gate, asked, run)
+    confidence, count = gate.confidence, len(run)
+    shares = _of_right_answers(asked)
     limit = gate.min_agreement
     if shares and limit is not None and exact_ends(count, count, confidence)[0] < limit:
         needed = examples_for_share(1.0, limit, confidence)
@@ -156,6 +151,32 @@ def _too_few(gate: Gate, asked: Asked, known: Labelled, count: int) -> str:
         return ""
     what = "bless a variant" if rejectable else "bless or reject a variant"
     return f"{count:,} examples are too few to {what}, even one that changes nothing: {'; '.join(parts)}"
+
+
+def _of_right_answers(asked: Asked) -> bool:
+    """Tells whether an example is right or wrong as a whole."""
+    return asked.task in (CLASSIFICATION, BINARY) or (asked.labels is None and asked.task in DECIDING)
+
+
+def _too_few_for_drops(gate: Gate, asked: Asked, run: Run) -> tuple[list[str], bool]:
+    """Returns what the limits on drops take that so few examples cannot show to be held, and whether they can show the contrary."""
+    parts, rejectable, count, confidence = [], False, len(run), gate.confidence
+    shares = _of_right_answers(asked) and asked.metric in ("accuracy", "agreement", "micro_f1", "top_5_accuracy")
+    figure = run.figures(asked, count).get(asked.metric)
+    for key in ("max_drop_points", "max_drop_points_vs_baseline"):
+        limit, needed = getattr(gate, key), None
+        if limit is not None and shares:
+            needed = _unchanged_needs(limit, count, confidence)
+        elif limit is not None and figure is not None:
+            unseen = Unseen(examples=count, reach=figure.reach, unit=_POINTS)
+            needed = unseen.examples_to_leave(limit, confidence)
+        if limit is not None and needed is not None and needed > count:
+            parts.append(f"{key} of {limit:g} takes {needed:,}")
+            # One that loses all it can; of a metric of all examples an interval takes five that do.
+            rejectable |= paired_drop_interval(count, 0, count, confidence)[0] * _POINTS > limit and (
+                shares or count >= FEWEST_INFLUENTIAL
+            )
+    return parts, rejectable
 
 
 def _unchanged_needs(limit: float, count: int, confidence: float) -> int | None:

@@ -1,17 +1,25 @@
 """The checks of a gate: what was asked, what was measured, and whether that settles it."""
 
-import math
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from edgequant.artifacts.benchmark import Benchmark
 from edgequant.artifacts.comparison import Ends, Measured
 from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, NO_BASELINE, REJECTED, Check, Need
 from edgequant.gate import REQUIRED
-from edgequant.validation.drops import NOTHING_CHANGES, POINTS, PairedDrop, settle_by_width
-from edgequant.validation.sentences import at_worst, between, change, moved, one_sided, places, settle, two_sided
-from edgequant.validation.statistics import exact_ends, examples_for_share, examples_to_settle, paired_drop_interval
+from edgequant.validation.drops import NOTHING_CHANGES, OwnInterval, PairedDrop, settle_by_width
+from edgequant.validation.sentences import (
+    at_worst,
+    between,
+    change,
+    enough,
+    moved,
+    no_bound,
+    one_sided,
+    places,
+    settle,
+    two_sided,
+)
+from edgequant.validation.statistics import exact_ends, examples_for_share
+from edgequant.validation.unseen import Unseen
 
 _INTEGER_ONLY = "integer_only"
 _WILSON = "wilson"
@@ -74,7 +82,8 @@ def check_drop(limit: Limit, found: PairedDrop | None, metric: str, against: str
         return _unchanged(limit, found, f"{against}{metric} does not change")
     told = f"{against}{moved(metric, points)}"
     if drop.interval is None:
-        return limit.check(INCONCLUSIVE, f"{told}, without an interval: {drop.note}{_enough(found)}", points)
+        told = f"{told}, without an interval: {drop.note}{enough(found.influential, found.examples)}"
+        return limit.check(INCONCLUSIVE, told, points)
     (low, high), sure = drop.interval, f"{limit.at}{_how(drop.method)}"
     digits = places(limit.value, low, high)
     needed = found.examples_to_settle(limit.value, limit.confidence)
@@ -100,50 +109,102 @@ def _needing(check: Check, needed: int | None) -> Check:
 
 
 def _unchanged(limit: Limit, found: PairedDrop, what: str) -> Check:
-    """Judges a metric of all examples that stays as it is, by how many of others may change: at most as many as of none of these."""
-    count = found.examples
-    low, high = (POINTS * end for end in paired_drop_interval(0, 0, count, limit.confidence))
-    told = f"{what}: {NOTHING_CHANGES} in any of {count:,} examples, so that it does in at most {high:.2f}% of all {limit.at}"
-    if high <= limit.value:
-        return limit.check(BLESSED, f"{told}: within the {limit.value:g} allowed", 0.0, (low, high))
-    needed = examples_to_settle(np.zeros(count), limit.value / POINTS, limit.confidence)
+    """Judges a metric of all examples that stays as it is, by what could change in examples that were not seen, and what that does."""
+    count, unseen = found.examples, found.unseen
+    told = f"{what}: {NOTHING_CHANGES} in any of {count:,} examples"
+    moves = None if unseen is None else unseen.moves(limit.confidence)
+    if unseen is None or moves is None:
+        return limit.check(INCONCLUSIVE, f"{told}; {no_bound()}", 0.0)
+    fall, rise = moves
+    share = 100 * unseen.share(limit.confidence)
+    told = (
+        f"{told}, so that it does in at most {share:.2f}% of all {limit.at}, which lose"
+        f" at most {fall:.{places(limit.value, fall)}f}"
+    )
+    if fall <= limit.value:
+        return limit.check(BLESSED, f"{told}: within the {limit.value:g} allowed", 0.0, (-rise, fall))
+    needed = unseen.examples_to_leave(limit.value, limit.confidence)
     told = f"{told}; the limit is {limit.value:g}; {settle(needed, count)}"
-    return _needing(limit.check(INCONCLUSIVE, told, 0.0, (low, high)), needed)
+    return _needing(limit.check(INCONCLUSIVE, told, 0.0, (-rise, fall)), needed)
 
 
-def check_least(limit: Limit, found: Measured | None, metric: str, count: int) -> Check:
-    """Tests whether a metric is at least the limit: a share of right answers by its exact one-sided ends, others by their own interval."""
+def check_least(limit: Limit, found: Measured | None, metric: str, count: int, own: OwnInterval | None = None) -> Check:
+    """Tests whether a metric is at least the limit: a share of right answers by its exact one-sided ends, others by their own interval.
+
+    Args:
+        limit: The least that it may be.
+        found: The metric; None when it was not measured.
+        metric: Its name.
+        count: How many examples it is over.
+        own: What tells how many examples would make a metric of all examples surer; None where nothing does.
+    """
     if found is None:
         return limit.check(INCONCLUSIVE, f"{metric} is not known: it is not defined on these examples")
-    told = f"{metric} is {found.value:.4f}"
+    told, own = f"{metric} is {found.value:.4f}", own or OwnInterval()
     if found.interval is None:
-        return limit.check(
-            INCONCLUSIVE, f"{told}, without an interval: too few examples make a difference", found.value
-        )
+        if own.influential == 0 and own.unseen is not None:
+            return _spotless(limit, found.value, told, own.unseen)
+        told = f"{told}, without an interval: too few examples make a difference{enough(own.influential, count)}"
+        return limit.check(INCONCLUSIVE, told, found.value)
     if found.method == _WILSON:
         ends = exact_ends(round(found.value * count), count, limit.confidence)
         sure, needed = f"{limit.at}, exact", examples_for_share(found.value, limit.value, limit.confidence)
+        span = f"between {ends[0]:.4f} and {ends[1]:.4f}, each {sure}"
     else:
         ends, sure = found.interval, f"{two_sided(limit.confidence)}{_how(found.method)}"
         needed = settle_by_width(found.value, ends, limit.value, count, (1 + limit.confidence) / 2)
-    low, high = ends
+        if own.unseen is not None and (moves := own.unseen.moves(limit.confidence)) is not None:
+            ends = (min(ends[0], found.value - moves[0]), max(ends[1], found.value + moves[1]))
+            needed = _and_unseen(needed, limit, found.value, own.unseen)
+        span = f"{ends[0]:.4f} to {ends[1]:.4f} {sure}"
+    return _at_least(limit, found.value, ends, (told, sure, span), (needed, count))
+
+
+def _at_least(
+    limit: Limit, value: float, ends: Ends, words: tuple[str, str, str], examples: tuple[int | None, int]
+) -> Check:
+    """Returns the answer for what may be no less than the limit: by the ends of its interval.
+
+    Args:
+        limit: The limit.
+        value: The estimate.
+        ends: Its interval.
+        words: What was measured, how sure an end is, and both ends.
+        examples: How many would settle it, and how many there are.
+    """
+    (low, high), (told, sure, span) = ends, words
     if low >= limit.value:
-        return limit.check(
-            BLESSED, f"{told}, at least {low:.4f} {sure}: at least the {limit.value:g} asked", found.value, ends
-        )
+        told = f"{told}, at least {low:.4f} {sure}: at least the {limit.value:g} asked"
+        return limit.check(BLESSED, told, value, ends)
     if high < limit.value:
-        return limit.check(
-            REJECTED, f"{told}, at most {high:.4f} {sure}: less than the {limit.value:g} asked", found.value, ends
-        )
-    told += (
-        f" (between {low:.4f} and {high:.4f}, each {sure})"
-        if found.method == _WILSON
-        else f" ({low:.4f} to {high:.4f} {sure})"
+        told = f"{told}, at most {high:.4f} {sure}: less than the {limit.value:g} asked"
+        return limit.check(REJECTED, told, value, ends)
+    needed, count = examples
+    told = (
+        f"{told} ({span}): {count:,} examples cannot tell whether it is at least the {limit.value:g} asked;"
+        f" {settle(needed, count)}"
     )
-    told += (
-        f": {count:,} examples cannot tell whether it is at least the {limit.value:g} asked; {settle(needed, count)}"
-    )
-    return _needing(limit.check(INCONCLUSIVE, told, found.value, ends), needed)
+    return _needing(limit.check(INCONCLUSIVE, told, value, ends), needed)
+
+
+def _and_unseen(needed: int | None, limit: Limit, value: float, unseen: Unseen) -> int | None:
+    """Returns how many examples settle it by what was seen and by what was not."""
+    if needed is None:
+        return None
+    room, falling = abs(value - limit.value), value > limit.value
+    return max(needed, unseen.examples_to_leave(room, limit.confidence, falling=falling) or 0)
+
+
+def _spotless(limit: Limit, value: float, told: str, unseen: Unseen) -> Check:
+    """Judges a metric that is the same whichever examples are left out, as an AUC of 1 is, by what those not seen could do to it."""
+    count, moves = unseen.examples, unseen.moves(limit.confidence)
+    told = f"{told}, whichever of {count:,} examples are left out"
+    if moves is None:
+        return limit.check(INCONCLUSIVE, f"{told}; {no_bound()}", value)
+    ends = (value - moves[0], value + moves[1])
+    needed = unseen.examples_to_leave(abs(value - limit.value), limit.confidence, falling=value > limit.value)
+    span = f"between {ends[0]:.4f} and {ends[1]:.4f}, each {limit.at}"
+    return _at_least(limit, value, ends, (told, limit.at, span), (needed, count))
 
 
 def check_size_ratio(limit: Limit, size: int, baseline: int) -> Check:
@@ -156,37 +217,6 @@ def check_size(limit: Limit, size: int) -> Check:
     """Compares the size of a variant's file with the limit."""
     verdict, how = (BLESSED, "within") if size <= limit.value else (REJECTED, "more than")
     return limit.check(verdict, f"its file has {size:,} bytes: {how} the {limit.value:,.0f} allowed", float(size))
-
-
-def check_latency(limit: Limit, variant: str, benchmark: Benchmark) -> Check:
-    """Compares a variant's median latency, as a share of the baseline's, with the limit: on the machine of the benchmark."""
-    latency = benchmark.latencies.get(variant)
-    if latency is None or latency.ratio is None:
-        reason = benchmark.failures.get(variant, "its ratio to the baseline's could not be taken")
-        return limit.check(INCONCLUSIVE, f"its latency was not measured: {reason}")
-    ratio = latency.ratio
-    proxy = f"a proxy, measured on {benchmark.environment.cpu}"
-    told, sure = f"its median latency is {ratio.value:.3f} of the baseline's", two_sided(ratio.confidence)
-    span = f"({ratio.low:.3f} to {ratio.high:.3f} {sure}; {proxy})"
-    ends = (ratio.low, ratio.high)
-    if ratio.noisy:
-        return limit.check(
-            INCONCLUSIVE,
-            f"{told} {span}: the machine was too noisy to tell; measure on a quiet one",
-            ratio.value,
-            ends,
-        )
-    needed = settle_by_width(ratio.value, ends, limit.value, latency.runs, (1 + ratio.confidence) / 2)
-    return limit.at_most(
-        ratio.value,
-        ends,
-        (
-            f"{told}, at most {ratio.high:.3f} {sure} ({proxy})",
-            f"{told}, at least {ratio.low:.3f} {sure} ({proxy})",
-            f"{told} {span}: that does not tell whether it is within the {limit.value:g} allowed;"
-            f" {settle(needed, latency.runs, 'runs')}",
-        ),
-    )
 
 
 def check_integer_only(kind: str | None) -> Check:
@@ -204,14 +234,6 @@ def no_baseline(limit: Limit, reason: str) -> Check:
 
 def _unknown(found: PairedDrop | None) -> str:
     return found.drop.note if found is not None else "it is not measured per example, and not for all of them"
-
-
-def _enough(found: PairedDrop) -> str:
-    """Returns how many examples would do for an interval, where some few make the difference."""
-    if not found.influential:
-        return ""
-    needed = math.ceil(found.examples * 5 / found.influential)
-    return f"; {settle(needed, found.examples).replace('would settle it', 'would do for one')}"
 
 
 def _how(method: str) -> str:

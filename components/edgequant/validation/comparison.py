@@ -11,7 +11,7 @@ from edgequant.answers import decide
 from edgequant.artifacts.comparison import Confusion, Flips, Measured, OutputDrift, class_name
 from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, is_custom
 from edgequant.validation.drift import agreement, divergence, output_drift
-from edgequant.validation.drops import PairedDrop, own_interval, paired_drop, paired_mean, unresampled
+from edgequant.validation.drops import OwnInterval, PairedDrop, own_interval, paired_drop, paired_mean, unresampled
 from edgequant.validation.figure import Figure, mean_of
 from edgequant.validation.flips import confusion, flips
 from edgequant.validation.metrics import figures
@@ -94,6 +94,7 @@ class Comparison:
         drift: By output, how far its values are from the baseline's.
         confusion: What it takes for what; None where that is not asked.
         slices: Its drop by class, then by each feature.
+        own: How sure the variant's metrics are by themselves.
     """
 
     examples: int
@@ -105,20 +106,33 @@ class Comparison:
     drift: dict[str, OutputDrift] = field(default_factory=dict)
     confusion: Confusion | None = None
     slices: tuple[Sliced, ...] = ()
+    own: dict[str, OwnInterval] = field(default_factory=dict)
 
 
 def alone(asked: Asked, run: Run, count: int) -> dict[str, Measured]:
     """Returns a model's metrics over the first examples, with their intervals; those that these do not define are left out."""
-    measures = {}
-    for name, figure in run.figures(asked, count).items():
-        if np.isfinite(figure.value):
-            interval, method = (
-                own_interval(figure, count, asked.confidence) if _told(asked, name, figure) else (None, "")
-            )
-            measures[name] = Measured(
-                value=figure.value, interval=interval, method=method, higher_is_better=figure.higher_is_better
-            )
-    return measures
+    return _measured(asked, run, count, _own(asked, run, count))
+
+
+def _own(asked: Asked, run: Run, count: int) -> dict[str, OwnInterval]:
+    return {
+        name: own_interval(figure, count, asked.confidence) if _told(asked, name, figure) else OwnInterval()
+        for name, figure in run.figures(asked, count).items()
+        if np.isfinite(figure.value)
+    }
+
+
+def _measured(asked: Asked, run: Run, count: int, own: Mapping[str, OwnInterval]) -> dict[str, Measured]:
+    found = run.figures(asked, count)
+    return {
+        name: Measured(
+            value=found[name].value,
+            interval=sure.ends,
+            method=sure.method,
+            higher_is_better=found[name].higher_is_better,
+        )
+        for name, sure in own.items()
+    }
 
 
 def drops(asked: Asked, baseline: Run, variant: Run, only: str = "") -> dict[str, PairedDrop]:
@@ -156,19 +170,20 @@ def compare(asked: Asked, baseline: Run, variant: Run) -> Comparison:
     count = min(len(baseline), len(variant))
     agreements = _agreements(asked, baseline, variant, count)
     agreed = mean_of(agreements)
-    interval, method = own_interval(agreed, count, asked.confidence)
+    own, agreeing = _own(asked, variant, count), own_interval(agreed, count, asked.confidence)
     expected, found = baseline.first(count), variant.first(count)
     single = next(iter(expected))
     return Comparison(
         examples=count,
-        measures=alone(asked, variant, count),
+        measures=_measured(asked, variant, count, own),
         drops=drops(asked, baseline, variant),
-        agreement=Measured(value=agreed.value, interval=interval, method=method),
+        agreement=Measured(value=agreed.value, interval=agreeing.ends, method=agreeing.method),
         divergence_nats=divergence(asked.task, baseline.reading, expected[single], found[single]),
         flips=_flips(asked, baseline, variant, count),
         drift={name: output_drift(expected[name], found[name]) for name in expected},
         confusion=confused(asked, variant, count),
         slices=_slices(asked, baseline, variant, agreements),
+        own=own,
     )
 
 

@@ -10,6 +10,14 @@ from edgequant.answers import PROBABILITIES, decide
 from edgequant.task import BINARY, CLASSIFICATION
 from edgequant.validation.figure import Figure, mean_of
 from edgequant.validation.ranking import Ranking, weighed_f1
+from edgequant.validation.reach import (
+    auc_reach,
+    average_precision_reach,
+    f1_reach,
+    macro_f1_reach,
+    many_labels_macro_f1_reach,
+    many_labels_micro_f1_reach,
+)
 from edgequant.validation.statistics import Resampled, one_by_one
 
 # float32 tells no smaller share of 1, and quantized outputs are 0 for many classes: without a floor one would be infinite.
@@ -118,7 +126,11 @@ def classification(output: NDArray[Any], labels: NDArray[np.int64], reading: str
         figures["top_5_accuracy"] = mean_of(found.among_top)
     # Of one decision per example, micro F1 is the accuracy.
     figures |= {
-        "macro_f1": Figure(value=float(macro), weighed=_macro_f1(labels, found.decisions, found.classes)),
+        "macro_f1": Figure(
+            value=float(macro),
+            weighed=_macro_f1(labels, found.decisions, found.classes),
+            reach=macro_f1_reach(labels, found.decisions, found.classes),
+        ),
         "micro_f1": right,
     }
     return figures | _calibration(found, labels)
@@ -136,14 +148,19 @@ def binary(output: NDArray[Any], labels: NDArray[np.int64], reading: str) -> dic
     auc, precision = (Resampled(one_by_one(over), len(labels)) for over in (ranking.auc, ranking.average_precision))
     both, some = 0 < labels.sum() < len(labels), labels.any()
     nan = float("nan")
+    area = float(roc_auc_score(labels, scores)) if both else nan
     return {
         "accuracy": mean_of(found.decisions == labels),
-        "auc": Figure(value=float(roc_auc_score(labels, scores)) if both else nan, weighed=auc),
+        "auc": Figure(value=area, weighed=auc, reach=auc_reach(labels, area) if both else None),
         "average_precision": Figure(
-            value=float(average_precision_score(labels, scores)) if some else nan, weighed=precision
+            value=float(average_precision_score(labels, scores)) if some else nan,
+            weighed=precision,
+            reach=average_precision_reach(scores, labels) if some else None,
         ),
         "f1": Figure(
-            value=float(f1_score(labels, found.decisions)) if some else nan, weighed=weighed_f1(labels, found.decisions)
+            value=float(f1_score(labels, found.decisions)) if some else nan,
+            weighed=weighed_f1(labels, found.decisions),
+            reach=f1_reach(labels, found.decisions) if some else None,
         ),
         **_calibration(found, labels),
     }
@@ -176,8 +193,16 @@ def multilabel(output: NDArray[Any], labels: NDArray[np.int64], reading: str) ->
     return {
         "accuracy": mean_of(same.mean(axis=1)),
         "subset_accuracy": mean_of(same.all(axis=1)),
-        "macro_f1": Figure(value=macro, weighed=Resampled(over_classes, len(labels))),
-        "micro_f1": Figure(value=micro, weighed=Resampled(over_all, len(labels))),
+        "macro_f1": Figure(
+            value=macro,
+            weighed=Resampled(over_classes, len(labels)),
+            reach=many_labels_macro_f1_reach(labels, decisions) if present.any() else None,
+        ),
+        "micro_f1": Figure(
+            value=micro,
+            weighed=Resampled(over_all, len(labels)),
+            reach=many_labels_micro_f1_reach(labels, decisions) if present.any() else None,
+        ),
     }
 
 

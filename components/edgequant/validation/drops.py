@@ -19,6 +19,7 @@ from edgequant.validation.statistics import (
     right_or_wrong,
     wilson_interval,
 )
+from edgequant.validation.unseen import Unseen
 
 # Of every bootstrap, so that the same examples give the same interval.
 SEED = 17
@@ -43,20 +44,29 @@ class PairedDrop:
         examples: How many examples it is over.
         differences: The drop of each example in hundreds of points, [examples]; None for a metric of all.
         influential: About how many examples it hangs on; None for a metric with a value per example.
+        resampled: The ends that the examples seen give by themselves, in points; None where there are none.
+        unseen: What others could do to a metric of all examples; None for one with a value per example.
     """
 
     drop: Drop
     examples: int
     differences: NDArray[np.float64] | None = None
     influential: float | None = None
+    resampled: Ends | None = None
+    unseen: Unseen | None = None
 
     def examples_to_settle(self, limit_points: float, confidence: float) -> int | None:
         """Returns about how many examples would tell on which side of a limit the drop is, were it as measured; or None."""
         if self.differences is not None:
             return examples_to_settle(self.differences, limit_points / POINTS, confidence)
-        if self.drop.interval is None or self.drop.points is None:
+        points, ends = self.drop.points, self.resampled or self.drop.interval
+        if ends is None or points is None:
             return None
-        return settle_by_width(self.drop.points, self.drop.interval, limit_points, self.examples, confidence)
+        needed = settle_by_width(points, ends, limit_points, self.examples, confidence)
+        if needed is None or self.unseen is None or self.unseen.reach is None:
+            return needed
+        room, falling = abs(limit_points - points), points < limit_points
+        return max(needed, self.unseen.examples_to_leave(room, confidence, falling=falling) or 0)
 
 
 def paired_drop(baseline: Figure, variant: Figure, count: int, confidence: float) -> PairedDrop:
@@ -77,15 +87,31 @@ def paired_drop(baseline: Figure, variant: Figure, count: int, confidence: float
     if baseline.weighed is None or variant.weighed is None:
         return PairedDrop(drop=Drop(points=points, note=baseline.note or variant.note), examples=count)
     found = paired_bootstrap_interval(baseline.weighed, variant.weighed, Resampling(confidence=confidence, seed=SEED))
-    interval = None
+    unseen = Unseen(examples=count, reach=variant.reach, unit=POINTS / baseline.unit)
+    resampled = interval = None
     if found.interval is not None:
         low, high = sorted(POINTS * sign * end / baseline.unit for end in found.interval)
-        interval = (low, high)
+        resampled, interval = (low, high), widened(points, (low, high), unseen, confidence)
     return PairedDrop(
         drop=Drop(points=points, interval=interval, method=_BOOTSTRAP if interval else "", note=_why(found)),
         examples=count,
         influential=found.influential,
+        resampled=resampled,
+        unseen=unseen,
     )
+
+
+def widened(drop: float, ends: Ends, unseen: Unseen, confidence: float) -> Ends:
+    """Returns the ends of a drop that is resampled, no nearer to it than what was not seen could move it.
+
+    Resamples hold nothing but what was seen: where the few examples of a rare class are as they were, so are they in every
+    one of them. Whichever of the two is more is enough: that what matters is not seen is the less likely the more there is of it.
+    """
+    moves = unseen.moves(confidence)
+    if moves is None:
+        return ends
+    fall, rise = moves
+    return min(ends[0], drop - rise), max(ends[1], drop + fall)
 
 
 def unresampled(baseline: Figure, variant: Figure, count: int) -> PairedDrop:
@@ -126,19 +152,41 @@ def mean_interval(values: NDArray[np.float64], confidence: float) -> Ends | None
     return mean_drop_interval(values, confidence)
 
 
-def own_interval(figure: Figure, count: int, confidence: float) -> tuple[Ends | None, str]:
-    """Returns the two-sided interval of a metric and how it was made: None and "" when it has none."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnInterval:
+    """How sure a metric of one model is.
+
+    Attributes:
+        ends: Its two-sided interval; None when it has none.
+        method: How that was made; "" without one.
+        influential: About how many examples a metric of all hangs on; None for one with a value per example.
+        unseen: What others could do to a metric of all examples; None for one with a value per example.
+    """
+
+    ends: Ends | None = None
+    method: str = ""
+    influential: float | None = None
+    unseen: Unseen | None = None
+
+
+def own_interval(figure: Figure, count: int, confidence: float) -> OwnInterval:
+    """Returns the two-sided interval of a metric, and what tells how many examples would make it surer."""
     each = figure.each
     if each is not None and np.isin(each, (0.0, 1.0)).all():
-        return wilson_interval(int(each.sum()), count, confidence), "wilson"
+        return OwnInterval(ends=wilson_interval(int(each.sum()), count, confidence), method="wilson")
     one_sided = (1 + confidence) / 2
     if each is not None:
         ends = mean_interval(each, one_sided)
-        return ends, "mean" if ends else ""
+        return OwnInterval(ends=ends, method="mean" if ends else "")
     if figure.weighed is None or not math.isfinite(figure.value):
-        return None, ""
+        return OwnInterval()
     found = paired_bootstrap_interval(figure.weighed, None, Resampling(confidence=one_sided, seed=SEED))
-    return found.interval, "bootstrap" if found.interval else ""
+    return OwnInterval(
+        ends=found.interval,
+        method="bootstrap" if found.interval else "",
+        influential=found.influential,
+        unseen=Unseen(examples=count, reach=figure.reach),
+    )
 
 
 def _why(found: BootstrapDrop) -> str:

@@ -12,6 +12,7 @@ from edgequant.validation.champion import AgainstChampion
 from edgequant.validation.checks import Limit
 from edgequant.validation.class_checks import check_worst_class
 from edgequant.validation.comparison import AGREEMENT, Comparison
+from edgequant.validation.latency_checks import check_latency
 from edgequant.validation.slices import CLASS
 
 _BY_CLASS = "max_worst_class_drop_points"
@@ -113,7 +114,7 @@ def _check(name: str, gate: Gate, evidence: Evidence) -> Check:
         return checks.check_size_ratio(limit, evidence.size_bytes, evidence.baseline_size_bytes)
     if name == "max_size_bytes":
         return checks.check_size(limit, evidence.size_bytes)
-    return checks.check_latency(limit, evidence.variant, evidence.benchmark)
+    return check_latency(limit, evidence.variant, evidence.benchmark)
 
 
 def _check_champion(limit: Limit, evidence: Evidence) -> Check:

@@ -6,6 +6,7 @@ from edgequant.task import LOWER_IS_BETTER
 
 _FEWEST_PLACES, _MOST_PLACES = 2, 6
 _SCALED = ("mae", "rmse")
+FEWEST_INFLUENTIAL = 5
 
 
 def one_sided(confidence: float) -> str:
@@ -65,6 +66,22 @@ def settle(needed: int | None, count: int, what: str = "evaluation examples") ->
     if needed <= count:
         return f"about {needed:,} {what} settle such a question four times out of five; these {count:,} did not"
     return f"about {needed:,} {what} would settle it, {needed - count:,} more than these"
+
+
+def enough(influential: float | None, count: int) -> str:
+    """Returns how many examples would do for an interval, where some few make the difference; "" where that is not known."""
+    if not influential:
+        return ""
+    needed = math.ceil(count * FEWEST_INFLUENTIAL / influential)
+    return f"; {settle(needed, count).replace('would settle it', 'would do for one')}"
+
+
+def no_bound() -> str:
+    """Returns why no number of examples settles it where nothing changes."""
+    return (
+        "how far it would move with one that does is not known, so that no number of evaluation examples would settle it;"
+        " a metric with a value per example, or one of decisions, can be judged"
+    )
 
 
 def listed(names: list[str], most: int = 5) -> str:

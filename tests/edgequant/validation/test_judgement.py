@@ -1,5 +1,6 @@
 """The gate's answers on tables that can be checked by hand."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +15,10 @@ from edgequant.gate import Gate
 from edgequant.validation.champion import AgainstChampion
 from edgequant.validation.checks import Limit, check_drop
 from edgequant.validation.comparison import Comparison
-from edgequant.validation.drops import NOTHING_CHANGES, PairedDrop, settle_by_width
+from edgequant.validation.drops import PairedDrop, settle_by_width
 from edgequant.validation.judgement import Evidence, choose_best, judge, overall
 from edgequant.validation.slices import grouped, sliced
-from edgequant.validation.statistics import examples_to_settle, paired_drop_interval
+from edgequant.validation.statistics import examples_to_settle
 
 
 def _paired(low: float, high: float, lost: int = 30, gained: int = 10) -> PairedDrop:
@@ -171,21 +172,6 @@ def test_few_influential_examples_leave_the_check_open() -> None:
     )
 
 
-@pytest.mark.parametrize(("count", "verdict"), [(1000, "blessed"), (100, "inconclusive")])
-def test_a_metric_that_nothing_changes_is_judged_by_how_many_could(count: int, verdict: str) -> None:
-    """No change in 1,000 examples bounds a change to 0.3 in 100; in 100 to 2.9, which a limit of 1 leaves open."""
-    found = PairedDrop(drop=Drop(points=0.0, note=NOTHING_CHANGES), examples=count, influential=0.0)
-    check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), found, "auc")
-    high = 100 * paired_drop_interval(0, 0, count, 0.95)[1]
-    assert check.verdict == verdict
-    assert check.interval is not None
-    assert np.allclose(check.interval, (-high, high))
-    assert check.sentence.startswith(
-        f"auc does not change: nothing that it is made of changes in any of {count:,} examples"
-    )
-    assert ("would settle it" in check.sentence) == (verdict == "inconclusive")
-
-
 def test_a_metric_without_a_drop_cannot_be_judged() -> None:
     """What was not measured leaves the check open and says why."""
     check = _one(Gate(max_drop_points=1.0), _evidence())
@@ -254,6 +240,20 @@ def test_latency_is_a_proxy_and_judged_by_the_interval_of_its_ratio(ratio: Ratio
     check = _one(Gate(max_latency_ratio=0.5), _evidence(benchmark=_benchmark(ratio)))
     assert check.verdict == verdict
     assert ("a proxy, measured on a CPU" in check.sentence) == (ratio is not None)
+
+
+@pytest.mark.parametrize(("value", "settled"), [(0.501, False), (0.499, False), (0.504, True)])
+def test_what_no_benchmark_tells_apart_no_number_of_runs_settles(value: float, settled: bool) -> None:
+    """A ratio 0.2% from the limit is nearer than two benchmarks agree, however many runs; of one 0.8% off the number is told."""
+    ratio = Ratio(value=value, low=value / 1.01, high=value * 1.01, confidence=0.95, noisy=False)
+    check = _one(Gate(max_latency_ratio=0.5), _evidence(benchmark=_benchmark(ratio)))
+    assert check.verdict == "inconclusive"
+    assert (
+        "no number of runs would settle it, as nearer than 0.5% two benchmarks do not agree" in check.sentence
+    ) != settled
+    # (1.96 + 0.842)² times the squared error, ln 1.01 / 1.96, over the squared distance, ln 1.008, of 9 runs.
+    needed = math.ceil(9 * (2.80158 * math.log(1.01) / 1.95996 / math.log(1.008)) ** 2)
+    assert (f"`edgequant benchmark --runs {needed}`, then `edgequant validate`" in check.sentence) == settled
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from sklearn import metrics as sklearn_metrics
 from edgequant.answers import read
 from edgequant.task import METRICS
 from edgequant.validation.decisions import FLOOR, probabilities
-from edgequant.validation.drops import own_interval
+from edgequant.validation.drops import OwnInterval, own_interval
 from edgequant.validation.metrics import figures
 
 _RANDOM = np.random.default_rng(11)
@@ -177,7 +177,7 @@ def test_each_metric_has_its_own_interval() -> None:
     """Accuracy gets Wilson's, a loss that of a mean, F1 a bootstrap's; ECE and the greatest error have none."""
     labels, logits = _classes(6)
     found = figures("classification", "logits", {"y": logits}, labels)
-    methods = {name: own_interval(figure, _COUNT, 0.95)[1] for name, figure in found.items()}
+    methods = {name: own_interval(figure, _COUNT, 0.95).method for name, figure in found.items()}
     assert methods == {
         "accuracy": "wilson",
         "top_5_accuracy": "wilson",
@@ -187,7 +187,7 @@ def test_each_metric_has_its_own_interval() -> None:
         "ece": "",
     }
     for name, figure in found.items():
-        ends, _ = own_interval(figure, _COUNT, 0.95)
+        ends = own_interval(figure, _COUNT, 0.95).ends
         if name == "ece":  # Resampling makes gaps where there are none, so that its interval would be beside it.
             assert ends is None
             assert "resampling makes gaps" in figure.note
@@ -195,4 +195,4 @@ def test_each_metric_has_its_own_interval() -> None:
         assert ends is not None
         assert ends[0] < figure.value < ends[1]
     errors = figures("regression", "", {"y": logits[:, :1]}, labels)
-    assert own_interval(errors["max_error"], _COUNT, 0.95) == (None, "")
+    assert own_interval(errors["max_error"], _COUNT, 0.95) == OwnInterval()

@@ -19,6 +19,8 @@ _GROUPS = 200
 _FEWEST_INFLUENTIAL = 5
 # How many resamples are taken at once, and how many counts are kept for the next metric: 32 MB of them.
 _BLOCK = 64
+# A metric that differs by less than this from one resample to the next is the same in all.
+_ROUNDING = 1e-12
 _KEPT = 2**25
 
 
@@ -47,7 +49,7 @@ class BootstrapDrop:
         interval: The ends of its two one-sided intervals; None when too few examples make a difference, or when the metric
             is not defined on more than half of the resamples.
         influential: About how many examples the drop hangs on: the sum of squared influences, squared, over the sum of
-            their fourth powers. 0 when leaving out any example changes nothing; at most 200.
+            their fourth powers. 0 when neither leaving out any example nor drawing them anew changes anything; at most 200.
         redrawn: Resamples on which the metric was not defined, such as those of one class; each was drawn again.
     """
 
@@ -134,6 +136,8 @@ def paired_bootstrap_interval(baseline: Resampled, variant: Resampled | None, re
     influences = _influences(baseline, variant)
     squares = float((influences**2).sum())
     influential = squares**2 / float((influences**4).sum()) if squares > 0 else 0.0
+    if not influential and _cancels(baseline, variant, resampling.seed):
+        influential = 1.0
     if influential < _FEWEST_INFLUENTIAL:
         return BootstrapDrop(drop=drop, interval=None, influential=influential, redrawn=0)
     drawn, redrawn = _drops(baseline, variant, resampling)
@@ -151,6 +155,14 @@ def _influences(baseline: Resampled, variant: Resampled | None) -> NDArray[np.fl
     without = baseline.without() - (0.0 if variant is None else variant.without())
     without = without[np.isfinite(without)]
     return np.asarray(without.mean() - without) if len(without) else without
+
+
+def _cancels(baseline: Resampled, variant: Resampled | None, seed: int) -> bool:
+    """Tells whether examples matter that no group without which the metric was taken shows, as they cancel out in each."""
+    weights = _draw(np.random.default_rng(seed), baseline.count, _BLOCK).astype(np.float64)
+    drawn = baseline.over(weights) - (0.0 if variant is None else variant.over(weights))
+    drawn = drawn[np.isfinite(drawn)]
+    return bool(len(drawn) and np.ptp(drawn) > _ROUNDING)
 
 
 def _drops(
