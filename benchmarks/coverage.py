@@ -2,7 +2,8 @@
 
 For accuracy it sums over every table that can occur, for 20 to 10,000 examples and drops of -3 to 3 points. For F1, which is
 resampled, it draws sets of 1,000 examples, few of which are decided otherwise; those with too few of influence for an interval
-are counted apart. All is seeded: the same versions print the same. Each end is one-sided, at 95%.
+are counted apart. For means it draws differences that are skewed. It ends with how many examples of the rarer label a metric of
+all examples takes that nothing changes. All is seeded: the same versions print the same. Each end is one-sided, at 95%.
 
 Usage: coverage.py [--corrections 0.325,0.35,0.375,0.39,0.4] [--sets N] [--json FILE]
 """
@@ -17,15 +18,27 @@ from rich.console import Console
 from rich.table import Table
 
 from edgequant.validation.ranking import weighed_f1
-from edgequant.validation.statistics import BootstrapDrop, Resampling, paired_bootstrap_interval
+from edgequant.validation.reach import auc_reach, average_precision_reach, f1_reach
+from edgequant.validation.statistics import (
+    BootstrapDrop,
+    Resampling,
+    mean_drop_interval,
+    paired_bootstrap_interval,
+)
 from edgequant.validation.statistics.coverage import COUNTS, covered, truths
 from edgequant.validation.statistics.proportions import CORRECTION
+from edgequant.validation.unseen import Unseen
 
 FEW, MANY_PAIRS = 200, 20
 EXAMPLES = 1_000
 DECIDED_OTHERWISE = (10, 20, 50, 100)
 POSITIVE, WRONG = 0.3, 0.1
 RESAMPLES = 1_000
+# The spread of the logarithm of differences, whose mean is e^(spread² / 2), and how many of them a set has.
+SKEWED = (0.5, 1.0, 1.5)
+DIFFERENCES = 200
+# The share of the rarer label, and how many points may be lost.
+RARE, LIMIT = 0.1, 1.0
 
 
 def exact(correction: float) -> dict[str, tuple[float, float]]:
@@ -68,8 +81,31 @@ def simulated(otherwise: int, sets: int) -> dict[str, float]:
     }
 
 
+def skewed(spread: float, sets: int) -> dict[str, float]:
+    """Returns how often each end covers the mean of log-normal differences."""
+    draws = np.random.default_rng([5, int(10 * spread)]).lognormal(0.0, spread, (sets, DIFFERENCES))
+    ends = np.array([mean_drop_interval(row, 0.95) for row in draws])
+    truth = np.exp(spread**2 / 2)
+    return {"lower": float(np.mean(ends[:, 0] <= truth)), "upper": float(np.mean(ends[:, 1] >= truth))}
+
+
+def unchanged() -> dict[str, int | None]:
+    """Returns how many examples of the rarer label bless a variant that changes nothing of a model without a mistake."""
+    labels = np.repeat([1, 0], [int(EXAMPLES * RARE), EXAMPLES - int(EXAMPLES * RARE)])
+    reaches = {
+        "f1": f1_reach(labels, labels),
+        "auc": auc_reach(labels, 1.0),
+        "average_precision": average_precision_reach(labels.astype(np.float64), labels),
+    }
+    found = {}
+    for name, reach in reaches.items():
+        needed = Unseen(examples=EXAMPLES, reach=reach, unit=100.0).examples_to_leave(LIMIT, 0.95)
+        found[name] = None if needed is None else round(needed * RARE)
+    return found
+
+
 def main() -> None:
-    """Prints both tables."""
+    """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corrections", default=str(CORRECTION), help="continuity corrections to sum for, in pairs")
     parser.add_argument("--sets", type=int, default=2_000, help="simulated sets for each number decided otherwise")
@@ -89,8 +125,19 @@ def main() -> None:
     for name, found in drawn.items():
         table.add_row(name, f"{100 * found['lower']:.1f}", f"{100 * found['upper']:.1f}", f"{found['without']:.0f}")
     console.print(table)
+    means = {str(spread): skewed(spread, 10 * arguments.sets) for spread in SKEWED}
+    table = Table(f"mean of {DIFFERENCES} log-normal differences, σ", "lower end, %", "upper end, %")
+    for name, found in means.items():
+        table.add_row(name, f"{100 * found['lower']:.1f}", f"{100 * found['upper']:.1f}")
+    console.print(table)
+    rarer = unchanged()
+    table = Table(f"nothing changes, within {LIMIT:g} point", "examples of the rarer label")
+    for name, needed in rarer.items():
+        table.add_row(name, f"{needed:,}")
+    console.print(table)
     if arguments.json:
-        arguments.json.write_text(json.dumps({"exact": summed, "f1": drawn}, indent=1) + "\n")
+        content = {"exact": summed, "f1": drawn, "means": means, "unchanged": rarer}
+        arguments.json.write_text(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":
