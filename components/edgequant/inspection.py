@@ -223,30 +223,36 @@ def _text(value: bytes | str | None) -> str:
 def _interface(model: Any, schema: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     types = _names(schema.TensorType)
     graph = model.subgraphs[0]
-    names: dict[int, str] = {}
+    inputs: dict[int, list[str]] = {}
+    outputs: dict[int, list[str]] = {}
     for signature in (model.signatureDefs or [])[:1]:
         graph = model.subgraphs[signature.subgraphIndex]
-        for item in [*(signature.inputs or []), *(signature.outputs or [])]:
-            names.setdefault(item.tensorIndex, _text(item.name))
+        for names, items in ((inputs, signature.inputs), (outputs, signature.outputs)):
+            for item in items or []:
+                names.setdefault(item.tensorIndex, []).append(_text(item.name))
 
-    def describe(index: int) -> Tensor:
+    def describe(index: int, name: str) -> Tensor:
         tensor = graph.tensors[index]
         dynamic = tensor.shapeSignature if tensor.shapeSignature is not None else tensor.shape
         quantization = tensor.quantization
         scales: Any = quantization.scale if quantization is not None and quantization.scale is not None else ()
         zeros: Any = quantization.zeroPoint if len(scales) == 1 and quantization.zeroPoint is not None else (0,)
         return Tensor(
-            name=names.get(index, _text(tensor.name)),
+            name=name,
             dtype=types[tensor.type],
             shape=tuple(int(size) for size in (dynamic if dynamic is not None else ())),
             scale=float(scales[0]) if len(scales) == 1 else None,
             zero_point=int(zeros[0]) if len(scales) == 1 else None,
         )
 
-    return (
-        tuple(describe(int(index)) for index in graph.inputs),
-        tuple(describe(int(index)) for index in graph.outputs),
-    )
+    def describe_all(indices: Any, names: dict[int, list[str]]) -> tuple[Tensor, ...]:
+        """Describes what has more than one name under each: two outputs may be one tensor, or one an input."""
+        unique = dict.fromkeys(int(index) for index in indices)
+        return tuple(
+            describe(index, name) for index in unique for name in names.get(index, [_text(graph.tensors[index].name)])
+        )
+
+    return describe_all(graph.inputs, inputs), describe_all(graph.outputs, outputs)
 
 
 def _kind(census: _Census, interface: tuple[Tensor, ...]) -> str:

@@ -128,7 +128,7 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     ``sums``: y = [sum(x)] for [N, any]. ``total``: y = sum(x), without an axis. ``centred``: y = x - the mean over the batch.
     ``lists``: the outputs [x + 1, 2x] as a list. ``some``: y is x where x[0] > 0, else nothing. ``range``: y = 0 … x[0] - 1.
     ``root``: y = softmax(sqrt(x) + abs(x)). ``countdown``: does not end for values between 0 and 0.5. ``crash``: ends the
-    process that loads it.
+    process that loads it. ``steps``: for [N, any, 4], ``all`` and ``same`` = 2x, ``last`` = the last step, ``x`` = x.
     """
     folder = _made_by("make_small_models.py", tmp_path_factory.mktemp("small_models"))
     return {path.stem: path.read_bytes() for path in folder.glob("*.tflite")}

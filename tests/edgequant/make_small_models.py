@@ -25,8 +25,9 @@ _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "range": lambda x: {"y": tf.reshape(tf.range(0.0, x[0, 0]), (1, -1))},
     "root": lambda x: {"y": tf.nn.softmax(tf.sqrt(x) + tf.abs(x))},
     "countdown": lambda x: {"y": _countdown(x)},
+    "steps": lambda x: {"all": 2.0 * x, "last": x[:, -1], "same": 2.0 * x, "x": x},
 }
-_OPEN = ("open", "sums")
+_SHAPES = {"open": [None, None], "sums": [None, None], "steps": [None, None, 4]}
 
 
 def _countdown(x: Any) -> Any:
@@ -49,8 +50,8 @@ def main(directory: Path) -> None:
     """Writes a file for each function."""
     for name, function in _FUNCTIONS.items():
         module = tf.Module()
-        shape = [None, None if name in _OPEN else 4]
-        module.serve = tf.function(function, input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
+        spec = tf.TensorSpec(_SHAPES.get(name, [None, 4]), tf.float32, name="x")
+        module.serve = tf.function(function, input_signature=[spec])
         with tempfile.TemporaryDirectory() as folder:
             tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})
             (directory / f"{name}.tflite").write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())

@@ -97,6 +97,18 @@ def test_inputs_and_outputs_are_the_runtimes(name: str, tflite: Path) -> None:
             assert (tensor.scale or 0.0, tensor.zero_point or 0) == (scale, zero_point)
 
 
+def test_a_tensor_with_several_names_is_an_output_under_each(small_models: dict[str, bytes]) -> None:
+    """Two outputs that are one tensor, and one that is the input, have their own names and shapes."""
+    found = inspect_bytes(small_models["steps"])
+    assert [(tensor.name, tensor.shape) for tensor in found.inputs] == [("x", (-1, -1, 4))]
+    assert sorted((tensor.name, tensor.shape) for tensor in found.outputs) == [
+        ("all", (-1, -1, 4)),
+        ("last", (-1, 4)),
+        ("same", (-1, -1, 4)),
+        ("x", (-1, -1, 4)),
+    ]
+
+
 def test_float_islands_are_named(tflite: Path) -> None:
     """An operator that computes in float between integer ones is named with its output; in a float file none is."""
     assert [text.split(" ")[0] for text in inspect_model(tflite / "island.tflite").float_islands] == ["CUMSUM"]

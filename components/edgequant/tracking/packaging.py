@@ -12,10 +12,12 @@ from mlflow.types.schema import Schema, TensorSpec
 from numpy.typing import NDArray
 
 from edgequant import litert_interpreter
+from edgequant.inspection import Tensor, inspect_model
 
 _PYFUNC = Path(__file__).with_name("pyfunc_model.py")
 _REQUIREMENTS = ("mlflow-skinny", "pandas", "numpy", "ai-edge-litert")
 _TFLITE = "tflite"
+_ANY = -1
 
 
 def requirements() -> list[str]:
@@ -60,13 +62,24 @@ def package(tflite: Path, example: dict[str, NDArray[Any]], logged: LoggedModel,
 
 
 def _signature(tflite: Path, example: dict[str, NDArray[Any]]) -> ModelSignature:
-    """Returns the float signature of a model, as one run on the example shows it."""
-    model = litert_interpreter.Model(tflite)
-    model.invoke(model.prepare({name: values[0] for name, values in example.items()}))
+    """Returns the float signature of a model, as its file tells: nothing is run that might crash this process.
+
+    Examples give the dtypes of the inputs, since an integer model's own are not what it is given.
+    """
+    found = inspect_model(tflite)
+    inputs = {tensor.name: tensor for tensor in found.inputs}
     return ModelSignature(
-        inputs=_schema(example), outputs=_schema({name: value[np.newaxis] for name, value in model.results().items()})
+        inputs=Schema([_spec(inputs[name], values.dtype) for name, values in example.items()]),
+        outputs=Schema([_spec(tensor, _real_dtype(tensor)) for tensor in sorted(found.outputs, key=lambda t: t.name)]),
     )
 
 
-def _schema(values: dict[str, NDArray[Any]]) -> Schema:
-    return Schema([TensorSpec(np.dtype(v.dtype), (-1, *v.shape[1:]), name) for name, v in values.items()])
+def _spec(tensor: Tensor, dtype: np.dtype[Any]) -> TensorSpec:
+    """Returns what MLflow knows of a tensor: any number of examples, and any size where the model leaves it open."""
+    return TensorSpec(dtype, (_ANY, *tensor.shape[1:]), tensor.name)
+
+
+def _real_dtype(tensor: Tensor) -> np.dtype[Any]:
+    """Returns the dtype of an output's values: float32 where integers stand for real values."""
+    dtype = np.dtype(tensor.dtype.lower())
+    return np.dtype(np.float32) if tensor.scale and np.issubdtype(dtype, np.integer) else dtype

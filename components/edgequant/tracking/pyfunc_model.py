@@ -32,7 +32,7 @@ class LiteRTModel(PythonModel):  # type: ignore[misc]
         Args:
             context: MLflow's context.
             model_input: Arrays by input name, the example first; an array, for a model of one input; or a DataFrame with a
-                column per input.
+                column per input, which MLflow takes where a model leaves no size open but the number of examples.
             params: Not used.
 
         Raises:

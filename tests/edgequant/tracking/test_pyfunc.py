@@ -15,12 +15,14 @@ from urllib.request import Request, urlopen
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
 import edgequant
 from edgequant.artifacts.evaluation import load_evaluation
 from edgequant.artifacts.example_set import load_example_set
+from edgequant.artifacts.variant_set import load_variant_set
 from edgequant.tracking.step import record
 
 NAME = "digits-tflite"
@@ -56,6 +58,18 @@ empty, wide = refusal(values[:0]), refusal(values.astype("float64"))
 assert list(by_name) == list(as_array) == list(first) == ["output_0"]
 np.savez(target, by_name=by_name["output_0"], as_array=as_array["output_0"], first=first["output_0"], empty=empty, wide=wide)
 assert not [name for name in sys.modules if name.startswith(("edgequant", "tensorflow"))]
+"""
+
+_PACKAGE = r"""
+from pathlib import Path
+import numpy as np
+from mlflow.entities import LoggedModel
+from edgequant.tracking.packaging import package
+
+with np.load("example.npz", allow_pickle=False) as archive:
+    example = dict(archive)
+logged = LoggedModel("1", "m-1", "model", "file:model", 0, 0, source_run_id="r-1")
+package(Path("model.tflite"), example, logged, Path("packaged"))
 """
 
 
@@ -102,6 +116,74 @@ def test_every_variants_model_takes_and_gives_floats(
     found = _predict(recorded.uri, f"models:/{model.model_id}", digits_sets.evaluation_set, tmp_path)
     assert found["by_name"].dtype == np.float32
     np.testing.assert_array_equal(found["by_name"], expected)
+
+
+def _package(model: bytes, example: dict[str, Any], folder: Path) -> Path:
+    """Returns the directory of a packaged model, made in a process of its own."""
+    folder.mkdir()
+    (folder / "model.tflite").write_bytes(model)
+    np.savez(folder / "example.npz", allow_pickle=False, **example)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _PACKAGE],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "packaged"
+
+
+def test_sizes_that_the_model_leaves_open_stay_open(small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """Of an example of 7 steps no 7 is left: any number of steps is taken, and gives outputs of as many."""
+    values = np.arange(28, dtype=np.float32).reshape(1, 7, 4)
+    loaded = mlflow.pyfunc.load_model(str(_package(small_models["steps"], {"x": values}, tmp_path / "steps")))
+    assert str(loaded.metadata.signature.inputs) == "['x': Tensor('float32', (-1, -1, 4))]"
+    assert [(spec.name, spec.shape) for spec in loaded.metadata.signature.outputs] == [
+        ("all", (-1, -1, 4)),
+        ("last", (-1, 4)),
+        ("same", (-1, -1, 4)),
+        ("x", (-1, -1, 4)),
+    ]
+    longer = np.arange(72, dtype=np.float32).reshape(2, 9, 4)
+    for given in (values, longer):
+        for found in (loaded.predict({"x": given}), loaded.predict(given)):
+            np.testing.assert_array_equal(found["all"], 2 * given)
+            np.testing.assert_array_equal(found["same"], 2 * given)
+            np.testing.assert_array_equal(found["last"], given[:, -1])
+            np.testing.assert_array_equal(found["x"], given)
+    with pytest.raises(
+        mlflow.exceptions.MlflowException, match=r"\(2, 9, 3\) does not match expected shape \(-1, -1, 4\)"
+    ):
+        loaded.predict({"x": longer[:, :, :3]})
+    with pytest.raises(mlflow.exceptions.MlflowException, match=r"For pandas dataframe input, .* must be fixed"):
+        loaded.predict(pd.DataFrame({"x": [row.ravel() for row in longer]}))
+
+
+def test_a_data_frame_is_taken_where_sizes_are_fixed(small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """A column holds an input's values, a row's as a list or an array."""
+    values = np.arange(12, dtype=np.float32).reshape(3, 4)
+    loaded = mlflow.pyfunc.load_model(str(_package(small_models["double"], {"x": values[:1]}, tmp_path / "double")))
+    for column in (list(values), values.tolist()):
+        np.testing.assert_array_equal(loaded.predict(pd.DataFrame({"x": column}))["y"], 2 * values)
+
+
+@pytest.mark.parametrize("variant", ["float32", "integer_only"])
+def test_the_signature_is_of_float_values(digits_sets: Any, tmp_path: Path, variant: str) -> None:
+    """Whatever a file computes in, its signature is the one of float32."""
+    example = {"pixels": load_example_set(digits_sets.evaluation_set).inputs["pixels"][:1]}
+    model = load_variant_set(digits_sets.variant_set).model(variant).read_bytes()
+    signature = mlflow.models.Model.load(str(_package(model, example, tmp_path / variant))).signature
+    assert str(signature.inputs) == "['pixels': Tensor('float32', (-1, 8, 8, 1))]"
+    assert str(signature.outputs) == "['output_0': Tensor('float32', (-1, 10))]"
+
+
+def test_a_file_that_crashes_the_runtime_is_packaged(small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """Packaging runs no model: a file that would end the process is stored, with its signature."""
+    folder = _package(small_models["crash"], {"x": np.ones((1, 4), np.float32)}, tmp_path / "crash")
+    assert (folder / "artifacts" / "model.tflite").read_bytes() == small_models["crash"]
+    assert str(mlflow.models.Model.load(str(folder)).signature.outputs) == "['y': Tensor('float32', (-1, 4))]"
 
 
 def test_nothing_of_the_building_machine_is_stored(results: Callable[..., Path], tmp_path: Path) -> None:
