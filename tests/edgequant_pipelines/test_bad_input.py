@@ -80,6 +80,16 @@ def test_files_that_are_not_there(tmp_path: Path, edgequant: Edgequant, command:
     check(done, 2 if command[0] == "run" else 1, "missing")
 
 
+@pytest.mark.parametrize("command", [["sample"], ["convert", "--calibration", "sets/calibration"]])
+def test_steps_ask_the_mlflow_that_is_configured(project: Path, edgequant: Edgequant, command: list[str]) -> None:
+    """The model of a configuration is looked up where the configuration says."""
+    mlflow = f"sqlite:///{project.parent / 'other.db'}"
+    overrides = ["--set", "model=models:/digits/1", "--set", f"tracking.uri={mlflow}"]
+    done = edgequant(command[0], project, *command[1:], "--output", project.parent / "sets", *overrides)
+    check(done, 1, f"model: models:/digits/1 cannot be looked up in MLflow at {mlflow}: ")
+    assert (project.parent / "other.db").is_file()
+
+
 def test_a_work_directory_that_cannot_be_written(project: Path, edgequant: Edgequant) -> None:
     """A work directory on a file system that takes no files is named, before anything is run."""
     done = edgequant("run", project, "--work-directory", "/proc/edgequant")

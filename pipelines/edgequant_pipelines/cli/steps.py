@@ -40,8 +40,9 @@ def sample(config: Path, overrides: tuple[str, ...], output: Path) -> None:
     from edgequant_pipelines.arguments import pipeline_arguments
     from edgequant_pipelines.config import load_config
 
-    values = pipeline_arguments(load_config(config, overrides), "")
-    with _model(values["model"]) as model:
+    loaded = load_config(config, overrides)
+    values = pipeline_arguments(loaded, loaded.tracking.uri)
+    with _model(values["model"], loaded.tracking.uri) as model:
         signature = read_signature(model, values["signature"])
     run_step(
         Examples(
@@ -70,8 +71,8 @@ def describe_model(model: str, signature: str) -> None:
 
 
 @contextmanager
-def _model(uri: str) -> Iterator[Path]:
-    """Yields the path of a model's files, fetched when they are not on this machine."""
+def _model(uri: str, tracking_uri: str = "") -> Iterator[Path]:
+    """Yields the path of a model's files, fetched when they are not on this machine: by default from the environment's MLflow."""
     import tempfile
 
     from edgequant.mlflow_lookup import Waiting
@@ -82,7 +83,7 @@ def _model(uri: str) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
         # What these commands print may be read by a script.
-        fetch(uri, "", Path(folder) / "model", Waiting(tell=partial(click.echo, err=True)))
+        fetch(uri, tracking_uri, Path(folder) / "model", Waiting(tell=partial(click.echo, err=True)))
         yield Path(folder) / "model"
 
 
@@ -101,7 +102,7 @@ def convert(config: Path, overrides: tuple[str, ...], calibration: Path, evaluat
     from edgequant_pipelines.config import load_config
 
     loaded = load_config(config, overrides)
-    with _model(loaded.model) as model:
+    with _model(loaded.model, loaded.tracking.uri) as model:
         run_step(
             Request(
                 model=model,
