@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock, Timeout
 
 from edgequant.errors import ConfigError, EdgequantError
+from edgequant.tracking_uri import TRACKING_URI, check_tracking_uri
 from edgequant_pipelines.watching.endpoint import serving
 from edgequant_pipelines.watching.fleet import Fleet
 from edgequant_pipelines.watching.measures import Measures
@@ -21,6 +22,7 @@ from edgequant_pipelines.watching.rules import RulesFile
 from edgequant_pipelines.watching.surroundings import Surroundings
 from edgequant_pipelines.watching.watcher import Watcher
 
+_TRACKING_URI = "--tracking-uri"
 _LONGEST_PAUSE_SECONDS = 300.0
 _ONCE_PAUSE_SECONDS = 2.0
 # A look that takes longer than this hangs: MLflow's client gives up well before.
@@ -190,22 +192,14 @@ def tracking_uri(given: str) -> str:
     Raises:
         ConfigError: There is none, it is none, or it holds a password.
     """
-    uri = given or os.environ.get("MLFLOW_TRACKING_URI", "")
+    uri = given or os.environ.get(TRACKING_URI, "")
     if not uri:
-        raise ConfigError("--tracking-uri: none is given, and MLFLOW_TRACKING_URI is not set")
-    try:
-        parts = urlsplit(uri)
-        password = parts.password
-    except ValueError as error:
-        raise ConfigError(f"--tracking-uri: {uri!r} is not a URI ({error})") from error
+        raise ConfigError(f"{_TRACKING_URI}: none is given, and {TRACKING_URI} is not set")
+    check_tracking_uri(_TRACKING_URI, uri)
     # MLflow takes a word without a scheme for a folder, which it would make.
-    if not parts.scheme and uri != "databricks" and not Path(uri).is_dir():
+    if not urlsplit(uri).scheme and uri != "databricks" and not Path(uri).is_dir():
         raise ConfigError(
-            f"--tracking-uri: {uri!r} is no tracking URI; https://HOST, http://HOST:PORT, sqlite:///FILE, another database's and databricks are allowed"
-        )
-    if password is not None:
-        raise ConfigError(
-            "--tracking-uri: holds a password; give credentials in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            f"{_TRACKING_URI}: {uri!r} is no tracking URI; https://HOST, http://HOST:PORT, sqlite:///FILE, another database's and databricks are allowed"
         )
     if uri.startswith("sqlite:///"):
         # Runs have working directories of their own.
