@@ -1,6 +1,17 @@
 """Submitting, following and scheduling runs at a Kubeflow Pipelines server, by KFP's own client."""
 
 from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError, connect
-from edgequant_pipelines.kubeflow.submission import SubmittedRun, check_access, find_run, state_of, submit
+from edgequant_pipelines.kubeflow.named_runs import submit
+from edgequant_pipelines.kubeflow.submission import SubmittedRun, check_access, find_run, start, state_of
 
-__all__ = ["Connection", "KubeflowError", "SubmittedRun", "check_access", "connect", "find_run", "state_of", "submit"]
+__all__ = [
+    "Connection",
+    "KubeflowError",
+    "SubmittedRun",
+    "check_access",
+    "connect",
+    "find_run",
+    "start",
+    "state_of",
+    "submit",
+]

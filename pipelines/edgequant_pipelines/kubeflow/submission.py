@@ -1,32 +1,23 @@
 """Starts runs at a Kubeflow Pipelines server, each once, and tells how they are."""
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import kfp_server_api as api
 
-from edgequant.errors import ConfigError, EdgequantError
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow.arguments import cluster_arguments
 from edgequant_pipelines.kubeflow.connection import Connection, asked
 from edgequant_pipelines.kubeflow.once import create_once, named
-from edgequant_pipelines.kubeflow.uploads import Uploaded, compile_for, find_uploaded, upload
+from edgequant_pipelines.kubeflow.uploads import Uploaded, upload
 
 SUCCEEDED = "SUCCEEDED"
 # States that a run does not leave.
 ENDED = (SUCCEEDED, "FAILED", "SKIPPED", "CANCELED")
-_LONGEST_NAME = 127
-_SHOWN = 60
-# The configuration as text, for people: what matters of it are the other arguments and the pipeline.
-_RECORD = "configuration"
-
-
-class OtherRunError(EdgequantError):
-    """There is a run of the name that was asked for, and it is of something else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,85 +51,30 @@ class SubmittedRun:
         return self.state == SUCCEEDED
 
 
-def submit(
-    connection: Connection,
-    config: Config,
-    *,
-    experiment: str = "",
-    run_name: str = "",
-    compiled: CompiledPipeline | None = None,
+def start(
+    connection: Connection, config: Config, *, run_name: str, experiment: str, compiled: CompiledPipeline
 ) -> SubmittedRun:
-    """Starts a run, or returns the one there is under its name: however often it is asked, there is one run of a name.
-
-    The one that is there must be of the same pipeline with the same arguments, in the same experiment.
+    """Starts a run of a name that no other has yet; when its creation is not answered, the one that is there by then counts.
 
     Args:
         connection: The server.
         config: The configuration.
-        experiment: The experiment at Kubeflow; "" for the configuration's name. It is made if it is not there.
-        run_name: The run's name; "" for a new one.
-        compiled: The pipeline; None to compile it as the configuration says.
+        run_name: The run's name.
+        experiment: The experiment at Kubeflow. It is made if it is not there.
+        compiled: The pipeline.
 
     Raises:
         ConfigError: The configuration cannot work on a cluster.
-        OtherRunError: The run of that name has other arguments, or is of another pipeline or in another experiment.
         KubeflowError: The server cannot be reached, or refuses.
     """
-    name = run_name or new_run_name(config.name)
-    if len(name) > _LONGEST_NAME:
-        raise ConfigError(f"run name: {name!r} has {len(name)} characters; {_LONGEST_NAME} are allowed")
     arguments = cluster_arguments(config)
-    pipeline = compiled or compile_for(config)
-    found = find_run(connection, name) if run_name else None
-    if found is not None:
-        _check_same(connection, found, pipeline, arguments, experiment or config.name)
-        return replace(found, found=True)
-    uploaded = upload(connection, pipeline)
-    experiment_id = ensure_experiment(connection, experiment or config.name)
+    uploaded = upload(connection, compiled)
+    experiment_id = ensure_experiment(connection, experiment)
     return create_once(
         connection,
-        lambda: find_run(connection, name),
-        lambda: _create_run(connection, name, experiment_id, uploaded, arguments),
+        lambda: find_run(connection, run_name),
+        lambda: _create_run(connection, run_name, experiment_id, uploaded, arguments),
     )
-
-
-def _check_same(
-    connection: Connection,
-    found: SubmittedRun,
-    pipeline: CompiledPipeline,
-    arguments: dict[str, Any],
-    experiment: str,
-) -> None:
-    """Compares a run that is there with what was to be started.
-
-    Raises:
-        OtherRunError: They differ.
-        KubeflowError: The server cannot be reached, or refuses.
-    """
-    run = get_run(connection, found.run_id)
-    there = dict((run.runtime_config.parameters if run.runtime_config else None) or {})
-    differing = [
-        f"{key} ({_shown(there, key)} there, {_shown(arguments, key)} now)"
-        for key in sorted((there.keys() | arguments.keys()) - {_RECORD})
-        if there.get(key) != arguments.get(key) or (key in there) != (key in arguments)
-    ]
-    reference = run.pipeline_version_reference
-    if (reference.pipeline_version_id if reference else None) != find_uploaded(connection, pipeline):
-        differing.append(f"the pipeline (now {pipeline.version})")
-    if run.experiment_id != _find_experiment(connection, experiment):
-        differing.append(
-            f"the experiment ({_experiment_name(connection, run.experiment_id)} there, {experiment!r} now)"
-        )
-    if differing:
-        raise OtherRunError(
-            f"run name: there is a run {found.name!r}, of something else: {'; '.join(differing)}; "
-            f"give another name to start another run: {found.url}"
-        )
-
-
-def _shown(arguments: dict[str, Any], name: str) -> str:
-    text = repr(arguments[name]) if name in arguments else "none"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def new_run_name(name: str) -> str:
@@ -184,18 +120,13 @@ def get_run(connection: Connection, run_id: str) -> Any:
         return connection.client.runs.run_service_get_run(run_id=run_id, **connection.request())
 
 
-def _find_experiment(connection: Connection, name: str) -> str | None:
+def find_experiment(connection: Connection, name: str) -> str | None:
+    """Returns the identifier of an experiment, or None."""
     with asked(f"the experiment {name!r} cannot be looked up", connection.host):
         found = connection.client.experiments.experiment_service_list_experiments(
             filter=named(name), **connection.where(), **connection.request()
         )
     return str(found.experiments[0].experiment_id) if found.experiments else None
-
-
-def _experiment_name(connection: Connection, identifier: str) -> str:
-    with asked(f"the experiment {identifier} cannot be looked up", connection.host):
-        found = connection.client.experiments.experiment_service_get_experiment(identifier, **connection.request())
-    return repr(found.display_name)
 
 
 def ensure_experiment(connection: Connection, name: str) -> str:
@@ -209,7 +140,7 @@ def ensure_experiment(connection: Connection, name: str) -> str:
             )
         return str(made.experiment_id)
 
-    look = partial(_find_experiment, connection, name)
+    look = partial(find_experiment, connection, name)
     return look() or create_once(connection, look, create)
 
 

@@ -12,8 +12,8 @@ from edgequant_pipelines.kubeflow import (
     check_access,
     connect,
     find_run,
+    start,
     state_of,
-    submit,
 )
 from edgequant_pipelines.kubeflow.uploads import compile_for
 from edgequant_pipelines.watching.launchers import (
@@ -83,7 +83,7 @@ class KubeflowLauncher:
             config = config.model_copy(update={"tracking": tracking})
         compiled = self._compiled_for(config)
         try:
-            run = submit(self._connection, config, experiment=self._experiment, run_name=run_name, compiled=compiled)
+            run = start(self._connection, config, experiment=self._experiment, run_name=run_name, compiled=compiled)
         except KubeflowError as error:
             if _refuses(error):
                 raise

@@ -20,12 +20,12 @@ from edgequant_pipelines.kubeflow import (
     KubeflowError,
     connect,
     find_run,
+    named_runs,
     state_of,
-    submission,
     submit,
     uploads,
 )
-from edgequant_pipelines.kubeflow.submission import OtherRunError
+from edgequant_pipelines.kubeflow.named_runs import OtherRunError
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def compiled_once(compiled: CompiledPipeline, monkeypatch: pytest.MonkeyPatch) -
     def compile_for(config: Config, **names: str) -> CompiledPipeline:
         return compiled if config.kubeflow == Kubeflow() and not names else uploads.compile_for(config, **names)
 
-    monkeypatch.setattr(submission, "compile_for", compile_for)
+    monkeypatch.setattr(named_runs, "compile_for", compile_for)
 
 
 def test_a_run_is_started_with_the_arguments_of_the_configuration(

@@ -1,0 +1,109 @@
+"""Runs by name: of each there is one, which is what it was asked to be."""
+
+from dataclasses import replace
+from typing import Any
+
+from edgequant.errors import ConfigError, EdgequantError
+from edgequant_pipelines.compilation import CompiledPipeline
+from edgequant_pipelines.config import Config
+from edgequant_pipelines.kubeflow.arguments import cluster_arguments
+from edgequant_pipelines.kubeflow.connection import Connection, asked
+from edgequant_pipelines.kubeflow.submission import (
+    SubmittedRun,
+    find_experiment,
+    find_run,
+    get_run,
+    new_run_name,
+    start,
+)
+from edgequant_pipelines.kubeflow.uploads import compile_for, find_uploaded
+
+_LONGEST_NAME = 127
+_SHOWN = 60
+# The configuration as text, for people: what matters of it are the other arguments and the pipeline.
+_RECORD = "configuration"
+
+
+class OtherRunError(EdgequantError):
+    """There is a run of the name that was asked for, and it is of something else."""
+
+
+def submit(
+    connection: Connection,
+    config: Config,
+    *,
+    experiment: str = "",
+    run_name: str = "",
+    compiled: CompiledPipeline | None = None,
+) -> SubmittedRun:
+    """Starts a run, or returns the one there is under its name: however often it is asked, there is one run of a name.
+
+    The one that is there must be of the same pipeline with the same arguments, in the same experiment.
+
+    Args:
+        connection: The server.
+        config: The configuration.
+        experiment: The experiment at Kubeflow; "" for the configuration's name. It is made if it is not there.
+        run_name: The run's name; "" for a new one.
+        compiled: The pipeline; None to compile it as the configuration says.
+
+    Raises:
+        ConfigError: The configuration cannot work on a cluster.
+        OtherRunError: The run of that name has other arguments, or is of another pipeline or in another experiment.
+        KubeflowError: The server cannot be reached, or refuses.
+    """
+    name = run_name or new_run_name(config.name)
+    if len(name) > _LONGEST_NAME:
+        raise ConfigError(f"run name: {name!r} has {len(name)} characters; {_LONGEST_NAME} are allowed")
+    arguments = cluster_arguments(config)
+    pipeline = compiled or compile_for(config)
+    found = find_run(connection, name) if run_name else None
+    if found is not None:
+        _check_same(connection, found, pipeline, arguments, experiment or config.name)
+        return replace(found, found=True)
+    return start(connection, config, run_name=name, experiment=experiment or config.name, compiled=pipeline)
+
+
+def _check_same(
+    connection: Connection,
+    found: SubmittedRun,
+    pipeline: CompiledPipeline,
+    arguments: dict[str, Any],
+    experiment: str,
+) -> None:
+    """Compares a run that is there with what was to be started.
+
+    Raises:
+        OtherRunError: They differ.
+        KubeflowError: The server cannot be reached, or refuses.
+    """
+    run = get_run(connection, found.run_id)
+    there = dict((run.runtime_config.parameters if run.runtime_config else None) or {})
+    differing = [
+        f"{key} ({_shown(there, key)} there, {_shown(arguments, key)} now)"
+        for key in sorted((there.keys() | arguments.keys()) - {_RECORD})
+        if there.get(key) != arguments.get(key) or (key in there) != (key in arguments)
+    ]
+    reference = run.pipeline_version_reference
+    if (reference.pipeline_version_id if reference else None) != find_uploaded(connection, pipeline):
+        differing.append(f"the pipeline (now {pipeline.version})")
+    if run.experiment_id != find_experiment(connection, experiment):
+        differing.append(
+            f"the experiment ({_experiment_name(connection, run.experiment_id)} there, {experiment!r} now)"
+        )
+    if differing:
+        raise OtherRunError(
+            f"run name: there is a run {found.name!r}, of something else: {'; '.join(differing)}; "
+            f"give another name to start another run: {found.url}"
+        )
+
+
+def _shown(arguments: dict[str, Any], name: str) -> str:
+    text = repr(arguments[name]) if name in arguments else "none"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _experiment_name(connection: Connection, identifier: str) -> str:
+    with asked(f"the experiment {identifier} cannot be looked up", connection.host):
+        found = connection.client.experiments.experiment_service_get_experiment(identifier, **connection.request())
+    return repr(found.display_name)
