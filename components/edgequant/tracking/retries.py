@@ -5,6 +5,7 @@ its repetition is switched off. Here a request that leaves the same when it is m
 recording begins anew, and looks up what there is before it makes it.
 """
 
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -71,10 +72,15 @@ class Patience:
         self._seconds = seconds
         self._end = time.monotonic() + seconds
         self._lock = threading.Lock()
+        self._attempts_in_vain = 0
         self.tell = tell
 
+    def advanced(self) -> None:
+        """Notes that something was made: the wait before another attempt is short again."""
+        self._attempts_in_vain = 0
+
     def persistently(self, attempt: Callable[[int], T]) -> T:
-        """Returns what an attempt returns; after a transient error it is made again, with growing waits.
+        """Returns what an attempt returns; after a transient error it is made again, with waits that grow while nothing is made.
 
         Args:
             attempt: Does the work; is given the number of the attempt, from 1.
@@ -83,8 +89,8 @@ class Patience:
             Exception: The last attempt's, as it was.
         """
         numbers = count(1)
-        wait = "trying again in {:.1f} s, for at most " + f"{self._seconds:g} s in all"
-        return self._retrying(stop_never, wait)(lambda: attempt(next(numbers)))
+        told = "trying again in {:.1f} s, for at most " + f"{self._seconds:g} s in all"
+        return self._retrying(stop_never, self._growing_wait, told)(lambda: attempt(next(numbers)))
 
     def repeat(self, request: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Returns what a request returns that leaves the same when it is made twice; after a transient error it is made again.
@@ -97,22 +103,28 @@ class Patience:
         Raises:
             Exception: The last time's, as it was.
         """
-        wait = "repeating the request in {:.1f} s"
-        return self._retrying(stop_after_attempt(_TIMES_IN_PLACE), wait)(request, *args, **kwargs)
+        growing = wait_exponential_jitter(
+            multiplier=_FIRST_WAIT_SECONDS, max=_LONGEST_WAIT_SECONDS, jitter=_FIRST_WAIT_SECONDS
+        )
+        told = "repeating the request in {:.1f} s"
+        return self._retrying(stop_after_attempt(_TIMES_IN_PLACE), growing, told)(request, *args, **kwargs)
 
-    def _retrying(self, stop: stop_base, wait: str) -> Retrying:
+    def _growing_wait(self, _: RetryCallState) -> float:
+        self._attempts_in_vain += 1
+        wait = min(_FIRST_WAIT_SECONDS * 2.0 ** (self._attempts_in_vain - 1), _LONGEST_WAIT_SECONDS)
+        return wait + random.uniform(0, _FIRST_WAIT_SECONDS)  # noqa: S311 - no secret
+
+    def _retrying(self, stop: stop_base, wait: Callable[[RetryCallState], float], told: str) -> Retrying:
         def before_sleep(state: RetryCallState) -> None:
             if state.outcome is not None and state.next_action is not None:
                 error, sleep = state.outcome.exception(), state.next_action.sleep
                 # Several files at a time are uploaded.
                 with self._lock:
-                    self.tell(f"MLflow did not take it ({first_line(error)}); {wait.format(sleep)}")
+                    self.tell(f"MLflow did not take it ({first_line(error)}); {told.format(sleep)}")
 
         return Retrying(
             stop=stop | stop_before_delay(self._end - time.monotonic()),
-            wait=wait_exponential_jitter(
-                multiplier=_FIRST_WAIT_SECONDS, max=_LONGEST_WAIT_SECONDS, jitter=_FIRST_WAIT_SECONDS
-            ),
+            wait=wait,
             retry=retry_if_exception(is_transient),
             before_sleep=before_sleep,
             reraise=True,
@@ -133,7 +145,14 @@ class PatientClient:
 
     def __getattr__(self, name: str) -> Any:
         request = getattr(self._client, name)
-        return partial(self._patience.repeat, request) if name in _REPEATABLE else request
+        if name in _REPEATABLE:
+            return partial(self._patience.repeat, request)
+        return partial(self._make, request) if name.startswith("create_") else request
+
+    def _make(self, request: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        made = request(*args, **kwargs)
+        self._patience.advanced()
+        return made
 
     def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
         """Names models as outputs of a run that has none of them yet."""

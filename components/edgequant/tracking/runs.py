@@ -46,7 +46,7 @@ class Place:
 
 
 class Recorder:
-    """Records one result, in one attempt.
+    """Records one result, in one attempt or more.
 
     Args:
         result: The result.
@@ -60,6 +60,8 @@ class Recorder:
         self._patience = patience
         self._tell = patience.tell
         self._client = PatientClient(MlflowClient(tracking_uri=place.uri, registry_uri=place.uri), patience)
+        # The summary run that an earlier attempt has uploaded the files of.
+        self._with_files = ""
 
     def record(self, *, again: bool) -> Tracked:
         """Records everything that is not recorded yet, and returns where it is.
@@ -220,7 +222,7 @@ class Recorder:
         ):
             packages = models.package(logged, Path(scratch) / "models")
             copies = {variant: uploader.begin(files) for variant, files in packages}
-            if not self._is_finished(summary_run):
+            if not self._is_finished(summary_run) and summary_run.info.run_id != self._with_files:
                 files = Path(scratch) / "summary"
                 summary.write_files(self._result, files)
                 copies[_SUMMARY] = uploader.begin(Upload(directory=files, location=summary_run.info.artifact_uri))
@@ -228,6 +230,7 @@ class Recorder:
                 complete(copies.get(variant, ()))
                 self._finish_variant(variant, run, models, logged.get(variant))
             complete(copies.get(_SUMMARY, ()))
+            self._with_files = summary_run.info.run_id
 
     def _is_finished(self, summary_run: Run) -> bool:
         """Tells whether a summary was finished by us: the end of a run that KFP gave is KFP's business."""

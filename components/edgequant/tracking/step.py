@@ -119,11 +119,8 @@ def _record(result: Result, uri: str, given_run_id: str) -> Tracked:
             say("track", sentence)
 
         patience = Patience(result.content.settings.retry_seconds, tell)
-
-        def attempt(number: int) -> Tracked:
-            return Recorder(result, Place(uri=uri, given_run_id=given_run_id), patience).record(again=number > 1)
-
-        return patience.persistently(attempt)
+        recorder = Recorder(result, Place(uri=uri, given_run_id=given_run_id), patience)
+        return patience.persistently(lambda number: recorder.record(again=number > 1))
 
 
 def _report(result: Result, tracked: Tracked) -> None:

@@ -138,6 +138,17 @@ def test_a_failed_upload_is_repeated_alone(
     assert "trying again in" not in said
 
 
+def test_files_are_sent_once_however_often_the_recording_begins_anew(
+    server: str, before: Proxy, results: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The alias, which is moved last, is refused twice: no file is uploaded again."""
+    before.faults = [Fault(kind=STATUS, where="registered-models/alias", times=2)]
+    record(write(results, "sent-once", before))
+    assert held(server, "sent-once") == whole()
+    assert capsys.readouterr().out.count("trying again in") == 2
+    assert set(Counter(line for line in before.seen if line.startswith("PUT")).values()) == {1}
+
+
 def test_what_is_uploaded_is_finished_though_another_upload_fails(
     server: str, before: Proxy, results: Callable[..., Path]
 ) -> None:
