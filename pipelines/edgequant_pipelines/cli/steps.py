@@ -42,7 +42,7 @@ def sample(config: Path, overrides: tuple[str, ...], output: Path) -> None:
 
     loaded = load_config(config, overrides)
     values = pipeline_arguments(loaded, loaded.tracking.uri)
-    with _model(values["model"], loaded.tracking.uri) as model:
+    with _model(values["model"], loaded.tracking.uri, loaded.tracking.retry_seconds) as model:
         signature = read_signature(model, values["signature"])
     run_step(
         Examples(
@@ -71,7 +71,7 @@ def describe_model(model: str, signature: str) -> None:
 
 
 @contextmanager
-def _model(uri: str, tracking_uri: str = "") -> Iterator[Path]:
+def _model(uri: str, tracking_uri: str = "", seconds: float = 60.0) -> Iterator[Path]:
     """Yields the path of a model's files, fetched when they are not on this machine: by default from the environment's MLflow."""
     import tempfile
 
@@ -83,7 +83,7 @@ def _model(uri: str, tracking_uri: str = "") -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
         # What these commands print may be read by a script.
-        fetch(uri, tracking_uri, Path(folder) / "model", Waiting(tell=partial(click.echo, err=True)))
+        fetch(uri, tracking_uri, Path(folder) / "model", Waiting(seconds=seconds, tell=partial(click.echo, err=True)))
         yield Path(folder) / "model"
 
 
@@ -102,7 +102,7 @@ def convert(config: Path, overrides: tuple[str, ...], calibration: Path, evaluat
     from edgequant_pipelines.config import load_config
 
     loaded = load_config(config, overrides)
-    with _model(loaded.model, loaded.tracking.uri) as model:
+    with _model(loaded.model, loaded.tracking.uri, loaded.tracking.retry_seconds) as model:
         run_step(
             Request(
                 model=model,
