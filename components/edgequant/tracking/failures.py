@@ -18,6 +18,8 @@ _NOT_REACHED = {
 }
 # S3 says with status 400 that a request's body came too slowly.
 _TOO_SLOW = "RequestTimeout"
+# What MLflow passes on of its database, with status 400, when two make the same at once: an alias, say.
+_AT_ONCE = ("IntegrityError", "UniqueViolation")
 
 
 def is_transient(error: BaseException) -> bool:
@@ -26,7 +28,7 @@ def is_transient(error: BaseException) -> bool:
         return False
     if isinstance(error, MlflowException):
         # One that could not be sent, or was not answered, counts as 500.
-        return _passes(error.get_http_status_code())
+        return _passes(error.get_http_status_code()) or any(name in str(error) for name in _AT_ONCE)
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return _passes(error.response.status_code)
     if isinstance(error, OSError):

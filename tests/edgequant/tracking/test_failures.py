@@ -28,6 +28,8 @@ def refused(status: int) -> requests.HTTPError:
         (MlflowException("API request failed"), True),
         (RestException({"error_code": "TEMPORARILY_UNAVAILABLE", "message": ""}), True),
         (RestException({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": ""}), False),
+        (RestException({"error_code": "BAD_REQUEST", "message": "(sqlite3.IntegrityError) UNIQUE constraint"}), True),
+        (RestException({"error_code": "BAD_REQUEST", "message": "no such column"}), False),
         (InvalidUrlException("no URL"), False),
         *((refused(status), True) for status in (408, 429, 500, 503, 507)),
         *((refused(status), False) for status in (400, 401, 403, 404, 413)),
