@@ -82,9 +82,7 @@ class Service:
         """
         uri = tracking_uri(self._settings.tracking_uri)
         rules = RulesFile(self._settings.rules, uri)
-        for name, value in _PATIENCE.items():
-            os.environ.setdefault(name, value)
-        with self._alone(), _signals(self._stop):
+        with self._alone(), _signals(self._stop), _patience():
             fleet = Fleet(rules, self._settings.work / "runs", uri)
             try:
                 fleet.check()
@@ -205,6 +203,18 @@ def tracking_uri(given: str) -> str:
         # Runs have working directories of their own.
         return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).resolve()}"
     return uri
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """Sets how long MLflow's client waits for an answer, where the environment does not."""
+    ours = {name: value for name, value in _PATIENCE.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
 
 
 @contextmanager

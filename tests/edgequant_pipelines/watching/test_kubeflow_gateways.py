@@ -145,6 +145,7 @@ def test_an_ingress_that_is_away(
     assert states(scene, 1) == [SUBMITTED]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("due", "answer"), [(True, {"html": True}), (False, {"status": 302})], ids=["due", "not due"])
 def test_looking_once_at_a_login(
     scene: Any, server: KfpServer, on_kubeflow: New, edgequant: Any, due: bool, answer: dict[str, Any]
