@@ -290,6 +290,7 @@ def test_a_newer_version_keeps_its_alias(results: Callable[..., Path], capsys: p
     assert len(_runs(client)) == 10
 
 
+ROOT = Path(__file__).resolve().parents[3]
 _KILLED = r"""
 import json, os, shutil, sys
 from collections import Counter
@@ -302,22 +303,10 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracking
 from mlflow.utils import requirements_utils
 from edgequant.tracking import packaging, runs
 from edgequant.tracking.step import record
+from tests.forking import fork
 
 result, folder = Path(sys.argv[1]), Path(sys.argv[2])
 events, fatal = [], None
-
-
-def fork(work):
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        except BaseException:
-            import traceback
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def watch(owner, name, shown):
@@ -384,6 +373,7 @@ def test_killed_at_any_call_and_run_again_it_ends_the_same(results: Callable[...
     folder.mkdir()
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _KILLED, str(path), str(folder)],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=500,

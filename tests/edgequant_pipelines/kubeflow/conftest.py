@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 from tests.kfp_server import KfpServer, served
 
@@ -75,3 +76,22 @@ def command(compiled: CompiledPipeline, monkeypatch: pytest.MonkeyPatch) -> Call
     """Runs the command line in this process, with the pipeline that is compiled already."""
     monkeypatch.setattr(uploads, "compile_for", lambda *_, **__: compiled)
     return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def kubeconfig(server: KfpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Writes the kubeconfig of a cluster that is the server, for a user with a token; there is no other then."""
+
+    def write(token: str) -> None:
+        monkeypatch.delenv("KF_PIPELINES_TOKEN")
+        values = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "here",
+            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+            "clusters": [{"name": "here", "cluster": {"server": server.url}}],
+            "users": [{"name": "me", "user": {"token": token}}],
+        }
+        (tmp_path / "kubeconfig").write_text(yaml.safe_dump(values))
+
+    return write

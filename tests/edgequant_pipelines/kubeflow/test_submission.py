@@ -3,11 +3,11 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 from tests.kfp_server import Fault, KfpServer
 from tests.kfp_server.serving import free_port
 
@@ -181,19 +181,10 @@ def test_a_server_that_is_killed_and_started_again(
 
 
 def test_the_cluster_of_the_kubeconfig(
-    server: KfpServer, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kubeconfig: Callable[[str], None], config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a host, KFP's client asks through Kubernetes' own API server, with the credentials of the kubeconfig."""
-    monkeypatch.delenv("KF_PIPELINES_TOKEN")
-    kubeconfig = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "here",
-        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
-        "clusters": [{"name": "here", "cluster": {"server": server.url}}],
-        "users": [{"name": "me", "user": {"token": "the-token"}}],
-    }
-    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+    kubeconfig("the-token")
     run = submit(connect(), config)
     # Where the pages are is not known then.
     assert run.url == f"/#/runs/details/{run.run_id}"

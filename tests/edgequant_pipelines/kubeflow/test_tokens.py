@@ -1,9 +1,9 @@
 """Tokens that are none: said in one line, without them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 from tests.kfp_server import KfpServer
 
 from edgequant.errors import ConfigError
@@ -51,18 +51,9 @@ def test_a_file_that_holds_no_token(
         find_run(connection, "any")
 
 
-def test_a_kubeconfig_whose_token_is_none(server: KfpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kubeconfig_whose_token_is_none(kubeconfig: Callable[[str], None]) -> None:
     """What the HTTP client refuses to send is not in the message."""
-    monkeypatch.delenv("KF_PIPELINES_TOKEN")
-    kubeconfig = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "here",
-        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
-        "clusters": [{"name": "here", "cluster": {"server": server.url}}],
-        "users": [{"name": "me", "user": {"token": "sesame\nopen"}}],
-    }
-    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+    kubeconfig("sesame\nopen")
     with pytest.raises(
         KubeflowError, match=r"cannot send what it is given or take what it gets \(ValueError\)"
     ) as told:

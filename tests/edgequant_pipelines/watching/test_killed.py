@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[3]
 _KILLED = r"""
 import json, os, shutil, sys
 from pathlib import Path
@@ -22,25 +23,13 @@ from edgequant_pipelines.watching.registry import Registry
 from edgequant_pipelines.watching.rules import RulesFile
 from edgequant_pipelines.watching.surroundings import Surroundings
 from edgequant_pipelines.watching.watcher import Watcher
+from tests.forking import fork
 
 sys.path.insert(0, sys.argv[2])
 from conftest import Ledger
 
 folder = Path(sys.argv[1])
 events, fatal, after = [], None, False
-
-
-def fork(work):
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        except BaseException:
-            import traceback
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def spy(owner, name):
@@ -113,6 +102,7 @@ def test_killed_at_any_call_the_next_watcher_ends_with_the_same_runs(scene: Any)
     scene.rules({"retry_seconds": 10})
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _KILLED, str(scene.folder), str(Path(__file__).parent)],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=300,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.kfp_server import KfpServer
 
+ROOT = Path(__file__).resolve().parents[3]
 _KILLED = r"""
 import json, os, sys
 from pathlib import Path
@@ -23,21 +24,9 @@ from edgequant_pipelines.watching.registry import Registry
 from edgequant_pipelines.watching.rules import RulesFile
 from edgequant_pipelines.watching.surroundings import Surroundings
 from edgequant_pipelines.watching.watcher import Watcher
+from tests.forking import fork
 
 folder, uri = Path(sys.argv[1]), sys.argv[2]
-
-
-def fork(work):
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        except BaseException:
-            import traceback
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def spy(owner, name, kind_of, fatal, late):
@@ -98,12 +87,12 @@ def test_killed_around_a_submission_there_is_one_run(scene: Any, server: KfpServ
         (scene.folder / f"{name}.yaml").write_text(path.read_text().replace("config.yaml", f"{name}.config.yaml"))
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _KILLED, str(scene.folder), scene.uri, json.dumps(_POINTS)],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
         env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
-        cwd=Path(__file__).parents[3],
     )
     assert done.returncode == 0, done.stdout + done.stderr
     runs = {run["display_name"]: run["run_id"] for run in server.all("run")}
