@@ -119,6 +119,7 @@ def test_what_a_server_knows_is_not_asked_twice(server: str, registered: str) ->
     assert told == []
 
 
+@pytest.mark.long
 def test_a_download_from_a_server_that_is_gone() -> None:
     """One that goes between the look-up and the download costs seconds, not minutes."""
     start = time.monotonic()
