@@ -21,6 +21,7 @@ HOMES = {
     "apache_beam": ("edgequant/sampling/",),
     "mlflow": (
         "edgequant/tracking/",
+        "edgequant/mlflow_access/",
         "edgequant/model_uri.py",
         "edgequant_pipelines/demo/",
         "edgequant_pipelines/watching/registry.py",
@@ -89,6 +90,15 @@ def test_steps_meet_only_in_artifacts(step: str) -> None:
     others = {f"edgequant.{other}" for other in STEPS if other != step} - SHARED.get(step, set())
     for path in (LIBRARY / step).glob("*.py"):
         assert not {name for name in imports(path) if ".".join(name.split(".")[:2]) in others}, path
+
+
+def test_what_steps_share_knows_none_of_them() -> None:
+    """What lies beside the steps imports none, so that none reaches another through it."""
+    steps = {f"edgequant.{step}" for step in STEPS}
+    shared = [path for path in LIBRARY.rglob("*.py") if path.relative_to(LIBRARY).parts[0] not in STEPS]
+    assert len(shared) > len(STEPS)
+    for path in shared:
+        assert not {name for name in imports(path) if ".".join(name.split(".")[:2]) in steps}, path
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -15,9 +15,9 @@ from typing import Any
 
 from edgequant.artifacts.directory import tree_digest
 from edgequant.errors import ConfigError, ModelError, NoModelYetError
-from edgequant.mlflow_lookup import Waiting, asked, reason
+from edgequant.mlflow_access.client_settings import client_settings
+from edgequant.mlflow_access.lookup import Waiting, asked, reason
 from edgequant.model_files import KERAS, find_model
-from edgequant.tracking.client_settings import client_settings
 from edgequant.tracking_uri import without_credentials
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from edgequant.errors import ConfigError
-from edgequant.mlflow_lookup import Waiting
+from edgequant.mlflow_access.lookup import Waiting
 from edgequant.model_uri import PinnedModel, pin, pin_champion
 from edgequant.sampling.fingerprint import code_digest, fingerprint
 from edgequant.steps import say

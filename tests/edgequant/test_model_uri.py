@@ -10,7 +10,7 @@ import pytest
 
 from edgequant.artifacts.directory import tree_digest
 from edgequant.errors import ModelError
-from edgequant.mlflow_lookup import Waiting
+from edgequant.mlflow_access.lookup import Waiting
 from edgequant.model_files import KERAS, SAVED_MODEL, find_model
 from edgequant.model_uri import downloaded, fetch, is_path, pin, pin_champion
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tests.edgequant.tracking.fault_proxy import CUT, LOST, STATUS, Fault, Proxy, proxy
 
-from edgequant.tracking import retries
-from edgequant.tracking.retries import Patience
+from edgequant.mlflow_access import retries
+from edgequant.mlflow_access.retries import Patience
 from edgequant.tracking.uploads import Upload, Uploader, complete
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(100)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgequant.artifacts.champion import ChampionFacts, write_champion
 from edgequant.errors import ModelError
-from edgequant.mlflow_lookup import Waiting
+from edgequant.mlflow_access.lookup import Waiting
 from edgequant.model_uri import downloaded, is_path, pin_champion, told_of
 from edgequant.steps import say
 from edgequant.tracking_uri import tracking_uri as tracking_uri_to_use

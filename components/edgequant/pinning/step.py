@@ -3,7 +3,7 @@
 from functools import partial
 from typing import NamedTuple
 
-from edgequant.mlflow_lookup import Waiting
+from edgequant.mlflow_access.lookup import Waiting
 from edgequant.model_uri import PinnedModel, pin_champion
 from edgequant.model_uri import pin as pin_model
 from edgequant.steps import say

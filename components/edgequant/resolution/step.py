@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from edgequant.mlflow_lookup import Waiting
+from edgequant.mlflow_access.lookup import Waiting
 from edgequant.model_uri import fetch
 from edgequant.steps import say
 from edgequant.tracking_uri import tracking_uri as tracking_uri_to_use

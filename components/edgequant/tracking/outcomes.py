@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mlflow import MlflowClient
 
 from edgequant.errors import TrackingError
-from edgequant.tracking.retries import first_line
+from edgequant.mlflow_access.retries import first_line
 from edgequant.tracking.summary import NOTE_TAG
 
 # MLflow's own default is to try again for several minutes in silence.

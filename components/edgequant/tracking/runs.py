@@ -17,12 +17,12 @@ from mlflow.exceptions import MlflowException
 
 from edgequant.artifacts.result import Result, Tracked
 from edgequant.errors import TrackingError
+from edgequant.mlflow_access.retries import Patience, PatientClient
 from edgequant.tracking import entries, pages, source, summary
 from edgequant.tracking.datasets import datasets
 from edgequant.tracking.figures import metrics
 from edgequant.tracking.logged_models import LoggedModels
 from edgequant.tracking.registry import ALREADY_THERE, Registry
-from edgequant.tracking.retries import Patience, PatientClient
 from edgequant.tracking.uploads import Upload, Uploader, complete
 
 _FINISHED = "FINISHED"

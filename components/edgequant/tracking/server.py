@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgequant.errors import ConfigError, EdgequantError, TrackingError
-from edgequant.tracking.client_settings import client_settings
+from edgequant.mlflow_access.client_settings import client_settings
 from edgequant.tracking_uri import TRACKING_URI, check_tracking_uri
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def asked(uri: str) -> Iterator["MlflowClient"]:
     with client_settings():
         from mlflow import MlflowClient
 
-        from edgequant.tracking.retries import first_line
+        from edgequant.mlflow_access.retries import first_line
 
         try:
             yield MlflowClient(tracking_uri=uri, registry_uri=uri)

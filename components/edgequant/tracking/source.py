@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from edgequant.mlflow_access.failures import is_transient
+from edgequant.mlflow_access.retries import Tell, first_line
 from edgequant.model_uri import training_run
 from edgequant.tracking import entries
-from edgequant.tracking.failures import is_transient
-from edgequant.tracking.retries import Tell, first_line
 
 _VERSION = re.compile(r"models:/([^/@]+)/([0-9]+)")
 

@@ -12,8 +12,8 @@ from edgequant.artifacts.result import Result, Tracked, TrackingSettings, load_r
 from edgequant.artifacts.variant_set import load_variant_set
 from edgequant.artifacts.verdict import load_verdict
 from edgequant.errors import EdgequantError, TrackingError
+from edgequant.mlflow_access.client_settings import client_settings
 from edgequant.steps import say
-from edgequant.tracking.client_settings import client_settings
 from edgequant.tracking.configuration import as_run
 from edgequant.tracking.pages import public_uri
 from edgequant.tracking.settings import check_tracking_settings
@@ -100,7 +100,7 @@ def record(directory: Path, uri: str = "") -> Tracked:
     except EdgequantError:
         raise
     except Exception as error:  # MLflow, its HTTP client and its database raise many kinds.
-        from edgequant.tracking.retries import first_line
+        from edgequant.mlflow_access.retries import first_line
 
         raise TrackingError(f"MLflow at {where} did not take the results ({first_line(error)})") from error
     write_json(directory / "result.json", result_json(result.verdict, tracked))
@@ -112,7 +112,7 @@ def _record(result: Result, uri: str, given_run_id: str) -> Tracked:
     """Records a result, trying again while MLflow does not answer."""
     with client_settings():
         # It loads MLflow, which takes a second.
-        from edgequant.tracking.retries import Patience
+        from edgequant.mlflow_access.retries import Patience
         from edgequant.tracking.runs import Place, Recorder
 
         def tell(sentence: str) -> None:

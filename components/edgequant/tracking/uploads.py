@@ -9,7 +9,7 @@ from typing import Self
 
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from edgequant.tracking.retries import Patience
+from edgequant.mlflow_access.retries import Patience
 
 _AT_ONCE = 8
 

@@ -75,7 +75,7 @@ def _model(uri: str, tracking_uri: str = "", seconds: float = 60.0) -> Iterator[
     """Yields the path of a model's files, fetched when they are not on this machine: by default from the environment's MLflow."""
     import tempfile
 
-    from edgequant.mlflow_lookup import Waiting
+    from edgequant.mlflow_access.lookup import Waiting
     from edgequant.model_uri import fetch, is_path
 
     if is_path(uri):

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from edgequant.artifacts.champion import CHAMPION, load_champion
 from edgequant.champion.step import fetch_champion, find_tflite
 from edgequant.errors import ModelError
-from edgequant.mlflow_lookup import Waiting
+from edgequant.mlflow_access.lookup import Waiting
 from edgequant.model_uri import pin_champion
 
 _FILE = b"a tflite file"

@@ -16,7 +16,7 @@ from tests.edgequant.tracking.fault_proxy import STATUS, Fault, proxy
 
 from edgequant.champion.component import fetch_champion
 from edgequant.errors import ModelError
-from edgequant.mlflow_lookup import Waiting
+from edgequant.mlflow_access.lookup import Waiting
 from edgequant.model_uri import pin as look_up
 from edgequant.pinning.component import pin
 from edgequant.resolution.component import resolve

@@ -25,7 +25,7 @@ from tests.edgequant.tracking.fault_proxy import (
 
 from edgequant.artifacts.result import load_result
 from edgequant.errors import TrackingError
-from edgequant.tracking import retries
+from edgequant.mlflow_access import retries
 from edgequant.tracking.step import record
 
 VARIANTS = ["float32", "full_int8", "integer_only", "weights_only"]

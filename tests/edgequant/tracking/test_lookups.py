@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from tests.edgequant.tracking.fault_proxy import LOST, STATUS, Fault, proxy
 
 from edgequant.errors import ModelError
-from edgequant.mlflow_lookup import Waiting
+from edgequant.mlflow_access.lookup import Waiting
 from edgequant.model_uri import PinnedModel, downloaded, fetch, pin, pin_champion
 
 LOOK_UPS = {

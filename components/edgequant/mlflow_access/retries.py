@@ -27,7 +27,7 @@ from tenacity import (
 )
 from tenacity.stop import stop_base
 
-from edgequant.tracking.failures import is_transient
+from edgequant.mlflow_access.failures import is_transient
 from edgequant.unanswered import no_answer
 
 _FIRST_WAIT_SECONDS = 0.5

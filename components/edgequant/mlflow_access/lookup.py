@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
+from edgequant.mlflow_access.client_settings import client_settings
 from edgequant.steps import say
-from edgequant.tracking.client_settings import client_settings
 from edgequant.tracking_uri import without_credentials
 from edgequant.unanswered import no_answer
 
@@ -53,7 +53,7 @@ def asked(ask: Callable[[], T], server: str, waiting: Waiting) -> T:
             # A server that says nothing at all is asked twice as well.
             os.environ[_TIMEOUT] = str(int(min(max(waiting.seconds / 2, _SHORTEST_TIMEOUT), _LONGEST_TIMEOUT)))
         # It loads MLflow, which takes a second.
-        from edgequant.tracking.retries import Patience
+        from edgequant.mlflow_access.retries import Patience
 
         return Patience(waiting.seconds, tell).persistently(lambda _: ask())
 

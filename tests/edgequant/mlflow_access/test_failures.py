@@ -8,7 +8,7 @@ import pytest
 import requests
 from mlflow.exceptions import InvalidUrlException, MlflowException, RestException
 
-from edgequant.tracking.failures import is_transient
+from edgequant.mlflow_access.failures import is_transient
 
 # They are untyped.
 google: Any = import_module("google.api_core.exceptions")

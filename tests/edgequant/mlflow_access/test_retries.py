@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from edgequant.tracking.retries import Patience, PatientClient
+from edgequant.mlflow_access.retries import Patience, PatientClient
 
 _SHORTEST = 0.5
 
