@@ -92,6 +92,22 @@ def run_sample() -> RunSample:
 
 
 @pytest.fixture(scope="session")
+def message() -> Callable[[subprocess.CompletedProcess[str]], str]:
+    """Returns the one line in which a command says why it ended.
+
+    It need not be the last: a thread of google-auth looks for a region in the background, and may log at any time that
+    it found none.
+    """
+
+    def find(done: subprocess.CompletedProcess[str]) -> str:
+        lines = [line for line in done.stderr.splitlines() if line.startswith("edgequant: ")]
+        assert len(lines) == 1, done.stdout + done.stderr[-3000:]
+        return lines[0]
+
+    return find
+
+
+@pytest.fixture(scope="session")
 def digests(
     run_sample: RunSample, configs: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str, Sequence[str]], dict[str, str]]:

@@ -12,7 +12,11 @@ RunSample = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def refused(
-    run_sample: RunSample, configs: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_sample: RunSample,
+    message: Callable[[subprocess.CompletedProcess[str]], str],
+    configs: Mapping[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[str, str], str]:
     """Draws a case on a lossy runner, which must fail and leave nothing behind, and returns the message."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=":")
@@ -21,7 +25,7 @@ def refused(
         done = run_sample(configs[case], tmp_path / "sets", [f"--runner=lossy_runners.{runner}"])
         assert done.returncode == 1, done.stdout + done.stderr
         assert not list(tmp_path.rglob("*"))
-        return done.stderr.strip().splitlines()[-1]
+        return message(done)
 
     return run
 

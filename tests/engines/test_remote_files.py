@@ -72,8 +72,12 @@ def drawn(
 
 
 @pytest.fixture
-def refused(draw: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> Callable[..., str]:
-    """Draws, which must fail soon and leave nothing behind, and returns the last line."""
+def refused(
+    draw: Callable[..., subprocess.CompletedProcess[str]],
+    message: Callable[[subprocess.CompletedProcess[str]], str],
+    tmp_path: Path,
+) -> Callable[..., str]:
+    """Draws, which must fail soon and leave nothing behind, and returns the message."""
 
     def run(
         pattern: str, code: int = 1, options: Sequence[str] = (), environment: Mapping[str, str | None] | None = None
@@ -83,7 +87,7 @@ def refused(draw: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Pat
         assert done.returncode == code, done.stdout + done.stderr[-3000:]
         assert time.monotonic() - begin < SOON_SECONDS
         assert not (tmp_path / "refused").exists() or not list((tmp_path / "refused").iterdir())
-        return done.stderr.strip().splitlines()[-1]
+        return message(done)
 
     return run
 
