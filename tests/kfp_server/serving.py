@@ -14,7 +14,7 @@ from tests.kfp_server.application import Rules, make_application
 from tests.kfp_server.faults import Fault, Faulty
 from tests.kfp_server.store import Body, Store
 
-_PATIENCE_S = 20.0
+_PATIENCE_S = 120.0
 
 
 class KfpServer:

@@ -158,7 +158,7 @@ def test_a_budget_in_the_middle_ends_there(model: Any, ask: Any) -> None:
     values = np.arange(4_000_000, dtype=np.float32).reshape(1_000_000, 4)
     found, outputs = _run(ask(model("double"), {"x": values}, threads=2, budget_seconds=0.3, batch=1))
     assert 16 < found.examples < 1_000_000
-    assert 0.3 <= found.seconds < 1.5
+    assert 0.3 <= found.seconds < 5
     np.testing.assert_array_equal(outputs["y"], 2 * values[: found.examples])
 
 

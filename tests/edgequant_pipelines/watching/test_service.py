@@ -151,7 +151,7 @@ def test_endpoints_rules_that_are_edited_and_the_end(scene: Any, edgequant: Any)
         rules.write_text(right)
         wait_for(lambda: get(port, "/readyz")[0] == 200, process)
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     lines = output.splitlines()
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ edgequant: watch: .+", line) for line in lines), output
