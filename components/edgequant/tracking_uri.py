@@ -13,6 +13,8 @@ _KEY = "tracking.uri"
 # A password that is not quoted may hold "/" and "@": what follows the first ":" and is no port, up to the last "@".
 _PASSWORD = r"//[^/\s:]*:(?!\d+/)\S*@"  # noqa: S105 - how one looks
 _WITH_PASSWORD = re.compile(rf"[^/:]+:(?!///){_PASSWORD}")
+# Of a database it is a name; of a server that is asked over the web, some give a token as one.
+_WITH_USER = re.compile(r"https?://[^/\s]*@", re.IGNORECASE)
 _CREDENTIALS = re.compile(rf"{_PASSWORD}|//[^/\s]*@")
 
 
@@ -24,7 +26,7 @@ def check_tracking_uri(key: str, uri: str) -> str:
         uri: The URI.
 
     Raises:
-        ConfigError: It is not a URI, or holds a password.
+        ConfigError: It is not a URI, or holds a password, or what may be a token.
     """
     password = _WITH_PASSWORD.match(uri) is not None
     try:
@@ -32,9 +34,11 @@ def check_tracking_uri(key: str, uri: str) -> str:
     except ValueError as error:
         if not password:
             raise ConfigError(f"{key}: {without_credentials(uri)!r} is not a URI ({error})") from error
-    if password:
+    if password or _WITH_USER.match(uri):
+        held = "a password" if password else "a user, which may be a token"
         raise ConfigError(
-            f"{key}: holds a password; give credentials in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            f"{key}: holds {held}; give credentials in MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD"
         )
     return uri
 

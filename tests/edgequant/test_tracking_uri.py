@@ -110,7 +110,6 @@ def test_passwords_are_refused_and_not_repeated(uri: str) -> None:
         "databricks://profile",
         "http://127.0.0.1:5000",
         "http://h:5000/a@b",
-        "http://me@h:5000/a@b",
         "https://h/a:b@c",
         "sqlite:////home/me/x:y@z/mlflow.db",
         "sqlite:///mlflow.db",
@@ -119,8 +118,16 @@ def test_passwords_are_refused_and_not_repeated(uri: str) -> None:
     ],
 )
 def test_what_holds_no_password_is_taken(uri: str) -> None:
-    """A port, a path and a user are none."""
+    """A port, a path and the user of a database are none."""
     assert check_tracking_uri("tracking.uri", uri) == uri
+
+
+@pytest.mark.parametrize("uri", ["https://planted@mlflow.example.com", "HTTP://planted@h:5000/a@b"])
+def test_a_user_on_the_web_is_refused(uri: str) -> None:
+    """Some servers take a token for one."""
+    with pytest.raises(ConfigError, match=r"^tracking\.uri: holds a user, which may be a token; give") as caught:
+        check_tracking_uri("tracking.uri", uri)
+    assert "planted" not in str(caught.value)
 
 
 def test_what_is_no_uri_is_shown_without_its_user() -> None:
