@@ -192,11 +192,12 @@ def _checked(host: str) -> str:
         return ""
     try:
         parts = urlsplit(host)
-        password = parts.password
+        user, password = parts.username, parts.password
     except ValueError as error:
         raise ConfigError(f"host: {host!r} is not a URL ({error})") from error
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise ConfigError(f"host: {host!r} is not a URL; one that begins with http:// or https:// is needed")
-    if password is not None:
-        raise ConfigError(f"host: holds a password; give a token in {TOKEN}")
+    if user is not None or password is not None:
+        held = "a user, which may be a token" if password is None else "a password"
+        raise ConfigError(f"host: holds {held}; give a token in {TOKEN}")
     return host.rstrip("/")

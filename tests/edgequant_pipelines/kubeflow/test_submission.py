@@ -240,13 +240,18 @@ def test_a_multi_user_installation(server: KfpServer, config: Config) -> None:
             ConfigError,
             "host: holds a password; give a token in KF_PIPELINES_TOKEN",
         ),
+        (
+            "https://secret@kfp.example.com",
+            ConfigError,
+            "host: holds a user, which may be a token; give a token in KF_PIPELINES_TOKEN",
+        ),
         ("", ConfigError, "there is no kubeconfig; give --host or set KF_PIPELINES_ENDPOINT"),
         ("http://127.0.0.1:9", KubeflowError, r"http://127.0.0.1:9 cannot be reached: .*[Cc]onnection refused"),
         ("http://kfp.invalid", KubeflowError, "http://kfp.invalid cannot be reached"),
     ],
 )
 def test_hosts_that_are_wrong(host: str, error: type[Exception], text: str) -> None:
-    """What is wrong with a host is said in one line, without the password that it may hold."""
+    """What is wrong with a host is said in one line, without the password or token that it may hold."""
     with pytest.raises(error, match=text) as raised:
         connect(host)
     assert "secret" not in str(raised.value)
