@@ -1,16 +1,14 @@
 """What MLflow holds after a result was recorded, read back from a real database."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from tests.forking import run_script
 
 from edgequant import __version__
 from edgequant.artifacts.directory import file_digest
@@ -290,7 +288,6 @@ def test_a_newer_version_keeps_its_alias(results: Callable[..., Path], capsys: p
     assert len(_runs(client)) == 10
 
 
-ROOT = Path(__file__).resolve().parents[3]
 _KILLED = r"""
 import json, os, shutil, sys
 from collections import Counter
@@ -371,17 +368,8 @@ def test_killed_at_any_call_and_run_again_it_ends_the_same(results: Callable[...
     """A process that dies before any call of MLflow's that writes, or a file's copy, leaves what a second one completes, once."""
     path, folder = results(), tmp_path / "killed"
     folder.mkdir()
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", _KILLED, str(path), str(folder)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    calls = json.loads(done.stdout.splitlines()[-1])
+    printed = run_script(_KILLED, str(path), str(folder))
+    calls = json.loads(printed.splitlines()[-1])
     assert {kind for kind, _ in calls} >= {
         "create_experiment",
         "create_run",

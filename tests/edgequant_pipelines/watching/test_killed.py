@@ -1,15 +1,12 @@
 """A watcher that is killed at any point, and another that goes on."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.forking import run_script
 
-ROOT = Path(__file__).resolve().parents[3]
 _KILLED = r"""
 import json, os, shutil, sys
 from pathlib import Path
@@ -100,17 +97,8 @@ def test_killed_at_any_call_the_next_watcher_ends_with_the_same_runs(scene: Any)
     for _ in range(2):
         scene.version()
     scene.rules({"retry_seconds": 10})
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", _KILLED, str(scene.folder), str(Path(__file__).parent)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    killed = json.loads(done.stdout.splitlines()[-1])
+    printed = run_script(_KILLED, str(scene.folder), str(Path(__file__).parent))
+    killed = json.loads(printed.splitlines()[-1])
     assert set(killed["seen"]) >= {"set_model_version_tag", "submit", "state", "search_model_versions", "search_runs"}
     # Each of three attempts writes its claim, its start and its end, and is submitted.
     assert killed["changes"] == 3 * 4

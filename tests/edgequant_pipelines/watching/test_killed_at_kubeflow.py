@@ -1,16 +1,12 @@
 """A watcher whose process is killed around the submission of a run to Kubeflow, and another that goes on."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.forking import run_script
 from tests.kfp_server import KfpServer
 
-ROOT = Path(__file__).resolve().parents[3]
 _KILLED = r"""
 import json, os, sys
 from pathlib import Path
@@ -85,16 +81,7 @@ def test_killed_around_a_submission_there_is_one_run(scene: Any, server: KfpServ
         path = scene.rules({"name": name, "submit": "kubeflow"}, config=config | placed, kubeflow={"host": server.url})
         (scene.folder / f"{name}.config.yaml").write_text((scene.folder / "config.yaml").read_text())
         (scene.folder / f"{name}.yaml").write_text(path.read_text().replace("config.yaml", f"{name}.config.yaml"))
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", _KILLED, str(scene.folder), scene.uri, json.dumps(_POINTS)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_script(_KILLED, str(scene.folder), scene.uri, json.dumps(_POINTS))
     runs = {run["display_name"]: run["run_id"] for run in server.all("run")}
     claims = {claim.rule: claim for claim in scene.claims()}
     assert sorted(claims) == sorted(name for name, _, _ in _POINTS)
