@@ -500,7 +500,7 @@ def test_aliases(tmp_path: Path, alias: str) -> None:
 def test_a_password_in_the_tracking_uri(tmp_path: Path, uri: str) -> None:
     """A password is refused, with the way to give it, and is not repeated."""
     found = refusal(tmp_path, with_value("tracking.uri", uri))
-    assert found.startswith("tracking.uri: holds a password; give credentials in MLFLOW_TRACKING_USERNAME and")
+    assert found.startswith("tracking.uri: holds a password; give credentials in MLFLOW_TRACKING_TOKEN, or")
     assert "secret" not in found
 
 
