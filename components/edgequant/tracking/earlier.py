@@ -17,6 +17,7 @@ _SAME = (
     entries.SOURCE_MODEL,
     entries.MODEL_SHA256,
     entries.EVALUATION_DIGEST,
+    entries.RESOLVER,
     entries.MAIN_METRIC,
 )
 # A night makes at most one of each variant: what is further back is not the last of any.

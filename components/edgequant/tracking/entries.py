@@ -33,6 +33,7 @@ DROP_HIGH_POINTS = "edgequant.drop_high_points"
 MODEL_SHA256 = "edgequant.model_sha256"
 CALIBRATION_DIGEST = "edgequant.calibration_digest"
 EVALUATION_DIGEST = "edgequant.evaluation_digest"
+RESOLVER = "edgequant.resolver"
 ALIASED = "edgequant.aliased"
 NOT_ALIASED = "edgequant.not_aliased"
 EARLIER_VERSION = "edgequant.earlier_version"
@@ -125,6 +126,7 @@ def version_tags(result: Result, variant: str, source_run: str = "") -> dict[str
         MODEL_SHA256: result.variants.content.model_sha256,
         CALIBRATION_DIGEST: content.calibration.digest,
         EVALUATION_DIGEST: content.evaluation.digest,
+        RESOLVER: result.verdict.environment.resolver,
     }
     return {**first, **{name: value for name, value in rest.items() if name != KEY}, KEY: rest[KEY]}
 
@@ -146,6 +148,7 @@ def parameters(result: Result, variant: str) -> dict[str, str]:
         "task": result.verdict.task,
         "converter": result.variants.content.converter,
         "runtime": result.verdict.environment.runtime,
+        "resolver": result.verdict.environment.resolver,
         "signature": result.variants.content.signature,
         "seed": str(content.calibration.provenance.seed),
         "sampling_rule": content.calibration.provenance.rule,

@@ -81,7 +81,8 @@ class LoggedModels:
         for variant, model in models.items():
             if str(model.status) != READY:
                 target = folder / variant
-                package(self._result.variants.model(variant), self._result.example, model, target)
+                tflite, resolver = self._result.variants.model(variant), self._result.verdict.environment.resolver
+                package(tflite, self._result.example, model, target, resolver)
                 yield variant, Upload(directory=target, location=model.artifact_location)
 
     def finish(self, model: LoggedModel, run: Run) -> None:

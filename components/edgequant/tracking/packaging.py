@@ -25,7 +25,7 @@ def requirements() -> list[str]:
     return [f"{name}=={version(name)}" for name in _REQUIREMENTS]
 
 
-def package(tflite: Path, example: dict[str, NDArray[Any]], logged: LoggedModel, target: Path) -> None:
+def package(tflite: Path, example: dict[str, NDArray[Any]], logged: LoggedModel, target: Path, resolver: str) -> None:
     """Writes the files of a logged model.
 
     Args:
@@ -33,6 +33,7 @@ def package(tflite: Path, example: dict[str, NDArray[Any]], logged: LoggedModel,
         example: One example, arrays by input name with a batch axis of 1.
         logged: The logged model that the files are for.
         target: The directory to write.
+        resolver: Which kernels run it: those that it was evaluated with.
     """
     description = Model(
         artifact_path=f"models:/{logged.model_id}",
@@ -46,6 +47,7 @@ def package(tflite: Path, example: dict[str, NDArray[Any]], logged: LoggedModel,
         python_model=str(_PYFUNC),
         code_paths=[litert_interpreter.__file__],
         artifacts={_TFLITE: str(tflite)},
+        model_config={"resolver": resolver},
         signature=_signature(tflite, example),
         input_example=example,
         pip_requirements=requirements(),

@@ -21,10 +21,10 @@ class LiteRTModel(PythonModel):  # type: ignore[misc]
     _skip_type_hint_validation = True
 
     def load_context(self, context: Any) -> None:
-        """Loads the file into an interpreter."""
+        """Loads the file into an interpreter, with the kernels that it was evaluated with or those that the caller asks for."""
         from litert_interpreter import Model  # type: ignore[import-not-found]
 
-        self._model = Model(Path(context.artifacts["tflite"]))
+        self._model = Model(Path(context.artifacts["tflite"]), resolver=context.model_config["resolver"])
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ARG002
         """Returns the outputs by name, the example first.

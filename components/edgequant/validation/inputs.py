@@ -90,6 +90,8 @@ def load(task: str, inputs: Inputs) -> Loaded:
     benchmark = load_benchmark(inputs.benchmark)
     if benchmark.model_sha256 != {variant: variants[variant].sha256 for variant in variants.converted}:
         raise ArtifactError("validate: the benchmark is of another variant set than the one given")
+    champion = _in_production(task, inputs, examples)
+    check_kernels([*evaluations.values(), *([champion.evaluation] if champion else [])], benchmark)
     return Loaded(
         task=task,
         variants=variants,
@@ -97,7 +99,7 @@ def load(task: str, inputs: Inputs) -> Loaded:
         benchmark=benchmark,
         calibration=calibration,
         examples=examples,
-        champion=_in_production(task, inputs, examples),
+        champion=champion,
     )
 
 
@@ -156,3 +158,19 @@ def check_sets(calibration: ExampleSet, evaluation: ExampleSet, variants: Varian
     if evaluation.digest != baseline.content.evaluation_sha256:
         raise ArtifactError(f"validate: {evaluation.path} is not the evaluation set that the variants were run on")
     check_disjoint(calibration.identities, evaluation)
+
+
+def check_kernels(evaluations: Sequence[Evaluation], benchmark: Benchmark) -> None:
+    """Checks that all was run by the same kernels: outputs of others differ, and the verdict tells of one resolver.
+
+    Raises:
+        ArtifactError: It was not.
+    """
+    measured = benchmark.environment.resolver
+    for evaluation in evaluations:
+        content = evaluation.content
+        if content.status == EVALUATED and content.resolver != measured:
+            raise ArtifactError(
+                f"validate: {content.variant!r} was evaluated with the resolver {content.resolver!r}, and the benchmark "
+                f"ran with {measured!r}; run one of them again with the other's"
+            )

@@ -72,10 +72,10 @@ def recorded(digits_sets: Any, tmp_path_factory: pytest.TempPathFactory) -> Reco
 
 @pytest.fixture
 def results(digits_sets: Any, tmp_path: Path) -> Callable[..., Path]:
-    """Returns a function that writes a result of the digits model, judged by a gate, and returns its directory."""
+    """Returns a function that writes a result of the digits model, with a verdict or judged by a gate, and returns its directory."""
 
-    def write(name: str = "result", gate: Gate | None = None, **settings: Any) -> Path:
-        verdict = digits_sets.verdict
+    def write(name: str = "result", gate: Gate | None = None, verdict: Path | None = None, **settings: Any) -> Path:
+        verdict = verdict or digits_sets.verdict
         if gate is not None:
             verdict = tmp_path / f"{name}-verdict"
             validate("digits", "classification", gate, digits_sets.inputs, verdict)

@@ -23,6 +23,7 @@ import edgequant
 from edgequant.artifacts.evaluation import load_evaluation
 from edgequant.artifacts.example_set import load_example_set
 from edgequant.artifacts.variant_set import load_variant_set
+from edgequant.litert_interpreter import RESOLVERS, XNNPACK, Model
 from edgequant.tracking.step import record
 
 NAME = "digits-tflite"
@@ -62,6 +63,7 @@ assert not [name for name in sys.modules if name.startswith(("edgequant", "tenso
 
 _PACKAGE = r"""
 from pathlib import Path
+import sys
 import numpy as np
 from mlflow.entities import LoggedModel
 from edgequant.tracking.packaging import package
@@ -69,7 +71,7 @@ from edgequant.tracking.packaging import package
 with np.load("example.npz", allow_pickle=False) as archive:
     example = dict(archive)
 logged = LoggedModel("1", "m-1", "model", "file:model", 0, 0, source_run_id="r-1")
-package(Path("model.tflite"), example, logged, Path("packaged"))
+package(Path("model.tflite"), example, logged, Path("packaged"), sys.argv[1])
 """
 
 
@@ -118,13 +120,13 @@ def test_every_variants_model_takes_and_gives_floats(
     np.testing.assert_array_equal(found["by_name"], expected)
 
 
-def _package(model: bytes, example: dict[str, Any], folder: Path) -> Path:
+def _package(model: bytes, example: dict[str, Any], folder: Path, resolver: str = XNNPACK) -> Path:
     """Returns the directory of a packaged model, made in a process of its own."""
     folder.mkdir()
     (folder / "model.tflite").write_bytes(model)
     np.savez(folder / "example.npz", allow_pickle=False, **example)
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", _PACKAGE],
+        [sys.executable, "-W", "ignore", "-c", _PACKAGE, resolver],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -133,6 +135,31 @@ def _package(model: bytes, example: dict[str, Any], folder: Path) -> Path:
     )
     assert done.returncode == 0, done.stderr
     return folder / "packaged"
+
+
+@pytest.mark.parametrize("resolver", RESOLVERS)
+def test_a_model_is_run_by_the_kernels_that_it_was_evaluated_with(
+    digits_sets: Any, tmp_path: Path, resolver: str
+) -> None:
+    """Its outputs are those of the figures that it is registered with, bit for bit; whoever loads it may ask for others."""
+    tflite = digits_sets.variant_set / "float32" / "model.tflite"
+    values = load_example_set(digits_sets.evaluation_set).inputs["pixels"][:40]
+    expected = {name: _interpreted(tflite, values, name) for name in RESOLVERS}
+    assert not np.array_equal(expected["xnnpack"], expected["reference"])
+    packaged = str(_package(tflite.read_bytes(), {"pixels": values[:1]}, tmp_path / "packaged", resolver))
+    loaded = mlflow.pyfunc.load_model(packaged)
+    np.testing.assert_array_equal(loaded.predict(values)["output_0"], expected[resolver])
+    other = mlflow.pyfunc.load_model(packaged, model_config={"resolver": "reference"})
+    np.testing.assert_array_equal(other.predict(values)["output_0"], expected["reference"])
+
+
+def _interpreted(tflite: Path, values: Any, resolver: str) -> Any:
+    model = Model(tflite, resolver=resolver)
+    rows = []
+    for value in values:
+        model.invoke(model.prepare({"pixels": value}))
+        rows.append(model.results()["output_0"])
+    return np.stack(rows)
 
 
 def test_sizes_that_the_model_leaves_open_stay_open(small_models: dict[str, bytes], tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """Which variants become versions, the run that KFP gives, and the link with the training run."""
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 
@@ -11,6 +14,7 @@ from edgequant.errors import TrackingError
 from edgequant.gate import Gate
 from edgequant.tracking.source import is_newer
 from edgequant.tracking.step import kfp_view, record
+from edgequant.validation.step import validate
 
 Results = Callable[..., Path]
 VARIANTS = {"float32", "weights_only", "full_int8", "integer_only"}
@@ -38,6 +42,26 @@ def record_as(uri: str, results: Results) -> Callable[..., Any]:
         )
 
     return record_it
+
+
+@pytest.fixture
+def other_kernels(digits_sets: Any, tmp_path: Path) -> Path:
+    """The verdict of the digits, had they been run by the runtime's own kernels."""
+
+    def by_others(path: Path) -> Path:
+        copy = tmp_path / path.relative_to(digits_sets.variant_set.parent)
+        shutil.copytree(path, copy)
+        manifest = copy / "manifest.json"
+        manifest.write_text(manifest.read_text().replace('"resolver": "xnnpack"', '"resolver": "builtin"'))
+        return copy
+
+    inputs = replace(
+        digits_sets.inputs,
+        benchmark=by_others(digits_sets.benchmark),
+        evaluations=[by_others(path) for path in digits_sets.evaluations.values()],
+    )
+    validate("digits", "classification", Gate(max_drop_points=5.0), inputs, tmp_path / "verdict")
+    return tmp_path / "verdict"
 
 
 def _summary(client: MlflowClient, tracked: Any) -> Any:
@@ -111,6 +135,22 @@ def test_a_night_without_a_change_makes_no_version(
     again = night(3)
     assert (again.versions, again.alias_version) == (first.versions, retrained.alias_version)
     assert len(client.search_model_versions(f"name = '{name}'")) == 2 * count + 1
+
+
+def test_other_kernels_make_versions_again(
+    client: MlflowClient, record_as: Callable[..., Any], other_kernels: Path
+) -> None:
+    """The same file runs and was measured by others: what is registered says and uses those."""
+    first = record_as("kernels", pipeline_run="night-1")
+    second = record_as("kernels", pipeline_run="night-2", verdict=other_kernels)
+    assert (first.model_version, second.model_version) == ("1", "2")
+    versions = [client.get_model_version("kernels", number) for number in ("1", "2")]
+    assert [version.tags["edgequant.resolver"] for version in versions] == ["xnnpack", "builtin"]
+    runs = [client.get_run(version.run_id).data for version in versions]
+    assert [run.params["resolver"] for run in runs] == ["xnnpack", "builtin"]
+    models = [mlflow.models.Model.load(version.source.removeprefix("file://")) for version in versions]
+    configs = [model.flavors["python_function"]["config"] for model in models]
+    assert configs == [{"resolver": "xnnpack"}, {"resolver": "builtin"}]
 
 
 def test_a_variant_that_is_best_again_is_a_new_version(client: MlflowClient, record_as: Callable[..., Any]) -> None:

@@ -111,12 +111,16 @@ def _copy(path: Path, target: Path, **changes: Any) -> Path:
             {"task": "regression"},
             "the evaluation of 'full_int8' is for the task 'regression'; 'classification' is asked",
         ),
+        (
+            {"resolver": "builtin"},
+            "'full_int8' was evaluated with the resolver 'builtin', and the benchmark ran with 'xnnpack'; run one of them",
+        ),
     ],
 )
 def test_evaluations_that_do_not_belong_together_are_refused(
     digits_sets: Any, tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
-    """An evaluation of another file, set, variant or task is an error, and no verdict is written."""
+    """An evaluation of another file, set, variant or task, or by other kernels, is an error, and no verdict is written."""
     others = [path for name, path in digits_sets.evaluations.items() if name != "full_int8"]
     changed = _copy(digits_sets.evaluations["full_int8"], tmp_path / "changed", **changes)
     inputs = replace(digits_sets.inputs, evaluations=[*others, changed])
