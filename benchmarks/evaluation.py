@@ -159,7 +159,10 @@ def our_p50_seconds(model: Model, evaluation_set: Path) -> float:
         budget_seconds=60.0,
         resolver="xnnpack",
     )
-    timings, _ = run_in_child(measure, plan, seconds=120.0).value
+    outcome = run_in_child(measure, plan, seconds=120.0)
+    if not isinstance(outcome.value, tuple):
+        sys.exit(f"{model.path}: {outcome.value or outcome.failure}")
+    timings, _ = outcome.value
     return float(np.median(timings["float32"].nanoseconds)) / 1e9
 
 

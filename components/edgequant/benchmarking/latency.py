@@ -14,7 +14,8 @@ from edgequant.artifacts.benchmark import Latency
 from edgequant.benchmarking.environment import pin
 from edgequant.benchmarking.ratio import median_ratio
 from edgequant.benchmarking.trial import read_examples
-from edgequant.litert_interpreter import Model
+from edgequant.benchmarking.turns import Turns, telling
+from edgequant.litert_interpreter import InterpreterError, Model
 
 _NS_PER_MS = 1e6
 # Warm-up ends when the medians of two successive windows agree within this share, or when its time is over.
@@ -42,6 +43,8 @@ class Plan:
         budget_seconds: Runs end early after this time, with no fewer than one each.
         resolver: Which kernels run them.
         trial: The number of this trial: which model is loaded first, and where in memory.
+        turns: The file in which to tell whose turn it is, in the order of `paths`, for when this process does not live to
+            tell; or None.
     """
 
     paths: dict[str, Path]
@@ -51,6 +54,7 @@ class Plan:
     budget_seconds: float
     resolver: str
     trial: int = 0
+    turns: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,16 +72,16 @@ class Timing:
     settled: bool
 
 
-def measure(plan: Plan) -> tuple[dict[str, Timing], int | None]:
+def measure(plan: Plan) -> tuple[dict[str, Timing], int | None] | str:
     """Returns the times of each model in one trial, and the processor that this process was kept on, or None.
 
-    For a child process.
-
-    Raises:
-        InterpreterError: The runtime refuses a model or fails on an example.
+    For a child process. Where the runtime refuses a model or fails on an example, the reason is returned.
     """
     cpu = pin()
-    return measure_times(plan), cpu
+    try:
+        return measure_times(plan), cpu
+    except InterpreterError as error:
+        return str(error)
 
 
 def measure_times(plan: Plan) -> dict[str, Timing]:
@@ -90,18 +94,31 @@ def measure_times(plan: Plan) -> dict[str, Timing]:
     Raises:
         InterpreterError: The runtime refuses a model or fails on an example.
     """
+    with telling(list(plan.paths), plan.turns) as turns:
+        return _measure(plan, turns)
+
+
+def _measure(plan: Plan, turns: Turns) -> dict[str, Timing]:
     begin = time.monotonic()
     examples = read_examples(plan.evaluation_set, plan.examples)
     shift = _shift(plan.trial)
-    models = {name: Model(path, resolver=plan.resolver) for name, path in _turned(plan.paths, plan.trial).items()}
-    prepared = {name: [model.prepare(example) for example in examples] for name, model in models.items()}
+    models = {}
+    prepared = {}
+    for name, path in _turned(plan.paths, plan.trial).items():
+        turns.begin(name)
+        models[name] = Model(path, resolver=plan.resolver)
+        prepared[name] = [models[name].prepare(example) for example in examples]
     limit = min(_WARM_UP_SECONDS, _WARM_UP_SHARE * plan.budget_seconds / max(len(models), 1))
-    warm = {name: _warm_up(model, prepared[name], limit) for name, model in models.items()}
+    warm = {}
+    for name, model in models.items():
+        turns.begin(name)
+        warm[name] = _warm_up(model, prepared[name], limit)
     times: dict[str, list[int]] = {name: [] for name in models}
     for run in range(plan.runs):
         if run and time.monotonic() > begin + plan.budget_seconds:
             break
         for name, model in models.items():
+            turns.begin(name)
             model.place(prepared[name][run % len(examples)])
             if warm[name].median_ns < _CACHED_NS:
                 model.run()

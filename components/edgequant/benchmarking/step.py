@@ -1,6 +1,7 @@
 """Benchmarks all variants of a variant set side by side, on real examples, in several trials."""
 
 import os
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,9 @@ from edgequant.artifacts.variant_set import load_variant_set
 from edgequant.benchmarking.environment import cpu_flags, cpu_model
 from edgequant.benchmarking.latency import Plan, Timing, measure, summarize
 from edgequant.benchmarking.trial import Trial, try_model
+from edgequant.benchmarking.turns import start_turns, whose_turn
 from edgequant.errors import ExamplesError
+from edgequant.isolation import Outcome
 from edgequant.litert_interpreter import XNNPACK, delegate, runtime_version
 from edgequant.model_process import MARGIN_SECONDS, run_in_child
 from edgequant.resolvers import check_resolver
@@ -96,40 +99,64 @@ def _try_all(plan: Plan, seconds: float) -> tuple[dict[str, Trial], dict[str, st
     for name, path in plan.paths.items():
         arguments = (path, plan.evaluation_set, plan.examples, plan.resolver, plan.budget_seconds)
         outcome = run_in_child(try_model, *arguments, seconds=seconds)
-        if outcome.failure is not None:
-            failures[name] = f"LiteRT did not survive it: {outcome.failure}"
-        elif isinstance(outcome.value, str):
-            failures[name] = outcome.value
-        else:
+        reason = _failure(outcome)
+        if reason is None:
             tried[name] = outcome.value
+        else:
+            failures[name] = reason
     return tried, failures
 
 
+def _failure(outcome: Outcome) -> str | None:
+    """Returns why a model cannot be run; None where it was."""
+    if outcome.failure is not None:
+        return f"LiteRT did not survive it: {outcome.failure}"
+    return outcome.value if isinstance(outcome.value, str) else None
+
+
 def _measure(plan: Plan, beyond: float, *, busy: bool) -> tuple[dict[str, Latency], int | None, dict[str, str]]:
-    """Returns latencies, the processor they were measured on, and failures where a measuring process did not end well.
+    """Returns latencies, the processor they were measured on, and failures.
+
+    A model that ends the process it is measured in, after all, is left out of every trial, and that one begins anew.
 
     Args:
         plan: What to measure.
         beyond: How long beyond its time a trial is waited for.
         busy: Whether the machine had more to do than it has processors.
     """
-    if not plan.paths:
-        return {}, None, {}
     measured: list[dict[str, Timing]] = []
+    failures: dict[str, str] = {}
     cpu = None
     deadline = time.monotonic() + plan.budget_seconds
-    for part in _parts(plan):
+    parts = _parts(plan)
+    while plan.paths and len(measured) < len(parts):
         left = max(deadline - time.monotonic(), 0.0)
         if not left and len(measured) >= _TRIALS:
             break
+        part = parts[len(measured)]
         seconds = min(part.budget_seconds, left)
-        outcome = run_in_child(measure, replace(part, budget_seconds=seconds), seconds=seconds + beyond)
-        if outcome.failure is not None:
-            reason = f"could not be measured in turn with the others: {outcome.failure}"
-            return {}, None, dict.fromkeys(plan.paths, reason)
-        timings, cpu = outcome.value
-        measured.append(timings)
-    return summarize(measured, BASELINE, busy=busy), cpu, {}
+        outcome, last = _run_trial(replace(part, paths=plan.paths, budget_seconds=seconds), seconds + beyond)
+        reason = _failure(outcome)
+        if reason is None:
+            timings, cpu = outcome.value
+            measured.append(timings)
+            continue
+        blamed = [last] if last is not None else list(plan.paths)
+        failures |= dict.fromkeys(blamed, f"{reason}, in turn with the others")
+        plan = replace(plan, paths={name: path for name, path in plan.paths.items() if name not in failures})
+    if not plan.paths:
+        return {}, None, failures
+    kept = [{name: timings[name] for name in plan.paths} for timings in measured]
+    return summarize(kept, BASELINE, busy=busy), cpu, failures
+
+
+def _run_trial(plan: Plan, seconds: float) -> tuple[Outcome, str | None]:
+    """Returns how a trial ended, and whose turn it was last; None where it was nobody's."""
+    with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
+        turns = Path(folder) / "turns"
+        start_turns(turns)
+        outcome = run_in_child(measure, replace(plan, turns=turns), seconds=seconds)
+        return outcome, whose_turn(list(plan.paths), turns)
 
 
 def _parts(plan: Plan) -> list[Plan]:

@@ -18,8 +18,9 @@ from edgequant.artifacts.variant_set import load_variant_set
 from edgequant.benchmarking.environment import cpu_flags, pin
 from edgequant.benchmarking.latency import Plan, Timing, measure, measure_times, summarize
 from edgequant.benchmarking.step import benchmark
-from edgequant.benchmarking.trial import try_model
+from edgequant.benchmarking.trial import Trial, try_model
 from edgequant.errors import ConfigError, ExamplesError
+from edgequant.isolation import Outcome
 from edgequant.model_process import run_in_child
 
 
@@ -221,6 +222,40 @@ def test_a_model_that_ends_or_blocks_the_interpreter_costs_itself_only(
     found = load_benchmark(tmp_path / "out")
     assert found.failures == {"float16": reason}
     assert list(found.latencies) == ["float32"]
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("crash", "LiteRT did not survive it: the process was killed by SIGSEGV, in turn with the others"),
+        ("countdown", "LiteRT did not survive it: took longer than 3 s, in turn with the others"),
+        ("row", "LiteRT cannot run the model"),
+    ],
+)
+def test_a_model_that_fails_in_a_trial_costs_itself_only(
+    sets: Any, small_models: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, reason: str
+) -> None:
+    """A model that ran when it was tried, and does not in turn with others, is named; the others have all their trials."""
+    names = {"float32": "double", "float16": model, "weights_only": "double"}
+    variants = sets.variants({name: small_models[made] for name, made in names.items()})
+    value = 7.0 if model == "row" else 0.25
+
+    def tried(function: Callable[..., Any], *arguments: Any, seconds: float) -> Any:
+        if function is try_model:
+            value = Trial(seconds=0.0, peak_memory_bytes=None)
+            return Outcome(value=value, failure=None, seconds=0.0, peak_memory_bytes=0)
+        return run_in_child(function, *arguments, seconds=seconds)
+
+    monkeypatch.setattr("edgequant.benchmarking.step.run_in_child", tried)
+    examples = sets.examples({"x": np.full((3, 4), value, np.float32)})
+    benchmark(variants, examples, tmp_path / "out", runs=8, budget_seconds=8.0, margin_seconds=2.0)
+    found = load_benchmark(tmp_path / "out")
+    assert list(found.failures) == ["float16"]
+    assert reason in found.failures["float16"]
+    assert {name: latency.runs for name, latency in found.latencies.items()} == {"float32": 8, "weights_only": 8}
+    ratio = found.latencies["weights_only"].ratio
+    assert ratio is not None
+    assert ratio.trials == 8
 
 
 def test_slow_models_are_not_taken_for_hangs(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
