@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgequant.evaluation.rows import RowReader
 from edgequant.litert_interpreter import InterpreterError, Model
 
-_BATCHES = (4, 16, 64, 256, 1024)
+BATCHES = (4, 16, 64, 256, 1024)
 # A larger batch must be faster by this much, for each example. The first need only be as fast, and where several threads
 # take turns at Python's lock, most of which it spares them, not slower by more than this: a thread's own time does not
 # tell how long it waits for the lock, and what is given away here is at most this much.
@@ -46,7 +46,7 @@ def find_batch(path: Path, reader: RowReader, resolver: str, threads: int) -> in
     if alone > _SLOW_SECONDS or alone * len(reader) < _SHORT_SECONDS:
         return 1
     best, best_model = 1, single
-    for batch in _BATCHES:
+    for batch in BATCHES:
         if batch > len(reader) or batch * reader.row_bytes > _MOST_BYTES:
             break
         try:

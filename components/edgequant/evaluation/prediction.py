@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgequant.artifacts.directory import file_name
 from edgequant.errors import EvaluationError
-from edgequant.evaluation.batching import find_batch
+from edgequant.evaluation.batching import BATCHES, find_batch
 from edgequant.evaluation.rows import RowReader, RowWriter, open_writer
 from edgequant.litert_interpreter import BUILTIN, XNNPACK, InterpreterError, Model, Origin
 from edgequant.model_process import MARGIN_SECONDS
@@ -43,6 +43,7 @@ class Request:
             that would not end by then, going by those before.
         resolver: Which kernels run it.
         batch: How many examples to run at once; 0: as many as pay without a change of any bit.
+        told: The file in which to tell how many are, for when this process does not live to tell; or None.
     """
 
     model: Path
@@ -53,6 +54,12 @@ class Request:
     grace_seconds: float = MARGIN_SECONDS
     resolver: str = XNNPACK
     batch: int = 0
+    told: Path | None = None
+
+    def tell(self, batch: int) -> None:
+        """Tells how many examples are run at once from here on."""
+        if self.told is not None:
+            self.told.write_text(str(batch))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,10 +159,13 @@ class _First:
 
 def _load(request: Request, reader: RowReader) -> tuple[list[Model], _First]:
     """Returns an interpreter for each thread, and what came of the first batch, of the size that all will have."""
+    request.tell(request.batch or 1)
     model = Model(request.model, resolver=request.resolver)
     first = _first(model, reader, request.batch or 1)
     if not request.batch and not first.slow:
+        request.tell(max(BATCHES))
         batch = find_batch(request.model, reader, request.resolver, request.threads)
+        request.tell(batch)
         first = first if batch == 1 else _first(model, reader, batch)
     return [model, *(Model(request.model, resolver=request.resolver) for _ in range(request.threads - 1))], first
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from edgequant.artifacts.evaluation import load_evaluation
 from edgequant.artifacts.example_set import ExampleSetWriter, load_example_set
 from edgequant.artifacts.variant_set import load_variant_set
 from edgequant.errors import ArtifactError, ConfigError, EvaluationError
+from edgequant.evaluation.prediction import Request, predict
 from edgequant.evaluation.step import evaluate
+from edgequant.isolation import Outcome
+from edgequant.model_process import run_in_child
 
 _X = np.array([[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]], np.float32)
 
@@ -170,6 +174,49 @@ def test_a_model_that_ends_or_blocks_the_interpreter_costs_itself_only(
             **limits,
         )
     assert not (tmp_path / "base").exists()
+
+
+@pytest.mark.parametrize(("batch", "status"), [(1, "failed"), (64, "evaluated")])
+def test_a_crash_with_one_example_at_a_time_is_the_models(
+    sets: Any, small_models: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int, status: str
+) -> None:
+    """A process that ends at a batch of 1 costs the variant; with more at once it is run again one by one, and that is said."""
+    ends = iter([True])
+
+    def ended(function: Any, request: Any, *arguments: Any, seconds: float) -> Any:
+        if next(ends, False):
+            request.told.write_text(str(batch))
+            failure = "the process was killed by SIGSEGV"
+            return Outcome(value=None, failure=failure, seconds=0.1, peak_memory_bytes=None)
+        return run_in_child(function, request, *arguments, seconds=seconds)
+
+    monkeypatch.setattr("edgequant.evaluation.step.run_in_child", ended)
+    variants = sets.variants({"float32": small_models["double"], "float16": small_models["double"]})
+    evaluate("float16", variants, sets.examples({"x": np.ones((3, 4), np.float32)}), tmp_path / "out", task="none")
+    content = load_evaluation(tmp_path / "out").content
+    assert content.status == status
+    if status == "failed":
+        assert content.reason == "LiteRT did not survive it: the process was killed by SIGSEGV"
+
+
+def test_how_many_examples_run_at_once_is_told(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """What is left of a process that does not live to tell is the batch that its model ran at last."""
+    examples = load_example_set(sets.examples({"x": np.ones((3, 4), np.float32)}))
+    path = tmp_path / "model.tflite"
+    path.write_bytes(small_models["crash"])
+    (tmp_path / "outputs").mkdir()
+    request = Request(
+        model=path,
+        inputs={"x": examples.path / "inputs" / "x.npy"},
+        outputs=tmp_path / "outputs",
+        threads=1,
+        budget_seconds=5.0,
+        told=tmp_path / "told",
+    )
+    for batch, told in ((0, "1"), (1, "1"), (3, "3")):
+        outcome = run_in_child(predict, replace(request, batch=batch), seconds=60)
+        assert outcome.failure == "the process was killed by SIGSEGV"
+        assert (tmp_path / "told").read_text() == told
 
 
 def test_a_slow_model_is_not_taken_for_a_hang(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
