@@ -1,6 +1,7 @@
 """The task a model is evaluated on: what its labels and outputs must be, and which metrics it has."""
 
 import importlib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,6 +34,8 @@ WITHOUT_INTERVAL = {
     "max_error": "hangs on one example",
 }
 
+_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+
 
 def check_task_name(task: str) -> str:
     """Returns the task once it is known or names a function as ``package.module:function``.
@@ -40,7 +43,8 @@ def check_task_name(task: str) -> str:
     Raises:
         ConfigError: It is neither.
     """
-    if task not in TASKS and ":" not in task:
+    module, _, function = task.partition(":")
+    if task not in TASKS and not (_PATH.fullmatch(module) and function.isidentifier()):
         raise ConfigError(
             f"task: unknown task {task!r}; choose from {', '.join(TASKS)}, or package.module:function{did_you_mean(task, TASKS)}"
         )
@@ -181,7 +185,7 @@ def own_metrics(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[
         found = load_function(task)(values, labels)
     except (ConfigError, EvaluationError):
         raise
-    except Exception as error:  # The user's own code: whatever it raises is reported as its own message.
+    except (Exception, SystemExit) as error:  # The user's own code: whatever it raises is reported as its own message.
         raise EvaluationError(f"task {task}: raised {type(error).__name__}: {error}") from error
     if not isinstance(found, Mapping) or not found:
         raise EvaluationError(f"task {task}: returned {found!r}; a dict of floats is needed, the main metric first")
@@ -199,6 +203,10 @@ def own_metrics(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[
     return results
 
 
+def _told(error: BaseException) -> str:
+    return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+
+
 def load_function(name: str) -> Callable[..., Any]:
     """Returns the function that ``package.module:function`` names.
 
@@ -208,8 +216,11 @@ def load_function(name: str) -> Callable[..., Any]:
     module_name, _, function_name = name.partition(":")
     try:
         function = getattr(importlib.import_module(module_name), function_name, None)
-    except ImportError as error:
-        raise ConfigError(f"{name}: module {module_name!r} cannot be imported ({error})") from error
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # The user's own code is run by its import, and may raise whatever it likes.
+        raise ConfigError(f"{name}: module {module_name!r} cannot be imported ({_told(error)})") from error
     if not callable(function):
         raise ConfigError(f"{name}: module {module_name!r} has no function {function_name!r}")
     return function  # type: ignore[no-any-return]

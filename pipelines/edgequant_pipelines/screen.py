@@ -28,7 +28,9 @@ class Screen:
 
     def __init__(self) -> None:
         # The stream of this moment: while the pipeline runs, what steps print goes to a log instead.
-        self._console = Console(file=sys.stdout, highlight=False, soft_wrap=True, width=max(_WIDTH, Console().width))
+        self._console = Console(
+            file=sys.stdout, highlight=False, soft_wrap=True, emoji=False, width=max(_WIDTH, Console().width)
+        )
 
     def begin(self, name: str, work: Path) -> None:
         """Says what is run, and where."""
@@ -64,7 +66,7 @@ class Screen:
     def history(self, rows: Sequence[Row]) -> None:
         """Prints the variants of several pipeline runs, a table for each, the newest first."""
         # Wide enough for every name of a version and its aliases.
-        console = Console(file=sys.stdout, highlight=False, soft_wrap=True, width=_WIDEST)
+        console = Console(file=sys.stdout, highlight=False, soft_wrap=True, emoji=False, width=_WIDEST)
         for _, group in groupby(rows, key=lambda row: row.pipeline_run):
             console.print(_history_table(list(group)), no_wrap=True, crop=False)
 

@@ -93,6 +93,7 @@ def test_a_custom_metric_of_several_outputs_gets_them_by_name(metric: Callable[[
     ("body", "message"),
     [
         ("raise KeyError('score')", "task their_metric:metric: raised KeyError: 'score'"),
+        ("raise SystemExit('no data')", "task their_metric:metric: raised SystemExit: no data"),
         ("return None", "returned None; a dict of floats is needed"),
         ("return {}", "returned {}; a dict of floats is needed"),
         ("return 0.5", "returned 0.5; a dict of floats is needed"),
@@ -126,6 +127,25 @@ def test_a_function_that_is_not_there_is_a_wrong_config(name: str, message: str)
     """A task names a module that can be imported and a function in it."""
     with pytest.raises(ConfigError, match=message):
         load_function(name)
+
+
+def test_a_module_that_fails_is_a_wrong_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a user's module raises when it is imported is told in its words."""
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, text, message in (
+        ("ends_here", "import sys; sys.exit(3)", r"module 'ends_here' cannot be imported \(SystemExit: 3\)"),
+        ("not_python", "def (", r"module 'not_python' cannot be imported \(SyntaxError: "),
+    ):
+        (tmp_path / f"{name}.py").write_text(text)
+        with pytest.raises(ConfigError, match=message):
+            load_function(f"{name}:metric")
+
+
+@pytest.mark.parametrize("name", [":f", "module:", "a..b:f", "a b:f", "a:f()", "a:b:c", "1a:f"])
+def test_a_task_that_can_name_no_function_is_unknown(name: str) -> None:
+    """A module's path and a function's name are Python's; anything else is a typo, told before anything is run."""
+    with pytest.raises(ConfigError, match=r"task: unknown task .* or package\.module:function"):
+        check_task_name(name)
 
 
 def test_an_unknown_task_names_the_nearest() -> None:
