@@ -153,6 +153,10 @@ def _check_metric(gate: Gate, task: str) -> None:
     if gate.min_metric is not None and metric in LOWER_IS_BETTER:
         better = ", ".join(name for name in names if name not in LOWER_IS_BETTER)
         raise ConfigError(f"gate.min_metric: {metric} is the better the lower; name another by metric: {better}")
+    if gate.min_metric is not None and gate.min_metric > 1:
+        raise ConfigError(
+            f"gate.min_metric: {gate.min_metric:g} is more than {metric} can be, which is 1 at most; 0.95 is 95%"
+        )
 
 
 def _required(value: object) -> str | None:

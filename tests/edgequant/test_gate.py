@@ -108,6 +108,13 @@ def test_a_gate_that_suits_the_task(task: str, values: dict[str, Any]) -> None:
         ("classification", True, {"metric": "macrof1"}, "no metric 'macrof1'.*did you mean 'macro_f1'"),
         ("regression", True, {"metric": "max_error"}, "gate.metric: max_error hangs on one example"),
         ("regression", True, {"min_metric": 0.5}, "gate.min_metric: mae is the better the lower; .*metric: r2"),
+        (
+            "classification",
+            True,
+            {"min_metric": 95},
+            "gate.min_metric: 95 is more than accuracy can be, which is 1 at most",
+        ),
+        ("regression", True, {"metric": "r2", "min_metric": 1.5}, "gate.min_metric: 1.5 is more than r2 can be"),
         ("regression", True, {"max_worst_class_drop_points": 1}, "needs classes; the task is 'regression'"),
         ("classification", False, {"metric": "macro_f1"}, "gate.metric: needs labels"),
         ("classification", False, {"min_metric": 0.5}, "gate.min_metric: needs labels"),
