@@ -15,6 +15,7 @@ _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "double": lambda x: {"y": 2.0 * x},
     "log": lambda x: {"y": tf.math.log(x)},
     "two": lambda x: {"a/b": x + 1.0, "..": tf.reduce_sum(x, axis=1, keepdims=True)},
+    "wide": lambda x: {"y": tf.concat([x, x], axis=1)},
     "row": lambda x: {"y": tf.gather(tf.constant(_ROWS), tf.cast(x[:, 0], tf.int32))},
     "open": lambda x: {"y": x + 0.0},
     "sums": lambda x: {"y": tf.reduce_sum(x, axis=1, keepdims=True)},

@@ -122,7 +122,7 @@ class SliceValue:
     """The main score among the examples that share a class or a feature's value.
 
     Attributes:
-        value: The class, or the feature's text.
+        value: The class, or the feature's text; for several classes at once also `without CLASS`, those that are not of it.
         examples: How many.
         baseline: The baseline's mean score among them; for classes the recall.
         variant: The variant's.

@@ -76,7 +76,13 @@ def caveats(gate: Gate, asked: Asked, run: Run) -> tuple[str, ...]:
         run: The baseline's outputs.
     """
     known = labelled(asked, run)
-    found = (known.missing, _poor(asked, run), _relabelled(asked, run), _too_few(gate, asked, known, run))
+    found = (
+        known.missing,
+        _poor(asked, run),
+        _relabelled(asked, run),
+        _unvarying(asked),
+        _too_few(gate, asked, known, run),
+    )
     return tuple(note for note in found if note)
 
 
@@ -129,13 +135,26 @@ def _relabelled(asked: Asked, run: Run) -> str:
     )
 
 
+def _unvarying(asked: Asked) -> str:
+    """Tells of numbers that have no spread for their errors to be told in."""
+    if asked.labels is None or asked.task != REGRESSION:
+        return ""
+    labels = np.asarray(asked.labels, np.float64).reshape(len(asked.labels), -1)
+    numbers = [str(number) for number in np.flatnonzero(np.ptp(labels, axis=0) == 0)]
+    if not numbers:
+        return ""
+    if labels.shape[1] == 1:
+        return "the label is the same in all examples: for want of a standard deviation, drops are in hundredths of its own unit"
+    which = f"number {numbers[0]} of a label is" if len(numbers) == 1 else f"numbers {listed(numbers)} of a label are"
+    return f"{which} the same in all examples: for want of a standard deviation, its errors count in its own unit"
+
+
 def _too_few(gate: Gate, asked: Asked, known: Labelled, run: Run) -> str:
     """Tells of limits that so few examples cannot show to be held, even by a variant that answers as the baseline does."""
     parts, rejectable = _too_few_for_drops(gate, asked, run)
     confidence, count = gate.confidence, len(run)
-    shares = _of_right_answers(asked)
     limit = gate.min_agreement
-    if shares and limit is not None and exact_ends(count, count, confidence)[0] < limit:
+    if limit is not None and exact_ends(count, count, confidence)[0] < limit:
         needed = examples_for_share(1.0, limit, confidence)
         parts.append(f"min_agreement of {limit:g} takes {needed:,}" if needed else "no number shows min_agreement of 1")
         rejectable |= exact_ends(0, count, confidence)[1] < limit
@@ -153,15 +172,11 @@ def _too_few(gate: Gate, asked: Asked, known: Labelled, run: Run) -> str:
     return f"{count:,} examples are too few to {what}, even one that changes nothing: {'; '.join(parts)}"
 
 
-def _of_right_answers(asked: Asked) -> bool:
-    """Tells whether an example is right or wrong as a whole."""
-    return asked.task in (CLASSIFICATION, BINARY) or (asked.labels is None and asked.task in DECIDING)
-
-
 def _too_few_for_drops(gate: Gate, asked: Asked, run: Run) -> tuple[list[str], bool]:
     """Returns what the limits on drops take that so few examples cannot show to be held, and whether they can show the contrary."""
     parts, rejectable, count, confidence = [], False, len(run), gate.confidence
-    shares = _of_right_answers(asked) and asked.metric in ("accuracy", "agreement", "micro_f1", "top_5_accuracy")
+    right = asked.task in (CLASSIFICATION, BINARY) and asked.metric in ("accuracy", "micro_f1", "top_5_accuracy")
+    shares = right or asked.labels is None
     figure = run.figures(asked, count).get(asked.metric)
     for key in ("max_drop_points", "max_drop_points_vs_baseline"):
         limit, needed = getattr(gate, key), None

@@ -7,7 +7,7 @@ from edgequant.artifacts import verdict
 from edgequant.artifacts.champion import CHAMPION
 from edgequant.artifacts.evaluation import EVALUATED
 from edgequant.artifacts.verdict import Champion
-from edgequant.task import DECIDING
+from edgequant.task import BINARY, DECIDING
 from edgequant.validation.comparison import Asked, Run, alone, drops
 from edgequant.validation.drops import PairedDrop
 from edgequant.validation.inputs import InProduction
@@ -88,11 +88,12 @@ def reigning(asked: Asked, found: InProduction, baseline: Run) -> Reigning:
 
 
 def _unlike(asked: Asked, run: Run, baseline: Run) -> str | None:
-    """Returns why values cannot be compared where there are no labels and no decisions, or None."""
-    if asked.labels is not None or asked.task in DECIDING:
+    """Returns why answers cannot be compared where there are no labels, or None."""
+    if asked.labels is not None or asked.task == BINARY:
         return None
     own, new = ({name: values.shape[1:] for name, values in one.outputs.items()} for one in (run, baseline))
-    if own == new:
+    # A decision is the same whatever the output is called.
+    if own == new or (asked.task in DECIDING and list(own.values()) == list(new.values())):
         return None
     told = [", ".join(f"{name} {list(shape)}" for name, shape in shapes.items()) for shapes in (own, new)]
     return f"its outputs are {told[0]}; those of the new model are {told[1]}"

@@ -6,7 +6,7 @@ from edgequant.artifacts.verdict import INCONCLUSIVE, Check, Need
 from edgequant.validation.checks import Limit
 from edgequant.validation.drops import POINTS
 from edgequant.validation.sentences import at_worst, change, places, scaled
-from edgequant.validation.slices import Group, Sliced
+from edgequant.validation.slices import WITHOUT, Group, Sliced
 from edgequant.validation.statistics import POWER, examples_to_settle
 
 _RECALL = "recall"
@@ -24,9 +24,10 @@ def check_worst_class(limit: Limit, classes: Sliced | None) -> Check:
     if ends is None:
         return limit.check(INCONCLUSIVE, "the drop by class has no interval", worst.drop_points)
     (low, high), told = ends, _worst(classes)
+    one, many = _nouns(classes)
     digits = places(limit.value, low, high)
     most = (
-        f"no class loses more than {high:.{digits}f}" if high >= 0 else f"every class {at_worst(_RECALL, high, digits)}"
+        f"no {one} loses more than {high:.{digits}f}" if high >= 0 else f"every {one} {at_worst(_RECALL, high, digits)}"
     )
     open_, needs = classes.open_past(limit.value), []
     if low <= limit.value < high:
@@ -36,9 +37,9 @@ def check_worst_class(limit: Limit, classes: Sliced | None) -> Check:
         ends,
         (
             f"{told}; {most}, {limit.at}",
-            f"{told}, the worst class at least {change(_RECALL, low, digits)} {limit.at}",
-            f"{told}; {most}, {limit.at}: that leaves open for {_counted(len(open_))} whether"
-            f" {'they are' if len(open_) > 1 else 'it is'} within the {limit.value:g} allowed; {_settled(open_, needs, rejecting=worst.drop_points > limit.value)}",
+            f"{told}, the worst {one} at least {change(_RECALL, low, digits)} {limit.at}",
+            f"{told}; {most}, {limit.at}: that leaves open for {len(open_):,} {many if len(open_) != 1 else one} whether"
+            f" {'they are' if len(open_) > 1 else 'it is'} within the {limit.value:g} allowed; {_settled(classes, needs, rejecting=worst.drop_points > limit.value)}",
         ),
     )
     if check.verdict != INCONCLUSIVE or not needs:
@@ -54,19 +55,21 @@ def check_worst_class(limit: Limit, classes: Sliced | None) -> Check:
     )
 
 
+def _nouns(classes: Sliced) -> tuple[str, str]:
+    """Returns what one group is called, and what several are."""
+    return ("group", "groups by class") if classes.shared else ("class", "classes")
+
+
 def _worst(classes: Sliced) -> str:
     worst, total = classes.slice.values[0], classes.slice.total
-    name = f"of {total:,} classes, {worst.value}" if total > 1 else f"the only class, {worst.value},"
+    one, many = _nouns(classes)
+    name = f"of {total:,} {many}, {worst.value}" if total > 1 else f"the only {one}, {worst.value},"
     points = worst.drop_points
     if round(abs(points), 2) == 0:
-        return f"of {total:,} classes, none loses any" if total > 1 else f"{name} is unchanged"
+        return f"of {total:,} {many}, none loses any" if total > 1 else f"{name} is unchanged"
     if points < 0:
         return f"{name} gains{' least' if total > 1 else ''}: {-points:.2f} points"
     return f"{name} loses{' most' if total > 1 else ''}: {points:.2f} points"
-
-
-def _counted(count: int) -> str:
-    return f"{count:,} class{'es' if count != 1 else ''}"
 
 
 def _needs(limit: Limit, classes: Sliced, open_: Sequence[Group]) -> list[Need]:
@@ -79,7 +82,6 @@ def _needs(limit: Limit, classes: Sliced, open_: Sequence[Group]) -> list[Need]:
     confidence, power = limit.confidence, POWER ** (1 / max(1, len(open_)))
     if past:
         confidence, power = limit.confidence ** (1 / classes.slice.total), POWER
-    total = sum(len(group.baseline) for group in classes.groups)
     found, known = [], dict[tuple[float, float, int], int | None]()
     for group in past or open_:
         differences, count = group.differences, len(group.baseline)
@@ -91,21 +93,21 @@ def _needs(limit: Limit, classes: Sliced, open_: Sequence[Group]) -> list[Need]:
             if not past:
                 return []
             continue
-        found.append(Need(examples=scaled(needed, count, total), group=group.value, of_group=needed))
+        found.append(Need(examples=scaled(needed, count, classes.examples), group=group.value, of_group=needed))
     found.sort(key=lambda need: -need.examples)
     return found[-1:] if past else found
 
 
-def _settled(open_: Sequence[Group], needs: Sequence[Need], *, rejecting: bool) -> str:
+def _settled(classes: Sliced, needs: Sequence[Need], *, rejecting: bool) -> str:
     """Returns how many examples of which classes settle it, and how many in all."""
     if not needs:
         return "no number of examples would settle it"
-    have = {group.value: len(group.baseline) for group in open_}
+    have = {group.value: len(group.baseline) for group in classes.groups}
     parts = []
     for need in needs[:_NAMED]:
         of_group, there = need.of_group or 0, have[need.group]
         more = f"{of_group - there:,} more than these" if of_group > there else f"{there:,} are here"
-        parts.append(f"{of_group:,} examples of class {need.group}" + (f" ({more})" if len(needs) > 1 else ""))
+        parts.append(f"{of_group:,} examples {_of(classes, need)}" + (f" ({more})" if len(needs) > 1 else ""))
     rest = len(needs) - _NAMED
     some = f" and fewer of {rest:,} more" if rest > 0 else ""
     first, only = needs[0], ""
@@ -114,3 +116,8 @@ def _settled(open_: Sequence[Group], needs: Sequence[Need], *, rejecting: bool) 
         only = f", {of_group - there:,} more than these" if of_group > there else f", though these {there:,} did not"
     how = " by rejecting it" if rejecting else ""
     return f"about {', '.join(parts)}{some} would settle it{how}{only}: {first.examples:,} in all under the same mix"
+
+
+def _of(classes: Sliced, need: Need) -> str:
+    """Returns which examples are meant: those of a class, or those without it."""
+    return need.group if classes.shared and need.group.startswith(WITHOUT) else f"of class {need.group}"

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from edgequant.answers import decide
 from edgequant.artifacts.comparison import Confusion, Flips, Measured, OutputDrift, class_name
-from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, is_custom
+from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, REGRESSION, is_custom
 from edgequant.validation.drift import agreement, divergence, output_drift
 from edgequant.validation.drops import OwnInterval, PairedDrop, own_interval, paired_drop, paired_mean, unresampled
-from edgequant.validation.figure import Figure, mean_of
+from edgequant.validation.figure import Figure, share_of
 from edgequant.validation.flips import confusion, flips
 from edgequant.validation.metrics import figures
 from edgequant.validation.slices import CLASS, Sliced, by_class_of_many, grouped, sliced
@@ -41,9 +41,12 @@ class Asked:
     confidence: float = 0.95
 
     @property
-    def spread(self) -> float:
-        """The standard deviation of all labels, or 1 where they do not vary."""
-        return 1.0 if self.labels is None else float(self.labels.std()) or 1.0
+    def spread(self) -> NDArray[np.float64]:
+        """The standard deviation of each number of a label over all labels, [numbers]; 1 where it does not vary, or is none."""
+        if self.labels is None or self.task != REGRESSION:
+            return np.ones(1)
+        found = np.asarray(self.labels, np.float64).reshape(len(self.labels), -1).std(axis=0)
+        return np.where(found > 0, found, 1.0)
 
 
 class Run:
@@ -169,7 +172,7 @@ def compare(asked: Asked, baseline: Run, variant: Run) -> Comparison:
     """
     count = min(len(baseline), len(variant))
     agreements = _agreements(asked, baseline, variant, count)
-    agreed = mean_of(agreements)
+    agreed = share_of(agreements)
     own, agreeing = _own(asked, variant, count), own_interval(agreed, count, asked.confidence)
     expected, found = baseline.first(count), variant.first(count)
     single = next(iter(expected))
@@ -227,20 +230,19 @@ def _slices(asked: Asked, baseline: Run, variant: Run, agreements: NDArray[np.fl
     was, now = np.ones(count), agreements
     groups = {}
     if asked.labels is not None:
-        first, second = (next(iter(run.figures(asked, count).values())) for run in (baseline, variant))
+        first, second = (next(iter(run.figures(asked, count).values())).judged for run in (baseline, variant))
         if first.each is None or second.each is None:
             return ()
         sign = 1.0 if first.higher_is_better else -1.0
-        was, now = sign * first.each / first.unit, sign * second.each / second.unit
+        was, now = sign * first.each, sign * second.each
         labels = np.asarray(asked.labels[:count])
         if asked.task in (CLASSIFICATION, BINARY):
-            groups[CLASS] = grouped(labels, was, now)
-        elif asked.task == MULTILABEL and labels.any():
-            decided = (run.decisions(asked, count) for run in (baseline, variant))
-            groups[CLASS] = by_class_of_many(labels, *decided)
-        if CLASS in groups:
             groups[CLASS] = [
-                replace(group, value=class_name(int(group.value), asked.classes)) for group in groups[CLASS]
+                replace(group, value=class_name(int(group.value), asked.classes)) for group in grouped(labels, was, now)
             ]
+        elif asked.task == MULTILABEL and labels.any():
+            decided = [run.decisions(asked, count) for run in (baseline, variant)]
+            names = [class_name(number, asked.classes) for number in range(labels.shape[1])]
+            groups[CLASS] = by_class_of_many(labels, decided[0], decided[1], names)
     groups |= {name: grouped(texts[:count], was, now) for name, texts in asked.slices.items()}
-    return tuple(sliced(name, found, asked.confidence) for name, found in groups.items())
+    return tuple(sliced(name, found, asked.confidence, count) for name, found in groups.items())

@@ -1,5 +1,6 @@
 """How far a variant's outputs are from the baseline's, with or without labels."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,18 +12,33 @@ from edgequant.sqnr import sqnr_db
 from edgequant.task import DECIDING, MULTILABEL
 from edgequant.validation.decisions import chunks, probabilities
 
+# What float32 values that are meant to be equal may differ by, as a share of them.
+_ROUNDING = 1e-5
+
 
 def agreement(baseline: Mapping[str, NDArray[Any]], variant: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
-    """Returns, per example, 1 minus the relative error ‖variant - baseline‖ / ‖baseline‖ over all outputs, no less than 0."""
-    count = len(next(iter(baseline.values())))
-    energy, errors = np.zeros(count), np.zeros(count)
+    """Returns, per example, 1 minus the error of the output that is worst, in its spread over the examples; no less than 0.
+
+    The error is ‖variant - baseline‖, and the spread the root mean square over the examples of ‖baseline - its mean‖: so an
+    output that always answers its mean agrees with nothing, however large that is, and no output hides behind another. One
+    that does not vary is taken by its root mean square.
+    """
+    agreed = np.ones(len(next(iter(baseline.values()))))
     for name, expected in baseline.items():
+        spread = _spread(expected)
         for rows in chunks(expected):
-            values, found = _flat(expected[rows]), _flat(variant[name][rows])
-            energy[rows] += (values**2).sum(axis=1)
-            errors[rows] += ((found - values) ** 2).sum(axis=1)
-    norm = np.sqrt(energy)
-    return np.asarray(np.clip(1.0 - np.sqrt(errors) / np.where(norm > 0, norm, 1.0), 0.0, 1.0))
+            errors = np.sqrt(((_flat(variant[name][rows]) - _flat(expected[rows])) ** 2).sum(axis=1))
+            agreed[rows] = np.minimum(agreed[rows], 1.0 - errors / spread)
+    return np.clip(agreed, 0.0, 1.0)
+
+
+def _spread(output: NDArray[Any]) -> float:
+    """Returns the root mean square of an output's distance from its mean, from 0 where it does not vary, or 1 if it is 0."""
+    count = len(output)
+    mean = sum(_flat(output[rows]).sum(axis=0) for rows in chunks(output)) / count
+    apart = sum(float(((_flat(output[rows]) - mean) ** 2).sum()) for rows in chunks(output)) / count
+    whole = sum(float((_flat(output[rows]) ** 2).sum()) for rows in chunks(output)) / count
+    return math.sqrt(apart if apart > _ROUNDING**2 * whole else whole) or 1.0
 
 
 def output_drift(expected: NDArray[Any], found: NDArray[Any]) -> OutputDrift:

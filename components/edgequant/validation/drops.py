@@ -1,7 +1,7 @@
 """How sure a metric is, and how sure its drop from one model to another."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgequant.artifacts.comparison import Drop, Ends
 from edgequant.validation.figure import Figure
+from edgequant.validation.reach import mean_reach
 from edgequant.validation.statistics import (
     BootstrapDrop,
     Resampling,
@@ -45,7 +46,7 @@ class PairedDrop:
         differences: The drop of each example in hundreds of points, [examples]; None for a metric of all.
         influential: About how many examples it hangs on; None for a metric with a value per example.
         resampled: The ends that the examples seen give by themselves, in points; None where there are none.
-        unseen: What others could do to a metric of all examples; None for one with a value per example.
+        unseen: What others could do to it; None for right and wrong answers, whose interval knows.
     """
 
     drop: Drop
@@ -57,12 +58,13 @@ class PairedDrop:
 
     def examples_to_settle(self, limit_points: float, confidence: float) -> int | None:
         """Returns about how many examples would tell on which side of a limit the drop is, were it as measured; or None."""
-        if self.differences is not None:
-            return examples_to_settle(self.differences, limit_points / POINTS, confidence)
         points, ends = self.drop.points, self.resampled or self.drop.interval
         if ends is None or points is None:
             return None
-        needed = settle_by_width(points, ends, limit_points, self.examples, confidence)
+        if self.differences is not None:
+            needed = examples_to_settle(self.differences, limit_points / POINTS, confidence)
+        else:
+            needed = settle_by_width(points, ends, limit_points, self.examples, confidence)
         if needed is None or self.unseen is None or self.unseen.reach is None:
             return needed
         room, falling = abs(limit_points - points), points < limit_points
@@ -78,19 +80,20 @@ def paired_drop(baseline: Figure, variant: Figure, count: int, confidence: float
         count: How many examples there are.
         confidence: Of each end of the interval.
     """
+    baseline, variant = baseline.judged, variant.judged
     sign = 1.0 if baseline.higher_is_better else -1.0
     if baseline.each is not None and variant.each is not None:
-        return paired_mean(sign * (baseline.each - variant.each) / baseline.unit, confidence)
-    points = POINTS * sign * (baseline.value - variant.value) / baseline.unit
+        return paired_mean(sign * (baseline.each - variant.each), confidence)
+    points = POINTS * sign * (baseline.value - variant.value)
     if not math.isfinite(points):
         return PairedDrop(drop=Drop(points=None, note=UNDEFINED), examples=count)
     if baseline.weighed is None or variant.weighed is None:
         return PairedDrop(drop=Drop(points=points, note=baseline.note or variant.note), examples=count)
     found = paired_bootstrap_interval(baseline.weighed, variant.weighed, Resampling(confidence=confidence, seed=SEED))
-    unseen = Unseen(examples=count, reach=variant.reach, unit=POINTS / baseline.unit)
+    unseen = Unseen(examples=count, reach=variant.reach, unit=POINTS)
     resampled = interval = None
     if found.interval is not None:
-        low, high = sorted(POINTS * sign * end / baseline.unit for end in found.interval)
+        low, high = sorted(POINTS * sign * end for end in found.interval)
         resampled, interval = (low, high), widened(points, (low, high), unseen, confidence)
     return PairedDrop(
         drop=Drop(points=points, interval=interval, method=_BOOTSTRAP if interval else "", note=_why(found)),
@@ -116,8 +119,9 @@ def widened(drop: float, ends: Ends, unseen: Unseen, confidence: float) -> Ends:
 
 def unresampled(baseline: Figure, variant: Figure, count: int) -> PairedDrop:
     """Returns a drop without its interval, which a user's function would be called thousands of times for."""
+    baseline, variant = baseline.judged, variant.judged
     sign = 1.0 if baseline.higher_is_better else -1.0
-    points = POINTS * sign * (baseline.value - variant.value) / baseline.unit
+    points = POINTS * sign * (baseline.value - variant.value)
     if not math.isfinite(points):
         return PairedDrop(drop=Drop(points=None, note=UNDEFINED), examples=count)
     return PairedDrop(drop=Drop(points=points, note=NOT_JUDGED), examples=count)
@@ -126,14 +130,17 @@ def unresampled(baseline: Figure, variant: Figure, count: int) -> PairedDrop:
 def paired_mean(differences: NDArray[np.float64], confidence: float) -> PairedDrop:
     """Returns the drop that is the mean of each example's.
 
-    Differences of right and wrong answers get the score interval of paired proportions; others that of a skewed mean.
+    Differences of right and wrong answers get the score interval of paired proportions; others that of a skewed mean, no
+    nearer than what was not seen could move it.
 
     Args:
         differences: The baseline's value minus the variant's, or the other way for errors, [examples].
         confidence: Of each end of the interval.
     """
-    ends, method = mean_interval(differences, confidence), "paired mean"
+    ends, method = mean_drop_ends(differences, confidence), "paired mean"
+    unseen: Unseen | None = _unseen_of_mean(len(differences))
     if right_or_wrong(differences):
+        unseen = None
         lost, gained = int((differences > 0).sum()), int((differences < 0).sum())
         ends, method = paired_drop_interval(lost, gained, len(differences), confidence), "paired proportions"
     drop = Drop(
@@ -142,7 +149,19 @@ def paired_mean(differences: NDArray[np.float64], confidence: float) -> PairedDr
         method="" if ends is None else method,
         note="" if ends is not None else "of one example no interval can be told",
     )
-    return PairedDrop(drop=drop, examples=len(differences), differences=differences)
+    return PairedDrop(drop=drop, examples=len(differences), differences=differences, unseen=unseen)
+
+
+def mean_drop_ends(differences: NDArray[np.float64], confidence: float) -> Ends | None:
+    """Returns the ends of a mean drop, no nearer to it than what was not seen could move it; None for one example."""
+    ends = mean_interval(differences, confidence)
+    if ends is None:
+        return None
+    return widened(float(differences.mean()), ends, replace(_unseen_of_mean(len(differences)), unit=1.0), confidence)
+
+
+def _unseen_of_mean(count: int) -> Unseen:
+    return Unseen(examples=count, reach=mean_reach, unit=POINTS)
 
 
 def mean_interval(values: NDArray[np.float64], confidence: float) -> Ends | None:
@@ -160,7 +179,7 @@ class OwnInterval:
         ends: Its two-sided interval; None when it has none.
         method: How that was made; "" without one.
         influential: About how many examples a metric of all hangs on; None for one with a value per example.
-        unseen: What others could do to a metric of all examples; None for one with a value per example.
+        unseen: What others could do to it; None for right and wrong answers, whose interval knows.
     """
 
     ends: Ends | None = None
@@ -175,18 +194,23 @@ def own_interval(figure: Figure, count: int, confidence: float) -> OwnInterval:
     if each is not None and np.isin(each, (0.0, 1.0)).all():
         return OwnInterval(ends=wilson_interval(int(each.sum()), count, confidence), method="wilson")
     one_sided = (1 + confidence) / 2
+    unseen = Unseen(examples=count, reach=figure.reach)
     if each is not None:
-        ends = mean_interval(each, one_sided)
-        return OwnInterval(ends=ends, method="mean" if ends else "")
+        ends = _clipped(mean_interval(each, one_sided), figure.bounds)
+        return OwnInterval(ends=ends, method="mean" if ends else "", unseen=unseen)
     if figure.weighed is None or not math.isfinite(figure.value):
         return OwnInterval()
     found = paired_bootstrap_interval(figure.weighed, None, Resampling(confidence=one_sided, seed=SEED))
     return OwnInterval(
-        ends=found.interval,
+        ends=_clipped(found.interval, figure.bounds),
         method="bootstrap" if found.interval else "",
         influential=found.influential,
-        unseen=Unseen(examples=count, reach=figure.reach),
+        unseen=unseen,
     )
+
+
+def _clipped(ends: Ends | None, bounds: Ends) -> Ends | None:
+    return None if ends is None else (max(ends[0], bounds[0]), min(ends[1], bounds[1]))
 
 
 def _why(found: BootstrapDrop) -> str:

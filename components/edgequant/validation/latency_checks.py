@@ -8,6 +8,9 @@ from edgequant.validation.checks import Limit
 from edgequant.validation.drops import settle_by_width
 from edgequant.validation.sentences import settle, two_sided
 
+# How many times the limit a ratio, or the limit a ratio, must be for a noisy machine to tell.
+_FAR = 2.0
+
 
 def check_latency(limit: Limit, variant: str, benchmark: Benchmark) -> Check:
     """Compares a variant's median latency, as a share of the baseline's, with the limit: on the machine of the benchmark."""
@@ -20,7 +23,8 @@ def check_latency(limit: Limit, variant: str, benchmark: Benchmark) -> Check:
     told, sure = f"its median latency is {ratio.value:.3f} of the baseline's", two_sided(ratio.confidence)
     span = f"({ratio.low:.3f} to {ratio.high:.3f} {sure}; {proxy})"
     ends = (ratio.low, ratio.high)
-    if ratio.noisy:
+    far = ratio.low > _FAR * limit.value or ratio.high < limit.value / _FAR
+    if ratio.noisy and not far:
         return limit.check(
             INCONCLUSIVE,
             f"{told} {span}: the machine was too noisy to tell; measure on a quiet one",

@@ -1,6 +1,6 @@
 """How far a share of all examples could move a metric of all of them, were they to change in the way that moves it most.
 
-Each function here takes what the metric of one model is made of and returns a `Reach`: a bound over every way in which so many
+Each function here but that of a mean takes what the metric of one model is made of and returns a `Reach`: a bound over every way in which so many
 examples could change, on examples like the ones given. A rare yes weighs more than one example of many, and a no that comes to
 rank above every yes more than a yes that is missed; so the bound differs from metric to metric.
 """
@@ -15,6 +15,15 @@ from numpy.typing import NDArray
 _TRIED = 32
 # Takes a share of all examples and gives how far the metric could fall, and how far it could rise.
 Reach: TypeAlias = Callable[[float], tuple[float, float]]
+
+
+def mean_reach(share: float) -> tuple[float, float]:
+    """Returns how far a mean of values falls and rises when a share of all examples does by 1 each.
+
+    That is all they can do to scores of 0 to 1. Of errors it takes the unit that points are of, a standard deviation of the
+    labels, for what an example that is not like those seen may be off by: no sample tells.
+    """
+    return share, share
 
 
 def f1_reach(labels: NDArray[Any], decisions: NDArray[Any]) -> Reach:

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgequant.artifacts.comparison import Ends, Slice, SliceValue
-from edgequant.validation.drops import mean_interval
+from edgequant.validation.drops import mean_drop_ends
 from edgequant.validation.statistics import class_drops, paired_drop_interval, right_or_wrong
 
 CLASS = "class"
+# Begins the value of the examples that a class of several at once is not one of.
+WITHOUT = "without "
 # How many of the worst are kept.
 _KEPT = 50
 _POINTS = 100.0
@@ -45,11 +47,18 @@ class Sliced:
         slice: The slice.
         groups: Its groups.
         upper: The upper end of each group's drop alone, a fraction.
+        examples: How many examples there are.
     """
 
     slice: Slice
     groups: tuple[Group, ...]
     upper: tuple[float, ...]
+    examples: int
+
+    @property
+    def shared(self) -> bool:
+        """Whether an example is in several groups: with some classes, and without the others."""
+        return sum(len(group.baseline) for group in self.groups) > self.examples
 
     def open_past(self, limit_points: float) -> list[Group]:
         """Returns the groups that may lose more than a limit, the one that may lose most first."""
@@ -74,29 +83,37 @@ def grouped(keys: NDArray[Any], baseline: NDArray[np.float64], variant: NDArray[
     ]
 
 
-def by_class_of_many(labels: NDArray[np.int64], baseline: NDArray[Any], variant: NDArray[Any]) -> list[Group]:
-    """Returns, for labels of a 0 or 1 per class, the examples of each class, and whether it is found in them.
+def by_class_of_many(
+    labels: NDArray[np.int64], baseline: NDArray[Any], variant: NDArray[Any], names: Sequence[str]
+) -> list[Group]:
+    """Returns, for labels of a 0 or 1 per class, the examples with each class and those without, and how often that is told.
+
+    A variant that finds a class everywhere misses none of its examples: those without it show what that is worth.
 
     Args:
         labels: [examples, classes].
         baseline: The baseline's decisions, [examples, classes].
         variant: The variant's.
+        names: The classes' names.
     """
     groups = []
-    for column in np.flatnonzero(labels.any(axis=0)):
-        rows = labels[:, column] == 1
-        found = [np.asarray(decisions[rows, column] == 1, np.float64) for decisions in (baseline, variant)]
-        groups.append(Group(value=str(column), baseline=found[0], variant=found[1]))
+    for column, name in enumerate(names):
+        for answer, value in ((1, name), (0, f"{WITHOUT}{name}")):
+            rows = labels[:, column] == answer
+            if rows.any():
+                right = [np.asarray(decisions[rows, column] == answer, np.float64) for decisions in (baseline, variant)]
+                groups.append(Group(value=value, baseline=right[0], variant=right[1]))
     return groups
 
 
-def sliced(name: str, groups: Sequence[Group], confidence: float) -> Sliced:
+def sliced(name: str, groups: Sequence[Group], confidence: float, examples: int) -> Sliced:
     """Returns the drop of every group, the worst first, with bounds that hold in all groups at once.
 
     Args:
         name: What the groups are told apart by.
         groups: One or more.
         confidence: That all lower ends hold, and that all upper ends do.
+        examples: How many examples there are in all.
     """
     if all(right_or_wrong(group.differences) for group in groups):
         ends, own_upper = _ends_of_tables(groups, confidence)
@@ -123,6 +140,7 @@ def sliced(name: str, groups: Sequence[Group], confidence: float) -> Sliced:
         slice=Slice(name=name, total=len(groups), values=values, worst_interval_points=_points(worst)),
         groups=tuple(groups),
         upper=tuple(own_upper),
+        examples=examples,
     )
 
 
@@ -146,8 +164,8 @@ def _ends_of_tables(groups: Sequence[Group], confidence: float) -> tuple[list[En
 def _ends_of_means(groups: Sequence[Group], confidence: float) -> tuple[list[Ends | None], list[float]]:
     """Returns the same for other scores; None, and no bound, for a group of one example."""
     each = confidence ** (1 / len(groups))
-    ends = [mean_interval(group.differences, each) for group in groups]
-    alone = [mean_interval(group.differences, confidence) for group in groups]
+    ends = [mean_drop_ends(group.differences, each) for group in groups]
+    alone = [mean_drop_ends(group.differences, confidence) for group in groups]
     return ends, [np.inf if found is None else found[1] for found in alone]
 
 

@@ -109,8 +109,37 @@ def test_a_set_too_small_to_bless_is_noticed() -> None:
 
 def test_a_regression_no_better_than_the_mean_is_noticed() -> None:
     """An R² of 0 or less: the labels' mean would do as well."""
-    labels = np.linspace(-1.0, 1.0, 100)[:, None]
+    labels = np.linspace(-1.0, 1.0, 300)[:, None]
     asked = Asked(task="regression", metric="mae", labels=labels)
     (note,) = caveats(Gate(max_drop_points=1.0), asked, Run({"y": -labels}, ""))
     assert note.startswith("float32 is no better than the labels' mean: its r2 is -3.0000")
     assert caveats(Gate(max_drop_points=1.0), asked, Run({"y": labels * 0.9}, "")) == ()
+
+
+def test_few_examples_of_numbers_are_said_to_be_few() -> None:
+    """Of errors and of agreement with values, too, a limit takes its number of examples."""
+    labels = np.linspace(-1.0, 1.0, 30)[:, None]
+    run, gate = Run({"y": labels * 0.9}, ""), Gate(max_drop_points=1.0, min_agreement=0.99)
+    expected = (
+        "30 examples are too few to bless a variant, even one that changes nothing: max_drop_points of 1 takes 299"
+    )
+    (note,) = caveats(gate, Asked(task="regression", metric="mae", labels=labels), run)
+    assert note == f"{expected}; min_agreement of 0.99 takes 299"
+    (note,) = caveats(Gate(max_drop_points=1.0), Asked(task="none", metric="agreement"), run)
+    assert note.startswith(
+        "30 examples are too few to bless a variant, even one that changes nothing: max_drop_points of 1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (np.ones((300, 1)), "the label is the same in all examples: "),
+        (np.column_stack([np.linspace(0, 1, 300), np.ones(300)]), "number 1 of a label is the same in all examples: "),
+    ],
+)
+def test_labels_that_do_not_vary_are_noticed(labels: Any, told: str) -> None:
+    """Without a standard deviation errors count in the label's own unit, and that is said."""
+    asked = Asked(task="regression", metric="mae", labels=labels)
+    notes = caveats(Gate(max_drop_points=1.0), asked, Run({"y": labels + 0.001}, ""))
+    assert any(note.startswith(told) for note in notes)

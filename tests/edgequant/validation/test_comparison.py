@@ -115,7 +115,11 @@ def test_without_labels_agreement_stands_in() -> None:
         ("classification", _EYE[[0, 1]], _EYE[[0, 2]], 0.5),
         ("binary", np.array([[0.6], [0.4]]), np.array([[0.9], [0.5]]), 0.5),
         ("multilabel", np.array([[0.9, 0.1], [0.9, 0.9]]), np.array([[0.8, 0.7], [0.7, 0.6]]), 0.75),
-        ("regression", np.array([[4.0], [-2.0]]), np.array([[3.0], [2.0]]), 0.375),
+        # The mean is 1 and the spread 3: errors of 1 and 4 of it.
+        ("regression", np.array([[4.0], [-2.0]]), np.array([[3.0], [2.0]]), (2 / 3 + 0) / 2),
+        # The mean of all is far off, and the spread still 1: a constant answer agrees with nothing.
+        ("regression", np.array([[301.0], [299.0]]), np.array([[300.0], [300.0]]), 0.0),
+        # What does not vary is taken by its size, here of 5.
         ("regression", np.array([[3.0, 4.0], [3.0, 4.0]]), np.array([[3.0, 3.0], [3.0, 4.0]]), 0.9),
         ("none", np.array([[0.0, 0.0], [0.0, 0.0]]), np.array([[0.0, 0.0], [0.0, 0.25]]), 0.875),
     ],
@@ -123,15 +127,24 @@ def test_without_labels_agreement_stands_in() -> None:
 def test_agreement_is_of_decisions_or_of_values(
     task: str, baseline: NDArray[Any], variant: NDArray[Any], expected: float
 ) -> None:
-    """Equal decisions where the task decides; one minus the relative error where it does not."""
-    assert _compare(task, baseline, variant).agreement.value == expected
+    """Equal decisions where the task decides; one minus the error in the outputs' spread where it does not."""
+    assert _compare(task, baseline, variant).agreement.value == pytest.approx(expected)
 
 
-def test_agreement_is_over_all_outputs_by_name() -> None:
-    """Outputs are matched by name, and their errors taken together: ‖(0, 0, 1)‖ of ‖(3, 0, 4)‖ is a fifth."""
-    baseline = Run({"a": np.array([[3.0, 0.0]] * 2), "b": np.array([4.0] * 2)}, "")
-    variant = Run({"b": np.array([5.0] * 2), "a": np.array([[3.0, 0.0]] * 2)}, "")
-    assert compare(Asked(task="none", metric=""), baseline, variant).agreement.value == pytest.approx(0.8)
+def test_agreement_is_that_of_the_worst_output_by_name() -> None:
+    """Outputs are matched by name, and a large one that is right hides no small one that is wrong, example by example."""
+    large, small = np.array([1000.0, -1000.0]), np.array([1.0, -1.0])
+    baseline = Run({"large": large, "small": small}, "")
+    for changed, expected in (((0.75, -0.5), (0.75 + 0.5) / 2), ((-1.0, 1.0), 0.0)):
+        variant = Run({"small": np.array(changed), "large": large}, "")
+        assert compare(Asked(task="none", metric=""), baseline, variant).agreement.value == pytest.approx(expected)
+
+
+def test_rounding_of_a_constant_output_is_no_disagreement() -> None:
+    """An output that is the same but for float32's rounding is taken by its size, not by that rounding."""
+    constant = np.array([300.0, np.nextafter(np.float32(300.0), np.float32(301.0))])
+    found = compare(Asked(task="none", metric=""), Run({"y": constant}, ""), Run({"y": constant + 3.0}, ""))
+    assert found.agreement.value == pytest.approx(0.99)
 
 
 def test_all_models_are_read_as_the_baseline() -> None:
@@ -157,11 +170,49 @@ def test_regression_tells_errors_in_standard_deviations() -> None:
     found = _compare("regression", labels[:, None], variant[:, None], labels)
     drop = found.drops["mae"].drop
     assert drop.points == pytest.approx(50.0)
-    expected = stats.ttest_1samp(np.array([25.0, 75.0] * 4), 0.0).confidence_interval(0.9)
-    assert drop.interval == pytest.approx((expected.low, expected.high))
+    # Student's ends are 32 and 68; but of eight examples a share of 1 - 0.05^(1/8) may be unlike all of them, by 1 each.
+    unseen = 100 * (1 - 0.05 ** (1 / 8))
+    assert drop.interval == pytest.approx((50.0 - unseen, 50.0 + unseen))
     assert drop.method == "paired mean"
     assert found.drops["max_error"].drop.interval is None
     assert "one example" in found.drops["max_error"].drop.note
+
+
+def test_many_differences_have_students_ends() -> None:
+    """With enough examples what none of them shows is less than what they spread: the interval is that of the mean."""
+    labels = np.array([2.0, 6.0] * 500)
+    variant = labels + np.array([0.0, 4.0] * 500)
+    drop = _compare("regression", labels[:, None], variant[:, None], labels).drops["mae"].drop
+    expected = stats.ttest_1samp(np.array([0.0, 200.0] * 500), 0.0).confidence_interval(0.9)
+    assert drop.interval == pytest.approx((expected.low, expected.high))
+
+
+def test_each_number_of_a_label_counts_in_its_own_spread() -> None:
+    """A number near 300 hides nothing of what happens to one near 1: that is lost whole, and half of all with it."""
+    random = np.random.default_rng(4)
+    labels = random.normal(size=(4000, 2)) * (1.0, 0.01) + (300.0, 0.5)
+    variant = np.column_stack([labels[:, 0], np.full(4000, labels[:, 1].mean())])
+    found = _compare("regression", labels, variant, labels)
+    # The mean absolute deviation of a normal is √(2/π) of its standard deviation; half of the numbers has none.
+    assert found.drops["mae"].drop.points == pytest.approx(100 * np.sqrt(2 / np.pi) / 2, rel=0.03)
+    assert found.drops["rmse"].drop.points == pytest.approx(100 * np.sqrt(0.5), rel=1e-6)
+    assert found.measures["mae"].value == pytest.approx(np.abs(variant - labels).mean())
+    assert found.measures["rmse"].value == pytest.approx(np.sqrt(((variant - labels) ** 2).mean()))
+    assert found.measures["mae"].interval is not None
+    assert found.measures["mae"].interval[0] >= 0.0
+
+
+@pytest.mark.parametrize("count", [3, 30, 299])
+def test_few_examples_bless_no_regression(count: int) -> None:
+    """Errors that hardly change in a few examples tell nothing of the ones that were not seen: 299 are not enough for a point."""
+    random = np.random.default_rng(count)
+    labels = random.normal(size=(count, 1))
+    drop = _compare("regression", labels, labels + 1e-4 * random.normal(size=(count, 1)), labels).drops["mae"]
+    assert drop.drop.interval is not None
+    assert drop.drop.interval[1] > 1.0
+    needed = drop.examples_to_settle(1.0, 0.95)
+    assert needed is not None
+    assert 299 <= needed <= 305
 
 
 def test_drops_of_metrics_of_all_examples_are_bootstrapped_and_repeat() -> None:
@@ -198,6 +249,32 @@ def test_few_changes_of_a_metric_of_all_have_no_interval() -> None:
     drop = _compare("classification", _EYE[labels], variant, labels).drops["macro_f1"].drop
     assert drop.interval is None
     assert drop.note.startswith("it hangs on about 2 examples, too few")
+
+
+def test_what_a_users_function_imports_does_not_make_it_slow(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first call may take long; one that always does is not resampled, and says what it takes."""
+    (tmp_path / "my_slow.py").write_text(
+        "import time\n"
+        "calls = []\n"
+        "def work(seconds):\n"
+        "    end = time.process_time() + seconds\n"
+        "    while time.process_time() < end: pass\n"
+        "def at_first(outputs, labels):\n"
+        "    calls or work(0.1)\n"
+        "    calls.append(1)\n"
+        "    return {'rate': (outputs.argmax(1) == labels).mean()}\n"
+        "def always(outputs, labels):\n"
+        "    work(0.1)\n"
+        "    return {'rate': (outputs.argmax(1) == labels).mean()}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    labels = np.arange(300) % 4
+    runs = [Run({"y": _EYE[np.where(np.arange(300) % step == 0, 0, labels)]}, "") for step in (10, 7)]
+    for name in ("at_first", "always"):
+        found = drops(Asked(task=f"my_slow:{name}", metric="rate", labels=labels), runs[0], runs[1])["rate"].drop
+        assert (found.interval is None) == (name == "always")
+        assert ("too long for thousands of resamples" in found.note) == (name == "always")
+        runs = [Run(run.outputs, "") for run in runs]
 
 
 def test_only_the_judged_number_of_a_users_function_is_resampled(

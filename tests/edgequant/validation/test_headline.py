@@ -113,7 +113,7 @@ def _classes(*tables: tuple[str, int, int]) -> Sliced:
     """Returns classes by name, how many examples each has and how many of them the variant loses."""
     keys = np.repeat([name for name, _, _ in tables], [count for _, count, _ in tables])
     variant = np.concatenate([np.repeat([0.0, 1.0], [lost, count - lost]) for _, count, lost in tables])
-    return sliced("class", grouped(keys, np.ones(len(keys)), variant), 0.95)
+    return sliced("class", grouped(keys, np.ones(len(keys)), variant), 0.95, len(keys))
 
 
 def test_a_rejection_by_class_quotes_the_lower_end() -> None:

@@ -17,7 +17,7 @@ from edgequant.validation.checks import Limit, check_drop
 from edgequant.validation.comparison import Comparison
 from edgequant.validation.drops import PairedDrop, settle_by_width
 from edgequant.validation.judgement import Evidence, choose_best, judge, overall
-from edgequant.validation.slices import grouped, sliced
+from edgequant.validation.slices import by_class_of_many, grouped, sliced
 from edgequant.validation.statistics import examples_to_settle
 
 
@@ -214,7 +214,7 @@ def test_the_worst_class_is_judged_by_the_interval_of_the_greatest_drop(lost: in
     labels = np.repeat([3, 4, 5], 400)
     variant = np.ones(1200)
     variant[400 : 400 + lost] = 0.0
-    classes = sliced("class", grouped(labels, np.ones(1200), variant), 0.95)
+    classes = sliced("class", grouped(labels, np.ones(1200), variant), 0.95, 1200)
     check = _one(Gate(max_worst_class_drop_points=7.0), _evidence(slices=(classes,)))
     assert check.verdict == verdict
     assert check.measured == pytest.approx(lost / 4)
@@ -224,6 +224,28 @@ def test_the_worst_class_is_judged_by_the_interval_of_the_greatest_drop(lost: in
     assert _one(Gate(max_worst_class_drop_points=7.0), _evidence()).verdict == "inconclusive"
 
 
+def test_a_class_of_many_is_judged_with_and_without_it() -> None:
+    """The group that loses most may be the examples without a class; all that settle it are of the set as a whole."""
+    labels = np.tile([[1, 0], [0, 1], [0, 1], [0, 1]], (100, 1))
+    variant = labels.copy()
+    variant[:8, 0] = 1
+    groups = by_class_of_many(labels, labels, variant, ["cat", "dog"])
+    classes = sliced("class", groups, 0.95, len(labels))
+    check = _one(Gate(max_worst_class_drop_points=3.0), _evidence(slices=(classes,)))
+    assert check.measured == pytest.approx(100 * 6 / 300)
+    assert check.sentence.startswith(
+        "of 4 groups by class, without cat loses most: 2.00 points; no group loses more than"
+    )
+    assert check.need is not None
+    assert check.need.of_group is not None
+    assert (
+        f"{check.need.of_group:,} examples {check.need.group if 'without' in check.need.group else 'of class ' + check.need.group}"
+        in check.sentence
+    )
+    sizes = {"cat": 100, "without cat": 300, "dog": 300, "without dog": 100}
+    assert check.need.examples == math.ceil(check.need.of_group * 400 / sizes[check.need.group])
+
+
 @pytest.mark.parametrize(
     ("ratio", "verdict"),
     [
@@ -231,12 +253,14 @@ def test_the_worst_class_is_judged_by_the_interval_of_the_greatest_drop(lost: in
         (Ratio(value=0.5, low=0.48, high=0.52, confidence=0.95, noisy=False), "inconclusive"),
         (Ratio(value=0.6, low=0.51, high=0.62, confidence=0.95, noisy=False), "rejected"),
         (Ratio(value=0.1, low=0.02, high=0.3, confidence=0.95, noisy=True), "inconclusive"),
+        (Ratio(value=47.0, low=37.0, high=59.0, confidence=0.95, noisy=True), "rejected"),
+        (Ratio(value=0.1, low=0.08, high=0.12, confidence=0.95, noisy=True), "blessed"),
         (None, "inconclusive"),
     ],
-    ids=["within", "open", "past", "noisy", "not measured"],
+    ids=["within", "open", "past", "noisy", "noisy, and far past", "noisy, and far within", "not measured"],
 )
 def test_latency_is_a_proxy_and_judged_by_the_interval_of_its_ratio(ratio: Ratio | None, verdict: str) -> None:
-    """On a noisy machine nothing is settled, and every sentence says where it was measured."""
+    """On a noisy machine only what is far off is settled, and every sentence says where it was measured."""
     check = _one(Gate(max_latency_ratio=0.5), _evidence(benchmark=_benchmark(ratio)))
     assert check.verdict == verdict
     assert ("a proxy, measured on a CPU" in check.sentence) == (ratio is not None)

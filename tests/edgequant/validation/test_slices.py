@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+from edgequant.validation.comparison import Asked, Run, compare
 from edgequant.validation.flips import confusion
 from edgequant.validation.slices import by_class_of_many, grouped, sliced
 from edgequant.validation.statistics import class_drops, mean_drop_interval
@@ -16,7 +17,7 @@ def test_each_class_has_its_drop_and_the_worst_comes_first() -> None:
     baseline = np.ones(100)
     variant = np.ones(100)
     variant[:2], variant[50:56], baseline[80:81] = 0.0, 0.0, 0.0
-    found = sliced("class", grouped(labels, baseline, variant), 0.95).slice
+    found = sliced("class", grouped(labels, baseline, variant), 0.95, len(labels)).slice
     expected = class_drops([(2, 0, 50), (6, 0, 30), (0, 1, 20)], 0.95)
     assert (found.name, found.total) == ("class", 3)
     assert [value.value for value in found.values] == ["1", "0", "2"]
@@ -32,7 +33,7 @@ def test_each_class_has_its_drop_and_the_worst_comes_first() -> None:
 def test_the_group_that_leaves_most_open_is_known() -> None:
     """A class of two examples tells less than one of two hundred, whatever it loses."""
     keys = np.repeat(["many", "few"], [200, 2])
-    found = sliced("kind", grouped(keys, np.ones(202), np.ones(202)), 0.95)
+    found = sliced("kind", grouped(keys, np.ones(202), np.ones(202)), 0.95, 202)
     assert [group.value for group in found.open_past(5.0)] == ["few"]
     assert [group.value for group in found.open_past(1.0)] == ["few", "many"]
 
@@ -42,7 +43,7 @@ def test_scores_that_are_not_right_or_wrong_get_the_interval_of_a_mean() -> None
     random = np.random.default_rng(4)
     keys = np.repeat(["a", "b"], 30)
     baseline, variant = random.normal(size=60), random.normal(size=60)
-    found = sliced("kind", grouped(keys, baseline, variant), 0.95).slice
+    found = sliced("kind", grouped(keys, baseline, variant), 0.95, len(keys)).slice
     for value in found.values:
         rows = keys == value.value
         ends = mean_drop_interval(baseline[rows] - variant[rows], 0.95 ** (1 / 2))
@@ -54,20 +55,38 @@ def test_scores_that_are_not_right_or_wrong_get_the_interval_of_a_mean() -> None
 def test_a_group_of_one_number_leaves_the_worst_open() -> None:
     """Of one error no interval can be told, so that the worst of all groups is not bounded."""
     keys = np.array(["a", "a", "b"])
-    found = sliced("kind", grouped(keys, np.array([0.1, 0.2, 0.3]), np.zeros(3)), 0.95).slice
+    found = sliced("kind", grouped(keys, np.array([0.1, 0.2, 0.3]), np.zeros(3)), 0.95, 3).slice
     assert [value.drop_interval_points is None for value in found.values] == [True, False]
     assert found.worst_interval_points is None
 
 
-def test_a_class_of_many_is_looked_for_among_its_own_examples() -> None:
-    """For labels of a 0 or 1 per class, a class's score is whether it is found; one without examples has none."""
+def test_a_class_of_many_is_looked_for_with_and_without_it() -> None:
+    """For labels of a 0 or 1 per class, a class's score is whether it is found where it is, and not where it is not."""
     labels = np.array([[1, 1, 0], [1, 0, 0], [0, 1, 0]])
     variant = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0]])
-    found = by_class_of_many(labels, labels, variant)
+    found = by_class_of_many(labels, labels, variant, ["cat", "dog", "owl"])
     assert [(group.value, group.baseline.tolist(), group.variant.tolist()) for group in found] == [
-        ("0", [1.0, 1.0], [1.0, 0.0]),
-        ("1", [1.0, 1.0], [0.0, 1.0]),
+        ("cat", [1.0, 1.0], [1.0, 0.0]),
+        ("without cat", [1.0], [1.0]),
+        ("dog", [1.0, 1.0], [0.0, 1.0]),
+        ("without dog", [1.0], [1.0]),
+        ("without owl", [1.0, 1.0, 1.0], [0.0, 1.0, 1.0]),
     ]
+
+
+def test_a_class_of_many_that_is_found_everywhere_is_the_worst() -> None:
+    """One of 100 classes that a variant answers yes to for every example costs little on average, and all of its own."""
+    random = np.random.default_rng(7)
+    labels = (random.uniform(size=(2000, 100)) < 0.05).astype(np.int64)
+    outputs = labels.astype(np.float64)
+    spoilt = outputs.copy()
+    spoilt[:, 0] = 1.0
+    asked = Asked(task="multilabel", metric="accuracy", labels=labels)
+    found = compare(asked, Run({"y": outputs}, "probabilities"), Run({"y": spoilt}, "probabilities"))
+    assert found.drops["accuracy"].drop.points == pytest.approx(100 * (1 - labels[:, 0].mean()) / 100)
+    (classes,) = (item.slice for item in found.slices)
+    assert (classes.values[0].value, classes.values[0].drop_points) == ("without 0", 100.0)
+    assert classes.total == 200
 
 
 def test_ten_thousand_classes_are_bounded_and_quick() -> None:
@@ -76,7 +95,7 @@ def test_ten_thousand_classes_are_bounded_and_quick() -> None:
     labels = random.integers(0, 10_000, 50_000)
     baseline, variant = ((random.uniform(size=50_000) < 0.8).astype(np.float64) for _ in range(2))
     start = time.process_time()
-    found = sliced("class", grouped(labels, baseline, variant), 0.95).slice
+    found = sliced("class", grouped(labels, baseline, variant), 0.95, len(labels)).slice
     assert time.process_time() - start < 10
     assert len(found.values) == 50
     assert found.total > 9_900

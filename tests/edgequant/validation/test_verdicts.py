@@ -273,6 +273,16 @@ def test_a_champion_of_other_outputs_is_not_compared_by_values(judge: Judge, sma
     assert "those of the new model are y [4]" in reason
 
 
+@pytest.mark.parametrize("task", ["multilabel", "classification"])
+def test_a_champion_of_other_classes_is_not_compared_by_decisions(
+    judge: Judge, small_models: dict[str, bytes], task: str
+) -> None:
+    """Without labels a model that tells 8 classes apart decides nothing that one of 4 does."""
+    gate = Gate(max_drop_points_vs_baseline=1.0)
+    verdict = judge(np.ones((5, 4)), None, gate, task=task, champion=small_models["wide"])
+    assert "could not be evaluated: its outputs are y [8]" in verdict.variants["full_int8"].reasons[0]
+
+
 def test_none_configured_is_no_champion(judge: Judge) -> None:
     """Without a baseline in the configuration there is no champion, and a gate against it is a wrong configuration."""
     verdict = judge(*_scores(40), Gate(max_drop_points=1.0), champion=ChampionFacts(uri=""))
