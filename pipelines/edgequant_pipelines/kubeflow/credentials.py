@@ -19,7 +19,7 @@ _WRONG = "holds white space or characters that no token has; give one token alon
 
 
 class TokenFileError(EdgequantError):
-    """The file of a token cannot be read any more, or holds something else."""
+    """The file of a token cannot be read any more, is empty, or holds something else."""
 
 
 class TokenFile(ServiceAccountTokenVolumeCredentials):  # type: ignore[misc]
@@ -46,6 +46,9 @@ class TokenFile(ServiceAccountTokenVolumeCredentials):  # type: ignore[misc]
             token = Path(self._token_path).read_text(encoding="ascii", errors="replace").strip()
         except OSError as error:
             raise TokenFileError(f"{self._token_path} cannot be read ({error.strerror})") from error
+        if not token:
+            # KFP's client would send no header for it, and trip over that.
+            raise TokenFileError(f"{self._token_path} is empty; one token, on one line, is needed")
         if not _FINE.fullmatch(token):
             raise TokenFileError(f"{self._token_path} {_WRONG}")
         return token

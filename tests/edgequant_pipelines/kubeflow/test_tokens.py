@@ -4,11 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from tests.kfp_server import KfpServer
 
 from edgequant.errors import ConfigError
 from edgequant_pipelines.kubeflow import KubeflowError, connect, find_run
 from edgequant_pipelines.kubeflow.client import QuietClient
+from edgequant_pipelines.watching.kubeflow_launcher import KubeflowLauncher
+from edgequant_pipelines.watching.launchers import LauncherError
+from edgequant_pipelines.watching.rules import Kubeflow
 
 BROKEN = ["sesame\nopen", "sesame open", "sesame\x00open", "sesameéopen", "sesame\r\n\topen"]
 
@@ -49,6 +53,33 @@ def test_a_file_that_holds_no_token(
     path.unlink()
     with pytest.raises(KubeflowError, match=r"token cannot be read \(No such file or directory\)"):
         find_run(connection, "any")
+
+
+@pytest.mark.parametrize("nothing", ["", "\n", " \t\r\n"], ids=ascii)
+def test_an_empty_file(
+    server: KfpServer,
+    config_file: Path,
+    command: Callable[..., Result],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    nothing: str,
+) -> None:
+    """At the start it is one line; a watcher whose file is cut off while it runs takes the server for one to ask later."""
+    monkeypatch.delenv("KF_PIPELINES_TOKEN")
+    path = tmp_path / "token"
+    path.write_text(nothing)
+    monkeypatch.setenv("KF_PIPELINES_SA_TOKEN_PATH", str(path))
+    done = command("submit", config_file, "--host", server.url)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == f"edgequant: KF_PIPELINES_SA_TOKEN_PATH: {path} is empty; one token, on one line, is needed\n"
+    path.write_text("the-token\n")
+    launcher = KubeflowLauncher(Kubeflow(host=server.url), "https://mlflow.example.com")
+    launcher.check()
+    path.write_text(nothing)
+    with pytest.raises(LauncherError, match=r"the runs cannot be listed: .*token is empty; one token, on one line, is"):
+        launcher.check()
+    path.write_text("the-token\n")
+    launcher.check()
 
 
 def test_a_kubeconfig_whose_token_is_none(kubeconfig: Callable[[str], None]) -> None:
