@@ -1,6 +1,6 @@
 """The arguments of a run on a cluster: nothing that only this machine has."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +11,9 @@ from edgequant_pipelines.arguments import declared_arguments
 from edgequant_pipelines.config import Config
 
 _HERE = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - compared, not bound
+
+# The configuration as text, for people: what matters of it are the other arguments and the pipeline. It holds absolute paths.
+_RECORD = "configuration"
 
 
 def cluster_arguments(config: Config) -> dict[str, Any]:
@@ -24,6 +27,12 @@ def cluster_arguments(config: Config) -> dict[str, Any]:
     for wrong in only_here(config):
         raise ConfigError(wrong)
     return {**declared_arguments(config), "task_digest": code_digest(config.task)}
+
+
+def differing(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Returns the names of the arguments that make another run of it, in order: where the configuration is kept makes none."""
+    names = (there.keys() | wanted.keys()) - {_RECORD}
+    return sorted(name for name in names if (name in there) != (name in wanted) or there.get(name) != wanted.get(name))
 
 
 def only_here(config: Config) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 from edgequant.errors import ConfigError, EdgequantError
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
-from edgequant_pipelines.kubeflow.arguments import cluster_arguments
+from edgequant_pipelines.kubeflow.arguments import cluster_arguments, differing
 from edgequant_pipelines.kubeflow.connection import Connection, asked
 from edgequant_pipelines.kubeflow.submission import (
     SubmittedRun,
@@ -20,8 +20,6 @@ from edgequant_pipelines.kubeflow.uploads import compile_for, find_uploaded
 
 _LONGEST_NAME = 127
 _SHOWN = 60
-# The configuration as text, for people: what matters of it are the other arguments and the pipeline.
-_RECORD = "configuration"
 
 
 class OtherRunError(EdgequantError):
@@ -79,21 +77,17 @@ def _check_same(
     """
     run = get_run(connection, found.run_id)
     there = dict((run.runtime_config.parameters if run.runtime_config else None) or {})
-    differing = [
-        f"{key} ({_shown(there, key)} there, {_shown(arguments, key)} now)"
-        for key in sorted((there.keys() | arguments.keys()) - {_RECORD})
-        if there.get(key) != arguments.get(key) or (key in there) != (key in arguments)
+    others = [
+        f"{key} ({_shown(there, key)} there, {_shown(arguments, key)} now)" for key in differing(there, arguments)
     ]
     reference = run.pipeline_version_reference
     if (reference.pipeline_version_id if reference else None) != find_uploaded(connection, pipeline):
-        differing.append(f"the pipeline (now {pipeline.version})")
+        others.append(f"the pipeline (now {pipeline.version})")
     if run.experiment_id != find_experiment(connection, experiment):
-        differing.append(
-            f"the experiment ({_experiment_name(connection, run.experiment_id)} there, {experiment!r} now)"
-        )
-    if differing:
+        others.append(f"the experiment ({_experiment_name(connection, run.experiment_id)} there, {experiment!r} now)")
+    if others:
         raise OtherRunError(
-            f"run name: there is a run {found.name!r}, of something else: {'; '.join(differing)}; "
+            f"run name: there is a run {found.name!r}, of something else: {'; '.join(others)}; "
             f"give another name to start another run: {found.url}"
         )
 

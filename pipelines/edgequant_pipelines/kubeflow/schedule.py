@@ -8,7 +8,7 @@ import kfp_server_api as api
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
-from edgequant_pipelines.kubeflow.arguments import cluster_arguments
+from edgequant_pipelines.kubeflow.arguments import cluster_arguments, differing
 from edgequant_pipelines.kubeflow.connection import Connection, asked
 from edgequant_pipelines.kubeflow.cron import six_fields
 from edgequant_pipelines.kubeflow.once import create_once, named
@@ -72,11 +72,11 @@ class Schedule:
 
     def runs_as(self, other: "Schedule") -> bool:
         """Whether both make the same runs at the same times."""
-        return (self.plan, self.version_id, self.experiment_id, self.arguments) == (
-            other.plan,
-            other.version_id,
-            other.experiment_id,
-            other.arguments,
+        return (
+            self.plan == other.plan
+            and self.version_id == other.version_id
+            and self.experiment_id == other.experiment_id
+            and not differing(self.arguments, other.arguments)
         )
 
 

@@ -220,6 +220,31 @@ def test_scheduling(server: KfpServer, config_file: Path, command: Callable[...,
     assert command("schedule", "--list", "--host", server.url).output == "no schedules\n"
 
 
+def test_the_same_from_another_folder(
+    server: KfpServer, config_file: Path, command: Callable[..., Result], tmp_path: Path
+) -> None:
+    """Where a configuration and the code that it names are kept is no change, as in two checkouts of a repository; another code is."""
+    for folder in ("laptop", "ci"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "prep.py").write_text("def make(record):\n    return record\n")
+        (tmp_path / folder / "flowers.yaml").write_text(
+            config_file.read_text().replace("  label: label\n", "  label: label\n  preprocess: prep.py:make\n")
+        )
+    laptop, ci = tmp_path / "laptop" / "flowers.yaml", tmp_path / "ci" / "flowers.yaml"
+    schedule = ("--host", server.url, "--cron", "0 0 2 * * *")
+    submit = ("--host", server.url, "--run-name", "nightly-7")
+    assert command("schedule", laptop, *schedule).output.startswith("flowers: made, ")
+    assert command("submit", laptop, *submit).output.startswith("nightly-7: pending\n")
+    (made,) = server.all("recurring run")
+    assert made["runtime_config"]["parameters"]["preprocess"] == "prep.py:make"
+    assert command("schedule", ci, *schedule).output.startswith("flowers: unchanged, ")
+    assert command("submit", ci, *submit).output.startswith("nightly-7: already there, ")
+    assert server.all("recurring run") == [made]
+    (tmp_path / "ci" / "prep.py").write_text("def make(record):\n    return dict(record)\n")
+    assert command("schedule", ci, *schedule).output.startswith("flowers: replaced, ")
+    assert "of something else: preprocess_source (" in command("submit", ci, *submit).stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
