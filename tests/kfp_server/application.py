@@ -201,6 +201,10 @@ def _runs(application: FastAPI, store: Store, rules: Rules) -> None:
         return found
 
 
+def _modes(enabled: bool) -> Body:
+    return {"mode": "ENABLE", "status": "ENABLED"} if enabled else {"mode": "DISABLE", "status": "DISABLED"}
+
+
 def _recurring_runs(application: FastAPI, store: Store, rules: Rules) -> None:
     @application.post(f"{_API}/recurringruns")
     async def create_recurring_run(request: Request) -> Body:
@@ -212,8 +216,8 @@ def _recurring_runs(application: FastAPI, store: Store, rules: Rules) -> None:
             )
         if not 1 <= int(body.get("max_concurrency") or 0) <= _MOST_AT_ONCE:
             raise RefusedError(400, "Invalid input error: The max concurrency is out of range. Support 1-10")
-        made = {**body, "max_concurrency": str(body["max_concurrency"]), "status": "ENABLED"}
-        return store.add("recurring run", "recurring_run_id", made)
+        values = {"max_concurrency": str(body["max_concurrency"]), **_modes(body.get("mode") == "ENABLE")}
+        return store.add("recurring run", "recurring_run_id", {**body, **values})
 
     @application.get(f"{_API}/recurringruns")
     async def list_recurring_runs(request: Request) -> Body:
@@ -222,6 +226,12 @@ def _recurring_runs(application: FastAPI, store: Store, rules: Rules) -> None:
     @application.get(f"{_API}/recurringruns/{{identifier}}")
     async def get_recurring_run(identifier: str) -> Body:
         return _there(store, "recurring run", identifier)
+
+    @application.post(f"{_API}/recurringruns/{{identifier}}:{{mode}}")
+    async def change_mode(identifier: str, mode: str) -> Body:
+        _there(store, "recurring run", identifier)
+        store.change(identifier, **_modes(mode == "enable"))
+        return {}
 
     @application.delete(f"{_API}/recurringruns/{{identifier}}")
     async def delete_recurring_run(identifier: str) -> Body:

@@ -174,8 +174,8 @@ def schedule(
 ) -> None:
     """Run the pipeline on Kubeflow again and again, as CONFIG says.
 
-    Called again it changes nothing, unless something changed: then it replaces the schedule. Each run looks up the model and the
-    examples anew.
+    Called again it changes nothing, unless something changed: then it replaces the schedule, and one that is paused stays paused.
+    Each run looks up the model and the examples anew.
     """
     if [bool(config), list_them, bool(delete)].count(True) != 1:
         raise ConfigError("schedule: one of CONFIG, --list and --delete NAME is needed")
@@ -192,12 +192,14 @@ def schedule(
     loaded, compiled, connection = _prepare(config, overrides, where)
     done = reconcile(connection, loaded, plan, experiment=where["experiment"], compiled=compiled)
     what = ("made" if not done.deleted else "replaced") if done.made else "unchanged"
-    click.echo(f"{done.schedule.name}: {what}, {plan.cron}" + (", paused" if done.schedule.paused else ""))
+    click.echo(f"{done.schedule.name}: {what}, {plan.cron}" + (", paused as it was" if done.schedule.paused else ""))
+    if done.schedule.paused:
+        click.echo(f"         Enable on its page resumes it: {connection.schedule_url(done.schedule.schedule_id)}")
     if len(cron.split()) < len(plan.cron.split()):
         click.echo(f"         {' '.join(cron.split())} has five fields: minutes first, at second 0")
     if done.deleted and not done.made:
         click.echo(f"         {done.deleted} more of this name deleted")
-    click.echo(f"next:    {times} {_ZONE}")
+    click.echo(f"next:    {'once it is resumed, ' if done.schedule.paused else ''}{times} {_ZONE}")
 
 
 def _check_plain(**given: object) -> None:

@@ -78,6 +78,10 @@ class Connection:
         """Returns the page of a run."""
         return f"{self.ui}/#/runs/details/{run_id}"
 
+    def schedule_url(self, schedule_id: str) -> str:
+        """Returns the page of a recurring run."""
+        return f"{self.ui}/#/recurringrun/details/{schedule_id}"
+
     def where(self) -> dict[str, str]:
         """Returns what requests that list things are given: the namespace, where there are several."""
         return {"namespace": self.namespace} if self.namespace else {}

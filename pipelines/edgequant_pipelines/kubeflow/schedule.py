@@ -105,8 +105,8 @@ def reconcile(
 ) -> Reconciled:
     """Makes the schedule of a configuration's name be as it should, and changes nothing when it is.
 
-    KFP cannot change a recurring run: the new one is made first, then the others of its name are deleted. Killed in between and
-    asked again, the rest is done.
+    KFP cannot change a recurring run: the new one is made first, then the others of its name are deleted. It is paused when the
+    newest of these is. Killed in between and asked again, the rest is done.
 
     Args:
         connection: The server.
@@ -121,25 +121,30 @@ def reconcile(
     """
     arguments = cluster_arguments(config)
     uploaded = upload(connection, compiled or compile_for(config))
+    before = schedules(connection, config.name)
     wanted = Schedule(
         schedule_id="",
         name=config.name,
         plan=plan,
-        paused=False,
+        paused=bool(before) and before[-1].paused,
         version_id=uploaded.version_id,
         experiment_id=ensure_experiment(connection, experiment or config.name),
         arguments=arguments,
     )
 
     def same() -> Schedule | None:
-        return next((found for found in schedules(connection, config.name) if found.runs_as(wanted)), None)
+        return _like(wanted, schedules(connection, config.name))
 
-    kept = same()
+    kept = _like(wanted, before)
     schedule = kept or create_once(connection, same, lambda: _create(connection, wanted, uploaded.reference()))
     others = [found for found in schedules(connection, config.name) if found.schedule_id != schedule.schedule_id]
     for other in others:
         _delete(connection, other)
     return Reconciled(schedule=schedule, made=kept is None, deleted=len(others))
+
+
+def _like(wanted: Schedule, found: list[Schedule]) -> Schedule | None:
+    return next((schedule for schedule in found if schedule.runs_as(wanted)), None)
 
 
 def schedules(connection: Connection, name: str = "") -> list[Schedule]:
@@ -194,7 +199,7 @@ def _create(connection: Connection, wanted: Schedule, reference: Any) -> Schedul
         trigger=api.V2beta1Trigger(cron_schedule=api.V2beta1CronSchedule(cron=wanted.plan.cron)),
         max_concurrency=str(wanted.plan.max_concurrency),
         no_catchup=not wanted.plan.catch_up,
-        mode=api.RecurringRunMode.ENABLE,
+        mode=api.RecurringRunMode.DISABLE if wanted.paused else api.RecurringRunMode.ENABLE,
     )
     with asked("the schedule cannot be made", connection.host):
         made = connection.client.recurring_runs.recurring_run_service_create_recurring_run(

@@ -15,7 +15,7 @@ from tests.kfp_server import Fault, KfpServer
 
 from edgequant_pipelines.cli import main
 from edgequant_pipelines.compilation import CompiledPipeline
-from edgequant_pipelines.kubeflow import uploads
+from edgequant_pipelines.kubeflow import connect, uploads
 
 Edgequant = Callable[..., Any]
 
@@ -218,6 +218,22 @@ def test_scheduling(server: KfpServer, config_file: Path, command: Callable[...,
     assert listed.endswith(" 03:00:00 (UTC, unless the installation sets another time zone)\n")
     assert command("schedule", "--delete", "flowers", "--host", server.url).output == "flowers: deleted\n"
     assert command("schedule", "--list", "--host", server.url).output == "no schedules\n"
+
+
+def test_scheduling_what_is_paused(server: KfpServer, config_file: Path, command: Callable[..., Result]) -> None:
+    """It is said that it is paused, also when it is replaced, and where it is resumed."""
+    call = ("schedule", config_file, "--host", server.url, "--cron")
+    command(*call, "0 0 2 * * *")
+    connect(server.url).client.disable_recurring_run(server.all("recurring run")[0]["recurring_run_id"])
+    for hour, how in ((2, "unchanged"), (3, "replaced")):
+        first, resume, times = command(*call, f"0 0 {hour} * * *").output.splitlines()
+        (made,) = server.all("recurring run")
+        page = f"{server.url}/#/recurringrun/details/{made['recurring_run_id']}"
+        assert first == f"flowers: {how}, 0 0 {hour} * * *, paused as it was"
+        assert resume == f"         Enable on its page resumes it: {page}"
+        assert times.startswith("next:    once it is resumed, ")
+        assert times.count(f" 0{hour}:00:00") == 3
+    assert command("schedule", "--list", "--host", server.url).output.endswith(", paused\n")
 
 
 def test_the_same_from_another_folder(

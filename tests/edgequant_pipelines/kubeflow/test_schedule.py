@@ -53,6 +53,38 @@ def test_a_change_replaces_it(
     assert changes[1:] == ["POST /apis/v2beta1/recurringruns", gone]
 
 
+def test_a_pause_is_kept(server: KfpServer, connection: Connection, config: Config, compiled: CompiledPipeline) -> None:
+    """What somebody has paused starts no run because something changes, however often; resumed, its successors are not paused."""
+    first = reconcile(connection, config, NIGHTLY, compiled=compiled)
+    connection.client.disable_recurring_run(first.schedule.schedule_id)
+    unchanged = reconcile(connection, config, NIGHTLY, compiled=compiled)
+    assert (unchanged.made, unchanged.schedule.paused) == (False, True)
+    for hour in (3, 4):
+        done = reconcile(connection, config, Plan(cron=f"0 0 {hour} * * *"), compiled=compiled)
+        assert (done.made, done.deleted, done.schedule.paused) == (True, 1, True)
+        (made,) = server.all("recurring run")
+        assert (made["mode"], made["status"]) == ("DISABLE", "DISABLED")
+        assert schedules(connection) == [done.schedule]
+    connection.client.enable_recurring_run(done.schedule.schedule_id)
+    assert not reconcile(connection, config, NIGHTLY, compiled=compiled).schedule.paused
+    assert [made["mode"] for made in server.all("recurring run")] == ["ENABLE"]
+
+
+def test_the_pause_of_the_newest_counts(
+    server: KfpServer, connection: Connection, config: Config, compiled: CompiledPipeline
+) -> None:
+    """Of several that are replaced, as after a replacement that was cut short, the last one made is what somebody wanted."""
+    old = reconcile(connection, config, NIGHTLY, compiled=compiled).schedule
+    connection.client.disable_recurring_run(old.schedule_id)
+    server.fail(Fault(method="DELETE", path="/recurringruns/", status=403))
+    with pytest.raises(KubeflowError):
+        reconcile(connection, config, Plan(cron="0 0 3 * * *"), compiled=compiled)
+    _, new = schedules(connection)
+    connection.client.enable_recurring_run(new.schedule_id)
+    done = reconcile(connection, config, Plan(cron="0 0 4 * * *"), compiled=compiled)
+    assert (done.deleted, done.schedule.paused) == (2, False)
+
+
 @pytest.mark.parametrize(
     "fault", [{"after": True, "seconds": 2.0}, {"after": True, "status": 500}, {"status": 500}], ids=str
 )
