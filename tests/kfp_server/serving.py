@@ -5,13 +5,15 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import uvicorn
+import yaml
 from tests.kfp_server.application import Rules, make_application
 from tests.kfp_server.faults import Fault, Faulty
+from tests.kfp_server.spec import read_pipeline
 from tests.kfp_server.store import Body, Store
 
 _PATIENCE_S = 120.0
@@ -65,6 +67,25 @@ class KfpServer:
     def requests(self, method: str = "") -> list[str]:
         """Returns the requests so far: method and path."""
         return [text for text in self._faulty.requests if text.startswith(method)]
+
+    def apply(self, manifests: Iterable[Body], namespace: str = "") -> None:
+        """Keeps a Pipeline and its PipelineVersions, as an installation does that keeps pipelines in Kubernetes.
+
+        Args:
+            manifests: The resources, in the order in which they are to be.
+            namespace: Where they are.
+        """
+        for manifest in manifests:
+            name, spec = manifest["metadata"]["name"], manifest["spec"]
+            shown = {"name": name, "display_name": spec.get("displayName") or name}
+            if manifest["kind"] == "Pipeline":
+                self._store.add("pipeline", "pipeline_id", {**shown, "namespace": namespace})
+                continue
+            (pipeline,) = (body for body in self.all("pipeline") if body["name"] == spec["pipelineName"])
+            documents = [spec["pipelineSpec"], *filter(None, [spec.get("platformSpec")])]
+            read = read_pipeline(yaml.safe_dump_all(documents).encode())
+            body = {**shown, "pipeline_id": pipeline["pipeline_id"], "pipeline_spec": read}
+            self._store.add("version", "pipeline_version_id", body)
 
     def set_run(self, run_id: str, state: str, tasks: dict[str, str] | None = None, error: str = "") -> None:
         """Says how a run is.

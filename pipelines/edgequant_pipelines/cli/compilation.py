@@ -1,5 +1,6 @@
 """The command that compiles the pipeline for Kubeflow."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -23,10 +24,14 @@ from edgequant_pipelines.cli.program import SET, main
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
-    help="Gives parameters their defaults; its part `kubeflow` says the rest.",
+    help="Gives parameters their defaults, but not in manifests; its part `kubeflow` says the rest.",
 )
 @SET
-@click.option("--kubernetes-manifests", is_flag=True, help="Write a Pipeline and a PipelineVersion for kubectl.")
+@click.option(
+    "--kubernetes-manifests",
+    is_flag=True,
+    help="Write a Pipeline and a PipelineVersion for kubectl: the version that submit, schedule and watch look for.",
+)
 @click.option(
     "--components",
     type=click.Path(path_type=Path, file_okay=False),
@@ -51,13 +56,13 @@ def compile_command(
         raise ConfigError("--set: there is nothing to set without --config")
     loaded = load_config(config, overrides) if config else None
     options = CompileOptions(image_prefix=image_prefix, tag=tag, config=loaded)
-    # Only the defaults of parameters, which a run may replace.
-    for wrong in only_here(loaded) if loaded else ():
+    # Only the defaults of parameters, which a run may replace; manifests have none.
+    for wrong in only_here(loaded) if loaded and (components or not kubernetes_manifests) else ():
         click.echo(f"edgequant: warning: {wrong}", err=True)
     # What was compiled from a configuration is not to be replaced by one with defaults in passing.
     if output or kubernetes_manifests or not components:
         output = output or Path("pipeline.yaml")
-        pipeline = compile_pipeline(options)
+        pipeline = compile_pipeline(replace(options, defaults=not kubernetes_manifests))
         if kubernetes_manifests:
             pipeline.write_manifests(output)
         else:
