@@ -13,6 +13,7 @@ from kfp_server_api.rest import RESTClientObject
 
 from edgequant.errors import ConfigError
 from edgequant_pipelines.kubeflow.credentials import TokenFile, given_token, token_path
+from edgequant_pipelines.kubeflow.kubeconfig import kubeconfigs, wrong_with
 
 ENDPOINT = "KF_PIPELINES_ENDPOINT"
 _NO_KUBECONFIG = "Failed to load kube config"
@@ -63,13 +64,15 @@ class QuietClient(Client):  # type: ignore[misc]
     timeout = (10.0, 60.0)
 
     def _load_config(self, *arguments: Any, **options: Any) -> Any:
-        # It prints that it found no kubeconfig, and goes on with a host of its own.
+        # Of a kubeconfig that it does not load, whatever is wrong, it prints so, and goes on with a host of its own.
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             config = super()._load_config(*arguments, **options)
         if _NO_KUBECONFIG in printed.getvalue():
-            raise ConfigError(
-                f"host: none is given, this is no pod, and there is no kubeconfig; give --host or set {ENDPOINT}"
+            there = kubeconfigs()
+            found = (
+                f"the kubeconfig cannot be used: {wrong_with(there)}; mend it," if there else "there is no kubeconfig;"
             )
+            raise ConfigError(f"host: none is given, this is no pod, and {found} give --host or set {ENDPOINT}")
         # Reading is tried again; creating never is without looking first. A redirect is an answer, and not KFP's.
         config.retries = urllib3.Retry(
             total=3,
