@@ -85,6 +85,7 @@ def submit(
     run = start(connection, loaded, experiment=where["experiment"], run_name=run_name or "", compiled=compiled)
     state = f"already there, {run.state.lower()}" if run.found else run.state.lower()
     click.echo(f"{run.name}: {state}\nrun:     {run.url}")
+    _explain_path(connection)
     if not wait:
         return
     try:
@@ -114,6 +115,14 @@ def _connect(where: dict[str, str]) -> Any:
     # Each attempt is a warning there; what matters is how it ends. KFP's client sets the level of the logger above.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     return connect(where["host"], where["namespace"])
+
+
+def _explain_path(connection: Any) -> None:
+    """Says of a link without an address, which is printed where KFP's pages are not known, how to get a whole one."""
+    from edgequant_pipelines.kubeflow.connection import UI_ENDPOINT
+
+    if not connection.ui:
+        click.echo(f"         of KFP's pages; set {UI_ENDPOINT} to their address for a whole link")
 
 
 def _wait(connection: Any, run: Any, config: Any, tracking_uri: str, poll_seconds: float) -> bool:
@@ -195,6 +204,7 @@ def schedule(
     click.echo(f"{done.schedule.name}: {what}, {plan.cron}" + (", paused as it was" if done.schedule.paused else ""))
     if done.schedule.paused:
         click.echo(f"         Enable on its page resumes it: {connection.schedule_url(done.schedule.schedule_id)}")
+        _explain_path(connection)
     if len(cron.split()) < len(plan.cron.split()):
         click.echo(f"         {' '.join(cron.split())} has five fields: minutes first, at second 0")
     if done.deleted and not done.made:

@@ -115,6 +115,30 @@ def test_waiting_for_a_run(
     assert lines == [["pin", "succeeded"], ["track", "succeeded"], said.split()]
 
 
+def test_pages_whose_address_is_not_known(
+    server: KfpServer,
+    config_file: Path,
+    command: Callable[..., Result],
+    kubeconfig: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Through a kubeconfig the API is reached and the pages are not known: the path is printed, and how to get a link."""
+    kubeconfig("the-token")
+    hint = "         of KFP's pages; set KF_PIPELINES_UI_ENDPOINT to their address for a whole link"
+    first = command("submit", config_file).output.splitlines()
+    (run,) = server.all("run")
+    assert first[1:] == [f"run:     /#/runs/details/{run['run_id']}", hint]
+    schedule = ("schedule", config_file, "--cron", "0 0 2 * * *")
+    assert hint not in command(*schedule).output
+    connect().client.disable_recurring_run(server.all("recurring run")[0]["recurring_run_id"])
+    assert hint in command(*schedule).output.splitlines()
+    monkeypatch.setenv("KF_PIPELINES_UI_ENDPOINT", "https://kubeflow.example.com/pipeline")
+    second = command("submit", config_file).output.splitlines()
+    assert second[1:] == [
+        f"run:     https://kubeflow.example.com/pipeline/#/runs/details/{server.all('run')[1]['run_id']}"
+    ]
+
+
 def test_waiting_without_a_gate(server: KfpServer, config_file: Path, command: Callable[..., Result]) -> None:
     """Nothing is judged, so that nobody is asked what came out."""
     with ending(server, state="SUCCEEDED", tasks={}):
