@@ -64,6 +64,10 @@ class KfpServer:
         """Returns every experiment, pipeline, version, run or recurring run."""
         return self._store.all(kind)
 
+    def add(self, kind: str, key: str, body: Body) -> Body:
+        """Returns something that another program has made, with an identifier under a key."""
+        return self._store.add(kind, key, body)
+
     def requests(self, method: str = "") -> list[str]:
         """Returns the requests so far: method and path."""
         return [text for text in self._faulty.requests if text.startswith(method)]

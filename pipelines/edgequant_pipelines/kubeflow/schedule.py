@@ -1,6 +1,6 @@
 """Schedules: recurring runs at a Kubeflow Pipelines server, made to be as a configuration says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import kfp_server_api as api
@@ -9,7 +9,7 @@ from edgequant.errors import ConfigError, did_you_mean
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow.arguments import cluster_arguments, differing
-from edgequant_pipelines.kubeflow.connection import Connection, asked
+from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError, asked
 from edgequant_pipelines.kubeflow.cron import six_fields
 from edgequant_pipelines.kubeflow.once import create_once, named
 from edgequant_pipelines.kubeflow.submission import ensure_experiment
@@ -17,7 +17,7 @@ from edgequant_pipelines.kubeflow.uploads import compile_for, upload
 
 # What the server allows.
 MOST_AT_ONCE = 10
-# Begins the description of every schedule that is made here, so that others' are left alone.
+# Begins the description of every schedule that is made here, so that others' are left alone. All of them have a cron expression.
 _OURS = "edgequant: "
 _PAGE = 100
 _DISABLED = "DISABLED"
@@ -169,7 +169,7 @@ def schedules(connection: Connection, name: str = "") -> list[Schedule]:
         found += page.recurring_runs or []
         token = page.next_page_token or ""
         if not token:
-            return [_schedule(item) for item in found if (item.description or "").startswith(_OURS)]
+            return [schedule for schedule in map(_schedule, found) if schedule]
 
 
 def delete(connection: Connection, name: str) -> int:
@@ -205,27 +205,39 @@ def _create(connection: Connection, wanted: Schedule, reference: Any) -> Schedul
         made = connection.client.recurring_runs.recurring_run_service_create_recurring_run(
             recurring_run=body, **connection.request()
         )
-    return _schedule(made)
+    return replace(wanted, schedule_id=made.recurring_run_id)
 
 
 def _delete(connection: Connection, schedule: Schedule) -> None:
-    with asked(f"the schedule {schedule.name!r} cannot be deleted", connection.host):
-        connection.client.recurring_runs.recurring_run_service_delete_recurring_run(
-            recurring_run_id=schedule.schedule_id, **connection.request()
+    try:
+        with asked(f"the schedule {schedule.name!r} cannot be deleted", connection.host):
+            connection.client.recurring_runs.recurring_run_service_delete_recurring_run(
+                recurring_run_id=schedule.schedule_id, **connection.request()
+            )
+    except KubeflowError as error:
+        # A deletion that was not answered is sent again by itself.
+        if not error.not_there:
+            raise
+
+
+def _schedule(found: Any) -> Schedule | None:
+    """Returns a recurring run as a schedule; None for one that was not made here, as its description or its shape tells."""
+    cron = found.trigger.cron_schedule if found.trigger else None
+    reference = found.pipeline_version_reference
+    if not (found.description or "").startswith(_OURS) or not cron or not reference:
+        return None
+    try:
+        plan = Plan(
+            cron=cron.cron or "", max_concurrency=int(found.max_concurrency or 1), catch_up=not found.no_catchup
         )
-
-
-def _schedule(found: Any) -> Schedule:
+    except ConfigError:
+        return None
     return Schedule(
         schedule_id=found.recurring_run_id,
         name=found.display_name,
-        plan=Plan(
-            cron=found.trigger.cron_schedule.cron,
-            max_concurrency=int(found.max_concurrency),
-            catch_up=not found.no_catchup,
-        ),
+        plan=plan,
         paused=found.status == _DISABLED,
-        version_id=found.pipeline_version_reference.pipeline_version_id,
+        version_id=reference.pipeline_version_id,
         experiment_id=found.experiment_id,
-        arguments=dict(found.runtime_config.parameters or {}),
+        arguments=dict((found.runtime_config.parameters if found.runtime_config else None) or {}),
     )

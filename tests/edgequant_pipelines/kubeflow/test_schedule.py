@@ -1,6 +1,7 @@
 """Schedules are made to be as a configuration says, and left alone when they are."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.kfp_server import Fault, KfpServer
@@ -129,6 +130,40 @@ def test_schedules_of_others_are_left_alone(
     assert len(schedules(connection)) == 1
     assert delete(connection, "flowers") == 1
     assert [body["trigger"]["cron_schedule"]["cron"] for body in server.all("recurring run")] == ["0 0 4 * * *"]
+
+
+PERIODIC: dict[str, Any] = {"trigger": {"periodic_schedule": {"interval_second": "3600"}}}
+ZONED: dict[str, Any] = {"trigger": {"cron_schedule": {"cron": "TZ=UTC 0 0 4 * * *"}}}
+INLINE: dict[str, Any] = {"pipeline_version_reference": None, "pipeline_spec": {"root": {}}}
+
+
+def test_a_deletion_that_was_not_answered(
+    server: KfpServer, connection: Connection, config: Config, compiled: CompiledPipeline
+) -> None:
+    """It is tried again, and what is not there any more is deleted."""
+    reconcile(connection, config, NIGHTLY, compiled=compiled)
+    server.fail(Fault(method="DELETE", path="/recurringruns/", status=503, after=True))
+    done = reconcile(connection, config, Plan(cron="0 0 3 * * *"), compiled=compiled)
+    assert (done.made, done.deleted) == (True, 1)
+    assert [item["recurring_run_id"] for item in server.all("recurring run")] == [done.schedule.schedule_id]
+
+
+@pytest.mark.parametrize("shape", [PERIODIC, ZONED, INLINE], ids=["interval", "zone", "inline"])
+def test_schedules_of_another_shape_are_left_alone(
+    server: KfpServer, connection: Connection, config: Config, compiled: CompiledPipeline, shape: dict[str, Any]
+) -> None:
+    """What says that it is ours and is of a shape that is never made here, as by another program, is a person's to look after."""
+    reconcile(connection, config, NIGHTLY, compiled=compiled)
+    (ours,) = server.all("recurring run")
+    other = server.add("recurring run", "recurring_run_id", {**ours, **shape})
+    assert len(schedules(connection)) == 1
+    assert not reconcile(connection, config, NIGHTLY, compiled=compiled).made
+    done = reconcile(connection, config, Plan(cron="0 0 3 * * *"), compiled=compiled)
+    assert (done.made, done.deleted) == (True, 1)
+    assert delete(connection, "flowers") == 1
+    assert server.all("recurring run") == [other]
+    with pytest.raises(ConfigError, match="there is none at all"):
+        delete(connection, "flowers")
 
 
 def test_many_schedules(
