@@ -138,13 +138,24 @@ def reconcile(
     kept = _like(wanted, before)
     schedule = kept or create_once(connection, same, lambda: _create(connection, wanted, uploaded.reference()))
     others = [found for found in schedules(connection, config.name) if found.schedule_id != schedule.schedule_id]
-    for other in others:
-        _delete(connection, other)
+    for position, other in enumerate(others):
+        try:
+            _delete(connection, other)
+        except KubeflowError as error:
+            raise _unfinished(error, [schedule, *others[position:]]) from error
     return Reconciled(schedule=schedule, made=kept is None, deleted=len(others))
 
 
 def _like(wanted: Schedule, found: list[Schedule]) -> Schedule | None:
     return next((schedule for schedule in found if schedule.runs_as(wanted)), None)
+
+
+def _unfinished(error: KubeflowError, there: list[Schedule]) -> KubeflowError:
+    """Returns what is to be said when the old one of several schedules cannot be deleted."""
+    active = sum(not schedule.paused for schedule in there)
+    which = {0: "neither is", 1: "one of them is", 2: "both are"}.get(active, f"{active} of that name are")
+    message = f"the new one is there beside it, and {which} active now; the same call again finishes it"
+    return KubeflowError(f"{error}; {message}", error.status, error.code)
 
 
 def schedules(connection: Connection, name: str = "") -> list[Schedule]:

@@ -101,12 +101,17 @@ def test_a_schedule_is_made_once(
 def test_a_replacement_that_was_cut_short(
     server: KfpServer, connection: Connection, config: Config, compiled: CompiledPipeline
 ) -> None:
-    """When the old one could not be deleted, the next call deletes it, and makes nothing."""
+    """When the old one could not be deleted, it is said that both are active; the next call deletes it, and makes nothing."""
     reconcile(connection, config, NIGHTLY, compiled=compiled)
     server.fail(Fault(method="DELETE", path="/recurringruns/", status=403))
     later = Plan(cron="0 0 3 * * *")
-    with pytest.raises(KubeflowError, match=r"the account may not \(403\)"):
+    with pytest.raises(
+        KubeflowError,
+        match=r"'flowers' cannot be deleted: the account may not \(403\): injected; the new one is there beside it, "
+        "and both are active now; the same call again finishes it$",
+    ) as told:
         reconcile(connection, config, later, compiled=compiled)
+    assert told.value.forbidden
     assert len(server.all("recurring run")) == 2
     done = reconcile(connection, config, later, compiled=compiled)
     assert (done.made, done.deleted) == (False, 1)
@@ -135,6 +140,17 @@ def test_schedules_of_others_are_left_alone(
 PERIODIC: dict[str, Any] = {"trigger": {"periodic_schedule": {"interval_second": "3600"}}}
 ZONED: dict[str, Any] = {"trigger": {"cron_schedule": {"cron": "TZ=UTC 0 0 4 * * *"}}}
 INLINE: dict[str, Any] = {"pipeline_version_reference": None, "pipeline_spec": {"root": {}}}
+
+
+def test_a_replacement_of_what_is_paused_that_was_cut_short(
+    server: KfpServer, connection: Connection, config: Config, compiled: CompiledPipeline
+) -> None:
+    """Then neither of the two is active."""
+    first = reconcile(connection, config, NIGHTLY, compiled=compiled)
+    connection.client.disable_recurring_run(first.schedule.schedule_id)
+    server.fail(Fault(method="DELETE", path="/recurringruns/", status=403))
+    with pytest.raises(KubeflowError, match="beside it, and neither is active now; the same call again"):
+        reconcile(connection, config, Plan(cron="0 0 3 * * *"), compiled=compiled)
 
 
 def test_a_deletion_that_was_not_answered(
