@@ -22,6 +22,27 @@ def test_every_component_is_in_the_catalogue() -> None:
     assert sorted(COMPONENTS) == sorted(path.parent.name for path in ROOT.rglob("component.py"))
 
 
+@pytest.mark.parametrize("folder", COMPONENTS)
+def test_every_component_has_the_catalogues_files(folder: str) -> None:
+    """Its validator refuses a folder without metadata.yaml or OWNERS; no other folder has either."""
+    there = {path.name for path in (ROOT / folder).iterdir() if path.is_file()}
+    assert {"__init__.py", "component.py", "metadata.yaml", "README.md", "OWNERS"} <= there
+    for name in ("metadata.yaml", "OWNERS"):
+        assert sorted(COMPONENTS) == sorted(path.parent.name for path in ROOT.rglob(name))
+
+
+@pytest.mark.parametrize("folder", COMPONENTS)
+def test_owners_are_what_the_catalogue_validates(folder: str) -> None:
+    """At least one approver, on the line after the heading, where the validator looks for it; names are those of accounts at GitHub."""
+    text = (ROOT / folder / "OWNERS").read_text(encoding="utf-8")
+    assert re.search(r"^approvers:\n\s*- \S", text, re.MULTILINE)
+    owners = yaml.safe_load(text)
+    assert {"approvers"} <= set(owners) <= {"approvers", "reviewers"}
+    for names in owners.values():
+        assert names
+        assert all(re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", name) for name in names)
+
+
 @pytest.mark.parametrize(("folder", "name"), COMPONENTS.items())
 def test_metadata_is_what_the_catalogue_validates(folder: str, name: str) -> None:
     """The fields, their order and their values are those that the catalogue's validator takes."""
