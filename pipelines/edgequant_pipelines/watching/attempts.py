@@ -24,7 +24,7 @@ from edgequant_pipelines.watching.surroundings import Surroundings
 
 # Versions to be tried again that are kept in mind; a sweep finds the others when their time has come.
 _MOST_RETRYING = 1000
-Key = tuple[str, str, str]
+Key = tuple[str, str, str, str]
 
 
 class Attempts:
@@ -201,8 +201,10 @@ class Attempts:
         """Writes that an attempt failed, and whether there will be another."""
         rule = self._file.rules.rules.get(claim.rule)
         ended = claim.given_up(reason) if final else claim.after_failure(rule, reason, self._is.clock())
-        self._end(ended)
+        there = self._end(ended)
         self._is.measures.failed.labels(claim.rule).inc()
+        if not there:
+            return
         if ended.retry_at:
             if len(self.retrying) < _MOST_RETRYING:
                 self.retrying[ended.key] = ended
@@ -215,10 +217,13 @@ class Attempts:
                 f"{claim}: given up after {claim.attempt} attempt{'s' * (claim.attempt > 1)}: {reason}{until}"
             )
 
-    def _end(self, claim: Claim) -> None:
-        """Writes a claim that is no longer under way."""
-        self._is.registry.write(claim)
+    def _end(self, claim: Claim) -> bool:
+        """Writes a claim that is no longer under way, and tells whether its version is there."""
+        version = self._is.registry.version(claim.name, claim.version)
+        # There may be another of its name and number.
+        there = version is not None and claim.is_of(version) and self._is.registry.write(claim)
         self._drop(claim)
+        return there
 
     def _drop(self, claim: Claim) -> None:
         self.open.pop(claim.key, None)

@@ -36,6 +36,8 @@ class Claim:
         retry_at: When the next attempt may begin, in seconds since 1970, or 0.
         tags: The digest of the tags that its configuration was filled in from, or "": with others it may work.
         unanswered: The attempt whose run may yet be made though its creation failed; the next ones go on under its name. 0: none.
+        origin: The version's: of a model that was made again, and in another registry, there is another of the same name and number.
+            "" in what a release wrote that did not know of it.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Claim:
     retry_at: float = 0.0
     tags: str = ""
     unanswered: int = 0
+    origin: str = ""
 
     @property
     def tag(self) -> str:
@@ -58,15 +61,15 @@ class Claim:
         return tag_key(self.rule, self.digest)
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, str, str, str]:
         """What tells it from every other claim."""
-        return self.name, self.version, self.tag
+        return self.name, self.version, self.origin, self.tag
 
     @property
     def run_name(self) -> str:
         """The name of the attempt's run: always the same, so that a run can be found whose start nobody noted."""
-        identity = json.dumps([self.name, self.version, self.rule, self.digest])
-        digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
+        identity = [self.name, self.version, self.rule, self.digest, *([self.origin] if self.origin else [])]
+        digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
         word = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")[:40].strip("-") or "model"
         return f"{self.rule}-{word}-{self.version}-{digest}-{self.unanswered or self.attempt}"
 
@@ -87,7 +90,13 @@ class Claim:
             shown["tags"] = self.tags
         if self.unanswered:
             shown["unanswered"] = self.unanswered
+        if self.origin:
+            shown["origin"] = self.origin
         return json.dumps(shown)
+
+    def is_of(self, version: ModelVersion) -> bool:
+        """Tells whether it is a version's, rather than that of another of the same name and number, or that it was copied from."""
+        return self.origin in ("", version.origin)
 
     def submitted(self, run_id: str) -> Self:
         """Returns the claim once its run has begun."""
@@ -141,30 +150,45 @@ def claim_of(version: ModelVersion, key: str) -> Claim | None:
     return next((claim for claim in claims_of(version) if claim.tag == key), None)
 
 
+def is_claimed(version: ModelVersion, key: str) -> bool:
+    """Tells whether a version has a tag of this key, and it is its own: MLflow copies versions with their tags."""
+    if key not in version.tags:
+        return False
+    claim = _read(version, key)
+    return claim is None or claim.is_of(version)
+
+
 def claims_of(version: ModelVersion) -> Iterator[Claim]:
-    """Yields the claims that a version's tags hold; a tag that is none of ours is passed by."""
-    for key, text in version.tags.items():
-        rule, dot, digest = key.removeprefix(PREFIX).rpartition(".")
-        if not key.startswith(PREFIX) or not dot:
-            continue
-        try:
-            value = json.loads(text)
-            claim = Claim(
-                name=version.name,
-                version=version.version,
-                rule=rule,
-                digest=digest,
-                launcher=str(value["launcher"]),
-                state=str(value["state"]),
-                place=str(value.get("place", "")),
-                attempt=int(value["attempt"]),
-                run_id=str(value.get("run_id", "")),
-                reason=str(value.get("reason", "")),
-                retry_at=float(value.get("retry_at", 0.0)),
-                tags=str(value.get("tags", "")),
-                unanswered=int(value.get("unanswered", 0)),
-            )
-        except (ValueError, TypeError, KeyError, AttributeError):
-            continue
-        if claim.state in _STATES:
+    """Yields the claims that a version's tags hold; a tag that is none of ours, or another version's, is passed by."""
+    for key in version.tags:
+        claim = _read(version, key)
+        if claim is not None and claim.is_of(version):
             yield claim
+
+
+def _read(version: ModelVersion, key: str) -> Claim | None:
+    """Returns the claim that a tag holds, whichever version's it is, or None when it holds none."""
+    rule, dot, digest = key.removeprefix(PREFIX).rpartition(".")
+    if not key.startswith(PREFIX) or not dot:
+        return None
+    try:
+        value = json.loads(version.tags[key])
+        claim = Claim(
+            name=version.name,
+            version=version.version,
+            rule=rule,
+            digest=digest,
+            launcher=str(value["launcher"]),
+            state=str(value["state"]),
+            place=str(value.get("place", "")),
+            attempt=int(value["attempt"]),
+            run_id=str(value.get("run_id", "")),
+            reason=str(value.get("reason", "")),
+            retry_at=float(value.get("retry_at", 0.0)),
+            tags=str(value.get("tags", "")),
+            unanswered=int(value.get("unanswered", 0)),
+            origin=str(value.get("origin", "")),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        return None
+    return claim if claim.state in _STATES else None

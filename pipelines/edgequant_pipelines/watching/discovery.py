@@ -8,7 +8,7 @@ an old version was given, and what an earlier watcher began.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from edgequant_pipelines.watching.claims import OPEN, RETRY, Claim, claim_of, claims_of, tag_key
+from edgequant_pipelines.watching.claims import OPEN, RETRY, Claim, claim_of, claims_of, is_claimed, tag_key
 from edgequant_pipelines.watching.measures import Measures
 from edgequant_pipelines.watching.model_version import ModelVersion, SourceRun
 from edgequant_pipelines.watching.registry import Registry
@@ -54,7 +54,7 @@ class Candidate:
 def _is_free(rule: Rule, template: Template, version: ModelVersion) -> bool:
     """Tells whether a version has no claim of a rule, or one that was given up for tags that have changed since."""
     key = tag_key(rule.name, template.digest)
-    if key not in version.tags:
+    if not is_claimed(version, key):
         return True
     claim = claim_of(version, key) if template.tags else None
     return claim is not None and claim.is_outdated(template.tags_of(version))

@@ -32,6 +32,11 @@ class ModelVersion:
         """What names it in the registry."""
         return self.name, self.version
 
+    @property
+    def origin(self) -> str:
+        """What tells it from another of its name and number: when it was made, in milliseconds since 1970, and by which run."""
+        return f"{round(self.created * 1000)} {self.run_id}".strip()
+
     def __str__(self) -> str:
         return f"{self.name} version {self.version}"
 

@@ -62,7 +62,7 @@ def prepare(rules: Rules, registry: Registry, claim: Claim, version: ModelVersio
     if template.digest != claim.digest:
         return Hindrance(_CHANGED)
     version = version or registry.version(claim.name, claim.version)
-    if version is None:
+    if version is None or not claim.is_of(version):
         return Hindrance()
     try:
         there = registry.has_files(version)

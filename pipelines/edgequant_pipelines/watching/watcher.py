@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from edgequant_pipelines.watching.attempts import Attempts, Key
-from edgequant_pipelines.watching.claims import CLAIMED, Claim, claim_of, claims_of, tag_key
+from edgequant_pipelines.watching.claims import CLAIMED, Claim, claim_of, claims_of, is_claimed, tag_key
 from edgequant_pipelines.watching.discovery import Candidate, Discovery
 from edgequant_pipelines.watching.reach import Reach
 from edgequant_pipelines.watching.registry import RegistryError
@@ -152,7 +152,7 @@ class Watcher:
         earlier = claim_of(version, key)
         if earlier is not None and earlier.is_outdated(template.tags_of(version)):
             claim = replace(earlier.next_attempt(), launcher=rule.submit)
-        elif key in version.tags:
+        elif is_claimed(version, key):
             for claim in claims_of(version):
                 self._attempts.adopt(claim)
             return
@@ -164,6 +164,7 @@ class Watcher:
                 digest=template.digest,
                 launcher=rule.submit,
                 state=CLAIMED,
+                origin=version.origin,
             )
         self._guarded(claim, partial(self._attempts.claim, version=version))
 

@@ -1,5 +1,6 @@
 """Claims: what a tag says, the names of runs, and when to try again."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ def rule(**values: Any) -> Rule:
 
 def test_a_tag_says_all_of_a_claim() -> None:
     """What is written is read again; tags of others and broken ones are passed by."""
-    claim = CLAIM.submitted("run-9").after_failure(rule(), "no node", 1000.0)
+    claim = replace(CLAIM, origin="0").submitted("run-9").after_failure(rule(), "no node", 1000.0)
     tags = {
         claim.tag: claim.value(),
         "edgequant.watch.broken.0": "{",
