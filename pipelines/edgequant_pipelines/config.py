@@ -23,7 +23,8 @@ from edgequant.tracking.settings import check_registered_model
 from edgequant.tracking_uri import check_tracking_uri
 from edgequant.variants import VARIANTS, check_variants
 from edgequant_pipelines.deployment import Kubeflow
-from edgequant_pipelines.mappings import explain, read_mapping, read_yaml
+from edgequant_pipelines.mappings import explain, joined, read_mapping
+from edgequant_pipelines.yaml_reading import read_yaml
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -224,29 +225,36 @@ def _override(values: dict[str, Any], text: str) -> None:
 
 
 def _absolute(config: Config, folder: Path) -> Config:
-    """Returns the configuration with its relative paths joined to a folder."""
+    """Returns the configuration with its relative paths joined to a folder.
 
-    def path(text: str) -> str:
-        return text if not text or _URL.match(text) else str(folder / Path(text).expanduser())
+    Raises:
+        ConfigError: A path begins with the home of somebody who is not there.
+    """
+
+    def path(key: str, text: str) -> str:
+        try:
+            return text if not text or _URL.match(text) else str(joined(folder, text))
+        except ConfigError as error:
+            raise ConfigError(f"{key}: {error}") from error
 
     examples = config.examples
     preprocess = examples.preprocess
     file, colon, function = preprocess.rpartition(":")
     if file.endswith(".py"):
-        preprocess = path(file) + colon + function
+        preprocess = path("examples.preprocess", file) + colon + function
     uri = config.tracking.uri
     if uri.startswith(_SQLITE):
-        uri = _SQLITE + path(uri.removeprefix(_SQLITE))
+        uri = _SQLITE + path("tracking.uri", uri.removeprefix(_SQLITE))
     elif uri not in _NAMED_STORES:
-        uri = path(uri)
+        uri = path("tracking.uri", uri)
     return config.model_copy(
         update={
-            "model": path(config.model),
-            "baseline": path(config.baseline),
+            "model": path("model", config.model),
+            "baseline": path("baseline", config.baseline),
             "examples": examples.model_copy(
                 update={
-                    "calibration": [path(pattern) for pattern in examples.calibration],
-                    "evaluation": [path(pattern) for pattern in examples.evaluation],
+                    "calibration": [path("examples.calibration", pattern) for pattern in examples.calibration],
+                    "evaluation": [path("examples.evaluation", pattern) for pattern in examples.evaluation],
                     "preprocess": preprocess,
                 }
             ),

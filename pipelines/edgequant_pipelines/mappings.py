@@ -5,10 +5,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from edgequant.errors import ConfigError, did_you_mean
+from edgequant_pipelines.yaml_reading import read_yaml
 
 # The type of an error about a value that may be a secret: its message alone is shown.
 UNREPEATED = "unrepeated"
@@ -32,36 +32,6 @@ _NEEDED = {
 }
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, but for a key that a mapping holds twice: of its values it would take the last."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        # When mappings are made of nodes, what `<<` merges in is among their keys; now it is not.
-        node: yaml.MappingNode = super().compose_mapping_node(anchor)
-        lines: dict[tuple[str, str], int] = {}
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
-            line = key.start_mark.line + 1
-            if (key.tag, key.value) in lines:
-                first = lines[key.tag, key.value]
-                raise ConfigError(f"line {line}: the key {key.value!r} is there already, on line {first}; keep one")
-            lines[key.tag, key.value] = line
-        return node
-
-
-def read_yaml(text: str) -> Any:
-    """Returns what YAML's text stands for.
-
-    Raises:
-        ConfigError: It is not YAML, or a mapping in it holds a key twice.
-    """
-    try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a safe loader
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"is not YAML ({' '.join(str(error).split())})") from error
-
-
 def read_mapping(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     """Returns what a YAML file holds.
 
@@ -70,7 +40,7 @@ def read_mapping(path: Path, keys: Sequence[str]) -> dict[str, Any]:
         keys: The keys that it may hold, for the message when it holds no mapping.
 
     Raises:
-        ConfigError: The file is missing, not YAML, or no mapping, or a mapping in it holds a key twice.
+        ConfigError: The file is missing, not YAML, or no mapping, or holds what no such file needs.
     """
     try:
         values = read_yaml(path.read_text(encoding="utf-8"))
@@ -85,6 +55,23 @@ def read_mapping(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: holds a {type(values).__name__}; a mapping of {', '.join(keys)} is needed")
     return values
+
+
+def joined(folder: Path, text: str) -> Path:
+    """Returns the path that a text in a file stands for.
+
+    Args:
+        folder: What it is relative to: the file's.
+        text: The path, which may begin with ``~``.
+
+    Raises:
+        ConfigError: It begins with the home of somebody who is not there.
+    """
+    try:
+        return folder / Path(text).expanduser()
+    except RuntimeError as error:
+        user = text.partition("/")[0]
+        raise ConfigError(f"{text!r} begins with {user!r}, which has no home here; write the whole path") from error
 
 
 def explain(error: ValidationError, root: type[BaseModel]) -> Iterator[str]:

@@ -542,6 +542,47 @@ def test_a_key_that_is_there_twice(tmp_path: Path, text: str, message: str) -> N
     assert refusal(tmp_path, text) == message
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "kubeflow:\n  labels: {team: vision, on: call}\n",
+            "line 2: the key 'on' is read as true, and keys are texts; write it in quotes: \"on\"",
+        ),
+        ("No: 1", "line 1: the key 'No' is read as false, and keys are texts"),
+        ("gate:\n  ~: 1\n", "line 2: the key '~' is read as null, and keys are texts"),
+        ('model: "a\\0"', "line 1: a text holds the character NUL, which no name, path or address does"),
+        ('model: a\n"\\0": b', "line 2: a text holds the character NUL"),
+        ("[" * 2000, "line 1: is nested more than 50 deep; no key is"),
+        ("a: {" * 2000, "line 1: is nested more than 50 deep; no key is"),
+        ("\n".join(f"{'  ' * n}a:" for n in range(60)), "line 50: is nested more than 50 deep; no key is"),
+        ("gate: &g\n  a: [*g]\n", "line 2: *g stands for what it is part of"),
+        ("sampling: {seed: 1000000000000000000}", "line 1: a whole number has more than 18 digits"),
+        (f"gate: {{max_drop_points: {'9' * 5000}}}", "line 1: a whole number has more than 18 digits"),
+        (f"gate: {{max_drop_points: -0x{'f' * 5000}}}", "line 1: a whole number has more than 18 digits"),
+        ("sampling: {seed: 999999999999999999}", "'name' is missing"),
+    ],
+)
+def test_what_only_a_mistake_can_mean(tmp_path: Path, text: str, message: str) -> None:
+    """What is well-formed YAML and nothing that a file needs is refused in words, with its line."""
+    assert refusal(tmp_path, text).startswith(message)
+
+
+def test_an_anchor_that_is_used_elsewhere(tmp_path: Path) -> None:
+    """The same value may stand in two places."""
+    text = "name: &n digits\nmodel: *n\nexamples: &e {calibration: [&f train.npz, *f]}\n"
+    assert len(load(tmp_path, text).examples.calibration) == 2
+
+
+@pytest.mark.parametrize("key", ["model", "baseline", "examples.calibration", "examples.preprocess", "tracking.uri"])
+def test_a_home_that_is_not_there(tmp_path: Path, key: str) -> None:
+    """A path that begins with the home of nobody is refused, with its key."""
+    path = "~nobody-at-all/m.py:f" if key == "examples.preprocess" else "~nobody-at-all/train.npz"
+    found = refusal(tmp_path, with_value(key, path))
+    assert found.startswith(f"{key}: '~nobody-at-all/")
+    assert found.endswith("begins with '~nobody-at-all', which has no home here; write the whole path")
+
+
 def test_keys_that_are_merged(tmp_path: Path) -> None:
     """What `<<` merges in may be replaced, also where what is merged is itself merged."""
     text = """

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edgequant.errors import ConfigError
-from edgequant_pipelines.mappings import explain, read_mapping
+from edgequant_pipelines.mappings import explain, joined, read_mapping
 from edgequant_pipelines.watching.template import Template, load_template
 from edgequant_pipelines.watching.trial import check, check_for_cluster
 
@@ -119,7 +119,7 @@ def load_rules(path: Path, tracking_uri: str = "") -> Rules:
     for index, rule in enumerate(file.rules):
         try:
             _check(rule, set(templates))
-            templates[rule.name] = load_template(folder / Path(rule.config).expanduser())
+            templates[rule.name] = load_template(joined(folder, rule.config))
             check(templates[rule.name])
             if rule.submit == KUBEFLOW:
                 check_for_cluster(templates[rule.name], tracking_uri)

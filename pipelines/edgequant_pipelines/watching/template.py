@@ -20,6 +20,7 @@ _PLACES = ("name", "version", "run_id")
 TAG = "tags."
 _ALLOWED = "{name}, {version}, {run_id} and {tags.KEY} are"
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_SECRETS = "kubeflow.secrets"
 # What these hold is run as code, given to a runner, or sent credentials: who may tag a version may not choose it.
 _FIXED = ("task", "examples.preprocess", "beam", "tracking.uri")
 
@@ -63,9 +64,11 @@ def load_template(path: Path) -> Template:
     """Returns the template in a file.
 
     Raises:
-        ConfigError: It cannot be read, or names an unknown place or one where none is allowed.
+        ConfigError: It cannot be read, has a key that is no text, or names an unknown place or one where none is allowed.
     """
     values = read_mapping(path, list(Config.model_fields))
+    for where in _other_keys(values, ""):
+        raise ConfigError(f"{path}: {where}")
     tags = set()
     for where, text in _texts(values, ""):
         for place in _places(text, path, where):
@@ -110,6 +113,20 @@ def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for item in value:
             yield from _texts(item, where)
+
+
+def _other_keys(value: Any, where: str) -> Iterator[str]:
+    """Yields what is wrong with each key among values that is no text; what may be a secret is not repeated."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                secret = where.startswith(_SECRETS)
+                shown, quoted = ("a key", "") if secret else (f"the key {key}", f', such as "{key}"')
+                yield f"{where or 'at the top'}: {shown} is wrong: text is needed; write it in quotes{quoted}"
+            yield from _other_keys(item, f"{where}.{key}" if where else str(key))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _other_keys(item, where)
 
 
 def _places(text: str, path: Path, where: str) -> Iterator[str]:

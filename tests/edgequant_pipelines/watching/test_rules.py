@@ -172,6 +172,46 @@ def test_what_is_filled_in_stays_one_text(tmp_path_factory: pytest.TempPathFacto
     assert (config.name, config.model) == ("digits-v7", "models:/digits/7")
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        (
+            "config.yaml",
+            "kubeflow:\n  labels: {team: vision, on: call}",
+            "rules.0: {config}: line 2: the key 'on' is read as true, and keys are texts; write it in quotes: \"on\"",
+        ),
+        (
+            "config.yaml",
+            "kubeflow: {labels: {team: vision, 1: call}}",
+            'rules.0: {config}: kubeflow.labels: the key 1 is wrong: text is needed; write it in quotes, such as "1"',
+        ),
+        (
+            "config.yaml",
+            "kubeflow: {secrets: {team: {12345: A, b: B}}}",
+            "rules.0: {config}: kubeflow.secrets.team: a key is wrong: text is needed; write it in quotes",
+        ),
+        ("config.yaml", "variants: [{1: a, b: c}]", "rules.0: {config}: variants: the key 1 is wrong"),
+        ("config.yaml", "1: a\nb: c", "rules.0: {config}: at the top: the key 1 is wrong"),
+        ("config.yaml", "gate: {max_drop_points: 1" + "0" * 400 + "}", "rules.0: {config}: line 1: a whole number has more than 18"),
+        ("config.yaml", "gate: " + "[" * 1000, "rules.0: {config}: line 1: is nested more than 50 deep"),
+        ("RULES.yaml", 'rules: [{name: a, registered_model: a, config: "\\0"}]', "line 1: a text holds the character NUL"),
+        ("RULES.yaml", "rules: " + "[" * 1000, "line 1: is nested more than 50 deep"),
+        ("RULES.yaml", "rules: [{name: a, registered_model: a, config: ~nobody-at-all/c.yaml}]", "rules.0: '~nobody-at-all/c.yaml' begins"),
+        ("RULES.yaml", "rules: [{name: a, registered_model: a, config: a.yaml, tags: {on: a}}]", "line 1: the key 'on' is read as true"),
+    ],
+)  # fmt: skip
+def test_an_edit_that_is_wrong_keeps_the_rules(tmp_path: Path, file: str, text: str, message: str) -> None:
+    """Whatever was written while watching, the reason is said in words, and the earlier rules stay."""
+    path = write(tmp_path, {"rules": [RULE]})
+    rules = RulesFile(path)
+    before = rules.rules
+    (tmp_path / file).write_text(text)
+    assert not rules.reload()
+    assert rules.rules is before
+    assert rules.problem.startswith(f"{path}: {message.replace('{config}', str(tmp_path / 'config.yaml'))}")
+    assert "12345" not in rules.problem
+
+
 def test_keys_are_not_filled_in(tmp_path: Path) -> None:
     """Only values are: a key is what the file's author wrote."""
     write(tmp_path, {}, {"examples": {"calibration": "x.npz", "inputs": {"{name}": "{name}"}}})
