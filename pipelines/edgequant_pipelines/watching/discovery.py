@@ -19,12 +19,12 @@ from edgequant_pipelines.watching.selection import (
     judge,
     matches,
     name_filter,
-    nearest,
     oldest,
     version_filter,
     with_alias,
 )
 from edgequant_pipelines.watching.template import Template
+from edgequant_pipelines.watching.unmatched import SeenMetrics, SeenTags, Warnings, missing_alias, missing_name
 
 # Clocks of the registry's servers may differ, and a version may be seen later than one that is newer.
 _OVERLAP_SECONDS = 60.0
@@ -60,6 +60,11 @@ def _is_free(rule: Rule, template: Template, version: ModelVersion) -> bool:
     return claim is not None and claim.is_outdated(template.tags_of(version))
 
 
+def _only(alias: str, given: Mapping[str, Mapping[str, str]]) -> Aliases:
+    """Returns the version that one alias stands for, of each registered model that has it."""
+    return {name: {alias: found[alias]} for name, found in given.items() if alias in found}
+
+
 class Discovery:
     """What is known of the registry between two looks.
 
@@ -76,13 +81,13 @@ class Discovery:
     def __init__(self, registry: Registry, measures: Measures, show: Callable[[str], None]) -> None:
         self._registry = registry
         self._measures = measures
-        self._show = show
+        self._warnings = Warnings(show)
+        self._metrics: dict[str, SeenMetrics] = {}
         self._newest: float | None = None
         self._newest_since = 0.0
         self._next_sweep = 0.0
         self._waiting: dict[tuple[str, str], str] = {}
         self._aliases: dict[str, Aliases] = {}
-        self._warned: set[str] = set()
         self.backlog: dict[Candidate, None] = {}
         self.incomplete = False
 
@@ -91,7 +96,8 @@ class Discovery:
         self.backlog.clear()
         self._waiting.clear()
         self._aliases.clear()
-        self._warned.clear()
+        self._warnings.forget()
+        self._metrics.clear()
         self.incomplete = False
         self._next_sweep = 0.0
 
@@ -116,6 +122,8 @@ class Discovery:
         else:
             found += self._look_at_waiting(rules)
             found += self._look_at_aliases(rules)
+        for name, seen in self._metrics.items():
+            self._warnings.tell(rules.rules[name], "metrics", seen.missing(rules.rules[name]))
         return found
 
     def _look_at_newest(self, rules: Rules, now: float) -> list[Claim]:
@@ -143,17 +151,23 @@ class Discovery:
         found: list[Claim] = []
         for rule in rules.rules.values():
             if rule.alias:
-                self._aliases[rule.name] = self._aliases_of(rule)
-            named = False
+                given = self._registry.aliases(name_filter(rule))
+                self._aliases[rule.name] = _only(rule.alias, given)
+                self._warnings.tell(rule, "alias", missing_alias(rule, given))
+            tags = SeenTags(rule=rule, template=rules.templates[rule.name])
             for page in self._registry.versions(version_filter(rule)):
-                named = named or bool(page)
+                tags.add(page)
                 if counted_until is None:
                     self._count(page, [rule], 0.0)
                 found += self._consider(page, rules, [rule])
                 if page and page[-1].created < oldest(rule):
                     break
-            if not named:
-                self._warn(rule)
+            if rule.tags and not tags.looked:
+                # What there is instead: the newest of its models' versions, whatever their tags.
+                tags.add(next(self._registry.versions(name_filter(rule), page_size=_NEWEST_PAGE)))
+            self._warnings.tell(rule, "tags", tags.missing())
+            unnamed = {} if tags.looked else missing_name(rule, self._registry.aliases(""))
+            self._warnings.tell(rule, "registered_model", unnamed)
         return found
 
     def _look_at_waiting(self, rules: Rules) -> list[Claim]:
@@ -202,6 +216,7 @@ class Discovery:
         elif candidates:
             runs = self._registry.runs(version.run_id for _, version in candidates)
             for rule, version in candidates:
+                self._metrics.setdefault(rule.name, SeenMetrics()).add(rule, runs.get(version.run_id))
                 self._judge(rule, version, runs)
         return [claim for version in versions for claim in claims_of(version) if claim.state in OPEN | {RETRY}]
 
@@ -218,24 +233,10 @@ class Discovery:
 
     def _aliases_of(self, rule: Rule) -> Aliases:
         """Returns the version that the rule's alias stands for, of each of its models that has it."""
-        given = self._registry.aliases(name_filter(rule))
-        return {name: {rule.alias: found[rule.alias]} for name, found in given.items() if rule.alias in found}
+        return _only(rule.alias, self._registry.aliases(name_filter(rule)))
 
     def _count(self, versions: list[ModelVersion], some: Iterable[Rule], since: float) -> None:
         some = list(some)
         self._measures.seen.inc(
             sum(version.created > since and any(matches(rule, version.name) for rule in some) for version in versions)
         )
-
-    def _warn(self, rule: Rule) -> None:
-        """Says once that a rule names no registered model, with the nearest that there are."""
-        names = self._registry.aliases("")
-        if any(matches(rule, name) for name in names):
-            self._warned.discard(rule.name)
-            return
-        if rule.name in self._warned:
-            return
-        self._warned.add(rule.name)
-        near = nearest(rule.registered_model, names)
-        hint = f"; the nearest are {', '.join(near)}" if near else f"; there are {len(names)} registered models"
-        self._show(f"warning: rule {rule.name}: no registered model matches {rule.registered_model!r}{hint}")

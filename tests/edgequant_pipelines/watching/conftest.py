@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 from mlflow import MlflowClient
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registered
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracked
 from tests.kfp_server import KfpServer, served
 
 from edgequant_pipelines.compilation import CompiledPipeline, CompileOptions, compile_pipeline
@@ -207,6 +209,32 @@ def new_scene() -> Callable[[Path, Path], Scene]:
 def scene(new_scene: Callable[[Path, Path], Scene], empty_registry: Path, tmp_path: Path) -> Scene:
     """A registry of one's own, without a version."""
     return new_scene(empty_registry, tmp_path)
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The calls to MLflow's stores, each of which is a request to a server."""
+    made: list[str] = []
+
+    def spy(owner: type, name: str) -> None:
+        inner = getattr(owner, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            made.append(name)
+            return inner(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, call)
+
+    for owner, names in (
+        (
+            Registered,
+            ["search_model_versions", "search_registered_models", "get_model_version", "set_model_version_tag"],
+        ),
+        (Tracked, ["search_runs", "search_experiments", "get_run"]),
+    ):
+        for name in names:
+            spy(owner, name)
+    return made
 
 
 @pytest.fixture

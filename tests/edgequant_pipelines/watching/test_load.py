@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registered
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracked
 from tests.mlflow_server import mlflow_server
 
 from edgequant_pipelines.watching import discovery
@@ -36,32 +34,6 @@ def fill(scene: Any, count: int, tag: str = "", apart_ms: int = 1000) -> None:
                 "SELECT workspace, name, version, ?, ? FROM model_versions",
                 (tag, '{"state": "succeeded", "attempt": 1, "launcher": "local"}'),
             )
-
-
-@pytest.fixture
-def requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The calls to MLflow's stores, each of which is a request to a server."""
-    made: list[str] = []
-
-    def spy(owner: type, name: str) -> None:
-        inner = getattr(owner, name)
-
-        def call(*arguments: Any, **options: Any) -> Any:
-            made.append(name)
-            return inner(*arguments, **options)
-
-        monkeypatch.setattr(owner, name, call)
-
-    for owner, names in (
-        (
-            Registered,
-            ["search_model_versions", "search_registered_models", "get_model_version", "set_model_version_tag"],
-        ),
-        (Tracked, ["search_runs", "search_experiments", "get_run"]),
-    ):
-        for name in names:
-            spy(owner, name)
-    return made
 
 
 def test_an_idle_registry_of_ten_thousand_versions(scene: Any, requests: list[str]) -> None:

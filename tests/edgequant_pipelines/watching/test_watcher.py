@@ -455,17 +455,6 @@ def test_wrong_rules_keep_the_earlier_ones_in_force(scene: Any) -> None:
     assert scene.said[-1] == "the rules are right again"
 
 
-def test_a_rule_that_matches_nothing_is_warned_of_once(scene: Any) -> None:
-    """With the nearest names; a rule whose model is there and has no version that fits is none."""
-    scene.version("digits-cnn")
-    scene.version("faces")
-    watcher = scene.watcher(scene.rules({"registered_model": "digit_cnn"}, {"name": "fits", "tags": {"no": "such"}}))
-    for _ in range(3):
-        watcher.poll()
-        scene.now += 1000
-    assert scene.said == ["warning: rule digits: no registered model matches 'digit_cnn'; the nearest are digits-cnn"]
-
-
 def test_nothing_is_started_once_the_watcher_is_told_to_end(scene: Any) -> None:
     """The claim in hand is finished, the next version is left to the next watcher."""
     for _ in range(3):
