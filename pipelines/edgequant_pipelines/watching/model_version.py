@@ -18,6 +18,7 @@ class ModelVersion:
         created: When, in seconds since 1970.
         tags: Its tags.
         ready: Whether MLflow has it whole.
+        aliases: Its aliases, when it was asked for by name and number: what a search finds has none.
     """
 
     name: str
@@ -26,6 +27,7 @@ class ModelVersion:
     created: float
     tags: Mapping[str, str] = field(default_factory=lambda: _NONE)
     ready: bool = True
+    aliases: frozenset[str] = frozenset()
 
     @property
     def key(self) -> tuple[str, str]:

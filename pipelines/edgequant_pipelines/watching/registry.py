@@ -172,6 +172,7 @@ def _version(item: Any) -> ModelVersion:
         created=item.creation_timestamp / 1000,
         tags=dict(item.tags or {}),
         ready=str(item.status) == "READY",
+        aliases=frozenset(item.aliases or ()),
     )
 
 

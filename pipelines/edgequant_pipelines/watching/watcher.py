@@ -146,7 +146,7 @@ class Watcher:
         rule = self._file.rules.rules[candidate.rule]
         template = self._file.rules.templates[candidate.rule]
         version = self._is.registry.version(candidate.name, candidate.version)
-        if version is None or not is_candidate(rule, template, version):
+        if version is None or not is_candidate(rule, template, version) or rule.alias not in {"", *version.aliases}:
             return
         key = tag_key(rule.name, template.digest)
         earlier = claim_of(version, key)

@@ -306,6 +306,33 @@ def test_versions_that_wait_for_room_are_told_of_once_per_change(scene: Any) -> 
     ]
 
 
+def test_a_version_that_lost_its_alias_while_it_waited_for_room(scene: Any) -> None:
+    """When there is room it is no longer what the rule selects; the version that has the alias now is."""
+    for _ in range(3):
+        scene.version()
+    scene.client.set_registered_model_alias("digits-cnn", "candidate", "1")
+    scene.ledger.running = True
+    watcher = scene.watcher(
+        scene.rules({"alias": "candidate"}, {"name": "every", "created_after": "2099-01-01"}, concurrency=1)
+    )
+    watcher.poll()
+    scene.client.set_registered_model_alias("digits-cnn", "candidate", "2")
+    watcher.poll()
+    scene.client.set_registered_model_alias("digits-cnn", "candidate", "3")
+    watcher.poll()
+    assert [name.split("-")[3] for name in scene.ledger.names] == ["1"]
+    scene.ledger.running = False
+    for _ in range(4):
+        watcher.poll()
+    assert [name.split("-")[3] for name in scene.ledger.names] == ["1", "3"]
+    assert scene.claims(version="2") == []
+    # It is selected when it has the alias again.
+    scene.client.set_registered_model_alias("digits-cnn", "candidate", "2")
+    for _ in range(2):
+        watcher.poll()
+    assert [claim.state for claim in scene.claims(version="2")] == [SUCCEEDED]
+
+
 def test_watchers_that_look_once_get_on(scene: Any) -> None:
     """As a CronJob, each a new process: one notes how the runs of the one before ended, and starts the next."""
     for _ in range(3):
