@@ -45,7 +45,7 @@ Count = Annotated[int, Field(ge=1)]
 class _Section(BaseModel):
     """A mapping of the file: unknown keys and values of another type are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Examples(_Section):

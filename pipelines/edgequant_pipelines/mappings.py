@@ -20,6 +20,7 @@ _NEEDED = {
     "model_type": "a mapping of {keys} is needed",
     "int_type": "a whole number is needed",
     "float_type": "a number is needed",
+    "finite_number": "a finite number is needed",
     "bool_type": "true or false is needed",
     "date_type": _DATE,
     "literal_error": "{expected} is needed",

@@ -1,5 +1,6 @@
 """The configuration file: what it may hold, and one sentence for each thing that is wrong."""
 
+import math
 import re
 from datetime import date
 from pathlib import Path
@@ -238,6 +239,9 @@ def test_unknown_keys(tmp_path: Path, key: str, message: str) -> None:
         ("sampling.calibration", 0, "sampling.calibration: 0 is wrong: 1 or more is needed"),
         ("sampling.evaluation", 1.5, "sampling.evaluation: 1.5 is wrong: a whole number is needed"),
         ("sampling.extremes", "all", "sampling.extremes: 'all' is wrong: a number is needed"),
+        ("sampling.extremes", math.nan, "sampling.extremes: nan is wrong: a finite number is needed"),
+        ("tracking.retry_seconds", math.inf, "tracking.retry_seconds: inf is wrong: a finite number is needed"),
+        ("tracking.retry_seconds", math.nan, "tracking.retry_seconds: nan is wrong: a finite number is needed"),
         ("sampling.seed", True, "sampling.seed: True is wrong: a whole number is needed"),
         ("sampling.seed", -1, "sampling.seed: -1 is wrong: 0 or more is needed"),
         (

@@ -121,7 +121,7 @@ def _number(declared: object, where: str) -> float:
     try:
         # YAML reads 1e-3 as text.
         number = float(declared) if isinstance(declared, int | float | str) else math.nan
-    except ValueError:
+    except (ValueError, OverflowError):
         number = math.nan
     if isinstance(declared, bool) or not math.isfinite(number):
         raise ConfigError(f"{where}: {declared!r} is not a number")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from edgequant.errors import ConfigError, TrackingError
-from edgequant_pipelines.cli.program import CONFIG, NOT_BLESSED, SET, main
+from edgequant_pipelines.cli.program import CONFIG, NOT_BLESSED, SET, Seconds, main
 
 _FINE = ("blessed", "not gated")
 _INTERRUPTED = 130
@@ -59,7 +59,7 @@ def _server(command: Callable[..., None]) -> Callable[..., None]:
     default="",
     help="MLflow as this machine reaches it, for --wait.  [default: the configuration's, or MLFLOW_TRACKING_URI]",
 )
-@click.option("--poll-seconds", type=click.FloatRange(min=0.1), default=10.0, hidden=True)
+@click.option("--poll-seconds", type=Seconds(), default=10.0, hidden=True)
 def submit(
     config: Path,
     overrides: tuple[str, ...],

@@ -1,5 +1,6 @@
 """The program, the options that its commands share, and how they end."""
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from edgequant.errors import ConfigError, EdgequantError
 from edgequant.steps import describe
 
 FAILED, WRONG, NOT_BLESSED = 1, 2, 3
+_LEAST_SECONDS, _MOST_SECONDS = 0.1, 86_400.0
 OUTPUT = click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="Directory to write.")
 CONFIG = click.argument("config", type=click.Path(path_type=Path))
 SET = click.option(
@@ -21,6 +23,24 @@ RESOLVER = click.option(
     "--resolver", default="xnnpack", show_default=True, help="The kernels: xnnpack, builtin or reference."
 )
 VARIANTS = click.option("--variants", required=True, type=click.Path(path_type=Path), help="A variant set.")
+
+
+class Seconds(click.types.FloatParamType):
+    """A time in seconds: of what Python takes for a number, neither nan nor what no clock can wait for."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Returns the number of seconds that a text stands for."""
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = math.nan
+        if not _LEAST_SECONDS <= seconds <= _MOST_SECONDS:
+            self.fail(
+                f"{value!r} is not allowed; {_LEAST_SECONDS:g} to {_MOST_SECONDS:g} seconds, a day, are", param, ctx
+            )
+        return seconds
 
 
 @contextmanager

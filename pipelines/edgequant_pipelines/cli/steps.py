@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edgequant_pipelines.cli.program import CONFIG, OUTPUT, RESOLVER, SET, VARIANTS, main
+from edgequant_pipelines.cli.program import CONFIG, OUTPUT, RESOLVER, SET, VARIANTS, Seconds, main
 
 
 @main.command()
@@ -136,7 +136,13 @@ def champion(config: Path, overrides: tuple[str, ...], output: Path) -> None:
 @click.option("--examples", required=True, type=click.Path(path_type=Path), help="An evaluation set.")
 @click.option("--task", default="classification", show_default=True, help="What to measure.")
 @RESOLVER
-@click.option("--budget-seconds", default=120.0, show_default=True, help="Begin no further example after this time.")
+@click.option(
+    "--budget-seconds",
+    type=Seconds(),
+    default=120.0,
+    show_default=True,
+    help="Begin no further example after this time.",
+)
 @OUTPUT
 def evaluate(
     variant: str, variants: Path, examples: Path, task: str, resolver: str, budget_seconds: float, output: Path

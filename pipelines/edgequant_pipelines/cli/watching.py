@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgequant_pipelines.cli.program import main
+from edgequant_pipelines.cli.program import Seconds, main
 
 
 @main.command()
@@ -15,10 +15,10 @@ from edgequant_pipelines.cli.program import main
 @click.option("--tracking-uri", default="", help="The MLflow server.  [default: MLFLOW_TRACKING_URI]")
 @click.option(
     "--interval",
-    type=click.FloatRange(min=0.1),
+    type=Seconds(),
     default=30.0,
     show_default=True,
-    help="Seconds between two looks at the registry.",
+    help="Seconds between two looks at the registry, at most a day.",
 )
 @click.option(
     "--metrics-port", type=click.IntRange(0, 65535), help="Serve /healthz, /readyz and /metrics.  [default: none]"

@@ -26,7 +26,7 @@ def _date(value: object) -> object:
 class _Section(BaseModel):
     """A mapping of the file: unknown keys and values of another type are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Bound(_Section):
@@ -53,7 +53,7 @@ class Rule(_Section):
     config: Text
     submit: Literal["local", "kubeflow"] = "local"
     retries: Annotated[int, Field(ge=0, le=100)] = 3
-    retry_seconds: Annotated[float, Field(gt=0)] = 60.0
+    retry_seconds: Annotated[float, Field(gt=0, le=86_400)] = 60.0
 
 
 class Kubeflow(_Section):

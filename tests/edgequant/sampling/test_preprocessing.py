@@ -91,6 +91,7 @@ def test_the_feature_of_the_same_name_is_the_default() -> None:
         ({"decode": "image", "resize": [8, 8, 3]}, r"examples.inputs.x.resize: \[8, 8, 3\] is not \[height, width\]"),
         ({"decode": "image", "resize": [8, 2.5]}, r"examples.inputs.x.resize: \[8, 2.5\] is not \[height, width\]"),
         ({"scale": "big"}, r"examples.inputs.x.scale: 'big' is not a number"),
+        ({"scale": 10**400}, r"examples.inputs.x.scale: 10+ is not a number"),
         ({"scale": True}, r"examples.inputs.x.scale: True is not a number"),
         ({"offset": float("nan")}, r"examples.inputs.x.offset: nan is not a number"),
         ({"offset": None}, r"examples.inputs.x.offset: None is not a number"),

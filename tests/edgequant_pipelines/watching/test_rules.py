@@ -1,5 +1,6 @@
 """RULES.yaml and the configurations that its rules name: what is allowed, what is filled in, what is refused."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,13 @@ def test_defaults(tmp_path: Path) -> None:
         ({"rules": [{**RULE, "created_after": "soon"}]}, ["rules.0.created_after: 'soon' is wrong: a date such as 2026-"]),
         ({"rules": [{**RULE, "config": "other.yaml"}]}, ["rules.0", "other.yaml: cannot be read"]),
         ({"rules": [RULE], "concurrency": 0}, ["concurrency: 0 is wrong"]),
+        ({"rules": [RULE], "sweep_seconds": math.nan}, ["sweep_seconds: nan is wrong: a finite number is needed"]),
+        ({"rules": [RULE], "sweep_seconds": math.inf}, ["sweep_seconds: inf is wrong: a finite number is needed"]),
+        ({"rules": [{**RULE, "retry_seconds": math.inf}]}, ["rules.0.retry_seconds: inf is wrong: a finite number is needed"]),
+        ({"rules": [{**RULE, "retry_seconds": math.nan}]}, ["rules.0.retry_seconds: nan is wrong: a finite number is needed"]),
+        ({"rules": [{**RULE, "retry_seconds": 1e300}]}, ["rules.0.retry_seconds: 1e+300 is wrong: 86400 or less is needed"]),
+        ({"rules": [{**RULE, "metrics": {"a": {"at_least": math.nan}}}]}, ["rules.0.metrics.a.at_least: nan is wrong: a finite number is needed"]),
+        ({"rules": [{**RULE, "metrics": {"a": {"at_most": math.inf}}}]}, ["rules.0.metrics.a.at_most: inf is wrong: a finite number is needed"]),
         ({"rules": [RULE], "kubeflow": {"hots": "x"}}, ["unknown key 'kubeflow.hots'", "did you mean 'host'?"]),
         ([1], ["holds a list; a mapping of rules, concurrency, sweep_seconds, kubeflow is needed"]),
     ],
