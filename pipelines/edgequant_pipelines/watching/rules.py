@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edgequant.errors import ConfigError
+from edgequant_pipelines.installation import missing_module
 from edgequant_pipelines.mappings import explain, joined, read_mapping
 from edgequant_pipelines.watching.template import Template, load_template
 from edgequant_pipelines.watching.trial import check, check_for_cluster
@@ -177,5 +178,9 @@ def _check(rule: Rule, names: set[str]) -> None:
     for metric, bound in rule.metrics.items():
         if bound.at_least is None and bound.at_most is None:
             raise ConfigError(f"metrics.{metric}: has no bound; at_least or at_most is needed")
+    if rule.submit == LOCAL and (missing := missing_module()):
+        raise ConfigError(
+            f"submit: {LOCAL!r} runs every step on this machine, and {missing} is not installed; pip install 'edgequant[all]', or take {KUBEFLOW!r}"
+        )
     if rule.metrics and rule.run == "any":
         raise ConfigError("run: 'any' is given with metrics, which are final only once a run is finished")
