@@ -1,7 +1,10 @@
 """Ten thousand versions: how often MLflow is asked, and what is kept in mind."""
 
+import json
 import re
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from tests.mlflow_server import mlflow_server
 from edgequant_pipelines.watching import discovery
 from edgequant_pipelines.watching.claims import SUCCEEDED
 
+BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "watching.py"
 VERSIONS = 10_000
 
 
@@ -86,6 +90,28 @@ def test_more_versions_than_the_backlog_holds(scene: Any, monkeypatch: pytest.Mo
     assert len(scene.ledger.names) == len(set(scene.ledger.names)) == 60
     # Twenty were found, and ten of them begun, in one look.
     assert most == 10
+
+
+def _measured(versions: int) -> dict[str, float]:
+    """Returns what the benchmark finds, in a process of its own: what others need would hide what the watcher does."""
+    command = [sys.executable, str(BENCHMARK), "--versions", str(versions)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.long
+def test_a_thousand_versions_at_once() -> None:
+    """Each is run once, in few requests; what is held afterwards, and asked for when nothing happens, is as for a quarter."""
+    few, many = _measured(250), _measured(1000)
+    for versions, found in ((250, few), (1000, many)):
+        assert (found["versions"], found["runs"], found["runs_twice"]) == (versions, versions, 0)
+        # Two looks, and a tenth of a sweep's one page.
+        assert found["requests_per_minute_idle"] == 2.1
+        assert found["requests_per_version"] < 7
+    assert many["memory_growth"] < 1.05
+    # Of each version the benchmark's launcher keeps the run's name, one block, and the watcher nothing: a claim alone is five.
+    assert (many["blocks"] - few["blocks"]) / 750 < 2.5
 
 
 @pytest.mark.long
