@@ -1,5 +1,6 @@
 """YAML's text, read safely and without surprises: what only a mistake can mean is refused, with its line."""
 
+import re
 from typing import Any
 
 import yaml
@@ -10,6 +11,8 @@ _DEEPEST = 50
 _MOST_DIGITS = 18
 # As long as one of so many digits may be, in any base.
 _LONGEST_NUMBER = 100
+# NUL ends a path, and one half of a surrogate pair cannot be written to any file.
+_NO_CHARACTER = re.compile("[\\0\\ud800-\\udfff]")
 _BOOLEAN, _NULL, _INTEGER = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:null", "tag:yaml.org,2002:int"
 
 
@@ -38,9 +41,12 @@ class _Loader(yaml.SafeLoader):
 
     def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
         node: yaml.ScalarNode = super().compose_scalar_node(anchor)
-        if "\0" in node.value:
+        found = _NO_CHARACTER.search(node.value)
+        if found:
             line = node.start_mark.line + 1
-            raise ConfigError(f"line {line}: a text holds the character NUL, which no name, path or address does")
+            raise ConfigError(
+                f"line {line}: a text holds the character {found[0]!a}, which no name, path or address does"
+            )
         return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
@@ -82,7 +88,7 @@ def read_yaml(text: str) -> Any:
 
     Raises:
         ConfigError: It is not YAML, or holds what no file needs: a key twice or one that is true, false or null, what is within itself
-            or very deep, a NUL, or a number of very many digits.
+            or very deep, a NUL or half a character, or a number of very many digits.
     """
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - a safe loader
