@@ -1,6 +1,6 @@
 """The logged model of each variant: its files, and its place beside the variant's run."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -20,47 +20,57 @@ class LoggedModels:
         client: MLflow's client.
         result: The result.
         experiment_id: The experiment of the runs.
+        registered: Gives where the files of the result's registered versions are; asked only where a model is there twice.
     """
 
-    def __init__(self, client: MlflowClient, result: Result, experiment_id: str) -> None:
+    def __init__(
+        self, client: MlflowClient, result: Result, experiment_id: str, registered: Callable[[], frozenset[str]]
+    ) -> None:
         self._client = client
         self._result = result
         self._experiment_id = experiment_id
+        self._registered = registered
 
-    def of(self, runs: Mapping[str, Run], variants: Iterable[str], *, are_new: bool) -> dict[str, LoggedModel]:
-        """Returns the logged model of each variant that has a file which runs: the one there is, or a new one.
-
-        Args:
-            runs: The run of every variant.
-            variants: The variants.
-            are_new: Whether all runs were made just now, so that none can have a model yet.
-        """
-        wanted = [name for name in variants if self._has_model(name)]
-        found = {} if are_new or not wanted else self._found({run.info.run_id for run in runs.values()})
-        return {name: found.get(runs[name].info.run_id) or self._create(name, runs[name]) for name in wanted}
-
-    def _has_model(self, variant: str) -> bool:
+    def has_model(self, variant: str) -> bool:
+        """Tells whether a variant has a file which runs."""
         return bool(self._result.variants[variant].sha256) and self._result.verdict.variants[variant].reason is None
 
-    def _found(self, run_ids: Collection[str]) -> dict[str, LoggedModel]:
-        """Returns the models of these runs by run.
+    def found(self, runs: Mapping[str, Run]) -> dict[str, LoggedModel]:
+        """Returns the logged models of a result's runs, by variant."""
+        by_run = self._by_run()
+        return {
+            name: by_run[run.info.run_id][0]
+            for name, run in runs.items()
+            if self.has_model(name) and run.info.run_id in by_run
+        }
 
-        One that was made twice, since an answer was late, is kept once; one of a run that is gone for that reason goes too.
-        """
-        models = self._client.search_logged_models(
+    def remove_doubles(self, runs: Mapping[str, Run]) -> bool:
+        """Removes the models that were made twice, or of a run that is none of these, and tells whether there were any."""
+        kept = {run.info.run_id for run in runs.values()}
+        by_run = self._by_run()
+        doubles = [model for run_id, models in by_run.items() for model in models[1 if run_id in kept else 0 :]]
+        for model in doubles:
+            self._client.delete_logged_model(model.model_id)
+        return bool(doubles)
+
+    def _by_run(self) -> dict[str, list[LoggedModel]]:
+        """Returns the models of this result by run, that to keep first: a registered one, else the first that is whole."""
+        found = self._client.search_logged_models(
             [self._experiment_id], f"tags.`{entries.KEY}` = '{entries.key(self._result)}'"
         )
-        kept: dict[str, LoggedModel] = {}
-        for model in sorted(
-            models, key=lambda model: (str(model.status) != READY, model.creation_timestamp, model.model_id)
-        ):
-            if model.source_run_id in kept or model.source_run_id not in run_ids:
-                self._client.delete_logged_model(model.model_id)
-            else:
-                kept[model.source_run_id] = model
-        return kept
+        by_run: dict[str, list[LoggedModel]] = {}
+        for model in found:
+            by_run.setdefault(str(model.source_run_id), []).append(model)
+        registered = self._registered() if any(len(models) > 1 for models in by_run.values()) else frozenset()
 
-    def _create(self, variant: str, run: Run) -> LoggedModel:
+        def rank(model: LoggedModel) -> tuple[bool, bool, int, str]:
+            is_registered = model.artifact_location in registered
+            return not is_registered, str(model.status) != READY, model.creation_timestamp, model.model_id
+
+        return {run_id: sorted(models, key=rank) for run_id, models in by_run.items()}
+
+    def create(self, variant: str, run: Run) -> LoggedModel:
+        """Returns a new model of a variant's run, whose files are still to be written."""
         return self._client.create_logged_model(
             self._experiment_id,
             name=entries.logged_model_name(self._result, variant),

@@ -1,6 +1,6 @@
 """Registers a result's blessed variants as versions of a model, each once, and moves the alias to the best."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 from mlflow import MlflowClient
@@ -12,6 +12,8 @@ from edgequant.tracking import entries, limits, source, summary
 from edgequant.tracking.earlier import NOT_THERE, History
 
 ALREADY_THERE = "RESOURCE_ALREADY_EXISTS"
+# The tags of a version that tell which aliases it was given, or not.
+_OF_ALIASES = (entries.ALIASED, entries.NOT_ALIASED, entries.FORCED)
 
 
 class Registry:
@@ -29,12 +31,12 @@ class Registry:
         self._settings = result.content.settings
         self._source_run = source_run
 
-    def register(self, runs: dict[str, Run], model: Callable[[str], LoggedModel]) -> summary.Registered:
+    def register(self, runs: Mapping[str, Run], models: Mapping[str, LoggedModel]) -> summary.Registered:
         """Returns the version of each variant that is to have one: the one there is, an earlier one of the same, or a new one.
 
         Args:
             runs: The run of each variant.
-            model: Gives the logged model of a variant.
+            models: The logged model of each variant that has one.
         """
         wanted = self._wanted()
         if not wanted:
@@ -48,9 +50,14 @@ class Registry:
         versions = {
             variant: found.get(variant)
             or earlier.get(variant)
-            or self._create(variant, str(runs[variant].info.run_id), model(variant))
+            or self._create(variant, str(runs[variant].info.run_id), models[variant])
             for variant in wanted
         }
+        if missing.keys() - earlier.keys():
+            # Another recording of this result, or a request of ours that was given up, may have made a lower one meanwhile:
+            # from now on all go by that, so that no alias is ever given to one that goes.
+            found = self.found()
+            versions |= {variant: found[variant] for variant in wanted if variant in found}
         best, holder = self._result.verdict.best, None
         if best in versions and self._settings.alias:
             holder = self._settle_alias(versions[best], history if best in earlier else None)
@@ -70,18 +77,47 @@ class Registry:
         )
 
     def found(self) -> dict[str, Any]:
-        """Returns the versions that this result has, by variant; one made twice, since an answer was late, is kept once."""
-        versions = self._client.search_model_versions(
-            f"name = '{self._settings.registered_model}' AND tags.`{entries.KEY}` = '{entries.key(self._result)}'"
-        )
+        """Returns the versions that this result has, by variant.
+
+        Of those that were made twice the one of the lowest number is kept, which none that comes later can have: whoever looks
+        keeps the same. It takes over the others' aliases before they go.
+        """
+        if not self._settings.registered_model:
+            return {}
         kept: dict[str, Any] = {}
-        for version in sorted(versions, key=lambda version: int(version.version)):
-            variant = version.tags.get(entries.VARIANT, "")
-            if variant in kept:
+        others = []
+        for version in sorted(self._search(), key=lambda version: int(version.version)):
+            first = kept.setdefault(version.tags.get(entries.VARIANT, ""), version)
+            if first is not version:
+                others.append((version, first))
+        if not others:
+            return kept
+        self._replace(others)
+        # With the tags that they have now.
+        return self.found()
+
+    def _search(self) -> list[Any]:
+        return list(
+            self._client.search_model_versions(
+                f"name = '{self._settings.registered_model}' AND tags.`{entries.KEY}` = '{entries.key(self._result)}'"
+            )
+        )
+
+    def _replace(self, others: list[tuple[Any, Any]]) -> None:
+        """Removes versions once the one that is kept in the place of each has its aliases, and the tags that tell of them."""
+        aliases = self._client.get_registered_model(self._settings.registered_model).aliases
+        for version, kept in others:
+            for alias, number in aliases.items():
+                if str(number) == str(version.version):
+                    self._client.set_registered_model_alias(kept.name, alias, kept.version)
+            for name, value in version.tags.items():
+                if name not in kept.tags and name.startswith(_OF_ALIASES):
+                    self._tag(kept, name, value)
+            try:
                 self._client.delete_model_version(version.name, version.version)
-            else:
-                kept[variant] = version
-        return kept
+            except MlflowException as error:  # Another recording was faster.
+                if error.error_code != NOT_THERE:
+                    raise
 
     def _create(self, variant: str, run_id: str, model: LoggedModel) -> Any:
         try:

@@ -1,11 +1,11 @@
 """Records a result in MLflow: a flat run and a logged model per variant, and one summary run.
 
 Everything is looked up by the result's key before it is made, and a run is finished last: killed at any point and run
-again, the recording ends with one run per variant, one summary and one version of each variant that is registered.
+again, the recording ends with one run per variant, one summary and one version of each variant that is registered. It ends
+with another look: what is there twice, of two recordings at once or a late request, is kept once, the same whoever looks.
 """
 
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,19 +17,22 @@ from mlflow.exceptions import MlflowException
 
 from edgequant.artifacts.result import Result, Tracked
 from edgequant.errors import TrackingError
+from edgequant.mlflow_access.failures import is_transient
 from edgequant.mlflow_access.retries import Patience, PatientClient
 from edgequant.tracking import entries, pages, source, summary
 from edgequant.tracking.datasets import datasets
+from edgequant.tracking.earlier import NOT_THERE
 from edgequant.tracking.figures import metrics
 from edgequant.tracking.logged_models import LoggedModels
 from edgequant.tracking.registry import ALREADY_THERE, Registry
+from edgequant.tracking.result_runs import FINISHED, SUMMARY, Home, ResultRuns
 from edgequant.tracking.uploads import Upload, Uploader, complete
 
-_FINISHED = "FINISHED"
 _ACTIVE = "active"
-_SUMMARY = ""
-# So much of a digest tells two apart.
-_SHOWN = 12
+# How often a recording begins anew because of another one at the same time: each begins with what the other has finished.
+_ROUNDS = 10
+# What MLflow says of a run, a model or a version that was removed.
+_OF_REMOVED = (NOT_THERE, "INVALID_PARAMETER_VALUE", "INVALID_STATE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,8 @@ class Recorder:
         self._client = PatientClient(MlflowClient(tracking_uri=place.uri, registry_uri=place.uri), patience)
         # The summary run that an earlier attempt has uploaded the files of.
         self._with_files = ""
+        # The variants' runs that the attempt records into.
+        self._in_use: list[str] = []
 
     def record(self, *, again: bool) -> Tracked:
         """Records everything that is not recorded yet, and returns where it is.
@@ -70,24 +75,90 @@ class Recorder:
             again: Whether an earlier attempt may have made what it got no answer for.
 
         Raises:
-            TrackingError: The experiment or the given run was deleted.
+            TrackingError: The experiment or the given run was deleted, or others record the same result over and over.
         """
-        models = LoggedModels(self._client, self._result, self._experiment_id)
-        earlier = self._found()
-        runs = {variant: earlier.get(variant) or self._create(variant) for variant in self._result.verdict.variants}
-        summary_run = self._summary_run(earlier.get(_SUMMARY))
-        open_runs = {variant: run for variant, run in runs.items() if run.info.status != _FINISHED}
-        logged = models.of(runs, open_runs, are_new=not earlier and not again)
-        self._fill(open_runs, summary_run, models, logged)
-        registry = Registry(self._client, self._result, self._source.run_id)
-        registered = registry.register(runs, lambda variant: logged.get(variant) or self._model_of(runs[variant]))
+        for number in range(_ROUNDS):
+            tracked = self._attempt(again=again or number > 0)
+            if tracked is not None:
+                return tracked
+        raise TrackingError(
+            f"{self._result.path}: the same result is recorded at {self._place.uri} by others, over and over; wait for them,"
+            " and finish with `edgequant track`"
+        )
+
+    def _attempt(self, *, again: bool) -> Tracked | None:
+        """Returns where everything is; None where another recording of the same result made or removed some of it meanwhile."""
+        self._in_use = []
+        try:
+            return self._record(again=again)
+        except MlflowException as error:
+            if is_transient(error) or not self._was_overtaken(error):
+                raise
+            return None
+
+    def _was_overtaken(self, error: MlflowException) -> bool:
+        """Tells whether an error is of a run that another recording of the same result has removed, and kept its own."""
+        is_of_removed = bool(self._in_use) and error.error_code in _OF_REMOVED
+        return is_of_removed and not self._result_runs.are_there(self._in_use)
+
+    def _record(self, *, again: bool) -> Tracked | None:
+        there = {variant: runs[0] for variant, runs in self._result_runs.found(self._given).items()}
+        are_new = not (there.keys() - {SUMMARY}) and not again
+        runs = {variant: there.get(variant) or self._create(variant) for variant in self._result.verdict.variants}
+        summary_run = there.get(SUMMARY) or self._create(SUMMARY)
+        self._in_use = [str(run.info.run_id) for run in runs.values()]
+        logged = {} if are_new else self._models.found(runs)
+        without = [variant for variant in runs if self._models.has_model(variant) and variant not in logged]
+        open_runs = {variant: run for variant, run in runs.items() if run.info.status != FINISHED or variant in without}
+        if without:
+            made = {variant: self._models.create(variant, runs[variant]) for variant in without}
+            # Another recording that goes on with the same runs may have made some meanwhile: no run can lose one that it named.
+            logged = {**made, **self._models.found(runs)}
+        self._fill(open_runs, summary_run, logged)
+        registered = self._registry.register(runs, logged)
         self._finish_summary(summary_run, runs, registered)
         source.link(self._client, self._source, self._result.verdict.name, summary_run.info.run_id, self._tell)
-        if again:
-            self._tidy(models, runs, registry if registered.versions else None)
-        return self._tracked(summary_run, runs, registered.versions, registry)
+        if not self._is_alone(runs, summary_run, again=again):
+            return None
+        return self._tracked(summary_run, runs, registered.versions)
 
-    def _tracked(self, summary_run: Run, runs: dict[str, Run], versions: dict[str, str], registry: Registry) -> Tracked:
+    def _is_alone(self, runs: dict[str, Run], summary_run: Run, *, again: bool) -> bool:
+        """Removes what is there twice, and tells whether what is left is what was recorded here, and nothing was removed."""
+        if again:
+            # What a request of ours made late. Another recording that makes a version finds ours, which is before it.
+            self._registry.found()
+        found = self._result_runs.found()
+        doubles = self._result_runs.remove_doubles(found)
+        left = {variant: str(each[0].info.run_id) for variant, each in found.items()}
+        recorded = {variant: str(run.info.run_id) for variant, run in {**runs, SUMMARY: summary_run}.items()}
+        if doubles | self._models.remove_doubles({variant: each[0] for variant, each in found.items()}):
+            self._tell("some of it was there twice, of two recordings at once or a late request: one of each is kept")
+            return False
+        return left == recorded
+
+    def _create(self, variant: str) -> Run:
+        return self._result_runs.create(variant)
+
+    def _references(self) -> frozenset[str]:
+        """Returns the runs of the result's registered versions, and where their files are."""
+        return frozenset(
+            str(each) for version in self._registry.found().values() for each in (version.run_id, version.source)
+        )
+
+    @cached_property
+    def _result_runs(self) -> ResultRuns:
+        home = Home(uri=self._place.uri, experiment_id=self._experiment_id, source_run=self._source.run_id)
+        return ResultRuns(self._client, self._result, home, self._references)
+
+    @cached_property
+    def _models(self) -> LoggedModels:
+        return LoggedModels(self._client, self._result, self._experiment_id, self._references)
+
+    @cached_property
+    def _registry(self) -> Registry:
+        return Registry(self._client, self._result, self._source.run_id)
+
+    def _tracked(self, summary_run: Run, runs: dict[str, Run], versions: dict[str, str]) -> Tracked:
         run_ids = {variant: str(run.info.run_id) for variant, run in runs.items()}
         version = versions.get(self._result.verdict.best or "")
         name = self._result.content.settings.registered_model
@@ -100,7 +171,7 @@ class Recorder:
             run_ids=run_ids,
             model_version=version,
             versions=versions,
-            alias_version=registry.alias_version() if version else None,
+            alias_version=self._registry.alias_version() if version else None,
             links=summary.links(self._base, self._experiment_id, summary_id, list(run_ids.values()), page),
         )
 
@@ -155,91 +226,32 @@ class Recorder:
     def _source(self) -> source.SourceRun:
         return source.find(self._client, self._result.content.settings.model_uri, self._tell)
 
-    def _found(self) -> dict[str, Run]:
-        """Returns the runs that this result has, by variant; one that was made twice, since an answer was late, is kept once."""
-        found = self._client.search_runs([self._experiment_id], f"tags.`{entries.KEY}` = '{self._key}'")
-        self._refuse_another_result(found)
-        kept: dict[str, Run] = {}
-        for run in sorted(found, key=self._rank):
-            role = run.data.tags.get(entries.ROLE)
-            variant = run.data.tags[entries.VARIANT] if role == entries.VARIANT_ROLE else _SUMMARY
-            if role not in (entries.VARIANT_ROLE, entries.SUMMARY_ROLE):
-                continue
-            if variant not in kept:
-                kept[variant] = run
-            elif variant == _SUMMARY and self._given is not None:
-                # Not ours to delete: of KFP's earlier attempts.
-                self._client.set_tag(run.info.run_id, entries.ROLE, entries.SUPERSEDED_ROLE)
-            else:
-                self._client.delete_run(run.info.run_id)
-        return kept
-
-    def _refuse_another_result(self, found: Iterable[Run]) -> None:
-        """Raises an error when a run of this key is of another result: it would pass for this one's."""
-        for run in found:
-            digest = run.data.tags.get(entries.RESULT_DIGEST, self._result.digest)
-            if digest != self._result.digest:
-                raise TrackingError(
-                    f"pipeline_run: {self._result.content.settings.pipeline_run!r} is taken: run {run.info.run_id} at"
-                    f" {self._place.uri} is of the result {digest[:_SHOWN]}, and {self._result.path} is"
-                    f" {self._result.digest[:_SHOWN]}; give each result a pipeline run of its own"
-                )
-
-    def _rank(self, run: Run) -> tuple[bool, bool, bool, int, str]:
-        """Returns what sorts the runs of one role: the one to keep first, which is the one that is furthest."""
-        info, outputs = run.info, run.outputs.model_outputs if run.outputs else []
-        return (
-            info.run_id != self._place.given_run_id,
-            info.status != _FINISHED,
-            not outputs,
-            info.start_time,
-            info.run_id,
-        )
-
-    def _create(self, variant: str) -> Run:
-        """Returns a new run, of a variant or the summary."""
-        name = f"{entries.source(self._result)} · {variant or entries.SUMMARY_ROLE}"
-        own = entries.variant_tags(self._result, variant) if variant else {entries.ROLE: entries.SUMMARY_ROLE}
-        ours = {**entries.tags(self._result, self._source.run_id), **own}
-        tags = {**ours, **entries.MLFLOW_SOURCE, "mlflow.runName": name}
-        return self._client.create_run(self._experiment_id, run_name=name, tags=tags)
-
-    def _summary_run(self, earlier: Run | None) -> Run:
-        """Returns the run that KFP gave, else the summary that there is, else a new one."""
-        if self._given is None:
-            return earlier or self._create(_SUMMARY)
-        if earlier is not None and earlier.info.run_id != self._given.info.run_id:
-            self._client.set_tag(earlier.info.run_id, entries.ROLE, entries.SUPERSEDED_ROLE)
-        return self._given
-
-    def _fill(
-        self, open_runs: dict[str, Run], summary_run: Run, models: LoggedModels, logged: dict[str, LoggedModel]
-    ) -> None:
+    def _fill(self, open_runs: dict[str, Run], summary_run: Run, logged: dict[str, LoggedModel]) -> None:
         """Uploads all files, and finishes each variant as soon as its own are there: whatever fails then, it is done."""
         with (
             tempfile.TemporaryDirectory(prefix="edgequant-") as scratch,
             Uploader(self._place.uri, self._patience) as uploader,
         ):
-            packages = models.package(logged, Path(scratch) / "models")
+            packages = self._models.package(logged, Path(scratch) / "models")
             copies = {variant: uploader.begin(files) for variant, files in packages}
             if not self._is_finished(summary_run) and summary_run.info.run_id != self._with_files:
                 files = Path(scratch) / "summary"
                 summary.write_files(self._result, files)
-                copies[_SUMMARY] = uploader.begin(Upload(directory=files, location=summary_run.info.artifact_uri))
+                copies[SUMMARY] = uploader.begin(Upload(directory=files, location=summary_run.info.artifact_uri))
             for variant, run in open_runs.items():
                 complete(copies.get(variant, ()))
-                self._finish_variant(variant, run, models, logged.get(variant))
-            complete(copies.get(_SUMMARY, ()))
+                self._finish_variant(variant, run, logged.get(variant))
+            complete(copies.get(SUMMARY, ()))
             self._with_files = summary_run.info.run_id
 
     def _is_finished(self, summary_run: Run) -> bool:
         """Tells whether a summary was finished by us: the end of a run that KFP gave is KFP's business."""
-        return summary_run.info.status == _FINISHED and self._given is None
+        return summary_run.info.status == FINISHED and self._given is None
 
-    def _finish_variant(self, variant: str, run: Run, models: LoggedModels, model: LoggedModel | None) -> None:
+    def _finish_variant(self, variant: str, run: Run, model: LoggedModel | None) -> None:
         run_id = str(run.info.run_id)
         if model is not None:
-            models.finish(model, run)
+            self._models.finish(model, run)
         values = metrics(self._result.verdict.variants[variant], self._result.verdict.main_metric)
         self._client.log_batch(
             run_id,
@@ -247,7 +259,7 @@ class Recorder:
             params=[Param(name, value) for name, value in entries.parameters(self._result, variant).items()],
         )
         self._client.log_inputs(run_id, datasets=datasets(self._result.content))
-        self._client.set_terminated(run_id, _FINISHED)
+        self._client.set_terminated(run_id, FINISHED)
 
     def _metrics(self, run: Run, values: dict[str, float], model_id: str | None) -> list[Metric]:
         """Returns metrics stamped with the run's start, so that logging them twice adds nothing."""
@@ -255,10 +267,6 @@ class Recorder:
         stamp = run.info.start_time
         name, digest = facts.provenance.purpose, entries.dataset_digest(facts)
         return [Metric(key, value, stamp, 0, model_id, name, digest, run.info.run_id) for key, value in values.items()]
-
-    def _model_of(self, run: Run) -> LoggedModel:
-        """Returns the logged model of a run that was finished before."""
-        return self._client.get_logged_model(run.outputs.model_outputs[0].model_id)
 
     def _finish_summary(self, run: Run, runs: dict[str, Run], registered: summary.Registered) -> None:
         said = summary.registration(self._result, registered)
@@ -279,14 +287,7 @@ class Recorder:
             return
         self._client.log_inputs(run.info.run_id, datasets=datasets(self._result.content))
         if self._given is None:
-            self._client.set_terminated(run.info.run_id, _FINISHED)
-
-    def _tidy(self, models: LoggedModels, runs: dict[str, Run], registry: Registry | None) -> None:
-        """Removes what a request made of which the answer never came, and which was not there yet when looked for."""
-        self._found()
-        models.of(runs, runs, are_new=False)
-        if registry is not None:
-            registry.found()
+            self._client.set_terminated(run.info.run_id, FINISHED)
 
 
 def artifact_location(uri: str) -> str | None:

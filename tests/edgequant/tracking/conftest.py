@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.edgequant.tracking.fault_proxy import Proxy, proxy
 from tests.mlflow_server import mlflow_server
 
 from edgequant.artifacts.example_set import load_example_set
 from edgequant.artifacts.result import TrackingSettings, write_result
 from edgequant.artifacts.variant_set import load_variant_set
 from edgequant.gate import Gate
+from edgequant.mlflow_access import retries
 from edgequant.tracking.step import Inputs, track
 from edgequant.validation.step import validate
 
@@ -107,3 +109,12 @@ def server(server_folder: Path) -> Iterator[str]:
     """The address of an MLflow server: its tests use experiments and registered models of their own."""
     with mlflow_server(server_folder, "sqlite:///mlflow.db") as address:
         yield address
+
+
+@pytest.fixture
+def before(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """The proxy before the server; waits between attempts are short."""
+    monkeypatch.setattr(retries, "_FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(retries, "_LONGEST_WAIT_SECONDS", 0.1)
+    with proxy(server) as state:
+        yield state

@@ -4,16 +4,19 @@ import random
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-# What becomes of a request: refused with a status, not passed on, passed on and its answer lost, cut off in its body, late, or held
-# half-read until its client is gone.
+# What becomes of a request: refused with a status, not passed on, passed on and its answer lost, cut off in its body, late, held
+# half-read until its client is gone, passed on when its client is gone and asks for the same again, or passed on with as many others.
 STATUS, LOST, ANSWER_LOST, CUT, LATE, HELD = "status", "lost", "answer lost", "cut", "late", "held"
+GIVEN_UP, TOGETHER = "given up", "together"
+_TOGETHER_SECONDS = 60
 _HOP = {"connection", "transfer-encoding", "host", "content-length", "keep-alive"}
 
 
@@ -27,6 +30,7 @@ class Fault:
         times: How many requests it happens to.
         status: The status, of `STATUS`.
         seconds: How long a request waits before it is passed on, of `LATE`.
+        parties: How many requests wait for each other, of `TOGETHER`.
     """
 
     kind: str
@@ -34,6 +38,7 @@ class Fault:
     times: int = 1
     status: int = 503
     seconds: float = 0.0
+    parties: int = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +75,8 @@ class Proxy:
         self.seen: list[str] = []
         self.failed = 0
         self.held = threading.Event()
+        self.given_up: dict[str, Callable[[], object]] = {}
+        self._meetings: dict[int, threading.Barrier] = {}
         self._chance = Chance(share=0.0, kinds=())
         self._random = random.Random(0)  # noqa: S311 - no secret
         self.authorizations: set[str] = set()
@@ -87,6 +94,12 @@ class Proxy:
             found = self._fault(line)
             self.failed += found is not None
         return found
+
+    def meet(self, fault: Fault) -> None:
+        """Returns when all requests of a `TOGETHER` are here."""
+        with self._lock:
+            meeting = self._meetings.setdefault(id(fault), threading.Barrier(fault.parties))
+        meeting.wait(_TOGETHER_SECONDS)
 
     def _fault(self, line: str) -> Fault | None:
         for fault in self.faults:
@@ -124,6 +137,14 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and fault.kind == STATUS:
             self._answer(fault.status, {}, b"told to fail")
             return
+        if fault and fault.kind == GIVEN_UP:
+            self.state.given_up[self.path] = partial(self._pass_on, body)
+            self._hang_up()
+            return
+        if late := self.state.given_up.pop(self.path, None):
+            late()
+        if fault and fault.kind == TOGETHER:
+            self.state.meet(fault)
         if fault and fault.kind == LATE:
             time.sleep(fault.seconds)
         status, headers, answer = self._pass_on(body)

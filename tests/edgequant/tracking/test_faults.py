@@ -4,9 +4,8 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -20,65 +19,14 @@ from tests.edgequant.tracking.fault_proxy import (
     Chance,
     Fault,
     Proxy,
-    proxy,
 )
+from tests.edgequant.tracking.recordings import RECORD, VARIANTS, held, whole, write
 
 from edgequant.artifacts.result import load_result
 from edgequant.errors import TrackingError
-from edgequant.mlflow_access import retries
 from edgequant.tracking.step import record
 
-VARIANTS = ["float32", "full_int8", "integer_only", "weights_only"]
-_RECORD = "from pathlib import Path; import sys; from edgequant.tracking.step import record; record(Path(sys.argv[1]))"
 CREATES = ("experiments/create", "runs/create", "logged-models$", "registered-models/create", "model-versions/create")
-
-
-@pytest.fixture
-def before(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """The proxy before the server; waits between attempts are short."""
-    monkeypatch.setattr(retries, "_FIRST_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(retries, "_LONGEST_WAIT_SECONDS", 0.1)
-    with proxy(server) as state:
-        yield state
-
-
-def held(server: str, name: str) -> dict[str, Any]:
-    """Returns how many of everything a server has for a model."""
-    client = MlflowClient(tracking_uri=server, registry_uri=server)
-    experiments = [str(client.get_experiment_by_name(name).experiment_id)]
-    runs = client.search_runs(experiments)
-    models = client.search_logged_models(experiments)
-    versions = client.search_model_versions(f"name = '{name}'")
-    return {
-        "variants": Counter(run.data.tags.get("edgequant.variant", "summary") for run in runs),
-        "statuses": {run.info.status for run in runs},
-        "models": Counter(model.tags["edgequant.variant"] for model in models),
-        "ready": {str(model.status) for model in models},
-        "files": {len(client.list_logged_model_artifacts(model.model_id)) for model in models},
-        "outputs": {len(run.outputs.model_outputs) for run in runs if "edgequant.variant" in run.data.tags},
-        "versions": len(versions),
-        "aliases": dict(client.get_registered_model(name).aliases) if versions else {},
-    }
-
-
-def whole(best_only: int = 1) -> dict[str, Any]:
-    """Returns what a server has of one recording, made once."""
-    return {
-        "variants": Counter([*VARIANTS, "summary"]),
-        "statuses": {"FINISHED"},
-        "models": Counter(VARIANTS),
-        "ready": {"READY"},
-        "files": {9},
-        "outputs": {1},
-        "versions": best_only,
-        "aliases": {"candidate": "1"},
-    }
-
-
-def write(results: Callable[..., Path], name: str, before: Proxy, **settings: Any) -> Path:
-    """Returns a result that goes through the proxy to a model of its own."""
-    given = {"retry_seconds": 60.0, **settings}
-    return results(uri=before.address, experiment=name, registered_model=name, **given)
 
 
 def test_an_answer_that_is_lost_doubles_nothing(server: str, before: Proxy, results: Callable[..., Path]) -> None:
@@ -176,7 +124,7 @@ def test_killed_in_an_upload_and_run_again_it_is_whole(
     """A process dies while half of a model is sent; the next one ends with one of everything."""
     before.faults = [Fault(kind=HELD, where=r"PUT .*model\.tflite")]
     path = write(results, "killed-in-upload", before)
-    with subprocess.Popen([sys.executable, "-c", _RECORD, str(path)], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-c", RECORD, str(path)], stdout=subprocess.PIPE) as process:
         try:
             assert before.held.wait(timeout=120)
         finally:
@@ -247,7 +195,7 @@ def test_two_pipeline_runs_at_once_do_not_mix(server: str, results: Callable[...
     # Of source models of their own: of one result, the second would find the first's version.
     paths = [results(name, pipeline_run=name, model_uri=name, **given) for name in names]
     processes = [
-        subprocess.Popen([sys.executable, "-c", _RECORD, str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        subprocess.Popen([sys.executable, "-c", RECORD, str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         for path in paths
     ]
     said = [process.communicate(timeout=120)[0].decode() for process in processes]

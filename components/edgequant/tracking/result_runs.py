@@ -1,0 +1,140 @@
+"""The runs of a result: looked up by its key, made, and kept once each.
+
+MLflow has no request that makes a run only where there is none. So two recordings of one result at once, as by a pod that was
+given up and the one in its place, and a request whose answer came late, leave runs twice. All who look then rank them alike.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from edgequant.artifacts.result import Result
+from edgequant.errors import TrackingError
+from edgequant.tracking import entries
+
+FINISHED = "FINISHED"
+SUMMARY = ""
+# So much of a digest tells two apart.
+_SHOWN = 12
+_SOURCE = "mlflow.source.name"
+_OURS = "edgequant "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """Where a result's runs are, and what they refer to.
+
+    Attributes:
+        uri: The MLflow tracking URI, for messages.
+        experiment_id: The experiment.
+        source_run: The run that trained the source model; "" where it is not known.
+    """
+
+    uri: str
+    experiment_id: str
+    source_run: str
+
+
+class ResultRuns:
+    """The runs of a result.
+
+    Args:
+        client: MLflow's client.
+        result: The result.
+        home: Where they are.
+        registered: Gives the runs of the result's registered versions; asked only where a run is there twice.
+    """
+
+    def __init__(
+        self, client: MlflowClient, result: Result, home: Home, registered: Callable[[], frozenset[str]]
+    ) -> None:
+        self._client = client
+        self._result = result
+        self._home = home
+        self._registered = registered
+
+    def found(self, given: Run | None = None) -> dict[str, list[Run]]:
+        """Returns the runs that there are by variant, `SUMMARY` for the summary, of each the one to keep first.
+
+        Args:
+            given: The run that KFP gave to be the summary, which may have no tags yet; None without one.
+
+        Raises:
+            TrackingError: Another result has this one's key.
+        """
+        by_role: dict[str, list[Run]] = {}
+        for run in self._search():
+            role = run.data.tags.get(entries.ROLE)
+            if role in (entries.VARIANT_ROLE, entries.SUMMARY_ROLE):
+                variant = run.data.tags[entries.VARIANT] if role == entries.VARIANT_ROLE else SUMMARY
+                by_role.setdefault(variant, []).append(run)
+        summaries = by_role.get(SUMMARY, [])
+        if given is not None and given.info.run_id not in {run.info.run_id for run in summaries}:
+            by_role[SUMMARY] = [*summaries, given]
+        variants_twice = any(len(runs) > 1 for variant, runs in by_role.items() if variant != SUMMARY)
+        registered = self._registered() if variants_twice else frozenset()
+        return {
+            variant: sorted(runs, key=_summary_rank if variant == SUMMARY else lambda run: _rank(run, registered))
+            for variant, runs in by_role.items()
+        }
+
+    def are_there(self, run_ids: Iterable[str]) -> bool:
+        """Tells whether none of these runs was removed."""
+        return {str(run.info.run_id) for run in self._search()}.issuperset(run_ids)
+
+    def remove_doubles(self, found: Mapping[str, list[Run]]) -> bool:
+        """Removes all runs of each variant but the first, and tells whether there were any; one of KFP's stays, as superseded."""
+        removed = False
+        for first, *others in found.values():
+            for run in others:
+                if _is_kfps(first):
+                    # Not ours to delete: of KFP's earlier attempts, or made when there was none.
+                    self._client.set_tag(run.info.run_id, entries.ROLE, entries.SUPERSEDED_ROLE)
+                else:
+                    self._client.delete_run(run.info.run_id)
+                    removed = True
+        return removed
+
+    def create(self, variant: str) -> Run:
+        """Returns a new run, of a variant or the summary."""
+        name = f"{entries.source(self._result)} · {variant or entries.SUMMARY_ROLE}"
+        own = entries.variant_tags(self._result, variant) if variant else {entries.ROLE: entries.SUMMARY_ROLE}
+        ours = {**entries.tags(self._result, self._home.source_run), **own}
+        tags = {**ours, **entries.MLFLOW_SOURCE, "mlflow.runName": name}
+        return self._client.create_run(self._home.experiment_id, run_name=name, tags=tags)
+
+    def _search(self) -> list[Run]:
+        query = f"tags.`{entries.KEY}` = '{entries.key(self._result)}'"
+        found = list(self._client.search_runs([self._home.experiment_id], query))
+        self._refuse_another_result(found)
+        return found
+
+    def _refuse_another_result(self, found: Iterable[Run]) -> None:
+        """Raises an error when a run of this key is of another result: it would pass for this one's."""
+        for run in found:
+            digest = run.data.tags.get(entries.RESULT_DIGEST, self._result.digest)
+            if digest != self._result.digest:
+                raise TrackingError(
+                    f"pipeline_run: {self._result.content.settings.pipeline_run!r} is taken: run {run.info.run_id} at"
+                    f" {self._home.uri} is of the result {digest[:_SHOWN]}, and {self._result.path} is"
+                    f" {self._result.digest[:_SHOWN]}; give each result a pipeline run of its own"
+                )
+
+
+def _rank(run: Run, registered: frozenset[str]) -> tuple[bool, bool, bool, int, str]:
+    """Returns what sorts a variant's runs: that of a registered version, which names it for good, then the one that is furthest."""
+    info, outputs = run.info, run.outputs.model_outputs if run.outputs else []
+    return info.run_id not in registered, info.status != FINISHED, not outputs, info.start_time, info.run_id
+
+
+def _summary_rank(run: Run) -> tuple[bool, int, bool, int, str]:
+    """Returns what sorts summaries: the last that KFP gave, which is its last attempt's, then the one that is furthest."""
+    info, of_kfp = run.info, _is_kfps(run)
+    return not of_kfp, -info.start_time if of_kfp else 0, info.status != FINISHED, info.start_time, info.run_id
+
+
+def _is_kfps(run: Run) -> bool:
+    """Tells whether KFP's plugin made a run: those that are made here say so."""
+    return not run.data.tags.get(_SOURCE, "").startswith(_OURS)
