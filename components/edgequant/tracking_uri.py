@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from edgequant.errors import ConfigError, TrackingError
 
@@ -16,6 +16,15 @@ _WITH_PASSWORD = re.compile(rf"[^/:]+:(?!///){_PASSWORD}")
 # Of a database it is a name; of a server that is asked over the web, some give a token as one.
 _WITH_USER = re.compile(r"https?://[^/\s]*@", re.IGNORECASE)
 _CREDENTIALS = re.compile(rf"{_PASSWORD}|//[^/\s]*@")
+# Databases' drivers take passwords among their options as well, and proxies tokens. A file that holds one is none: passfile, sslkey.
+_SENSITIVE = (
+    r"pass(?:w|phrase|code)|pwd|secret|token|credential|(?:access|account|api|auth|private|shared)[_-]?key"
+    r"|(?<![a-z])(?:auth|pass|pw|sas|sig|signature)(?![a-z])|(?<![a-z_-])key(?![a-z_-])"
+)
+_SENSITIVE_NAME = re.compile(_SENSITIVE, re.IGNORECASE)
+# As in ``odbc_connect=UID=me;PWD=…``.
+_SENSITIVE_WITHIN = re.compile(rf"(?:{_SENSITIVE})[^=;&]*=", re.IGNORECASE)
+_OPTION = re.compile(r"(?<=[?&;#])([^\s=&;#'\"]+)=([^\s&;#'\"]*)")
 
 
 def check_tracking_uri(key: str, uri: str) -> str:
@@ -34,8 +43,11 @@ def check_tracking_uri(key: str, uri: str) -> str:
     except ValueError as error:
         if not password:
             raise ConfigError(f"{key}: {without_credentials(uri)!r} is not a URI ({error})") from error
-    if password or _WITH_USER.match(uri):
-        held = "a password" if password else "a user, which may be a token"
+    option = next((found[1] for found in _OPTION.finditer(uri) if _is_secret(found)), "")
+    if password or option or _WITH_USER.match(uri):
+        held = "a user, which may be a token"
+        if password or option:
+            held = "a password" if password else f"a password or a token, {unquote(option)}"
         raise ConfigError(
             f"{key}: holds {held}; give credentials in MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and "
             "MLFLOW_TRACKING_PASSWORD"
@@ -63,5 +75,15 @@ def tracking_uri(configured: str, key: str = _KEY) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """Returns a text for people, such as the error of a request, whose URLs hold neither a user nor a password."""
-    return _CREDENTIALS.sub("//", text)
+    """Returns a text for people, such as the error of a request, whose URLs hold neither a user nor a password or a token."""
+    return _OPTION.sub(_without_secret, _CREDENTIALS.sub("//", text))
+
+
+def _without_secret(option: re.Match[str]) -> str:
+    return f"{option[1]}=***" if _is_secret(option) else option[0]
+
+
+def _is_secret(option: re.Match[str]) -> bool:
+    """Tells whether an option of a URI, ``NAME=VALUE``, has a secret for its value, or in it."""
+    name, value = unquote_plus(option[1]), unquote_plus(option[2])
+    return bool(value) and (_SENSITIVE_NAME.search(name) is not None or _SENSITIVE_WITHIN.search(value) is not None)

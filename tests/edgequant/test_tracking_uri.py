@@ -102,6 +102,44 @@ def test_passwords_are_refused_and_not_repeated(uri: str) -> None:
     assert "ted@" not in str(caught.value)
 
 
+_IN_QUERIES = [
+    "postgresql://host/db?user=bob&password=planted",
+    "postgresql+psycopg2://bob@host/db?sslmode=require&sslpassword=planted",
+    "mysql+pymysql://host/db?passwd=planted",
+    "mysql+pymysql://host/db?user=bob;pwd=planted",
+    "mssql+pyodbc:///?odbc_connect=Driver%3DODBC%3BUID%3Dbob%3BPWD%3Dplanted",
+    "http://h:5000/?token=planted",
+    "http://h:5000?access_token=planted",
+    "https://h/mlflow?a=b&Access-Key=planted",
+    "https://h/mlflow?accessKey=planted",
+    "https://h/mlflow?x-api-key=planted",
+    "https://h/mlflow?key=planted",
+    "https://h/mlflow?sv=1&sig=planted",
+    "https://h/mlflow#secret=planted",
+    "postgresql://host/db?pass%77ord=planted",
+    "postgresql://host/db?pass=planted",
+]
+
+
+@pytest.mark.parametrize("uri", _IN_QUERIES)
+def test_secrets_among_options_are_refused_and_not_repeated(
+    uri: str, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A password or a token in a query is one: at once, of the configuration or the environment, and in no message."""
+    said = []
+    for step in STEPS.values():
+        with pytest.raises(ConfigError, match=r"^tracking\.uri: holds a password or a token, .*; give cred") as caught:
+            step(uri, model)
+        said.append(str(caught.value))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(ConfigError, match=r"^MLFLOW_TRACKING_URI: holds a password or a token, ") as caught:
+        tracking_uri("")
+    said += [str(caught.value), without_credentials(f"cannot open {uri} (refused)")]
+    assert "planted" not in "".join(said)
+    assert said[-1].startswith("cannot open ")
+    assert said[-1].endswith(" (refused)")
+
+
 @pytest.mark.parametrize(
     "uri",
     [
@@ -115,6 +153,11 @@ def test_passwords_are_refused_and_not_repeated(uri: str) -> None:
         "sqlite:///mlflow.db",
         "postgresql://me@db/mlflow",
         "/home/x:y@z",
+        "postgresql://me@db/mlflow?sslmode=verify-full&sslkey=/run/tls.key&passfile=/run/pgpass",
+        "mysql+pymysql://me@db/mlflow?ssl_key=/run/tls.key&charset=utf8mb4&read_default_file=/run/my.cnf",
+        "mssql+pyodbc://me@db/mlflow?driver=ODBC+Driver+18+for+SQL+Server",
+        "sqlite:////srv/mlflow.db?mode=ro",
+        "http://h:5000/?workspace=keys&password=",
     ],
 )
 def test_what_holds_no_password_is_taken(uri: str) -> None:
@@ -143,6 +186,8 @@ def test_what_is_no_uri_is_shown_without_its_user() -> None:
         ("no http://me:s3/cr@et@h and postgresql://token@db/x", "no http://h and postgresql://db/x"),
         ("http://h:5000/a does not know me@example.com", "http://h:5000/a does not know me@example.com"),
         ("http://h:5000/a@b", "http://h:5000/a@b"),
+        ("no postgresql://h/x?user=bob&password=s3cret: gone", "no postgresql://h/x?user=bob&password=*** gone"),
+        ("GET 'https://h/x?page=2&token=s3cret' failed; key=a", "GET 'https://h/x?page=2&token=***' failed; key=a"),
         ("models:/small@champion at sqlite:////tmp/a@b", "models:/small@champion at sqlite:////tmp/a@b"),
     ],
 )

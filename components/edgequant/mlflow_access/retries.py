@@ -28,6 +28,7 @@ from tenacity import (
 from tenacity.stop import stop_base
 
 from edgequant.mlflow_access.failures import is_transient
+from edgequant.tracking_uri import without_credentials
 from edgequant.unanswered import no_answer
 
 _FIRST_WAIT_SECONDS = 0.5
@@ -170,8 +171,8 @@ class PatientClient:
 
 
 def first_line(error: BaseException | None) -> str:
-    """Returns why MLflow did not answer, or else the kind of an error and the first line of its message."""
+    """Returns why MLflow did not answer, or else the kind of an error and the first line of its message, without credentials."""
     if silent := no_answer(error):
-        return silent
-    message = (str(error).strip().splitlines() or [""])[0]
+        return without_credentials(silent)
+    message = without_credentials((str(error).strip().splitlines() or [""])[0])
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
