@@ -141,7 +141,8 @@ def _pin_registered(uri: str, tracking_uri: str, waiting: Waiting) -> PinnedMode
     facts = _ask(uri, tracking_uri, waiting)
     if facts.get("files") == []:
         raise ModelError(f"model: {uri} names nothing: the run has no files there")
-    text = json.dumps([tracking_uri, facts], sort_keys=True, default=str)
+    # Not where it was asked for: one server has many addresses. Its run and its times tell a model from that of another server.
+    text = json.dumps(facts, sort_keys=True, default=str)
     return PinnedModel(uri=facts["uri"], digest=hashlib.sha256(text.encode()).hexdigest())
 
 

@@ -8,6 +8,8 @@ from urllib.parse import unquote, unquote_plus, urlsplit
 from edgequant.errors import ConfigError, TrackingError
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
+# What the runner on this machine gives its steps in the place of an argument, which would be in the keys of its cache.
+LOCAL_TRACKING_URI = "EDGEQUANT_TRACKING_URI"
 ON_CLUSTER = "KUBERNETES_SERVICE_HOST"
 _KEY = "tracking.uri"
 # A password that is not quoted may hold "/" and "@": what follows the first ":" and is no port, up to the last "@".
@@ -56,7 +58,7 @@ def check_tracking_uri(key: str, uri: str) -> str:
 
 
 def tracking_uri(configured: str, key: str = _KEY) -> str:
-    """Returns the tracking URI to use: the one configured, the environment's, or on this machine a database beside it.
+    """Returns the tracking URI to use: the one configured, the runner's, the environment's, or on this machine a database beside it.
 
     Args:
         configured: The URI of the configuration; "" for none.
@@ -66,12 +68,17 @@ def tracking_uri(configured: str, key: str = _KEY) -> str:
         TrackingError: None is given on a cluster, where MLflow's own default is a disk that vanishes with the pod.
         ConfigError: It holds a password.
     """
-    if configured:
+    if configured := configured or runners_tracking_uri():
         return check_tracking_uri(key, configured)
     uri = check_tracking_uri(TRACKING_URI, os.environ.get(TRACKING_URI, ""))
     if not uri and os.environ.get(ON_CLUSTER):
         raise TrackingError(f"{_KEY} is empty and {TRACKING_URI} is not set; on a cluster one of them is needed")
     return uri or f"sqlite:///{Path('mlflow.db').resolve()}"
+
+
+def runners_tracking_uri() -> str:
+    """Returns the tracking URI that the runner on this machine gave the step; "" on a cluster, and without a runner."""
+    return os.environ.get(LOCAL_TRACKING_URI, "")
 
 
 def without_credentials(text: str) -> str:

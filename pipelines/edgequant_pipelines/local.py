@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from edgequant.artifacts.directory import link_tree, read_json
 from edgequant.errors import ConfigError, EdgequantError
 from edgequant.steps import CONFIG_ERROR, ERROR, PREFIX, RUNNER_PID
+from edgequant.tracking_uri import LOCAL_TRACKING_URI
 from edgequant_pipelines.arguments import local_tracking_uri, pipeline_arguments
 from edgequant_pipelines.config import Config
 
@@ -105,8 +106,9 @@ def _run_pipeline(config: Config, tracking_uri: str, work: Path, *, cache: bool,
     if not cache:
         # Forgotten rather than passed by, so that the next run finds what this one leaves.
         shutil.rmtree(state / "cache", ignore_errors=True)
-    with (work / "run.log").open("w", encoding="utf-8") as stream, _surroundings():
-        arguments = pipeline_arguments(config, tracking_uri, show)
+    with (work / "run.log").open("w", encoding="utf-8") as stream, _surroundings(tracking_uri):
+        # Where MLflow is changes nothing of what is made, and the cache's keys are of the arguments: steps find it around them.
+        arguments = pipeline_arguments(config, tracking_uri, show) | {"tracking_uri": ""}
         # Without a model in production that step has nothing to do, and says nothing.
         log = _Log(stream, show, silent=set() if config.baseline else {"champion"})
         with redirect_stdout(log), redirect_stderr(log):
@@ -125,7 +127,7 @@ def _run_pipeline(config: Config, tracking_uri: str, work: Path, *, cache: bool,
 
 
 @contextmanager
-def _surroundings() -> Iterator[None]:
+def _surroundings(tracking_uri: str) -> Iterator[None]:
     """Sets what the steps' processes find around them, and clears up after them."""
     from kfp.local import logging_utils
 
@@ -140,6 +142,7 @@ def _surroundings() -> Iterator[None]:
         changed = {
             # A step ends with this process, so that a run that is killed leaves nothing behind that still works.
             RUNNER_PID: str(os.getpid()),
+            LOCAL_TRACKING_URI: tracking_uri,
             # KFP makes a temporary folder for each task and leaves it there.
             "TMPDIR": scratch,
             # What MLflow tells of its own doings is not the user's business; warnings and errors are.

@@ -5,6 +5,7 @@ The tests of this module share one project and stand in the order in which its o
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 import yaml
 from mlflow import MlflowClient
+from tests.mlflow_server import mlflow_server
 
 from edgequant.artifacts.directory import file_digest
 from edgequant.artifacts.verdict import load_verdict
@@ -116,8 +118,7 @@ def test_the_reports_configuration_asks_for_the_same(
 ) -> None:
     """What the report gives runs as it stands: nothing is drawn, made or measured anew, and the verdict is the same.
 
-    It is judged anew, as what the gate had left to the defaults is spelled out. Only where it is recorded is not told: with
-    another MLflow the model would be asked for anew.
+    It is judged anew, as what the gate had left to the defaults is spelled out. Only where it is recorded is not told.
     """
     work = shared_project.parent / "work"
     before = load_verdict(work / "results" / "verdict")
@@ -318,6 +319,42 @@ def test_results_survive_an_mlflow_that_cannot_be_reached(project: Path, edgequa
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert result(work)["tracking"]["uri"] == uri
     assert runs(project) == ["digits · float32", "digits · summary", "digits · weights_only"]
+
+
+def test_the_same_mlflow_at_another_address(project: Path, digits: Path, edgequant: Edgequant, tmp_path: Path) -> None:
+    """A port-forward has another port: nothing is made anew, nothing is recorded twice, and the results name that address."""
+    work = tmp_path / "work"
+    shutil.copyfile(digits / "mlflow.db", tmp_path / "mlflow.db")
+    with mlflow_server(tmp_path, "sqlite:///mlflow.db") as server:
+        found = []
+        for address, steps in ((server, []), (server.replace("127.0.0.1", "localhost"), STEPS[:-1])):
+            given = {
+                "tracking.uri": address,
+                "tracking.experiment": "digits-quantized",
+                "model": "models:/digits/1",
+                "variants": "[float32, weights_only]",
+            }
+            options = [part for key, value in given.items() for part in ("--set", f"{key}={value}")]
+            done = edgequant("run", project, "--work-directory", work, *options)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert reused(done) == steps
+            tracking = result(work)["tracking"]
+            assert tracking["uri"] == address
+            assert tracking["links"]["summary"].startswith(address)
+            assert yaml.safe_load((work / "results" / "config.yaml").read_text())["tracking"]["uri"] == address
+            found.append((tracking["summary_run_id"], tracking["versions"], tracking["alias_version"]))
+        assert found[0] == found[1]
+        mlflow = MlflowClient(server)
+        left = mlflow.search_runs([mlflow.get_experiment_by_name("digits-quantized").experiment_id])
+        assert sorted(run.info.run_name for run in left) == [
+            "digits v1 · float32",
+            "digits v1 · summary",
+            "digits v1 · weights_only",
+        ]
+        assert {run.info.status for run in left} == {"FINISHED"}
+        # Finished later, it is recorded where the run was.
+        assert edgequant("track", work).returncode == 0
+        assert result(work)["tracking"]["uri"] == address
 
 
 def test_each_step_runs_alone(project: Path, edgequant: Edgequant, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Gathers a run's results and records them in MLflow."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock
@@ -17,7 +17,7 @@ from edgequant.steps import say
 from edgequant.tracking.configuration import as_run
 from edgequant.tracking.pages import public_uri
 from edgequant.tracking.settings import check_tracking_settings
-from edgequant.tracking_uri import ON_CLUSTER, TRACKING_URI, check_tracking_uri, tracking_uri
+from edgequant.tracking_uri import ON_CLUSTER, TRACKING_URI, check_tracking_uri, runners_tracking_uri, tracking_uri
 
 _RUN_ID = "MLFLOW_RUN_ID"
 # How a placeholder of KFP begins: some installations pass it on as it is.
@@ -56,6 +56,7 @@ def track(settings: TrackingSettings, inputs: Inputs, target: Path) -> Tracked:
         TrackingError: MLflow did not take the result.
         ConfigError: The tracking URI holds a password, or a setting is none that MLflow takes.
     """
+    settings = replace(settings, uri=settings.uri or runners_tracking_uri())
     # Before it is written into the result.
     check_tracking_uri("tracking.uri", settings.uri)
     verdict, variants = load_verdict(inputs.verdict), load_variant_set(inputs.variant_set)
@@ -90,7 +91,8 @@ def record(directory: Path, uri: str = "") -> Tracked:
     given = "" if uri else _given_run()
     key = "--tracking-uri" if uri else "tracking.uri"
     # The environment's server is that of the run that KFP gave.
-    where = tracking_uri("") if given else tracking_uri(uri or settings.uri, key)
+    environments = os.environ.get(TRACKING_URI, "")
+    where = check_tracking_uri(TRACKING_URI, environments) if given else tracking_uri(uri or settings.uri, key)
     if given:
         say("track", f"the run {given} that {_RUN_ID} names at {where} is the summary run")
     try:
