@@ -34,7 +34,7 @@ class Row:
         drop_low_points: The lower end of its interval.
         drop_high_points: The upper end.
         latency_p50_ms: The median latency.
-        registered: ``NAME/VERSION``, or None.
+        registered: ``NAME/VERSION``, also of an earlier pipeline run with the same file; None without one, or once it is deleted.
         aliases: The aliases that are on this version now.
         run_id: Its run.
     """
@@ -77,8 +77,8 @@ def history(name: str, last: int, uri: str = "") -> list[Row]:
             raise TrackingError(
                 f"MLflow has no variants of {name!r}; it has those of {listed(known)}{did_you_mean(name, known)}"
             )
-        versions = _versions(client, {str(run.info.run_id) for run in runs}, names)
-        return [_row(run, versions.get(str(run.info.run_id))) for run in runs]
+        versions = _versions(client, names)
+        return [_row(run, versions) for run in runs]
 
 
 def _names_of(client: "MlflowClient", name: str) -> set[str]:
@@ -112,25 +112,43 @@ def _start(run: Any) -> int:
     return int(run.info.start_time)
 
 
-def _versions(client: "MlflowClient", run_ids: set[str], names: set[str]) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """Returns ``NAME/VERSION`` and the aliases of the registered version of each run that has one."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Versions:
+    """The registered versions that there are.
+
+    Attributes:
+        by_run: ``NAME/VERSION`` of each run that one was made of.
+        aliases: The aliases of each, by ``NAME/VERSION``.
+    """
+
+    by_run: dict[str, str]
+    aliases: dict[str, tuple[str, ...]]
+
+    def of(self, run: Any) -> str | None:
+        """Returns the version of a run: that made of it, else the earlier one of the same file; None without, or once deleted."""
+        earlier = run.data.tags.get(entries.EARLIER_VERSION)
+        return self.by_run.get(str(run.info.run_id)) or (earlier if earlier in self.aliases else None)
+
+
+def _versions(client: "MlflowClient", names: set[str]) -> _Versions:
+    """Returns the registered versions of quantizations."""
     found = [
         version
         for name in names
         for version in _pages(client.search_model_versions, f"tags.`{entries.NAME}` = '{_quoted(name)}'")
-        if version.run_id in run_ids
     ]
     aliases = {name: client.get_registered_model(name).aliases for name in {version.name for version in found}}
-    return {
-        str(version.run_id): (
-            f"{version.name}/{version.version}",
-            tuple(alias for alias, number in aliases[version.name].items() if str(number) == str(version.version)),
+    on = {
+        f"{version.name}/{version.version}": tuple(
+            alias for alias, number in aliases[version.name].items() if str(number) == str(version.version)
         )
         for version in found
     }
+    return _Versions(by_run={str(version.run_id): f"{version.name}/{version.version}" for version in found}, aliases=on)
 
 
-def _row(run: Any, version: tuple[str, tuple[str, ...]] | None) -> Row:
+def _row(run: Any, versions: _Versions) -> Row:
+    registered = versions.of(run)
     tags, metrics = run.data.tags, run.data.metrics
     recorded = datetime.fromtimestamp(run.info.start_time / _MILLISECONDS, tz=UTC)
     metric = tags.get(entries.MAIN_METRIC, "")
@@ -147,8 +165,8 @@ def _row(run: Any, version: tuple[str, tuple[str, ...]] | None) -> Row:
         drop_low_points=metrics.get("drop_low_points"),
         drop_high_points=metrics.get("drop_high_points"),
         latency_p50_ms=metrics.get("latency_p50_ms"),
-        registered=version[0] if version else tags.get(entries.EARLIER_VERSION),
-        aliases=version[1] if version else (),
+        registered=registered,
+        aliases=versions.aliases[registered] if registered else (),
         run_id=str(run.info.run_id),
     )
 

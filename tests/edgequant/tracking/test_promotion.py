@@ -142,3 +142,18 @@ def test_comparing(both: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     assert unknown.stderr == (
         "edgequant: MLflow has no variants of 'digit'; it has those of digits; did you mean 'digits'?\n"
     )
+
+
+def test_comparing_what_was_not_registered_anew(results: Callable[..., Path]) -> None:
+    """A night without a change shows the version that has its file, with the aliases it has; once it is deleted, none."""
+    first, second = (record(results(f"night-{number}", pipeline_run=f"night-{number}")) for number in (1, 2))
+    client = MlflowClient(tracking_uri=first.uri, registry_uri=first.uri)
+    assert first.model_version == second.model_version == "1"
+
+    def shown() -> list[tuple[str | None, tuple[str, ...]]]:
+        best = {first.run_ids["weights_only"], second.run_ids["weights_only"]}
+        return [(row.registered, row.aliases) for row in history("digits", 2, first.uri) if row.run_id in best]
+
+    assert shown() == [(f"{NAME}/1", ("candidate",))] * 2
+    client.delete_model_version(NAME, "1")
+    assert shown() == [(None, ())] * 2
