@@ -11,7 +11,7 @@ from edgequant.artifacts.result import Result
 from edgequant.tracking import entries
 
 NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
-# In these a version is the same as an earlier one: what was made of what, and what it was measured on.
+# In these a version is the same as an earlier one: what was made of what, what it was measured on, and what was asked of it.
 _SAME = (
     entries.TFLITE_SHA256,
     entries.SOURCE_MODEL,
@@ -19,6 +19,7 @@ _SAME = (
     entries.EVALUATION_DIGEST,
     entries.RESOLVER,
     entries.MAIN_METRIC,
+    entries.GATE,
 )
 # A night makes at most one of each variant: what is further back is not the last of any.
 _LOOKED_AT = 100

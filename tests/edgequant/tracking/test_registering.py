@@ -153,6 +153,16 @@ def test_other_kernels_make_versions_again(
     assert configs == [{"resolver": "xnnpack"}, {"resolver": "builtin"}]
 
 
+def test_another_gate_makes_versions_again(client: MlflowClient, record_as: Callable[..., Any]) -> None:
+    """A verdict is of a gate: the same file under another one is another version, that says what was asked."""
+    for number, limit in enumerate((5.0, 50.0, 50.0), start=1):
+        tracked = record_as("gates", pipeline_run=f"night-{number}", gate=Gate(max_drop_points=limit))
+        assert tracked.model_version == tracked.alias_version == str(min(number, 2))
+        gate = client.get_model_version("gates", tracked.model_version).tags["edgequant.gate"]
+        assert f"max_drop_points={limit}" in gate
+    assert len(client.search_model_versions("name = 'gates'")) == 2
+
+
 def test_a_variant_that_is_best_again_is_a_new_version(client: MlflowClient, record_as: Callable[..., Any]) -> None:
     """Another was the best in between, and has the alias: an earlier version of the same file does not take it back."""
     for number, (best, asked) in enumerate(
