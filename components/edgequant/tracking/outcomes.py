@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mlflow import MlflowClient
 
 from edgequant.errors import TrackingError
+from edgequant.markdown import plain
 from edgequant.mlflow_access.retries import first_line
 from edgequant.tracking.summary import NOTE_TAG
 
@@ -69,7 +70,7 @@ def read_outcome(uri: str, experiment: str, pipeline_run: str) -> Outcome:
     begin = f"**{outcome}**: "
     return Outcome(
         outcome=outcome,
-        why=headline.removeprefix(begin) if headline.startswith(begin) else "",
+        why=plain(headline.removeprefix(begin)) if headline.startswith(begin) else "",
         best=tags.get("edgequant.best", ""),
         summary_run_id=info.run_id,
         link=page,

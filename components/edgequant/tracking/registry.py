@@ -8,6 +8,7 @@ from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 
 from edgequant.artifacts.result import BEST, EVERY_BLESSED, Result
+from edgequant.markdown import literal
 from edgequant.tracking import entries, limits, source, summary
 from edgequant.tracking.earlier import NOT_THERE, History
 
@@ -193,7 +194,7 @@ class Registry:
 
 
 def description(result: Result, variant: str) -> str:
-    """Returns the description of a variant's version: why it is what it is."""
+    """Returns the description of a variant's version, which MLflow shows as Markdown: why it is what it is."""
     verdict = result.verdict
     said = verdict.why if variant == verdict.best else "; ".join(verdict.variants[variant].reasons)
-    return limits.cut(said, limits.DESCRIPTION_CHARACTERS)
+    return limits.cut(literal(said), limits.DESCRIPTION_CHARACTERS)

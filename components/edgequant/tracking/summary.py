@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from edgequant.artifacts.result import BEST, CONFIGURATION, EVERY_BLESSED, Result
 from edgequant.artifacts.verdict import BLESSED
+from edgequant.markdown import literal
 from edgequant.tracking import entries, limits
 from edgequant.tracking.configuration import as_run
 from edgequant.tracking.figures import main_figures
@@ -144,7 +145,7 @@ def stays(alias: str, holder: Holder) -> str:
 
 
 def note(result: Result, registered: str, source_link: str = "") -> str:
-    """Returns the summary run's description, in Markdown.
+    """Returns the summary run's description, in Markdown, in which nothing that users named is markup.
 
     Args:
         result: The result.
@@ -153,12 +154,14 @@ def note(result: Result, registered: str, source_link: str = "") -> str:
     """
     verdict = result.verdict
     # Not the reason twice, one below the other: what is long is folded.
-    lines = [f"**{verdict.outcome}**: {verdict.why}", "", registered.replace(f": {verdict.why}", "."), ""]
+    said = registered.replace(f": {verdict.why}", ".")
+    lines = [f"**{literal(verdict.outcome)}**: {literal(verdict.why)}", "", literal(said), ""]
     if source_link:
-        lines += [f"Source: {result.content.settings.model_uri}, from [this training run]({source_link}).", ""]
+        model = literal(result.content.settings.model_uri)
+        lines += [f"Source: {model}, from [this training run]({source_link}).", ""]
     lines += ["| variant | verdict | why |", "| --- | --- | --- |"]
     lines += [
-        f"| {name} | {found.verdict} | {'; '.join(found.reasons).replace('|', '/')} |"
+        f"| {literal(name)} | {literal(found.verdict)} | {literal('; '.join(found.reasons))} |"
         for name, found in verdict.variants.items()
     ]
     return limits.cut("\n".join(lines), limits.TAG_CHARACTERS)

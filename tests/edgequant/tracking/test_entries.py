@@ -3,10 +3,12 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from markdown_it import MarkdownIt
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
 from mlflow.utils import validation
 
@@ -54,7 +56,28 @@ def test_the_note_is_a_table_that_nothing_breaks(result: Result) -> None:
     rows = [line for line in note.splitlines() if line.startswith("|")][2:]
     assert len(rows) == 4
     assert all(row.count("|") == 4 for row in rows)
-    assert rows[1] == "| weights_only | blessed | a / b; c |"
+    assert rows[1] == "| weights_only | blessed | a &#124; b; c |"
+
+
+def test_what_users_named_is_no_markup(result: Result) -> None:
+    """A class may be called anything: the note and the description show it, and load, run and mark up nothing of it."""
+    evil = "![b](http://h/beacon.png) <img src=x onerror=y> [click](http://h) **blessed** `code` a|b\n\n# big"
+    found = {name: replace(variant, reasons=(evil,)) for name, variant in result.verdict.variants.items()}
+    settings = replace(result.content.settings, model_uri=evil, registered_model=evil, register="none")
+    verdict = replace(result.verdict, variants=found, why=evil)
+    named = replace(result, verdict=verdict, content=replace(result.content, settings=settings))
+    line = " ".join(evil.split())
+    said = summary.note(named, f"Registered in {evil}.", "http://mlflow/#/run")
+    reader = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    tokens = [token for block in reader.parse(said) for token in (block.children or [block])]
+    kinds = {token.type.removesuffix("_open").removesuffix("_close") for token in tokens}
+    assert kinds == {"paragraph", "text", "strong", "link", "table", "thead", "tbody", "tr", "th", "td"}
+    texts = [token.content for token in tokens if token.type == "text" and token.content]
+    assert texts[:4] == [verdict.outcome, f": {line}", f"Registered in {line}.", f"Source: {line}, from "]
+    assert [token.attrs["href"] for token in tokens if token.type == "link_open"] == ["http://mlflow/#/run"]
+    assert texts.count(line) == len(found)
+    for variant in found:
+        assert MarkdownIt().renderInline(registry.description(named, variant)) == escape(line)
 
 
 def test_no_text_is_longer_than_mlflow_takes(result: Result) -> None:

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 
 from edgequant.errors import TrackingError
 from edgequant.gate import Gate
+from edgequant.markdown import plain
 from edgequant.tracking.source import is_newer
 from edgequant.tracking.step import kfp_view, record
 from edgequant.validation.step import validate
@@ -204,7 +205,7 @@ def test_the_alias_stays_with_the_newer_source(
         said = capsys.readouterr().out
         assert _summary(client, older)["edgequant.registered"] in said
         assert "is waves-lite version 2; alias candidate is on version 1, and was left there" in said
-    assert _summary(client, older)["edgequant.registered"] in _summary(client, older)["mlflow.note.content"]
+    assert _summary(client, older)["edgequant.registered"] in plain(_summary(client, older)["mlflow.note.content"])
     tags = client.get_model_version("waves-lite", "2").tags
     assert tags["edgequant.not_aliased"] == "candidate stays on version 1, whose source models:/waves/10 is newer"
     assert "edgequant.aliased" not in tags
@@ -326,7 +327,7 @@ def test_nothing_blessed_is_said(client: MlflowClient, record_as: Callable[..., 
     assert said.startswith("Nothing is registered in rejecting, and no alias was moved: No variant is blessed")
     # The note begins with the reason, and gives it once.
     what, _, why = said.partition(": ")
-    note = _summary(client, tracked)["mlflow.note.content"]
+    note = plain(_summary(client, tracked)["mlflow.note.content"])
     assert f"{what}." in note
     assert note.count(why) == 1
 
