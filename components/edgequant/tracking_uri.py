@@ -57,12 +57,13 @@ def check_tracking_uri(key: str, uri: str) -> str:
     return uri
 
 
-def tracking_uri(configured: str, key: str = _KEY) -> str:
-    """Returns the tracking URI to use: the one configured, the runner's, the environment's, or on this machine a database beside it.
+def tracking_uri(configured: str, key: str = _KEY, beside: Path | None = None) -> str:
+    """Returns the tracking URI to use: the one configured, the runner's, the environment's, or on this machine a database.
 
     Args:
         configured: The URI of the configuration; "" for none.
         key: What the user gave it as, for the message.
+        beside: The folder of that database; None for the working directory.
 
     Raises:
         TrackingError: None is given on a cluster, where MLflow's own default is a disk that vanishes with the pod.
@@ -73,7 +74,7 @@ def tracking_uri(configured: str, key: str = _KEY) -> str:
     uri = check_tracking_uri(TRACKING_URI, os.environ.get(TRACKING_URI, ""))
     if not uri and os.environ.get(ON_CLUSTER):
         raise TrackingError(f"{_KEY} is empty and {TRACKING_URI} is not set; on a cluster one of them is needed")
-    return uri or f"sqlite:///{Path('mlflow.db').resolve()}"
+    return uri or f"sqlite:///{(beside or Path()).resolve() / 'mlflow.db'}"
 
 
 def runners_tracking_uri() -> str:

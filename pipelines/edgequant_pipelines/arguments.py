@@ -1,6 +1,5 @@
 """The pipeline's arguments, from a configuration: what is read from disk, and what identifies it for the cache."""
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ from edgequant.mlflow_access.lookup import Waiting
 from edgequant.model_uri import PinnedModel, pin, pin_champion
 from edgequant.sampling.fingerprint import code_digest, fingerprint
 from edgequant.steps import say
-from edgequant.tracking_uri import TRACKING_URI, check_tracking_uri
+from edgequant.tracking_uri import tracking_uri
 from edgequant_pipelines.config import Config
 
 # The step that a run's first look-ups would be on a cluster.
@@ -100,9 +99,9 @@ def local_tracking_uri(config: Config, folder: Path) -> str:
 
     Raises:
         ConfigError: The environment's is used, and holds a password.
+        TrackingError: None is given in a pod, whose folders vanish with it.
     """
-    uri = config.tracking.uri or check_tracking_uri(TRACKING_URI, os.environ.get(TRACKING_URI, ""))
-    return uri or f"sqlite:///{folder / 'mlflow.db'}"
+    return tracking_uri(config.tracking.uri, beside=folder)
 
 
 def _preprocess(name: str) -> tuple[str, str]:

@@ -58,11 +58,11 @@ def run_locally(config: Config, work: Path, *, cache: bool, show: Show) -> dict[
         ConfigError: The configuration is wrong.
         EdgequantError: A step failed; what is finished stays in the work directory.
     """
+    tracking_uri = local_tracking_uri(config, work)
     with _claimed(work):
         # A result of an earlier run must not pass for this run's, should this one fail.
         for name in ("result.json", "report.html"):
             (work / name).unlink(missing_ok=True)
-        tracking_uri = local_tracking_uri(config, work)
         before = time.time()
         try:
             _run_pipeline(config, tracking_uri, work, cache=cache, show=show)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from edgequant.errors import ConfigError, ModelError
+from edgequant.errors import ConfigError, ModelError, TrackingError
 from edgequant_pipelines.arguments import local_tracking_uri, pipeline_arguments
 from edgequant_pipelines.config import load_config
 from edgequant_pipelines.local import run_locally
@@ -231,3 +231,20 @@ def test_where_results_are_recorded(
     with pytest.raises(ConfigError, match="MLFLOW_TRACKING_URI: holds a password; give credentials in") as refused:
         local_tracking_uri(load_config(folder / "config.yaml"), tmp_path / "work")
     assert "secret" not in str(refused.value)
+
+
+def test_a_run_on_a_cluster_needs_a_server(
+    folder: Path, arguments: Arguments, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In a pod the work directory vanishes with it: without a server a run ends at once, and leaves nothing."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    arguments()
+    config, work = load_config(folder / "config.yaml"), tmp_path / "work"
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    with pytest.raises(
+        TrackingError, match=r"^tracking\.uri is empty and MLFLOW_TRACKING_URI is not set; on a cluster"
+    ):
+        run_locally(config, work, cache=True, show=lambda *_: None)
+    assert not work.exists()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example.com")
+    assert local_tracking_uri(config, work) == "http://mlflow.example.com"
