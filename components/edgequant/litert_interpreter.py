@@ -132,7 +132,7 @@ class Model:
         """Returns one example's values (without the batch axis) as the tensors that `invoke` takes, by tensor index.
 
         Raises:
-            InterpreterError: The example's names, shapes or dtypes are not the model's.
+            InterpreterError: The example's names, shapes or dtypes are not the model's, or values that it quantizes are not finite.
         """
         return self.prepare_batch({name: np.asarray(value)[np.newaxis] for name, value in example.items()})
 
@@ -140,7 +140,8 @@ class Model:
         """Returns the values of one or more examples, the example first, as the tensors that `invoke` takes.
 
         Raises:
-            InterpreterError: Names, shapes or dtypes are not the model's, or it takes no batch of this size.
+            InterpreterError: Names, shapes or dtypes are not the model's, it takes no batch of this size, or values that it quantizes
+                are not finite.
         """
         if examples.keys() != self.inputs.keys():
             raise InterpreterError(
@@ -153,6 +154,12 @@ class Model:
                 self._resize(name, value.shape)
             port = self.inputs[name]
             if port.quantized:
+                if value.dtype.kind == "f" and not np.isfinite(value).all():
+                    held = "NaN" if np.isnan(value).any() else "infinity"
+                    raise InterpreterError(
+                        f"{self._path}: input {name!r} holds {held}; it is quantized to {port.dtype}, which stands for"
+                        " finite values alone"
+                    )
                 value = quantize(value, port.scale, port.zero_point, port.dtype)
             elif value.dtype.kind not in _KINDS.get(port.dtype.kind, port.dtype.kind):
                 raise InterpreterError(f"{self._path}: input {name!r} takes {port.dtype}; the example is {value.dtype}")

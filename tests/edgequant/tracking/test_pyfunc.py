@@ -56,8 +56,10 @@ def refusal(given):
         return str(error)
 
 empty, wide = refusal(values[:0]), refusal(values.astype("float64"))
+values[1, 0] = np.nan
+nan = str(refusal(values[:2]))
 assert list(by_name) == list(as_array) == list(first) == ["output_0"]
-np.savez(target, by_name=by_name["output_0"], as_array=as_array["output_0"], first=first["output_0"], empty=empty, wide=wide)
+np.savez(target, by_name=by_name["output_0"], as_array=as_array["output_0"], first=first["output_0"], empty=empty, wide=wide, nan=nan)
 assert not [name for name in sys.modules if name.startswith(("edgequant", "tensorflow"))]
 """
 
@@ -117,6 +119,8 @@ def test_every_variants_model_takes_and_gives_floats(
     expected = load_evaluation(digits_sets.evaluations[variant]).outputs["output_0"][:20]
     found = _predict(recorded.uri, f"models:/{model.model_id}", digits_sets.evaluation_set, tmp_path)
     assert found["by_name"].dtype == np.float32
+    refused = "input 'pixels' holds NaN; it is quantized to int8, which stands for finite values alone"
+    assert str(found["nan"]).endswith(refused if variant == "integer_only" else "None")
     np.testing.assert_array_equal(found["by_name"], expected)
 
 
