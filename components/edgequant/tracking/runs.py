@@ -94,6 +94,9 @@ class Recorder:
         except MlflowException as error:
             if is_transient(error) or not self._was_overtaken(error):
                 raise
+            self._tell(
+                "another recording of the same result has removed runs of this one, and goes before it: its own are used"
+            )
             return None
 
     def _was_overtaken(self, error: MlflowException) -> bool:

@@ -386,6 +386,18 @@ def test_the_run_that_kfp_gives_is_the_summary(
     assert other.experiment_id == tracked.experiment_id
 
 
+def test_the_run_of_kfps_last_attempt_stays_the_summary(
+    client: MlflowClient, record_as: Callable[..., Any], given: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pod of a lost node lives on, and ends after the one in its place: it takes the summary from nobody."""
+    first, second = given("of-lost"), given("of-lost")
+    assert record_as("lost", pipeline_run="kfp-lost").summary_run_id == second
+    monkeypatch.setenv("MLFLOW_RUN_ID", first)
+    assert record_as("lost", pipeline_run="kfp-lost").summary_run_id == second
+    assert client.get_run(second).data.tags["edgequant.role"] == "summary"
+    assert client.get_run(first).data.tags.get("edgequant.role") is None
+
+
 def test_a_run_of_kfp_that_was_deleted(
     client: MlflowClient, record_as: Callable[..., Any], given: Callable[[str], str]
 ) -> None:

@@ -80,6 +80,23 @@ def test_copies_that_are_recorded_at_once(
     assert last.model_version == "1"
 
 
+@pytest.mark.long
+def test_a_recording_whose_runs_are_removed(
+    client: MlflowClient, server: str, before: Proxy, results: Callable[..., Path], tmp_path: Path
+) -> None:
+    """One is held up until the other has kept its own runs and removed these: it goes on with those that are kept."""
+    path = write(results, "overtaken", before)
+    copy = tmp_path / "copy" / "result"
+    shutil.copytree(path, copy)
+    before.faults = [
+        Fault(kind=TOGETHER, where="POST .*runs/create", times=2),
+        Fault(kind=LATE, where="POST .*runs/log-batch", seconds=25),
+    ]
+    _at_once(path, copy)
+    assert held(server, "overtaken") == whole()
+    _hangs_together(client, "overtaken", record(path))
+
+
 def test_a_directory_has_one_writer(
     client: MlflowClient, server: str, before: Proxy, results: Callable[..., Path]
 ) -> None:
