@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from edgequant.artifacts.directory import tree_digest
 from edgequant.errors import ModelError
@@ -122,6 +123,17 @@ def test_an_alias_is_pinned_to_its_version(training: _Training, tmp_path: Path) 
     assert pin("models:/small@champion", uri) == pin("models:/small/1", uri)
     MlflowClient(tracking_uri=uri, registry_uri=uri).set_registered_model_alias("small", "champion", "2")
     assert pin("models:/small@champion", uri) == pin("models:/small/2", uri)
+
+
+def test_another_address_of_the_same_server_pins_the_same(training: _Training, tmp_path: Path) -> None:
+    """What is there tells a model, not where it was asked for; a version of the same name and number elsewhere is another."""
+    first = pin("models:/small/1", training.uri)
+    assert pin("models:/small/1", f"sqlite:///{training.folder}/../{training.folder.name}/mlflow.db") == first
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    client = MlflowClient(tracking_uri=other, registry_uri=other)
+    client.create_registered_model("small")
+    client.create_model_version("small", source="file:///elsewhere")
+    assert pin("models:/small/1", other).digest != first.digest
 
 
 def test_the_files_of_a_run_are_pinned(training: _Training) -> None:

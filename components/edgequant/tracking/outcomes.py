@@ -9,6 +9,7 @@ from edgequant.errors import TrackingError
 from edgequant.markdown import plain
 from edgequant.mlflow_access.retries import first_line
 from edgequant.tracking.summary import NOTE_TAG
+from edgequant.tracking_uri import without_credentials
 
 # MLflow's own default is to try again for several minutes in silence.
 _CLIENT_DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
@@ -53,7 +54,8 @@ def read_outcome(uri: str, experiment: str, pipeline_run: str) -> Outcome:
         os.environ.setdefault(name, value)
     if not uri and not os.environ.get("MLFLOW_TRACKING_URI"):
         raise TrackingError("no MLflow is named: tracking.uri is empty, and MLFLOW_TRACKING_URI is not set")
-    where = f"MLflow at {uri}" if uri else "MLflow"
+    shown = without_credentials(uri)
+    where = f"MLflow at {shown}" if uri else "MLflow"
     try:
         client = MlflowClient(tracking_uri=uri or None)
         found = client.get_experiment_by_name(experiment)
@@ -64,7 +66,9 @@ def read_outcome(uri: str, experiment: str, pipeline_run: str) -> Outcome:
     if not runs:
         raise NoRecordError(f"{where} has no summary of pipeline run {pipeline_run} in experiment {experiment!r}")
     info, tags = runs[0].info, runs[0].data.tags
-    page = f"{uri.rstrip('/')}/#/experiments/{info.experiment_id}/runs/{info.run_id}" if uri.startswith("http") else ""
+    page = (
+        f"{shown.rstrip('/')}/#/experiments/{info.experiment_id}/runs/{info.run_id}" if uri.startswith("http") else ""
+    )
     outcome = tags.get("edgequant.outcome", "")
     headline = tags.get(NOTE_TAG, "").partition("\n")[0]
     begin = f"**{outcome}**: "

@@ -43,6 +43,9 @@ def test_an_mlflow_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(TrackingError, match=r"MLflow at http://127.0.0.1:9 cannot be asked"):
         read_outcome("http://127.0.0.1:9", "flowers", "0f8e")
+    with pytest.raises(TrackingError, match=r"MLflow at http://127.0.0.1:9\?token=\*\*\* cannot be asked") as caught:
+        read_outcome("http://me:planted@127.0.0.1:9?token=planted", "flowers", "0f8e")
+    assert "planted" not in str(caught.value)
 
 
 def test_what_track_recorded(recorded: Any) -> None:
