@@ -86,13 +86,15 @@ class History:
 
     @cached_property
     def _versions(self) -> list[Any]:
-        """The newest versions that the quantization has, the newest first."""
+        """The newest versions that other results of the quantization have, the newest first."""
         found = self._client.search_model_versions(
             f"name = '{self._settings.registered_model}' AND tags.`{entries.NAME}` = '{self._result.verdict.name}'",
             max_results=_LOOKED_AT,
             order_by=["version_number DESC"],
         )
-        return sorted(found, key=lambda version: int(version.version), reverse=True)
+        # What another recording of this result has made by now is no earlier one.
+        others = [version for version in found if version.tags.get(entries.KEY) != entries.key(self._result)]
+        return sorted(others, key=lambda version: int(version.version), reverse=True)
 
     @cached_property
     def _last_aliased(self) -> Any:
