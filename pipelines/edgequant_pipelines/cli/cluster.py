@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from edgequant.errors import ConfigError, TrackingError
+from edgequant.tracking_uri import check_tracking_uri
 from edgequant_pipelines.cli.program import CONFIG, NOT_BLESSED, SET, Seconds, main
 
 _FINE = ("blessed", "not gated")
@@ -79,6 +80,8 @@ def submit(
     if run_name is not None and not run_name.strip():
         # As a variable that is not set gives it: each call would start a run.
         raise ConfigError(f"--run-name: {run_name!r} is no name; leave it out for a new one at each call")
+    if tracking_uri:
+        check_tracking_uri("--tracking-uri", tracking_uri)
     loaded, compiled, connection = _prepare(config, overrides, where)
     from edgequant_pipelines.kubeflow import submit as start
 

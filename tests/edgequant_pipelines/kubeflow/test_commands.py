@@ -305,6 +305,11 @@ def test_the_same_from_another_folder(
         (["submit", "CONFIG", "--host", "http://127.0.0.1:9"], 1, "http://127.0.0.1:9 cannot be reached"),
         (["submit", "CONFIG", "--run-name", "x" * 128], 2, "has 128 characters; 127 are allowed"),
         (["submit", "CONFIG", "--run-name", ""], 2, "--run-name: '' is no name; leave it out for a new one"),
+        (
+            ["submit", "CONFIG", "--tracking-uri", "https://me:x@h"],
+            2,
+            "--tracking-uri: holds a password; give credentials",
+        ),
     ],
 )
 def test_bad_input(

@@ -43,7 +43,10 @@ def _line(cells: tuple[str, ...]) -> str:
 
 
 def _text(text: str) -> str:
-    """Returns a text as Markdown that reads as it, on one line."""
+    """Returns a text as Markdown that reads as it, on one line.
+
+    For KFP's pages, whose Markdown knows a backslash and no numbers of characters; MLflow's is another (`edgequant.markdown`).
+    """
     line = " ".join(printable(text).split())
     escaped = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _SPECIAL.sub(r"\\\1", escaped)
