@@ -143,15 +143,11 @@ def load_preprocess(name: str, source: str) -> Preprocess:
             return partial(_call, load_function(name), name)
         except ConfigError as error:
             raise ConfigError(f"examples.preprocess: {error}") from error
-        except Exception as error:  # The user's own module: whatever it raises is reported as its own message.
-            raise ConfigError(
-                f"examples.preprocess: {name} cannot be imported: {type(error).__name__}: {error}"
-            ) from error
     path, _, function_name = name.rpartition(":")
     module = ModuleType("edgequant_user_preprocess")
     try:
         exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102 - the user's own file, named in their config
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"examples.preprocess: {path} cannot be run: {type(error).__name__}: {error}") from error
     function = getattr(module, function_name, None)
     if not callable(function):
@@ -193,7 +189,7 @@ def _call(function: Callable[..., Any], name: str, features: Features) -> dict[s
     }
     try:
         result = function(plain)
-    except Exception as error:  # The user's own code: whatever it raises is reported as its own message.
+    except (Exception, SystemExit) as error:  # The user's own code: whatever it raises is reported as its own message.
         raise ExamplesError(f"{name} raised {type(error).__name__}: {error}") from error
     if not isinstance(result, Mapping):
         raise ExamplesError(f"{name} returned a {type(result).__name__}; a dict of input arrays is needed")
