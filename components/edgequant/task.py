@@ -154,6 +154,10 @@ def check_fit(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[An
     if task in (CLASSIFICATION, BINARY):
         if output.ndim > 1 and units != output.shape[-1]:
             raise EvaluationError(f"an output is {list(output.shape[1:])}; {task} takes one score per class")
+        if task == CLASSIFICATION and units == 1:
+            raise EvaluationError(
+                "an output has 1 unit; classification takes one for each class. Use task: binary or regression"
+            )
         if task == BINARY and units > 2:
             raise EvaluationError(f"an output has {units} units; binary takes one or two")
         if labels.ndim != 1:

@@ -82,6 +82,15 @@ def check_drop(limit: Limit, found: PairedDrop | None, metric: str, against: str
         return _unchanged(limit, found, f"{against}{metric} does not change")
     told = f"{against}{moved(metric, points)}"
     if drop.interval is None:
+        least = found.least_points
+        if least is not None and least > limit.value:
+            about = (
+                f"were as many more against it as may be of the {found.influential:.0f} or so examples that it hangs on"
+            )
+            told = (
+                f"{told}, at least {change(metric, least)} {limit.at}, {about}: more than the {limit.value:g} allowed"
+            )
+            return limit.check(REJECTED, told, points)
         told = f"{told}, without an interval: {drop.note}{enough(found.influential, found.examples)}"
         return limit.check(INCONCLUSIVE, told, points)
     (low, high), sure = drop.interval, f"{limit.at}{_how(drop.method)}"

@@ -214,7 +214,7 @@ def _agreements(asked: Asked, baseline: Run, variant: Run, count: int) -> NDArra
     if asked.task in DECIDING:
         same = baseline.decisions(asked, count) == variant.decisions(asked, count)
         return np.asarray(same.mean(axis=1) if asked.task == MULTILABEL else same, np.float64)
-    return agreement(baseline.first(count), variant.first(count))
+    return agreement(baseline.first(count), variant.first(count), apart=asked.task == REGRESSION)
 
 
 def _flips(asked: Asked, baseline: Run, variant: Run, count: int) -> Flips | None:

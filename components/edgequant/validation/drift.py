@@ -1,6 +1,5 @@
 """How far a variant's outputs are from the baseline's, with or without labels."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,29 +15,63 @@ from edgequant.validation.decisions import chunks, probabilities
 _ROUNDING = 1e-5
 
 
-def agreement(baseline: Mapping[str, NDArray[Any]], variant: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
-    """Returns, per example, 1 minus the error of the output that is worst, in its spread over the examples; no less than 0.
+def agreement(
+    baseline: Mapping[str, NDArray[Any]], variant: Mapping[str, NDArray[Any]], *, apart: bool = False
+) -> NDArray[np.float64]:
+    """Returns, per example, 1 minus the error of the output that agrees least on average, in its spread; no less than 0.
 
     The error is ‖variant - baseline‖, and the spread the root mean square over the examples of ‖baseline - its mean‖: so an
     output that always answers its mean agrees with nothing, however large that is, and no output hides behind another. One
     that does not vary is taken by its root mean square.
+
+    Args:
+        baseline: Float arrays by output name, the example first.
+        variant: The same of another model.
+        apart: Whether each number of an output stands for itself, as the targets of a regression do.
     """
-    agreed = np.ones(len(next(iter(baseline.values()))))
+    least = np.ones(len(next(iter(baseline.values()))))
     for name, expected in baseline.items():
-        spread = _spread(expected)
-        for rows in chunks(expected):
-            errors = np.sqrt(((_flat(variant[name][rows]) - _flat(expected[rows])) ** 2).sum(axis=1))
-            agreed[rows] = np.minimum(agreed[rows], 1.0 - errors / spread)
-    return np.clip(agreed, 0.0, 1.0)
+        found = variant[name]
+        spread = _spread(expected, apart=apart)
+        total = sum(_agreed(expected[rows], found[rows], spread).sum(axis=0) for rows in chunks(expected))
+        worst = int(np.argmin(total))
+        parts = [_agreed(expected[rows], found[rows], spread)[:, worst] for rows in chunks(expected)]
+        agreed = np.concatenate(parts)
+        if agreed.mean() < least.mean():
+            least = agreed
+    return least
 
 
-def _spread(output: NDArray[Any]) -> float:
-    """Returns the root mean square of an output's distance from its mean, from 0 where it does not vary, or 1 if it is 0."""
+def _agreed(expected: NDArray[Any], found: NDArray[Any], spread: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns 1 minus the errors in their spreads, no less than 0, [examples, spreads]: one for all numbers, or one each."""
+    errors = np.abs(_flat(found) - _flat(expected))
+    if len(spread) != errors.shape[1]:
+        errors = np.sqrt((errors**2).sum(axis=1, keepdims=True))
+    return np.clip(1.0 - errors / spread, 0.0, 1.0)
+
+
+def _spread(output: NDArray[Any], *, apart: bool) -> NDArray[np.float64]:
+    """Returns the root mean square of an output's distance from its mean, [1], or of each of its numbers', [numbers].
+
+    Where that is 0 it is that of the output itself, or 1 where that is 0, too.
+    """
     count = len(output)
     mean = sum(_flat(output[rows]).sum(axis=0) for rows in chunks(output)) / count
-    apart = sum(float(((_flat(output[rows]) - mean) ** 2).sum()) for rows in chunks(output)) / count
-    whole = sum(float((_flat(output[rows]) ** 2).sum()) for rows in chunks(output)) / count
-    return math.sqrt(apart if apart > _ROUNDING**2 * whole else whole) or 1.0
+    far = sum(((_flat(output[rows]) - mean) ** 2).sum(axis=0) for rows in chunks(output)) / count
+    size = sum((_flat(output[rows]) ** 2).sum(axis=0) for rows in chunks(output)) / count
+    if not apart:
+        far, size = far.sum(keepdims=True), size.sum(keepdims=True)
+    spread = np.sqrt(np.where(far > _ROUNDING**2 * size, far, size))
+    return np.where(spread > 0, spread, 1.0)
+
+
+def constant(outputs: Mapping[str, NDArray[Any]]) -> list[str]:
+    """Returns the names of the outputs that are the same for all of several examples."""
+    return [
+        name
+        for name, values in outputs.items()
+        if len(values) > 1 and all((values[rows] == values[:1]).all() for rows in chunks(values))
+    ]
 
 
 def output_drift(expected: NDArray[Any], found: NDArray[Any]) -> OutputDrift:

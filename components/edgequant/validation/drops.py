@@ -13,6 +13,7 @@ from edgequant.validation.reach import mean_reach
 from edgequant.validation.statistics import (
     BootstrapDrop,
     Resampling,
+    exact_ends,
     examples_to_settle,
     mean_drop_interval,
     paired_bootstrap_interval,
@@ -47,6 +48,7 @@ class PairedDrop:
         influential: About how many examples it hangs on; None for a metric with a value per example.
         resampled: The ends that the examples seen give by themselves, in points; None where there are none.
         unseen: What others could do to it; None for right and wrong answers, whose interval knows.
+        least_points: What it is at least at the confidence of an end, where it hangs on too few examples for an interval; or None.
     """
 
     drop: Drop
@@ -55,6 +57,7 @@ class PairedDrop:
     influential: float | None = None
     resampled: Ends | None = None
     unseen: Unseen | None = None
+    least_points: float | None = None
 
     def examples_to_settle(self, limit_points: float, confidence: float) -> int | None:
         """Returns about how many examples would tell on which side of a limit the drop is, were it as measured; or None."""
@@ -101,7 +104,17 @@ def paired_drop(baseline: Figure, variant: Figure, count: int, confidence: float
         influential=found.influential,
         resampled=resampled,
         unseen=unseen,
+        least_points=None if interval else _least(points, found, unseen, confidence),
     )
+
+
+def _least(points: float, found: BootstrapDrop, unseen: Unseen, confidence: float) -> float | None:
+    """Returns what a drop is at least that hangs on a few examples: were there as many of their kind as may be, and all for it."""
+    few = math.ceil(found.influential)
+    if unseen.reach is None or found.redrawn or not few:
+        return None
+    _, rise = unseen.reach(exact_ends(min(few, unseen.examples), unseen.examples, confidence)[1])
+    return points - unseen.unit * rise
 
 
 def widened(drop: float, ends: Ends, unseen: Unseen, confidence: float) -> Ends:

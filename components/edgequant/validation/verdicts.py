@@ -12,6 +12,7 @@ from edgequant.task import NONE
 from edgequant.validation.caveats import labelled
 from edgequant.validation.champion import Reigning, reigning
 from edgequant.validation.comparison import AGREEMENT, Asked, Run, alone, compare, confused
+from edgequant.validation.drift import constant
 from edgequant.validation.inputs import Loaded
 from edgequant.validation.judgement import Evidence, failed, judge
 from edgequant.variants import BASELINE
@@ -159,6 +160,7 @@ def _judged(found: VariantVerdict, name: str, material: Material) -> VariantVerd
     judged = comparison.drops.get(asked.metric)
     return replace(
         found,
+        notes=(*found.notes, *_stuck(material.runs[BASELINE], material.runs[name])),
         examples=comparison.examples,
         metrics={metric: measured.value for metric, measured in measures.items()},
         measures=measures,
@@ -183,6 +185,17 @@ def _partial(content: EvaluationContent) -> tuple[str, ...]:
     if content.examples == content.available:
         return ()
     return (f"evaluated on the first {content.examples:,} of {content.available:,} examples: the time budget ended",)
+
+
+def _stuck(baseline: Run, variant: Run) -> tuple[str, ...]:
+    """Returns a sentence for each output that always answers the same, where the baseline's does not, and what most often does that."""
+    moving = {name: values for name, values in variant.outputs.items() if name not in constant(baseline.outputs)}
+    return tuple(
+        f"output {name!r} is the same for all {len(variant):,} examples; {BASELINE}'s is not. All numbers of a tensor share one"
+        " scale in int8: where some are much larger than others, as columns in their own units are, scale the inputs before"
+        " the model (examples.inputs: scale, offset, or examples.preprocess)"
+        for name in constant(moving)
+    )
 
 
 def _unmeasured(name: str, benchmark: Benchmark) -> tuple[str, ...]:

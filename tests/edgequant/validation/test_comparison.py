@@ -11,6 +11,7 @@ from scipy import stats
 
 from edgequant.answers import LOGITS, PROBABILITIES, read
 from edgequant.artifacts.comparison import Flip
+from edgequant.validation import decisions
 from edgequant.validation.comparison import Asked, Comparison, Run, alone, compare, drops
 from edgequant.validation.statistics import paired_drop_interval, wilson_interval
 
@@ -120,7 +121,9 @@ def test_without_labels_agreement_stands_in() -> None:
         # The mean of all is far off, and the spread still 1: a constant answer agrees with nothing.
         ("regression", np.array([[301.0], [299.0]]), np.array([[300.0], [300.0]]), 0.0),
         # What does not vary is taken by its size, here of 5.
-        ("regression", np.array([[3.0, 4.0], [3.0, 4.0]]), np.array([[3.0, 3.0], [3.0, 4.0]]), 0.9),
+        ("none", np.array([[3.0, 4.0], [3.0, 4.0]]), np.array([[3.0, 3.0], [3.0, 4.0]]), 0.9),
+        # Each number of a regression by its own size: the second is off by a quarter in one of two examples.
+        ("regression", np.array([[3.0, 4.0], [3.0, 4.0]]), np.array([[3.0, 3.0], [3.0, 4.0]]), 0.875),
         ("none", np.array([[0.0, 0.0], [0.0, 0.0]]), np.array([[0.0, 0.0], [0.0, 0.25]]), 0.875),
     ],
 )
@@ -138,6 +141,33 @@ def test_agreement_is_that_of_the_worst_output_by_name() -> None:
     for changed, expected in (((0.75, -0.5), (0.75 + 0.5) / 2), ((-1.0, 1.0), 0.0)):
         variant = Run({"small": np.array(changed), "large": large}, "")
         assert compare(Asked(task="none", metric=""), baseline, variant).agreement.value == pytest.approx(expected)
+
+
+def test_agreement_of_a_regression_is_that_of_its_worst_number() -> None:
+    """Two targets in one tensor are told apart as two outputs are: the one near 1 is lost beside the one near 300."""
+    random = np.random.default_rng(6)
+    baseline = random.normal(size=(2000, 2)) * (10.0, 0.1) + (300.0, 1.0)
+    variant = np.column_stack([baseline[:, 0], np.full(2000, baseline[:, 1].mean())])
+    # The mean of |z| of a normal is √(2/π); what is past one standard deviation counts as one.
+    expected = 1 - np.minimum(np.abs(stats.norm.ppf((np.arange(10**5) + 0.5) / 10**5)), 1).mean()
+    together = _compare("regression", baseline, variant).agreement.value
+    assert together == pytest.approx(expected, abs=0.02)
+    outputs = [{"high": both[:, :1], "low": both[:, 1:]} for both in (baseline, variant)]
+    apart = compare(Asked(task="none", metric=""), Run(outputs[0], ""), Run(outputs[1], ""))
+    assert apart.agreement.value == pytest.approx(together)
+    assert _compare("none", baseline, variant).agreement.value > 0.98
+
+
+def test_agreement_in_pieces_is_that_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory stays bounded, and nothing else changes."""
+    random = np.random.default_rng(8)
+    baseline = random.normal(size=(50, 3))
+    variant = baseline + random.normal(scale=0.3, size=(50, 3))
+    whole = [_compare(task, baseline, variant).agreement.value for task in ("none", "regression")]
+    monkeypatch.setattr(decisions, "_CHUNK", 7)
+    assert [_compare(task, baseline, variant).agreement.value for task in ("none", "regression")] == pytest.approx(
+        whole
+    )
 
 
 def test_rounding_of_a_constant_output_is_no_disagreement() -> None:

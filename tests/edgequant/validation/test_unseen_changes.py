@@ -297,3 +297,38 @@ def test_a_mean_whose_rare_losses_few_examples_show_is_blessed_in_at_most_6_perc
     sets = random.normal(0.0, 0.01, size) + (random.random(size) < 0.05) * random.exponential(0.4, size)
     ends = [mean_drop_ends(row, 0.95) for row in sets]
     assert np.mean([found is not None and found[1] <= 0.05 * 0.4 for found in ends]) <= 0.06
+
+
+def test_an_auc_that_is_lost_whole_is_rejected_however_few_examples_it_hangs_on() -> None:
+    """A variant that gives one score to all ranks nothing: the drop hangs on the few that the baseline ranks wrong, and is sure."""
+    random = np.random.default_rng(31)
+    labels = (np.arange(228) < 143).astype(np.int64)
+    scores = np.where(labels == 1, 0.9, 0.1) + random.uniform(-0.05, 0.05, 228)
+    scores[[5, 9]] = 0.01
+    asked = Asked(task="binary", metric="auc", labels=labels)
+    runs = [Run({"y": values[:, None]}, PROBABILITIES) for values in (scores, np.full(228, 0.57))]
+    found = compare(asked, runs[0], runs[1]).drops["auc"]
+    assert found.drop.interval is None
+    assert found.least_points is not None
+    assert 1.0 < found.least_points < (found.drop.points or 0.0)
+    check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), found, "auc")
+    assert (check.verdict, check.measured) == ("rejected", found.drop.points)
+    assert "examples that it hangs on: more than the 1 allowed" in check.sentence
+    assert (
+        check_drop(Limit(name="max_drop_points", value=49.0, confidence=0.95), found, "auc").verdict == "inconclusive"
+    )
+
+
+def test_a_few_changes_alone_reject_nothing() -> None:
+    """Where as many more of their kind could undo a drop past the limit, it stays open."""
+    labels = (np.arange(400) < 100).astype(np.int64)
+    baseline = np.where(labels == 1, 0.9, 0.1)
+    variant = baseline.copy()
+    variant[:2] = 0.2
+    asked = Asked(task="binary", metric="f1", labels=labels)
+    found = compare(
+        asked, Run({"y": baseline[:, None]}, PROBABILITIES), Run({"y": variant[:, None]}, PROBABILITIES)
+    ).drops["f1"]
+    assert (found.drop.points or 0.0) > 1.0
+    check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), found, "f1")
+    assert check.verdict == "inconclusive"

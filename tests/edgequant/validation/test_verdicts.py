@@ -283,6 +283,17 @@ def test_a_champion_of_other_classes_is_not_compared_by_decisions(
     assert "could not be evaluated: its outputs are y [8]" in verdict.variants["full_int8"].reasons[0]
 
 
+def test_a_variant_that_always_answers_the_same_is_noticed(judge: Judge) -> None:
+    """Of one example at a time the mean of all is the example: what is left is nothing, and the note says what often does that."""
+    verdict = judge(
+        np.random.default_rng(2).normal(size=(40, 4)), None, Gate(), task="none", models=("double", "centred")
+    )
+    (note,) = verdict.variants["full_int8"].notes
+    assert note.startswith("output 'y' is the same for all 40 examples; float32's is not. ")
+    assert "scale the inputs" in note
+    assert verdict.variants["float32"].notes == ()
+
+
 def test_none_configured_is_no_champion(judge: Judge) -> None:
     """Without a baseline in the configuration there is no champion, and a gate against it is a wrong configuration."""
     verdict = judge(*_scores(40), Gate(max_drop_points=1.0), champion=ChampionFacts(uri=""))
