@@ -132,6 +132,7 @@ def test_the_reports_configuration_asks_for_the_same(
     assert load_verdict(work / "results" / "verdict") == before
 
 
+@pytest.mark.long
 def test_no_cache_runs_every_step(shared_project: Path, edgequant: Edgequant) -> None:
     """With --no-cache nothing is reused, and the examples drawn are the same."""
     work = shared_project.parent / "work"
@@ -321,6 +322,7 @@ def test_results_survive_an_mlflow_that_cannot_be_reached(project: Path, edgequa
     assert runs(project) == ["digits · float32", "digits · summary", "digits · weights_only"]
 
 
+@pytest.mark.long
 def test_the_same_mlflow_at_another_address(project: Path, digits: Path, edgequant: Edgequant, tmp_path: Path) -> None:
     """A port-forward has another port: nothing is made anew, nothing is recorded twice, and the results name that address."""
     work = tmp_path / "work"

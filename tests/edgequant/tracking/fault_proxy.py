@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 # half-read until its client is gone, passed on when its client is gone and asks for the same again, or passed on with as many others.
 STATUS, LOST, ANSWER_LOST, CUT, LATE, HELD = "status", "lost", "answer lost", "cut", "late", "held"
 GIVEN_UP, TOGETHER = "given up", "together"
-_TOGETHER_SECONDS = 60
+_TOGETHER_SECONDS = 150
 _HOP = {"connection", "transfer-encoding", "host", "content-length", "keep-alive"}
 
 

@@ -58,6 +58,7 @@ def test_the_deployed_version_is_run(server: KfpServer, deployed: Path, tmp_path
     assert len(server.all("version")) == 2
 
 
+@pytest.mark.long
 def test_the_deployed_version_of_a_profile(server: KfpServer, deployed: Path, tmp_path: Path) -> None:
     """With profiles it is in the profile's namespace."""
     server.rules.namespaces = ("team",)
@@ -66,6 +67,7 @@ def test_the_deployed_version_of_a_profile(server: KfpServer, deployed: Path, tm
     assert len(server.all("version")) == 1
 
 
+@pytest.mark.long
 def test_the_deployed_version_without_a_configuration(server: KfpServer, config_file: Path, tmp_path: Path) -> None:
     """`make manifests PREFIX=… TAG=…` deploys what runs configurations that say nothing of Kubeflow, from those images."""
     images = ("--image-prefix", "registry.example.com/ml", "--tag", "0.1.0")
