@@ -132,22 +132,6 @@ def test_the_reports_configuration_asks_for_the_same(
     assert load_verdict(work / "results" / "verdict") == before
 
 
-@pytest.mark.long
-def test_no_cache_runs_every_step(shared_project: Path, edgequant: Edgequant) -> None:
-    """With --no-cache nothing is reused, and the examples drawn are the same."""
-    work = shared_project.parent / "work"
-    before = result(work)
-    done = edgequant("run", shared_project, "--work-directory", work, "--no-cache")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert reused(done) == []
-    found = result(work)
-    for name, variant in found["variants"].items():
-        assert variant["metrics"] == before["variants"][name]["metrics"]
-        assert variant["drop_interval_points"] == before["variants"][name]["drop_interval_points"]
-    # Latencies were measured anew, so these are other results; the file is the same, and so is its version.
-    assert found["tracking"]["model_version"] == "1"
-
-
 def test_another_gate_is_judged_on_the_same_measurements(shared_project: Path, edgequant: Edgequant) -> None:
     """Changing the gate runs validate and track alone; with none blessed the exit code is 3 and nothing is promoted."""
     work = shared_project.parent / "work"
@@ -224,6 +208,24 @@ def repack(path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in entries.items():
             archive.writestr(name, data)
+
+
+@pytest.mark.long
+def test_no_cache_runs_every_step(project: Path, edgequant: Edgequant) -> None:
+    """With --no-cache nothing is reused, the examples drawn are the same, and nothing is registered twice."""
+    work = project.parent / "work"
+    first = edgequant("run", project, "--work-directory", work)
+    assert first.returncode == 0, first.stdout + first.stderr
+    before = result(work)
+    done = edgequant("run", project, "--work-directory", work, "--no-cache")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert reused(done) == []
+    found = result(work)
+    for name, variant in found["variants"].items():
+        assert variant["metrics"] == before["variants"][name]["metrics"]
+        assert variant["drop_interval_points"] == before["variants"][name]["drop_interval_points"]
+    # Latencies were measured anew, so these are other results; the file is the same, and so is its version.
+    assert found["tracking"]["model_version"] == before["tracking"]["model_version"] == "1"
 
 
 @pytest.mark.long
