@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgequant.artifacts.example_set import SourceFile
-from edgequant.errors import ExamplesError
 from edgequant.sampling.drawing import Engine, draw
 from edgequant.sampling.rule import CALIBRATION, EVALUATION, Keep, Rule
 from edgequant.sampling.scanning import Drawn
@@ -56,9 +55,6 @@ def draw_apart(
 
     Calibration candidates are drawn first, more than are needed; and looked out for while the evaluation files are read. In
     the rare case that too few are left, the files are read again for more.
-
-    Raises:
-        ExamplesError: All candidates are also in the evaluation files.
     """
     in_both: frozenset[bytes] = frozenset()
     evaluation: list[Drawn] = []
@@ -74,10 +70,6 @@ def draw_apart(
         if is_settled(calibration, pool, plan):
             break
         say("sample", f"calibration: {len(in_both):,} candidates are also in the evaluation files; drawing more")
-    if calibration.found.total() and not pool.lowest:
-        raise ExamplesError(
-            f"examples.calibration: all {len(in_both):,} examples drawn are also in the evaluation files; calibrate on others"
-        )
     return {
         CALIBRATION: Draw(drawn=calibration, pool=pool, sources=tuple(files), in_both=len(in_both)),
         EVALUATION: Draw(drawn=evaluation[0], pool=candidates(evaluation[0], plan.stratify), sources=tuple(held_out)),

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +44,7 @@ def sample(examples: Examples, calibration_set: Path, evaluation_set: Path) -> N
     """
     check_outputs(examples.task, examples.signature)
     plan = examples.plan()
-    said: list[str] = []
+    said: dict[str, list[str]] = {}
     # Both directories take their places at the end, or neither does.
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgequant-"))
@@ -52,19 +52,23 @@ def sample(examples: Examples, calibration_set: Path, evaluation_set: Path) -> N
         stack.enter_context(patch.object(tempfile, "tempdir", scratch))
         engine = Engine(parse_options(examples.beam_options), Path(scratch))
         draws = _draw(examples, plan, engine)
-        total = sum(draw.drawn.found.total() for draw in draws.values())
-        for purpose, target in ((CALIBRATION, calibration_set), (EVALUATION, evaluation_set)):
+        _check_found(draws)
+        # The evaluation set first: a record that is no input of the model is told as that, and not as one that all files hold.
+        for purpose, target in ((EVALUATION, evaluation_set), (CALIBRATION, calibration_set)):
             draw = draws[purpose]
             if not draw.pool.lowest:
-                raise ExamplesError(_nothing_left(purpose, total))
+                raise ExamplesError(
+                    f"examples.{purpose}: all {draw.in_both:,} examples drawn are also in the evaluation files;"
+                    " calibrate on others"
+                )
             make = row_maker(examples, file_format(draw.sources[0].path), engine.spool)
             writer = stack.enter_context(ExampleSetWriter(target, examples.counts()[purpose]))
             if purpose == CALIBRATION:
-                said += _write_calibration(writer, examples, plan, draw, make)
+                said[purpose] = _write_calibration(writer, examples, plan, draw, make)
             else:
                 left_out = _write(writer, purpose, draw.pool.lowest, make)
-                said += _finish(writer, _facts(examples, plan, purpose, draw, draw.pool.lowest), left_out)
-    for line in said:
+                said[purpose] = _finish(writer, _facts(examples, plan, purpose, draw, draw.pool.lowest), left_out)
+    for line in (*said[CALIBRATION], *said[EVALUATION]):
         say("sample", line)
 
 
@@ -153,13 +157,22 @@ def _balance(source: dict[str, int], taken: dict[str, int]) -> dict[str, tuple[f
     }
 
 
-def _nothing_left(purpose: str, total: int) -> str:
-    if total:
-        return (
-            f"examples.{purpose}: none of the {total} records falls into its share of the split;"
-            " give more records, or examples.evaluation of its own"
-        )
-    return f"examples.{purpose}: the files hold no record; one or more are needed"
+def _check_found(draws: Mapping[str, Draw]) -> None:
+    """Checks that there are records for each purpose.
+
+    Raises:
+        ExamplesError: There are none.
+    """
+    total = sum(draw.drawn.found.total() for draw in draws.values())
+    for purpose, draw in draws.items():
+        if draw.pool.lowest or draw.in_both:
+            continue
+        if total:
+            raise ExamplesError(
+                f"examples.{purpose}: none of the {total} records falls into its share of the split;"
+                " give more records, or examples.evaluation of its own"
+            )
+        raise ExamplesError(f"examples.{purpose}: the files hold no record; one or more are needed")
 
 
 def _facts(

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgequant.errors import ExamplesError
 from edgequant.sampling import disjoint, selection
 from edgequant.sampling.beam_options import parse_options
 from edgequant.sampling.bottom_k import Candidate
@@ -62,11 +61,12 @@ def test_sources_that_share_examples(
 
 
 def test_sources_that_are_one(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
-    """The same files for both purposes leave nothing to calibrate on, which is an error."""
+    """The same files for both purposes leave nothing to calibrate on, and the evaluation set as it is."""
     files = find_files([str(write_tfrecord(tmp_path / "a.tfrecord", points(30)))], CALIBRATION)
     plan = Plan(wanted=4, stratify=FALSE, minimum=1, seed=1)
-    with pytest.raises(ExamplesError, match="all 30 examples drawn are also in the evaluation files"):
-        disjoint.draw_apart(files, files, Rule(keep={}, seed=1), plan, 5, Engine(parse_options([]), tmp_path))
+    found = disjoint.draw_apart(files, files, Rule(keep={}, seed=1), plan, 5, Engine(parse_options([]), tmp_path))
+    assert (found[CALIBRATION].pool.lowest, found[CALIBRATION].in_both) == ([], 30)
+    assert len(found[EVALUATION].pool.lowest) == 5
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -246,6 +246,16 @@ def test_the_same_source_for_both(shard: Path, refused: Callable[..., str]) -> N
     )
 
 
+def test_the_wrong_feature_that_all_files_hold(tmp_path: Path, refused: Callable[..., str]) -> None:
+    """A column of few values is the same records everywhere; what is said is that it is no input of the model."""
+    for name in ("train", "test"):
+        np.savez(tmp_path / f"{name}.npz", x=np.arange(30, dtype=np.float32) % 3, label=np.arange(30) % 3)
+    message = refused(
+        calibration=[str(tmp_path / "train.npz")], evaluation=[str(tmp_path / "test.npz")], inputs={"x": "x"}
+    )
+    assert message.endswith("input 'x' has the shape [] in an example; the model takes x float32 [N, 2]")
+
+
 def test_fewer_than_asked(shard: Path, draw_sets: DrawSets, capsys: pytest.CaptureFixture[str]) -> None:
     """Fewer examples than asked are used, and said and recorded: asked, found, used."""
     del shard
