@@ -9,7 +9,7 @@ import pytest
 from edgequant.artifacts.benchmark import duration
 from edgequant.artifacts.example_set import ClassCount, Representativeness
 from edgequant.artifacts.verdict import Verdict
-from edgequant.validation.report.labels import ClassRow, class_rows, label_quantiles
+from edgequant.validation.report.labels import ClassRow, QuantilesRow, class_rows, label_quantiles
 from edgequant.validation.report.page import render
 
 Handmade = Callable[..., Verdict]
@@ -48,19 +48,31 @@ def test_numbers_are_no_classes(handmade: Handmade) -> None:
     labels = np.arange(101) * 2.0
     verdict = replace(_with(handmade(), {"3": (0.5, 0.5), "4": (0.5, 0.5)}), task="regression", main_metric="mae")
     assert class_rows(verdict, labels) == ([], 0)
-    assert label_quantiles(verdict, labels) == {
-        "least": "0",
-        "5%": "10",
-        "25%": "50",
-        "median": "100",
-        "75%": "150",
-        "95%": "190",
-        "greatest": "200",
-    }
+    names = ["least", "5%", "25%", "median", "75%", "95%", "greatest"]
+    row = QuantilesRow("label", dict(zip(names, ["0", "10", "50", "100", "150", "190", "200"], strict=True)))
+    assert label_quantiles(verdict, labels) == ([row], 0)
+    assert label_quantiles(verdict, labels.reshape(-1, 1)) == ([row], 0)
     text, _ = render(verdict, labels=labels)
     assert "Balance of the classes" not in text
     assert "Labels of the evaluation set" in text
-    assert label_quantiles(handmade(), labels) == {}
+    assert label_quantiles(handmade(), labels) == ([], 0)
+    assert label_quantiles(verdict, None) == ([], 0)
+
+
+def test_each_number_of_a_label_is_told_by_itself(handmade: Handmade) -> None:
+    """Numbers of other units have quantiles of their own; of very many the first twenty are shown, and the rest counted."""
+    verdict = replace(_with(handmade(), {}), task="regression", main_metric="mae")
+    labels = np.arange(101)[:, np.newaxis] * np.array([1.0, 1000.0])
+    rows, hidden = label_quantiles(verdict, labels)
+    assert [(row.number, row.quantiles["median"], row.quantiles["greatest"]) for row in rows] == [
+        ("0", "50", "100"),
+        ("1", "5e+04", "1e+05"),
+    ]
+    assert hidden == 0
+    many, hidden = label_quantiles(verdict, np.ones((5, 9, 7)))
+    assert (len(many), hidden) == (20, 43)
+    text, _ = render(verdict, labels=np.ones((5, 9, 7)))
+    assert "The first 20 numbers of a label; there are 43 more." in text
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from edgequant.task import BINARY, CLASSIFICATION, REGRESSION
 from edgequant.validation.report.wording import NOTHING
 
 _CLASSES = 20
+_NUMBERS = 20
 _QUANTILES = {"least": 0.0, "5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95, "greatest": 1.0}
 
 
@@ -25,6 +26,14 @@ class ClassRow:
     taken: str
     evaluated: str
     counts: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuantilesRow:
+    """A number of a label as a row of a table: its quantiles by their names."""
+
+    number: str
+    quantiles: dict[str, str]
 
 
 def class_rows(verdict: Verdict, labels: NDArray[Any] | None) -> tuple[list[ClassRow], int]:
@@ -64,9 +73,18 @@ def _shares(verdict: Verdict, labels: NDArray[Any] | None, known: set[str]) -> d
     return {name: count / len(labels) for name, count in counts.items()}
 
 
-def label_quantiles(verdict: Verdict, labels: NDArray[Any] | None) -> dict[str, str]:
-    """Returns the quantiles of the evaluation set's labels, by name; none where they are no numbers to be told."""
+def label_quantiles(verdict: Verdict, labels: NDArray[Any] | None) -> tuple[list[QuantilesRow], int]:
+    """Returns the quantiles of each number of the evaluation set's labels, and how many numbers are not shown.
+
+    Args:
+        verdict: The verdict.
+        labels: The labels of the evaluation set, [examples, ...], or None.
+    """
     if labels is None or verdict.task != REGRESSION or not len(labels):
-        return {}
-    found = np.quantile(np.asarray(labels, np.float64), list(_QUANTILES.values()))
-    return {name: f"{value:.4g}" for name, value in zip(_QUANTILES, found, strict=True)}
+        return [], 0
+    numbers = np.asarray(labels, np.float64).reshape(len(labels), -1)
+    found = np.quantile(numbers[:, :_NUMBERS], list(_QUANTILES.values()), axis=0)
+    told = [{name: f"{value:.4g}" for name, value in zip(_QUANTILES, of_one, strict=True)} for of_one in found.T]
+    names = [str(number) for number in range(len(told))] if numbers.shape[1] > 1 else ["label"]
+    rows = [QuantilesRow(name, quantiles) for name, quantiles in zip(names, told, strict=True)]
+    return rows, numbers.shape[1] - len(rows)

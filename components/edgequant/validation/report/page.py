@@ -54,6 +54,7 @@ def render(
     """
     calibration = verdict.calibration.provenance
     classes, hidden = class_rows(verdict, labels)
+    quantiles, hidden_numbers = label_quantiles(verdict, labels)
     shown = details(verdict, picture)
     overview = [chart for chart in (size_metric(verdict), drops(verdict)) if chart]
     spread = histograms(calibration)
@@ -73,7 +74,8 @@ def render(
         inputs=input_views(calibration),
         classes=classes,
         hidden_classes=hidden,
-        quantiles=label_quantiles(verdict, labels),
+        quantiles=quantiles,
+        hidden_numbers=hidden_numbers,
         sure=f"{100 * float(verdict.gate.get('confidence', _CONFIDENCE)):g}%",
         unit=unit(verdict),
         sliced_metric=sliced_metric(verdict),
