@@ -83,13 +83,8 @@ def parse_gate(values: Mapping[str, Any]) -> Gate:
     Raises:
         ConfigError: A key is unknown, or a value is not allowed.
     """
-    allowed = tuple(Gate.__dataclass_fields__)
-    for key in values:
-        if key not in allowed:
-            raise ConfigError(
-                f"gate: unknown key {key!r}; allowed are {', '.join(allowed)}{did_you_mean(str(key), allowed)}"
-            )
-    given = {key: value for key, value in values.items() if value is not None}
+    _check_keys(values)
+    given = dict(values)
     if "integer_only" in given:
         given["integer_only"] = _required(given["integer_only"])
     gate = Gate(**given)
@@ -109,6 +104,18 @@ def parse_gate(values: Mapping[str, Any]) -> Gate:
     if gate.metric is not None and (not isinstance(gate.metric, str) or not gate.metric):
         raise ConfigError(f"gate.metric: {gate.metric!r} is not the name of a metric, such as macro_f1")
     return gate
+
+
+def _check_keys(values: Mapping[str, Any]) -> None:
+    """Checks that every key is one of the gate's and has a value: an empty one would limit nothing, unsaid."""
+    allowed = tuple(Gate.__dataclass_fields__)
+    for key, value in values.items():
+        if key not in allowed:
+            raise ConfigError(
+                f"gate: unknown key {key!r}; allowed are {', '.join(allowed)}{did_you_mean(str(key), allowed)}"
+            )
+        if value is None:
+            raise ConfigError(f"gate.{key}: is empty; give a value, or leave the key out")
 
 
 def check_gate(gate: Gate, task: str, *, labelled: bool, baseline: bool) -> None:

@@ -170,7 +170,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
 
     Args:
         path: The YAML file; relative paths in it are relative to it.
-        overrides: ``KEY=VALUE`` texts that replace values, such as ``gate.max_drop_points=0.5``.
+        overrides: ``KEY=VALUE`` texts that replace values, such as ``gate.max_drop_points=0.5``, or take keys away: ``baseline=``.
 
     Raises:
         ConfigError: The file is missing, not YAML, or holds a key or a value that is not allowed.
@@ -219,9 +219,15 @@ def _override(values: dict[str, Any], text: str) -> None:
         if not isinstance(values, dict):
             raise ConfigError(f"--set: {key!r} goes into {parent!r}, which is not a mapping")
     try:
-        values[last] = read_yaml(value)
+        given = read_yaml(value)
     except ConfigError as error:
         raise ConfigError(f"--set: the value of {text!r}: {error}") from error
+    if given is not None:
+        values[last] = given
+    elif last in values:
+        del values[last]
+    else:
+        raise ConfigError(f"--set: {text!r} takes {key!r} away, which is not there{did_you_mean(last, values)}")
 
 
 def _absolute(config: Config, folder: Path) -> Config:

@@ -20,7 +20,7 @@ def test_every_key_is_taken_as_written() -> None:
     }
 
 
-@pytest.mark.parametrize("values", [{}, {"confidence": 0.9}, {"prefer": "latency_ms"}, {"max_drop_points": None}])
+@pytest.mark.parametrize("values", [{}, {"confidence": 0.9}, {"prefer": "latency_ms"}])
 def test_a_gate_that_limits_nothing_is_none(values: dict[str, Any]) -> None:
     """Without a limit there is no gate: confidence and preference alone judge nothing."""
     assert not parse_gate(values)
@@ -61,6 +61,7 @@ def test_a_limit_of_zero_is_a_gate() -> None:
         ({"min_agreement": -0.1}, "gate.min_agreement: -0.1 is not a number of 0 or more"),
         ({"integer_only": "yes"}, "gate.integer_only: 'yes' is not allowed; required is"),
         ({"integer_only": 1.5}, "gate.integer_only: 1.5 is not allowed"),
+        ({"max_drop_points": None}, "gate.max_drop_points: is empty; give a value, or leave the key out"),
         ({"metric": 3}, "gate.metric: 3 is not the name of a metric"),
         ({"prefer": "size_byte"}, "gate.prefer: unknown 'size_byte'; .*did you mean 'size_bytes'"),
         ({"prefer": ["drop_points"]}, "gate.prefer: unknown"),
@@ -73,9 +74,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed(values: dict[str, Any], mes
         parse_gate(values)
 
 
-@pytest.mark.parametrize(
-    ("value", "found"), [("required", "required"), (True, "required"), (False, None), (None, None)]
-)
+@pytest.mark.parametrize(("value", "found"), [("required", "required"), (True, "required"), (False, None)])
 def test_integer_only_is_required_or_not(value: object, found: str | None) -> None:
     """YAML's true is the word, and false is its absence, which limits nothing."""
     gate = parse_gate({"integer_only": value})

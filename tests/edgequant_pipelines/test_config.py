@@ -698,6 +698,16 @@ def test_overrides(tmp_path: Path) -> None:
     assert config.tracking.uri == f"sqlite:///{tmp_path}/a=b.db"
 
 
+def test_an_override_without_a_value(tmp_path: Path) -> None:
+    """KEY= takes a key away: what is then missing is said, and a default holds where there is one."""
+    values = with_value("gate", {"max_drop_points": 1, "max_size_ratio": 0.5}) | {"sampling": {"seed": 3}}
+    config = load(tmp_path, values, "gate.max_size_ratio=", "sampling=null")
+    assert config.gate == {"max_drop_points": 1}
+    assert config.sampling.seed == 17
+    assert refusal(tmp_path, values, "name=") == "'name' is missing"
+    assert refusal(tmp_path, values, "gate.max_size_rato=").endswith("did you mean 'max_size_ratio'?")
+
+
 def test_the_last_override_wins(tmp_path: Path) -> None:
     """Of two overrides of a key the later one counts."""
     assert load(tmp_path, MINIMAL, "sampling.seed=1", "sampling.seed=2").sampling.seed == 2
@@ -716,7 +726,7 @@ def test_the_last_override_wins(tmp_path: Path) -> None:
         ),
         ("sampling.sed=3", "unknown key 'sampling.sed'"),
         ("gate.max_drop=3", "gate: unknown key 'max_drop'"),
-        ("name=", "name: is empty; text is needed"),
+        ("sampling.sed=", "--set: 'sampling.sed=' takes 'sampling.sed' away, which is not there"),
     ],
 )
 def test_wrong_overrides(tmp_path: Path, override: str, message: str) -> None:

@@ -17,7 +17,11 @@ _LEAST_SECONDS, _MOST_SECONDS = 0.1, 86_400.0
 OUTPUT = click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="Directory to write.")
 CONFIG = click.argument("config", type=click.Path(path_type=Path))
 SET = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value, such as gate.max_drop_points=0.5."
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Replace a value, such as gate.max_drop_points=0.5, or take a key away: baseline=.",
 )
 RESOLVER = click.option(
     "--resolver", default="xnnpack", show_default=True, help="The kernels: xnnpack, builtin or reference."
