@@ -8,6 +8,8 @@ from edgequant.artifacts.directory import read_manifest
 SCHEMA = "edgequant/benchmark/1"
 # What all trials of one benchmark share, none of them shows: no interval of a ratio is narrower than this each way.
 LEAST_DOUBT = 0.005
+# With fewer trials an interval of a ratio is that of next to nothing.
+FEWEST_TRIALS = 5
 # Below this a latency is told in microseconds; from so many units on, in whole ones.
 _SMALL_MS = 0.1
 _WHOLE = 100

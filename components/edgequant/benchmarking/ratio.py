@@ -6,10 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgequant.artifacts.benchmark import LEAST_DOUBT, Ratio
+from edgequant.artifacts.benchmark import FEWEST_TRIALS, LEAST_DOUBT, Ratio
 
 _CONFIDENCE = 0.95
-_FEWEST_TRIALS = 5
 _NOISE = 0.10
 
 
@@ -45,6 +44,6 @@ def median_ratio(
         low=math.exp(middle - half),
         high=math.exp(middle + half),
         confidence=_CONFIDENCE,
-        noisy=wide or trials < _FEWEST_TRIALS or busy,
+        noisy=wide or trials < FEWEST_TRIALS or busy,
         trials=trials,
     )

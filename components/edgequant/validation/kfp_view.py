@@ -8,6 +8,7 @@ from typing import Any
 
 from edgequant.artifacts.directory import write_json
 from edgequant.artifacts.verdict import Verdict
+from edgequant.validation.report.tradeoff import main_metric
 from edgequant.variants import BASELINE
 
 
@@ -15,7 +16,7 @@ def metrics(verdict: Verdict, path: Path) -> dict[str, float]:
     """Writes and returns each variant's main metric, drop and size, by names that KFP's table of metrics shows."""
     values: dict[str, float | None] = {}
     for name, found in verdict.variants.items():
-        values[f"{name} {verdict.main_metric}"] = found.metrics.get(verdict.main_metric, found.agreement)
+        values[f"{name} {verdict.main_metric}"] = main_metric(verdict, found)[0]
         values[f"{name} drop, points"] = found.drop_points
         values[f"{name} bytes"] = found.size_bytes
     known = {name: float(value) for name, value in values.items() if value is not None}

@@ -2,7 +2,7 @@
 
 import math
 
-from edgequant.artifacts.benchmark import LEAST_DOUBT, Benchmark, Ratio
+from edgequant.artifacts.benchmark import FEWEST_TRIALS, LEAST_DOUBT, Benchmark, Ratio
 from edgequant.artifacts.verdict import INCONCLUSIVE, Check
 from edgequant.validation.checks import Limit
 from edgequant.validation.drops import settle_by_width
@@ -23,7 +23,7 @@ def check_latency(limit: Limit, variant: str, benchmark: Benchmark) -> Check:
     told, sure = f"its median latency is {ratio.value:.3f} of the baseline's", two_sided(ratio.confidence)
     span = f"({ratio.low:.3f} to {ratio.high:.3f} {sure}; {proxy})"
     ends = (ratio.low, ratio.high)
-    far = ratio.low > _FAR * limit.value or ratio.high < limit.value / _FAR
+    far = ratio.trials >= FEWEST_TRIALS and (ratio.low > _FAR * limit.value or ratio.high < limit.value / _FAR)
     if ratio.noisy and not far:
         return limit.check(
             INCONCLUSIVE,

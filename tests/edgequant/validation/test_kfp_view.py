@@ -57,5 +57,7 @@ def test_numbers_are_those_of_the_verdict(digits_sets: Any, tmp_path: Path) -> N
     assert len(found) == 3 * len(verdict.variants)
     assert found["full_int8 accuracy"] == verdict.variants["full_int8"].metrics["accuracy"]
     assert found["full_int8 drop, points"] == verdict.variants["full_int8"].drop_points
+    # Where the labels do not define it, agreement is not what stands by its name.
+    assert "full_int8 auc" not in metrics(replace(verdict, main_metric="auc"), tmp_path / "file")
     failed = replace(verdict.variants["full_int8"], metrics={}, agreement=None, drop_points=None, size_bytes=None)
     assert metrics(replace(verdict, variants={"full_int8": failed}), tmp_path / "file") == {}
