@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgequant.validation.ranking import weighed_f1
-from edgequant.validation.reach import auc_reach, average_precision_reach, f1_reach
+from edgequant.validation.reach import auc_reach, average_precision_reach, f1_reach, r2_reach, rmse_reach
 from edgequant.validation.statistics import (
     BootstrapDrop,
     Resampling,
@@ -37,8 +37,8 @@ RESAMPLES = 1_000
 # The spread of the logarithm of differences, whose mean is e^(spread² / 2), and how many of them a set has.
 SKEWED = (0.5, 1.0, 1.5)
 DIFFERENCES = 200
-# The share of the rarer label, and how many points may be lost.
-RARE, LIMIT = 0.1, 1.0
+# The share of the rarer label, how many points may be lost, and an RMSE in standard deviations of the labels.
+RARE, LIMIT, ERROR = 0.1, 1.0, 0.1
 
 
 def exact(correction: float) -> dict[str, tuple[float, float]]:
@@ -90,17 +90,23 @@ def skewed(spread: float, sets: int) -> dict[str, float]:
 
 
 def unchanged() -> dict[str, int | None]:
-    """Returns how many examples of the rarer label bless a variant that changes nothing of a model without a mistake."""
+    """Returns how many examples bless a variant that changes nothing.
+
+    Of metrics of decisions that is of a model without a mistake, and how many of the rarer label; of errors in all, of a model whose
+    RMSE is a tenth of the labels' standard deviation.
+    """
     labels = np.repeat([1, 0], [int(EXAMPLES * RARE), EXAMPLES - int(EXAMPLES * RARE)])
     reaches = {
         "f1": f1_reach(labels, labels),
         "auc": auc_reach(labels, 1.0),
         "average_precision": average_precision_reach(labels.astype(np.float64), labels),
     }
+    errors = {f"rmse of {ERROR:g}": rmse_reach(ERROR), "r2": r2_reach(1 - ERROR**2)}
     found = {}
-    for name, reach in reaches.items():
-        needed = Unseen(examples=EXAMPLES, reach=reach, unit=100.0).examples_to_leave(LIMIT, 0.95)
-        found[name] = None if needed is None else round(needed * RARE)
+    for name, reach in (reaches | errors).items():
+        examples, share = (EXAMPLES, RARE) if name in reaches else (1, 1.0)
+        needed = Unseen(examples=examples, reach=reach, unit=100.0).examples_to_leave(LIMIT, 0.95)
+        found[name] = None if needed is None else round(needed * share)
     return found
 
 
@@ -131,7 +137,7 @@ def main() -> None:
         table.add_row(name, f"{100 * found['lower']:.1f}", f"{100 * found['upper']:.1f}")
     console.print(table)
     rarer = unchanged()
-    table = Table(f"nothing changes, within {LIMIT:g} point", "examples of the rarer label")
+    table = Table(f"nothing changes, within {LIMIT:g} point", "examples of the rarer label, of errors in all")
     for name, needed in rarer.items():
         table.add_row(name, f"{needed:,}")
     console.print(table)

@@ -133,6 +133,37 @@ def _integers(task: str, label: NDArray[Any]) -> NDArray[np.int64]:
     return label.astype(np.int64)
 
 
+def check_answer(task: str, outputs: Mapping[str, NDArray[Any]]) -> None:
+    """Checks that the outputs of a model are such as the task reads, whatever the labels; any are for ``none`` and functions of one's own.
+
+    Args:
+        task: The task.
+        outputs: Arrays by output name, the example first.
+
+    Raises:
+        EvaluationError: There are several outputs, or the only one has a shape that the task does not take.
+    """
+    if task == NONE or is_custom(task):
+        return
+    if len(outputs) != 1:
+        raise EvaluationError(
+            f"task {task!r} scores one output; the model gave {', '.join(outputs)}."
+            " Use task: none, or package.module:function for a metric of your own"
+        )
+    output = next(iter(outputs.values()))
+    units = output.reshape(len(output), -1).shape[1]
+    if task not in (CLASSIFICATION, BINARY):
+        return
+    if output.ndim > 1 and units != output.shape[-1]:
+        raise EvaluationError(f"an output is {list(output.shape[1:])}; {task} takes one score per class")
+    if task == CLASSIFICATION and units == 1:
+        raise EvaluationError(
+            "an output has 1 unit; classification takes one for each class. Use task: binary or regression"
+        )
+    if task == BINARY and units > 2:
+        raise EvaluationError(f"an output has {units} units; binary takes one or two")
+
+
 def check_fit(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> NDArray[Any]:
     """Returns the only output of a model, once the labels are found to be such as it can answer.
 
@@ -144,22 +175,10 @@ def check_fit(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[An
     Raises:
         EvaluationError: There are several outputs, or its shape or its classes are not those of the labels.
     """
-    if len(outputs) != 1:
-        raise EvaluationError(
-            f"task {task!r} scores one output; the model gave {', '.join(outputs)}."
-            " Use task: none, or package.module:function for a metric of your own"
-        )
+    check_answer(task, outputs)
     output = next(iter(outputs.values()))
     units = output.reshape(len(output), -1).shape[1]
     if task in (CLASSIFICATION, BINARY):
-        if output.ndim > 1 and units != output.shape[-1]:
-            raise EvaluationError(f"an output is {list(output.shape[1:])}; {task} takes one score per class")
-        if task == CLASSIFICATION and units == 1:
-            raise EvaluationError(
-                "an output has 1 unit; classification takes one for each class. Use task: binary or regression"
-            )
-        if task == BINARY and units > 2:
-            raise EvaluationError(f"an output has {units} units; binary takes one or two")
         if labels.ndim != 1:
             raise EvaluationError(f"the labels are {list(labels.shape)}; {task} takes one per example")
         classes = 2 if task == BINARY else units
@@ -198,6 +217,11 @@ def own_metrics(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[
     except (TypeError, ValueError) as error:
         raise EvaluationError(f"task {task}: returned {found!r}; its values are not numbers ({error})") from error
     for name, value in results.items():
+        if name in LOWER_IS_BETTER:
+            raise EvaluationError(
+                f"task {task}: metric {name!r} is the better the lower, and a metric of one's own is the better the higher;"
+                f" return it with a minus sign and another name, such as negative_{name}"
+            )
         if value.shape not in ((), (len(labels),)):
             raise EvaluationError(
                 f"task {task}: metric {name!r} has the shape {list(value.shape)}; a number is needed, or one for each of the {len(labels):,} examples"

@@ -10,6 +10,7 @@ from edgequant.gate import Gate
 from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, REGRESSION
 from edgequant.validation.comparison import Asked, Run
 from edgequant.validation.sentences import FEWEST_INFLUENTIAL, listed
+from edgequant.validation.slices import WITHOUT
 from edgequant.validation.statistics import (
     POWER,
     exact_ends,
@@ -36,9 +37,13 @@ class Labelled:
 
     Attributes:
         counts: By class, how many examples are of it; empty where the task has no classes, or without labels.
+        examples: How many examples there are.
+        shared: Whether an example may be of several classes at once, or of none.
     """
 
     counts: dict[str, int]
+    examples: int
+    shared: bool = False
 
     @property
     def missing(self) -> str:
@@ -49,17 +54,33 @@ class Labelled:
         verb = "have" if len(names) > 1 else "has"
         return f"{len(names):,} of {len(self.counts):,} classes {verb} no evaluation example: {listed(names)}"
 
+    @property
+    def everywhere(self) -> str:
+        """Which of several classes at once every example has, so that none shows false alarms; "" for none."""
+        names = [name for name, count in self.counts.items() if self.shared and count == self.examples]
+        return f"every evaluation example has {listed(names)}, and none is without" if names else ""
 
-def labelled(asked: Asked, run: Run) -> Labelled:
-    """Returns how many examples the baseline was run on of each class that its output has."""
+    @property
+    def groups(self) -> dict[str, int]:
+        """How many examples there are of each class, and of several at once without it, where there are any."""
+        without = {f"{WITHOUT}{name}": self.examples - count for name, count in self.counts.items() if self.shared}
+        return {name: count for name, count in {**self.counts, **without}.items() if count}
+
+
+def labelled(asked: Asked, run: Run, count: int) -> Labelled:
+    """Returns how many of the first examples are of each class that the output of a model has."""
     if asked.labels is None or asked.task not in DECIDING:
-        return Labelled(counts={})
-    labels = np.asarray(asked.labels[: len(run)])
+        return Labelled(counts={}, examples=count)
+    labels = np.asarray(asked.labels[:count])
     if asked.task == MULTILABEL:
         counts = labels.sum(axis=0)
     else:
         counts = np.bincount(labels.astype(np.int64), minlength=_classes(asked, run))
-    return Labelled(counts={class_name(number, asked.classes): int(count) for number, count in enumerate(counts)})
+    return Labelled(
+        counts={class_name(number, asked.classes): int(there) for number, there in enumerate(counts)},
+        examples=count,
+        shared=asked.task == MULTILABEL,
+    )
 
 
 def _classes(asked: Asked, run: Run) -> int:
@@ -75,9 +96,10 @@ def caveats(gate: Gate, asked: Asked, run: Run) -> tuple[str, ...]:
         asked: What it is compared by.
         run: The baseline's outputs.
     """
-    known = labelled(asked, run)
+    known = labelled(asked, run, len(run))
     found = (
         known.missing,
+        known.everywhere,
         _poor(asked, run),
         _relabelled(asked, run),
         _unvarying(asked),
@@ -139,11 +161,10 @@ def _unvarying(asked: Asked) -> str:
     """Tells of numbers that have no spread for their errors to be told in."""
     if asked.labels is None or asked.task != REGRESSION:
         return ""
-    labels = np.asarray(asked.labels, np.float64).reshape(len(asked.labels), -1)
-    numbers = [str(number) for number in np.flatnonzero(np.ptp(labels, axis=0) == 0)]
+    numbers = [str(number) for number in np.flatnonzero(~asked.varies)]
     if not numbers:
         return ""
-    if labels.shape[1] == 1:
+    if len(asked.varies) == 1:
         return "the label is the same in all examples: for want of a standard deviation, drops are in hundredths of its own unit"
     which = f"number {numbers[0]} of a label is" if len(numbers) == 1 else f"numbers {listed(numbers)} of a label are"
     return f"{which} the same in all examples: for want of a standard deviation, its errors count in its own unit"
@@ -158,12 +179,13 @@ def _too_few(gate: Gate, asked: Asked, known: Labelled, run: Run) -> str:
         needed = examples_for_share(1.0, limit, confidence)
         parts.append(f"min_agreement of {limit:g} takes {needed:,}" if needed else "no number shows min_agreement of 1")
         rejectable |= exact_ends(0, count, confidence)[1] < limit
-    limit, counts = gate.max_worst_class_drop_points, {name: there for name, there in known.counts.items() if there}
+    limit, counts = gate.max_worst_class_drop_points, known.groups
     if limit is not None and counts:
         fewest = min(counts, key=lambda name: counts[name])
         if needed := _unchanged_needs(limit, counts[fewest], confidence):
             parts.append(
-                f"max_worst_class_drop_points of {limit:g} takes {needed:,} of each class; {fewest} has {counts[fewest]:,}"
+                f"max_worst_class_drop_points of {limit:g} takes {needed:,} of each {'group' if known.shared else 'class'};"
+                f" {fewest} has {counts[fewest]:,}"
             )
             rejectable |= count > 1
     if not parts:
@@ -178,12 +200,13 @@ def _too_few_for_drops(gate: Gate, asked: Asked, run: Run) -> tuple[list[str], b
     right = asked.task in (CLASSIFICATION, BINARY) and asked.metric in ("accuracy", "micro_f1", "top_5_accuracy")
     shares = right or asked.labels is None
     figure = run.figures(asked, count).get(asked.metric)
+    reach = None if figure is None else figure.judged.reach
     for key in ("max_drop_points", "max_drop_points_vs_baseline"):
         limit, needed = getattr(gate, key), None
         if limit is not None and shares:
             needed = _unchanged_needs(limit, count, confidence)
-        elif limit is not None and figure is not None:
-            unseen = Unseen(examples=count, reach=figure.reach, unit=_POINTS)
+        elif limit is not None:
+            unseen = Unseen(examples=count, reach=reach, unit=_POINTS)
             needed = unseen.examples_to_leave(limit, confidence)
         if limit is not None and needed is not None and needed > count:
             parts.append(f"{key} of {limit:g} takes {needed:,}")

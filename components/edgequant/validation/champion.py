@@ -7,7 +7,8 @@ from edgequant.artifacts import verdict
 from edgequant.artifacts.champion import CHAMPION
 from edgequant.artifacts.evaluation import EVALUATED
 from edgequant.artifacts.verdict import Champion
-from edgequant.task import BINARY, DECIDING
+from edgequant.errors import EvaluationError
+from edgequant.task import BINARY, DECIDING, check_answer
 from edgequant.validation.comparison import Asked, Run, alone, drops
 from edgequant.validation.drops import PairedDrop
 from edgequant.validation.inputs import InProduction
@@ -89,7 +90,13 @@ def reigning(asked: Asked, found: InProduction, baseline: Run) -> Reigning:
 
 def _unlike(asked: Asked, run: Run, baseline: Run) -> str | None:
     """Returns why answers cannot be compared where there are no labels, or None."""
-    if asked.labels is not None or asked.task == BINARY:
+    if asked.labels is not None:
+        return None
+    try:
+        check_answer(asked.task, run.outputs)
+    except EvaluationError as error:
+        return str(error)
+    if asked.task == BINARY:
         return None
     own, new = ({name: values.shape[1:] for name, values in one.outputs.items()} for one in (run, baseline))
     # A decision is the same whatever the output is called.

@@ -152,8 +152,9 @@ def check_least(limit: Limit, found: Measured | None, metric: str, count: int, o
     told, own = f"{metric} is {found.value:.4f}", own or OwnInterval()
     if found.interval is None:
         if own.influential == 0 and own.unseen is not None:
-            return _spotless(limit, found.value, told, own.unseen)
-        told = f"{told}, without an interval: too few examples make a difference{enough(own.influential, count)}"
+            return _spotless(limit, found.value, told, own, own.unseen)
+        few = f"too few examples make a difference{enough(own.influential, count)}"
+        told = f"{told}, without an interval: {own.note or few}"
         return limit.check(INCONCLUSIVE, told, found.value)
     if found.method == _WILSON:
         ends = exact_ends(round(found.value * count), count, limit.confidence)
@@ -163,7 +164,7 @@ def check_least(limit: Limit, found: Measured | None, metric: str, count: int, o
         ends, sure = found.interval, f"{two_sided(limit.confidence)}{_how(found.method)}"
         needed = settle_by_width(found.value, ends, limit.value, count, (1 + limit.confidence) / 2)
         if own.unseen is not None and (moves := own.unseen.moves(limit.confidence)) is not None:
-            ends = (min(ends[0], found.value - moves[0]), max(ends[1], found.value + moves[1]))
+            ends = own.within(min(ends[0], found.value - moves[0]), max(ends[1], found.value + moves[1]))
             needed = _and_unseen(needed, limit, found.value, own.unseen)
         span = f"{ends[0]:.4f} to {ends[1]:.4f} {sure}"
     return _at_least(limit, found.value, ends, (told, sure, span), (needed, count))
@@ -204,13 +205,13 @@ def _and_unseen(needed: int | None, limit: Limit, value: float, unseen: Unseen) 
     return max(needed, unseen.examples_to_leave(room, limit.confidence, falling=falling) or 0)
 
 
-def _spotless(limit: Limit, value: float, told: str, unseen: Unseen) -> Check:
+def _spotless(limit: Limit, value: float, told: str, own: OwnInterval, unseen: Unseen) -> Check:
     """Judges a metric that is the same whichever examples are left out, as an AUC of 1 is, by what those not seen could do to it."""
     count, moves = unseen.examples, unseen.moves(limit.confidence)
     told = f"{told}, whichever of {count:,} examples are left out"
     if moves is None:
         return limit.check(INCONCLUSIVE, f"{told}; {no_bound()}", value)
-    ends = (value - moves[0], value + moves[1])
+    ends = own.within(value - moves[0], value + moves[1])
     needed = unseen.examples_to_leave(abs(value - limit.value), limit.confidence, falling=value > limit.value)
     span = f"between {ends[0]:.4f} and {ends[1]:.4f}, each {limit.at}"
     return _at_least(limit, value, ends, (told, limit.at, span), (needed, count))

@@ -45,8 +45,18 @@ class Asked:
         """The standard deviation of each number of a label over all labels, [numbers]; 1 where it does not vary, or is none."""
         if self.labels is None or self.task != REGRESSION:
             return np.ones(1)
-        found = np.asarray(self.labels, np.float64).reshape(len(self.labels), -1).std(axis=0)
-        return np.where(found > 0, found, 1.0)
+        return np.where(self.varies, _numbers(self.labels).std(axis=0), 1.0)
+
+    @property
+    def varies(self) -> NDArray[np.bool_]:
+        """Whether each number of a label varies over all labels, [numbers]; that of equal ones may have a standard deviation, of rounding."""
+        if self.labels is None or self.task != REGRESSION:
+            return np.ones(1, np.bool_)
+        return np.asarray(np.ptp(_numbers(self.labels), axis=0) > 0)
+
+
+def _numbers(labels: NDArray[Any]) -> NDArray[np.float64]:
+    return np.asarray(labels, np.float64).reshape(len(labels), -1)
 
 
 class Run:
@@ -92,6 +102,7 @@ class Comparison:
         measures: The variant's metrics, with their intervals and drops.
         drops: How much worse than the baseline's each metric is, and agreement.
         agreement: The mean agreement with the baseline, 0 to 1, and its interval.
+        agreeing: How sure that is.
         divergence_nats: The mean divergence of its probabilities; None where there are none.
         flips: The examples that it decides otherwise; None where nothing is decided.
         drift: By output, how far its values are from the baseline's.
@@ -104,6 +115,7 @@ class Comparison:
     measures: dict[str, Measured]
     drops: dict[str, PairedDrop]
     agreement: Measured
+    agreeing: OwnInterval = field(default_factory=OwnInterval)
     divergence_nats: float | None = None
     flips: Flips | None = None
     drift: dict[str, OutputDrift] = field(default_factory=dict)
@@ -181,6 +193,7 @@ def compare(asked: Asked, baseline: Run, variant: Run) -> Comparison:
         measures=_measured(asked, variant, count, own),
         drops=drops(asked, baseline, variant),
         agreement=Measured(value=agreed.value, interval=agreeing.ends, method=agreeing.method),
+        agreeing=agreeing,
         divergence_nats=divergence(asked.task, baseline.reading, expected[single], found[single]),
         flips=_flips(asked, baseline, variant, count),
         drift={name: output_drift(expected[name], found[name]) for name in expected},
@@ -245,4 +258,7 @@ def _slices(asked: Asked, baseline: Run, variant: Run, agreements: NDArray[np.fl
             names = [class_name(number, asked.classes) for number in range(labels.shape[1])]
             groups[CLASS] = by_class_of_many(labels, decided[0], decided[1], names)
     groups |= {name: grouped(texts[:count], was, now) for name, texts in asked.slices.items()}
-    return tuple(sliced(name, found, asked.confidence, count) for name, found in groups.items())
+    return tuple(
+        sliced(name, found, asked.confidence, count, shared=name == CLASS and asked.task == MULTILABEL)
+        for name, found in groups.items()
+    )

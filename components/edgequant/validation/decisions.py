@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgequant.answers import PROBABILITIES, decide
 from edgequant.task import BINARY, CLASSIFICATION
-from edgequant.validation.figure import Figure, mean_of, share_of
+from edgequant.validation.figure import SHARE, Figure, mean_of, share_of
 from edgequant.validation.ranking import Ranking, weighed_f1
 from edgequant.validation.reach import (
     auc_reach,
@@ -130,6 +130,7 @@ def classification(output: NDArray[Any], labels: NDArray[np.int64], reading: str
             value=float(macro),
             weighed=_macro_f1(labels, found.decisions, found.classes),
             reach=macro_f1_reach(labels, found.decisions, found.classes),
+            bounds=SHARE,
         ),
         "micro_f1": right,
     }
@@ -151,16 +152,18 @@ def binary(output: NDArray[Any], labels: NDArray[np.int64], reading: str) -> dic
     area = float(roc_auc_score(labels, scores)) if both else nan
     return {
         "accuracy": share_of(found.decisions == labels),
-        "auc": Figure(value=area, weighed=auc, reach=auc_reach(labels, area) if both else None),
+        "auc": Figure(value=area, weighed=auc, reach=auc_reach(labels, area) if both else None, bounds=SHARE),
         "average_precision": Figure(
             value=float(average_precision_score(labels, scores)) if some else nan,
             weighed=precision,
             reach=average_precision_reach(scores, labels) if some else None,
+            bounds=SHARE,
         ),
         "f1": Figure(
             value=float(f1_score(labels, found.decisions)) if some else nan,
             weighed=weighed_f1(labels, found.decisions),
             reach=f1_reach(labels, found.decisions) if some else None,
+            bounds=SHARE,
         ),
         **_calibration(found, labels),
     }
@@ -197,11 +200,13 @@ def multilabel(output: NDArray[Any], labels: NDArray[np.int64], reading: str) ->
             value=macro,
             weighed=Resampled(over_classes, len(labels)),
             reach=many_labels_macro_f1_reach(labels, decisions) if present.any() else None,
+            bounds=SHARE,
         ),
         "micro_f1": Figure(
             value=micro,
             weighed=Resampled(over_all, len(labels)),
             reach=many_labels_micro_f1_reach(labels, decisions) if present.any() else None,
+            bounds=SHARE,
         ),
     }
 

@@ -27,13 +27,15 @@ from edgequant.validation.unseen import Unseen
 SEED = 17
 POINTS = 100.0
 NOTHING_CHANGES = "nothing that it is made of changes"
+_ALL_CHANGE = "it is the same whichever examples are left out, and how far others would move it is not known"
+_FEW_RESAMPLES = "so few resamples tell no end that sure: gate.confidence of 0.99 or less has one"
 UNDEFINED = "it is not defined on these examples"
 NOT_JUDGED = "only the judged metric of a function of one's own is resampled; a value per example needs no resampling"
 _BOOTSTRAP = "paired bootstrap"
 # How likely the number of examples asked for is to settle a verdict.
 _POWER = 0.8
 _EDGE = 1e-12
-# Values that differ by no more than rounding have no skewness to take out.
+# Values that differ by no more than rounding have no skewness to take out, and are no drop.
 _EQUAL = 1e-12
 
 
@@ -94,18 +96,30 @@ def paired_drop(baseline: Figure, variant: Figure, count: int, confidence: float
         return PairedDrop(drop=Drop(points=points, note=baseline.note or variant.note), examples=count)
     found = paired_bootstrap_interval(baseline.weighed, variant.weighed, Resampling(confidence=confidence, seed=SEED))
     unseen = Unseen(examples=count, reach=variant.reach, unit=POINTS)
-    resampled = interval = None
-    if found.interval is not None:
-        low, high = sorted(POINTS * sign * end for end in found.interval)
-        resampled, interval = (low, high), widened(points, (low, high), unseen, confidence)
+    resampled = _resampled(found, points, sign, unseen)
+    interval = None if resampled is None else widened(points, resampled, unseen, confidence)
+    note = "" if interval else _why(found, points)
     return PairedDrop(
-        drop=Drop(points=points, interval=interval, method=_BOOTSTRAP if interval else "", note=_why(found)),
+        drop=Drop(points=points, interval=interval, method=_BOOTSTRAP if interval else "", note=note),
         examples=count,
         influential=found.influential,
         resampled=resampled,
         unseen=unseen,
         least_points=None if interval else _least(points, found, unseen, confidence),
     )
+
+
+def _resampled(found: BootstrapDrop, points: float, sign: float, unseen: Unseen) -> Ends | None:
+    """Returns the ends that the examples seen give by themselves, in points; None where they give none.
+
+    A model that loses all it had loses the same whichever examples are left out: what was not seen is then all that may differ.
+    """
+    if found.interval is not None:
+        low, high = sorted(POINTS * sign * end for end in found.interval)
+        return low, high
+    if not found.influential and unseen.reach is not None and abs(points) > _EQUAL:
+        return points, points
+    return None
 
 
 def _least(points: float, found: BootstrapDrop, unseen: Unseen, confidence: float) -> float | None:
@@ -193,12 +207,20 @@ class OwnInterval:
         method: How that was made; "" without one.
         influential: About how many examples a metric of all hangs on; None for one with a value per example.
         unseen: What others could do to it; None for right and wrong answers, whose interval knows.
+        bounds: What it is no less and no more than.
+        note: Why it has no ends, where that is known.
     """
 
     ends: Ends | None = None
     method: str = ""
     influential: float | None = None
     unseen: Unseen | None = None
+    bounds: Ends = (-math.inf, math.inf)
+    note: str = ""
+
+    def within(self, low: float, high: float) -> Ends:
+        """Returns ends that are nowhere where the metric cannot be."""
+        return max(low, self.bounds[0]), min(high, self.bounds[1])
 
 
 def own_interval(figure: Figure, count: int, confidence: float) -> OwnInterval:
@@ -210,15 +232,17 @@ def own_interval(figure: Figure, count: int, confidence: float) -> OwnInterval:
     unseen = Unseen(examples=count, reach=figure.reach)
     if each is not None:
         ends = _clipped(mean_interval(each, one_sided), figure.bounds)
-        return OwnInterval(ends=ends, method="mean" if ends else "", unseen=unseen)
+        return OwnInterval(ends=ends, method="mean" if ends else "", unseen=unseen, bounds=figure.bounds)
     if figure.weighed is None or not math.isfinite(figure.value):
-        return OwnInterval()
+        return OwnInterval(note=figure.note)
     found = paired_bootstrap_interval(figure.weighed, None, Resampling(confidence=one_sided, seed=SEED))
     return OwnInterval(
         ends=_clipped(found.interval, figure.bounds),
         method="bootstrap" if found.interval else "",
         influential=found.influential,
         unseen=unseen,
+        bounds=figure.bounds,
+        note=_FEW_RESAMPLES if found.too_sure else "",
     )
 
 
@@ -226,12 +250,12 @@ def _clipped(ends: Ends | None, bounds: Ends) -> Ends | None:
     return None if ends is None else (max(ends[0], bounds[0]), min(ends[1], bounds[1]))
 
 
-def _why(found: BootstrapDrop) -> str:
-    """Returns why a bootstrap gives no interval, "" when it does."""
-    if found.interval is not None:
-        return ""
+def _why(found: BootstrapDrop, points: float) -> str:
+    """Returns why a bootstrap gives no interval."""
     if not found.influential:
-        return NOTHING_CHANGES
+        return NOTHING_CHANGES if abs(points) <= _EQUAL else _ALL_CHANGE
+    if found.too_sure:
+        return _FEW_RESAMPLES
     if found.redrawn:
         return "it is not defined on most resamples of these examples"
     about = round(found.influential)
@@ -246,6 +270,6 @@ def settle_by_width(measured: float, ends: Ends, limit: float, count: int, confi
     distance = abs(limit - measured)
     z = NormalDist().inv_cdf(confidence)
     error = (ends[1] - ends[0]) / (2 * z)
-    if distance < _EDGE or not error:
+    if distance < _EDGE:
         return None
-    return math.ceil(count * ((z + NormalDist().inv_cdf(_POWER)) * error / distance) ** 2)
+    return max(1, math.ceil(count * ((z + NormalDist().inv_cdf(_POWER)) * error / distance) ** 2))

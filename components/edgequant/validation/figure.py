@@ -11,6 +11,8 @@ from edgequant.artifacts.comparison import Ends
 from edgequant.validation.reach import Reach, mean_reach
 from edgequant.validation.statistics import Resampled
 
+SHARE: Ends = (0.0, 1.0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
@@ -53,4 +55,4 @@ def mean_of(each: NDArray[Any], *, higher_is_better: bool = True, bounds: Ends =
 
 def share_of(each: NDArray[Any]) -> Figure:
     """Returns the metric that is the mean of a share of 0 to 1 per example."""
-    return mean_of(each, bounds=(0.0, 1.0))
+    return mean_of(each, bounds=SHARE)

@@ -16,7 +16,8 @@ from edgequant.validation.latency_checks import check_latency
 from edgequant.validation.slices import CLASS
 
 _BY_CLASS = "max_worst_class_drop_points"
-_OF_METRIC = ("max_drop_points", "max_drop_points_vs_baseline", "min_metric")
+_AGAINST = "max_drop_points_vs_baseline"
+_OF_METRIC = ("max_drop_points", _AGAINST, "min_metric")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,9 @@ class Evidence:
         kind: What its file is, as inspected; or None.
         benchmark: The latencies of all.
         champion: Its name, why there is none (None when there is one), and how much worse the variant's metric is.
-        missing: Which classes have no evaluation example; "" where all have.
+        missing: Which classes have no example among those compared; "" where all have.
+        missing_against: The same of those that the champion was run on, too.
+        everywhere: Which of several classes at once every example has, so that none shows false alarms; "" for none.
     """
 
     variant: str
@@ -44,6 +47,8 @@ class Evidence:
     benchmark: Benchmark
     champion: AgainstChampion | None = None
     missing: str = ""
+    missing_against: str = ""
+    everywhere: str = ""
 
 
 def judge(gate: Gate, evidence: Evidence) -> tuple[str, tuple[Check, ...], tuple[str, ...]]:
@@ -85,10 +90,14 @@ def _needed(check: Check) -> int:
 
 def _doubted(check: Check, evidence: Evidence) -> Check:
     """Returns a check with nothing blessed that is about all classes, where some have no example."""
-    of_classes = check.name == _BY_CLASS or (check.name in _OF_METRIC and evidence.metric in OF_ALL_CLASSES)
-    if not (evidence.missing and of_classes and check.verdict == BLESSED):
+    missing = evidence.missing_against if check.name == _AGAINST else evidence.missing
+    if check.name == _BY_CLASS:
+        missing = "; ".join(part for part in (missing, evidence.everywhere) if part)
+    elif check.name not in _OF_METRIC or evidence.metric not in OF_ALL_CLASSES:
+        missing = ""
+    if not missing or check.verdict != BLESSED:
         return check
-    sentence = f"{check.sentence}; but {evidence.missing}: of those nothing is known until there are examples"
+    sentence = f"{check.sentence}; but {missing}: of those nothing is known until there are examples"
     return replace(check, verdict=INCONCLUSIVE, sentence=sentence)
 
 
@@ -100,7 +109,7 @@ def _check(name: str, gate: Gate, evidence: Evidence) -> Check:
     comparison, metric = evidence.comparison, evidence.metric
     if name == "max_drop_points":
         return checks.check_drop(limit, comparison.drops.get(metric), metric)
-    if name == "max_drop_points_vs_baseline":
+    if name == _AGAINST:
         return _check_champion(limit, evidence)
     if name == _BY_CLASS:
         classes = next((found for found in comparison.slices if found.slice.name == CLASS), None)
@@ -109,7 +118,7 @@ def _check(name: str, gate: Gate, evidence: Evidence) -> Check:
         own = comparison.own.get(metric)
         return checks.check_least(limit, comparison.measures.get(metric), metric, comparison.examples, own)
     if name == "min_agreement":
-        return checks.check_least(limit, comparison.agreement, AGREEMENT, comparison.examples)
+        return checks.check_least(limit, comparison.agreement, AGREEMENT, comparison.examples, comparison.agreeing)
     if name == "max_size_ratio":
         return checks.check_size_ratio(limit, evidence.size_bytes, evidence.baseline_size_bytes)
     if name == "max_size_bytes":

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 # How many mixtures of changes are tried at most: all that there are of so many examples.
 _TRIED = 32
-# Takes a share of all examples and gives how far the metric could fall, and how far it could rise.
+# Takes a share of all examples and gives how far the metric could get worse, and how far better: fall and rise, and of errors
+# rise and fall.
 Reach: TypeAlias = Callable[[float], tuple[float, float]]
 
 
@@ -24,6 +25,19 @@ def mean_reach(share: float) -> tuple[float, float]:
     labels, for what an example that is not like those seen may be off by: no sample tells.
     """
     return share, share
+
+
+def rmse_reach(value: float) -> Reach:
+    """Returns the reach of a root mean square error: a share of all examples is off by another standard deviation of the labels, or by one less.
+
+    What they are off by has nothing to do with the errors that are seen, so that squares add up.
+    """
+    return lambda share: (float(np.sqrt(value**2 + share)) - value, value - float(np.sqrt(max(value**2 - share, 0.0))))
+
+
+def r2_reach(value: float) -> Reach:
+    """Returns the reach of R²: the same of the share of the labels' variance that the errors are."""
+    return lambda share: (share, min(share, 1 - value))
 
 
 def f1_reach(labels: NDArray[Any], decisions: NDArray[Any]) -> Reach:

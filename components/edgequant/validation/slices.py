@@ -48,17 +48,14 @@ class Sliced:
         groups: Its groups.
         upper: The upper end of each group's drop alone, a fraction.
         examples: How many examples there are.
+        shared: Whether an example is in several groups: with some classes, and without the others.
     """
 
     slice: Slice
     groups: tuple[Group, ...]
     upper: tuple[float, ...]
     examples: int
-
-    @property
-    def shared(self) -> bool:
-        """Whether an example is in several groups: with some classes, and without the others."""
-        return sum(len(group.baseline) for group in self.groups) > self.examples
+    shared: bool = False
 
     def open_past(self, limit_points: float) -> list[Group]:
         """Returns the groups that may lose more than a limit, the one that may lose most first."""
@@ -106,7 +103,7 @@ def by_class_of_many(
     return groups
 
 
-def sliced(name: str, groups: Sequence[Group], confidence: float, examples: int) -> Sliced:
+def sliced(name: str, groups: Sequence[Group], confidence: float, examples: int, *, shared: bool = False) -> Sliced:
     """Returns the drop of every group, the worst first, with bounds that hold in all groups at once.
 
     Args:
@@ -114,6 +111,7 @@ def sliced(name: str, groups: Sequence[Group], confidence: float, examples: int)
         groups: One or more.
         confidence: That all lower ends hold, and that all upper ends do.
         examples: How many examples there are in all.
+        shared: Whether an example is in several groups.
     """
     if all(right_or_wrong(group.differences) for group in groups):
         ends, own_upper = _ends_of_tables(groups, confidence)
@@ -141,6 +139,7 @@ def sliced(name: str, groups: Sequence[Group], confidence: float, examples: int)
         groups=tuple(groups),
         upper=tuple(own_upper),
         examples=examples,
+        shared=shared,
     )
 
 

@@ -55,7 +55,7 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         environment=loaded.benchmark.environment,
         calibration=loaded.calibration.facts(),
         evaluation=loaded.examples.facts(),
-        evaluation_classes=labelled(found.asked, found.runs[BASELINE]).counts,
+        evaluation_classes=labelled(found.asked, found.runs[BASELINE], len(found.runs[BASELINE])).counts,
         stability=loaded.variants.content.stability,
         made_from=_made_from(inputs.model_uri, loaded.variants, loaded.evaluations[BASELINE]),
     )

@@ -8,9 +8,9 @@ from edgequant.artifacts.evaluation import EVALUATED, EvaluationContent
 from edgequant.artifacts.verdict import BASELINE_VERDICT, NOT_GATED, REJECTED, VariantVerdict
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant.gate import Gate, check_gate
-from edgequant.task import NONE
+from edgequant.task import NONE, check_answer
 from edgequant.validation.caveats import labelled
-from edgequant.validation.champion import Reigning, reigning
+from edgequant.validation.champion import AgainstChampion, Reigning, reigning
 from edgequant.validation.comparison import AGREEMENT, Asked, Run, alone, compare, confused
 from edgequant.validation.drift import constant
 from edgequant.validation.inputs import Loaded
@@ -42,7 +42,7 @@ def material(gate: Gate, loaded: Loaded) -> Material:
 
     Raises:
         ConfigError: The gate asks for what the task, the labels or the models cannot tell.
-        EvaluationError: The baseline's outputs do not suit the labels.
+        EvaluationError: The baseline's outputs do not suit the task or the labels.
     """
     task, labels = loaded.task, None if loaded.task == NONE else loaded.examples.labels
     check_gate(gate, task, labelled=labels is not None, baseline=loaded.champion is not None)
@@ -60,7 +60,9 @@ def material(gate: Gate, loaded: Loaded) -> Material:
         classes=loaded.calibration.provenance.class_names,
         confidence=gate.confidence,
     )
-    if labels is not None:
+    if labels is None:
+        check_answer(task, runs[BASELINE].outputs)
+    else:
         names = list(runs[BASELINE].figures(asked, len(runs[BASELINE])))
         asked = replace(asked, metric=_judged_metric(gate, names))
     champion = None if loaded.champion is None else reigning(asked, loaded.champion, runs[BASELINE])
@@ -141,6 +143,7 @@ def _judged(found: VariantVerdict, name: str, material: Material) -> VariantVerd
     asked, variants = material.asked, material.loaded.variants
     against = None if material.champion is None else material.champion.against(asked, material.runs[name])
     comparison = compare(asked, material.runs[BASELINE], material.runs[name])
+    known = labelled(asked, material.runs[BASELINE], comparison.examples)
     evidence = Evidence(
         variant=name,
         metric=asked.metric,
@@ -150,7 +153,9 @@ def _judged(found: VariantVerdict, name: str, material: Material) -> VariantVerd
         kind=None if found.inspection is None else found.inspection.kind,
         benchmark=material.loaded.benchmark,
         champion=against,
-        missing=labelled(asked, material.runs[BASELINE]).missing,
+        missing=known.missing,
+        missing_against=_missing_against(against, material),
+        everywhere=known.everywhere,
     )
     verdict, checks, reasons = judge(material.gate, evidence)
     measures = {
@@ -179,6 +184,13 @@ def _judged(found: VariantVerdict, name: str, material: Material) -> VariantVerd
         checks=checks,
         reasons=reasons,
     )
+
+
+def _missing_against(against: AgainstChampion | None, material: Material) -> str:
+    """Returns which classes have no example among those that both a variant and the champion were run on."""
+    if against is None or against.drop is None:
+        return ""
+    return labelled(material.asked, material.runs[BASELINE], against.drop.examples).missing
 
 
 def _partial(content: EvaluationContent) -> tuple[str, ...]:

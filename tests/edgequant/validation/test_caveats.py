@@ -10,8 +10,11 @@ from edgequant.answers import PROBABILITIES
 from edgequant.artifacts.benchmark import Benchmark, Environment
 from edgequant.gate import Gate
 from edgequant.validation.caveats import caveats, labelled
+from edgequant.validation.checks import Limit
+from edgequant.validation.class_checks import check_worst_class
 from edgequant.validation.comparison import Asked, Run, compare
 from edgequant.validation.judgement import Evidence, judge
+from edgequant.validation.statistics import paired_drop_interval
 
 _NAMES = ("dot", "cross", "square", "stripe_h", "stripe_v")
 
@@ -22,6 +25,22 @@ def _run(decisions: NDArray[Any]) -> Run:
 
 def _asked(labels: NDArray[Any], metric: str = "accuracy") -> Asked:
     return Asked(task="classification", metric=metric, labels=labels, classes=_NAMES)
+
+
+def _evidence(asked: Asked, run: Run, missing: str, everywhere: str = "") -> Evidence:
+    """Returns what a variant that answers as the baseline does is judged by."""
+    environment = Environment(cpu="a CPU", cores=2, threads=1, delegate="", runtime="", load_average=0.0)
+    return Evidence(
+        variant="small",
+        metric=asked.metric,
+        comparison=compare(asked, run, run),
+        size_bytes=1,
+        baseline_size_bytes=2,
+        kind=None,
+        benchmark=Benchmark(model_sha256={}, latencies={}, failures={}, environment=environment),
+        missing=missing,
+        everywhere=everywhere,
+    )
 
 
 def _labels() -> NDArray[np.int64]:
@@ -40,7 +59,7 @@ def test_classes_without_an_example_are_named() -> None:
     """All of one class of five: the other four are named first of all, and every class is counted."""
     labels = np.zeros(400, np.int64)
     asked, run = _asked(labels), _run(labels)
-    assert labelled(asked, run).counts == {"dot": 400, "cross": 0, "square": 0, "stripe_h": 0, "stripe_v": 0}
+    assert labelled(asked, run, len(run)).counts == {"dot": 400, "cross": 0, "square": 0, "stripe_h": 0, "stripe_v": 0}
     (note,) = caveats(Gate(max_drop_points=1.0), asked, run)
     assert note == "4 of 5 classes have no evaluation example: cross, square, stripe_h, stripe_v"
 
@@ -52,20 +71,42 @@ def test_what_is_about_all_classes_is_not_blessed_on_some(metric: str, verdicts:
     """On one class of five accuracy may be blessed; macro F1 and the drop by class are open, with the reason."""
     labels = np.zeros(400, np.int64)
     asked, run = _asked(labels, metric), _run(labels)
-    environment = Environment(cpu="a CPU", cores=2, threads=1, delegate="", runtime="", load_average=0.0)
-    evidence = Evidence(
-        variant="small",
-        metric=metric,
-        comparison=compare(asked, run, run),
-        size_bytes=1,
-        baseline_size_bytes=2,
-        kind=None,
-        benchmark=Benchmark(model_sha256={}, latencies={}, failures={}, environment=environment),
-        missing=labelled(asked, run).missing,
-    )
+    evidence = _evidence(asked, run, labelled(asked, run, len(run)).missing)
     _, checks, _ = judge(Gate(max_drop_points=1.0, max_worst_class_drop_points=1.0), evidence)
     assert [check.verdict for check in checks] == verdicts
     assert "4 of 5 classes have no evaluation example: cross, square" in checks[1].sentence
+
+
+def test_classes_of_many_that_all_have_or_hardly_any_lacks_are_named() -> None:
+    """Of several classes at once the examples without one are a group as those with it: none shows no false alarms, five too few."""
+    labels = np.ones((1000, 3), np.int64)
+    labels[:5, 1] = 0
+    labels[::2, 2] = 0
+    asked = Asked(task="multilabel", metric="accuracy", labels=labels, classes=("all", "most", "half"))
+    run = Run({"y": 0.8 * labels + 0.1}, PROBABILITIES)
+    gate = Gate(max_worst_class_drop_points=2.0)
+    everywhere, few = caveats(gate, asked, run)
+    assert everywhere == "every evaluation example has all, and none is without"
+    needed = next(count for count in range(1, 1000) if paired_drop_interval(0, 0, count, 0.95)[1] <= 0.02)
+    assert f"max_worst_class_drop_points of 2 takes {needed} of each group; without most has 5" in few
+    known = labelled(asked, run, 1000)
+    evidence = _evidence(asked, run, known.missing, known.everywhere)
+    _, (check,), _ = judge(Gate(max_worst_class_drop_points=50.0), evidence)
+    assert (check.verdict, everywhere in check.sentence) == ("inconclusive", True)
+    _, (check,), _ = judge(Gate(max_drop_points=1.0), evidence)
+    assert check.verdict == "blessed"
+
+
+def test_one_class_of_its_own_has_two_groups() -> None:
+    """A yes or no of one class is two groups by class, those with it and those without, and no two classes."""
+    labels = np.arange(1000)[:, None] % 2
+    variant = labels.copy()
+    variant[:60:2] = 1
+    asked = Asked(task="multilabel", metric="accuracy", labels=labels, classes=("cat",))
+    runs = [Run({"y": 0.8 * decisions + 0.1}, PROBABILITIES) for decisions in (labels, variant)]
+    (by_class,) = compare(asked, *runs).slices
+    check = check_worst_class(Limit(name="max_worst_class_drop_points", value=6.0, confidence=0.95), by_class)
+    assert check.sentence.startswith("of 2 groups by class, without cat loses most: 6.00 points; no group loses")
 
 
 def test_a_baseline_whose_outputs_are_in_another_order_is_noticed() -> None:

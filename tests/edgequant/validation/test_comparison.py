@@ -1,5 +1,6 @@
 """A variant against the baseline, on arrays that can be checked by hand."""
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from scipy import stats
 
 from edgequant.answers import LOGITS, PROBABILITIES, read
 from edgequant.artifacts.comparison import Flip
+from edgequant.errors import EvaluationError
 from edgequant.validation import decisions
+from edgequant.validation.checks import Limit, check_least
 from edgequant.validation.comparison import Asked, Comparison, Run, alone, compare, drops
 from edgequant.validation.statistics import paired_drop_interval, wilson_interval
 
@@ -232,6 +235,29 @@ def test_each_number_of_a_label_counts_in_its_own_spread() -> None:
     assert found.measures["mae"].interval[0] >= 0.0
 
 
+@pytest.mark.parametrize("value", [0.1, 0.3, 3.7, 19.99])
+def test_a_number_that_does_not_vary_has_no_spread_of_rounding(value: float) -> None:
+    """The standard deviation of equal numbers need not be 0 on a computer; errors count in the number's own unit."""
+    labels = np.column_stack([np.full(1000, value), np.random.default_rng(4).normal(size=1000)])
+    baseline = labels + np.array([0.0002, 0.01])
+    variant = np.column_stack([np.full(1000, value + 0.0001), np.zeros(1000)])
+    found = _compare("regression", baseline, variant, labels)
+    assert found.drops["mae"].drop.points == pytest.approx(100 * np.sqrt(2 / np.pi) / 2, rel=0.1)
+
+
+def test_few_examples_bless_no_agreement_of_values() -> None:
+    """Of 5 examples that agree but for rounding nothing is known of the others: 299 are needed for 99%, as the note says."""
+    random = np.random.default_rng(5)
+    for count, verdict in ((5, "inconclusive"), (298, "inconclusive"), (320, "blessed")):
+        labels = random.normal(size=(count, 1))
+        found = _compare("regression", labels, labels + 1e-4 * random.normal(size=(count, 1)), labels)
+        limit = Limit(name="min_agreement", value=0.99, confidence=0.95)
+        check = check_least(limit, found.agreement, "agreement", count, found.agreeing)
+        assert check.verdict == verdict, check.sentence
+        assert check.interval is not None
+        assert check.interval[1] <= 1.0
+
+
 @pytest.mark.parametrize("count", [3, 30, 299])
 def test_few_examples_bless_no_regression(count: int) -> None:
     """Errors that hardly change in a few examples tell nothing of the ones that were not seen: 299 are not enough for a point."""
@@ -279,6 +305,37 @@ def test_few_changes_of_a_metric_of_all_have_no_interval() -> None:
     drop = _compare("classification", _EYE[labels], variant, labels).drops["macro_f1"].drop
     assert drop.interval is None
     assert drop.note.startswith("it hangs on about 2 examples, too few")
+
+
+def test_a_users_function_that_waits_is_not_called_thousands_of_times(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits for another process or machine takes no time of this one, and takes it all the same."""
+    (tmp_path / "my_wait.py").write_text(
+        "import time\n"
+        "calls = []\n"
+        "def metric(outputs, labels):\n"
+        "    calls.append(1)\n"
+        "    time.sleep(0.2)\n"
+        "    return {'rate': (outputs.argmax(1) == labels).mean()}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    labels = np.arange(300) % 4
+    runs = [Run({"y": _EYE[np.where(np.arange(300) % step == 0, 0, labels)]}, "") for step in (10, 7)]
+    found = drops(Asked(task="my_wait:metric", metric="rate", labels=labels), runs[0], runs[1])["rate"].drop
+    assert "too long for thousands of resamples" in found.note
+    assert len(importlib.import_module("my_wait").calls) == 4
+
+
+def test_a_users_error_is_no_metric(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More of a user's metric is better: one by the name of an error would be judged upside down."""
+    (tmp_path / "my_error.py").write_text(
+        "def metric(outputs, labels):\n    return {'mae': abs(outputs[:, 0] - labels)}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    run = Run({"y": np.ones((4, 1))}, "")
+    with pytest.raises(EvaluationError, match=r"metric 'mae' is the better the lower, .* such as negative_mae"):
+        run.figures(Asked(task="my_error:metric", metric="", labels=np.ones(4)), 4)
 
 
 def test_what_a_users_function_imports_does_not_make_it_slow(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

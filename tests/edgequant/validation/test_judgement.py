@@ -230,7 +230,7 @@ def test_a_class_of_many_is_judged_with_and_without_it() -> None:
     variant = labels.copy()
     variant[:8, 0] = 1
     groups = by_class_of_many(labels, labels, variant, ["cat", "dog"])
-    classes = sliced("class", groups, 0.95, len(labels))
+    classes = sliced("class", groups, 0.95, len(labels), shared=True)
     check = _one(Gate(max_worst_class_drop_points=3.0), _evidence(slices=(classes,)))
     assert check.measured == pytest.approx(100 * 6 / 300)
     assert check.sentence.startswith(
@@ -249,15 +249,25 @@ def test_a_class_of_many_is_judged_with_and_without_it() -> None:
 @pytest.mark.parametrize(
     ("ratio", "verdict"),
     [
-        (Ratio(value=0.5, low=0.48, high=0.5, confidence=0.95, noisy=False), "blessed"),
-        (Ratio(value=0.5, low=0.48, high=0.52, confidence=0.95, noisy=False), "inconclusive"),
-        (Ratio(value=0.6, low=0.51, high=0.62, confidence=0.95, noisy=False), "rejected"),
-        (Ratio(value=0.1, low=0.02, high=0.3, confidence=0.95, noisy=True), "inconclusive"),
-        (Ratio(value=47.0, low=37.0, high=59.0, confidence=0.95, noisy=True), "rejected"),
-        (Ratio(value=0.1, low=0.08, high=0.12, confidence=0.95, noisy=True), "blessed"),
+        (Ratio(value=0.5, low=0.48, high=0.5, confidence=0.95, noisy=False, trials=8), "blessed"),
+        (Ratio(value=0.5, low=0.48, high=0.52, confidence=0.95, noisy=False, trials=8), "inconclusive"),
+        (Ratio(value=0.6, low=0.51, high=0.62, confidence=0.95, noisy=False, trials=8), "rejected"),
+        (Ratio(value=0.1, low=0.02, high=0.3, confidence=0.95, noisy=True, trials=8), "inconclusive"),
+        (Ratio(value=47.0, low=37.0, high=59.0, confidence=0.95, noisy=True, trials=8), "rejected"),
+        (Ratio(value=0.1, low=0.08, high=0.12, confidence=0.95, noisy=True, trials=8), "blessed"),
+        (Ratio(value=0.1, low=0.0995, high=0.1005, confidence=0.95, noisy=True, trials=1), "inconclusive"),
         (None, "inconclusive"),
     ],
-    ids=["within", "open", "past", "noisy", "noisy, and far past", "noisy, and far within", "not measured"],
+    ids=[
+        "within",
+        "open",
+        "past",
+        "noisy",
+        "noisy, and far past",
+        "noisy, and far within",
+        "one trial",
+        "not measured",
+    ],
 )
 def test_latency_is_a_proxy_and_judged_by_the_interval_of_its_ratio(ratio: Ratio | None, verdict: str) -> None:
     """On a noisy machine only what is far off is settled, and every sentence says where it was measured."""

@@ -195,4 +195,4 @@ def test_each_metric_has_its_own_interval() -> None:
         assert ends is not None
         assert ends[0] < figure.value < ends[1]
     errors = figures("regression", "", {"y": logits[:, :1]}, labels)
-    assert own_interval(errors["max_error"], _COUNT, 0.95) == OwnInterval()
+    assert own_interval(errors["max_error"], _COUNT, 0.95) == OwnInterval(note=errors["max_error"].note)

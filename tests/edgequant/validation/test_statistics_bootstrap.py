@@ -254,9 +254,20 @@ def test_where_hardly_an_example_counts_there_is_no_interval(different: int, kno
     baseline = labels ^ (np.arange(1000) % 10 < 2)
     variant = baseline.copy()
     variant[: 7 * different : 7] ^= True
-    found = _interval(_f1, baseline, variant, labels, Resampling(confidence=0.95, seed=1, resamples=50))
+    found = _interval(_f1, baseline, variant, labels, Resampling(confidence=0.95, seed=1, resamples=100))
     assert (found.interval is not None) == known
     assert found.influential == pytest.approx(different, rel=0.25)
+
+
+@pytest.mark.parametrize(("confidence", "known"), [(0.995, True), (0.996, False), (0.999, False), (0.99999, False)])
+def test_an_end_that_no_resample_is_beyond_is_none(confidence: float, known: bool) -> None:
+    """Of 1,000 resamples 5 lie beyond an end at 99.5%; what is more than sure than that is not told, also with few influential examples."""
+    labels = np.arange(1000) % 10 == 0
+    variant = labels.copy()
+    variant[:50:10] = False
+    found = _interval(_f1, labels, variant, labels, Resampling(confidence=confidence, seed=1))
+    assert 5 < found.influential < 10
+    assert (found.interval is not None, found.too_sure) == (known, not known)
 
 
 def test_one_class_and_arrays_that_do_not_match_are_refused() -> None:

@@ -193,7 +193,7 @@ def test_changes_that_cancel_out_are_not_none() -> None:
 def test_a_number_of_ones_own_that_nothing_changes_is_not_judged(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What one example more could do to it is not known, nor to RMSE: that is said, and that no number of examples helps."""
+    """What one example more could do to it is not known: that is said, and that no number of examples helps."""
     (tmp_path / "my_rate.py").write_text(
         "def metric(outputs, labels):\n    return {'rate': float((labels == 0).mean())}\n"
     )
@@ -202,13 +202,83 @@ def test_a_number_of_ones_own_that_nothing_changes_is_not_judged(
     run = Run({"y": np.eye(2)[labels]}, "")
     found = compare(Asked(task="my_rate:metric", metric="rate", labels=labels), run, run)
     limit = Limit(name="max_drop_points", value=1.0, confidence=0.95)
-    asked = Asked(task="regression", metric="rmse", labels=labels[:, None].astype(float))
-    numbers = Run({"y": labels[:, None] + 0.1 * np.arange(400)[:, None]}, "")
-    for name, drops in (("rate", found.drops), ("rmse", compare(asked, numbers, numbers).drops)):
-        check = check_drop(limit, drops[name], name)
-        assert (check.verdict, check.need, check.interval) == ("inconclusive", None, None)
-        assert "how far it would move with one that does is not known" in check.sentence
-        assert "no number of evaluation examples would settle it" in check.sentence
+    check = check_drop(limit, found.drops["rate"], "rate")
+    assert (check.verdict, check.need, check.interval) == ("inconclusive", None, None)
+    assert "how far it would move with one that does is not known" in check.sentence
+    assert "no number of evaluation examples would settle it" in check.sentence
+
+
+_HALF = np.arange(1000) % 2
+_TWO = np.column_stack([_HALF, 1 - _HALF])
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "labels", "baseline", "variant", "lost"),
+    [
+        ("binary", "f1", _HALF, _HALF, np.full(1000, 0.3), 100.0),
+        ("binary", "auc", _HALF, _HALF, np.full(1000, 0.3), 50.0),
+        ("binary", "auc", _HALF, _HALF, 1 - _HALF, 100.0),
+        ("multilabel", "macro_f1", _TWO, _TWO, 0 * _TWO, 100.0),
+        ("multilabel", "micro_f1", _TWO, _TWO, 0 * _TWO, 100.0),
+        ("classification", "macro_f1", _HALF, _TWO[:, ::-1], _TWO, 100.0),
+    ],
+)
+def test_a_model_that_loses_all_is_rejected(
+    task: str, metric: str, labels: NDArray[Any], baseline: NDArray[Any], variant: NDArray[Any], lost: float
+) -> None:
+    """What is the same whichever examples are left out need not be nothing: a drop of everything is as sure as can be."""
+    shape = (1000, -1)
+    runs = [Run({"y": 0.8 * values.reshape(shape) + 0.1}, PROBABILITIES) for values in (baseline, variant)]
+    found = compare(Asked(task=task, metric=metric, labels=labels), *runs)
+    check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), found.drops[metric], metric)
+    assert check.verdict == "rejected", check.sentence
+    assert check.measured == pytest.approx(lost)
+    assert f"{metric} drops {lost:.2f} points, at least " in check.sentence
+    assert check.interval is not None
+    assert lost - 2 < check.interval[0] < lost
+
+
+def _off_by_less_than_their_spread(count: int, random: np.random.Generator) -> Drawn:
+    """Numbers near right, of which the variant has one of a hundred wrong by 0.9 standard deviations: RMSE is 3.4 points more."""
+    labels = random.normal(size=count)
+    baseline = labels + 0.1 * random.normal(size=count)
+    variant = baseline + 1e-4 * random.normal(size=count) + 0.9 * (random.random(count) < 0.01)
+    return labels, baseline[:, None], variant[:, None]
+
+
+@pytest.mark.parametrize(("metric", "limit"), [("rmse", 1.0), ("r2", 0.5)])
+@pytest.mark.parametrize("count", [50, 100])
+def test_rounding_is_no_sign_of_what_was_not_seen(metric: str, limit: float, count: int) -> None:
+    """Also where each example changes a little, a few examples bless no RMSE and no R²: what one of them may lose is not among them."""
+    random = np.random.default_rng(count)
+    blessed = 0
+    for _ in range(60):
+        labels, *outputs = _off_by_less_than_their_spread(count, random)
+        asked = Asked(task="regression", metric=metric, labels=labels)
+        was, now = (Run({"y": output}, "").figures(asked, count)[metric] for output in outputs)
+        drop = paired_drop(was, now, count, 0.95)
+        blessed += (
+            check_drop(Limit(name="max_drop_points", value=limit, confidence=0.95), drop, metric).verdict == "blessed"
+        )
+    assert blessed <= 0.06 * 60
+
+
+def test_an_rmse_that_does_not_change_takes_so_many_examples() -> None:
+    """Squares of what was not seen add up with those that were: an RMSE of 0.1 rises by 1 point when 0.0021 of all are off by a deviation."""
+    random = np.random.default_rng(8)
+    limit = Limit(name="max_drop_points", value=1.0, confidence=0.95)
+    labels = random.normal(size=2000)
+    labels = (labels - labels.mean()) / labels.std()
+    errors = np.where(np.arange(2000) % 2, 0.1, -0.1)
+    needed = math.ceil(math.log(0.05) / math.log1p(0.1**2 - 0.11**2))
+    for count, verdict in ((1000, "inconclusive"), (2000, "blessed")):
+        run = Run({"y": (labels + errors)[:count, None]}, "")
+        found = compare(Asked(task="regression", metric="rmse", labels=labels), run, run)
+        check = check_drop(limit, found.drops["rmse"], "rmse")
+        assert check.verdict == verdict, check.sentence
+        if verdict == "inconclusive":
+            assert check.need is not None
+            assert check.need.examples == pytest.approx(needed, rel=0.02)
 
 
 def _least(metric: str, output: NDArray[Any], labels: NDArray[np.int64], limit: float) -> Check:

@@ -15,6 +15,8 @@ from edgequant.benchmarking.step import benchmark
 from edgequant.errors import ArtifactError, ConfigError, EvaluationError
 from edgequant.evaluation.step import evaluate
 from edgequant.gate import Gate
+from edgequant.validation import verdicts
+from edgequant.validation.comparison import Run
 from edgequant.validation.inputs import Inputs
 from edgequant.validation.step import validate
 
@@ -281,6 +283,40 @@ def test_a_champion_of_other_classes_is_not_compared_by_decisions(
     gate = Gate(max_drop_points_vs_baseline=1.0)
     verdict = judge(np.ones((5, 4)), None, gate, task=task, champion=small_models["wide"])
     assert "could not be evaluated: its outputs are y [8]" in verdict.variants["full_int8"].reasons[0]
+
+
+def test_a_champion_of_several_outputs_is_not_compared_by_the_first(
+    judge: Judge, small_models: dict[str, bytes]
+) -> None:
+    """Without labels, too, a task reads one output: of two the second would never be looked at."""
+    gate = Gate(max_drop_points_vs_baseline=1.0)
+    verdict = judge(np.ones((5, 4)), None, gate, task="binary", champion=small_models["two"], models=("sums", "sums"))
+    assert "task 'binary' scores one output; the model gave " in verdict.variants["full_int8"].reasons[0]
+
+
+@pytest.mark.parametrize("task", ["classification", "binary", "multilabel", "regression"])
+def test_two_outputs_without_labels_suit_no_task(judge: Judge, task: str) -> None:
+    """A model whose outputs are known only once it ran is held to its task as one with labels is."""
+    with pytest.raises(EvaluationError, match=f"task '{task}' scores one output; the model gave "):
+        judge(np.ones((5, 4)), None, Gate(max_drop_points=1.0), task=task, models=("two", "two"))
+
+
+@pytest.mark.parametrize(("count", "verdict"), [(400, "blessed"), (300, "inconclusive")])
+def test_classes_are_missed_among_the_examples_that_are_compared(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch, count: int, verdict: str
+) -> None:
+    """A class that only the baseline was run on is one that nothing is known of."""
+    values = np.eye(4)[np.repeat(np.arange(4), 100)]
+    lengths = iter([400, count])
+
+    def run(outputs: Mapping[str, NDArray[Any]], reading: str) -> Run:
+        length = next(lengths)
+        return Run({name: output[:length] for name, output in outputs.items()}, reading)
+
+    monkeypatch.setattr(verdicts, "Run", run)
+    found = judge(values, values.argmax(axis=1), Gate(max_worst_class_drop_points=5.0)).variants["full_int8"]
+    assert found.verdict == verdict, found.reasons
+    assert ("1 of 4 classes has no evaluation example: 3" in found.reasons[0]) == (verdict == "inconclusive")
 
 
 def test_a_variant_that_always_answers_the_same_is_noticed(judge: Judge) -> None:

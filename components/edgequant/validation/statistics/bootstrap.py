@@ -19,9 +19,13 @@ _GROUPS = 200
 _FEWEST_INFLUENTIAL = 5
 # How many resamples are taken at once, and how many counts are kept for the next metric: 32 MB of them.
 _BLOCK = 64
+# How many resamples must lie beyond an end.
+_BEYOND = 5
 # A metric that differs by less than this from one resample to the next is the same in all.
 _ROUNDING = 1e-12
 _KEPT = 2**25
+# No resample is beyond an end of this confidence.
+_ALL_BUT = 1 - 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +55,14 @@ class BootstrapDrop:
         influential: About how many examples the drop hangs on: the sum of squared influences, squared, over the sum of
             their fourth powers. 0 when neither leaving out any example nor drawing them anew changes anything; at most 200.
         redrawn: Resamples on which the metric was not defined, such as those of one class; each was drawn again.
+        too_sure: Whether the confidence is one that so few resamples have no end for.
     """
 
     drop: float
     interval: tuple[float, float] | None
     influential: float
     redrawn: int
+    too_sure: bool = False
 
 
 class Resampled:
@@ -113,7 +119,8 @@ def paired_bootstrap_interval(baseline: Resampled, variant: Resampled | None, re
     a difference; so the ends are taken at the confidence at which a normal quantile is √(n/(n - 1)) times Student's, n being
     the number of influential examples. At 95%, an end then covers the drop in F1 of simulated sets of 1,000 examples 95.3% to
     96.9% of the time where about 20, 50 or 100 are decided otherwise, and up to 99.3% where 10 are (`benchmarks/coverage.py`).
-    It says nothing of what was not seen: with fewer than 5 influential examples there is no interval.
+    It says nothing of what was not seen: with fewer than 5 influential examples there is no interval. Nor is there one that fewer
+    than 5 resamples lie beyond: of 1,000, at more than 99.5%.
 
     Source: Efron 1987, "Better bootstrap confidence intervals", JASA 82; Efron & Tibshirani 1993, "An
     Introduction to the Bootstrap", section 14.3; groups: Shao & Tu 1995, "The Jackknife and Bootstrap"; width: Hesterberg 2015,
@@ -140,6 +147,8 @@ def paired_bootstrap_interval(baseline: Resampled, variant: Resampled | None, re
         influential = 1.0
     if influential < _FEWEST_INFLUENTIAL:
         return BootstrapDrop(drop=drop, interval=None, influential=influential, redrawn=0)
+    if round((1 - resampling.confidence) * resampling.resamples, 6) < _BEYOND:
+        return BootstrapDrop(drop=drop, interval=None, influential=influential, redrawn=0, too_sure=True)
     drawn, redrawn = _drops(baseline, variant, resampling)
     interval = None
     if drawn is not None:
@@ -207,7 +216,8 @@ def _draw(random: np.random.Generator, count: int, resamples: int) -> NDArray[np
 def _widened(confidence: float, influential: float) -> float:
     """Returns the confidence at which the bootstrap of few examples has the width of Student's interval."""
     quantile = stats.t.ppf(confidence, influential - 1) * np.sqrt(influential / (influential - 1))
-    return float(stats.norm.cdf(quantile))
+    # Of 5 examples Student's may be so wide that nothing of a normal distribution is beyond it.
+    return min(float(stats.norm.cdf(quantile)), _ALL_BUT)
 
 
 def _bca(drawn: NDArray[np.float64], drop: float, acceleration: float, confidence: float) -> tuple[float, float]:
