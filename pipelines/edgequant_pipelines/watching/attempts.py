@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from edgequant.errors import ConfigError, EdgequantError
 from edgequant.steps import describe
-from edgequant_pipelines.watching.claims import CLAIMED, OPEN, SUBMITTED, Claim
+from edgequant_pipelines.watching.claims import CLAIMED, OPEN, RETRY, SUBMITTED, Claim
 from edgequant_pipelines.watching.launchers import (
     ForbiddenRunError,
     LaunchedRun,
@@ -58,7 +58,7 @@ class Attempts:
         self._left.clear()
 
     def adopt(self, claim: Claim) -> None:
-        """Takes up a claim that a tag holds, unless it is in hand."""
+        """Takes up a claim that a tag holds, unless it is in hand or has ended."""
         if claim.rule not in self._file.rules.rules and not (
             claim.state == SUBMITTED and self._reach.has(claim.launcher, claim.place)
         ):
@@ -67,7 +67,7 @@ class Attempts:
         if claim.state in OPEN:
             self.retrying.pop(claim.key, None)
             self.open.setdefault(claim.key, claim)
-        elif claim.key not in self.open and len(self.retrying) < _MOST_RETRYING:
+        elif claim.state == RETRY and claim.key not in self.open and len(self.retrying) < _MOST_RETRYING:
             self.retrying[claim.key] = claim
 
     def follow(self, claim: Claim) -> None:

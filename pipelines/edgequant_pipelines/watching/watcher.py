@@ -136,10 +136,20 @@ class Watcher:
             try:
                 self._begin(candidate)
             except RegistryError:
-                # The next look begins with another, so that one version cannot hold up the rest.
-                backlog[candidate] = backlog.pop(candidate)
+                del backlog[candidate]
+                if not self._is_open(candidate):
+                    # The next look begins with another, so that one version cannot hold up the rest.
+                    backlog[candidate] = None
                 raise
             del backlog[candidate]
+
+    def _is_open(self, candidate: Candidate) -> bool:
+        """Tells whether a version's run is under way by the rule as it is."""
+        tag = tag_key(candidate.rule, self._file.rules.templates[candidate.rule].digest)
+        return any(
+            (claim.name, claim.version, claim.tag) == (candidate.name, candidate.version, tag)
+            for claim in self.open.values()
+        )
 
     def _begin(self, candidate: Candidate) -> None:
         """Claims a version and starts its run, if it is still what its rule selects."""

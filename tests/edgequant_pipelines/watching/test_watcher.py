@@ -411,6 +411,43 @@ def test_a_tag_that_cannot_be_written(scene: Any, monkeypatch: pytest.MonkeyPatc
     assert [claim.state for claim in scene.claims()] == [SUCCEEDED]
 
 
+@pytest.mark.parametrize(
+    ("fails", "state"), [(False, SUCCEEDED), (True, FAILED)], ids=["it ends well", "it is given up"]
+)
+@pytest.mark.parametrize("after", [False, True], ids=["refused", "taken and not answered"])
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_tag_that_cannot_be_written_and_no_room(
+    scene: Any, monkeypatch: pytest.MonkeyPatch, failing: int, after: bool, fails: bool, state: str
+) -> None:
+    """A version whose claim is written counts as begun: once its run has ended it is not run again, nor does it wait for room."""
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
+
+    scene.version()
+    write = SqlAlchemyStore.set_model_version_tag
+    count = 0
+
+    def flaky(self: Any, *arguments: Any) -> None:
+        nonlocal count
+        count += 1
+        if count != failing or after:
+            write(self, *arguments)
+        if count == failing:
+            raise OSError("connection reset")
+
+    monkeypatch.setattr(SqlAlchemyStore, "set_model_version_tag", flaky)
+    scene.ledger._fails = lambda _: fails
+    watcher = scene.watcher(scene.rules({"retries": 0}, concurrency=1))
+    with pytest.raises(RegistryError):
+        watcher.poll()
+    assert watcher.more == (failing == 1)
+    for _ in range(5):
+        scene.now += 1
+        watcher.poll()
+    assert len(scene.ledger.names) == 1
+    assert [(claim.state, claim.attempt) for claim in scene.claims()] == [(state, 1)]
+    assert (watcher.more, watcher.later) == (False, "")
+
+
 def test_a_deleted_version_is_let_go(scene: Any) -> None:
     """A version that is deleted while its run goes on is followed no more."""
     scene.version()
