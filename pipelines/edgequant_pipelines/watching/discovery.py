@@ -14,13 +14,13 @@ from edgequant_pipelines.watching.model_version import ModelVersion, SourceRun
 from edgequant_pipelines.watching.registry import Registry
 from edgequant_pipelines.watching.rules import Rule, Rules
 from edgequant_pipelines.watching.selection import (
+    UNFINISHED,
     Choice,
     is_candidate,
     judge,
     matches,
     name_filter,
     oldest,
-    version_filter,
     with_alias,
 )
 from edgequant_pipelines.watching.template import Template
@@ -155,16 +155,15 @@ class Discovery:
                 self._aliases[rule.name] = _only(rule.alias, given)
                 self._warnings.tell(rule, "alias", missing_alias(rule, given))
             tags = SeenTags(rule=rule, template=rules.templates[rule.name])
-            for page in self._registry.versions(version_filter(rule)):
+            # Whatever their tags: what was begun goes on though a tag that the rule asks for was changed since.
+            for page in self._registry.versions(name_filter(rule)):
                 tags.add(page)
                 if counted_until is None:
                     self._count(page, [rule], 0.0)
                 found += self._consider(page, rules, [rule])
-                if page and page[-1].created < oldest(rule):
+                # The first sweep by these rules also finds what was begun before `created_after` was set to a later day.
+                if self._next_sweep and page and page[-1].created < oldest(rule):
                     break
-            if rule.tags and not tags.looked:
-                # What there is instead: the newest of its models' versions, whatever their tags.
-                tags.add(next(self._registry.versions(name_filter(rule), page_size=_NEWEST_PAGE)))
             self._warnings.tell(rule, "tags", tags.missing())
             unnamed = {} if tags.looked else missing_name(rule, self._registry.aliases(""))
             self._warnings.tell(rule, "registered_model", unnamed)
@@ -174,9 +173,7 @@ class Discovery:
         """Looks again at the versions whose run was not finished."""
         runs = self._registry.runs(self._waiting.values())
         ended = [
-            key
-            for key, run_id in self._waiting.items()
-            if run_id not in runs or runs[run_id].status not in ("RUNNING", "SCHEDULED")
+            key for key, run_id in self._waiting.items() if run_id not in runs or runs[run_id].status not in UNFINISHED
         ]
         return self._look_at(ended, rules, rules.rules.values())
 

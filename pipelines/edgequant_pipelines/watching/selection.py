@@ -13,7 +13,7 @@ from edgequant_pipelines.watching.template import Template
 
 # On the versions and the runs that the track step makes: what came out of a quantization does not go into one.
 OWN = "edgequant.variant"
-_UNFINISHED = ("RUNNING", "SCHEDULED")
+UNFINISHED = ("RUNNING", "SCHEDULED")
 _GLOB = re.compile(r"[*?\[]")
 _WORD = re.compile(r"[A-Za-z0-9_./ -]+")
 
@@ -56,7 +56,7 @@ def judge(rule: Rule, run: SourceRun | None) -> Choice:
         return Choice.NO
     if rule.run == "any":
         return Choice.SELECTED
-    if run.status in _UNFINISHED:
+    if run.status in UNFINISHED:
         return Choice.WAITING
     if run.status != "FINISHED":
         return Choice.NO
@@ -79,12 +79,6 @@ def name_filter(rule: Rule) -> str:
     text = re.sub(r"\[[^\]]*\]", "?", pattern)
     # In LIKE, "_" stands for any character, also for those that cannot be written between quotes.
     return f"name LIKE '{re.sub(r'[^*A-Za-z0-9./ -]', '_', text).replace('*', '%')}'"
-
-
-def version_filter(rule: Rule) -> str:
-    """Returns MLflow's filter for the versions that a rule may select; it may let more pass, never less."""
-    tags = [f"tags.`{key}` = '{value}'" for key, value in rule.tags.items() if _WORD.fullmatch(key + value)]
-    return " AND ".join([name_filter(rule), *tags])
 
 
 def nearest(pattern: str, names: Iterable[str]) -> list[str]:

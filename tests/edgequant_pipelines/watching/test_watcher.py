@@ -1,6 +1,7 @@
 """What the watcher does with the versions of a real registry."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 
 from edgequant_pipelines.watching.claims import CLAIMED, FAILED, RETRY, SUBMITTED, SUCCEEDED
 from edgequant_pipelines.watching.launchers import LauncherError
-from edgequant_pipelines.watching.registry import RegistryError
+from edgequant_pipelines.watching.model_version import ModelVersion
+from edgequant_pipelines.watching.registry import Registry, RegistryError
 
 
 def test_a_version_is_run_once_and_its_end_is_noted(scene: Any) -> None:
@@ -460,6 +462,50 @@ def test_a_deleted_version_is_let_go(scene: Any) -> None:
     watcher.poll()
     assert watcher.open == {}
     assert [claim.state for claim in scene.claims(version="2")] == [SUCCEEDED]
+
+
+class _SmallPages(Registry):
+    """A registry whose pages hold one version."""
+
+    def versions(self, filter_string: str = "", page_size: int = 1) -> Iterator[list[ModelVersion]]:
+        return super().versions(filter_string, min(page_size, 1))
+
+
+@pytest.mark.parametrize("state", [CLAIMED, SUBMITTED, RETRY])
+@pytest.mark.parametrize("later", [{"tags": {"stage": "candidate"}}, {"created_after": "2099-01-01"}], ids=str)
+def test_what_a_rule_no_longer_selects_goes_on(
+    scene: Any, monkeypatch: pytest.MonkeyPatch, state: str, later: dict[str, Any]
+) -> None:
+    """A tag that was changed since, or a day that was set since: the next watcher completes what was begun, and it takes room."""
+
+    def unanswered(*_: Any) -> None:
+        raise LauncherError("timed out")
+
+    first = scene.version(tags={"stage": "candidate"})
+    scene.ledger.running = state != RETRY
+    scene.ledger._fails = lambda name: name.endswith("-1")
+    watcher = scene.watcher(scene.rules({"tags": {"stage": "candidate"}}, concurrency=1))
+    with monkeypatch.context() as patched:
+        if state == CLAIMED:
+            patched.setattr(scene.ledger, "submit", unanswered)
+        watcher.poll()
+    if state == RETRY:
+        watcher.poll()
+    assert [claim.state for claim in scene.claims()] == [state]
+    scene.client.set_model_version_tag("digits-cnn", first, "stage", "archived")
+    scene.version(tags={"stage": "candidate"})
+    scene.rules(later, concurrency=1)
+    scene.now += 1000
+    scene.ledger.running = True
+    watcher = scene.watcher(registry=_SmallPages(scene.uri))
+    watcher.poll()
+    assert [claim.version for claim in watcher.open.values()] == [first]
+    scene.ledger.running = False
+    scene.ledger._fails = lambda _: False
+    for _ in range(3):
+        watcher.poll()
+    assert [claim.state for claim in scene.claims()] == [SUCCEEDED]
+    assert scene.ledger.names[0].startswith("digits-digits-cnn-1-")
 
 
 def test_a_claim_whose_rule_is_gone_is_left_alone_and_its_run_is_still_followed(
