@@ -5,6 +5,7 @@ that name is looked for, where it may be; what may have been started elsewhere i
 """
 
 from dataclasses import replace
+from functools import partial
 
 from edgequant.errors import ConfigError, EdgequantError
 from edgequant.steps import describe
@@ -94,6 +95,14 @@ class Attempts:
         elif run.progress is Progress.GONE:
             self._look_for(claim)
 
+    def moved(self, claim: Claim) -> Claim:
+        """Returns a claim with what its rule says now that runs are started with.
+
+        A run whose creation was not answered may yet be made: the next attempt looks for it, and goes on, where that was.
+        """
+        rule = self._file.rules.rules.get(claim.rule)
+        return claim if rule is None or claim.unanswered else replace(claim, launcher=rule.submit)
+
     def retry(self, claim: Claim) -> None:
         """Begins the next attempt of a claim."""
         if claim.unanswered and self._is_elsewhere(claim) and self._reach[claim.launcher].find(claim.run_name) is None:
@@ -118,6 +127,12 @@ class Attempts:
         run = self._reach[claim.launcher].find(claim.run_name) if find else None
         if run is not None:
             self._note(claim, run)
+            return
+        moved = self.moved(claim)
+        if claim.launcher == LOCAL != moved.launcher:
+            # It ended with its watcher, and its rule says something else now.
+            step = partial(self.claim, replace(moved, state=CLAIMED, run_id=""))
+            self._reach.guarded(moved.launcher, step)
             return
         if self._is_elsewhere(claim):
             self._leave(claim)

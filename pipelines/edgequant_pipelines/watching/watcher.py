@@ -126,7 +126,7 @@ class Watcher:
         """Starts what is due, as many as may be under way."""
         due = self._due()
         while due and self._free > 0 and not self._is.stopping():
-            self._guarded(due.pop(), self._attempts.retry)
+            self._guarded(self._attempts.moved(due.pop()), self._attempts.retry)
         backlog = self._discovery.backlog
         for candidate in list(backlog):
             if self._free <= 0 or self._is.stopping():

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgequant_pipelines.watching.claims import CLAIMED, FAILED, RETRY, SUBMITTED, SUCCEEDED
-from edgequant_pipelines.watching.launchers import LauncherError
+from edgequant_pipelines.watching.launchers import LaunchedRun, LauncherError, Progress
 from edgequant_pipelines.watching.model_version import ModelVersion
 from edgequant_pipelines.watching.registry import Registry, RegistryError
 
@@ -579,6 +579,80 @@ def test_nothing_is_started_once_the_watcher_is_told_to_end(scene: Any) -> None:
     watcher.poll()
     assert len(scene.ledger.names) == 1
     assert sorted(claim.state for number in "123" for claim in scene.claims(version=number)) == [SUBMITTED]
+
+
+@pytest.mark.parametrize(("earlier", "later"), [("local", "kubeflow"), ("kubeflow", "local")])
+@pytest.mark.parametrize("state", [CLAIMED, SUBMITTED, RETRY])
+def test_a_rule_whose_runs_go_elsewhere_from_now_on(
+    scene: Any, monkeypatch: pytest.MonkeyPatch, earlier: str, later: str, state: str
+) -> None:
+    """The next attempt goes where the rule says, and so does what ended with its watcher; Kubeflow's runs end there."""
+    remote = {
+        "examples": {"calibration": "s3://bucket/train.npz"},
+        "tracking": {"uri": "https://mlflow.example.com"},
+    }
+    ledgers = {name: type(scene.ledger)(scene.folder / name) for name in (earlier, later)}
+
+    def watch(submit: str) -> Any:
+        return scene.watcher(scene.rules({"submit": submit}, config=remote), launchers=ledgers.__getitem__)
+
+    def unanswered(*_: Any) -> None:
+        raise LauncherError("timed out")
+
+    def interrupted(run_id: str) -> LaunchedRun:
+        return LaunchedRun(run_id=run_id, progress=Progress.INTERRUPTED)
+
+    scene.version()
+    watcher = watch(earlier)
+    with monkeypatch.context() as patched:
+        if state == CLAIMED:
+            patched.setattr(ledgers[earlier], "submit", unanswered)
+        watcher.poll()
+    if state == RETRY:
+        ledgers[earlier]._fails = lambda _: True
+        watcher.poll()
+    assert [(claim.state, claim.launcher) for claim in scene.claims()] == [(state, earlier)]
+    if earlier == "local":
+        # It ended with its watcher.
+        monkeypatch.setattr(ledgers[earlier], "state", interrupted)
+    scene.now += 1000
+    watcher = watch(later)
+    for _ in range(3):
+        watcher.poll()
+    moves = state == RETRY or earlier == "local"
+    (claim,) = scene.claims()
+    where = later if moves else earlier
+    assert (claim.state, claim.launcher, claim.place) == (SUCCEEDED, where, ledgers[where].place)
+    assert ledgers[later].names == [claim.run_name] * moves
+    assert len(ledgers[earlier].names) == (state != CLAIMED or not moves)
+
+
+def test_a_rule_goes_on_elsewhere_though_its_earlier_launcher_is_silent(
+    scene: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is to be tried again is not held up by a server that the rules no longer name."""
+
+    def state(run_id: str) -> LaunchedRun:
+        progress = Progress.FAILED if "-cnn-1-" in run_id else Progress.RUNNING
+        return LaunchedRun(run_id=run_id, progress=progress, reason="evicted")
+
+    remote = {"examples": {"calibration": "s3://b/train.npz"}, "tracking": {"uri": "https://mlflow.example.com"}}
+    ledgers = {name: type(scene.ledger)(scene.folder / name) for name in ("local", "kubeflow")}
+    first = scene.version()
+    second = scene.version()
+    watcher = scene.watcher(scene.rules({"submit": "kubeflow"}, config=remote), launchers=ledgers.__getitem__)
+    watcher.poll()
+    with monkeypatch.context() as patched:
+        patched.setattr(ledgers["kubeflow"], "state", state)
+        watcher.poll()
+    assert [scene.claims(version=number)[0].state for number in (first, second)] == [RETRY, SUBMITTED]
+    ledgers["kubeflow"].silent = True
+    scene.rules({"submit": "local"}, config=remote)
+    scene.now += 1000
+    watcher.poll()
+    assert [claim.launcher for claim in scene.claims(version=first)] == ["local"]
+    assert len(ledgers["local"].names) == 1
+    assert "kubeflow: the ledger does not answer" in watcher.silence
 
 
 def test_a_version_that_cannot_be_asked_about_holds_up_no_other(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
