@@ -31,6 +31,7 @@ class Fault:
         page: The page.
         location: Where a status of 3xx leads.
         seconds: How long the answer is held back.
+        retry_after: How many seconds the answer says to wait; 0: nothing of it.
         after: Whether the request is carried out all the same.
         late: Whether it is carried out when the test says so, long after it was answered.
         times: How often it happens.
@@ -44,6 +45,7 @@ class Fault:
     page: str = _PAGE
     location: str = f"{_LOGIN}?state=secret"
     seconds: float = 0.0
+    retry_after: int = 0
     after: bool = False
     late: bool = False
     times: int = 1
@@ -54,7 +56,12 @@ class Fault:
             return HTMLResponse(self.page, self.status or 200)
         if 300 <= self.status < 400:
             return RedirectResponse(self.location, self.status)
-        return RefusedError(self.status, "injected").response() if self.status else None
+        if not self.status:
+            return None
+        refusal = RefusedError(self.status, "injected").response()
+        if self.retry_after:
+            refusal.headers["Retry-After"] = str(self.retry_after)
+        return refusal
 
 
 class Faulty:

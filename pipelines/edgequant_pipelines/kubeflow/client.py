@@ -83,6 +83,8 @@ class QuietClient(Client):  # type: ignore[misc]
             status_forcelist=(429, 500, 502, 503, 504),
             allowed_methods=("GET", "HEAD", "DELETE"),
             raise_on_status=False,
+            # It may name hours, in which nobody could end this process or see what it does.
+            respect_retry_after_header=False,
         )
         return config
 

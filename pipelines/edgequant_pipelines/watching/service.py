@@ -27,8 +27,13 @@ _LONGEST_PAUSE_SECONDS = 300.0
 _ONCE_PAUSE_SECONDS = 2.0
 # A look that takes longer than this hangs: MLflow's client gives up well before.
 _HUNG_SECONDS = 900.0
-# MLflow's client would wait two minutes for each answer and ask eight times, which a silent server does not need.
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "30", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+# MLflow's client would wait two minutes for each answer, ask eight times, which a silent server does not need, and sleep as long as
+# a server's Retry-After says.
+_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+}
 
 
 class WatchError(EdgequantError):

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -148,6 +149,15 @@ def test_looking_is_tried_again(server: KfpServer, connection: Connection, confi
     server.fail(Fault(method="GET", path="/pipelines$", status=503, times=2))
     submit(connection, config)
     assert len(server.all("run")) == 1
+
+
+def test_an_answer_that_says_when_to_ask_again(server: KfpServer, connection: Connection) -> None:
+    """It may say hours; the question is repeated soon all the same, and then it is an error that says why."""
+    server.fail(Fault(method="GET", path="/runs$", status=429, retry_after=20, times=100))
+    began = time.monotonic()
+    with pytest.raises(KubeflowError, match="429"):
+        find_run(connection, "any")
+    assert time.monotonic() - began < 20
 
 
 def test_a_server_that_is_killed_and_started_again(

@@ -19,6 +19,7 @@ from urllib.request import urlopen
 import pytest
 from mlflow import MlflowClient
 
+from edgequant_pipelines.watching import service as services
 from edgequant_pipelines.watching.claims import SUBMITTED, SUCCEEDED
 from edgequant_pipelines.watching.registry import Registry, RegistryError
 from edgequant_pipelines.watching.service import Service, Settings
@@ -193,10 +194,11 @@ def test_what_is_wrong_at_the_command_line(
 
 
 class _Overloaded(BaseHTTPRequestHandler):
-    """Answers every request with 503."""
+    """Answers every request with 503, and says to wait."""
 
     def do_GET(self) -> None:
         self.send_response(503)
+        self.send_header("Retry-After", "20")
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
@@ -229,6 +231,18 @@ def test_an_answer_that_does_not_come_is_told_of_in_a_few_words(
     assert message.startswith(f"MLflow: {address} does not answer: {text}")
     assert "max_results" not in message
     assert "Pool" not in message
+
+
+def test_a_registry_does_not_say_how_long_the_watcher_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its Retry-After may be hours: the next look asks again."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    began = time.monotonic()
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Overloaded) as server, services._patience():
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(RegistryError, match="does not answer: too many 503 error responses"):
+            next(Registry(f"http://127.0.0.1:{server.server_port}").versions())
+        server.shutdown()
+    assert time.monotonic() - began < 20
 
 
 def test_looking_once_tells_of_what_it_leaves_for_later(scene: Any) -> None:
