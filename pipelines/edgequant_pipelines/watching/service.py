@@ -90,7 +90,6 @@ class Service:
         with self._alone(), _signals(self._stop), _patience():
             fleet = Fleet(rules, self._settings.work / "runs", uri)
             try:
-                fleet.check()
                 watcher = Watcher(
                     rules,
                     Surroundings(
@@ -103,6 +102,8 @@ class Service:
                     ),
                 )
                 with self._endpoint(watcher):
+                    # A server that takes connections and does not answer takes minutes of it, in which the probes are answered.
+                    fleet.check()
                     count = len(rules.rules.rules)
                     self._show(f"watching {uri} by {count} rule{'s' * (count > 1)} of {self._settings.rules}")
                     (self._once if once else self._forever)(watcher)

@@ -163,6 +163,20 @@ def test_endpoints_rules_that_are_edited_and_the_end(scene: Any, edgequant: Any)
     assert "Traceback" not in output
 
 
+def test_probes_are_answered_while_kubeflow_is_not_there_yet(scene: Any) -> None:
+    """It takes connections and does not answer, for minutes: the watcher is healthy, and not ready."""
+    config = {"examples": {"calibration": "s3://b/x.npz"}, "tracking": {"uri": "https://mlflow.example.com"}}
+    with socket.create_server(("127.0.0.1", 0)) as deaf, socket.socket() as listener:
+        host = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        scene.rules({"submit": "kubeflow"}, config=config, kubeflow={"host": host})
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        listener.close()
+        with watching(scene.folder, "--tracking-uri", scene.uri, "--metrics-port", port) as process:
+            wait_for(lambda: get(port, "/healthz") == (200, "ok\n"), process)
+            assert get(port, "/readyz") == (503, "MLflow was not looked at yet\n")
+
+
 @pytest.mark.parametrize(
     ("options", "code", "text"),
     [
