@@ -18,6 +18,7 @@ class Reach:
 
     Attributes:
         silent: The names of those found silent in this look.
+        answered: The names of those that answered in this look.
     """
 
     def __init__(
@@ -28,7 +29,9 @@ class Reach:
         self._show = show
         self._once = once
         self._reasons: dict[str, str] = {}
+        self._unknown: set[str] = set()
         self.silent: set[str] = set()
+        self.answered: set[str] = set()
 
     @property
     def silence(self) -> str:
@@ -39,6 +42,8 @@ class Reach:
     def begin(self, names: Iterable[str]) -> None:
         """Begins a look: asks the launchers of these names whether they would take anything."""
         self.silent.clear()
+        self.answered.clear()
+        self._unknown.clear()
         for name in sorted(names):
             self.guarded(name, partial(self._check, name))
 
@@ -57,18 +62,25 @@ class Reach:
             if self._reasons.get(name) != str(error):
                 self._reasons[name] = str(error)
                 self._show(f"{name}: {error}{'' if self._once else '; tried again at every look'}")
+        else:
+            self.answered.add(name)
 
     def end(self) -> None:
-        """Ends a look: what was silent before and no longer is, is said."""
+        """Ends a look: what was silent before and answered in it is said; what nobody asks any more is forgotten."""
         for name in set(self._reasons) - self.silent:
-            self._show(f"{name}: answers again")
+            if name in self.answered:
+                self._show(f"{name}: answers again")
             del self._reasons[name]
 
     def has(self, name: str, place: str) -> bool:
-        """Tells whether a launcher's runs are in a place; one that cannot be asked now is not known to."""
+        """Tells whether a launcher's runs are in a place; one that cannot be asked in this look is not known to."""
+        if name in self.silent | self._unknown:
+            return False
         try:
             return self[name].place == place
         except LauncherError:
+            # There may be thousands of others' claims, and asking may take a minute.
+            self._unknown.add(name)
             return False
 
     def __getitem__(self, name: str) -> Launcher:

@@ -1,5 +1,6 @@
 """What the watcher does with the versions of a real registry."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -362,6 +363,42 @@ def test_a_silent_launcher_holds_nothing_else_up_and_starts_nothing_twice(scene:
         watcher.poll()
     assert "local: answers again" in scene.said
     assert len(scene.ledger.names) == len(set(scene.ledger.names)) == 3
+
+
+def test_a_launcher_that_is_not_asked_any_more(scene: Any) -> None:
+    """Its silence is forgotten once no rule needs it; that it answers again is said of one that does."""
+    remote = {"examples": {"calibration": "s3://b/x.npz"}, "tracking": {"uri": "https://mlflow.example.com"}}
+    scene.ledger.silent = True
+    watcher = scene.watcher(scene.rules({"submit": "kubeflow"}, config=remote))
+    watcher.poll()
+    assert "kubeflow: the ledger does not answer" in watcher.silence
+    scene.rules({"submit": "local"}, config=remote)
+    scene.ledger.silent = False
+    watcher.poll()
+    assert watcher.silence == ""
+    assert [line for line in scene.said if "answers again" in line] == []
+
+
+def test_claims_of_others_cost_one_question_at_a_look(scene: Any) -> None:
+    """Another team's runs are at a Kubeflow that does not answer here: it is asked for once, however many there are."""
+    value = json.dumps({"state": SUBMITTED, "attempt": 1, "launcher": "kubeflow", "place": "http://b b", "run_id": "r"})
+    for _ in range(3):
+        scene.version(tags={"edgequant.watch.theirs.0123456789ab": value})
+    asked: list[str] = []
+
+    def launcher(name: str) -> Any:
+        if name == "local":
+            return scene.ledger
+        asked.append(name)
+        raise LauncherError("cannot be reached")
+
+    watcher = scene.watcher(scene.rules({}), launchers=launcher)
+    for looks in (1, 2):
+        watcher.poll()
+        assert asked == ["kubeflow"] * looks
+        scene.now += 601
+    assert watcher.silence == ""
+    assert len(scene.ledger.names) == 3
 
 
 def test_a_submission_that_was_not_answered_is_found(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
