@@ -16,6 +16,7 @@ from edgequant_pipelines.watching.launchers import (
     LauncherError,
     Progress,
     UnansweredError,
+    UnreadableRunError,
 )
 from edgequant_pipelines.watching.model_version import ModelVersion
 from edgequant_pipelines.watching.preparation import Ready, prepare
@@ -72,7 +73,12 @@ class Attempts:
             self.retrying[claim.key] = claim
 
     def follow(self, claim: Claim) -> None:
-        """Takes a claim that is under way a step further."""
+        """Takes a claim that is under way a step further.
+
+        Raises:
+            LauncherError: The launcher cannot be asked.
+            UnreadableRunError: It answers, and cannot tell of this run.
+        """
         if claim.state == CLAIMED:
             self._launch(claim, find=True)
             return
@@ -83,6 +89,10 @@ class Attempts:
                 raise
             self._leave(claim)
             return
+        except UnreadableRunError as error:
+            if claim.launcher in self._reach.answered:
+                raise
+            raise LauncherError(str(error)) from error
         if run.progress is Progress.SUCCEEDED:
             self._end(claim.succeeded())
             self._is.measures.succeeded.labels(claim.rule).inc()

@@ -50,6 +50,9 @@ class Candidate:
     name: str
     version: str
 
+    def __str__(self) -> str:
+        return f"{self.name} version {self.version} (rule {self.rule})"
+
 
 def _is_free(rule: Rule, template: Template, version: ModelVersion) -> bool:
     """Tells whether a version has no claim of a rule, or one that was given up for tags that have changed since."""

@@ -22,6 +22,7 @@ from edgequant_pipelines.watching.launchers import (
     LauncherError,
     Progress,
     UnansweredError,
+    UnreadableRunError,
 )
 from edgequant_pipelines.watching.rules import Kubeflow
 
@@ -102,6 +103,8 @@ class KubeflowLauncher:
         except KubeflowError as error:
             if error.not_there:
                 return LaunchedRun(run_id=run_id, progress=Progress.GONE)
+            if error.status and error.status not in _HELD:
+                raise UnreadableRunError(str(error)) from error
             kind = ForbiddenRunError if error.forbidden else LauncherError
             raise kind(str(error)) from error
 

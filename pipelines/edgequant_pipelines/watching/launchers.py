@@ -16,6 +16,10 @@ class ForbiddenRunError(LauncherError):
     """The account may not see a run."""
 
 
+class UnreadableRunError(EdgequantError):
+    """What has become of a run cannot be told, though the launcher may tell it of others."""
+
+
 class UnansweredError(EdgequantError):
     """A run could not be started though the launcher answers, and may be started all the same, later."""
 
@@ -90,6 +94,7 @@ class Launcher(Protocol):
         Raises:
             ForbiddenRunError: The account may not see it.
             LauncherError: The launcher cannot be asked.
+            UnreadableRunError: The launcher answers, and cannot tell.
         """
 
     def close(self) -> None:

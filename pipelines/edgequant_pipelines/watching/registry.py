@@ -15,10 +15,16 @@ _RUNS_AT_ONCE = 200
 _NEWEST_FIRST = ["creation_timestamp DESC", "name ASC", "version_number DESC"]
 _LONGEST_REASON = 500
 _NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
+# What is said of the account, or of the moment, rather than of what is asked.
+_HELD = (401, 408, 429)
 
 
 class RegistryError(EdgequantError):
     """MLflow cannot be asked now; later it may."""
+
+
+class RefusedError(RegistryError):
+    """MLflow answers, and refuses what it was asked: of another version it may not."""
 
 
 class Registry:
@@ -155,7 +161,9 @@ def _ask(call: Callable[[], Any], *, missing: bool = False) -> Any:
     except MlflowException as error:
         if missing and error.error_code == _NOT_THERE:
             return None
-        raise RegistryError(f"MLflow: {no_answer(error) or _first_line(error)}") from error
+        silent, status = no_answer(error), error.get_http_status_code()
+        kind = RefusedError if not silent and 400 <= status < 500 and status not in _HELD else RegistryError
+        raise kind(f"MLflow: {silent or _first_line(error)}") from error
     except Exception as error:  # MLflow, its stores and its transports raise many kinds.
         raise RegistryError(f"MLflow: {no_answer(error) or _first_line(error)}") from error
 

@@ -126,8 +126,8 @@ class Service:
             if watcher.more:
                 continue
             if not watcher.attached:
-                if watcher.silence:
-                    raise WatchError(f"not all that is due was started or followed: {watcher.silence}")
+                if undone := _undone(watcher):
+                    raise WatchError(f"not all that is due was started or followed: {undone}")
                 if watcher.later:
                     self._show(watcher.later)
                 return
@@ -161,7 +161,7 @@ class Service:
             return self._problem or "MLflow was not looked at yet"
         if watcher.problem:
             return f"the rules are wrong, so the earlier ones stay in force: {watcher.problem}"
-        return watcher.silence
+        return _undone(watcher)
 
     def _endpoint(self, watcher: Watcher) -> AbstractContextManager[int]:
         settings = self._settings
@@ -209,6 +209,11 @@ def tracking_uri(given: str) -> str:
         # Runs have working directories of their own.
         return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).resolve()}"
     return uri
+
+
+def _undone(watcher: Watcher) -> str:
+    """Returns why the last look did not start or follow all that was due, or ""."""
+    return "; ".join(filter(None, [watcher.silence, watcher.held_up]))
 
 
 @contextmanager

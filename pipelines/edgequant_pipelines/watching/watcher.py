@@ -10,6 +10,7 @@ from functools import partial
 from edgequant_pipelines.watching.attempts import Attempts, Key
 from edgequant_pipelines.watching.claims import CLAIMED, Claim, claim_of, claims_of, is_claimed, tag_key
 from edgequant_pipelines.watching.discovery import Candidate, Discovery
+from edgequant_pipelines.watching.held_up import HeldUp
 from edgequant_pipelines.watching.reach import Reach
 from edgequant_pipelines.watching.registry import RegistryError
 from edgequant_pipelines.watching.room import Room
@@ -32,6 +33,7 @@ class Watcher:
         self._discovery = Discovery(surroundings.registry, surroundings.measures, surroundings.show)
         self._reach = Reach(surroundings.launchers, surroundings.measures, surroundings.show, once=surroundings.once)
         self._attempts = Attempts(rules, surroundings, self._reach)
+        self._held_up = HeldUp(surroundings.measures, surroundings.show, once=surroundings.once)
         self._room = Room(surroundings.show)
         surroundings.measures.rules_valid.set(1)
         surroundings.measures.expect(rules.rules.rules, rules.rules.launchers())
@@ -44,8 +46,11 @@ class Watcher:
     @property
     def more(self) -> bool:
         """Whether another look would start something at once."""
-        waiting = self._discovery.backlog or self._discovery.incomplete
-        return bool(waiting) and self._free > 0 and not self._reach.silent
+        backlog = self._discovery.backlog
+        waiting = (
+            any(candidate not in self._held_up for candidate in backlog) if backlog else self._discovery.incomplete
+        )
+        return waiting and self._free > 0 and not self._reach.silent
 
     @property
     def attached(self) -> bool:
@@ -72,6 +77,11 @@ class Watcher:
         """Why launchers could not be asked when they were last, or ""."""
         return self._reach.silence
 
+    @property
+    def held_up(self) -> str:
+        """What held single versions up at the last look, or ""."""
+        return self._held_up.reasons
+
     def poll(self) -> None:
         """Looks once.
 
@@ -80,6 +90,7 @@ class Watcher:
         """
         self._reload()
         self._attempts.begin()
+        self._held_up.begin()
         self._reach.begin(self._file.rules.launchers())
         known = list(self.open.values())
         for claim in known:
@@ -99,6 +110,7 @@ class Watcher:
             allowed=self._file.rules.concurrency,
         )
         self._reach.end()
+        self._held_up.end()
 
     def _reload(self) -> None:
         before = self._file.problem
@@ -133,15 +145,21 @@ class Watcher:
                 return
             if self._file.rules.rules[candidate.rule].submit in self._reach.silent:
                 continue
-            try:
-                self._begin(candidate)
-            except RegistryError:
-                del backlog[candidate]
-                if not self._is_open(candidate):
-                    # The next look begins with another, so that one version cannot hold up the rest.
-                    backlog[candidate] = None
-                raise
+            with self._held_up.alone(candidate, self._file.rules.rules[candidate.rule].submit):
+                self._take(candidate)
+
+    def _take(self, candidate: Candidate) -> None:
+        """Begins with a version of the backlog, which stays there while MLflow does not take its claim."""
+        backlog = self._discovery.backlog
+        try:
+            self._begin(candidate)
+        except RegistryError:
             del backlog[candidate]
+            if not self._is_open(candidate):
+                # The next look begins with another, so that one version cannot hold up the rest.
+                backlog[candidate] = None
+            raise
+        del backlog[candidate]
 
     def _is_open(self, candidate: Candidate) -> bool:
         """Tells whether a version's run is under way by the rule as it is."""
@@ -176,8 +194,9 @@ class Watcher:
                 state=CLAIMED,
                 origin=version.origin,
             )
-        self._guarded(claim, partial(self._attempts.claim, version=version))
+        self._reach.guarded(claim.launcher, partial(self._attempts.claim, claim, version))
 
     def _guarded(self, claim: Claim, step: Callable[[Claim], None]) -> None:
-        """Takes a step unless the claim's launcher was found silent in this look."""
-        self._reach.guarded(claim.launcher, partial(step, claim))
+        """Takes a step unless the claim's launcher was found silent in this look; what fails of it alone holds up no other."""
+        with self._held_up.alone(claim, claim.launcher):
+            self._reach.guarded(claim.launcher, partial(step, claim))

@@ -10,7 +10,7 @@ from tests.kfp_server import Fault, KfpServer, served
 from edgequant_pipelines.watching.claims import CLAIMED, FAILED, RETRY, SUBMITTED, SUCCEEDED
 from edgequant_pipelines.watching.fleet import Fleet
 from edgequant_pipelines.watching.rules import RulesFile
-from edgequant_pipelines.watching.service import Service, Settings
+from edgequant_pipelines.watching.service import Service, Settings, WatchError
 from edgequant_pipelines.watching.watcher import Watcher
 
 New = Callable[..., Watcher]
@@ -179,6 +179,36 @@ def test_a_version_that_is_always_refused(scene: Any, server: KfpServer, on_kube
     (claim,) = scene.claims(version="2")
     assert (claim.state, claim.attempt, str(status) in claim.reason) == (FAILED, 3, True)
     assert len(server.all("run")) == 3
+
+
+def test_a_run_that_cannot_be_read(scene: Any, server: KfpServer, on_kubeflow: New) -> None:
+    """The others are followed and started; it is said once, looking once ends with 1, and when it is read again it is followed."""
+    scene.version()
+    watcher = on_kubeflow(server.url)
+    rules = scene.folder / "RULES.yaml"
+    service = Service(Settings(rules=rules, tracking_uri=scene.uri, work=scene.folder, interval=1.0), scene.said.append)
+    watcher.poll()
+    scene.version()
+    watcher.poll()
+    bad, good = (run["run_id"] for run in server.all("run"))
+    server.set_run(good, "SUCCEEDED")
+    fault = Fault(method="GET", path=f"/runs/{bad}$", status=500, times=1000)
+    server.fail(fault)
+    scene.version()
+    scene.said.clear()
+    for _ in range(2):
+        assert service._look(watcher)
+        assert states(scene, 3) == [SUBMITTED, SUCCEEDED, SUBMITTED]
+        assert watcher.silence == ""
+        assert f"the run '{bad}' cannot be looked up (500)" in service._ready(watcher)
+    assert len([line for line in scene.said if bad in line]) == 1
+    with pytest.raises(WatchError, match="not all that is due was started or followed: digits-cnn version 1 "):
+        service._once(watcher)
+    fault.times = 0
+    server.set_run(bad, "SUCCEEDED")
+    assert service._look(watcher)
+    assert states(scene, 3) == [SUCCEEDED, SUCCEEDED, SUBMITTED]
+    assert service._ready(watcher) == ""
 
 
 def test_no_run_can_be_made(scene: Any, server: KfpServer, on_kubeflow: New) -> None:

@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 from edgequant_pipelines.watching import service as services
 from edgequant_pipelines.watching.claims import SUBMITTED, SUCCEEDED
 from edgequant_pipelines.watching.registry import Registry, RegistryError
-from edgequant_pipelines.watching.service import Service, Settings
+from edgequant_pipelines.watching.service import Service, Settings, WatchError
 
 _PATIENCE_SECONDS = 120.0
 
@@ -270,6 +270,43 @@ def test_looking_once_tells_of_what_it_leaves_for_later(scene: Any) -> None:
     watcher.poll()
     service._once(watcher)
     assert said == ["1 version is to be tried again, in 100 s at the earliest"]
+
+
+def test_a_version_that_may_not_be_tagged(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others run to their ends, it is said once and at the end of looking once, and it runs when its tags may be set."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
+
+    for name in ("digits-b", "digits-a", "digits-c"):
+        scene.version(name)
+    write = SqlAlchemyStore.set_model_version_tag
+    may: list[str] = []
+
+    def guarded(self: Any, name: str, *arguments: Any) -> None:
+        if name == "digits-a" and not may:
+            raise MlflowException("Permission denied", error_code=PERMISSION_DENIED)
+        write(self, name, *arguments)
+
+    monkeypatch.setattr(SqlAlchemyStore, "set_model_version_tag", guarded)
+    rules = scene.rules({}, concurrency=1)
+    service = Service(Settings(rules=rules, tracking_uri=scene.uri, work=scene.folder, interval=0.1), scene.said.append)
+    watcher = scene.watcher()
+    refused = "digits-a version 1 (rule digits): MLflow: Permission denied"
+    with pytest.raises(WatchError) as caught:
+        service._once(watcher)
+    assert str(caught.value) == f"not all that is due was started or followed: {refused}"
+    assert service._look(watcher)
+    assert service._ready(watcher) == refused
+    states = [claim.state for name in ("digits-b", "digits-c") for claim in scene.claims(name)]
+    assert (states, scene.claims("digits-a")) == ([SUCCEEDED] * 2, [])
+    assert [line for line in scene.said if "digits-a" in line] == [f"{refused}; tried again at every look"]
+    may.append("now")
+    for _ in range(2):
+        assert service._look(watcher)
+    assert [claim.state for claim in scene.claims("digits-a")] == [SUCCEEDED]
+    assert service._ready(watcher) == ""
+    assert len(scene.ledger.names) == 3
 
 
 def test_a_registry_that_fails_is_asked_again_and_said_once(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
