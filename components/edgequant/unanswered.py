@@ -20,6 +20,10 @@ def no_answer(error: BaseException | None) -> str:
 
 def cause_of(error: BaseException) -> str:
     """Returns why one of urllib3's errors came about."""
+    from urllib3.exceptions import ConnectTimeoutError
+
     inner = getattr(error, "reason", None)
-    text = str(inner if isinstance(inner, BaseException) else error)
+    cause = inner if isinstance(inner, BaseException) else error
+    # Its text is that of a tuple, with the connection's address in memory, which is another one each time.
+    text = str(cause.args[-1] if isinstance(cause, ConnectTimeoutError) and cause.args else cause)
     return " ".join(_CONNECTION.sub("", text).split())[:_LONGEST]

@@ -1,5 +1,7 @@
 """Requests that are not answered, as MLflow's client and urllib3 tell of them."""
 
+import socket
+
 import pytest
 import urllib3
 from mlflow import MlflowClient
@@ -31,6 +33,18 @@ def test_what_urllib3_raises() -> None:
     with pytest.raises(urllib3.exceptions.MaxRetryError) as caught:
         urllib3.PoolManager().request("GET", "http://127.0.0.1:9/x", retries=0)
     assert cause_of(caught.value) == "Failed to establish a new connection: [Errno 111] Connection refused"
+
+
+def test_a_connection_that_takes_too_long() -> None:
+    """In the same words each time: what is said once is told by its words."""
+    full = socket.socket()
+    full.bind(("127.0.0.1", 0))
+    full.listen(0)
+    host, port = full.getsockname()
+    with full, socket.create_connection((host, port)):
+        with pytest.raises(urllib3.exceptions.MaxRetryError) as caught:
+            urllib3.PoolManager().request("GET", f"http://{host}:{port}/x", retries=0, timeout=0.2)
+        assert cause_of(caught.value) == f"Connection to {host} timed out. (connect timeout=0.2)"
 
 
 def test_other_errors() -> None:
