@@ -20,9 +20,18 @@ _PLACES = ("name", "version", "run_id")
 TAG = "tags."
 _ALLOWED = "{name}, {version}, {run_id} and {tags.KEY} are"
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_TRACKING_URI = "tracking.uri"
 _SECRETS = "kubeflow.secrets"
 # What these hold is run as code, given to a runner, or sent credentials: who may tag a version may not choose it.
-_FIXED = ("task", "examples.preprocess", "beam", "tracking.uri")
+_FIXED = (
+    "task",
+    "examples.preprocess",
+    "beam",
+    _TRACKING_URI,
+    "kubeflow.image_prefix",
+    "kubeflow.image_tag",
+    _SECRETS,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +79,9 @@ def load_template(path: Path) -> Template:
     for where in _other_keys(values, ""):
         raise ConfigError(f"{path}: {where}")
     tags = set()
-    for where, text in _texts(values, ""):
+    for found, text in _texts(values, ""):
+        # What is below may be a password that was taken for a name.
+        where = _SECRETS if found.startswith(f"{_SECRETS}.") else found
         for place in _places(text, path, where):
             if any(where == fixed or where.startswith(f"{fixed}.") for fixed in _FIXED):
                 raise ConfigError(
@@ -135,16 +146,18 @@ def _places(text: str, path: Path, where: str) -> Iterator[str]:
     Raises:
         ConfigError: One is unknown, or a brace stands alone.
     """
+    # It may be a password, or hold one, in a wrong place: then it is not repeated.
+    secret = where == _TRACKING_URI or where.startswith(_SECRETS)
     for match in _TOKEN.finditer(text):
         token, place = match.group(0), match.group(1)
         if token in ("{{", "}}"):
             continue
         if place is None:
-            raise ConfigError(f"{path}: {where}: {text!r} has a lone {token!r}; write {token * 2!r} for the character")
+            whose = "" if secret else f"{text!r} "
+            raise ConfigError(f"{path}: {where}: {whose}has a lone {token!r}; write {token * 2!r} for the character")
         if place not in _PLACES and not (place.startswith(TAG) and place != TAG):
-            raise ConfigError(
-                f"{path}: {where}: unknown place {{{place}}}; {_ALLOWED}, and '{{{{' for a brace{did_you_mean(place, _PLACES)}"
-            )
+            which, near = ("", "") if secret else (f" {{{place}}}", did_you_mean(place, _PLACES))
+            raise ConfigError(f"{path}: {where}: unknown place{which}; {_ALLOWED}, and '{{{{' for a brace{near}")
         yield place
 
 

@@ -94,6 +94,9 @@ def test_wrong_rules(tmp_path: Path, rules: object, texts: list[str]) -> None:
         ({"examples": {"calibration": "x", "preprocess": "{name}.py:f"}}, "examples.preprocess: {name} is not allowed here"),
         ({"beam": ["--setup_file={tags.x}"]}, "beam: {tags.x} is not allowed here"),
         ({"tracking": {"uri": "https://{tags.x}"}}, "tracking.uri: {tags.x} is not allowed here"),
+        ({"kubeflow": {"image_prefix": "{tags.registry}"}}, "kubeflow.image_prefix: {tags.registry} is not allowed here"),
+        ({"kubeflow": {"image_tag": "{tags.x}"}}, "kubeflow.image_tag: {tags.x} is not allowed here"),
+        ({"kubeflow": {"secrets": {"mlflow": ["{tags.x}"]}}}, "kubeflow.secrets: {tags.x} is not allowed here"),
         ({"tsak": "classification"}, "unknown key 'tsak'"),
         ({"name": "{tags.x}", "variants": ["int4"], "task": 1}, "task: 1 is wrong"),
         ({"variants": ["int4"]}, "unknown variant 'int4'"),
@@ -144,8 +147,7 @@ def test_what_no_tag_can_make_right(tmp_path: Path, rule: dict[str, Any], config
         {"name": "{tags.site} x"},
         {"model": "models:/{tags.site}"},
         {"variants": ["float32", "{tags.v}"]},
-        {"kubeflow": {"image_prefix": "{tags.site}/X"}},
-        {"kubeflow": {"image_tag": "+{tags.site}"}},
+        {"kubeflow": {"labels": {"site": "{tags.site}!"}}},
         {"kubeflow": {"steps": {"convert": {"memory_request": "{tags.m}", "memory_limit": "1Gi"}}}},
         {"examples": {"calibration": "{tags.site}"}},
         {"examples": {"calibration": "s3://b/a.npz", "label": "{tags.l}"}, "gate": {"max_drop_points": 1.0}},
@@ -159,6 +161,26 @@ def test_what_a_tag_may_make_right(tmp_path: Path, config: dict[str, Any], submi
     """A key that a tag fills in, and what is beside it, is judged when there is a version."""
     remote = {"examples": {"calibration": "s3://bucket/train.npz"}, "tracking": {"uri": "https://mlflow.example.com"}}
     assert load_rules(write(tmp_path, {"rules": [{**RULE, "submit": submit}]}, {**remote, **config})).rules
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        ({"kubeflow": {"secrets": {"mlflow": {"KEY": "hunter{2"}}}}, "kubeflow.secrets: has a lone '{'; write '{{' for"),
+        ({"kubeflow": {"secrets": {"mlflow": {"hunter2": "a}"}}}}, "kubeflow.secrets: has a lone '}'; write '}}' for"),
+        ({"kubeflow": {"secrets": {"mlflow": ["hunt{er}2"]}}}, "kubeflow.secrets: unknown place; {name}, {version}"),
+        ({"tracking": {"uri": "https://me:hunter{2@host"}}, "tracking.uri: has a lone '{'; write '{{' for the character"),
+        ({"tracking": {"uri": "https://me:hunt{er}2@host"}}, "tracking.uri: unknown place; {name}, {version}"),
+    ],
+)  # fmt: skip
+def test_a_password_in_a_wrong_place_is_not_repeated(tmp_path: Path, config: dict[str, Any], text: str) -> None:
+    """Only the key is said."""
+    path = write(tmp_path, {"rules": [RULE]}, config)
+    with pytest.raises(ConfigError) as caught:
+        load_rules(path)
+    assert f"{path}: rules.0: {tmp_path / 'config.yaml'}: {text}" in str(caught.value)
+    assert "hunt" not in str(caught.value)
+    assert "{er}" not in str(caught.value)
 
 
 @given(st.text())
