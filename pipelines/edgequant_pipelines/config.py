@@ -215,9 +215,12 @@ def _override(values: dict[str, Any], text: str) -> None:
         raise ConfigError(f"--set: {text!r} is not KEY=VALUE, such as gate.max_drop_points=0.5")
     *parents, last = key.split(".")
     for parent in parents:
-        values = values.setdefault(parent, {})
-        if not isinstance(values, dict):
+        inner = values.get(parent, {})
+        if not isinstance(inner, dict):
             raise ConfigError(f"--set: {key!r} goes into {parent!r}, which is not a mapping")
+        # A copy: through an anchor of YAML it may be another section's as well.
+        values[parent] = dict(inner)
+        values = values[parent]
     try:
         given = read_yaml(value)
     except ConfigError as error:
@@ -227,7 +230,9 @@ def _override(values: dict[str, Any], text: str) -> None:
     elif last in values:
         del values[last]
     else:
-        raise ConfigError(f"--set: {text!r} takes {key!r} away, which is not there{did_you_mean(last, values)}")
+        raise ConfigError(
+            f"--set: {text!r} takes {key!r} away, which is not there{did_you_mean(last, map(str, values))}"
+        )
 
 
 def _absolute(config: Config, folder: Path) -> Config:

@@ -13,7 +13,8 @@ from edgequant_pipelines.mappings import UNREPEATED
 from edgequant_pipelines.step_defaults import RESOURCES, STEPS, TABLE
 
 _CPU = re.compile(r"(?:[0-9]*\.)?[0-9]+m?")
-_MEMORY = re.compile(r"[0-9]+(?:[EPTGMK]i?)?")
+# Kubernetes writes a thousand with a small k.
+_MEMORY = re.compile(r"[0-9]+(?:[EPTGM]i?|Ki|k)?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEY = re.compile(r"[A-Za-z0-9._-]{1,253}")
 _SUBDOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")

@@ -408,6 +408,11 @@ def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
         ),
         (
             "kubeflow.steps.convert.memory_request",
+            "512K",
+            "kubeflow.steps.convert.memory_request: '512K' is no amount of memory; '512Mi' and '4Gi' are",
+        ),
+        (
+            "kubeflow.steps.convert.memory_request",
             "9000M",
             "kubeflow.steps.convert.memory_request: '9000M' is above the memory_limit '8Gi', the step's default; give memory_limit as well",
         ),
@@ -473,6 +478,7 @@ def test_values_that_are_not_allowed(tmp_path: Path, key: str, value: object, me
         ("examples.calibration", "train/*.gz"),
         ("examples.calibration", "train.np[z]"),
         ("kubeflow.steps.convert", {"memory_request": "8G", "memory_limit": "8Gi"}),
+        ("kubeflow.steps.convert", {"memory_request": "512k", "memory_limit": "512Ki"}),
         ("kubeflow.steps.convert", {"cpu_request": "500m", "cpu_limit": "0.5"}),
         ("kubeflow.image_prefix", "localhost:5000/x"),
     ],
@@ -706,6 +712,24 @@ def test_an_override_without_a_value(tmp_path: Path) -> None:
     assert config.sampling.seed == 17
     assert refusal(tmp_path, values, "name=") == "'name' is missing"
     assert refusal(tmp_path, values, "gate.max_size_rato=").endswith("did you mean 'max_size_ratio'?")
+
+
+def test_an_override_of_one_of_two_sections_that_share_an_anchor(tmp_path: Path) -> None:
+    """The other stays as it is."""
+    path = write(tmp_path, MINIMAL)
+    with path.open("a") as stream:
+        stream.write("kubeflow: {steps: {convert: &big {memory_limit: 8Gi}, evaluate: *big}}\n")
+    overrides = ["kubeflow.steps.convert.memory_limit=32Gi", "kubeflow.steps.convert.cpu_limit=8"]
+    steps = load_config(path, overrides).kubeflow.steps
+    assert {name: step.resources() for name, step in steps.items()} == {
+        "convert": {"cpu_limit": "8", "memory_limit": "32Gi"},
+        "evaluate": {"memory_limit": "8Gi"},
+    }
+
+
+def test_an_override_beside_a_key_that_is_no_text(tmp_path: Path) -> None:
+    """What is to be taken away is looked for among all keys."""
+    assert refusal(tmp_path, MINIMAL | {1: 2}, "nam=").endswith("which is not there; did you mean 'name'?")
 
 
 def test_the_last_override_wins(tmp_path: Path) -> None:
