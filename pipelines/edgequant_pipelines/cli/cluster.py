@@ -83,9 +83,7 @@ def submit(
     if tracking_uri:
         check_tracking_uri("--tracking-uri", tracking_uri)
     loaded, compiled, connection = _prepare(config, overrides, where)
-    from edgequant_pipelines.kubeflow import submit as start
-
-    run = start(connection, loaded, experiment=where["experiment"], run_name=run_name or "", compiled=compiled)
+    run = _started(connection, loaded, compiled, where["experiment"], run_name or "")
     state = f"already there, {run.state.lower()}" if run.found else run.state.lower()
     click.echo(f"{run.name}: {state}\nrun:     {run.url}")
     _explain_path(connection)
@@ -98,6 +96,22 @@ def submit(
         sys.exit(_INTERRUPTED)
     if not blessed:
         sys.exit(NOT_BLESSED)
+
+
+def _started(connection: Any, config: Any, compiled: Any, experiment: str, run_name: str) -> Any:
+    """Returns a run that was started; when it is interrupted without a name to look for, it says what that may leave."""
+    from edgequant_pipelines.kubeflow import submit as start
+
+    try:
+        return start(connection, config, experiment=experiment, run_name=run_name, compiled=compiled)
+    except KeyboardInterrupt:
+        if run_name:
+            raise
+        click.echo(
+            "edgequant: interrupted; there may be a run all the same, and the same command starts another: look first",
+            err=True,
+        )
+        sys.exit(_INTERRUPTED)
 
 
 def _prepare(config: Path, overrides: tuple[str, ...], where: dict[str, str]) -> tuple[Any, Any, Any]:

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.kfp_server import Fault, KfpServer
 
+from edgequant_pipelines import kubeflow
 from edgequant_pipelines.cli import main
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.kubeflow import connect, uploads
@@ -94,6 +95,36 @@ def test_a_run_by_a_name(server: KfpServer, config_file: Path, command: Callable
     assert other.stderr.startswith("edgequant: run name: there is a run 'nightly-7', of something else: gate (")
     assert [body["display_name"] for body in server.all("run")] == ["nightly-7"]
     assert [body["display_name"] for body in server.all("experiment")] == ["nightly"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ([], "there may be a run all the same, and the same command starts another: look first"),
+        (["--run-name", "night"], "the same command continues where it stopped"),
+    ],
+)
+def test_an_interruption_while_a_run_is_started(
+    server: KfpServer,
+    config_file: Path,
+    command: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+    name: list[str],
+    said: str,
+) -> None:
+    """What is said of the same command is true: with a name it finds the run, without it starts another."""
+    submit = kubeflow.submit
+
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        submit(*arguments, **options)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kubeflow, "submit", interrupted)
+        done = command("submit", config_file, "--host", server.url, *name)
+    assert (done.exit_code, done.stderr) == (130, f"edgequant: interrupted; {said}\n")
+    assert command("submit", config_file, "--host", server.url, *name).exit_code == 0
+    assert len(server.all("run")) == 2 - len(name) // 2
 
 
 @pytest.mark.parametrize(("outcome", "code"), [("blessed", 0), ("rejected", 3), ("inconclusive", 3)])
