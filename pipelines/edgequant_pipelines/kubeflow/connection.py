@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -204,4 +205,6 @@ def _checked(host: str) -> str:
     if user is not None or password is not None:
         held = "a user, which may be a token" if password is None else "a password"
         raise ConfigError(f"host: holds {held}; give a token in {TOKEN}")
+    if re.search(r"\s", host):
+        raise ConfigError(f"host: {host!r} is not a URL; it holds white space")
     return host.rstrip("/")

@@ -1,5 +1,6 @@
 """What is wrong with a kubeconfig that Kubernetes' client does not load: KFP's client says only that there is none."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ _SAYINGS = {
 def kubeconfigs() -> list[Path]:
     """Returns the kubeconfig files that are there, of those that KUBECONFIG lists or else in the home directory."""
     listed = str(kube_config.KUBE_CONFIG_DEFAULT_LOCATION).split(_SEPARATOR)
-    return [path for path in (Path(name).expanduser() for name in listed if name) if path.exists()]
+    # As Kubernetes' client does; Path's own would raise where there is no such user.
+    return [path for path in (Path(os.path.expanduser(name)) for name in listed if name) if path.exists()]  # noqa: PTH111
 
 
 def wrong_with(paths: list[Path]) -> str:

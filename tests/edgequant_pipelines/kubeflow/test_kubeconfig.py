@@ -73,3 +73,13 @@ def test_one_of_several(
     assert f"the kubeconfig cannot be used: {wrong} is not YAML (line 1); " in command("submit", config_file).stderr
     monkeypatch.setattr(location, f"{good}:{tmp_path / 'folder'}")
     assert f"{tmp_path / 'folder'} cannot be read (Is a directory); " in command("submit", config_file).stderr
+
+
+def test_a_home_that_is_not_there(
+    config_file: Path, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kubeconfig of somebody whom this machine does not know is one that is not there."""
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", "~nobody-at-all/config")
+    done = command("submit", config_file)
+    assert done.exit_code == 2
+    assert "this is no pod, and there is no kubeconfig; give --host" in done.stderr
