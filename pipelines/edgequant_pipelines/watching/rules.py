@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edgequant.errors import ConfigError
 from edgequant_pipelines.installation import missing_module
@@ -15,6 +15,7 @@ from edgequant_pipelines.watching.template import Template, load_template
 from edgequant_pipelines.watching.trial import check, check_for_cluster
 
 LOCAL, KUBEFLOW = "local", "kubeflow"
+_EXPERIMENT = "edgequant"
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 Text = Annotated[str, Field(min_length=1)]
 
@@ -62,7 +63,7 @@ class Kubeflow(_Section):
 
     host: str = ""
     namespace: str = ""
-    experiment: str = "edgequant"
+    experiment: Annotated[str, AfterValidator(lambda name: name or _EXPERIMENT)] = _EXPERIMENT
 
 
 class _File(_Section):
@@ -178,6 +179,10 @@ def _check(rule: Rule, names: set[str]) -> None:
     for metric, bound in rule.metrics.items():
         if bound.at_least is None and bound.at_most is None:
             raise ConfigError(f"metrics.{metric}: has no bound; at_least or at_most is needed")
+        if bound.at_least is not None and bound.at_most is not None and bound.at_least > bound.at_most:
+            raise ConfigError(
+                f"metrics.{metric}: at_least {bound.at_least:g} is above at_most {bound.at_most:g}: no value is within"
+            )
     if rule.submit == LOCAL and (missing := missing_module()):
         raise ConfigError(
             f"submit: {LOCAL!r} runs every step on this machine, and {missing} is not installed; pip install 'edgequant[all]', or take {KUBEFLOW!r}"

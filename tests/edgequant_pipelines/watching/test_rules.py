@@ -36,6 +36,8 @@ def test_defaults(tmp_path: Path) -> None:
     rule = rules.rules["digits"]
     assert (rule.run, rule.submit, rule.retries, rule.retry_seconds) == ("finished", "local", 3, 60.0)
     assert (rules.concurrency, rules.sweep_seconds, rules.kubeflow.experiment) == (2, 600.0, "edgequant")
+    named = {"rules": [{**RULE, "metrics": {"a": {"at_least": 1, "at_most": 1}}}], "kubeflow": {"experiment": ""}}
+    assert load_rules(write(tmp_path, named)).kubeflow.experiment == "edgequant"
 
 
 @pytest.mark.parametrize(
@@ -48,6 +50,7 @@ def test_defaults(tmp_path: Path) -> None:
         ({"rules": [RULE, RULE]}, ["rules.1: name: 'digits' is another rule's"]),
         ({"rules": [{**RULE, "name": "Digits!"}]}, ["rules.0: name: 'Digits!' is not allowed"]),
         ({"rules": [{**RULE, "metrics": {"accuracy": {}}}]}, ["metrics.accuracy: has no bound; at_least or at_most is needed"]),
+        ({"rules": [{**RULE, "metrics": {"a": {"at_least": 0.9, "at_most": 0.1}}}]}, ["rules.0: metrics.a: at_least 0.9 is above at_most 0.1"]),
         ({"rules": [{**RULE, "metrics": {"accuracy": {"min": 1}}}]}, ["unknown key 'rules.0.metrics.accuracy.min'; allowed are at_least, at_most"]),
         ({"rules": [{**RULE, "metrics": {"accuracy": ">= 0.9"}}]}, ["rules.0.metrics.accuracy: '>= 0.9' is wrong"]),
         ({"rules": [{**RULE, "metrics": {"accuracy": 0.9}}]}, ["rules.0.metrics.accuracy: 0.9 is wrong: a mapping of at_least, at_most is"]),
