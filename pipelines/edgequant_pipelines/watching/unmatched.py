@@ -15,6 +15,7 @@ _OURS = "edgequant."
 # Words that are kept to find the nearest among: there may be as many values of a tag as versions.
 _MOST_WORDS = 1000
 _MOST_SHOWN = 3
+_LONGEST_SHOWN = 60
 
 
 @dataclass(slots=True, kw_only=True)
@@ -168,7 +169,14 @@ def _hint(word: str, words: Collection[str]) -> str:
     """Returns the nearest words that there are, or some when none is near."""
     near = nearest(word, words)
     if near:
-        return f"; the nearest are {', '.join(near)}"
+        return f"; the nearest are {', '.join(map(_shown, near))}"
     some = sorted(words)[:_MOST_SHOWN]
     more = f" and {len(words) - len(some)} more" if len(words) > len(some) else ""
-    return f"; there are {', '.join(some)}{more}" if some else "; there is none"
+    return f"; there are {', '.join(map(_shown, some))}{more}" if some else "; there is none"
+
+
+def _shown(word: str) -> str:
+    """Returns a word that somebody wrote into a tag, or as much of it as a line takes."""
+    if len(word) <= _LONGEST_SHOWN and word.isprintable():
+        return word
+    return f"{word[:_LONGEST_SHOWN]!r}{'…' * (len(word) > _LONGEST_SHOWN)}"

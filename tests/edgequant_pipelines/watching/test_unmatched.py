@@ -108,6 +108,15 @@ def test_a_change_is_warned_of(three: Any) -> None:
     assert look() == [no_alias]
 
 
+def test_what_somebody_wrote_into_a_tag_stays_a_part_of_one_line(scene: Any) -> None:
+    """As much of it as a line takes, without its line breaks."""
+    for value in ("x" * 5000, "a\nedgequant: watch: all is well", "plain"):
+        scene.version(tags={"schema": value})
+    scene.watcher(scene.rules({"tags": {"schema": "zzz"}})).poll()
+    start = "warning: rule digits: no version of its models has the tag schema: 'zzz'; there are "
+    assert scene.said == [f"{start}'a\\nedgequant: watch: all is well', plain, '{'x' * 60}'…"]
+
+
 def test_a_metric_of_a_run_that_ends_later(scene: Any) -> None:
     """Nothing is said while a run may still log it, nor once one has."""
     scene.version(status="RUNNING")
