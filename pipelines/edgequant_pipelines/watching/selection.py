@@ -15,6 +15,8 @@ from edgequant_pipelines.watching.template import Template
 OWN = "edgequant.variant"
 UNFINISHED = ("RUNNING", "SCHEDULED")
 _GLOB = re.compile(r"[*?\[]")
+# What stands for one character: a bracket that comes first, also after "!", does not end it.
+_ONE_OF = re.compile(r"\[!?+\]?+[^\]]*\]")
 _WORD = re.compile(r"[A-Za-z0-9_./ -]+")
 
 
@@ -76,7 +78,7 @@ def name_filter(rule: Rule) -> str:
     pattern = rule.registered_model
     if not _GLOB.search(pattern) and _WORD.fullmatch(pattern):
         return f"name = '{pattern}'"
-    text = re.sub(r"\[[^\]]*\]", "?", pattern)
+    text = _ONE_OF.sub("?", pattern)
     # In LIKE, "_" stands for any character, also for those that cannot be written between quotes.
     return f"name LIKE '{re.sub(r'[^*A-Za-z0-9./ -]', '_', text).replace('*', '%')}'"
 

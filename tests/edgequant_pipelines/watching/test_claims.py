@@ -113,8 +113,31 @@ NAMES = [
     "x" * 200,
     "d[1]",
     "a b.c-d",
+    "[]",
+    "[!]",
+    "]x",
+    "ax",
 ]
-PATTERNS = [*NAMES, "*", "digits-*", "d*", "*'*", "d[ei]gits?cnn", "?'hara", "[!x]*", "a%*", "*_*", "d[[]1]", 'say*"*']
+PATTERNS = [
+    *NAMES,
+    "[]a]x",
+    "[!]b]x",
+    "[]*",
+    "[!]*",
+    "[]-a]*",
+    "*[]]*",
+    "*",
+    "digits-*",
+    "d*",
+    "*'*",
+    "d[ei]gits?cnn",
+    "?'hara",
+    "[!x]*",
+    "a%*",
+    "*_*",
+    "d[[]1]",
+    'say*"*',
+]
 
 
 def test_the_server_filters_no_more_than_the_rule(scene: Any) -> None:
