@@ -90,7 +90,7 @@ class LocalLauncher:
                 shown=str(work),
             )
         if process:
-            how = f"was ended by {signal.Signals(-code).name}" if code and code < 0 else f"ended with exit code {code}"
+            how = f"was ended by {_signal(-code)}" if code and code < 0 else f"ended with exit code {code}"
             return LaunchedRun(
                 run_id=run_id,
                 progress=Progress.FAILED,
@@ -111,3 +111,11 @@ class LocalLauncher:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         self._processes.clear()
+
+
+def _signal(number: int) -> str:
+    """Returns the name of a signal; those for real-time use have numbers alone."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
