@@ -20,7 +20,8 @@ class LoggedModels:
         client: MLflow's client.
         result: The result.
         experiment_id: The experiment of the runs.
-        registered: Gives where the files of the result's registered versions are; asked only where a model is there twice.
+        registered: Gives where the files of the result's registered versions are; asked only where a model is there twice, or
+            is about to go.
     """
 
     def __init__(
@@ -45,13 +46,18 @@ class LoggedModels:
         }
 
     def remove_doubles(self, runs: Mapping[str, Run]) -> bool:
-        """Removes the models that were made twice, or of a run that is none of these, and tells whether there were any."""
+        """Removes the models that were made twice, or of a run that is none of these, and tells whether there were any.
+
+        That of a registered version stays, also where somebody removed its run: the version has no other files.
+        """
         kept = {run.info.run_id for run in runs.values()}
         by_run = self._by_run()
         doubles = [model for run_id, models in by_run.items() for model in models[1 if run_id in kept else 0 :]]
-        for model in doubles:
+        registered = self._registered() if doubles else frozenset()
+        removed = [model for model in doubles if model.artifact_location not in registered]
+        for model in removed:
             self._client.delete_logged_model(model.model_id)
-        return bool(doubles)
+        return bool(removed)
 
     def _by_run(self) -> dict[str, list[LoggedModel]]:
         """Returns the models of this result by run, that to keep first: a registered one, else the first that is whole."""

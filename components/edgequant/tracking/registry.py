@@ -97,12 +97,17 @@ class Registry:
         # With the tags that they have now.
         return self.found()
 
+    def kept(self) -> list[Any]:
+        """Returns the versions that this result has, once each, also those of a registered model that it went to before."""
+        self.found()
+        return self._of_key()
+
     def _search(self) -> list[Any]:
-        return list(
-            self._client.search_model_versions(
-                f"name = '{self._settings.registered_model}' AND tags.`{entries.KEY}` = '{entries.key(self._result)}'"
-            )
-        )
+        return self._of_key(f"name = '{self._settings.registered_model}' AND ")
+
+    def _of_key(self, besides: str = "") -> list[Any]:
+        query = f"{besides}tags.`{entries.KEY}` = '{entries.key(self._result)}'"
+        return list(self._client.search_model_versions(query))
 
     def _replace(self, others: list[tuple[Any, Any]]) -> None:
         """Removes versions once the one that is kept in the place of each has its aliases, and the tags that tell of them."""

@@ -144,9 +144,7 @@ class Recorder:
 
     def _references(self) -> frozenset[str]:
         """Returns the runs of the result's registered versions, and where their files are."""
-        return frozenset(
-            str(each) for version in self._registry.found().values() for each in (version.run_id, version.source)
-        )
+        return frozenset(str(each) for version in self._registry.kept() for each in (version.run_id, version.source))
 
     @cached_property
     def _result_runs(self) -> ResultRuns:

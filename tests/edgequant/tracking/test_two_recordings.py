@@ -165,3 +165,28 @@ def test_of_two_runs_the_registered_one_stays(
     again = record(path)
     assert again == tracked
     assert held(server, "two-runs") == whole()
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["the same model", "another registered model"])
+def test_a_registered_model_whose_run_was_deleted(
+    client: MlflowClient,
+    before: Proxy,
+    results: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+    moved: bool,
+) -> None:
+    """Somebody removed the version's run: recorded again, the variant has a run and a model of its own, and the version its files."""
+    name = f"run-deleted-{moved}"
+    record(write(results, name, before))
+    version = client.get_model_version(name, "1")
+    client.delete_run(version.run_id)
+    capsys.readouterr()
+    again = record(
+        results(uri=before.address, experiment=name, registered_model=f"{name}-2" if moved else name, name="again")
+    )
+    assert "some of it was there twice" not in capsys.readouterr().out
+    assert again.versions == {version.tags["edgequant.variant"]: "1"}
+    models = client.search_logged_models([again.experiment_id])
+    assert version.source in {model.artifact_location for model in models}
+    assert len(models) == 5
+    assert {model.source_run_id for model in models} == {*again.run_ids.values(), version.run_id}
