@@ -30,6 +30,8 @@ _RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
 _ALLOWED = "a path, models:/NAME/VERSION, models:/NAME@ALIAS and runs:/ID/PATH"
 _NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
 _WAITING = Waiting()
+# Which MLflow exports, for processes that are begun from this one.
+_SET_BY_MLFLOW = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 _MAX_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 # A download that fails is not begun anew; so MLflow's client repeats its requests by itself, with waits of some seconds.
 _DOWNLOAD_RETRIES = "3"
@@ -193,11 +195,10 @@ def downloaded(uri: str, tracking_uri: str) -> Iterator[Path]:
     retries = os.environ.get(_MAX_RETRIES, _DOWNLOAD_RETRIES)
     with tempfile.TemporaryDirectory(prefix="edgequant-") as scratch:
         try:
-            with client_settings():
+            with client_settings(), _using(tracking_uri):
                 os.environ[_MAX_RETRIES] = retries
                 import mlflow
 
-                _use(tracking_uri)
                 path = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=scratch)
         except Exception as error:  # MLflow and its stores raise many kinds.
             raise ModelError(f"model: {uri} cannot be downloaded: {reason(error)}") from error
@@ -230,10 +231,14 @@ def _ask(uri: str, tracking_uri: str, waiting: Waiting) -> dict[str, Any]:
 def _facts(uri: str, tracking_uri: str) -> dict[str, Any]:
     from mlflow import MlflowClient
 
-    _use(tracking_uri)
-    client = MlflowClient(tracking_uri=tracking_uri or None, registry_uri=tracking_uri or None)
+    with _using(tracking_uri):
+        client = MlflowClient(tracking_uri=tracking_uri or None, registry_uri=tracking_uri or None)
+        return _facts_of(client, uri, _server(tracking_uri))
+
+
+def _facts_of(client: Any, uri: str, server: str) -> dict[str, Any]:
     if match := _ALIAS.fullmatch(uri):
-        return _of_version(_by_alias(client, uri, *match.groups(), server=_server(tracking_uri)))
+        return _of_version(_by_alias(client, uri, *match.groups(), server=server))
     if match := _VERSION.fullmatch(uri):
         return _of_version(client.get_model_version(*match.groups()))
     run_id, _, path = uri.removeprefix("runs:/").partition("/")
@@ -270,12 +275,33 @@ def _by_alias(client: Any, uri: str, name: str, alias: str, *, server: str) -> A
     return client.get_model_version(name, aliases[alias])
 
 
-def _use(tracking_uri: str) -> None:
-    """Sets MLflow's server for this process: some of its calls ask the global one, whatever their client was given."""
-    import mlflow
+@contextmanager
+def _using(tracking_uri: str) -> Iterator[None]:
+    """Sets MLflow's server and registry for this process: some calls ask the global ones, whatever their client was given.
 
-    if tracking_uri:
+    Whoever comes after finds them as they were, and the variables that MLflow sets with them.
+    """
+    if not tracking_uri:
+        yield
+        return
+    import mlflow
+    from mlflow.tracking._model_registry import utils as registry
+    from mlflow.tracking._tracking_service import utils as tracking
+
+    before = tracking._tracking_uri, registry._registry_uri
+    variables = {name: os.environ.get(name) for name in _SET_BY_MLFLOW}
+    try:
         mlflow.set_tracking_uri(tracking_uri)
+        mlflow.set_registry_uri(tracking_uri)
+        yield
+    finally:
+        mlflow.set_tracking_uri(before[0])
+        mlflow.set_registry_uri(before[1])
+        for name, value in variables.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _of_version(version: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 from tests.edgequant.tracking.fault_proxy import LOST, STATUS, Fault, proxy
@@ -31,8 +32,9 @@ def closed_port() -> int:
 
 
 def settings() -> dict[str, str]:
-    """Returns the environment, without what `mlflow.set_tracking_uri` leaves there."""
-    return {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    """Returns the environment, and the servers that MLflow would ask."""
+    asked = {"tracking": mlflow.get_tracking_uri(), "registry": mlflow.get_registry_uri()}
+    return {**os.environ, **asked}
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +107,27 @@ def test_a_server_that_comes_back(server: str, registered: str, tmp_path: Path) 
         assert [fault.times for fault in state.faults] == [0, 0]
     assert (tmp_path / "model" / "saved_model.pb").read_bytes() == b"graph"
     assert len(told) == 2
+
+
+@pytest.mark.parametrize("given_by", ["the environment", "the process"])
+def test_another_registry_is_not_asked(
+    server: str, registered: str, tmp_path: Path, given_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version of the same name is elsewhere: the files are those of what was looked up, and MLflow's settings stay."""
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    client = MlflowClient(tracking_uri=other, registry_uri=other)
+    client.create_registered_model("looked-up")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "saved_model.pb").write_bytes(b"another")
+    client.create_model_version("looked-up", (tmp_path / "other").as_uri())
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", other)
+    if given_by == "the process":
+        monkeypatch.setattr("mlflow.tracking._model_registry.utils._registry_uri", other)
+    before = settings()
+    assert pin(registered, server).uri == registered
+    fetch(registered, server, tmp_path / "model")
+    assert (tmp_path / "model" / "saved_model.pb").read_bytes() == b"graph"
+    assert settings() == before
 
 
 def test_what_a_server_knows_is_not_asked_twice(server: str, registered: str) -> None:
