@@ -229,11 +229,10 @@ def _ask(uri: str, tracking_uri: str, waiting: Waiting) -> dict[str, Any]:
 
 
 def _facts(uri: str, tracking_uri: str) -> dict[str, Any]:
-    from mlflow import MlflowClient
+    from edgequant.mlflow_access.client import new_client
 
     with _using(tracking_uri):
-        client = MlflowClient(tracking_uri=tracking_uri or None, registry_uri=tracking_uri or None)
-        return _facts_of(client, uri, _server(tracking_uri))
+        return _facts_of(new_client(tracking_uri), uri, _server(tracking_uri))
 
 
 def _facts_of(client: Any, uri: str, server: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ TRACKING_URI = "MLFLOW_TRACKING_URI"
 LOCAL_TRACKING_URI = "EDGEQUANT_TRACKING_URI"
 ON_CLUSTER = "KUBERNETES_SERVICE_HOST"
 _KEY = "tracking.uri"
+_SQLITE = "sqlite:///"
 # A password that is not quoted may hold "/" and "@": what follows the first ":" and is no port, up to the last "@".
 _PASSWORD = r"//[^/\s:]*:(?!\d+/)\S*@"  # noqa: S105 - how one looks
 _WITH_PASSWORD = re.compile(rf"[^/:]+:(?!///){_PASSWORD}")
@@ -75,6 +76,14 @@ def tracking_uri(configured: str, key: str = _KEY, beside: Path | None = None) -
     if not uri and os.environ.get(ON_CLUSTER):
         raise TrackingError(f"{_KEY} is empty and {TRACKING_URI} is not set; on a cluster one of them is needed")
     return uri or f"sqlite:///{(beside or Path()).resolve() / 'mlflow.db'}"
+
+
+def database_file(uri: str) -> Path | None:
+    """Returns the file of a SQLite database, whatever options follow it; None where MLflow is anything else."""
+    if not uri.startswith(_SQLITE):
+        return None
+    name = uri.removeprefix(_SQLITE).partition("?")[0]
+    return Path(name) if name else None
 
 
 def runners_tracking_uri() -> str:

@@ -11,12 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from edgequant.artifacts.result import Result, Tracked
 from edgequant.errors import TrackingError
+from edgequant.mlflow_access.client import new_client
 from edgequant.mlflow_access.failures import is_transient
 from edgequant.mlflow_access.retries import Patience, PatientClient
 from edgequant.tracking import entries, pages, source, summary
@@ -27,6 +27,7 @@ from edgequant.tracking.logged_models import LoggedModels
 from edgequant.tracking.registry import ALREADY_THERE, Registry
 from edgequant.tracking.result_runs import FINISHED, SUMMARY, Home, ResultRuns
 from edgequant.tracking.uploads import Upload, Uploader, complete
+from edgequant.tracking_uri import database_file
 
 _ACTIVE = "active"
 # How often a recording begins anew because of another one at the same time: each begins with what the other has finished.
@@ -62,7 +63,7 @@ class Recorder:
         self._place = place
         self._patience = patience
         self._tell = patience.tell
-        self._client = PatientClient(MlflowClient(tracking_uri=place.uri, registry_uri=place.uri), patience)
+        self._client = PatientClient(new_client(place.uri), patience)
         # The summary run that an earlier attempt has uploaded the files of.
         self._with_files = ""
         # The variants' runs that the attempt records into.
@@ -293,6 +294,5 @@ class Recorder:
 
 def artifact_location(uri: str) -> str | None:
     """Returns where a new experiment's artifacts go: beside a SQLite file; elsewhere the server decides."""
-    if uri.startswith("sqlite:///"):
-        return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
-    return None
+    file = database_file(uri)
+    return (file.resolve().parent / "mlartifacts").as_uri() if file else None

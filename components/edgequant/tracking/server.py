@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from edgequant.errors import ConfigError, EdgequantError, TrackingError
 from edgequant.mlflow_access.client_settings import client_settings
-from edgequant.tracking_uri import TRACKING_URI, check_tracking_uri
+from edgequant.tracking_uri import TRACKING_URI, check_tracking_uri, database_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_SQLITE = "sqlite:///"
 _LISTED = 20
 
 
@@ -26,12 +25,13 @@ def existing(configured: str) -> str:
     key = "--tracking-uri" if configured else TRACKING_URI
     uri = check_tracking_uri(key, configured or os.environ.get(TRACKING_URI, ""))
     if not uri and Path("mlflow.db").is_file():
-        uri = f"{_SQLITE}{Path('mlflow.db').resolve()}"
+        uri = f"sqlite:///{Path('mlflow.db').resolve()}"
     if not uri:
         raise ConfigError(f"--tracking-uri: none is given, {TRACKING_URI} is not set, and there is no mlflow.db here")
     # MLflow would make an empty one.
-    if uri.startswith(_SQLITE) and not Path(uri.removeprefix(_SQLITE)).is_file():
-        raise ConfigError(f"{key}: {uri.removeprefix(_SQLITE)} does not exist")
+    file = database_file(uri)
+    if file and not file.is_file():
+        raise ConfigError(f"{key}: {file} does not exist")
     return uri
 
 
@@ -43,12 +43,11 @@ def asked(uri: str) -> Iterator["MlflowClient"]:
         TrackingError: It does not answer, or refuses.
     """
     with client_settings():
-        from mlflow import MlflowClient
-
+        from edgequant.mlflow_access.client import new_client
         from edgequant.mlflow_access.retries import first_line
 
         try:
-            yield MlflowClient(tracking_uri=uri, registry_uri=uri)
+            yield new_client(uri)
         except EdgequantError:
             raise
         except Exception as error:  # MLflow, its HTTP client and its database raise many kinds.

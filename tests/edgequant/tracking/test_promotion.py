@@ -96,6 +96,7 @@ def test_where_commands_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for uri, code, message in (
         ((), 2, "--tracking-uri: none is given, MLFLOW_TRACKING_URI is not set, and there is no mlflow.db here"),
         (("--tracking-uri", "sqlite:///none.db"), 2, "--tracking-uri: none.db does not exist"),
+        (("--tracking-uri", "sqlite:///none.db?timeout=30"), 2, "--tracking-uri: none.db does not exist"),
         (
             ("--tracking-uri", "http://me:secret@127.0.0.1:9"),
             2,
@@ -137,6 +138,7 @@ def test_comparing(both: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown.index("models:/digits/2") < shown.index("models:/digits/1")
     assert shown.count("weights_only") == 2
     assert f"{NAME}/2 @candidate" in shown
+    assert run("compare", NAME, "--tracking-uri", f"{both.uri}?timeout=30").stdout == shown
     unknown = run("compare", "digit")
     assert unknown.exit_code == 1
     assert unknown.stderr == (
