@@ -40,6 +40,7 @@ _TIMES_IN_PLACE = 4
 _REPEATABLE = frozenset(
     {
         "finalize_logged_model",
+        "get_experiment",
         "get_experiment_by_name",
         "get_logged_model",
         "get_model_version",

@@ -11,8 +11,8 @@ from edgequant.artifacts.result import BEST, EVERY_BLESSED, Result
 from edgequant.markdown import literal
 from edgequant.tracking import entries, limits, source, summary
 from edgequant.tracking.earlier import NOT_THERE, History
+from edgequant.tracking.experiments import ALREADY_THERE
 
-ALREADY_THERE = "RESOURCE_ALREADY_EXISTS"
 # The tags of a version that tell which aliases it was given, or not.
 _OF_ALIASES = (entries.ALIASED, entries.NOT_ALIASED, entries.FORCED)
 

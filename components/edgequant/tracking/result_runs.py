@@ -15,6 +15,7 @@ from edgequant.errors import TrackingError
 from edgequant.tracking import entries
 
 FINISHED = "FINISHED"
+FAILED = "FAILED"
 SUMMARY = ""
 # So much of a digest tells two apart.
 _SHOWN = 12
@@ -89,7 +90,7 @@ class ResultRuns:
         removed = False
         for first, *others in found.values():
             for run in others:
-                if _is_kfps(first):
+                if is_kfps(first):
                     # Not ours to delete: of KFP's earlier attempts, or made when there was none.
                     self._client.set_tag(run.info.run_id, entries.ROLE, entries.SUPERSEDED_ROLE)
                 else:
@@ -131,10 +132,10 @@ def _rank(run: Run, registered: frozenset[str]) -> tuple[bool, bool, bool, int, 
 
 def _summary_rank(run: Run) -> tuple[bool, int, bool, int, str]:
     """Returns what sorts summaries: the last that KFP gave, which is its last attempt's, then the one that is furthest."""
-    info, of_kfp = run.info, _is_kfps(run)
+    info, of_kfp = run.info, is_kfps(run)
     return not of_kfp, -info.start_time if of_kfp else 0, info.status != FINISHED, info.start_time, info.run_id
 
 
-def _is_kfps(run: Run) -> bool:
+def is_kfps(run: Run) -> bool:
     """Tells whether KFP's plugin made a run: those that are made here say so."""
     return not run.data.tags.get(_SOURCE, "").startswith(_OURS)

@@ -6,6 +6,7 @@ with another look: what is there twice, of two recordings at once or a late requ
 """
 
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,17 +20,16 @@ from edgequant.errors import TrackingError
 from edgequant.mlflow_access.client import new_client
 from edgequant.mlflow_access.failures import is_transient
 from edgequant.mlflow_access.retries import Patience, PatientClient
-from edgequant.tracking import entries, pages, source, summary
+from edgequant.tracking import entries, limits, pages, source, summary
 from edgequant.tracking.datasets import datasets
 from edgequant.tracking.earlier import NOT_THERE
+from edgequant.tracking.experiments import find_experiment, given_run
 from edgequant.tracking.figures import metrics
 from edgequant.tracking.logged_models import LoggedModels
-from edgequant.tracking.registry import ALREADY_THERE, Registry
-from edgequant.tracking.result_runs import FINISHED, SUMMARY, Home, ResultRuns
+from edgequant.tracking.registry import Registry
+from edgequant.tracking.result_runs import FAILED, FINISHED, SUMMARY, Home, ResultRuns, is_kfps
 from edgequant.tracking.uploads import Upload, Uploader, complete
-from edgequant.tracking_uri import database_file
 
-_ACTIVE = "active"
 # How often a recording begins anew because of another one at the same time: each begins with what the other has finished.
 _ROUNDS = 10
 # What MLflow says of a run, a model or a version that was removed.
@@ -66,8 +66,9 @@ class Recorder:
         self._client = PatientClient(new_client(place.uri), patience)
         # The summary run that an earlier attempt has uploaded the files of.
         self._with_files = ""
-        # The variants' runs that the attempt records into.
+        # The runs that the attempt records into, but for one that KFP gave, which may have no key yet.
         self._in_use: list[str] = []
+        self._summary_run_id = ""
 
     def record(self, *, again: bool) -> Tracked:
         """Records everything that is not recorded yet, and returns where it is.
@@ -100,6 +101,22 @@ class Recorder:
             )
             return None
 
+    def give_up(self, why: str) -> None:
+        """Ends a summary that was begun as failed, as far as MLflow takes that; of KFP's the end is KFP's business.
+
+        Args:
+            why: A sentence on what was refused.
+        """
+        if not self._summary_run_id:
+            return
+        with suppress(MlflowException, OSError):
+            run = self._client.get_run(self._summary_run_id)
+            # One that is finished tells of an earlier recording, or of another at the same time.
+            if run.info.status != FINISHED:
+                self._client.set_tag(run.info.run_id, entries.REGISTERED, limits.cut(why, limits.TAG_CHARACTERS))
+                if not is_kfps(run):
+                    self._client.set_terminated(run.info.run_id, FAILED)
+
     def _was_overtaken(self, error: MlflowException) -> bool:
         """Tells whether an error is of a run that another recording of the same result has removed, and kept its own."""
         is_of_removed = bool(self._in_use) and error.error_code in _OF_REMOVED
@@ -110,7 +127,9 @@ class Recorder:
         are_new = not (there.keys() - {SUMMARY}) and not again
         runs = {variant: there.get(variant) or self._create(variant) for variant in self._result.verdict.variants}
         summary_run = there.get(SUMMARY) or self._create(SUMMARY)
-        self._in_use = [str(run.info.run_id) for run in runs.values()]
+        self._summary_run_id = str(summary_run.info.run_id)
+        used = {self._summary_run_id, *(str(run.info.run_id) for run in runs.values())}
+        self._in_use = sorted(used - {self._place.given_run_id})
         logged = {} if are_new else self._models.found(runs)
         without = [variant for variant in runs if self._models.has_model(variant) and variant not in logged]
         open_runs = {variant: run for variant, run in runs.items() if run.info.status != FINISHED or variant in without}
@@ -184,12 +203,7 @@ class Recorder:
     @cached_property
     def _task_run(self) -> Run | None:
         """The run that KFP's plugin gave this task, or None."""
-        if not self._place.given_run_id:
-            return None
-        run = self._client.get_run(self._place.given_run_id)
-        if run.info.lifecycle_stage != _ACTIVE:
-            raise TrackingError(f"MLFLOW_RUN_ID: the run {run.info.run_id} at {self._place.uri} was deleted")
-        return run
+        return given_run(self._client, self._place.given_run_id, self._place.uri)
 
     @cached_property
     def _given(self) -> Run | None:
@@ -205,24 +219,19 @@ class Recorder:
         return entries.key(self._result)
 
     @cached_property
-    def _experiment_id(self) -> str:
+    def _experiment(self) -> Any:
         if self._task_run is not None:
-            return str(self._task_run.info.experiment_id)
-        name = self._result.content.settings.experiment
-        found = self._client.get_experiment_by_name(name) or self._new_experiment(name)
-        if found.lifecycle_stage != _ACTIVE:
-            raise TrackingError(
-                f"tracking.experiment: {name!r} at {self._place.uri} was deleted; restore it, or name another"
-            )
-        return str(found.experiment_id)
+            return self._client.get_experiment(self._task_run.info.experiment_id)
+        return find_experiment(self._client, self._result.content.settings.experiment, self._place.uri)
 
-    def _new_experiment(self, name: str) -> Any:
-        try:
-            self._client.create_experiment(name, artifact_location=artifact_location(self._place.uri))
-        except MlflowException as error:  # Another pipeline run made it in between.
-            if error.error_code != ALREADY_THERE:
-                raise
-        return self._client.get_experiment_by_name(name)
+    @property
+    def _experiment_id(self) -> str:
+        return str(self._experiment.experiment_id)
+
+    @property
+    def experiment(self) -> str:
+        """The name of the experiment that the runs are in: that of the run that KFP gave, or the one configured."""
+        return str(self._experiment.name)
 
     @cached_property
     def _source(self) -> source.SourceRun:
@@ -290,9 +299,3 @@ class Recorder:
         self._client.log_inputs(run.info.run_id, datasets=datasets(self._result.content))
         if self._given is None:
             self._client.set_terminated(run.info.run_id, FINISHED)
-
-
-def artifact_location(uri: str) -> str | None:
-    """Returns where a new experiment's artifacts go: beside a SQLite file; elsewhere the server decides."""
-    file = database_file(uri)
-    return (file.resolve().parent / "mlartifacts").as_uri() if file else None

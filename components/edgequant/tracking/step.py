@@ -1,6 +1,8 @@
 """Gathers a run's results and records them in MLflow."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -95,39 +97,62 @@ def record(directory: Path, uri: str = "") -> Tracked:
     where = check_tracking_uri(TRACKING_URI, environments) if given else tracking_uri(uri or settings.uri, key)
     if given:
         say("track", f"the run {given} that {_RUN_ID} names at {where} is the summary run")
-    try:
-        # MLflow cannot look up and create in one go, so a result has one writer at a time.
-        with FileLock(directory.parent / f".{result.digest[:16]}.lock"):
-            tracked = _record(result, where, given)
-    except EdgequantError:
-        raise
-    except Exception as error:  # MLflow, its HTTP client and its database raise many kinds.
-        from edgequant.mlflow_access.retries import first_line
-
-        raise TrackingError(f"MLflow at {where} did not take the results ({first_line(error)})") from error
+    with _one_writer(directory.parent / f".{result.digest[:16]}.lock"):
+        tracked, experiment = _record(result, where, given)
     write_json(directory / "result.json", result_json(result.verdict, tracked))
-    _report(result, tracked)
+    _report(result, tracked, experiment)
     return tracked
 
 
-def _record(result: Result, uri: str, given_run_id: str) -> Tracked:
-    """Records a result, trying again while MLflow does not answer."""
+@contextmanager
+def _one_writer(path: Path) -> Iterator[None]:
+    """Waits until nobody else records the same directory: MLflow cannot look up and create in one go.
+
+    Raises:
+        TrackingError: The lock cannot be made.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise TrackingError(
+            f"{path}: cannot be locked ({error.strerror}); a result has one writer at a time"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _record(result: Result, uri: str, given_run_id: str) -> tuple[Tracked, str]:
+    """Records a result, trying again while MLflow does not answer; returns where it is, and the name of its experiment."""
     with client_settings():
         # It loads MLflow, which takes a second.
-        from edgequant.mlflow_access.retries import Patience
+        from edgequant.mlflow_access.failures import is_transient
+        from edgequant.mlflow_access.retries import Patience, first_line
         from edgequant.tracking.runs import Place, Recorder
 
         def tell(sentence: str) -> None:
             say("track", sentence)
 
         patience = Patience(result.content.settings.retry_seconds, tell)
-        recorder = Recorder(result, Place(uri=uri, given_run_id=given_run_id), patience)
-        return patience.persistently(lambda number: recorder.record(again=number > 1))
+        recorder = None
+        try:
+            recorder = Recorder(result, Place(uri=uri, given_run_id=given_run_id), patience)
+            return patience.persistently(lambda number: recorder.record(again=number > 1)), recorder.experiment
+        except Exception as error:  # MLflow, its HTTP client and its database raise many kinds.
+            told = isinstance(error, EdgequantError)
+            why = str(error) if told else f"MLflow at {uri} did not take the results ({first_line(error)})"
+            if recorder is not None and not is_transient(error):
+                recorder.give_up(why)
+            if told:
+                raise
+            raise TrackingError(why) from error
 
 
-def _report(result: Result, tracked: Tracked) -> None:
+def _report(result: Result, tracked: Tracked, experiment: str) -> None:
     settings = result.content.settings
-    say("track", f"{len(tracked.run_ids)} variants in experiment {settings.experiment!r}")
+    say("track", f"{len(tracked.run_ids)} variants in experiment {experiment!r}")
     for variant, version in tracked.versions.items():
         is_best = variant == result.verdict.best
         alias = _where_is(settings.alias, tracked) if settings.alias and is_best else ""

@@ -173,6 +173,38 @@ def test_a_refusal_is_not_tried_again(before: Proxy, results: Callable[..., Path
     assert len(before.seen) == 1
 
 
+def test_a_refused_recording_ends_its_summary(
+    server: str, before: Proxy, results: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account may make no version: the summary says so and is not left running; allowed to, it is finished later."""
+    before.faults = [Fault(kind=STATUS, where="POST .*registered-models/create", status=403, times=10_000)]
+    path = write(results, "may-not-register", before)
+    with pytest.raises(TrackingError, match="did not take the results") as raised:
+        record(path)
+    client = MlflowClient(tracking_uri=server, registry_uri=server)
+    experiment = str(client.get_experiment_by_name("may-not-register").experiment_id)
+    (summary,) = client.search_runs([experiment], "tags.`edgequant.role` = 'summary'")
+    assert summary.info.status == "FAILED"
+    assert summary.data.tags["edgequant.registered"] == str(raised.value)
+    before.faults = []
+    tracked = record(path)
+    assert tracked.summary_run_id == summary.info.run_id
+    assert held(server, "may-not-register") == whole()
+
+    # What is finished stays so, and of a run that KFP gave, the end is KFP's.
+    client.delete_model_version("may-not-register", "1")
+    client.delete_registered_model("may-not-register")
+    before.faults = [Fault(kind=STATUS, where="POST .*registered-models/create", status=403, times=10_000)]
+    given = client.create_run(experiment).info.run_id
+    for run_id, status in ((summary.info.run_id, "FINISHED"), (given, "RUNNING")):
+        with pytest.raises(TrackingError, match="did not take the results"):
+            record(path)
+        assert client.get_run(run_id).info.status == status
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", before.address)
+        monkeypatch.setenv("MLFLOW_RUN_ID", given)
+    assert client.get_run(given).data.tags["edgequant.registered"] == str(raised.value)
+
+
 def test_a_training_run_that_may_not_be_tagged(
     server: str, before: Proxy, results: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

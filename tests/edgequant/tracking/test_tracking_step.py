@@ -82,6 +82,16 @@ def test_a_result_holds_what_tracking_needs(results: Callable[..., Path], digits
     assert result.content.calibration.provenance.purpose == "calibration"
 
 
+def test_a_directory_that_cannot_be_locked(results: Callable[..., Path], tmp_path: Path) -> None:
+    """It is no refusal of MLflow's, which is not asked."""
+    path = results()
+    lock = path.parent / f".{load_result(path).digest[:16]}.lock"
+    lock.mkdir()
+    with pytest.raises(TrackingError, match=rf"^{lock}: cannot be locked \(Is a directory\); a result has one writer"):
+        record(path)
+    assert not (tmp_path / "mlflow.db").exists()
+
+
 def test_a_damaged_result_is_not_recorded(results: Callable[..., Path], tmp_path: Path) -> None:
     """A model that changed on disk is found before anything is sent."""
     path = results()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -97,6 +98,28 @@ def test_a_recording_whose_runs_are_removed(
     _at_once(path, copy)
     assert held(server, "overtaken") == whole()
     _hangs_together(client, "overtaken", record(path))
+
+
+def test_a_recording_whose_summary_alone_is_removed(
+    client: MlflowClient, server: str, before: Proxy, results: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another keeps its own, and the variants' runs of this one, at the worst moment: it goes on with what is kept."""
+    path = write(results, "summary-removed", before)
+    pristine = MlflowClient.log_batch
+    replaced: list[str] = []
+
+    def log_batch(self: MlflowClient, run_id: str, **entries: Any) -> Any:
+        run = client.get_run(run_id)
+        if run.data.tags["edgequant.role"] == "summary" and not replaced:
+            replaced.append(client.create_run(run.info.experiment_id, start_time=1, tags=run.data.tags).info.run_id)
+            client.delete_run(run_id)
+        return pristine(self, run_id, **entries)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", log_batch)
+    tracked = record(path)
+    assert [tracked.summary_run_id] == replaced
+    assert held(server, "summary-removed") == whole()
+    _hangs_together(client, "summary-removed", tracked)
 
 
 def test_a_directory_has_one_writer(
