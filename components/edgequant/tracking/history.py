@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from edgequant.errors import TrackingError, did_you_mean
 from edgequant.tracking import entries
-from edgequant.tracking.server import asked, existing, listed
+from edgequant.tracking.server import all_pages, asked, existing, listed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_PAGE = 1000
 _MILLISECONDS = 1000
 
 
@@ -69,7 +68,7 @@ def history(name: str, last: int, uri: str = "") -> list[Row]:
         TrackingError: Nothing is known of this name, or MLflow does not answer.
     """
     with asked(existing(uri)) as client:
-        experiments = [str(found.experiment_id) for found in _pages(client.search_experiments)]
+        experiments = [str(found.experiment_id) for found in all_pages(client.search_experiments)]
         names = {name, *_names_of(client, name)}
         runs = _last([run for each in sorted(names) for run in _runs(client, experiments, each)], last)
         if not runs:
@@ -83,7 +82,7 @@ def history(name: str, last: int, uri: str = "") -> list[Row]:
 
 def _names_of(client: "MlflowClient", name: str) -> set[str]:
     """Returns the quantizations whose variants went to a registered model."""
-    found = _pages(client.search_model_versions, f"name = '{_quoted(name)}'")
+    found = all_pages(client.search_model_versions, f"name = '{_quoted(name)}'")
     return {version.tags[entries.NAME] for version in found if entries.NAME in version.tags}
 
 
@@ -93,7 +92,7 @@ def _runs(client: "MlflowClient", experiments: list[str], name: str) -> list[Any
 
 
 def _in_role(client: "MlflowClient", experiments: list[str], role: str, besides: str = "") -> list[Any]:
-    return _pages(partial(client.search_runs, experiments), f"tags.`{entries.ROLE}` = '{role}'{besides}")
+    return all_pages(partial(client.search_runs, experiments), f"tags.`{entries.ROLE}` = '{role}'{besides}")
 
 
 def _last(runs: Iterable[Any], count: int) -> list[Any]:
@@ -135,7 +134,7 @@ def _versions(client: "MlflowClient", names: set[str]) -> _Versions:
     found = [
         version
         for name in names
-        for version in _pages(client.search_model_versions, f"tags.`{entries.NAME}` = '{_quoted(name)}'")
+        for version in all_pages(client.search_model_versions, f"tags.`{entries.NAME}` = '{_quoted(name)}'")
     ]
     aliases = {name: client.get_registered_model(name).aliases for name in {version.name for version in found}}
     on = {
@@ -169,18 +168,6 @@ def _row(run: Any, versions: _Versions) -> Row:
         aliases=versions.aliases[registered] if registered else (),
         run_id=str(run.info.run_id),
     )
-
-
-def _pages(search: Any, filter_string: str | None = None) -> list[Any]:
-    """Returns everything that a search of MLflow finds, page by page."""
-    items: list[Any] = []
-    token = None
-    while True:
-        page = search(filter_string=filter_string, max_results=_PAGE, page_token=token)
-        items += page
-        token = page.token
-        if not token:
-            return items
 
 
 def _quoted(text: str) -> str:

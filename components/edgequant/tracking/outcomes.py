@@ -8,8 +8,10 @@ from mlflow import MlflowClient
 from edgequant.errors import TrackingError
 from edgequant.markdown import plain
 from edgequant.mlflow_access.retries import first_line
-from edgequant.tracking.summary import NOTE_TAG
-from edgequant.tracking_uri import without_credentials
+from edgequant.tracking import entries, pages
+from edgequant.tracking.server import all_pages
+from edgequant.tracking.summary import NOTE_TAG, run_page
+from edgequant.tracking_uri import TRACKING_URI, without_credentials
 
 # MLflow's own default is to try again for several minutes in silence.
 _CLIENT_DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
@@ -38,12 +40,11 @@ class NoRecordError(TrackingError):
     """MLflow answers, and has no record of the pipeline run."""
 
 
-def read_outcome(uri: str, experiment: str, pipeline_run: str) -> Outcome:
-    """Returns the outcome that track recorded for a pipeline run.
+def read_outcome(uri: str, pipeline_run: str) -> Outcome:
+    """Returns the outcome that track recorded for a pipeline run, in whatever experiment: KFP's plugin may have given another.
 
     Args:
         uri: The MLflow server, as this machine reaches it; "" for the environment's.
-        experiment: The MLflow experiment.
         pipeline_run: Identifies the pipeline run: on a cluster, KFP's identifier.
 
     Raises:
@@ -52,30 +53,29 @@ def read_outcome(uri: str, experiment: str, pipeline_run: str) -> Outcome:
     """
     for name, value in _CLIENT_DEFAULTS.items():
         os.environ.setdefault(name, value)
-    if not uri and not os.environ.get("MLFLOW_TRACKING_URI"):
+    asked = uri or os.environ.get(TRACKING_URI, "")
+    if not asked:
         raise TrackingError("no MLflow is named: tracking.uri is empty, and MLFLOW_TRACKING_URI is not set")
-    shown = without_credentials(uri)
-    where = f"MLflow at {shown}" if uri else "MLflow"
+    where = f"MLflow at {without_credentials(uri)}" if uri else "MLflow"
     try:
         client = MlflowClient(tracking_uri=uri or None)
-        found = client.get_experiment_by_name(experiment)
-        query = f"tags.`edgequant.pipeline_run` = '{pipeline_run}' AND tags.`edgequant.role` = 'summary'"
-        runs = client.search_runs([found.experiment_id], query) if found else []
+        experiments = [each.experiment_id for each in all_pages(client.search_experiments)]
+        query = f"tags.`{entries.PIPELINE_RUN}` = '{pipeline_run}' AND tags.`{entries.ROLE}` = '{entries.SUMMARY_ROLE}'"
+        runs = client.search_runs(experiments, query)
     except Exception as error:  # MLflow, its HTTP client and its database raise many kinds.
         raise TrackingError(f"{where} cannot be asked ({first_line(error)})") from error
     if not runs:
-        raise NoRecordError(f"{where} has no summary of pipeline run {pipeline_run} in experiment {experiment!r}")
+        raise NoRecordError(f"{where} has no summary of pipeline run {pipeline_run}")
     info, tags = runs[0].info, runs[0].data.tags
-    page = (
-        f"{shown.rstrip('/')}/#/experiments/{info.experiment_id}/runs/{info.run_id}" if uri.startswith("http") else ""
-    )
-    outcome = tags.get("edgequant.outcome", "")
+    is_server = asked.startswith("http") or pages.public_uri()
+    page = run_page(pages.base(without_credentials(asked)), info.experiment_id, info.run_id) if is_server else ""
+    outcome = tags.get(entries.OUTCOME, "")
     headline = tags.get(NOTE_TAG, "").partition("\n")[0]
     begin = f"**{outcome}**: "
     return Outcome(
         outcome=outcome,
         why=plain(headline.removeprefix(begin)) if headline.startswith(begin) else "",
-        best=tags.get("edgequant.best", ""),
+        best=tags.get(entries.BEST, ""),
         summary_run_id=info.run_id,
         link=page,
     )

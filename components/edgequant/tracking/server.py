@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgequant.errors import ConfigError, EdgequantError, TrackingError
 from edgequant.mlflow_access.client_settings import client_settings
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _LISTED = 20
+_PAGE = 1000
 
 
 def existing(configured: str) -> str:
@@ -52,6 +53,18 @@ def asked(uri: str) -> Iterator["MlflowClient"]:
             raise
         except Exception as error:  # MLflow, its HTTP client and its database raise many kinds.
             raise TrackingError(f"MLflow at {uri} cannot be asked ({first_line(error)})") from error
+
+
+def all_pages(search: Any, filter_string: str | None = None) -> list[Any]:
+    """Returns everything that a search of MLflow finds, page by page."""
+    items: list[Any] = []
+    token = None
+    while True:
+        page = search(filter_string=filter_string, max_results=_PAGE, page_token=token)
+        items += page
+        token = page.token
+        if not token:
+            return items
 
 
 def listed(names: list[str]) -> str:

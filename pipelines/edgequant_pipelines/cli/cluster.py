@@ -165,7 +165,7 @@ def _wait(connection: Any, run: Any, config: Any, tracking_uri: str, poll_second
 
     unknown = "the run succeeded, but what it found is not known here"
     try:
-        found = read_outcome(tracking_uri or config.tracking.uri, config.tracking.experiment, run.run_id)
+        found = read_outcome(tracking_uri or config.tracking.uri, run.run_id)
     except NoRecordError as error:
         raise TrackingError(f"{unknown}: {error}; is that where the run's pods record?") from error
     except TrackingError as error:

@@ -6,7 +6,7 @@ import pytest
 from mlflow import MlflowClient
 
 from edgequant.errors import TrackingError
-from edgequant.tracking import history as module
+from edgequant.tracking import server as module
 from edgequant.tracking.history import Row, history
 
 _DAY = 86_400_000

@@ -1,5 +1,6 @@
 """What identifies a pipeline run in MLflow, and what is read back of it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from mlflow import MlflowClient
 from edgequant.artifacts.result import load_result
 from edgequant.errors import TrackingError
 from edgequant.tracking.outcomes import NoRecordError, read_outcome
-from edgequant.tracking.step import pipeline_run
+from edgequant.tracking.pages import PUBLIC_URI
+from edgequant.tracking.step import pipeline_run, record
 
 
 def test_what_identifies_a_pipeline_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +36,7 @@ def test_without_an_mlflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(TrackingError, match=r"no MLflow is named: tracking.uri is empty"):
-        read_outcome("", "flowers", "0f8e")
+        read_outcome("", "0f8e")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -42,9 +44,9 @@ def test_an_mlflow_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> No
     """The error says where it was asked."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(TrackingError, match=r"MLflow at http://127.0.0.1:9 cannot be asked"):
-        read_outcome("http://127.0.0.1:9", "flowers", "0f8e")
+        read_outcome("http://127.0.0.1:9", "0f8e")
     with pytest.raises(TrackingError, match=r"MLflow at http://127.0.0.1:9\?token=\*\*\* cannot be asked") as caught:
-        read_outcome("http://me:planted@127.0.0.1:9?token=planted", "flowers", "0f8e")
+        read_outcome("http://me:planted@127.0.0.1:9?token=planted", "0f8e")
     assert "planted" not in str(caught.value)
 
 
@@ -53,9 +55,27 @@ def test_what_track_recorded(recorded: Any) -> None:
     client = MlflowClient(tracking_uri=recorded.uri)
     experiment = client.get_experiment_by_name("digits").experiment_id
     (run,) = client.search_runs([experiment], "tags.`edgequant.role` = 'summary'")
-    found = read_outcome(recorded.uri, "digits", run.data.tags["edgequant.pipeline_run"])
+    found = read_outcome(recorded.uri, run.data.tags["edgequant.pipeline_run"])
     verdict = load_result(recorded.result).verdict
     assert (found.outcome, found.why, found.best) == (verdict.outcome, verdict.why, verdict.best)
     assert found.why
-    with pytest.raises(NoRecordError, match="has no summary of pipeline run other in experiment 'digits'"):
-        read_outcome(recorded.uri, "digits", "other")
+    with pytest.raises(NoRecordError, match=r"has no summary of pipeline run other$"):
+        read_outcome(recorded.uri, "other")
+
+
+def test_a_summary_that_kfps_plugin_placed(
+    server: str, results: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run that it gave is in an experiment of its own: the step names that one, and the outcome is found there, with its page."""
+    client = MlflowClient(tracking_uri=server, registry_uri=server)
+    experiment = client.create_experiment("of-the-plugin")
+    given = client.create_run(experiment).info.run_id
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    monkeypatch.setenv("MLFLOW_RUN_ID", given)
+    tracked = record(results(uri=server, registered_model="", pipeline_run="of-the-plugin"))
+    assert "4 variants in experiment 'of-the-plugin'" in capsys.readouterr().out
+    for uri in (server, ""):
+        found = read_outcome(uri, "of-the-plugin")
+        assert (found.summary_run_id, found.link) == (given, tracked.links["summary"])
+    monkeypatch.setenv(PUBLIC_URI, "https://mlflow.example.com")
+    assert read_outcome(server, "of-the-plugin").link.startswith("https://mlflow.example.com/#/experiments/")
