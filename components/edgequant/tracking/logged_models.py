@@ -65,7 +65,8 @@ class LoggedModels:
             [self._experiment_id], f"tags.`{entries.KEY}` = '{entries.key(self._result)}'"
         )
         by_run: dict[str, list[LoggedModel]] = {}
-        for model in found:
+        digest = self._result.digest
+        for model in (each for each in found if each.tags.get(entries.RESULT_DIGEST, digest) == digest):
             by_run.setdefault(str(model.source_run_id), []).append(model)
         registered = self._registered() if any(len(models) > 1 for models in by_run.values()) else frozenset()
 
@@ -83,6 +84,7 @@ class LoggedModels:
             source_run_id=str(run.info.run_id),
             tags={
                 entries.KEY: entries.key(self._result),
+                entries.RESULT_DIGEST: self._result.digest,
                 entries.VARIANT: variant,
                 entries.TFLITE_SHA256: self._result.variants[variant].sha256 or "",
             },

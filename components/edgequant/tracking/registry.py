@@ -98,12 +98,15 @@ class Registry:
         return self.found()
 
     def kept(self) -> list[Any]:
-        """Returns the versions that this result has, once each, also those of a registered model that it went to before."""
+        """Returns the versions of this result's key, once each, also those of a registered model that it went to before."""
         self.found()
         return self._of_key()
 
     def _search(self) -> list[Any]:
-        return self._of_key(f"name = '{self._settings.registered_model}' AND ")
+        # Another result that was begun under this key at once is refused, and may have made its own by then: no doubles.
+        digest = self._result.digest
+        found = self._of_key(f"name = '{self._settings.registered_model}' AND ")
+        return [version for version in found if version.tags.get(entries.RESULT_DIGEST, digest) == digest]
 
     def _of_key(self, besides: str = "") -> list[Any]:
         query = f"{besides}tags.`{entries.KEY}` = '{entries.key(self._result)}'"

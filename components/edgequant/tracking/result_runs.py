@@ -6,6 +6,7 @@ given up and the one in its place, and a request whose answer came late, leave r
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NoReturn
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -66,7 +67,7 @@ class ResultRuns:
             TrackingError: Another result has this one's key.
         """
         by_role: dict[str, list[Run]] = {}
-        for run in self._search():
+        for run in self.own():
             role = run.data.tags.get(entries.ROLE)
             if role in (entries.VARIANT_ROLE, entries.SUMMARY_ROLE):
                 variant = run.data.tags[entries.VARIANT] if role == entries.VARIANT_ROLE else SUMMARY
@@ -83,7 +84,7 @@ class ResultRuns:
 
     def are_there(self, run_ids: Iterable[str]) -> bool:
         """Tells whether none of these runs was removed."""
-        return {str(run.info.run_id) for run in self._search()}.issuperset(run_ids)
+        return {str(run.info.run_id) for run in self.own()}.issuperset(run_ids)
 
     def remove_doubles(self, found: Mapping[str, list[Run]]) -> bool:
         """Removes all runs of each variant but the first, and tells whether there were any; one of KFP's stays, as superseded."""
@@ -106,22 +107,42 @@ class ResultRuns:
         tags = {**ours, **entries.MLFLOW_SOURCE, "mlflow.runName": name}
         return self._client.create_run(self._home.experiment_id, run_name=name, tags=tags)
 
-    def _search(self) -> list[Run]:
+    def own(self) -> list[Run]:
+        """Returns the runs of this result under its key.
+
+        Raises:
+            TrackingError: Another result has the key: its first run began before this one's.
+        """
         query = f"tags.`{entries.KEY}` = '{entries.key(self._result)}'"
         found = list(self._client.search_runs([self._home.experiment_id], query))
-        self._refuse_another_result(found)
-        return found
+        own = [run for run in found if self._digest(run) == self._result.digest]
+        first = min(found, key=_began, default=None)
+        if first is not None and first not in own:
+            self._withdraw(own)
+            self._refuse(first)
+        return own
 
-    def _refuse_another_result(self, found: Iterable[Run]) -> None:
-        """Raises an error when a run of this key is of another result: it would pass for this one's."""
-        for run in found:
-            digest = run.data.tags.get(entries.RESULT_DIGEST, self._result.digest)
-            if digest != self._result.digest:
-                raise TrackingError(
-                    f"pipeline_run: {self._result.content.settings.pipeline_run!r} is taken: run {run.info.run_id} at"
-                    f" {self._home.uri} is of the result {digest[:_SHOWN]}, and {self._result.path} is"
-                    f" {self._result.digest[:_SHOWN]}; give each result a pipeline run of its own"
-                )
+    def _digest(self, run: Run) -> str:
+        return str(run.data.tags.get(entries.RESULT_DIGEST, self._result.digest))
+
+    def _withdraw(self, runs: Iterable[Run]) -> None:
+        """Removes what was begun under another result's key."""
+        for run in runs:
+            if run.info.status != FINISHED and not is_kfps(run):
+                self._client.delete_run(run.info.run_id)
+
+    def _refuse(self, run: Run) -> NoReturn:
+        """Raises an error for a run of another result that has this one's key: it would pass for this one's."""
+        raise TrackingError(
+            f"pipeline_run: {self._result.content.settings.pipeline_run!r} is taken: run {run.info.run_id} at"
+            f" {self._home.uri} is of the result {self._digest(run)[:_SHOWN]}, and {self._result.path} is"
+            f" {self._result.digest[:_SHOWN]}; give each result a pipeline run of its own"
+        )
+
+
+def _began(run: Run) -> tuple[bool, int, str]:
+    """Returns what sorts the runs of a key by their beginning, those of variants before: a summary may be KFP's, and older."""
+    return run.data.tags.get(entries.ROLE) != entries.VARIANT_ROLE, run.info.start_time, run.info.run_id
 
 
 def _rank(run: Run, registered: frozenset[str]) -> tuple[bool, bool, bool, int, str]:

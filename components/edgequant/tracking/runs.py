@@ -125,8 +125,14 @@ class Recorder:
     def _record(self, *, again: bool) -> Tracked | None:
         there = {variant: runs[0] for variant, runs in self._result_runs.found(self._given).items()}
         are_new = not (there.keys() - {SUMMARY}) and not again
-        runs = {variant: there.get(variant) or self._create(variant) for variant in self._result.verdict.variants}
-        summary_run = there.get(SUMMARY) or self._create(SUMMARY)
+        runs = {
+            variant: there.get(variant) or self._result_runs.create(variant)
+            for variant in self._result.verdict.variants
+        }
+        summary_run = there.get(SUMMARY) or self._result_runs.create(SUMMARY)
+        if not there.keys() >= {*runs, SUMMARY}:
+            # Before anything is sent: another result may have begun under this key at the same time.
+            self._result_runs.own()
         self._summary_run_id = str(summary_run.info.run_id)
         used = {self._summary_run_id, *(str(run.info.run_id) for run in runs.values())}
         self._in_use = sorted(used - {self._place.given_run_id})
@@ -158,9 +164,6 @@ class Recorder:
             self._tell("some of it was there twice, of two recordings at once or a late request: one of each is kept")
             return False
         return left == recorded
-
-    def _create(self, variant: str) -> Run:
-        return self._result_runs.create(variant)
 
     def _references(self) -> frozenset[str]:
         """Returns the runs of the result's registered versions, and where their files are."""

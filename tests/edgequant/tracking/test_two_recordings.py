@@ -15,6 +15,7 @@ from tests.edgequant.tracking.fault_proxy import GIVEN_UP, LATE, TOGETHER, Fault
 from tests.edgequant.tracking.recordings import RECORD, held, whole, write
 
 from edgequant.artifacts.result import Tracked
+from edgequant.errors import TrackingError
 from edgequant.tracking.step import record
 
 
@@ -26,13 +27,18 @@ def client(server: str) -> MlflowClient:
 
 def _at_once(*paths: Path) -> None:
     """Records in processes of their own at the same time."""
+    for code, text in _ended(*paths):
+        assert code == 0, text[-3000:]
+
+
+def _ended(*paths: Path) -> list[tuple[int, str]]:
+    """Returns how processes end that record at the same time, and what they say."""
     processes = [
         subprocess.Popen([sys.executable, "-c", RECORD, str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         for path in paths
     ]
     said = [process.communicate(timeout=400)[0].decode() for process in processes]
-    for process, text in zip(processes, said, strict=True):
-        assert process.returncode == 0, text[-3000:]
+    return [(process.returncode, text) for process, text in zip(processes, said, strict=True)]
 
 
 def _hangs_together(client: MlflowClient, name: str, tracked: Tracked) -> None:
@@ -213,3 +219,41 @@ def test_a_registered_model_whose_run_was_deleted(
     assert version.source in {model.artifact_location for model in models}
     assert len(models) == 5
     assert {model.source_run_id for model in models} == {*again.run_ids.values(), version.run_id}
+
+
+def test_two_results_under_one_key_at_once(
+    client: MlflowClient, server: str, before: Proxy, results: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The one whose first run began before the other's goes on; the other is refused, and takes back what it made."""
+    for number in (1, 2):
+        write(results, "shared", before, pipeline_run="shared", model_uri=f"model-{number}").rename(
+            tmp_path / f"result-{number}"
+        )
+    paths = [tmp_path / "result-1", tmp_path / "result-2"]
+    before.faults = [Fault(kind=TOGETHER, where="POST .*runs/create", times=2)]
+    ended = _ended(*paths)
+    assert sorted(code for code, _ in ended) == [0, 1], ended
+    (refusal,) = [text for code, text in ended if code]
+    assert "pipeline_run: 'shared' is taken: run" in refusal
+    assert held(server, "shared") == whole()
+    kept, other = (path for _, path in sorted(zip([code for code, _ in ended], paths, strict=True)))
+    tracked = record(kept)
+    with pytest.raises(TrackingError, match="is taken"):
+        record(other)
+    assert held(server, "shared") == whole()
+    _hangs_together(client, "shared", tracked)
+
+
+def test_versions_of_another_result_are_no_doubles(
+    client: MlflowClient, before: Proxy, results: Callable[..., Path]
+) -> None:
+    """One was made under this key before it was refused: it and its aliases stay as they are."""
+    path = write(results, "no-doubles", before)
+    record(path)
+    first = client.get_model_version("no-doubles", "1")
+    tags = {**first.tags, "edgequant.result_digest": "another"}
+    model_id = client.get_run(first.run_id).outputs.model_outputs[0].model_id
+    client.create_model_version("no-doubles", first.source, first.run_id, tags=tags, model_id=model_id)
+    client.set_registered_model_alias("no-doubles", "champion", "2")
+    record(path)
+    assert client.get_registered_model("no-doubles").aliases == {"candidate": "1", "champion": "2"}
