@@ -1,6 +1,7 @@
 """Registers a result's blessed variants as versions of a model, each once, and moves the alias to the best."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from mlflow import MlflowClient
@@ -15,6 +16,8 @@ from edgequant.tracking.experiments import ALREADY_THERE
 
 # The tags of a version that tell which aliases it was given, or not.
 _OF_ALIASES = (entries.ALIASED, entries.NOT_ALIASED, entries.FORCED)
+# No more are made while one recording asks for the alias.
+_LOOKED_AT = 100
 
 
 class Registry:
@@ -159,15 +162,56 @@ class Registry:
             version: The version.
             history: Those before it, where an earlier pipeline run made it; else None.
         """
-        is_due = self._is_due(version, history)
+        if not self._is_due(version, history):
+            return self._newer_holder(self._on_alias())
+        given_before, alias = self._given_before, self._settings.alias
         # Asked for last: another recording has but this moment to move it.
-        holder = self._newer_holder()
-        if is_due and holder is None:
-            self._client.set_registered_model_alias(version.name, self._settings.alias, version.version)
-            self._tag(version, entries.ALIASED, self._settings.alias)
-        elif is_due and holder is not None:
-            self._tag(version, entries.NOT_ALIASED, summary.stays(self._settings.alias, holder))
+        on = self._on_alias()
+        holder = self._newer_holder(on)
+        if holder is not None:
+            self._tag(version, entries.NOT_ALIASED, summary.stays(alias, holder))
+        elif on is not None and self._is_later(on, version):
+            self._tag(version, entries.NOT_ALIASED, f"{alias} stays on version {on.version}, which was given it later")
+        else:
+            holder = self._give_alias(version, given_before)
         return holder
+
+    def _give_alias(self, version: Any, given_before: frozenset[str]) -> summary.Holder | None:
+        """Moves the alias, unless the quantization of a newer source was given it meanwhile; returns that version, or None.
+
+        The request may have taken its time. The older one looks after it has moved the alias, the newer one after it has said
+        that it did: whichever request was first, one of them sees the other.
+        """
+        self._move_alias(str(version.version))
+        meanwhile = [each for each in self._given() if str(each.version) not in given_before]
+        newer = next((holder for each in meanwhile if (holder := self._newer_holder(each))), None)
+        if newer is not None:
+            self._move_alias(newer.version)
+            self._tag(version, entries.NOT_ALIASED, summary.stays(self._settings.alias, newer))
+            return newer
+        self._tag(version, entries.ALIASED, self._settings.alias)
+        on = self._on_alias()
+        if on is not None and source.is_newer(self._settings.model_uri, on.tags.get(entries.SOURCE_MODEL, "")):
+            self._move_alias(str(version.version))
+        return None
+
+    def _move_alias(self, number: str) -> None:
+        self._client.set_registered_model_alias(self._settings.registered_model, self._settings.alias, number)
+
+    def _given(self) -> list[Any]:
+        """Returns the newest versions that were given the alias when they were made."""
+        query = f"name = '{self._settings.registered_model}' AND tags.`{entries.ALIASED}` = '{self._settings.alias}'"
+        newest_first = ["version_number DESC"]
+        return list(self._client.search_model_versions(query, max_results=_LOOKED_AT, order_by=newest_first))
+
+    @cached_property
+    def _given_before(self) -> frozenset[str]:
+        """The numbers of those that were given it before this recording came to that: somebody may have moved it since."""
+        return frozenset(str(version.version) for version in self._given())
+
+    def _is_later(self, on: Any, version: Any) -> bool:
+        """Tells whether a version of a later result was given the alias, so that this one's was stopped before it said so."""
+        return int(on.version) > int(version.version) and on.tags.get(entries.ALIASED) == self._settings.alias
 
     def _is_due(self, version: Any, history: History | None) -> bool:
         """Tells whether a version is to get the alias: recorded again, a result takes none back from a later one."""
@@ -175,30 +219,39 @@ class Registry:
             return history.leaves_alias_to(version)
         return not {entries.ALIASED, entries.NOT_ALIASED} & set(version.tags)
 
-    def _newer_holder(self) -> summary.Holder | None:
-        """Returns the version that the alias is on, if what it was made of is a newer version of the same source model."""
+    def _on_alias(self) -> Any:
+        """Returns the version that the alias is on, or None."""
         number = self.alias_version()
         if number is None:
             return None
         try:
-            tags = self._client.get_model_version(self._settings.registered_model, number).tags
+            return self._client.get_model_version(self._settings.registered_model, number)
         except MlflowException as error:  # Somebody deleted it in between.
             if error.error_code != NOT_THERE:
                 raise
             return None
-        made_of = tags.get(entries.SOURCE_MODEL, "")
+
+    def _newer_holder(self, version: Any) -> summary.Holder | None:
+        """Returns a version as one that keeps the alias, if what it was made of is a newer version of the same source model."""
+        made_of = version.tags.get(entries.SOURCE_MODEL, "") if version is not None else ""
         is_newer = source.is_newer(made_of, self._settings.model_uri)
-        return summary.Holder(version=number, source=made_of) if is_newer else None
+        return summary.Holder(version=str(version.version), source=made_of) if is_newer else None
 
     def _tag(self, version: Any, name: str, value: str) -> None:
         self._client.set_model_version_tag(version.name, version.version, name, value)
 
     def alias_version(self) -> str | None:
         """Returns the version that the alias is on now: a later result may have taken it."""
-        if not self._settings.alias:
+        name, alias = self._settings.registered_model, self._settings.alias
+        if not (name and alias):
             return None
-        aliases = self._client.get_registered_model(self._settings.registered_model).aliases
-        return str(aliases[self._settings.alias]) if self._settings.alias in aliases else None
+        try:
+            aliases = self._client.get_registered_model(name).aliases
+        except MlflowException as error:  # Nothing was ever registered.
+            if error.error_code != NOT_THERE:
+                raise
+            return None
+        return str(aliases[alias]) if alias in aliases else None
 
 
 def description(result: Result, variant: str) -> str:

@@ -195,7 +195,7 @@ class Recorder:
             run_ids=run_ids,
             model_version=version,
             versions=versions,
-            alias_version=self._registry.alias_version() if version else None,
+            alias_version=self._registry.alias_version(),
             links=summary.links(self._base, self._experiment_id, summary_id, list(run_ids.values()), page),
         )
 

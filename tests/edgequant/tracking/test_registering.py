@@ -292,6 +292,64 @@ def test_killed_before_the_alias(
     assert "Alias candidate stays on version 2," in _summary(client, repeated)["edgequant.registered"]
 
 
+def test_killed_between_the_alias_and_its_tag(
+    client: MlflowClient, record_as: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later result took the alias since, of a source that is not newer: the first one, repeated, takes it back at no time."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    waves = _waves(record_as, "killed-between")
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "set_model_version_tag", killed)
+        with pytest.raises(KeyboardInterrupt):
+            waves(1)
+    assert client.get_registered_model("killed-between").aliases == {"candidate": 1}
+    assert waves(2, model_uri="models:/tides/1").alias_version == "2"
+    for alias_version in ("2", None):
+        repeated = waves(1)
+        assert (repeated.model_version, repeated.alias_version) == ("1", alias_version)
+        client.delete_registered_model_alias("killed-between", "candidate")
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["the newer one has said so", "it has not"])
+def test_a_request_for_the_alias_that_is_slow(
+    client: MlflowClient, record_as: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, said: bool
+) -> None:
+    """The older model's quantization asks for it, the newer one's gets it, and the first request lands after that."""
+    name = f"slow-alias-{said}"
+    waves = _waves(record_as, name)
+    move, tag = MlflowClient.set_registered_model_alias, MlflowClient.set_model_version_tag
+
+    def slow(self: MlflowClient, *given: Any) -> None:
+        monkeypatch.setattr(MlflowClient, "set_registered_model_alias", move)
+
+        def tag_late(newer: MlflowClient, *tagged: Any) -> None:
+            move(self, *given)
+            tag(newer, *tagged)
+
+        with monkeypatch.context() as patch:
+            if not said:
+                patch.setattr(MlflowClient, "set_model_version_tag", tag_late)
+            assert waves(2).alias_version == "2"
+        if said:
+            move(self, *given)
+
+    monkeypatch.setattr(MlflowClient, "set_registered_model_alias", slow)
+    older = waves(1)
+    assert client.get_registered_model(name).aliases == {"candidate": 2}
+    assert (older.model_version, older.alias_version) == ("1", "2")
+
+
+def test_an_alias_that_was_moved_back(client: MlflowClient, record_as: Callable[..., Any]) -> None:
+    """Somebody went back from the newest model's quantization: that of a model in between gets the alias, and not the newest."""
+    waves = _waves(record_as, "moved-back")
+    assert [waves(number).alias_version for number in (1, 3)] == ["1", "2"]
+    client.set_registered_model_alias("moved-back", "candidate", "1")
+    assert waves(2).alias_version == "3"
+
+
 def test_an_alias_that_was_configured_later(client: MlflowClient, record_as: Callable[..., Any]) -> None:
     """An unchanged result gives it to the version there is, unless somebody has put it elsewhere."""
     record_as("late-alias", pipeline_run="1", alias="")
@@ -320,6 +378,7 @@ def test_nothing_blessed_is_said(client: MlflowClient, record_as: Callable[..., 
     record_as("rejecting", pipeline_run="earlier")
     tracked = record_as("rejecting", pipeline_run="now", gate=Gate(max_size_ratio=0.01))
     assert tracked.model_version is None
+    assert tracked.alias_version == "1"
     assert "version" not in tracked.links
     assert len(client.search_model_versions("name = 'rejecting'")) == 1
     assert client.get_registered_model("rejecting").aliases == {"candidate": 1}
