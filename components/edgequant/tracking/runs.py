@@ -238,7 +238,7 @@ class Recorder:
 
     @cached_property
     def _source(self) -> source.SourceRun:
-        return source.find(self._client, self._result.content.settings.model_uri, self._tell)
+        return source.find(self._client, self._result.content.settings, self._place.uri, self._tell)
 
     def _fill(self, open_runs: dict[str, Run], summary_run: Run, logged: dict[str, LoggedModel]) -> None:
         """Uploads all files, and finishes each variant as soon as its own are there: whatever fails then, it is done."""

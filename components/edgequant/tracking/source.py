@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from edgequant.artifacts.result import TrackingSettings
 from edgequant.mlflow_access.failures import is_transient
 from edgequant.mlflow_access.retries import Tell, first_line
 from edgequant.model_uri import training_run
 from edgequant.tracking import entries
 
+_REGISTERED = "models:/"
 _VERSION = re.compile(r"models:/([^/@]+)/([0-9]+)")
 
 
@@ -33,8 +35,20 @@ def is_newer(uri: str, than: str) -> bool:
     return first is not None and second is not None and first[1] == second[1] and int(first[2]) > int(second[2])
 
 
-def find(client: MlflowClient, model_uri: str, tell: Tell) -> SourceRun:
-    """Returns the run that trained the model of a URI; where it may not be read, that is told and no failure."""
+def find(client: MlflowClient, settings: TrackingSettings, uri: str, tell: Tell) -> SourceRun:
+    """Returns the run that trained the source model; where it cannot be told or may not be read, that is said and no failure.
+
+    Args:
+        client: MLflow's client.
+        settings: What the result was to be recorded as: the model was looked up at its URI.
+        uri: Where it is recorded.
+        tell: Is given a sentence when there is none.
+    """
+    model_uri = settings.model_uri
+    # A run's identifier is its own everywhere; a name and a number may be those of another model at another MLflow.
+    if model_uri.startswith(_REGISTERED) and settings.uri and settings.uri.rstrip("/") != uri.rstrip("/"):
+        tell(f"the training run of {model_uri} is not linked: the model was looked up at {settings.uri}")
+        return SourceRun()
     try:
         run_id = training_run(client, model_uri)
         if not run_id:

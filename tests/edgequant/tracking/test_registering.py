@@ -501,3 +501,21 @@ def test_a_training_run_that_is_not_known(record_as: Callable[..., Any], capsys:
     tracked = record_as("unlinked", model_uri="models:/nobody/7")
     assert tracked.model_version == "1"
     assert "the training run of models:/nobody/7 is not linked: it cannot be read" in capsys.readouterr().out
+
+
+def test_a_model_of_another_mlflow(
+    client: MlflowClient, results: Results, uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A result is recorded elsewhere than where its model was looked up: the run of a version by that name there is another's."""
+    training = client.create_run(client.create_experiment("of-another")).info.run_id
+    client.create_registered_model("namesake")
+    client.create_model_version("namesake", source="file:///nowhere", run_id=training)
+    elsewhere = f"sqlite:///{tmp_path / 'elsewhere.db'}"
+    for model_uri, is_linked in (("models:/namesake/1", False), (f"runs:/{training}/model", True)):
+        path = results(uri=elsewhere, experiment="moved", registered_model="", model_uri=model_uri)
+        tracked = record(path, uri)
+        assert ("edgequant.source_run" in _summary(client, tracked)) == is_linked
+        assert ("edgequant.quantized.digits" in client.get_run(training).data.tags) == is_linked
+    said = capsys.readouterr().out
+    assert f"the training run of models:/namesake/1 is not linked: the model was looked up at {elsewhere}" in said
+    assert said.count("is not linked") == 1
