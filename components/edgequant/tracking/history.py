@@ -1,6 +1,6 @@
 """The history of a model's variants, as MLflow has it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -98,12 +98,13 @@ def _in_role(client: "MlflowClient", experiments: list[str], role: str, besides:
 def _last(runs: Iterable[Any], count: int) -> list[Any]:
     """Returns the runs of the last pipeline runs, that with the newest run first, and those of each in their order.
 
-    All runs are looked at: a pipeline run that was finished late has its own before and after those of others.
+    All runs are looked at: a pipeline run that was finished late has its own before and after those of others. Recorded in another
+    experiment as well, it is there once more.
     """
-    by_key: dict[str, list[Any]] = {}
+    by_recording: dict[tuple[str, str], list[Any]] = {}
     for run in sorted(runs, key=_start):
-        by_key.setdefault(run.data.tags[entries.KEY], []).append(run)
-    groups = sorted(by_key.values(), key=lambda group: _start(group[-1]), reverse=True)
+        by_recording.setdefault((run.data.tags[entries.KEY], str(run.info.experiment_id)), []).append(run)
+    groups = sorted(by_recording.values(), key=lambda group: _start(group[-1]), reverse=True)
     return [run for group in groups[:count] for run in group]
 
 
@@ -117,16 +118,25 @@ class _Versions:
 
     Attributes:
         by_run: ``NAME/VERSION`` of each run that one was made of.
+        by_result: The same by result and variant, for a result that was recorded again elsewhere, or after its run was deleted.
         aliases: The aliases of each, by ``NAME/VERSION``.
     """
 
     by_run: dict[str, str]
+    by_result: dict[tuple[str, ...], str]
     aliases: dict[str, tuple[str, ...]]
 
     def of(self, run: Any) -> str | None:
         """Returns the version of a run: that made of it, else the earlier one of the same file; None without, or once deleted."""
-        earlier = run.data.tags.get(entries.EARLIER_VERSION)
-        return self.by_run.get(str(run.info.run_id)) or (earlier if earlier in self.aliases else None)
+        tags = run.data.tags
+        earlier = tags.get(entries.EARLIER_VERSION)
+        made = self.by_run.get(str(run.info.run_id)) or self.by_result.get(_variant_of(tags))
+        return made or (earlier if earlier in self.aliases else None)
+
+
+def _variant_of(tags: Mapping[str, str]) -> tuple[str, ...]:
+    """Returns what identifies a variant of a result, wherever it is recorded."""
+    return tuple(tags.get(name, "") for name in (entries.KEY, entries.RESULT_DIGEST, entries.VARIANT))
 
 
 def _versions(client: "MlflowClient", names: set[str]) -> _Versions:
@@ -143,7 +153,11 @@ def _versions(client: "MlflowClient", names: set[str]) -> _Versions:
         )
         for version in found
     }
-    return _Versions(by_run={str(version.run_id): f"{version.name}/{version.version}" for version in found}, aliases=on)
+    return _Versions(
+        by_run={str(version.run_id): f"{version.name}/{version.version}" for version in found},
+        by_result={_variant_of(version.tags): f"{version.name}/{version.version}" for version in found},
+        aliases=on,
+    )
 
 
 def _row(run: Any, versions: _Versions) -> Row:

@@ -60,6 +60,16 @@ def test_all_of_the_last_runs_are_found_however_many_there_are(client: MlflowCli
         history("pges", 1, server)
 
 
+def test_a_run_that_is_recorded_in_two_experiments_is_there_twice(client: MlflowClient, server: str) -> None:
+    """Somebody named another experiment since: the two are not mixed, and each is one of the last runs."""
+    for experiment in ("first-place", "second-place"):
+        ids = _record(client, client.create_experiment(experiment), "placed", 1)
+    rows = history("placed", 9, server)
+    assert [row.variant for row in rows] == ["float32", "float16", "full_int8"] * 2
+    assert len(history("placed", 1, server)) == 3
+    assert set(ids) in [{row.run_id for row in rows[:3]}, {row.run_id for row in rows[3:]}]
+
+
 def test_a_registered_model_has_the_last_runs_of_all_that_feed_it(client: MlflowClient, server: str) -> None:
     """Of two quantizations that feed one model, the last runs are those of both in the order of time."""
     experiment = client.create_experiment("fed")

@@ -159,3 +159,11 @@ def test_comparing_what_was_not_registered_anew(results: Callable[..., Path]) ->
     assert shown() == [(f"{NAME}/1", ("candidate",))] * 2
     client.delete_model_version(NAME, "1")
     assert shown() == [(None, ())] * 2
+
+
+def test_comparing_what_was_recorded_in_another_experiment(results: Callable[..., Path]) -> None:
+    """The version is the result's, and shown with both of its recordings."""
+    first, second = (record(results(name, pipeline_run="night", experiment=name)) for name in ("here", "there"))
+    assert first.versions == second.versions
+    shown = [(row.variant, row.aliases) for row in history("digits", 2, first.uri) if row.registered == f"{NAME}/1"]
+    assert shown == [("weights_only", ("candidate",))] * 2
