@@ -4,8 +4,12 @@ MLflow runs this file wherever the model is loaded, with `litert_interpreter` be
 numpy and ai-edge-litert, and nothing else of this package.
 """
 
+import hashlib
+import importlib.util
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,9 +26,9 @@ class LiteRTModel(PythonModel):  # type: ignore[misc]
 
     def load_context(self, context: Any) -> None:
         """Loads the file into an interpreter, with the kernels that it was evaluated with or those that the caller asks for."""
-        from litert_interpreter import Model  # type: ignore[import-not-found]
-
-        self._model = Model(Path(context.artifacts["tflite"]), resolver=context.model_config["resolver"])
+        tflite = Path(context.artifacts["tflite"])
+        interpreter = _module(tflite.parents[1] / "code" / "litert_interpreter.py")
+        self._model = interpreter.Model(tflite, resolver=context.model_config["resolver"])
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ARG002
         """Returns the outputs by name, the example first.
@@ -52,6 +56,19 @@ class LiteRTModel(PythonModel):  # type: ignore[misc]
         if isinstance(model_input, Mapping):
             return {str(name): np.asarray(values) for name, values in model_input.items()}
         return {next(iter(self._model.inputs)): np.asarray(model_input)}
+
+
+def _module(path: Path) -> ModuleType:
+    """Returns a module by its file: other models in the process have their own, which may be those of another version."""
+    name = f"{path.stem}_{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{path}: is no module")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules[name] = module
+    return sys.modules[name]
 
 
 def _count(inputs: Mapping[str, Any]) -> int:

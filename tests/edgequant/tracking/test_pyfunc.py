@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -198,6 +199,22 @@ def test_a_data_frame_is_taken_where_sizes_are_fixed(small_models: dict[str, byt
     loaded = mlflow.pyfunc.load_model(str(_package(small_models["double"], {"x": values[:1]}, tmp_path / "double")))
     for column in (list(values), values.tolist()):
         np.testing.assert_array_equal(loaded.predict(pd.DataFrame({"x": column}))["y"], 2 * values)
+
+
+def test_each_model_runs_on_the_interpreter_that_it_was_logged_with(
+    small_models: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Two are loaded in one process, the first of another version: each uses the file beside it."""
+    values = np.arange(12, dtype=np.float32).reshape(3, 4)
+    packaged = _package(small_models["double"], {"x": values[:1]}, tmp_path / "double")
+    older = tmp_path / "older"
+    shutil.copytree(packaged, older)
+    file = older / "code" / "litert_interpreter.py"
+    file.write_text(file.read_text() + "\n\nModel.results = lambda self: {'y': np.zeros(4, np.float32)}\n")
+    models = [mlflow.pyfunc.load_model(str(folder)) for folder in (older, packaged, older)]
+    found = [model.predict({"x": values})["y"] for model in models]
+    for each, expected in zip(found, (0 * values, 2 * values, 0 * values), strict=True):
+        np.testing.assert_array_equal(each, expected)
 
 
 @pytest.mark.parametrize("variant", ["float32", "integer_only"])
