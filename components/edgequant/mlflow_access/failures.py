@@ -18,13 +18,16 @@ _NOT_REACHED = {
 }
 # S3 says with status 400 that a request's body came too slowly.
 _TOO_SLOW = "RequestTimeout"
+# MLflow counts these as 500: an answer that is none of MLflow's, as of a login page, and a certificate that is missing here or not
+# that of the server.
+_NEVER_PASSES = ("not in a valid JSON format", "Could not find a suitable TLS CA", "CERTIFICATE_VERIFY_FAILED")
 # What MLflow passes on of its database, with status 400, when two make the same at once: an alias, say.
 _AT_ONCE = ("IntegrityError", "UniqueViolation")
 
 
 def is_transient(error: BaseException) -> bool:
     """Tells whether an error may be gone at another attempt: no connection, no answer in time, 408, 429, 5xx, a full disk."""
-    if isinstance(error, InvalidUrlException):
+    if isinstance(error, InvalidUrlException) or any(text in str(error) for text in _NEVER_PASSES):
         return False
     if isinstance(error, MlflowException):
         # One that could not be sent, or was not answered, counts as 500.

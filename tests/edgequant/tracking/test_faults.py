@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -171,6 +173,43 @@ def test_a_refusal_is_not_tried_again(before: Proxy, results: Callable[..., Path
     with pytest.raises(TrackingError, match="did not take the results"):
         record(path)
     assert len(before.seen) == 1
+
+
+def test_a_certificate_that_is_missing_is_not_tried_again(
+    results: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its path is wrong, which no time mends."""
+    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", "/none/ca.crt")
+    with pytest.raises(TrackingError, match=r"/none/ca\.crt"):
+        record(results(uri="https://127.0.0.1:9", retry_seconds=60.0))
+    assert "again" not in capsys.readouterr().out
+
+
+def test_a_page_that_is_none_of_mlflows_is_not_tried_again(
+    results: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A login answers 200, and so to any other attempt."""
+
+    class Login(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<!DOCTYPE html><title>Log in</title>")
+
+        def log_message(self, *args: object) -> None:
+            """Says nothing."""
+
+    monkeypatch.setattr(Login, "do_POST", Login.do_GET, raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Login) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            with pytest.raises(TrackingError, match="not in a valid JSON format"):
+                record(results(uri=f"http://127.0.0.1:{server.server_port}", retry_seconds=60.0))
+        finally:
+            server.shutdown()
+            thread.join()
+    assert "again" not in capsys.readouterr().out
 
 
 def test_a_refused_recording_ends_its_summary(
