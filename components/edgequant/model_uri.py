@@ -25,7 +25,7 @@ _ALIAS = re.compile(r"models:/([^/@]+)@([^/@]+)")
 _VERSION = re.compile(r"models:/([^/@]+)/([0-9]+)")
 _RUN = re.compile(r"runs:/([^/]+)/(.+)")
 _FORMS = (_ALIAS, _VERSION, _RUN)
-_ALIAS_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_ALIAS_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
 _ALLOWED = "a path, models:/NAME/VERSION, models:/NAME@ALIAS and runs:/ID/PATH"
 _NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
@@ -86,7 +86,7 @@ def check_alias(key: str, alias: str) -> str:
     """
     if not _ALIAS_NAME.fullmatch(alias) or _RESERVED_ALIAS.fullmatch(alias):
         raise ConfigError(
-            f"{key}: {alias!r} is not allowed; letters, digits, '_' and '-' are, but not 'latest' or 'v1'"
+            f"{key}: {alias!r} is not allowed; letters, digits, '_' and '-' are, 255 at most, but not 'latest' or 'v1'"
         )
     return alias
 

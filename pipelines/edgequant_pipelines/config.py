@@ -19,7 +19,7 @@ from edgequant.sampling.preprocessing import input_source
 from edgequant.sampling.selection import AUTO, FALSE
 from edgequant.sampling.sources import check_patterns
 from edgequant.task import check_task_name
-from edgequant.tracking.settings import check_registered_model
+from edgequant.tracking.settings import check_experiment, check_registered_model
 from edgequant.tracking_uri import check_tracking_uri
 from edgequant.variants import VARIANTS, check_variants
 from edgequant_pipelines.deployment import Kubeflow
@@ -154,6 +154,7 @@ class Config(_Section):
         tracking = self.tracking
         check_tracking_uri("tracking.uri", tracking.uri)
         check_registered_model("tracking.registered_model", tracking.registered_model)
+        check_experiment("tracking.experiment", tracking.experiment)
         if tracking.alias and not tracking.registered_model:
             raise ConfigError(f"tracking.alias: {tracking.alias!r} is given without tracking.registered_model")
         if tracking.alias:

@@ -71,7 +71,7 @@ def quantize(
         saved_model: A SavedModel directory, or a directory with a .keras file.
         name: The name of the quantization.
         calibration_examples: Patterns of the files to calibrate on: .tfrecord[.gz], .parquet or .npz.
-        experiment: The MLflow experiment.
+        experiment: The MLflow experiment; "" for one by the quantization's name.
         signature: The key of the signature to convert.
         evaluation_examples: Patterns of the files to evaluate on; empty: a disjoint split of the calibration files.
         inputs: By model input, the feature that feeds it, or a mapping of feature, decode, resize, scale, offset.

@@ -31,7 +31,7 @@ def track(
         calibration_set: The calibration set.
         evaluation_set: The evaluation set.
         tracking_uri: The MLflow server; empty: that of the environment.
-        experiment: The experiment's name.
+        experiment: The experiment's name; "" for that of the quantization.
         registered_model: The registered model that gets the best blessed variant; empty: none.
         alias: The alias to give the new version; empty: none.
         register: Which blessed variants become versions: best, blessed (all of them) or none.

@@ -62,6 +62,8 @@ def track(settings: TrackingSettings, inputs: Inputs, target: Path) -> Tracked:
     # Before it is written into the result.
     check_tracking_uri("tracking.uri", settings.uri)
     verdict, variants = load_verdict(inputs.verdict), load_variant_set(inputs.variant_set)
+    # As where there is a configuration file.
+    settings = replace(settings, experiment=settings.experiment or verdict.name)
     check_tracking_settings(settings, verdict.name)
     public_uri()
     write_result(

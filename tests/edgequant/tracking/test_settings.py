@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from edgequant.artifacts.result import TrackingSettings
 from edgequant.errors import ConfigError
@@ -33,6 +34,19 @@ _SETTINGS = TrackingSettings(uri="", experiment="digits", registered_model="digi
         ),
         ("digits", {"pipeline_run": "x" * 251}, "… has 251 characters; 250 are allowed at most"),
         ("o'brien", {}, """name: "o'brien" holds "'", which MLflow refuses"""),
+        (
+            "digits",
+            {"registered_model": "a\\"},
+            r"registered_model: 'a\\' ends in a backslash, at which MLflow's searches",
+        ),
+        ("digits", {"pipeline_run": "night\\"}, r"pipeline_run: 'night\\' ends in a backslash"),
+        ("digits\\", {}, r"name: 'digits\\' ends in a backslash"),
+        ("digits", {"experiment": "x" * 501}, "… has 501 characters; 500 are allowed at most"),
+        (
+            "digits",
+            {"alias": "a" * 256},
+            "is not allowed; letters, digits, '_' and '-' are, 255 at most, but not 'latest'",
+        ),
         ("digits", {"alias": "v1"}, "alias: 'v1' is not allowed; letters, digits,"),
     ],
 )
@@ -58,6 +72,19 @@ def test_settings_are_checked_before_anything_is_written(digits_sets: Any, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_experiment_that_a_pipeline_leaves_open(digits_sets: Any, tmp_path: Path) -> None:
+    """It has the name of the quantization, as where a configuration names none."""
+    inputs = Inputs(
+        variant_set=digits_sets.variant_set,
+        verdict=digits_sets.verdict,
+        calibration_set=digits_sets.calibration_set,
+        evaluation_set=digits_sets.evaluation_set,
+    )
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    tracked = track(TrackingSettings(uri=uri, experiment=""), inputs, tmp_path / "result")
+    assert MlflowClient(tracking_uri=uri).get_experiment(tracked.experiment_id).name == "digits"
+
+
 @pytest.mark.parametrize(
     ("public", "uri", "expected"),
     [
@@ -80,7 +107,11 @@ def test_a_result_has_links_that_open_outside_of_the_cluster(
 ) -> None:
     """Every stored link is to the public address; one that is none is told before anything is recorded."""
     path = results()
-    for wrong, message in (("mlflow.example.com", "is not allowed; an address that begins with"), ("http://a:b@c", "")):
+    for wrong, message in (
+        ("mlflow.example.com", "is not allowed; an address that begins with"),
+        ("http://a:b@c", ""),
+        ("https://mlflow.example.com/#/", "holds '#', with which the addresses of pages go on"),
+    ):
         monkeypatch.setenv(PUBLIC_URI, wrong)
         with pytest.raises(ConfigError, match=f"EDGEQUANT_MLFLOW_PUBLIC_URI: .*{message}"):
             record(path)
