@@ -19,10 +19,12 @@ _WITH_PASSWORD = re.compile(rf"[^/:]+:(?!///){_PASSWORD}")
 # Of a database it is a name; of a server that is asked over the web, some give a token as one.
 _WITH_USER = re.compile(r"https?://[^/\s]*@", re.IGNORECASE)
 _CREDENTIALS = re.compile(rf"{_PASSWORD}|//[^/\s]*@")
-# Databases' drivers take passwords among their options as well, and proxies tokens. A file that holds one is none: passfile, sslkey.
+# Databases' drivers take passwords among their options as well, and proxies tokens. A file that holds one is none: passfile, sslkey;
+# nor is the name of a way to log in: require_auth, auth_plugin.
 _SENSITIVE = (
-    r"pass(?:w|phrase|code)|pwd|secret|token|credential|(?:access|account|api|auth|private|shared)[_-]?key"
-    r"|(?<![a-z])(?:auth|pass|pw|sas|sig|signature)(?![a-z])|(?<![a-z_-])key(?![a-z_-])"
+    r"pass(?:w|phrase|code)|pwd|secret|token|jwt|credential|signature|(?:access|account|api|auth|private|shared)[_-]?key"
+    r"|(?<![a-z])(?<!require_)auth(?!_?(?:mechanism|method|mode|plugin|type)|[a-z])"
+    r"|(?<![a-z])(?:code|pass|pw|sas|sig)(?![a-z])|(?<![a-z_-])key(?![a-z_-])"
 )
 _SENSITIVE_NAME = re.compile(_SENSITIVE, re.IGNORECASE)
 # As in ``odbc_connect=UID=me;PWD=…``.

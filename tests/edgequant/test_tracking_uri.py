@@ -116,6 +116,11 @@ _IN_QUERIES = [
     "https://h/mlflow?key=planted",
     "https://h/mlflow?sv=1&sig=planted",
     "https://h/mlflow#secret=planted",
+    "https://h/mlflow?jwt=planted",
+    "https://h/mlflow?code=planted",
+    "https://h/mlflow?SharedAccessSignature=sr%3Dplanted",
+    "https://h/mlflow?x-amz-signature=planted",
+    "https://h/mlflow?auth=planted",
     "postgresql://host/db?pass%77ord=planted",
     "postgresql://host/db?pass=planted",
 ]
@@ -157,6 +162,9 @@ def test_secrets_among_options_are_refused_and_not_repeated(
         "mysql+pymysql://me@db/mlflow?ssl_key=/run/tls.key&charset=utf8mb4&read_default_file=/run/my.cnf",
         "mssql+pyodbc://me@db/mlflow?driver=ODBC+Driver+18+for+SQL+Server",
         "sqlite:////srv/mlflow.db?mode=ro",
+        "postgresql://me@db/mlflow?require_auth=scram-sha-256",
+        "mysql+mysqlconnector://me@db/mlflow?auth_plugin=caching_sha2_password",
+        "mssql+pyodbc://me@db/mlflow?authentication=ActiveDirectoryMsi",
         "http://h:5000/?workspace=keys&password=",
     ],
 )
