@@ -15,12 +15,16 @@ def public_uri() -> str:
     """Returns the address of MLflow's pages where it is not the tracking URI, as inside a cluster; "" where none is given.
 
     Raises:
-        ConfigError: It is no address of the web, or holds a password.
+        ConfigError: It is no address of the web that a page's can follow, or holds a password.
     """
     uri = os.environ.get(PUBLIC_URI, "")
     check_tracking_uri(PUBLIC_URI, uri)
     if uri and not uri.startswith(_WEB):
         raise ConfigError(f"{PUBLIC_URI}: {uri!r} is not allowed; an address that begins with http:// or https:// is")
+    if "#" in uri:
+        raise ConfigError(
+            f"{PUBLIC_URI}: {uri!r} holds '#', with which the addresses of pages go on; give what is before it"
+        )
     return uri
 
 

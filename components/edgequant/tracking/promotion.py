@@ -1,5 +1,6 @@
 """Moves an alias to a registered version, if that version was blessed."""
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ from edgequant.tracking.server import asked, existing, listed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+# As MLflow writes them: "٣" and "03" are others to its search.
+_VERSION = re.compile("[1-9][0-9]{0,9}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +57,11 @@ def promote(wanted: Promotion, uri: str = "") -> Promoted:
         uri: The MLflow tracking URI; "" for the environment's.
 
     Raises:
-        ConfigError: The version is no number, MLflow refuses the alias, or there is no tracking URI.
+        ConfigError: The version is none, MLflow refuses the alias, or there is no tracking URI.
         TrackingError: There is no such model or version, it was not blessed, or MLflow does not answer.
     """
     check_alias("--alias", wanted.alias)
-    if not wanted.version.isdecimal():
+    if not _VERSION.fullmatch(wanted.version):
         raise ConfigError(f"VERSION: {wanted.version!r} is not a version; a number, such as 3, is")
     with asked(existing(uri)) as client:
         model, version = _find(client, wanted)

@@ -82,6 +82,9 @@ def test_promoting(both: Recorded) -> None:
         ((NAME, "7", "--alias", "champion"), 1, "'digits-tflite' has no version 7; it has 1, 2\n"),
         (("digits-tfite", "1", "--alias", "a"), 1, "there are digits-tflite, other; did you mean 'digits-tflite'?"),
         ((NAME, "one", "--alias", "champion"), 2, "VERSION: 'one' is not a version; a number, such as 3, is"),
+        ((NAME, "01", "--alias", "champion"), 2, "VERSION: '01' is not a version; a number, such as 3, is"),
+        ((NAME, "٣", "--alias", "champion"), 2, "VERSION: '٣' is not a version; a number, such as 3, is"),
+        ((NAME, "9" * 11, "--alias", "champion"), 2, "is not a version; a number, such as 3, is"),
         ((NAME, "1", "--alias", "latest"), 2, "--alias: 'latest' is not allowed; letters, digits,"),
     ):
         done = run("promote", *arguments, *at)
