@@ -32,7 +32,7 @@ def _alone(file: Path | None) -> Iterator[None]:
     lock = FileLock(file.with_name(f".{file.name}.lock"))
     try:
         lock.acquire()
-    except OSError:  # In a folder that cannot be written to, no table is made.
+    except (OSError, NotImplementedError):  # Where nothing can be written, no table is made either.
         yield
         return
     try:

@@ -116,10 +116,8 @@ def _one_writer(path: Path) -> Iterator[None]:
     lock = FileLock(path)
     try:
         lock.acquire()
-    except OSError as error:
-        raise TrackingError(
-            f"{path}: cannot be locked ({error.strerror}); a result has one writer at a time"
-        ) from error
+    except (OSError, NotImplementedError) as error:
+        raise TrackingError(f"{path}: cannot be locked ({error}); a result has one writer at a time") from error
     try:
         yield
     finally:
