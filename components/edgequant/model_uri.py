@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgequant.artifacts.directory import tree_digest
-from edgequant.errors import ConfigError, ModelError, NoModelYetError
+from edgequant.errors import ConfigError, ModelError, NoModelYetError, did_you_mean
 from edgequant.mlflow_access.client_settings import client_settings
 from edgequant.mlflow_access.lookup import Waiting, asked, reason
 from edgequant.model_files import KERAS, find_model
@@ -270,7 +270,8 @@ def _by_alias(client: Any, uri: str, name: str, alias: str, *, server: str) -> A
             raise
         raise NoModelYetError(uri, server, f"there is no registered model {name!r}") from error
     if alias not in aliases:
-        raise NoModelYetError(uri, server, f"registered model {name!r} has no alias {alias!r}")
+        has = f"; it has {', '.join(sorted(aliases))}{did_you_mean(alias, aliases)}" if aliases else ""
+        raise NoModelYetError(uri, server, f"registered model {name!r} has no alias {alias!r}{has}")
     return client.get_model_version(name, aliases[alias])
 
 

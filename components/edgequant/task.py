@@ -111,12 +111,16 @@ def check_label(task: str, label: NDArray[Any], classes: int | None) -> NDArray[
         number = int(value.reshape(()))
         if number < 0 or (limit is not None and number >= limit):
             allowed = f"0 to {limit - 1}" if limit is not None else "0 or more"
-            raise ExamplesError(f"label {number} is out of range; the model's output allows {allowed}")
+            who = "task 'binary' takes" if task == BINARY else "the model's output allows"
+            raise ExamplesError(f"label {number} is out of range; {who} {allowed}")
         return value.reshape(())
     if task == MULTILABEL:
         value = _integers(task, label).reshape(-1)
         if classes is not None and value.size != classes:
-            raise ExamplesError(f"label has {value.size} values; the model's output has {classes}")
+            raise ExamplesError(
+                f"label has {value.size} value{'s' * (value.size != 1)}; task 'multilabel' takes a 0 or a 1 for each of the"
+                f" model's {classes} outputs"
+            )
         if not np.isin(value, (0, 1)).all():
             raise ExamplesError(f"label holds {sorted(set(value.tolist()))}; multilabel takes a 0 or a 1 per class")
         return value

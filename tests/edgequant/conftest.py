@@ -174,8 +174,12 @@ class Sets:
         *,
         name: str = "examples",
         slices: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        records: int = 0,
     ) -> Path:
-        """Returns the directory of an example set with these inputs, labels and slices, the example first."""
+        """Returns the directory of an example set with these inputs, labels and slices, the example first.
+
+        `records` is how many it was drawn from, 0 for as many as there are.
+        """
         target = self._folder / name
         count = len(next(iter(inputs.values())))
         with ExampleSetWriter(target, count) as writer:
@@ -190,7 +194,7 @@ class Sets:
                     seed=1,
                     rule="all",
                     asked=count,
-                    records_read=count,
+                    records_read=records or count,
                     duplicates=0,
                 )
             )

@@ -184,7 +184,7 @@ def test_a_release_is_compared_with_the_one_in_production(shared_project: Path, 
     against = ["--set", "baseline=models:/digits-tflite@production", "--set", "gate.max_drop_points_vs_baseline=5"]
     done = edgequant("run", shared_project, "--work-directory", work, *against)
     assert done.returncode in (0, 3), done.stdout + done.stderr
-    reason = "registered model 'digits-tflite' has no alias 'production'"
+    reason = "registered model 'digits-tflite' has no alias 'production'; it has candidate"
     assert f"no baseline yet: {reason}" in done.stdout
     first = result(work)
     assert (first["champion"]["status"], first["champion"]["reason"]) == ("missing", reason)

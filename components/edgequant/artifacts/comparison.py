@@ -20,7 +20,7 @@ class Drop:
         points: In percentage points of the metric: 100 times how far it is on the worse side, for errors in standard
             deviations of the labels; None when it is not known.
         interval: The ends of the two one-sided intervals of it, in points, at the gate's confidence; or None.
-        method: How the interval was made: ``paired proportions``, ``paired mean`` or ``paired bootstrap``.
+        method: How the interval was made: ``paired proportions``, ``paired mean``, ``paired bootstrap`` or ``unseen changes``.
         note: Why there is no interval, or what else to know; "" for nothing.
     """
 

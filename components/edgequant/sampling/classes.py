@@ -105,7 +105,7 @@ def class_name(features: Features, feature: str) -> str:
     if len(values) != 1:
         raise ExamplesError(
             f"feature {feature!r} has {len(values)} values; a class to stratify by is one value"
-            " (sampling.stratify: false draws without classes)"
+            " (sampling.stratify: false draws without classes; labels of several values are for task: multilabel or regression)"
         )
     return values[0].decode("utf-8", "replace") if isinstance(values[0], bytes) else str(values[0])
 

@@ -108,6 +108,11 @@ def caveats(gate: Gate, asked: Asked, run: Run) -> tuple[str, ...]:
     return tuple(note for note in found if note)
 
 
+def doubt(asked: Asked, run: Run) -> str:
+    """Returns why a variant that is as good as the baseline would be good for nothing; "" where the baseline is good."""
+    return _poor(asked, run) or _relabelled(asked, run)
+
+
 def _poor(asked: Asked, run: Run) -> str:
     """Tells of a baseline that is no better than an answer that looks at no input."""
     if asked.labels is None or asked.task not in (*DECIDING, REGRESSION):

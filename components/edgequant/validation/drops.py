@@ -27,11 +27,12 @@ from edgequant.validation.unseen import Unseen
 SEED = 17
 POINTS = 100.0
 NOTHING_CHANGES = "nothing that it is made of changes"
-_ALL_CHANGE = "it is the same whichever examples are left out, and how far others would move it is not known"
+_ALL_ALIKE = "it is the same whichever examples are left out"
 _FEW_RESAMPLES = "so few resamples tell no end that sure: gate.confidence of 0.99 or less has one"
 UNDEFINED = "it is not defined on these examples"
 NOT_JUDGED = "only the judged metric of a function of one's own is resampled; a value per example needs no resampling"
 _BOOTSTRAP = "paired bootstrap"
+_UNSEEN = "unseen changes"
 # How likely the number of examples asked for is to settle a verdict.
 _POWER = 0.8
 _EDGE = 1e-12
@@ -98,9 +99,10 @@ def paired_drop(baseline: Figure, variant: Figure, count: int, confidence: float
     unseen = Unseen(examples=count, reach=variant.reach, unit=POINTS)
     resampled = _resampled(found, points, sign, unseen)
     interval = None if resampled is None else widened(points, resampled, unseen, confidence)
-    note = "" if interval else _why(found, points)
+    method = "" if interval is None else _UNSEEN if found.interval is None else _BOOTSTRAP
+    note = "" if interval and method == _BOOTSTRAP else _why(found, points)
     return PairedDrop(
-        drop=Drop(points=points, interval=interval, method=_BOOTSTRAP if interval else "", note=note),
+        drop=Drop(points=points, interval=interval, method=method, note=note),
         examples=count,
         influential=found.influential,
         resampled=resampled,
@@ -117,7 +119,7 @@ def _resampled(found: BootstrapDrop, points: float, sign: float, unseen: Unseen)
     if found.interval is not None:
         low, high = sorted(POINTS * sign * end for end in found.interval)
         return low, high
-    if not found.influential and unseen.reach is not None and abs(points) > _EQUAL:
+    if not found.influential and unseen.reach is not None:
         return points, points
     return None
 
@@ -253,7 +255,7 @@ def _clipped(ends: Ends | None, bounds: Ends) -> Ends | None:
 def _why(found: BootstrapDrop, points: float) -> str:
     """Returns why a bootstrap gives no interval."""
     if not found.influential:
-        return NOTHING_CHANGES if abs(points) <= _EQUAL else _ALL_CHANGE
+        return NOTHING_CHANGES if abs(points) <= _EQUAL else _ALL_ALIKE
     if found.too_sure:
         return _FEW_RESAMPLES
     if found.redrawn:

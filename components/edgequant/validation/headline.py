@@ -20,7 +20,9 @@ _LEAST = {"size_bytes": "the smallest", "latency_ms": "the fastest", "drop_point
 _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
-def headline(gate: Gate, metric: str, outcome: str, best: str | None, judged: dict[str, VariantVerdict]) -> str:
+def headline(
+    gate: Gate, metric: str, outcome: str, best: str | None, judged: dict[str, VariantVerdict], doubt: str = ""
+) -> str:
     """Returns one sentence on what decided; of several variants none of which is blessed, on the closest.
 
     Args:
@@ -29,11 +31,13 @@ def headline(gate: Gate, metric: str, outcome: str, best: str | None, judged: di
         outcome: Of all.
         best: The best blessed variant, or None.
         judged: The verdict of each.
+        doubt: What makes the baseline itself worth nothing; "" where it is good for something.
     """
     if outcome == NOT_GATED and not gate:
         return "No gate is set: nothing was judged, and nothing is promoted."
     if best is not None:
-        return _ship(gate, metric, best, judged)
+        told = _ship(gate, metric, best, judged)
+        return f"Do not ship before this is understood: {doubt}. Of the gate alone: {told}" if doubt else told
     what = "Nothing could be judged" if outcome == NOT_GATED else "No variant is blessed"
     name = closest(judged)
     if name is None:

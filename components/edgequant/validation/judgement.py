@@ -89,16 +89,18 @@ def _needed(check: Check) -> int:
 
 
 def _doubted(check: Check, evidence: Evidence) -> Check:
-    """Returns a check with nothing blessed that is about all classes, where some have no example."""
+    """Returns a check that is about all classes as open, where some have no example, unless it is rejected by the others."""
     missing = evidence.missing_against if check.name == _AGAINST else evidence.missing
     if check.name == _BY_CLASS:
         missing = "; ".join(part for part in (missing, evidence.everywhere) if part)
     elif check.name not in _OF_METRIC or evidence.metric not in OF_ALL_CLASSES:
         missing = ""
-    if not missing or check.verdict != BLESSED:
+    claims = check.verdict == BLESSED or check.need is not None
+    if not (missing and claims):
         return check
     sentence = f"{check.sentence}; but {missing}: of those nothing is known until there are examples"
-    return replace(check, verdict=INCONCLUSIVE, sentence=sentence)
+    # Nor does any number of the same mix settle it.
+    return replace(check, verdict=INCONCLUSIVE, sentence=sentence, need=None)
 
 
 def _check(name: str, gate: Gate, evidence: Evidence) -> Check:

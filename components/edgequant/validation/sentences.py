@@ -35,7 +35,7 @@ def moved(metric: str, points: float) -> str:
     """Returns how far a metric moved: a drop of points, where errors rise instead of dropping."""
     what = f"{metric}, in hundredths of the labels' standard deviation," if metric in _SCALED else metric
     if round(abs(points), _FEWEST_PLACES) == 0:
-        return f"{metric} is unchanged"
+        return f"{what} is unchanged"
     worse, better = ("rises", "falls") if metric in LOWER_IS_BETTER else ("drops", "gains")
     return f"{what} {worse if points > 0 else better} {abs(points):.2f} points"
 

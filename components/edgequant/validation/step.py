@@ -1,20 +1,22 @@
 """Compares every variant with the baseline and writes the verdict and the report."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgequant import __version__
 from edgequant.artifacts.directory import new_directory
 from edgequant.artifacts.evaluation import Evaluation
+from edgequant.artifacts.example_set import ExampleSet
 from edgequant.artifacts.variant_set import VariantSet
-from edgequant.artifacts.verdict import Verdict, write_verdict
+from edgequant.artifacts.verdict import MISSING, NO_BASELINE, VariantVerdict, Verdict, write_verdict
 from edgequant.gate import Gate
 from edgequant.steps import say
-from edgequant.validation.caveats import caveats, labelled
+from edgequant.validation.caveats import caveats, doubt, labelled
 from edgequant.validation.headline import headline
 from edgequant.validation.inputs import Inputs, load
 from edgequant.validation.judgement import choose_best, overall
 from edgequant.validation.report.page import write_report
-from edgequant.validation.verdicts import material, undefined, verdict_of
+from edgequant.validation.verdicts import Material, material, undefined, verdict_of
 from edgequant.variants import BASELINE
 
 
@@ -45,11 +47,16 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         classes=found.asked.classes,
         labelled=found.asked.labels is not None,
         reading=found.runs[BASELINE].reading,
-        notes=(*undefined(found), *caveats(gate, found.asked, found.runs[BASELINE])),
+        notes=(
+            *undefined(found),
+            *caveats(gate, found.asked, found.runs[BASELINE]),
+            *_no_baseline(found),
+            *_more_examples(loaded.examples, judged),
+        ),
         gate=gate.asked(),
         outcome=outcome,
         best=best,
-        why=headline(gate, found.asked.metric, outcome, best, judged),
+        why=headline(gate, found.asked.metric, outcome, best, judged, doubt(found.asked, found.runs[BASELINE])),
         variants=judged,
         champion=None if found.champion is None else found.champion.known,
         environment=loaded.benchmark.environment,
@@ -68,6 +75,25 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         say("validate", f"note: {note}")
     say("validate", verdict.why)
     return verdict
+
+
+def _no_baseline(found: Material) -> tuple[str, ...]:
+    """Returns a sentence on a model in production that is not there: before the first release that is so, and by a slip of the pen."""
+    champion = None if found.champion is None else found.champion.known
+    if champion is None or champion.status != MISSING:
+        return ()
+    return (f"{NO_BASELINE}: {champion.uri}: {champion.reason}",)
+
+
+def _more_examples(examples: ExampleSet, judged: Mapping[str, VariantVerdict]) -> tuple[str, ...]:
+    """Returns a sentence on examples that are there and were not drawn, where more would settle something."""
+    facts = examples.provenance
+    is_open = any(check.need is not None for found in judged.values() for check in found.checks)
+    if not is_open or facts.records_read <= facts.asked:
+        return ()
+    return (
+        f"the evaluation set is of {facts.asked:,} of {facts.records_read:,} records: sampling.evaluation draws more of them",
+    )
 
 
 def _made_from(model_uri: str, variants: VariantSet, baseline: Evaluation) -> dict[str, str]:

@@ -165,7 +165,11 @@ def _judged(found: VariantVerdict, name: str, material: Material) -> VariantVerd
     judged = comparison.drops.get(asked.metric)
     return replace(
         found,
-        notes=(*found.notes, *_stuck(material.runs[BASELINE], material.runs[name])),
+        notes=(
+            *found.notes,
+            *_stuck(material.runs[BASELINE], material.runs[name]),
+            *_in_production(variants[name].sha256, material),
+        ),
         examples=comparison.examples,
         metrics={metric: measured.value for metric, measured in measures.items()},
         measures=measures,
@@ -184,6 +188,14 @@ def _judged(found: VariantVerdict, name: str, material: Material) -> VariantVerd
         checks=checks,
         reasons=reasons,
     )
+
+
+def _in_production(sha256: str | None, material: Material) -> tuple[str, ...]:
+    """Returns a sentence on a variant that is the file in production."""
+    known = None if material.champion is None else material.champion.known
+    if known is None or known.sha256 is None or known.sha256 != sha256:
+        return ()
+    return (f"it is the file of {known.version or known.uri}, to the byte",)
 
 
 def _missing_against(against: AgainstChampion | None, material: Material) -> str:

@@ -60,7 +60,7 @@ def sample(config: Path, overrides: tuple[str, ...], output: Path) -> None:
 @click.argument("model")
 @click.option("--signature", default="serving_default", show_default=True, help="The signature's key.")
 def describe_model(model: str, signature: str) -> None:
-    """Tell the inputs and outputs of MODEL: a path, or a URI of MLflow."""
+    """Tell the inputs of MODEL, a path or a URI of MLflow, and its outputs, which a .keras file does not name."""
     from edgequant.signature_reader import read_signature
 
     with _model(model) as path:

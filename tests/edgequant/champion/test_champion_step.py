@@ -68,7 +68,12 @@ def test_a_moved_alias_is_another_champion(uri: str, register: Callable[..., Any
     ("registered", "baseline", "reason"),
     [
         (False, "models:/small@champion", "there is no registered model 'small'"),
-        (True, "models:/small@champion", "registered model 'small' has no alias 'champion'"),
+        (True, "models:/small@champion", "registered model 'small' has no alias 'champion'; it has candidate"),
+        (
+            True,
+            "models:/small@candidat",
+            "registered model 'small' has no alias 'candidat'; it has candidate; did you mean 'candidate'?",
+        ),
     ],
 )
 def test_before_the_first_promotion_there_is_none(

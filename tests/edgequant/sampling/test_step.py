@@ -409,8 +409,12 @@ def test_regression_is_not_stratified(
         ("classification", [-1], "label -1 is out of range; the model's output allows 0 to 3"),
         ("classification", [0.5], "is not an integer; classification takes class numbers"),
         ("classification", [b"cat"], "label 'label' is text; a class number is needed"),
-        ("binary", [2], "label 2 is out of range; the model's output allows 0 to 1"),
-        ("multilabel", [0, 1], "label has 2 values; the model's output has 4"),
+        ("binary", [2], "label 2 is out of range; task 'binary' takes 0 to 1"),
+        (
+            "multilabel",
+            [0, 1],
+            "label has 2 values; task 'multilabel' takes a 0 or a 1 for each of the model's 4 outputs",
+        ),
         ("multilabel", [0, 1, 2, 0], "label holds [0, 1, 2]; multilabel takes a 0 or a 1 per class"),
     ],
 )

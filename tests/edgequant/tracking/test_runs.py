@@ -71,7 +71,12 @@ def _snapshot(uri: str) -> dict[str, Any]:
                 ids[model.source_run_id],
                 sorted(model.tags.items()),
                 sorted((metric.key, metric.value) for metric in model.metrics or []),
-                sorted(path.name for path in Path(model.artifact_location.removeprefix("file://")).rglob("*")),
+                sorted(
+                    path.name
+                    for path in Path(model.artifact_location.removeprefix("file://")).rglob("*")
+                    # MLflow's name for a file that it has begun to copy: the process may have died during one.
+                    if not path.name.startswith(".artifact.uploading.")
+                ),
             )
             for model in models
         ),

@@ -75,6 +75,9 @@ def test_what_is_about_all_classes_is_not_blessed_on_some(metric: str, verdicts:
     _, checks, _ = judge(Gate(max_drop_points=1.0, max_worst_class_drop_points=1.0), evidence)
     assert [check.verdict for check in checks] == verdicts
     assert "4 of 5 classes have no evaluation example: cross, square" in checks[1].sentence
+    _, (check,), _ = judge(Gate(max_worst_class_drop_points=0.1), evidence)
+    assert (check.verdict, check.need) == ("inconclusive", None)
+    assert "of those nothing is known until there are examples" in check.sentence
 
 
 def test_classes_of_many_that_all_have_or_hardly_any_lacks_are_named() -> None:

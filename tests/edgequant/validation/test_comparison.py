@@ -288,12 +288,15 @@ def test_drops_of_metrics_of_all_examples_are_bootstrapped_and_repeat() -> None:
 
 
 def test_a_metric_that_nothing_changes_is_told_so() -> None:
-    """Equal decisions have no bootstrap interval, and the reason is not that there are too few."""
+    """Equal decisions have no bootstrap interval, and the reason is not that there are too few: it is that of what was not seen."""
     random = np.random.default_rng(3)
     labels = random.integers(0, 4, 100)
     output = random.normal(size=(100, 4))
     found = _compare("classification", output, output, labels).drops["macro_f1"]
-    assert (found.drop.points, found.drop.interval, found.influential) == (0.0, None, 0.0)
+    assert (found.drop.points, found.resampled, found.influential) == (0.0, (0.0, 0.0), 0.0)
+    assert found.unseen is not None
+    fall, rise = found.unseen.moves(0.95) or (0.0, 0.0)
+    assert (found.drop.interval, found.drop.method) == ((-rise, fall), "unseen changes")
     assert found.drop.note == "nothing that it is made of changes"
 
 

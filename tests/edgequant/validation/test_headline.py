@@ -56,6 +56,15 @@ def test_what_to_ship_is_told_in_a_line() -> None:
     )
 
 
+def test_a_baseline_that_is_good_for_nothing_is_not_to_be_shipped() -> None:
+    """What loses nothing of a model that guesses is no better: that comes first, and then what the gate alone says."""
+    judged = {"float32": _baseline(), "small": _variant("blessed", _check("a", "blessed", "fine"), size_bytes=27_500)}
+    told = headline(Gate(max_drop_points=1.0), "accuracy", "blessed", "small", judged, "float32 guesses")
+    assert told.startswith(
+        "Do not ship before this is understood: float32 guesses. Of the gate alone: Ship small: 27.5 kB"
+    )
+
+
 def test_the_number_that_settles_the_variant_is_that_of_the_check_that_takes_most() -> None:
     """Of three open checks the first sentence tells the number of the one that takes most, and no other; and names all three."""
     checks = (

@@ -37,10 +37,11 @@ def judge(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> Judge:
         models: tuple[str, str] = ("double", "double"),
         slices: Mapping[str, Any] | None = None,
         champion: bytes | ChampionFacts | None = None,
+        records: int = 0,
     ) -> Verdict:
         files = dict(zip(("float32", "full_int8"), (small_models[name] for name in models), strict=True))
         variants = sets.variants(files)
-        examples = sets.examples({"x": values.astype(np.float32)}, labels, slices=slices or {})
+        examples = sets.examples({"x": values.astype(np.float32)}, labels, slices=slices or {}, records=records)
         for name in files:
             evaluate(name, variants, examples, tmp_path / name, task=task)
         if champion is not None:
@@ -221,6 +222,31 @@ def test_a_champion_is_compared_on_the_same_examples(judge: Judge, small_models:
     assert found.reasons[1].startswith("against models:/small/4, accuracy gains ")
 
 
+def test_a_variant_that_is_in_production_is_told(judge: Judge, small_models: dict[str, bytes]) -> None:
+    """A file that equals the one in production to the byte is nothing new: its note says so, and the other's says nothing."""
+    gate = Gate(max_drop_points_vs_baseline=1.0)
+    for champion, notes in (("double", ("it is the file of models:/small/4, to the byte",)), ("centred", ())):
+        verdict = judge(*_scores(40), gate, champion=small_models[champion])
+        assert verdict.variants["full_int8"].notes == notes
+
+
+def test_examples_that_were_not_drawn_are_told_where_more_settle_something(judge: Judge) -> None:
+    """Whoever has more records than were drawn is told which key draws them; where nothing is open, nothing is said."""
+    values, labels = _scores(40)
+    told = "the evaluation set is of 40 of 400 records: sampling.evaluation draws more of them"
+    for limit, notes in ((1.0, True), (30.0, False)):
+        verdict = judge(values, labels, Gate(max_drop_points=limit), records=400)
+        assert (told in verdict.notes) == notes, verdict.notes
+
+
+def test_labels_in_another_order_are_nothing_to_ship(judge: Judge) -> None:
+    """A gate that a variant passes because float32 is as wrong does not begin with what to ship."""
+    values, labels = _scores(400)
+    verdict = judge(values, (labels + 1) % 4, Gate(max_drop_points=1.0))
+    assert verdict.outcome == "blessed"
+    assert verdict.why.startswith("Do not ship before this is understood: float32's accuracy, ")
+
+
 def test_a_variant_that_is_worse_than_production_is_rejected(judge: Judge, small_models: dict[str, bytes]) -> None:
     """A new model that is bad in float already loses nothing by quantization, and is rejected all the same."""
     values, labels = _scores(400)
@@ -244,6 +270,7 @@ def test_the_first_run_says_that_there_is_no_champion(judge: Judge) -> None:
     assert verdict.outcome == "blessed"
     assert verdict.why.endswith("; its one check passes; max_drop_points_vs_baseline: no baseline yet.")
     assert "no baseline yet: there is no registered model 'small'" in verdict.variants["full_int8"].reasons[1]
+    assert verdict.notes == ("no baseline yet: models:/small@champion: there is no registered model 'small'",)
 
 
 def test_a_gate_against_a_champion_alone_judges_nothing_on_the_first_run(judge: Judge) -> None:
