@@ -59,7 +59,7 @@ def test_a_preprocess_function_that_raises(project: Path, edgequant: Edgequant) 
         "run", project, "--work-directory", project.parent / "work",
         "--set", "examples.inputs={}", "--set", "examples.preprocess=prepare.py:to_inputs",
     )  # fmt: skip
-    check(done, 1, "prepare.py:to_inputs raised ValueError: the moon is full", "train.npz: row ")
+    check(done, 1, "prepare.py:to_inputs raised ValueError: the moon is full", "test.npz: row ")
 
 
 def test_too_many_values_that_are_not_finite(project: Path, edgequant: Edgequant) -> None:

@@ -246,6 +246,7 @@ def _off_by_less_than_their_spread(count: int, random: np.random.Generator) -> D
     return labels, baseline[:, None], variant[:, None]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("metric", "limit"), [("rmse", 1.0), ("r2", 0.5)])
 @pytest.mark.parametrize("count", [50, 100])
 def test_rounding_is_no_sign_of_what_was_not_seen(metric: str, limit: float, count: int) -> None:
