@@ -42,7 +42,8 @@ def check(done: "subprocess.CompletedProcess[str]", code: int, *texts: str) -> N
         ("examples.label=digits", 1, ["has no feature 'digits'", "did you mean 'digit'?", "train.npz: "]),
         ("beam=[--runer=FnApiRunner]", 2, ["'--runer=FnApiRunner' is not an option of Beam"]),
         ("task=binary", 1, ["label", "out of range", "0 to 1"]),
-        ("task=nowhere:metric", 2, ["module 'nowhere' cannot be imported"]),
+        # It is called by the last step but one.
+        pytest.param("task=nowhere:metric", 2, ["module 'nowhere' cannot be imported"], marks=pytest.mark.long),
     ],
 )
 def test_wrong_configurations(project: Path, edgequant: Edgequant, override: str, code: int, texts: list[str]) -> None:

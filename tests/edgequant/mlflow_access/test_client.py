@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from edgequant.mlflow_access.client import new_client
 
 # Says when MLflow is loaded, and begins when it is told to.
@@ -17,6 +19,7 @@ new_client(sys.argv[1]).search_registered_models()
 """
 
 
+@pytest.mark.long
 def test_two_begin_a_database_at_once(tmp_path: Path) -> None:
     """Processes that make its tables at the same moment are one after the other: none fails, and both find all of them."""
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}?timeout=30"

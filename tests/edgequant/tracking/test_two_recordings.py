@@ -106,6 +106,7 @@ def test_a_recording_whose_runs_are_removed(
     _hangs_together(client, "overtaken", record(path))
 
 
+@pytest.mark.long
 def test_a_recording_whose_summary_alone_is_removed(
     client: MlflowClient, server: str, before: Proxy, results: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +129,7 @@ def test_a_recording_whose_summary_alone_is_removed(
     _hangs_together(client, "summary-removed", tracked)
 
 
+@pytest.mark.long
 def test_a_directory_has_one_writer(
     client: MlflowClient, server: str, before: Proxy, results: Callable[..., Path]
 ) -> None:
@@ -221,6 +223,7 @@ def test_a_registered_model_whose_run_was_deleted(
     assert {model.source_run_id for model in models} == {*again.run_ids.values(), version.run_id}
 
 
+@pytest.mark.long
 def test_two_results_under_one_key_at_once(
     client: MlflowClient, server: str, before: Proxy, results: Callable[..., Path], tmp_path: Path
 ) -> None:
