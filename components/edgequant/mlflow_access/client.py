@@ -32,7 +32,8 @@ def _alone(file: Path | None) -> Iterator[None]:
     lock = FileLock(file.with_name(f".{file.name}.lock"))
     try:
         lock.acquire()
-    except (OSError, NotImplementedError):  # Where nothing can be written, no table is made either.
+    except (OSError, NotImplementedError):
+        # Where nothing can be written, no table is made either; without locks, two that make them at once fail in MLflow's words.
         yield
         return
     try:

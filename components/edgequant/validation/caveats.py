@@ -110,7 +110,9 @@ def caveats(gate: Gate, asked: Asked, run: Run) -> tuple[str, ...]:
 
 def doubt(asked: Asked, run: Run) -> str:
     """Returns why a variant that is as good as the baseline would be good for nothing; "" where the baseline is good."""
-    return _poor(asked, run) or _relabelled(asked, run)
+    # Of rare answers the accuracy says little, and who judges by another metric may have traded it for that.
+    is_of_all = asked.task == REGRESSION or asked.metric == "accuracy"
+    return (_poor(asked, run) if is_of_all else "") or _relabelled(asked, run)
 
 
 def _poor(asked: Asked, run: Run) -> str:

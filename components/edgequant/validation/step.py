@@ -89,7 +89,8 @@ def _more_examples(examples: ExampleSet, judged: Mapping[str, VariantVerdict]) -
     """Returns a sentence on examples that are there and were not drawn, where more would settle something."""
     facts = examples.provenance
     is_open = any(check.need is not None for found in judged.values() for check in found.checks)
-    if not is_open or facts.records_read <= facts.asked:
+    # Fewer than were asked for are all that there are: the other records are copies, or are left out.
+    if not is_open or facts.records_read <= facts.asked or len(examples.identities) < facts.asked:
         return ()
     return (
         f"the evaluation set is of {facts.asked:,} of {facts.records_read:,} records: sampling.evaluation draws more of them",

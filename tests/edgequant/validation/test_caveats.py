@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edgequant.answers import PROBABILITIES
 from edgequant.artifacts.benchmark import Benchmark, Environment
 from edgequant.gate import Gate
-from edgequant.validation.caveats import caveats, labelled
+from edgequant.validation.caveats import caveats, doubt, labelled
 from edgequant.validation.checks import Limit
 from edgequant.validation.class_checks import check_worst_class
 from edgequant.validation.comparison import Asked, Run, compare
@@ -149,6 +149,18 @@ def test_a_set_too_small_to_bless_is_noticed() -> None:
     )
     assert "min_agreement of 0.99 takes 299" in note
     assert note.endswith("of each class; dot has 4")
+
+
+@pytest.mark.parametrize(("metric", "doubted"), [("accuracy", True), ("f1", False), ("auc", False)])
+def test_accuracy_given_away_for_a_rare_answer_is_no_doubt(metric: str, doubted: bool) -> None:
+    """Of 3% of yes a model that finds them all by 50 false alarms is less accurate than one that finds none, and no worse for that."""
+    labels = (np.arange(1000) % 100 < 3).astype(np.int64)
+    decisions = labels.copy()
+    decisions[3::20] = 1
+    run = Run({"y": 0.8 * decisions[:, None] + 0.1}, PROBABILITIES)
+    asked = Asked(task="binary", metric=metric, labels=labels)
+    assert bool(doubt(asked, run)) == doubted
+    assert any("is no better than always answering 0" in note for note in caveats(Gate(), asked, run))
 
 
 def test_a_regression_no_better_than_the_mean_is_noticed() -> None:

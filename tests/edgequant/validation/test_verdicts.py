@@ -38,10 +38,13 @@ def judge(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> Judge:
         slices: Mapping[str, Any] | None = None,
         champion: bytes | ChampionFacts | None = None,
         records: int = 0,
+        asked: int = 0,
     ) -> Verdict:
         files = dict(zip(("float32", "full_int8"), (small_models[name] for name in models), strict=True))
         variants = sets.variants(files)
-        examples = sets.examples({"x": values.astype(np.float32)}, labels, slices=slices or {}, records=records)
+        examples = sets.examples(
+            {"x": values.astype(np.float32)}, labels, slices=slices or {}, records=records, asked=asked
+        )
         for name in files:
             evaluate(name, variants, examples, tmp_path / name, task=task)
         if champion is not None:
@@ -237,6 +240,8 @@ def test_examples_that_were_not_drawn_are_told_where_more_settle_something(judge
     for limit, notes in ((1.0, True), (30.0, False)):
         verdict = judge(values, labels, Gate(max_drop_points=limit), records=400)
         assert (told in verdict.notes) == notes, verdict.notes
+    copies = judge(values, labels, Gate(max_drop_points=1.0), records=400, asked=50)
+    assert not any("sampling.evaluation" in note for note in copies.notes)
 
 
 def test_labels_in_another_order_are_nothing_to_ship(judge: Judge) -> None:
