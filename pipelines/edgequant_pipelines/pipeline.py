@@ -20,6 +20,7 @@ from edgequant.sampling.component import sample
 from edgequant.tracking.component import track
 from edgequant.validation.component import validate
 from edgequant_pipelines.signatures import Parameter, make_pipeline, parameters_of
+from edgequant_pipelines.step_defaults import PARALLELISM
 
 VARIANTS = ["float32", "float16", "weights_only", "full_int8", "integer_only"]
 BEAM_OPTIONS = ["--runner=FnApiRunner"]
@@ -142,7 +143,7 @@ def quantize(
         evaluation_set=sampled.outputs["evaluation_set"],
         check_stability=check_stability,
     )
-    with dsl.ParallelFor(variants, name="variants") as variant:
+    with dsl.ParallelFor(variants, name="variants", parallelism=PARALLELISM) as variant:
         evaluated = evaluate(
             variant=variant,
             variant_set=converted.outputs["variant_set"],

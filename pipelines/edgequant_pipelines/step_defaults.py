@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+# How many variants are evaluated at once.
+PARALLELISM = 4
 # The names of the pipeline parameters that hold a step's resources, after the step's own.
 RESOURCES = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
 

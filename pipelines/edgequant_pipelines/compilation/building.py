@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kfp.dsl import pipeline_context
+from kfp.dsl import pipeline_context, tasks_group
 
 from edgequant.resolution.component import resolve
 from edgequant_pipelines import pipeline
@@ -54,6 +54,7 @@ def _quantize(placement: Placement, defaults: Mapping[str, Any]) -> Any:
     def body(given: Mapping[str, Any]) -> Any:
         output = pipeline.quantize.pipeline_func(**{item.name: given[item.name] for item in own})
         _place_all(placement, given)
+        _limit_loops(placement.settings.parallelism)
         return output
 
     return make_pipeline(pipeline.quantize.name, pipeline.quantize.description, [*own, *resources], body)
@@ -77,3 +78,10 @@ def _place_all(placement: Placement, given: Mapping[str, Any]) -> None:
     """Places every task made so far in the pipeline that is being made."""
     for task in pipeline_context.Pipeline.get_default_pipeline().tasks.values():
         placement.place(task, given)
+
+
+def _limit_loops(parallelism: int) -> None:
+    """Limits how many iterations of each loop of the pipeline that is being made run at once."""
+    for group in pipeline_context.Pipeline.get_default_pipeline().groups[-1].groups:
+        if isinstance(group, tasks_group.ParallelFor):
+            group.parallelism_limit = parallelism
