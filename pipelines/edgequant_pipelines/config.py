@@ -16,6 +16,8 @@ from edgequant.model_uri import check_alias, check_model_uri
 from edgequant.resolvers import check_resolver
 from edgequant.sampling.examples import check_settings
 from edgequant.sampling.preprocessing import input_source
+from edgequant.sampling.referenced_files import remote_file
+from edgequant.sampling.remote import wrong_place
 from edgequant.sampling.selection import AUTO, FALSE
 from edgequant.sampling.sources import check_patterns
 from edgequant.task import check_task_name
@@ -56,6 +58,7 @@ class Examples(_Section):
     inputs: dict[str, Any] = {}
     label: str = ""
     classes: list[str] = []
+    classes_file: str = ""
     slice: Patterns = []
     preprocess: str = ""
 
@@ -138,6 +141,7 @@ class Config(_Section):
         check_gate(self.parsed_gate(), self.task, labelled=bool(self.examples.label), baseline=bool(self.baseline))
         for name, declared in self.examples.inputs.items():
             input_source(name, declared)
+        self._check_referenced_files()
         if self.examples.preprocess and ":" not in self.examples.preprocess:
             raise ConfigError(
                 f"examples.preprocess: {self.examples.preprocess!r} names no function; FILE.py:function or package.module:function does"
@@ -149,6 +153,17 @@ class Config(_Section):
     def parsed_gate(self) -> Gate:
         """Returns the gate."""
         return parse_gate(self.gate)
+
+    def _check_referenced_files(self) -> None:
+        examples = self.examples
+        if examples.classes and examples.classes_file:
+            raise ConfigError(
+                f"examples.classes_file: {examples.classes_file!r} is given, and examples.classes as well; one of them is allowed"
+            )
+        for key, file in (("classes_file", examples.classes_file), ("preprocess", remote_file(examples.preprocess))):
+            wrong = wrong_place(file) if file else ""
+            if wrong:
+                raise ConfigError(f"examples.{key}: {wrong}")
 
     def _check_tracking(self) -> None:
         tracking = self.tracking
@@ -267,6 +282,7 @@ def _absolute(config: Config, folder: Path) -> Config:
                 update={
                     "calibration": [path("examples.calibration", pattern) for pattern in examples.calibration],
                     "evaluation": [path("examples.evaluation", pattern) for pattern in examples.evaluation],
+                    "classes_file": path("examples.classes_file", examples.classes_file),
                     "preprocess": preprocess,
                 }
             ),

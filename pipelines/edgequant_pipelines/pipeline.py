@@ -37,6 +37,7 @@ def quantize(
     inputs: dict = {},  # noqa: B006
     label: str = "",
     classes: list[str] = [],  # noqa: B006
+    classes_file: str = "",
     slices: list[str] = [],  # noqa: B006
     preprocess: str = "",
     preprocess_source: str = "",
@@ -78,9 +79,10 @@ def quantize(
         inputs: By model input, the feature that feeds it, or a mapping of feature, decode, resize, scale, offset.
         label: The feature that holds the label; empty: agreement with float stands in for accuracy.
         classes: The names that a label in text may have, in the order of the model's outputs.
+        classes_file: A text file with these names, one on each line: a path, s3:// or gs://; empty: as in classes.
         slices: Features to keep beside the examples, so that metrics can be told apart by their values.
-        preprocess: FILE.py:function or package.module:function that makes model inputs; empty: none.
-        preprocess_source: The text of FILE.py; empty for a module of the image.
+        preprocess: FILE.py:function, s3://BUCKET/FILE.py:function or package.module:function that makes model inputs; empty: none.
+        preprocess_source: The text of FILE.py; empty for a module of the image, and for a file in a bucket.
         calibration_count: How many calibration examples to draw.
         evaluation_count: How many evaluation examples to draw.
         stratify: How calibration examples are divided among classes: equal, proportional, false, or auto.
@@ -119,6 +121,7 @@ def quantize(
         inputs=inputs,
         label=label,
         classes=classes,
+        classes_file=classes_file,
         slices=slices,
         preprocess=preprocess,
         preprocess_source=preprocess_source,

@@ -4,24 +4,29 @@ This is the main test of the pipeline. What the backend does otherwise than the 
 """
 
 import json
-import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from google.protobuf import json_format
 from kfp.dsl.executor import Executor
 from kfp.pipeline_spec import pipeline_spec_pb2 as pb
 from mlflow import MlflowClient
-from tests.kfp_launcher import NO_HOME, ArtifactTyping, Container, Driver, Launcher, Outputs, Pod, Task
+from tests.kfp_launcher import (
+    ArtifactTyping,
+    Backend,
+    Container,
+    Launcher,
+    Outputs,
+    Pod,
+    backend_for_digits,
+    configuration,
+)
 
 from edgequant.errors import ConfigError
 from edgequant_pipelines.compilation import CompileOptions, compile_pipeline
 from edgequant_pipelines.config import load_config
-from edgequant_pipelines.kubeflow.arguments import cluster_arguments
 from edgequant_pipelines.reference import components
 
 PREPROCESS = "def to_inputs(features):\n    return {'pixels': features['pixels']}\n"
@@ -41,65 +46,10 @@ STEPS = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backend:
-    """A project whose folder every pod has, and the backend that runs its pipeline.
-
-    Attributes:
-        folder: The project's folder.
-        launcher: Runs its tasks.
-    """
-
-    folder: Path
-    launcher: Launcher
-
-    def run(self, **changes: Any) -> Outputs:
-        """Compiles the pipeline for the configuration with some values changed, runs it, and returns its outputs."""
-        path = self.folder / "digits.yaml"
-        path.write_text(yaml.safe_dump({**_configuration(self.folder), **changes}))
-        config = load_config(path)
-        compiled = compile_pipeline(CompileOptions(config=config, defaults=False))
-        return Driver(compiled.documents[0], self.launcher.launch).run(cluster_arguments(config))
-
-    def result(self, outputs: Outputs) -> dict[str, Any]:
-        """Returns what the result of a run says."""
-        found: dict[str, Any] = json.loads((self.directory(outputs) / "result.json").read_text())
-        return found
-
-    def task(self, name: str) -> Task:
-        """Returns the last task of a name."""
-        return [task for task in self.launcher.tasks if task.name == name][-1]
-
-    def directory(self, outputs: Outputs) -> Path:
-        """Returns where the bucket has the result of a run."""
-        return self.launcher.path(outputs.artifacts["Output"][0])
-
-
-def _configuration(folder: Path) -> dict[str, Any]:
-    return {
-        "name": "digits",
-        "model": "models:/digits/1",
-        "examples": {"calibration": "train.npz", "evaluation": "test.npz", "label": "digit"},
-        "sampling": {"calibration": 40, "evaluation": 200},
-        "variants": ["float32", "weights_only"],
-        "gate": {"max_drop_points": 5.0},
-        "tracking": {"uri": "sqlite:///mlflow.db", "registered_model": "digits-tflite", "alias": "champion"},
-        "kubeflow": {"mounted": [str(folder)], "retries": 0},
-    }
-
-
-def _backend(digits: Path, folder: Path, typing: ArtifactTyping) -> Backend:
-    project = folder / "project"
-    project.mkdir()
-    for name in ("train.npz", "test.npz", "mlflow.db"):
-        shutil.copyfile(digits / name, project / name)
-    return Backend(folder=project, launcher=Launcher(folder / "cluster", typing))
-
-
 @pytest.fixture(scope="module")
 def backend(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Backend:
     """The backend of KFP 2.17, which leaves the types of input artifacts open, for all tests of this module."""
-    return _backend(digits, tmp_path_factory.mktemp("backend"), ArtifactTyping.INSTANCE_SCHEMA)
+    return backend_for_digits(digits, tmp_path_factory.mktemp("backend"), ArtifactTyping.INSTANCE_SCHEMA)
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +59,12 @@ def first(backend: Backend) -> Outputs:
 
 
 def test_a_run_ends_with_a_registered_version(backend: Backend, first: Outputs) -> None:
-    """Every task runs once, the loop's once for each variant, and the best variant is registered with the alias."""
+    """Every task runs once, the loop's once for each variant, and the best variant is registered with the alias.
+
+    Each is started by the shell's wrapper that is compiled, and has a HOME that is no folder.
+    """
     ran = [task.name for task in backend.launcher.tasks]
+    assert {tuple(task.command[:2]) for task in backend.launcher.tasks} == {("sh", "-ec")}
     assert sorted(ran) == sorted([*STEPS, "evaluate"])
     result = backend.result(first)
     assert result["outcome"] == "blessed"
@@ -134,14 +88,17 @@ def test_the_next_run_is_compared_with_the_champion(backend: Backend, first: Out
     ran = [task.name for task in backend.launcher.tasks[before:]]
     assert sorted(ran) == ["evaluate-2", "fetch-champion", "fingerprint", "pin", "track", "validate"]
     result = backend.result(outputs)
-    assert result["baseline"]["version"] == "models:/digits-tflite/1"
+    assert result["champion"]["version"] == "models:/digits-tflite/1"
 
 
-def test_a_home_that_cannot_be_written_is_no_hindrance(backend: Backend, first: Outputs) -> None:
-    """Every component was started by the shell's wrapper that is compiled, with a HOME that is no folder, and none complained of it."""
-    del first
-    assert {tuple(task.command[:2]) for task in backend.launcher.tasks} == {("sh", "-ec")}
-    assert not [task.name for task in backend.launcher.tasks if NO_HOME in task.printed]
+@pytest.mark.long
+@pytest.mark.parametrize("typing", [item for item in ArtifactTyping if item is not ArtifactTyping.INSTANCE_SCHEMA])
+def test_a_run_ends_however_artifacts_are_typed(digits: Path, tmp_path: Path, typing: ArtifactTyping) -> None:
+    """Where artifacts are typed as by the local runner, or not at all, a run ends as well, and the next one with its champion."""
+    backend = backend_for_digits(digits, tmp_path, typing)
+    assert backend.result(backend.run())["outcome"] == "blessed"
+    result = backend.result(backend.run(baseline="models:/digits-tflite@champion"))
+    assert result["champion"]["version"] == "models:/digits-tflite/1"
 
 
 def test_no_task_of_a_large_configuration_is_given_much(tmp_path: Path) -> None:
@@ -150,7 +107,7 @@ def test_no_task_of_a_large_configuration_is_given_much(tmp_path: Path) -> None:
     names = [f"the {number:04}th of a thousand classes with a long name" for number in range(1000)]
     (backend.folder / "labels.txt").write_text("\n".join(names))
     (backend.folder / "prepare.py").write_text(PREPROCESS)
-    examples = {**_configuration(backend.folder)["examples"], "preprocess": "prepare.py:to_inputs"}
+    examples = {**configuration(backend.folder)["examples"], "preprocess": "prepare.py:to_inputs"}
     outputs = backend.run(examples={**examples, "classes_file": "labels.txt"})
     assert backend.directory(outputs).is_file()
     sizes = {task.name: len(task.executor_input.encode()) for task in backend.launcher.tasks}
@@ -166,7 +123,7 @@ def test_no_task_of_a_large_configuration_is_given_much(tmp_path: Path) -> None:
 def test_a_configuration_that_is_too_large_is_refused_with_what_to_do(tmp_path: Path) -> None:
     """The same names in the configuration itself, or a long preprocess file, are refused before anything is sent or compiled."""
     backend = _without_files(tmp_path)
-    examples = _configuration(backend.folder)["examples"]
+    examples = configuration(backend.folder)["examples"]
     names = [f"the {number:04}th of a thousand classes with a long name" for number in range(1000)]
     with pytest.raises(
         ConfigError, match=r"examples\.classes takes 5\d,\d{3}: .* examples\.classes_file: s3://BUCKET/FILE\.txt"

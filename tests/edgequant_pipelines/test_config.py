@@ -51,6 +51,7 @@ KUBEFLOW = {
     "secrets": {},
     "retries": 3,
     "retry_seconds": 60,
+    "parallelism": 4,
     "labels": {},
     "node_selector": {},
     "tolerations": [],
@@ -105,6 +106,7 @@ def test_the_promised_example_loads(tmp_path: Path) -> None:
             "inputs": {"input_1": {"feature": "image/encoded", "decode": "image"}},
             "label": "image/class/label",
             "classes": [],
+            "classes_file": "",
             "slice": [],
             "preprocess": f"{tmp_path}/preprocess.py:to_inputs",
         },
@@ -221,7 +223,7 @@ def test_unknown_keys(tmp_path: Path, key: str, message: str) -> None:
         (
             "examples",
             "train.npz",
-            "examples: 'train.npz' is wrong: a mapping of calibration, evaluation, inputs, label, classes, slice, preprocess is needed",
+            "examples: 'train.npz' is wrong: a mapping of calibration, evaluation, inputs, label, classes, classes_file, slice, preprocess is needed",
         ),
         (
             "kubeflow.steps.convert",
@@ -348,7 +350,7 @@ def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
     assert found == (
         'name: 3 is wrong: text is needed; write it in quotes, such as "3"; '
         "'model' is missing; unknown key 'examples.lable';"
-        " allowed are calibration, evaluation, inputs, label, classes, slice, preprocess; did you mean 'label'?"
+        " allowed are calibration, evaluation, inputs, label, classes, classes_file, slice, preprocess; did you mean 'label'?"
     )
 
 
@@ -428,6 +430,16 @@ def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
             "examples.preprocess",
             "preprocess.py",
             "examples.preprocess: 'preprocess.py' names no function; FILE.py:function or package.module:function does",
+        ),
+        (
+            "examples.preprocess",
+            "shelf://book/preprocess.py:to_inputs",
+            "examples.preprocess: 'shelf://book/preprocess.py' is on no file system that is read",
+        ),
+        (
+            "examples.classes_file",
+            "s3://bucket",
+            "examples.classes_file: 's3://bucket' names no files; a pattern is s3://BUCKET/PATH",
         ),
         ("variants", ["full_int8"], "variants: 'float32' is missing from ['full_int8']; it is the baseline"),
         ("variants", [], "variants: 'float32' is missing from []; it is the baseline"),

@@ -7,18 +7,20 @@ inputs. Where the backend warns, as of an output that no file was written for, t
 """
 
 from tests.kfp_launcher.artifact_types import ArtifactTyping
-from tests.kfp_launcher.driver import Driver, Inputs, Outputs
-from tests.kfp_launcher.launcher import NO_HOME, Container, Launcher, Pod, Task, TaskError
+from tests.kfp_launcher.backend import Backend, backend_for_digits, configuration
+from tests.kfp_launcher.driver import Driver, Outputs
+from tests.kfp_launcher.launcher import Container, Launcher, Pod, TaskError, run_process
 
 __all__ = [
-    "NO_HOME",
     "ArtifactTyping",
+    "Backend",
     "Container",
     "Driver",
-    "Inputs",
     "Launcher",
     "Outputs",
     "Pod",
-    "Task",
     "TaskError",
+    "backend_for_digits",
+    "configuration",
+    "run_process",
 ]

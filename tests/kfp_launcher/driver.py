@@ -2,6 +2,7 @@
 
 import json
 import re
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
@@ -11,7 +12,6 @@ from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Value
 from kfp.pipeline_spec import pipeline_spec_pb2 as pb
 
-RUN_ID = "7c8d5b1e-0000-4000-8000-000000000001"
 _CHANNEL = re.compile(r"\{\{\$\.inputs\.parameters\['(.+?)'\]\}\}")
 _RUN_ID_PLACEHOLDER = "{{$.pipeline_job_uuid}}"
 _NUMBERS = {pb.ParameterType.NUMBER_DOUBLE, pb.ParameterType.NUMBER_INTEGER}
@@ -69,14 +69,16 @@ class Driver:
             spec: The first document of the compiled YAML; what KFP's protocol buffers do not know is an error.
             launch: Runs a task in a container.
         """
-        self._spec = json_format.ParseDict(spec, pb.PipelineSpec())
+        self._spec = json_format.ParseDict(dict(spec), pb.PipelineSpec())
         self._deployment = json_format.ParseDict(
             json_format.MessageToDict(self._spec.deployment_spec), pb.PipelineDeploymentConfig()
         )
         self._launch = launch
+        self._run_id = ""
 
     def run(self, arguments: Mapping[str, Any]) -> Outputs:
         """Runs the pipeline with the arguments of a run, and returns its outputs."""
+        self._run_id = str(uuid.uuid4())
         root = self._spec.root
         unknown = arguments.keys() - root.input_definitions.parameters.keys()
         assert not unknown, f"the pipeline has no parameters {sorted(unknown)}"
@@ -101,7 +103,7 @@ class Driver:
     def _task(self, name: str, task: pb.PipelineTaskSpec, outer: Inputs, done: Mapping[str, Outputs]) -> Outputs:
         assert not task.trigger_policy.condition, f"{name}: conditions are not supported here"
         component = self._spec.components[task.component_ref.name]
-        inputs = _resolved(task, outer, done)
+        inputs = self._resolved(task, outer, done)
         if task.HasField("parameter_iterator"):
             return _collected(component, [self._graph(component, each) for each in _iterations(task, inputs)])
         if component.HasField("dag"):
@@ -119,46 +121,45 @@ class Driver:
             )
         )
 
+    def _resolved(self, task: pb.PipelineTaskSpec, outer: Inputs, done: Mapping[str, Outputs]) -> Inputs:
+        parameters = {
+            name: value
+            for name, source in task.inputs.parameters.items()
+            if (value := self._parameter(source, task, outer, done)) is not None
+        }
+        artifacts = {}
+        for name, source in task.inputs.artifacts.items():
+            if source.WhichOneof("kind") == "task_output_artifact":
+                output = source.task_output_artifact
+                artifacts[name] = done[output.producer_task].artifacts[output.output_artifact_key]
+            elif source.component_input_artifact in outer.artifacts:
+                artifacts[name] = outer.artifacts[source.component_input_artifact]
+        return Inputs(parameters=parameters, artifacts=artifacts)
 
-def _resolved(task: pb.PipelineTaskSpec, outer: Inputs, done: Mapping[str, Outputs]) -> Inputs:
-    parameters = {
-        name: value
-        for name, source in task.inputs.parameters.items()
-        if (value := _parameter(source, task, outer, done)) is not None
-    }
-    artifacts = {}
-    for name, source in task.inputs.artifacts.items():
-        if source.WhichOneof("kind") == "task_output_artifact":
-            output = source.task_output_artifact
-            artifacts[name] = done[output.producer_task].artifacts[output.output_artifact_key]
-        elif source.component_input_artifact in outer.artifacts:
-            artifacts[name] = outer.artifacts[source.component_input_artifact]
-    return Inputs(parameters=parameters, artifacts=artifacts)
-
-
-def _parameter(
-    source: pb.TaskInputsSpec.InputParameterSpec,
-    task: pb.PipelineTaskSpec,
-    outer: Inputs,
-    done: Mapping[str, Outputs],
-) -> Value | None:
-    """Returns the value of an input, or None where an optional one is left out."""
-    assert not source.parameter_expression_selector, "expressions are not supported here"
-    match source.WhichOneof("kind"):
-        case "component_input_parameter":
-            value = outer.parameters.get(source.component_input_parameter)
-            return None if value is None or value.HasField("null_value") else value
-        case "task_output_parameter":
-            output = source.task_output_parameter
-            return done[output.producer_task].parameters[output.output_parameter_key]
-        case "runtime_value":
-            constant = source.runtime_value.constant
-            if constant.string_value == _RUN_ID_PLACEHOLDER:
-                return Value(string_value=RUN_ID)
-            channel = _CHANNEL.fullmatch(constant.string_value)
-            return _parameter(task.inputs.parameters[channel[1]], task, outer, done) if channel else constant
-        case kind:
-            raise AssertionError(f"inputs by {kind} are not supported here")
+    def _parameter(
+        self,
+        source: pb.TaskInputsSpec.InputParameterSpec,
+        task: pb.PipelineTaskSpec,
+        outer: Inputs,
+        done: Mapping[str, Outputs],
+    ) -> Value | None:
+        """Returns the value of an input, or None where an optional one is left out."""
+        assert not source.parameter_expression_selector, "expressions are not supported here"
+        match source.WhichOneof("kind"):
+            case "component_input_parameter":
+                value = outer.parameters.get(source.component_input_parameter)
+                return None if value is None or value.HasField("null_value") else value
+            case "task_output_parameter":
+                output = source.task_output_parameter
+                return done[output.producer_task].parameters[output.output_parameter_key]
+            case "runtime_value":
+                constant = source.runtime_value.constant
+                if constant.string_value == _RUN_ID_PLACEHOLDER:
+                    return Value(string_value=self._run_id)
+                channel = _CHANNEL.fullmatch(constant.string_value)
+                return self._parameter(task.inputs.parameters[channel[1]], task, outer, done) if channel else constant
+            case kind:
+                raise AssertionError(f"inputs by {kind} are not supported here")
 
 
 def _checked(inputs: Inputs, component: pb.ComponentSpec, *, with_defaults: bool) -> Inputs:

@@ -16,6 +16,7 @@ from edgequant.sampling.disjoint import Draw, draw_apart, split
 from edgequant.sampling.drawing import Engine
 from edgequant.sampling.examples import Examples
 from edgequant.sampling.preprocessing import NotFiniteError
+from edgequant.sampling.referenced_files import read_referenced_files
 from edgequant.sampling.representativeness import compare, extremes, range_of
 from edgequant.sampling.rows import Row, RowMaker, make_rows, row_maker
 from edgequant.sampling.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, Rule
@@ -43,6 +44,7 @@ def sample(examples: Examples, calibration_set: Path, evaluation_set: Path) -> N
         ExamplesError: The examples cannot be found, read or turned into model inputs.
     """
     check_outputs(examples.task, examples.signature)
+    examples = read_referenced_files(examples)
     plan = examples.plan()
     said: dict[str, list[str]] = {}
     # Both directories take their places at the end, or neither does.
@@ -195,6 +197,7 @@ def _facts(
         sources=draw.sources,
         # Of the calibration set alone: the evaluation set stays the same where only calibration is asked for otherwise.
         recipe=examples.recipe() if purpose == CALIBRATION else {},
+        names_in_file=tuple(examples.classes) if examples.classes_file and purpose == CALIBRATION else (),
     )
 
 

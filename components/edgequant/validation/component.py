@@ -21,8 +21,8 @@ def validate(
     metrics: dsl.Output[dsl.Metrics],
     confusion: dsl.Output[dsl.ClassificationMetrics],
     # Not Optional[dsl.Input[…]]: of artifacts whose type the backend leaves open, KFP would make an instance of typing.Union.
-    champion: dsl.Input[dsl.Model] = None,  # type: ignore[assignment]
-    champion_evaluation: dsl.Input[dsl.Artifact] = None,  # type: ignore[assignment]
+    champion: dsl.Input[dsl.Model] = None,
+    champion_evaluation: dsl.Input[dsl.Artifact] = None,
     model_uri: str = "",
 ) -> None:
     """Compares every variant with the float32 baseline, example by example, and gives its verdict.

@@ -7,6 +7,7 @@ from kfp.dsl import pipeline_context, tasks_group
 
 from edgequant.resolution.component import resolve
 from edgequant_pipelines import pipeline
+from edgequant_pipelines.argument_size import check_argument_size
 from edgequant_pipelines.arguments import declared_arguments
 from edgequant_pipelines.compilation.options import CompileOptions
 from edgequant_pipelines.compilation.placement import Placement
@@ -20,7 +21,7 @@ def build_quantize(options: CompileOptions) -> Any:
     Its images are a registry's, and it has all that `kubeflow` of the configuration says.
 
     Raises:
-        ConfigError: The file that the configuration's `preprocess` names cannot be read.
+        ConfigError: The file that the configuration's `preprocess` names cannot be read, or the parameters' defaults are too large.
     """
     return _quantize(Placement(options=options), _defaults(options))
 
@@ -29,7 +30,7 @@ def build_quantize_model(options: CompileOptions) -> Any:
     """Returns the same for a model's URI: it looks up what its names stand for when it runs.
 
     Raises:
-        ConfigError: The file that the configuration's `preprocess` names cannot be read.
+        ConfigError: The file that the configuration's `preprocess` names cannot be read, or the parameters' defaults are too large.
     """
     placement = Placement(options=options)
     # Given every argument, it needs no defaults.
@@ -44,7 +45,12 @@ def build_quantize_model(options: CompileOptions) -> Any:
 
 
 def _defaults(options: CompileOptions) -> dict[str, Any]:
-    return declared_arguments(options.config) if options.config and options.defaults else {}
+    if not options.config or not options.defaults:
+        return {}
+    defaults = declared_arguments(options.config)
+    # The backend gives the graph of a run these on a command line, too.
+    check_argument_size(defaults)
+    return defaults
 
 
 def _quantize(placement: Placement, defaults: Mapping[str, Any]) -> Any:
