@@ -14,17 +14,16 @@ from edgequant.gate import Gate, check_gate, parse_gate
 from edgequant.litert_interpreter import XNNPACK
 from edgequant.model_uri import check_alias, check_model_uri
 from edgequant.resolvers import check_resolver
-from edgequant.sampling.examples import check_settings
-from edgequant.sampling.preprocessing import input_source
-from edgequant.sampling.selection import AUTO, FALSE
-from edgequant.sampling.sources import check_patterns
+from edgequant.sampling.decode.preprocessing import input_source
+from edgequant.sampling.draw.selection import AUTO, FALSE
+from edgequant.sampling.formats.files import check_patterns
+from edgequant.sampling.settings import check_settings
 from edgequant.task import check_task_name
 from edgequant.tracking.settings import check_experiment, check_registered_model
 from edgequant.tracking_uri import check_tracking_uri
 from edgequant.variants import VARIANTS, check_variants
 from edgequant_pipelines.deployment import Kubeflow
-from edgequant_pipelines.mappings import explain, joined, read_mapping
-from edgequant_pipelines.yaml_reading import read_yaml
+from edgequant_pipelines.yaml_files import explain, joined, read_mapping, read_yaml
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")

@@ -19,7 +19,7 @@ from edgequant.resolution.component import resolve
 from edgequant.sampling.component import sample
 from edgequant.tracking.component import track
 from edgequant.validation.component import validate
-from edgequant_pipelines.signatures import Parameter, make_pipeline, parameters_of
+from edgequant_pipelines.pipeline_parameters import Parameter, make_pipeline, parameters_of
 
 VARIANTS = ["float32", "float16", "weights_only", "full_int8", "integer_only"]
 BEAM_OPTIONS = ["--runner=FnApiRunner"]

@@ -14,8 +14,8 @@ import pytest
 
 from edgequant.artifacts.comparison import Confusion, Flip, Flips, Slice, SliceValue
 from edgequant.artifacts.verdict import Champion, VariantVerdict, Verdict, load_verdict
+from edgequant.validation.report.flip_pictures import data_uri
 from edgequant.validation.report.page import render
-from edgequant.validation.report.pictures import data_uri
 
 # Set by `make test-browser`: a missing browser or database fails its tests, where they are skipped otherwise.
 REQUIRE = "EDGEQUANT_REQUIRE_BROWSER"

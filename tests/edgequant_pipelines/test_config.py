@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from edgequant.errors import ConfigError
 from edgequant.gate import Gate
 from edgequant_pipelines.config import Config, load_config
-from edgequant_pipelines.mappings import explain
+from edgequant_pipelines.yaml_files import explain
 
 # The example that the project promises to take as it stands.
 PROMISED = """

@@ -9,7 +9,7 @@ from kfp import dsl, local
 from edgequant.pinning.step import pin
 from edgequant.resolution.component import resolve
 from edgequant_pipelines.compilation import CompileOptions, compile_pipeline
-from edgequant_pipelines.latest import FOUND, look_up
+from edgequant_pipelines.pins import FOUND, look_up
 
 
 @dsl.component(base_image="edgequant/sampling", install_kfp_package=False)  # type: ignore[untyped-decorator]

@@ -15,7 +15,7 @@ import yaml
 from edgequant.artifacts.example_set import ExampleSet, load_example_set
 from edgequant.errors import ExamplesError
 from edgequant.sampling.fingerprint import fingerprint
-from edgequant.sampling.sources import Piece, read_piece
+from edgequant.sampling.formats.files import Piece, read_piece
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(200)]
 RunSample = Callable[..., subprocess.CompletedProcess[str]]

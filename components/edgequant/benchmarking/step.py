@@ -14,8 +14,8 @@ from edgequant.benchmarking.environment import cpu_flags, cpu_model
 from edgequant.benchmarking.latency import Plan, Timing, measure, summarize
 from edgequant.benchmarking.trial import Trial, try_model
 from edgequant.benchmarking.turns import start_turns, whose_turn
+from edgequant.child_process import Outcome
 from edgequant.errors import ExamplesError
-from edgequant.isolation import Outcome
 from edgequant.litert_interpreter import XNNPACK, delegate, runtime_version
 from edgequant.model_process import MARGIN_SECONDS, run_in_child
 from edgequant.resolvers import check_resolver

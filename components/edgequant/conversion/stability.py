@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from edgequant.artifacts.example_set import load_example_set
 from edgequant.artifacts.variant_set import Stability
+from edgequant.child_process import Limits, run
 from edgequant.errors import ModelError
-from edgequant.isolation import Limits, run
 from edgequant.model_files import ModelFiles
-from edgequant.sqnr import sqnr_db
+from edgequant.outputs import sqnr_db
 
 _VARIANT = "full_int8"
 _MOST_EXAMPLES = 500
@@ -29,7 +29,7 @@ def check_stability(
     """Returns how much int8 models of a calibration set's two halves differ.
 
     Args:
-        context: Where child processes come from (see `edgequant.isolation.forkserver`).
+        context: Where child processes come from (see `edgequant.child_process.forkserver`).
         source: The model, and the key of the signature to convert.
         sets: The calibration set, and the set whose examples the models are compared on.
         float32: The baseline's file.

@@ -13,11 +13,11 @@ import numpy as np
 from edgequant.artifacts.directory import new_directory, tree_digest, write_manifest
 from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
 from edgequant.artifacts.variant_set import CONVERTED, FAILED, SCHEMA, ConvertedVariant, Stability, VariantSetContent
+from edgequant.child_process import Limits, Outcome, forkserver, machine_memory, run
 from edgequant.conversion.promises import broken_promise, notes
 from edgequant.conversion.stability import check_stability
 from edgequant.errors import ConversionError, ExamplesError, ModelError
 from edgequant.inspection import inspect_bytes
-from edgequant.isolation import Limits, Outcome, forkserver, machine_memory, run
 from edgequant.model_files import ModelFiles, find_model
 from edgequant.signature import ModelSignature
 from edgequant.signature_reader import read_signature

@@ -6,7 +6,6 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from edgequant.answers import glance
 from edgequant.artifacts.directory import file_name, load_array, new_directory, write_json, write_manifest
 from edgequant.artifacts.evaluation import EVALUATED, SCHEMA, EvaluationContent, NotFinite
 from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
@@ -15,6 +14,7 @@ from edgequant.errors import EvaluationError
 from edgequant.evaluation.prediction import Predictions, Request, predict, trace
 from edgequant.litert_interpreter import XNNPACK, Origin, runtime_version
 from edgequant.model_process import MARGIN_SECONDS, run_in_child
+from edgequant.outputs import glance
 from edgequant.resolvers import check_resolver
 from edgequant.steps import say
 from edgequant.variants import BASELINE

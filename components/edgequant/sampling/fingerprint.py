@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgequant.errors import ExamplesError
-from edgequant.sampling.remote import check, prepare
+from edgequant.sampling.formats.remote import check, prepare
 
 
 def fingerprint(patterns: list[str], code: str = "") -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgequant.artifacts.directory import write_json
 from edgequant.artifacts.verdict import Verdict
-from edgequant.validation.report.tradeoff import main_metric
+from edgequant.validation.report.size_chart import main_metric
 from edgequant.variants import BASELINE
 
 

@@ -11,12 +11,12 @@ from edgequant.artifacts.variant_set import VariantSet
 from edgequant.artifacts.verdict import MISSING, NO_BASELINE, VariantVerdict, Verdict, write_verdict
 from edgequant.gate import Gate
 from edgequant.steps import say
-from edgequant.validation.caveats import caveats, doubt, labelled
-from edgequant.validation.headline import headline
+from edgequant.validation.gate.data_warnings import caveats, doubt, labelled
+from edgequant.validation.gate.decide import choose_best, overall
+from edgequant.validation.gate.headline import headline
+from edgequant.validation.gate.variant_verdict import Material, material, undefined, verdict_of
 from edgequant.validation.inputs import Inputs, load
-from edgequant.validation.judgement import choose_best, overall
 from edgequant.validation.report.page import write_report
-from edgequant.validation.verdicts import Material, material, undefined, verdict_of
 from edgequant.variants import BASELINE
 
 

@@ -19,7 +19,7 @@ def inspect(model: Path, as_json: bool) -> None:
     from dataclasses import asdict
 
     from edgequant.inspection import inspect_model
-    from edgequant_pipelines.screen import Screen
+    from edgequant_pipelines.console import Screen
 
     found = inspect_model(model)
     if as_json:
@@ -34,7 +34,7 @@ def inspect(model: Path, as_json: bool) -> None:
 @OUTPUT
 def sample(config: Path, overrides: tuple[str, ...], output: Path) -> None:
     """Draw OUTPUT/calibration and OUTPUT/evaluation from the examples of CONFIG."""
-    from edgequant.sampling.examples import Examples
+    from edgequant.sampling.settings import Examples
     from edgequant.sampling.step import sample as run_step
     from edgequant.signature_reader import read_signature
     from edgequant_pipelines.arguments import pipeline_arguments

@@ -15,10 +15,10 @@ from sklearn.metrics import accuracy_score
 from edgequant.artifacts.evaluation import load_evaluation
 from edgequant.artifacts.example_set import ExampleSetWriter, load_example_set
 from edgequant.artifacts.variant_set import load_variant_set
+from edgequant.child_process import Outcome
 from edgequant.errors import ArtifactError, ConfigError, EvaluationError
 from edgequant.evaluation.prediction import Request, predict
 from edgequant.evaluation.step import evaluate
-from edgequant.isolation import Outcome
 from edgequant.model_process import run_in_child
 
 _X = np.array([[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]], np.float32)

@@ -12,7 +12,7 @@ from edgequant.artifacts.result import TrackingSettings
 from edgequant.artifacts.variant_set import Stability, VariantSetContent, load_variant_set
 from edgequant.artifacts.verdict import Champion, Verdict, load_verdict
 from edgequant.errors import ConfigError
-from edgequant.tracking.configuration import as_run
+from edgequant.tracking.recording.effective_config import as_run
 from edgequant.tracking.step import Inputs, track
 from edgequant.validation.report.reproduction import reproduction
 from edgequant_pipelines.config import Config, load_config, make_config

@@ -10,8 +10,8 @@ from mlflow.utils import validation
 from edgequant.artifacts.benchmark import Latency, Ratio
 from edgequant.artifacts.comparison import Drop, Flips, Measured, OutputDrift, Slice, SliceValue
 from edgequant.artifacts.verdict import VariantVerdict
-from edgequant.tracking.figures import main_figures, metrics
-from edgequant.tracking.metric_names import OWN, metric_names
+from edgequant.tracking.mlflow_names import OWN, metric_names
+from edgequant.tracking.recording.metrics import main_figures, metrics
 
 _EVERYTHING = VariantVerdict(
     status="converted",

@@ -303,7 +303,8 @@ from mlflow import MlflowClient
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracking
 from mlflow.utils import requirements_utils
-from edgequant.tracking import packaging, runs
+from edgequant.tracking.recording import packaging
+from edgequant.tracking.recording import recorder
 from edgequant.tracking.step import record
 from tests.forking import fork
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgequant.answers import PROBABILITIES
 from edgequant.artifacts.benchmark import Benchmark, Environment
 from edgequant.gate import Gate
-from edgequant.validation.caveats import caveats, doubt, labelled
-from edgequant.validation.checks import Limit
-from edgequant.validation.class_checks import check_worst_class
-from edgequant.validation.comparison import Asked, Run, compare
-from edgequant.validation.judgement import Evidence, judge
+from edgequant.outputs import PROBABILITIES
+from edgequant.validation.comparison.compare import Asked, Run, compare
+from edgequant.validation.gate.checks import Limit
+from edgequant.validation.gate.class_check import check_worst_class
+from edgequant.validation.gate.data_warnings import caveats, doubt, labelled
+from edgequant.validation.gate.decide import Evidence, judge
 from edgequant.validation.statistics import paired_drop_interval
 
 _NAMES = ("dot", "cross", "square", "stripe_h", "stripe_v")

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from edgequant.answers import LOGITS, PROBABILITIES, read
 from edgequant.artifacts.comparison import Flip
 from edgequant.errors import EvaluationError
-from edgequant.validation import decisions
-from edgequant.validation.checks import Limit, check_least
-from edgequant.validation.comparison import Asked, Comparison, Run, alone, compare, drops
+from edgequant.outputs import LOGITS, PROBABILITIES, read
+from edgequant.validation.comparison.compare import Asked, Comparison, Run, alone, compare, drops
+from edgequant.validation.gate.checks import Limit, check_least
+from edgequant.validation.metrics import classification
 from edgequant.validation.statistics import paired_drop_interval, wilson_interval
 
 _EYE = np.eye(4)
@@ -167,7 +167,7 @@ def test_agreement_in_pieces_is_that_at_once(monkeypatch: pytest.MonkeyPatch) ->
     baseline = random.normal(size=(50, 3))
     variant = baseline + random.normal(scale=0.3, size=(50, 3))
     whole = [_compare(task, baseline, variant).agreement.value for task in ("none", "regression")]
-    monkeypatch.setattr(decisions, "_CHUNK", 7)
+    monkeypatch.setattr(classification, "_CHUNK", 7)
     assert [_compare(task, baseline, variant).agreement.value for task in ("none", "regression")] == pytest.approx(
         whole
     )

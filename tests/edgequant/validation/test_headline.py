@@ -11,11 +11,11 @@ from scipy import stats
 from edgequant.artifacts.comparison import Drop, Measured
 from edgequant.artifacts.verdict import Check, Need, VariantVerdict
 from edgequant.gate import Gate
-from edgequant.validation.checks import Limit, check_drop, check_least
-from edgequant.validation.class_checks import check_worst_class
-from edgequant.validation.drops import PairedDrop, paired_mean
-from edgequant.validation.headline import headline
-from edgequant.validation.slices import Sliced, grouped, sliced
+from edgequant.validation.comparison.drop_intervals import PairedDrop, paired_mean
+from edgequant.validation.comparison.slices import Sliced, grouped, sliced
+from edgequant.validation.gate.checks import Limit, check_drop, check_least
+from edgequant.validation.gate.class_check import check_worst_class
+from edgequant.validation.gate.headline import headline
 from edgequant.validation.statistics import exact_ends, examples_for_share, examples_to_settle
 
 _DROP = Limit(name="max_drop_points", value=1.0, confidence=0.95)

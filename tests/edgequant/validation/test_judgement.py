@@ -12,12 +12,12 @@ from edgequant.artifacts.benchmark import Benchmark, Environment, Latency, Ratio
 from edgequant.artifacts.comparison import Drop, Measured
 from edgequant.artifacts.verdict import NO_BASELINE, NOT_GATED, Check, VariantVerdict
 from edgequant.gate import Gate
-from edgequant.validation.champion import AgainstChampion
-from edgequant.validation.checks import Limit, check_drop
-from edgequant.validation.comparison import Comparison
-from edgequant.validation.drops import PairedDrop, settle_by_width
-from edgequant.validation.judgement import Evidence, choose_best, judge, overall
-from edgequant.validation.slices import by_class_of_many, grouped, sliced
+from edgequant.validation.comparison.champion import AgainstChampion
+from edgequant.validation.comparison.compare import Comparison
+from edgequant.validation.comparison.drop_intervals import PairedDrop, settle_by_width
+from edgequant.validation.comparison.slices import by_class_of_many, grouped, sliced
+from edgequant.validation.gate.checks import Limit, check_drop
+from edgequant.validation.gate.decide import Evidence, choose_best, judge, overall
 from edgequant.validation.statistics import examples_to_settle
 
 

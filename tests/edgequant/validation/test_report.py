@@ -19,8 +19,8 @@ from edgequant.artifacts.comparison import Confusion, Drop, Flip, Flips, Measure
 from edgequant.artifacts.example_set import ClassCount, InputSpread, Representativeness, SourceFile, load_example_set
 from edgequant.artifacts.verdict import Champion, Check, Verdict, load_verdict
 from edgequant.inspection import Inspection, OperatorCount, Tensor
+from edgequant.validation.report.flip_pictures import pictures
 from edgequant.validation.report.page import render, write_report
-from edgequant.validation.report.pictures import pictures
 from edgequant.validation.report.reproduction import reproduction
 from edgequant.validation.report.summary import summary
 from edgequant_pipelines.config import load_config

@@ -14,12 +14,12 @@ from PIL import Image
 from edgequant.artifacts.comparison import Confusion, Ends, Slice, SliceValue
 from edgequant.artifacts.example_set import InputSpread, Representativeness
 from edgequant.artifacts.verdict import Verdict
-from edgequant.validation.report.confusions import Change, changes, confused
-from edgequant.validation.report.data import histograms
-from edgequant.validation.report.drawing import draw
-from edgequant.validation.report.forest import drops, slice_drops
-from edgequant.validation.report.pictures import data_uri, is_image, own_range
-from edgequant.validation.report.tradeoff import Point, front, size_metric
+from edgequant.validation.report.charts import draw
+from edgequant.validation.report.confusion_matrices import Change, changes, confused
+from edgequant.validation.report.drop_chart import drops, slice_drops
+from edgequant.validation.report.example_sets import histograms
+from edgequant.validation.report.flip_pictures import data_uri, is_image, own_range
+from edgequant.validation.report.size_chart import Point, front, size_metric
 from edgequant.validation.report.wording import ends, fixed, label, number, printable, span
 
 Handmade = Callable[..., Verdict]

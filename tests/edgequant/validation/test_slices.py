@@ -5,9 +5,9 @@ import time
 import numpy as np
 import pytest
 
-from edgequant.validation.comparison import Asked, Run, compare
-from edgequant.validation.flips import confusion
-from edgequant.validation.slices import by_class_of_many, grouped, sliced
+from edgequant.validation.comparison.compare import Asked, Run, compare
+from edgequant.validation.comparison.flips import confusion
+from edgequant.validation.comparison.slices import by_class_of_many, grouped, sliced
 from edgequant.validation.statistics import class_drops, mean_drop_interval
 
 

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from edgequant.validation.statistics import paired_drop_interval
-from edgequant.validation.statistics.coverage import COUNTS, DISCORDANT, DROPS, Truth, covered, truths
+from interval_coverage import COUNTS, DISCORDANT, DROPS, Truth, covered, truths
 
 _interval = cache(paired_drop_interval)
 

@@ -9,15 +9,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize
 
-from edgequant.answers import PROBABILITIES
 from edgequant.artifacts.verdict import Check
 from edgequant.gate import Gate
-from edgequant.validation.caveats import caveats
-from edgequant.validation.checks import Limit, check_drop, check_least
-from edgequant.validation.comparison import Asked, Run, alone, compare
-from edgequant.validation.decisions import binary, classification, multilabel
-from edgequant.validation.drops import mean_drop_ends, paired_drop
-from edgequant.validation.figure import Figure
+from edgequant.outputs import PROBABILITIES
+from edgequant.validation.comparison.compare import Asked, Run, alone, compare
+from edgequant.validation.comparison.drop_intervals import mean_drop_ends, paired_drop
+from edgequant.validation.gate.checks import Limit, check_drop, check_least
+from edgequant.validation.gate.data_warnings import caveats
+from edgequant.validation.metrics.classification import binary, classification, multilabel
+from edgequant.validation.metrics.metric import Figure
 
 # Draws labels, and the outputs of the baseline and of the variant.
 Drawn = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]

@@ -15,8 +15,8 @@ from edgequant.benchmarking.step import benchmark
 from edgequant.errors import ArtifactError, ConfigError, EvaluationError
 from edgequant.evaluation.step import evaluate
 from edgequant.gate import Gate
-from edgequant.validation import verdicts
-from edgequant.validation.comparison import Run
+from edgequant.validation.comparison.compare import Run
+from edgequant.validation.gate import variant_verdict
 from edgequant.validation.inputs import Inputs
 from edgequant.validation.step import validate
 
@@ -345,7 +345,7 @@ def test_classes_are_missed_among_the_examples_that_are_compared(
         length = next(lengths)
         return Run({name: output[:length] for name, output in outputs.items()}, reading)
 
-    monkeypatch.setattr(verdicts, "Run", run)
+    monkeypatch.setattr(variant_verdict, "Run", run)
     found = judge(values, values.argmax(axis=1), Gate(max_worst_class_drop_points=5.0)).variants["full_int8"]
     assert found.verdict == verdict, found.reasons
     assert ("1 of 4 classes has no evaluation example: 3" in found.reasons[0]) == (verdict == "inconclusive")

@@ -6,11 +6,11 @@ from edgequant.artifacts.benchmark import duration
 from edgequant.artifacts.comparison import Flip
 from edgequant.artifacts.verdict import BASELINE_VERDICT, Check, VariantVerdict, Verdict
 from edgequant.task import REGRESSION
-from edgequant.validation.report.confusions import Confused, confused
-from edgequant.validation.report.drawing import Chart
-from edgequant.validation.report.forest import slice_drops
-from edgequant.validation.report.pictures import Picture
-from edgequant.validation.report.tradeoff import main_metric
+from edgequant.validation.report.charts import Chart
+from edgequant.validation.report.confusion_matrices import Confused, confused
+from edgequant.validation.report.drop_chart import slice_drops
+from edgequant.validation.report.flip_pictures import Picture
+from edgequant.validation.report.size_chart import main_metric
 from edgequant.validation.report.wording import NOTHING, ends, fixed, number, share, span
 from edgequant.variants import BASELINE
 
