@@ -27,7 +27,7 @@ _ROUNDING = 1e-6
 def read(task: str, output: NDArray[Any]) -> str:
     """Returns how a model's outputs are to be read: ``probabilities`` where all are 0 to 1, else ``logits``; "" for other tasks.
 
-    Models are compared by one reading, the baseline's: quantized ones may leave 0..1, or give nothing outside of it, by chance.
+    Models are compared by one reading, the reference's: quantized ones may leave 0..1, or give nothing outside of it, by chance.
 
     Args:
         task: The task.

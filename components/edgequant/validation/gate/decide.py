@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from edgequant.artifacts.benchmark import Benchmark
-from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, NO_BASELINE, NOT_GATED, REJECTED, Check, VariantVerdict
+from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, NO_CHAMPION, NOT_GATED, REJECTED, Check, VariantVerdict
 from edgequant.gate import CHECKS, Gate
 from edgequant.validation.comparison.champion import AgainstChampion
 from edgequant.validation.comparison.compare import AGREEMENT, Comparison
@@ -16,7 +16,7 @@ from edgequant.validation.gate.data_warnings import OF_ALL_CLASSES
 from edgequant.validation.gate.latency_check import check_latency
 
 _BY_CLASS = "max_worst_class_drop_points"
-_AGAINST = "max_drop_points_vs_baseline"
+_AGAINST = "max_drop_points_vs_champion"
 _OF_METRIC = ("max_drop_points", _AGAINST, "min_metric")
 
 
@@ -27,9 +27,9 @@ class Evidence:
     Attributes:
         variant: Its name.
         metric: The metric that is judged.
-        comparison: The variant against the baseline.
+        comparison: The variant against the reference.
         size_bytes: The size of its file.
-        baseline_size_bytes: The size of the baseline's.
+        reference_size_bytes: The size of the reference's.
         kind: What its file is, as inspected; or None.
         benchmark: The latencies of all.
         champion: Its name, why there is none (None when there is one), and how much worse the variant's metric is.
@@ -42,7 +42,7 @@ class Evidence:
     metric: str
     comparison: Comparison
     size_bytes: int
-    baseline_size_bytes: int
+    reference_size_bytes: int
     kind: str | None
     benchmark: Benchmark
     champion: AgainstChampion | None = None
@@ -63,7 +63,7 @@ def judge(gate: Gate, evidence: Evidence) -> tuple[str, tuple[Check, ...], tuple
     )
     verdicts = {check.verdict for check in found}
     verdict = next((name for name in (REJECTED, INCONCLUSIVE, BLESSED) if name in verdicts), NOT_GATED)
-    order = (REJECTED, INCONCLUSIVE, BLESSED, NO_BASELINE)
+    order = (REJECTED, INCONCLUSIVE, BLESSED, NO_CHAMPION)
     sentences = tuple(
         check.sentence for check in sorted(found, key=lambda check: (order.index(check.verdict), -_needed(check)))
     )
@@ -122,7 +122,7 @@ def _check(name: str, gate: Gate, evidence: Evidence) -> Check:
     if name == "min_agreement":
         return checks.check_least(limit, comparison.agreement, AGREEMENT, comparison.examples, comparison.agreeing)
     if name == "max_size_ratio":
-        return checks.check_size_ratio(limit, evidence.size_bytes, evidence.baseline_size_bytes)
+        return checks.check_size_ratio(limit, evidence.size_bytes, evidence.reference_size_bytes)
     if name == "max_size_bytes":
         return checks.check_size(limit, evidence.size_bytes)
     return check_latency(limit, evidence.variant, evidence.benchmark)
@@ -131,7 +131,7 @@ def _check(name: str, gate: Gate, evidence: Evidence) -> Check:
 def _check_champion(limit: Limit, evidence: Evidence) -> Check:
     champion = evidence.champion
     if champion is None or champion.missing is not None:
-        return checks.no_baseline(limit, (champion and champion.missing) or "none is configured")
+        return checks.no_champion(limit, (champion and champion.missing) or "none is configured")
     if champion.failed is not None:
         return limit.check(INCONCLUSIVE, f"{champion.name} could not be evaluated: {champion.failed}")
     return checks.check_drop(limit, champion.drop, evidence.metric, f"against {champion.name}, ")
@@ -159,7 +159,7 @@ def choose_best(gate: Gate, variants: Mapping[str, VariantVerdict]) -> str | Non
 def overall(gate: Gate, variants: Mapping[str, VariantVerdict]) -> str:
     """Returns the outcome of a run: blessed when any variant is, else inconclusive when any is, else rejected.
 
-    Where no check could be asked of any, as on the first run of a gate against the model in production alone, it is not gated.
+    Where no check could be asked of any, as on the first run of a gate against the champion alone, it is not gated.
     """
     if not gate:
         return NOT_GATED

@@ -34,7 +34,7 @@ def figures(
 
     Args:
         task: The task, not ``none``.
-        reading: How the outputs are to be read, as `task.read` tells of the baseline's.
+        reading: How the outputs are to be read, as `task.read` tells of the reference's.
         outputs: Float arrays by output name, the example first.
         labels: The labels of these examples, in the form of `task.check_label`.
         spread: The standard deviation of each number of a label, [numbers], which errors of a regression are judged in.

@@ -6,7 +6,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING
 
 from edgequant.artifacts.comparison import Ends, Slice
-from edgequant.artifacts.verdict import BASELINE_VERDICT, Verdict
+from edgequant.artifacts.verdict import REFERENCE_VERDICT, Verdict
 from edgequant.task import METRICS, REGRESSION, is_custom
 from edgequant.validation.comparison.compare import AGREEMENT
 from edgequant.validation.report.charts import COLOURS, Chart, colour_of, draw
@@ -44,7 +44,7 @@ def drops(verdict: Verdict) -> Chart | None:
             colour=colour_of(variant.verdict),
         )
         for name, variant in verdict.variants.items()
-        if variant.drop_points is not None and variant.verdict != BASELINE_VERDICT
+        if variant.drop_points is not None and variant.verdict != REFERENCE_VERDICT
     ]
     return _forest("drops", f"Drop in {label(verdict.main_metric)}", unit(verdict), rows, _limit(verdict, _LIMIT))
 
