@@ -103,8 +103,8 @@ benchmark: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/end_to_end.py
 
 docs: $(INSTALLED)
-	$(VENV)/bin/python -m edgequant_pipelines.reference > docs/components.md
-	$(VENV)/bin/python -m edgequant_pipelines.catalogue components/edgequant
+	$(VENV)/bin/python scripts/component_reference.py > docs/components.md
+	$(VENV)/bin/python scripts/catalogue_readmes.py components/edgequant
 
 clean:
 	rm -rf $(VENV) .engines .images .kubernetes .screenshots manifests/pipeline/pipeline.yaml edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -17,17 +17,23 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from edgequant.validation.ranking import weighed_f1
-from edgequant.validation.reach import auc_reach, average_precision_reach, f1_reach, r2_reach, rmse_reach
+from edgequant.validation.metrics.ranking import weighed_f1
 from edgequant.validation.statistics import (
     BootstrapDrop,
     Resampling,
     mean_drop_interval,
     paired_bootstrap_interval,
 )
-from edgequant.validation.statistics.coverage import COUNTS, covered, truths
 from edgequant.validation.statistics.proportions import CORRECTION
-from edgequant.validation.unseen import Unseen
+from edgequant.validation.statistics.worst_case import (
+    Unseen,
+    auc_reach,
+    average_precision_reach,
+    f1_reach,
+    r2_reach,
+    rmse_reach,
+)
+from interval_coverage import COUNTS, covered, truths
 
 FEW, MANY_PAIRS = 200, 20
 EXAMPLES = 1_000
@@ -63,9 +69,9 @@ def _bootstrapped(otherwise: int, sets: int) -> Iterator[BootstrapDrop]:
     random = np.random.default_rng([4, otherwise])
     for seed in range(sets):
         labels = random.random(EXAMPLES) < POSITIVE
-        baseline = labels ^ (random.random(EXAMPLES) < WRONG)
-        variant = baseline ^ (random.random(EXAMPLES) < otherwise / EXAMPLES)
-        was, now = (weighed_f1(labels.astype(np.int64), decided.astype(np.int64)) for decided in (baseline, variant))
+        reference = labels ^ (random.random(EXAMPLES) < WRONG)
+        variant = reference ^ (random.random(EXAMPLES) < otherwise / EXAMPLES)
+        was, now = (weighed_f1(labels.astype(np.int64), decided.astype(np.int64)) for decided in (reference, variant))
         yield paired_bootstrap_interval(was, now, Resampling(confidence=0.95, seed=seed, resamples=RESAMPLES))
 
 

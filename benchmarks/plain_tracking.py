@@ -10,8 +10,9 @@ from pathlib import Path
 import edgequant.tracking
 from edgequant import litert_interpreter
 from edgequant.artifacts.result import Result, load_result
-from edgequant.tracking import entries, summary
-from edgequant.tracking.figures import metrics
+from edgequant.tracking import tags
+from edgequant.tracking.recording import summary
+from edgequant.tracking.recording.metrics import metrics
 
 PYFUNC = Path(edgequant.tracking.__file__).with_name("pyfunc_model.py")
 
@@ -26,7 +27,7 @@ def track(directory: Path, uri: str) -> None:
     mlflow.set_registry_uri(uri)
     mlflow.set_experiment(settings.experiment)
     models = {variant: _variant(result, variant) for variant in result.verdict.variants}
-    with mlflow.start_run(run_name=f"{entries.source(result)} · summary"):
+    with mlflow.start_run(run_name=f"{tags.source(result)} · summary"):
         for path in sorted((result.path / "verdict").glob("*.png")):
             mlflow.log_artifact(str(path), "plots")
         for name in ("report.html", "verdict.json"):
@@ -35,12 +36,12 @@ def track(directory: Path, uri: str) -> None:
         for name, table in summary.tables(result).items():
             columns = dict(zip(table["columns"], zip(*table["data"], strict=True), strict=True))
             mlflow.log_table({key: list(values) for key, values in columns.items()}, name)
-        for name, value in {**entries.tags(result), **summary.tags(result, "")}.items():
+        for name, value in {**tags.common_tags(result), **summary.summary_tags(result, "")}.items():
             mlflow.set_tag(name, value)
         _inputs(result)
     best = result.verdict.best
     if best is not None:
-        made = mlflow.register_model(models[best], settings.registered_model, tags=entries.version_tags(result, best))
+        made = mlflow.register_model(models[best], settings.registered_model, tags=tags.version_tags(result, best))
         mlflow.MlflowClient().set_registered_model_alias(settings.registered_model, settings.alias, made.version)
 
 
@@ -50,16 +51,16 @@ def _variant(result: Result, variant: str) -> str:
     from mlflow.models import infer_signature
 
     tflite = result.variants.model(variant)
-    with mlflow.start_run(run_name=f"{entries.source(result)} · {variant}"):
-        for name, value in {**entries.tags(result), **entries.variant_tags(result, variant)}.items():
+    with mlflow.start_run(run_name=f"{tags.source(result)} · {variant}"):
+        for name, value in {**tags.common_tags(result), **tags.variant_tags(result, variant)}.items():
             mlflow.set_tag(name, value)
-        for name, value in entries.parameters(result, variant).items():
+        for name, value in tags.parameters(result, variant).items():
             mlflow.log_param(name, value)
         model = litert_interpreter.Model(tflite)
         model.invoke(model.prepare({name: values[0] for name, values in result.example.items()}))
         outputs = {name: value[None] for name, value in model.results().items()}
         logged = mlflow.pyfunc.log_model(
-            name=entries.logged_model_name(result, variant),
+            name=tags.logged_model_name(result, variant),
             python_model=str(PYFUNC),
             code_paths=[litert_interpreter.__file__],
             artifacts={"tflite": str(tflite)},
@@ -83,7 +84,7 @@ def _inputs(result: Result) -> None:
 
     for facts in (result.content.calibration, result.content.evaluation):
         source = resolve_dataset_source(facts.provenance.sources[0].path)
-        data = MetaDataset(source, name=facts.provenance.purpose, digest=entries.dataset_digest(facts))
+        data = MetaDataset(source, name=facts.provenance.purpose, digest=tags.dataset_digest(facts))
         mlflow.log_input(data, context=facts.provenance.purpose)
 
 

@@ -51,7 +51,7 @@ def masked(data: bytes) -> int:
 
 def generate(folder: Path, records: int) -> None:
     """Writes the shards: an image of random bytes and a label; every twentieth record is the one before it again."""
-    from edgequant.sampling.tfrecord import _example_class
+    from edgequant.sampling.formats.tfrecord import _example_class
 
     random = np.random.default_rng(17)
     image = bytes(PAYLOAD_BYTES)
@@ -100,7 +100,7 @@ def idiomatic(paths: list[str], *, stratified: bool) -> int:
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from edgequant.sampling.tfrecord import parse_example
+    from edgequant.sampling.formats.tfrecord import parse_example
 
     def parse(data: bytes) -> tuple[int, object]:
         features = parse_example(data)
@@ -121,11 +121,11 @@ def idiomatic(paths: list[str], *, stratified: bool) -> int:
 def ours(paths: list[str], *, stratified: bool, options: list[str]) -> int:
     """Draws both sets' candidates; returns how many records were read."""
     from edgequant.sampling.beam_options import parse_options
-    from edgequant.sampling.disjoint import split
-    from edgequant.sampling.drawing import Engine
-    from edgequant.sampling.rule import Rule
-    from edgequant.sampling.selection import EQUAL, FALSE, Plan
-    from edgequant.sampling.sources import find_files
+    from edgequant.sampling.draw.beam_pipeline import Engine
+    from edgequant.sampling.draw.disjoint import split
+    from edgequant.sampling.draw.rule import Rule
+    from edgequant.sampling.draw.selection import EQUAL, FALSE, Plan
+    from edgequant.sampling.formats.files import find_files
 
     plan = Plan(wanted=CALIBRATION, stratify=EQUAL if stratified else FALSE, minimum=1, seed=17)
     rule = Rule(keep={}, seed=17, classes="label" if stratified else "")
@@ -143,7 +143,7 @@ def run_one(kind: str, paths: list[str], options: list[str]) -> None:
     if kind != "limit":
         import apache_beam  # noqa: F401 - its import is not what is measured
 
-        import edgequant.sampling.drawing  # noqa: F401
+        import edgequant.sampling.draw.beam_pipeline  # noqa: F401
     tasks = {
         "limit": lambda: read_only(paths),
         "idiomatic": lambda: idiomatic(paths, stratified=False),

@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgequant.artifacts.result import load_result
-from edgequant.tracking.packaging import requirements
+from edgequant.tracking.recording.packaging import requirements
 from edgequant.variants import VARIANTS
 from edgequant_pipelines.config import load_config
 from edgequant_pipelines.demo import prepare

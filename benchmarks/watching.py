@@ -23,11 +23,11 @@ from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Regi
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracked
 
 from edgequant_pipelines.config import Config
-from edgequant_pipelines.watching.launchers import LaunchedRun, Progress
-from edgequant_pipelines.watching.measures import Measures
+from edgequant_pipelines.watching.context import Surroundings
+from edgequant_pipelines.watching.launchers.base import LaunchedRun, Progress
+from edgequant_pipelines.watching.prometheus import Measures
 from edgequant_pipelines.watching.registry import Registry
-from edgequant_pipelines.watching.rules import RulesFile
-from edgequant_pipelines.watching.surroundings import Surroundings
+from edgequant_pipelines.watching.rules.rules import RulesFile
 from edgequant_pipelines.watching.watcher import Watcher
 
 _INTERVAL_SECONDS = 30.0

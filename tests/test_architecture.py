@@ -13,6 +13,19 @@ PIPELINES = ROOT / "pipelines" / "edgequant_pipelines"
 STEPS = sorted(path.parent.name for path in LIBRARY.glob("*/component.py"))
 # The step of a run on a cluster that needs another step's code: it identifies the files that the other reads.
 SHARED = {"fingerprinting": {"edgequant.sampling"}}
+# The wings of a step, and which of its other wings each may import.
+WINGS = {
+    "edgequant/validation": {
+        "gate": {"comparison", "metrics", "statistics"},
+        "comparison": {"metrics", "statistics"},
+        "metrics": {"statistics"},
+        "statistics": set(),
+        "report": {"gate", "comparison", "metrics", "statistics"},
+    },
+    "edgequant/sampling": {"decode": {"draw", "formats"}, "draw": {"formats"}, "formats": set()},
+    "edgequant/tracking": {"reading": {"recording"}, "recording": set()},
+    "edgequant_pipelines/watching": {"launchers": {"rules"}, "rules": set()},
+}
 # Where each heavy package may be imported.
 HOMES = {
     "tensorflow": ("edgequant/conversion/", "edgequant_pipelines/demo/"),
@@ -88,8 +101,22 @@ def test_the_library_does_not_know_the_pipelines() -> None:
 def test_steps_meet_only_in_artifacts(step: str) -> None:
     """A step imports no other step."""
     others = {f"edgequant.{other}" for other in STEPS if other != step} - SHARED.get(step, set())
-    for path in (LIBRARY / step).glob("*.py"):
+    for path in (LIBRARY / step).rglob("*.py"):
         assert not {name for name in imports(path) if ".".join(name.split(".")[:2]) in others}, path
+
+
+@pytest.mark.parametrize(("folder", "wing"), [(folder, wing) for folder in WINGS for wing in WINGS[folder]])
+def test_imports_between_wings_run_one_way(folder: str, wing: str) -> None:
+    """In validation/ they run gate, comparison, metrics, statistics; no wing imports one that imports it."""
+    root = (LIBRARY if folder.startswith("edgequant/") else PIPELINES).parent / folder
+    package = folder.replace("/", ".")
+    assert {path.name for path in root.iterdir() if (path / "__init__.py").exists()} == set(WINGS[folder])
+    forbidden = set(WINGS[folder]) - WINGS[folder][wing] - {wing}
+    files = list((root / wing).rglob("*.py"))
+    assert len(files) > 1
+    for path in files:
+        reached = {name.removeprefix(f"{package}.").partition(".")[0] for name in imports(path) if package in name}
+        assert not reached & forbidden, path
 
 
 def test_what_steps_share_knows_none_of_them() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edgequant.isolation import Limits, Outcome, forkserver, machine_memory, run
+from edgequant.child_process import Limits, Outcome, forkserver, machine_memory, run
 
 # How long beyond its time budget a child is waited for: to load a model, and to end the invocation it is in.
 MARGIN_SECONDS = 30.0

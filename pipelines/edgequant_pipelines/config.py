@@ -14,19 +14,18 @@ from edgequant.gate import Gate, check_gate, parse_gate
 from edgequant.litert_interpreter import XNNPACK
 from edgequant.model_uri import check_alias, check_model_uri
 from edgequant.resolvers import check_resolver
-from edgequant.sampling.examples import check_settings
-from edgequant.sampling.preprocessing import input_source
+from edgequant.sampling.decode.preprocessing import input_source
+from edgequant.sampling.draw.selection import AUTO, FALSE
+from edgequant.sampling.formats.files import check_patterns
+from edgequant.sampling.formats.remote import wrong_place
 from edgequant.sampling.referenced_files import remote_file
-from edgequant.sampling.remote import wrong_place
-from edgequant.sampling.selection import AUTO, FALSE
-from edgequant.sampling.sources import check_patterns
+from edgequant.sampling.settings import check_settings
 from edgequant.task import check_task_name
 from edgequant.tracking.settings import check_experiment, check_registered_model
 from edgequant.tracking_uri import check_tracking_uri
 from edgequant.variants import VARIANTS, check_variants
 from edgequant_pipelines.deployment import Kubeflow
-from edgequant_pipelines.mappings import explain, joined, read_mapping
-from edgequant_pipelines.yaml_reading import read_yaml
+from edgequant_pipelines.yaml_files import explain, joined, read_mapping, read_yaml
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -105,7 +104,7 @@ class Config(_Section):
     task: str = "classification"
     resolver: str = XNNPACK
     gate: dict[str, Any] = {}
-    baseline: str = ""
+    champion: str = ""
     tracking: Tracking = Tracking()
     beam: list[str] = ["--runner=FnApiRunner"]
     kubeflow: Kubeflow = Kubeflow()
@@ -121,8 +120,8 @@ class Config(_Section):
                 f"name: {self.name!r} is not allowed; letters, digits, '.', '_' and '-', at most 100, are"
             )
         check_model_uri("model", self.model)
-        if self.baseline:
-            check_model_uri("baseline", self.baseline)
+        if self.champion:
+            check_model_uri("champion", self.champion)
         if not self.examples.calibration:
             raise ConfigError("examples.calibration: no pattern is given; one or more are needed")
         for key, patterns in (("calibration", self.examples.calibration), ("evaluation", self.examples.evaluation)):
@@ -138,7 +137,7 @@ class Config(_Section):
             label=self.examples.label,
             task=self.task,
         )
-        check_gate(self.parsed_gate(), self.task, labelled=bool(self.examples.label), baseline=bool(self.baseline))
+        check_gate(self.parsed_gate(), self.task, labelled=bool(self.examples.label), champion=bool(self.champion))
         for name, declared in self.examples.inputs.items():
             input_source(name, declared)
         self._check_referenced_files()
@@ -186,7 +185,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
 
     Args:
         path: The YAML file; relative paths in it are relative to it.
-        overrides: ``KEY=VALUE`` texts that replace values, such as ``gate.max_drop_points=0.5``, or take keys away: ``baseline=``.
+        overrides: ``KEY=VALUE`` texts that replace values, such as ``gate.max_drop_points=0.5``, or take keys away: ``champion=``.
 
     Raises:
         ConfigError: The file is missing, not YAML, or holds a key or a value that is not allowed.
@@ -277,7 +276,7 @@ def _absolute(config: Config, folder: Path) -> Config:
     return config.model_copy(
         update={
             "model": path("model", config.model),
-            "baseline": path("baseline", config.baseline),
+            "champion": path("champion", config.champion),
             "examples": examples.model_copy(
                 update={
                     "calibration": [path("examples.calibration", pattern) for pattern in examples.calibration],

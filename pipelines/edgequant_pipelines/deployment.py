@@ -9,8 +9,8 @@ from pydantic_core import PydanticCustomError
 
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant_pipelines.image_names import check_image_prefix, check_image_tag
-from edgequant_pipelines.mappings import UNREPEATED
 from edgequant_pipelines.step_defaults import PARALLELISM, RESOURCES, STEPS, TABLE
+from edgequant_pipelines.yaml_files import UNREPEATED
 
 _CPU = re.compile(r"(?:[0-9]*\.)?[0-9]+m?")
 # Kubernetes writes a thousand with a small k.

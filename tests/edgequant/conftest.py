@@ -65,7 +65,7 @@ class DigitsSets:
 def digits_sets(digits: Path, digits_model: Path, tmp_path_factory: pytest.TempPathFactory) -> DigitsSets:
     """What sample, convert, evaluate, benchmark and validate make of the digits model."""
     from edgequant.conversion.step import Request, convert
-    from edgequant.sampling.examples import Examples
+    from edgequant.sampling.settings import Examples
     from edgequant.sampling.step import sample
 
     folder = tmp_path_factory.mktemp("digits_sets")

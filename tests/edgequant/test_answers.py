@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, mean_absolute_error
 
-from edgequant.answers import decide, glance, read
+from edgequant.outputs import decide, glance, read
 
 _RANDOM = np.random.default_rng(5)
 _LABELS = _RANDOM.integers(0, 4, 200)

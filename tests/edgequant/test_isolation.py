@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from edgequant.isolation import Limits, forkserver, machine_memory, run
+from edgequant.child_process import Limits, forkserver, machine_memory, run
 
 _AMPLE = Limits(seconds=60, memory_bytes=4 * 2**30)
 _SWELL = "import time; swollen = b'x' * (900 * 2**20); time.sleep(60)"
@@ -136,7 +136,7 @@ def test_a_child_does_not_outlive_its_parent(tmp_path: Path) -> None:
     script.write_text(
         textwrap.dedent(f"""
         from pathlib import Path
-        from edgequant.isolation import Limits, forkserver, run
+        from edgequant.child_process import Limits, forkserver, run
         run(forkserver("json"), exec, ({code!r},), Limits(seconds=600, memory_bytes=2**33), Path("log"))
         """),
         encoding="utf-8",

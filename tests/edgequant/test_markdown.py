@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from edgequant.markdown import literal, plain
+from edgequant.tracking.markdown import literal, plain
 
 _READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 _MARKUP = st.text(alphabet="ab1 _*`[]()<>&|~!#+-.:;=\\/@'\"\n\t", max_size=40)

@@ -6,7 +6,7 @@ import pytest
 import urllib3
 from mlflow import MlflowClient
 
-from edgequant.unanswered import cause_of, no_answer
+from edgequant.connection_errors import cause_of, no_answer
 
 
 @pytest.mark.parametrize(

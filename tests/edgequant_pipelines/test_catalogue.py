@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from edgequant_pipelines.catalogue import readme
-from edgequant_pipelines.reference import COMPONENTS, components
+from catalogue_readmes import readme
+from edgequant_pipelines.components import COMPONENTS, components
 
 ROOT = Path(__file__).resolve().parents[2] / "components" / "edgequant"
 # In the order in which the catalogue's validator wants them.

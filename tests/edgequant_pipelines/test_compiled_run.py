@@ -26,8 +26,8 @@ from tests.kfp_launcher import (
 
 from edgequant.errors import ConfigError
 from edgequant_pipelines.compilation import CompileOptions, compile_pipeline
+from edgequant_pipelines.components import components
 from edgequant_pipelines.config import load_config
-from edgequant_pipelines.reference import components
 
 PREPROCESS = "def to_inputs(features):\n    return {'pixels': features['pixels']}\n"
 STEPS = [
@@ -84,7 +84,7 @@ def test_the_next_run_is_compared_with_the_champion(backend: Backend, first: Out
     """With the registered version as its champion, a second run repeats only what is not cached or depends on the champion."""
     before = len(backend.launcher.tasks)
     del first
-    outputs = backend.run(baseline="models:/digits-tflite@champion")
+    outputs = backend.run(champion="models:/digits-tflite@champion")
     ran = [task.name for task in backend.launcher.tasks[before:]]
     assert sorted(ran) == ["evaluate-2", "fetch-champion", "fingerprint", "pin", "track", "validate"]
     result = backend.result(outputs)
@@ -97,7 +97,7 @@ def test_a_run_ends_however_artifacts_are_typed(digits: Path, tmp_path: Path, ty
     """Where artifacts are typed as by the local runner, or not at all, a run ends as well, and the next one with its champion."""
     backend = backend_for_digits(digits, tmp_path, typing)
     assert backend.result(backend.run())["outcome"] == "blessed"
-    result = backend.result(backend.run(baseline="models:/digits-tflite@champion"))
+    result = backend.result(backend.run(champion="models:/digits-tflite@champion"))
     assert result["champion"]["version"] == "models:/digits-tflite/1"
 
 

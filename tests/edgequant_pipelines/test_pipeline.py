@@ -9,9 +9,9 @@ from google.protobuf import json_format
 from kfp import compiler
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from component_reference import reference
 from edgequant import __version__
 from edgequant_pipelines import quantize, quantize_model
-from edgequant_pipelines.reference import reference
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = {

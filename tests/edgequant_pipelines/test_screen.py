@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgequant_pipelines.screen import Screen
+from edgequant_pipelines.console import Screen
 
 
 def test_notes_are_told_below_the_sentence(capsys: pytest.CaptureFixture[str]) -> None:

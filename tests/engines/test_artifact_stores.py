@@ -9,7 +9,7 @@ from tests.edgequant.tracking.fault_proxy import CUT, LOST, STATUS, Fault, Proxy
 
 from edgequant.mlflow_access import retries
 from edgequant.mlflow_access.retries import Patience
-from edgequant.tracking.uploads import Upload, Uploader, complete
+from edgequant.tracking.recording.uploads import Upload, Uploader, complete
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(100)]
 LOCATION = "s3://my-bucket/models"

@@ -15,11 +15,11 @@ import yaml
 
 from edgequant.artifacts.example_set import ExampleSet, load_example_set
 from edgequant.errors import ExamplesError
-from edgequant.sampling.examples import Examples
+from edgequant.sampling.decode.preprocessing import load_preprocess
 from edgequant.sampling.fingerprint import fingerprint, of_examples
-from edgequant.sampling.preprocessing import load_preprocess
+from edgequant.sampling.formats.files import Piece, read_piece
 from edgequant.sampling.referenced_files import read_referenced_files
-from edgequant.sampling.sources import Piece, read_piece
+from edgequant.sampling.settings import Examples
 from edgequant.signature import ModelSignature
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(200)]

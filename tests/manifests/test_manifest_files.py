@@ -31,7 +31,7 @@ from edgequant.images import image
 from edgequant_pipelines.cli import main
 from edgequant_pipelines.kubeflow.client import ENDPOINT
 from edgequant_pipelines.kubeflow.credentials import TOKEN_PATH
-from edgequant_pipelines.watching.rules import RulesFile, load_rules
+from edgequant_pipelines.watching.rules.rules import RulesFile, load_rules
 from edgequant_pipelines.watching.service import Service, Settings
 
 DEPLOYMENT = "base/deployment.yaml"

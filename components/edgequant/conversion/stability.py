@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from edgequant.artifacts.example_set import load_example_set
 from edgequant.artifacts.variant_set import Stability
+from edgequant.child_process import Limits, run
 from edgequant.errors import ModelError
-from edgequant.isolation import Limits, run
 from edgequant.model_files import ModelFiles
-from edgequant.sqnr import sqnr_db
+from edgequant.outputs import sqnr_db
 
 _VARIANT = "full_int8"
 _MOST_EXAMPLES = 500
@@ -29,10 +29,10 @@ def check_stability(
     """Returns how much int8 models of a calibration set's two halves differ.
 
     Args:
-        context: Where child processes come from (see `edgequant.isolation.forkserver`).
+        context: Where child processes come from (see `edgequant.child_process.forkserver`).
         source: The model, and the key of the signature to convert.
         sets: The calibration set, and the set whose examples the models are compared on.
-        float32: The baseline's file.
+        float32: The reference's file.
         limits: What one child process may use.
     """
     calibration, examples = sets
@@ -69,8 +69,8 @@ def compare_halves(float32: Path, one: Path, other: Path, example_set: Path) -> 
     """Returns how much two int8 models differ, beside how much the first differs from float32."""
     examples = load_example_set(example_set, verify=False)
     inputs = {name: values[:_MOST_EXAMPLES] for name, values in examples.inputs.items()}
-    baseline, first, second = (_outputs(path, inputs) for path in (float32, one, other))
-    halves, quantization = outputs_sqnr_db(first, second), outputs_sqnr_db(baseline, first)
+    reference, first, second = (_outputs(path, inputs) for path in (float32, one, other))
+    halves, quantization = outputs_sqnr_db(first, second), outputs_sqnr_db(reference, first)
     agreement = _agreement(first, second)
     return Stability(
         examples=len(next(iter(inputs.values()))),

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
+from edgequant.connection_errors import no_answer
 from edgequant.mlflow_access.client_settings import client_settings
 from edgequant.steps import say
 from edgequant.tracking_uri import without_credentials
-from edgequant.unanswered import no_answer
 
 _TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 _SHORTEST_TIMEOUT, _LONGEST_TIMEOUT = 10, 60

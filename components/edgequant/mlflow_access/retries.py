@@ -27,9 +27,9 @@ from tenacity import (
 )
 from tenacity.stop import stop_base
 
+from edgequant.connection_errors import no_answer
 from edgequant.mlflow_access.failures import is_transient
 from edgequant.tracking_uri import without_credentials
-from edgequant.unanswered import no_answer
 
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 30.0

@@ -59,7 +59,7 @@ def sample(
     """
     from pathlib import Path
 
-    from edgequant.sampling.examples import Examples
+    from edgequant.sampling.settings import Examples
     from edgequant.sampling.step import sample as run
     from edgequant.signature import ModelSignature
     from edgequant.steps import step

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgequant.errors import ExamplesError
+from edgequant.sampling.formats.remote import check, prepare
 from edgequant.sampling.referenced_files import remote_file
-from edgequant.sampling.remote import check, prepare
 
 
 def fingerprint(patterns: list[str], code: str = "") -> str:

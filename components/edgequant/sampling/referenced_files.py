@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from edgequant.errors import ConfigError
-from edgequant.sampling.examples import Examples
-from edgequant.sampling.sources import read_text
+from edgequant.sampling.formats.files import read_text
+from edgequant.sampling.settings import Examples
 
 _CLASSES = "examples.classes_file"
 _PREPROCESS = "examples.preprocess"

@@ -11,17 +11,17 @@ from unittest.mock import patch
 from edgequant.artifacts.example_set import ExampleSetWriter, Provenance, Representativeness
 from edgequant.errors import ExamplesError
 from edgequant.sampling.beam_options import parse_options
-from edgequant.sampling.bottom_k import Candidate
-from edgequant.sampling.disjoint import Draw, draw_apart, split
-from edgequant.sampling.drawing import Engine
-from edgequant.sampling.examples import Examples
-from edgequant.sampling.preprocessing import NotFiniteError
+from edgequant.sampling.decode.preprocessing import NotFiniteError
+from edgequant.sampling.decode.rows import Row, RowMaker, make_rows, row_maker
+from edgequant.sampling.draw.beam_pipeline import Engine
+from edgequant.sampling.draw.bottom_k import Candidate
+from edgequant.sampling.draw.disjoint import Draw, draw_apart, split
+from edgequant.sampling.draw.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, Rule
+from edgequant.sampling.draw.selection import EQUAL, FALSE, PROPORTIONAL, Plan, choose, class_counts
+from edgequant.sampling.formats.files import file_format, find_files
 from edgequant.sampling.referenced_files import read_referenced_files
 from edgequant.sampling.representativeness import compare, extremes, range_of
-from edgequant.sampling.rows import Row, RowMaker, make_rows, row_maker
-from edgequant.sampling.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, Rule
-from edgequant.sampling.selection import EQUAL, FALSE, PROPORTIONAL, Plan, choose, class_counts
-from edgequant.sampling.sources import file_format, find_files
+from edgequant.sampling.settings import Examples
 from edgequant.steps import say
 from edgequant.task import check_outputs
 

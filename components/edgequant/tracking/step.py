@@ -16,9 +16,9 @@ from edgequant.artifacts.verdict import load_verdict
 from edgequant.errors import EdgequantError, TrackingError
 from edgequant.mlflow_access.client_settings import client_settings
 from edgequant.steps import say
-from edgequant.tracking.configuration import as_run
-from edgequant.tracking.pages import public_uri
+from edgequant.tracking.recording.effective_config import as_run
 from edgequant.tracking.settings import check_tracking_settings
+from edgequant.tracking.ui_links import public_uri
 from edgequant.tracking_uri import ON_CLUSTER, TRACKING_URI, check_tracking_uri, runners_tracking_uri, tracking_uri
 
 _RUN_ID = "MLFLOW_RUN_ID"
@@ -130,7 +130,7 @@ def _record(result: Result, uri: str, given_run_id: str) -> tuple[Tracked, str]:
         # It loads MLflow, which takes a second.
         from edgequant.mlflow_access.failures import is_transient
         from edgequant.mlflow_access.retries import Patience, first_line
-        from edgequant.tracking.runs import Place, Recorder
+        from edgequant.tracking.recording.recorder import Place, Recorder
 
         def tell(sentence: str) -> None:
             say("track", sentence)

@@ -161,7 +161,7 @@ def _wait(connection: Any, run: Any, config: Any, tracking_uri: str, poll_second
     if not config.gate:
         click.echo("not gated: no gate is set")
         return True
-    from edgequant.tracking.outcomes import NoRecordError, read_outcome
+    from edgequant.tracking.reading.outcome import NoRecordError, read_outcome
 
     unknown = "the run succeeded, but what it found is not known here"
     try:

@@ -19,8 +19,8 @@ def track(work: Path, tracking_uri: str) -> None:
     import shutil
 
     from edgequant.tracking.step import record
+    from edgequant_pipelines.console import Screen
     from edgequant_pipelines.local import RESULTS
-    from edgequant_pipelines.screen import Screen
 
     tracked = record(work / RESULTS, tracking_uri)
     shutil.copyfile(work / RESULTS / "result.json", work / "result.json")
@@ -37,8 +37,8 @@ def track(work: Path, tracking_uri: str) -> None:
 @_TRACKING_URI
 def promote(name: str, version: str, alias: str, force: bool, tracking_uri: str) -> None:
     """Move an alias to VERSION of the registered model NAME, if that version was blessed."""
-    from edgequant.tracking.promotion import Promotion
-    from edgequant.tracking.promotion import promote as run
+    from edgequant.tracking.reading.promotion import Promotion
+    from edgequant.tracking.reading.promotion import promote as run
 
     done = run(Promotion(name=name, version=version, alias=alias, force=force), tracking_uri)
     before = f"it was on version {done.before}" if done.before else "it is new"
@@ -57,8 +57,8 @@ def compare(name: str, last: int, as_json: bool, tracking_uri: str) -> None:
     import json
     from dataclasses import asdict
 
-    from edgequant.tracking.history import history
-    from edgequant_pipelines.screen import Screen
+    from edgequant.tracking.reading.history import history
+    from edgequant_pipelines.console import Screen
 
     rows = history(name, last, tracking_uri)
     if as_json:

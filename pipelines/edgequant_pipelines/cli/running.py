@@ -22,7 +22,7 @@ def run(config: Path, overrides: tuple[str, ...], work_directory: Path | None, n
     Exits with 0 when a variant is blessed or no gate is set, 3 when none is blessed, 2 for a wrong CONFIG, 1 for a failure.
     """
     from edgequant_pipelines.config import load_config
-    from edgequant_pipelines.screen import Screen
+    from edgequant_pipelines.console import Screen
 
     loaded = load_config(config, overrides)
     _run(loaded, work_directory or Path("edgequant-work") / loaded.name, cache=not no_cache, screen=Screen())
@@ -49,8 +49,8 @@ def _run(config: Any, work: Path, *, cache: bool, screen: Any) -> None:
 def demo(directory: Path) -> None:
     """Train a small CNN on handwritten digits, register it in MLflow, and quantize it."""
     from edgequant_pipelines.config import load_config
+    from edgequant_pipelines.console import Screen
     from edgequant_pipelines.demo import prepare
-    from edgequant_pipelines.screen import Screen
 
     screen = Screen()
     config = prepare(directory.resolve(), screen.progress)

@@ -11,8 +11,8 @@ from edgequant_pipelines.argument_size import check_argument_size
 from edgequant_pipelines.arguments import declared_arguments
 from edgequant_pipelines.compilation.options import CompileOptions
 from edgequant_pipelines.compilation.placement import Placement
-from edgequant_pipelines.latest import FOUND, look_up
-from edgequant_pipelines.signatures import Parameter, make_pipeline, parameters_of, with_defaults
+from edgequant_pipelines.pins import FOUND, look_up
+from edgequant_pipelines.pipeline_parameters import Parameter, make_pipeline, parameters_of, with_defaults
 
 
 def build_quantize(options: CompileOptions) -> Any:

@@ -10,7 +10,7 @@ from edgequant import __version__
 from edgequant_pipelines.compilation.building import build_quantize, build_quantize_model
 from edgequant_pipelines.compilation.compiled import CompiledPipeline
 from edgequant_pipelines.compilation.options import CompileOptions
-from edgequant_pipelines.reference import components
+from edgequant_pipelines.components import components
 
 
 def compile_pipeline(options: CompileOptions) -> CompiledPipeline:

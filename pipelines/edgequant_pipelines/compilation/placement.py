@@ -9,7 +9,7 @@ from kfp import dsl, kubernetes
 
 from edgequant_pipelines.compilation.options import CompileOptions
 from edgequant_pipelines.deployment import Kubeflow, Toleration
-from edgequant_pipelines.signatures import Parameter
+from edgequant_pipelines.pipeline_parameters import Parameter
 from edgequant_pipelines.step_defaults import RESOURCES, TABLE
 
 # A second task of a component has a number behind its name.

@@ -14,8 +14,8 @@ import urllib3
 from kfp_server_api import ApiException
 from kfp_server_api.exceptions import OpenApiException
 
+from edgequant.connection_errors import cause_of
 from edgequant.errors import ConfigError, EdgequantError
-from edgequant.unanswered import cause_of
 from edgequant_pipelines.kubeflow.client import ENDPOINT, NotKubeflowError, QuietClient
 from edgequant_pipelines.kubeflow.credentials import TOKEN, TokenFileError, credentials, token_advice
 

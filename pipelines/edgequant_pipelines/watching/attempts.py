@@ -10,7 +10,9 @@ from functools import partial
 from edgequant.errors import ConfigError, EdgequantError
 from edgequant.steps import describe
 from edgequant_pipelines.watching.claims import CLAIMED, OPEN, RETRY, SUBMITTED, Claim
-from edgequant_pipelines.watching.launchers import (
+from edgequant_pipelines.watching.context import Surroundings
+from edgequant_pipelines.watching.launchers.availability import Reach
+from edgequant_pipelines.watching.launchers.base import (
     ForbiddenRunError,
     LaunchedRun,
     LauncherError,
@@ -20,9 +22,7 @@ from edgequant_pipelines.watching.launchers import (
 )
 from edgequant_pipelines.watching.model_version import ModelVersion
 from edgequant_pipelines.watching.preparation import Ready, prepare
-from edgequant_pipelines.watching.reach import Reach
-from edgequant_pipelines.watching.rules import LOCAL, RulesFile
-from edgequant_pipelines.watching.surroundings import Surroundings
+from edgequant_pipelines.watching.rules.rules import LOCAL, RulesFile
 
 # Versions to be tried again that are kept in mind; a sweep finds the others when their time has come.
 _MOST_RETRYING = 1000

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from edgequant_pipelines.watching.model_version import ModelVersion
-from edgequant_pipelines.watching.rules import Rule
+from edgequant_pipelines.watching.rules.rules import Rule
 
 PREFIX = "edgequant.watch."
 CLAIMED, SUBMITTED, RETRY, SUCCEEDED, FAILED = "claimed", "submitted", "retry", "succeeded", "failed"

@@ -9,11 +9,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from edgequant_pipelines.watching.claims import OPEN, RETRY, Claim, claim_of, claims_of, is_claimed, tag_key
-from edgequant_pipelines.watching.measures import Measures
 from edgequant_pipelines.watching.model_version import ModelVersion, SourceRun
+from edgequant_pipelines.watching.prometheus import Measures
 from edgequant_pipelines.watching.registry import Registry
-from edgequant_pipelines.watching.rules import Rule, Rules
-from edgequant_pipelines.watching.selection import (
+from edgequant_pipelines.watching.rules.rule_warnings import (
+    SeenMetrics,
+    SeenTags,
+    Warnings,
+    missing_alias,
+    missing_name,
+)
+from edgequant_pipelines.watching.rules.rules import Rule, Rules
+from edgequant_pipelines.watching.rules.selection import (
     UNFINISHED,
     Choice,
     is_candidate,
@@ -23,8 +30,7 @@ from edgequant_pipelines.watching.selection import (
     oldest,
     with_alias,
 )
-from edgequant_pipelines.watching.template import Template
-from edgequant_pipelines.watching.unmatched import SeenMetrics, SeenTags, Warnings, missing_alias, missing_name
+from edgequant_pipelines.watching.rules.template import Template
 
 # Clocks of the registry's servers may differ, and a version may be seen later than one that is newer.
 _OVERLAP_SECONDS = 60.0

@@ -8,7 +8,7 @@ from edgequant_pipelines.config import Config
 from edgequant_pipelines.watching.claims import Claim
 from edgequant_pipelines.watching.model_version import ModelVersion
 from edgequant_pipelines.watching.registry import Registry, RegistryError
-from edgequant_pipelines.watching.rules import Rules
+from edgequant_pipelines.watching.rules.rules import Rules
 
 _GONE = "the version's files are gone"
 _CHANGED = "its rule's configuration was changed while it was under way"

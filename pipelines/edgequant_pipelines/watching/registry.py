@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
+from edgequant.connection_errors import no_answer
 from edgequant.errors import ConfigError, EdgequantError
-from edgequant.unanswered import no_answer
 from edgequant_pipelines.watching.claims import Claim
 from edgequant_pipelines.watching.model_version import ModelVersion, SourceRun
 

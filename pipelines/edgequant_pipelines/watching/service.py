@@ -14,12 +14,12 @@ from filelock import FileLock, Timeout
 
 from edgequant.errors import ConfigError, EdgequantError
 from edgequant.tracking_uri import TRACKING_URI, check_tracking_uri
+from edgequant_pipelines.watching.context import Surroundings
 from edgequant_pipelines.watching.endpoint import serving
-from edgequant_pipelines.watching.fleet import Fleet
-from edgequant_pipelines.watching.measures import Measures
+from edgequant_pipelines.watching.launchers.pool import Fleet
+from edgequant_pipelines.watching.prometheus import Measures
 from edgequant_pipelines.watching.registry import Registry, RegistryError
-from edgequant_pipelines.watching.rules import RulesFile
-from edgequant_pipelines.watching.surroundings import Surroundings
+from edgequant_pipelines.watching.rules.rules import RulesFile
 from edgequant_pipelines.watching.watcher import Watcher
 
 _TRACKING_URI = "--tracking-uri"

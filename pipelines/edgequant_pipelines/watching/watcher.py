@@ -9,14 +9,13 @@ from functools import partial
 
 from edgequant_pipelines.watching.attempts import Attempts, Key
 from edgequant_pipelines.watching.claims import CLAIMED, Claim, claim_of, claims_of, is_claimed, tag_key
+from edgequant_pipelines.watching.context import Surroundings
 from edgequant_pipelines.watching.discovery import Candidate, Discovery
-from edgequant_pipelines.watching.held_up import HeldUp
-from edgequant_pipelines.watching.reach import Reach
+from edgequant_pipelines.watching.launchers.availability import Reach
+from edgequant_pipelines.watching.notices import HeldUp, Room
 from edgequant_pipelines.watching.registry import RegistryError
-from edgequant_pipelines.watching.room import Room
-from edgequant_pipelines.watching.rules import LOCAL, RulesFile
-from edgequant_pipelines.watching.selection import is_candidate
-from edgequant_pipelines.watching.surroundings import Surroundings
+from edgequant_pipelines.watching.rules.rules import LOCAL, RulesFile
+from edgequant_pipelines.watching.rules.selection import is_candidate
 
 
 class Watcher:

@@ -19,8 +19,8 @@ from edgequant.benchmarking.environment import cpu_flags, pin
 from edgequant.benchmarking.latency import Plan, Timing, measure, measure_times, summarize
 from edgequant.benchmarking.step import benchmark
 from edgequant.benchmarking.trial import Trial, try_model
+from edgequant.child_process import Outcome
 from edgequant.errors import ConfigError, ExamplesError
-from edgequant.isolation import Outcome
 from edgequant.model_process import run_in_child
 
 

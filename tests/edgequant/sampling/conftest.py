@@ -107,7 +107,7 @@ def draw_sets(tmp_path: Path, signature: ModelSignature) -> Callable[..., tuple[
 
     `to` names the directory that both are written to.
     """
-    from edgequant.sampling.examples import Examples
+    from edgequant.sampling.settings import Examples
     from edgequant.sampling.step import sample
 
     def run(*, to: str = "sets", **changes: Any) -> tuple[ExampleSet, ExampleSet]:

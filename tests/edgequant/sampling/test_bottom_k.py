@@ -5,8 +5,8 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgequant.sampling.bottom_k import BottomK, Candidate
-from edgequant.sampling.spool import Stored
+from edgequant.sampling.draw.bottom_k import BottomK, Candidate
+from edgequant.sampling.draw.spool import Stored
 
 PAYLOADS = st.lists(st.binary(min_size=1, max_size=1), max_size=60)
 

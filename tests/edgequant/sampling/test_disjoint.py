@@ -7,16 +7,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgequant.sampling import disjoint, selection
 from edgequant.sampling.beam_options import parse_options
-from edgequant.sampling.bottom_k import Candidate
-from edgequant.sampling.drawing import Engine
-from edgequant.sampling.ranks import identify
-from edgequant.sampling.rule import CALIBRATION, EVALUATION, Keep, Rule
-from edgequant.sampling.scanning import Drawn
-from edgequant.sampling.selection import EQUAL, FALSE, PROPORTIONAL, Plan, candidates, choose, is_settled
-from edgequant.sampling.sources import find_files
-from edgequant.sampling.spool import Stored
+from edgequant.sampling.draw import disjoint, selection
+from edgequant.sampling.draw.beam_pipeline import Engine
+from edgequant.sampling.draw.bottom_k import Candidate
+from edgequant.sampling.draw.ranks import identify
+from edgequant.sampling.draw.rule import CALIBRATION, EVALUATION, Keep, Rule
+from edgequant.sampling.draw.scan import Drawn
+from edgequant.sampling.draw.selection import EQUAL, FALSE, PROPORTIONAL, Plan, candidates, choose, is_settled
+from edgequant.sampling.draw.spool import Stored
+from edgequant.sampling.formats.files import find_files
 
 Points = Callable[[int], list[bytes]]
 WriteTfrecord = Callable[..., Path]

@@ -12,15 +12,16 @@ import google_crc32c
 import pytest
 
 from edgequant.errors import ExamplesError
-from edgequant.sampling import bounds, drawing, sources
 from edgequant.sampling.beam_options import parse_options
-from edgequant.sampling.drawing import Engine, draw
-from edgequant.sampling.features import Batch
-from edgequant.sampling.ranks import identify
-from edgequant.sampling.rule import CALIBRATION, EVALUATION, Keep, Rule
-from edgequant.sampling.scanning import Drawn
-from edgequant.sampling.sources import find_files
-from edgequant.sampling.spool import Spool, Stored
+from edgequant.sampling.draw import beam_pipeline, thresholds
+from edgequant.sampling.draw.beam_pipeline import Engine, draw
+from edgequant.sampling.draw.ranks import identify
+from edgequant.sampling.draw.rule import CALIBRATION, EVALUATION, Keep, Rule
+from edgequant.sampling.draw.scan import Drawn
+from edgequant.sampling.draw.spool import Spool, Stored
+from edgequant.sampling.formats import files
+from edgequant.sampling.formats.features import Batch
+from edgequant.sampling.formats.files import find_files
 
 WriteTfrecord = Callable[..., Path]
 Points = Callable[[int], list[bytes]]
@@ -184,7 +185,7 @@ def test_a_runner_that_loses_input(
 ) -> None:
     """A part of the input that never reaches the sample, or all of it, is an error that says how much."""
     files = [write_tfrecord(tmp_path / f"{name}.tfrecord", points(5)) for name in "abc"]
-    monkeypatch.setattr(sources, "_PORTION_BYTES", (1, 1))
+    monkeypatch.setattr(files, "_PORTION_BYTES", (1, 1))
     monkeypatch.setattr(beam, "Reshuffle", lambda: beam.Filter(_seen, files[: 3 - lost]))
     message = {
         1: "the Beam runner gave back 2 of 3 pieces of the input for calibration; the sample would not be one of all",
@@ -194,7 +195,7 @@ def test_a_runner_that_loses_input(
         run(Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", *files)
 
 
-def _seen(portion: tuple[sources.Piece, ...], files: list[Path]) -> bool:
+def _seen(portion: tuple[files.Piece, ...], files: list[Path]) -> bool:
     return Path(portion[0].path) in files
 
 
@@ -207,7 +208,7 @@ def test_progress_is_said(
 ) -> None:
     """While a local run reads, it says how many records were read, how fast, and how much there is; at the end, the total."""
     file = write_tfrecord(tmp_path / "a.tfrecord", points(40))
-    real = sources.read_piece
+    real = files.read_piece
 
     def slow(*arguments: object) -> Iterator[Batch]:
         for batch in real(*arguments):  # type: ignore[arg-type]
@@ -216,9 +217,9 @@ def test_progress_is_said(
                 part = slice(start, start + 10)
                 yield dataclasses.replace(batch, payloads=list(batch.payloads)[part], checksums=batch.checksums[part])
 
-    monkeypatch.setattr(drawing, "read_piece", slow)
-    monkeypatch.setattr(drawing, "_SAY_SECONDS", 0.3)
-    monkeypatch.setattr(drawing, "_TICK_SECONDS", 0.0)
+    monkeypatch.setattr(beam_pipeline, "read_piece", slow)
+    monkeypatch.setattr(beam_pipeline, "_SAY_SECONDS", 0.3)
+    monkeypatch.setattr(beam_pipeline, "_TICK_SECONDS", 0.0)
     run(Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", file)
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("edgequant: sample: read 20 records, 0 MB, in ") for line in lines)
@@ -250,14 +251,14 @@ def test_what_is_likely_changes_nothing(
     rule = Rule(keep={CALIBRATION: Keep(lowest=30), EVALUATION: Keep(lowest=100)}, seed=1)
     expected = run(rule, tmp_path / "scratch", *files)
     runs = []
-    real = drawing._draw
+    real = beam_pipeline._draw
 
     def counted(*arguments: Any) -> dict[str, Drawn]:
         runs.append(arguments)
         return real(*arguments)
 
-    monkeypatch.setattr(drawing, "_draw", counted)
-    monkeypatch.setattr(bounds, "_WORTH_A_LOOK", 1)
+    monkeypatch.setattr(beam_pipeline, "_draw", counted)
+    monkeypatch.setattr(thresholds, "_WORTH_A_LOOK", 1)
     found = run(rule, tmp_path / "scratch", *files)
     assert len(runs) == draws
     for purpose, drawn in found.items():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from edgequant.errors import ExamplesError
-from edgequant.sampling.features import Feature, Features, decode, encode, row, take
+from edgequant.sampling.formats.features import Feature, Features, decode, encode, row, take
 
 NUMBERS = arrays.arrays(
     dtype=st.sampled_from(["float32", "float64", "float16", "int64", "int32", "uint8", "bool"]),

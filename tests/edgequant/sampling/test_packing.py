@@ -3,12 +3,12 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgequant.sampling.bottom_k import Candidate
-from edgequant.sampling.packing import pack, unpack
-from edgequant.sampling.rule import Keep
-from edgequant.sampling.scanning import Drawn
-from edgequant.sampling.shares import equal_quotas
-from edgequant.sampling.spool import Stored
+from edgequant.sampling.draw.bottom_k import Candidate
+from edgequant.sampling.draw.packing import pack, unpack
+from edgequant.sampling.draw.quotas import equal_quotas
+from edgequant.sampling.draw.rule import Keep
+from edgequant.sampling.draw.scan import Drawn
+from edgequant.sampling.draw.spool import Stored
 
 RECORDS = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 40)), max_size=80)
 SEED = 3

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edgequant.errors import ConfigError, ExamplesError
-from edgequant.sampling.features import Feature, Features
-from edgequant.sampling.preprocessing import (
+from edgequant.sampling.decode.preprocessing import (
     InputSource,
     NotFiniteError,
     fit,
@@ -25,6 +24,7 @@ from edgequant.sampling.preprocessing import (
     input_sources,
     load_preprocess,
 )
+from edgequant.sampling.formats.features import Feature, Features
 from edgequant.signature import ModelSignature, TensorSpec
 
 # 2 rows, 3 columns.

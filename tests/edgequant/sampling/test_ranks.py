@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 from scipy import stats
 
-from edgequant.sampling.ranks import class_rank, exponential, identify, uniform
+from edgequant.sampling.draw.ranks import class_rank, exponential, identify, uniform
 
 CHECKSUMS = np.arange(100_000, dtype=np.uint32)
 

@@ -9,13 +9,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgequant.sampling.features import Batch
-from edgequant.sampling.packing import pack, unpack
-from edgequant.sampling.rule import CALIBRATION, EVALUATION, Keep, Rule
-from edgequant.sampling.scanning import Drawn, Scan
-from edgequant.sampling.selection import EQUAL, FALSE, PROPORTIONAL, Plan, candidates, choose, class_counts
-from edgequant.sampling.sources import TFRECORD
-from edgequant.sampling.spool import Stored
+from edgequant.sampling.draw.packing import pack, unpack
+from edgequant.sampling.draw.rule import CALIBRATION, EVALUATION, Keep, Rule
+from edgequant.sampling.draw.scan import Drawn, Scan
+from edgequant.sampling.draw.selection import EQUAL, FALSE, PROPORTIONAL, Plan, candidates, choose, class_counts
+from edgequant.sampling.draw.spool import Stored
+from edgequant.sampling.formats.features import Batch
+from edgequant.sampling.formats.files import TFRECORD
 
 MakeExample = Callable[[Any], bytes]
 # The label and the number of a record; equal ones are equal records.

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgequant.errors import ExamplesError
-from edgequant.sampling.bottom_k import Candidate
-from edgequant.sampling.ranks import class_rank
-from edgequant.sampling.shares import MAX_CLASSES, Shares, check_classes, equal_quotas, level, proportional_quotas
-from edgequant.sampling.spool import Stored
+from edgequant.sampling.draw.bottom_k import Candidate
+from edgequant.sampling.draw.quotas import MAX_CLASSES, Shares, check_classes, equal_quotas, level, proportional_quotas
+from edgequant.sampling.draw.ranks import class_rank
+from edgequant.sampling.draw.spool import Stored
 
 COUNTS = st.dictionaries(st.sampled_from("abcdefghij"), st.integers(1, 30), min_size=1)
 # Class and rank; equal ones are equal records.

@@ -19,9 +19,8 @@ from pyarrow import parquet
 
 from edgequant.artifacts.example_set import SourceFile
 from edgequant.errors import ExamplesError
-from edgequant.sampling import sources
-from edgequant.sampling.features import Features
-from edgequant.sampling.sources import Piece, file_format, find_files, portions, read_piece
+from edgequant.sampling.formats.features import Features
+from edgequant.sampling.formats.files import Piece, file_format, find_files, portions, read_piece
 
 WriteTfrecord = Callable[..., Path]
 
@@ -367,8 +366,8 @@ def test_large_parquet_files_are_read_in_pieces(tmp_path: Path, monkeypatch: pyt
     small = write_parquet(tmp_path / "b.parquet", {"x": np.arange(3)})
     files = find_files([str(path), str(small)], "calibration")
     assert portions(files) == [tuple(Piece(file.path, file.size_bytes) for file in files)]
-    monkeypatch.setattr(sources, "_PIECE_BYTES", 2000)
-    monkeypatch.setattr(sources, "_PORTION_BYTES", (3000, 3000))
+    monkeypatch.setattr(files, "_PIECE_BYTES", 2000)
+    monkeypatch.setattr(files, "_PORTION_BYTES", (3000, 3000))
     found = portions(files)
     assert len(found) > 2
     rows = [

@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from edgequant.artifacts.example_set import ClassCount, ExampleSet
 from edgequant.errors import ConfigError, ExamplesError
-from edgequant.sampling import rows as decoding
+from edgequant.sampling.decode import rows as decoding
 from edgequant.signature import ModelSignature, TensorSpec
 
 DrawSets = Callable[..., tuple[ExampleSet, ExampleSet]]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgequant.errors import ExamplesError
-from edgequant.sampling.tfrecord import parse_example, read_batches
+from edgequant.sampling.formats.tfrecord import parse_example, read_batches
 
 Frame = Callable[[bytes], bytes]
 

@@ -12,7 +12,7 @@ from mlflow.utils import validation
 
 from edgequant.artifacts.example_set import DatasetFacts, Provenance, SourceFile
 from edgequant.artifacts.result import ResultContent, TrackingSettings
-from edgequant.tracking.datasets import datasets
+from edgequant.tracking.recording.datasets import datasets
 
 
 def _content(*paths: str, rule: str = "random") -> ResultContent:

@@ -13,7 +13,8 @@ from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
 from mlflow.utils import validation
 
 from edgequant.artifacts.result import Result, load_result
-from edgequant.tracking import entries, limits, registry, summary
+from edgequant.tracking import mlflow_names, tags, ui_links
+from edgequant.tracking.recording import registry, summary
 
 
 @pytest.fixture
@@ -35,18 +36,18 @@ def result(results: Callable[..., Path]) -> Result:
 def test_runs_are_named_after_the_source_model(results: Callable[..., Path], uri: str, name: str) -> None:
     """A registered version or alias is part of the name; a path is not."""
     result = load_result(results(model_uri=uri))
-    assert entries.source(result) == name
-    assert not set("/:.%\"' ") & set(entries.logged_model_name(result, "full_int8"))
+    assert tags.source(result) == name
+    assert not set("/:.%\"' ") & set(tags.logged_model_name(result, "full_int8"))
 
 
 def test_a_result_is_identified_by_its_run_or_by_its_content(results: Callable[..., Path]) -> None:
     """A pipeline run names its results; without one, equal results have one key and others another."""
-    assert entries.key(load_result(results("a", pipeline_run="run-7"))) == "run-7:digits"
+    assert tags.key(load_result(results("a", pipeline_run="run-7"))) == "run-7:digits"
     first, again, other = (
         load_result(results(name, model_uri=uri)) for name, uri in [("b", ""), ("c", ""), ("d", "x")]
     )
-    assert entries.key(first) == entries.key(again)
-    assert entries.key(first) != entries.key(other)
+    assert tags.key(first) == tags.key(again)
+    assert tags.key(first) != tags.key(other)
 
 
 def test_the_note_is_a_table_that_nothing_breaks(result: Result) -> None:
@@ -82,24 +83,24 @@ def test_what_users_named_is_no_markup(result: Result) -> None:
 
 def test_no_text_is_longer_than_mlflow_takes(result: Result) -> None:
     """However long a reason, a sentence, a path or a gate is, it is cut to end in an ellipsis: PostgreSQL refuses what is longer."""
-    assert limits.TAG_CHARACTERS == validation.MAX_TAG_VAL_LENGTH
-    assert limits.PARAMETER_CHARACTERS == validation.MAX_PARAM_VAL_LENGTH
-    assert limits.METRIC_NAME_CHARACTERS == validation.MAX_ENTITY_KEY_LENGTH
-    assert limits.DATASET_SOURCE_CHARACTERS == validation.MAX_DATASET_SOURCE_SIZE
-    assert SqlModelVersion.description.type.length == limits.DESCRIPTION_CHARACTERS
+    assert mlflow_names.TAG_CHARACTERS == validation.MAX_TAG_VAL_LENGTH
+    assert mlflow_names.PARAMETER_CHARACTERS == validation.MAX_PARAM_VAL_LENGTH
+    assert mlflow_names.METRIC_NAME_CHARACTERS == validation.MAX_ENTITY_KEY_LENGTH
+    assert mlflow_names.DATASET_SOURCE_CHARACTERS == validation.MAX_DATASET_SOURCE_SIZE
+    assert SqlModelVersion.description.type.length == mlflow_names.DESCRIPTION_CHARACTERS
     long = "long " * 4000
     found = {name: replace(variant, reason=long, reasons=(long,)) for name, variant in result.verdict.variants.items()}
     verdict = replace(result.verdict, variants=found, why=long, gate={"metric": long}, task=long)
     content = replace(result.content, settings=replace(result.content.settings, model_uri=long))
     lengthy = replace(result, verdict=verdict, content=content)
     every_tag = [
-        entries.tags(lengthy, "run"),
-        entries.variant_tags(lengthy, "full_int8"),
-        entries.version_tags(lengthy, "full_int8"),
-        summary.tags(lengthy, long),
+        tags.common_tags(lengthy, "run"),
+        tags.variant_tags(lengthy, "full_int8"),
+        tags.version_tags(lengthy, "full_int8"),
+        summary.summary_tags(lengthy, long),
         {"note": summary.note(lengthy, long)},
     ]
-    parameters = entries.parameters(lengthy, "full_int8")
+    parameters = tags.parameters(lengthy, "full_int8")
     descriptions = [registry.description(lengthy, variant) for variant in found]
     for texts, limit in (
         ([text for values in every_tag for text in values.values()], 8000),
@@ -119,15 +120,15 @@ def test_the_comparison_has_a_row_per_variant(result: Result) -> None:
     assert table["columns"][-1] == "source"
     assert all(len(str(value)) <= 9 for row in table["data"] for value in row if isinstance(value, float))
     assert len(table["data"]) == 4
-    baseline = dict(zip(table["columns"], table["data"][0], strict=True))
-    assert (baseline["variant"], baseline["verdict"]) == ("float32", "baseline")
-    assert baseline["drop_low_points"] is None
-    assert baseline["drop_points"] == 0.0
+    reference = dict(zip(table["columns"], table["data"][0], strict=True))
+    assert (reference["variant"], reference["verdict"]) == ("float32", "reference")
+    assert reference["drop_low_points"] is None
+    assert reference["drop_points"] == 0.0
 
 
 def test_links_open_the_machine_learning_pages() -> None:
     """The experiment's link asks for its machine-learning view, and the comparison names every run."""
-    found = summary.links("http://host", "3", "s", ["a", "b"])
+    found = ui_links.links("http://host", "3", "s", ["a", "b"])
     assert found["experiment"] == "http://host/#/experiments/3?workflowType=machine_learning"
     assert found["summary"] == "http://host/#/experiments/3/runs/s?workflowType=machine_learning"
     assert (
@@ -140,6 +141,6 @@ def test_every_tag_is_documented() -> None:
     """docs/mlflow.md has a row for every tag, and for no other; a tag that ends in a name says of what."""
     text = (Path(__file__).parents[3] / "docs" / "mlflow.md").read_text(encoding="utf-8")
     documented = re.findall(r"^\| `(edgequant\.[\w.]+)` \|", text, re.MULTILINE)
-    constants = {name: value for name, value in vars(entries).items() if name.isupper() and isinstance(value, str)}
+    constants = {name: value for name, value in vars(tags).items() if name.isupper() and isinstance(value, str)}
     in_code = [value for value in constants.values() if value.startswith("edgequant.")]
     assert sorted(re.sub(r"[A-Z]+$", "", tag) for tag in documented) == sorted(in_code)

@@ -10,8 +10,8 @@ from mlflow.utils import validation
 from edgequant.artifacts.benchmark import Latency, Ratio
 from edgequant.artifacts.comparison import Drop, Flips, Measured, OutputDrift, Slice, SliceValue
 from edgequant.artifacts.verdict import VariantVerdict
-from edgequant.tracking.figures import main_figures, metrics
-from edgequant.tracking.metric_names import OWN, metric_names
+from edgequant.tracking.mlflow_names import OWN, metric_names
+from edgequant.tracking.recording.metrics import main_figures, metrics
 
 _EVERYTHING = VariantVerdict(
     status="converted",
@@ -44,7 +44,7 @@ _EVERYTHING = VariantVerdict(
             total=1,
             values=(
                 SliceValue(
-                    value="7", examples=9, baseline=1.0, variant=0.75, drop_points=25.0, drop_interval_points=None
+                    value="7", examples=9, reference=1.0, variant=0.75, drop_points=25.0, drop_interval_points=None
                 ),
             ),
             worst_interval_points=(-2.0, 40.0),

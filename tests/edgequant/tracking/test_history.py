@@ -6,8 +6,8 @@ import pytest
 from mlflow import MlflowClient
 
 from edgequant.errors import TrackingError
-from edgequant.tracking import server as module
-from edgequant.tracking.history import Row, history
+from edgequant.tracking.reading import client as module
+from edgequant.tracking.reading.history import Row, history
 
 _DAY = 86_400_000
 

@@ -9,9 +9,9 @@ from mlflow import MlflowClient
 
 from edgequant.artifacts.result import load_result
 from edgequant.errors import TrackingError
-from edgequant.tracking.outcomes import NoRecordError, read_outcome
-from edgequant.tracking.pages import PUBLIC_URI
+from edgequant.tracking.reading.outcome import NoRecordError, read_outcome
 from edgequant.tracking.step import pipeline_run, record
+from edgequant.tracking.ui_links import PUBLIC_URI
 
 
 def test_what_identifies_a_pipeline_run(monkeypatch: pytest.MonkeyPatch) -> None:

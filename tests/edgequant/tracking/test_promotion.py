@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 
-from edgequant.tracking.history import history
+from edgequant.tracking.reading.history import history
 from edgequant.tracking.step import record
 from edgequant_pipelines.cli import main
 

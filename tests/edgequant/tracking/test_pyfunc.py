@@ -69,7 +69,7 @@ from pathlib import Path
 import sys
 import numpy as np
 from mlflow.entities import LoggedModel
-from edgequant.tracking.packaging import package
+from edgequant.tracking.recording.packaging import package
 
 with np.load("example.npz", allow_pickle=False) as archive:
     example = dict(archive)

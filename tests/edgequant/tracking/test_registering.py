@@ -12,8 +12,8 @@ from mlflow import MlflowClient
 
 from edgequant.errors import TrackingError
 from edgequant.gate import Gate
-from edgequant.markdown import plain
-from edgequant.tracking.source import is_newer
+from edgequant.tracking.markdown import plain
+from edgequant.tracking.recording.source_model import is_newer
 from edgequant.tracking.step import kfp_view, record
 from edgequant.validation.step import validate
 

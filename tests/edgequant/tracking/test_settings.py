@@ -11,9 +11,9 @@ from mlflow import MlflowClient
 
 from edgequant.artifacts.result import TrackingSettings
 from edgequant.errors import ConfigError
-from edgequant.tracking.pages import PUBLIC_URI, base
 from edgequant.tracking.settings import check_tracking_settings
 from edgequant.tracking.step import Inputs, record, track
+from edgequant.tracking.ui_links import PUBLIC_URI, base
 
 _SETTINGS = TrackingSettings(uri="", experiment="digits", registered_model="digits-tflite", alias="candidate")
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from edgequant.validation import decisions
-from edgequant.validation.drift import divergence, output_drift
+from edgequant.validation.comparison.output_drift import divergence, output_drift
+from edgequant.validation.metrics import classification
 
 
 def test_drift_by_hand() -> None:
@@ -23,7 +23,7 @@ def test_the_cosine_of_one_value_per_example_is_that_of_all(monkeypatch: pytest.
         assert output_drift(first, second).cosine == pytest.approx(24 / 25)
         assert output_drift(first * 0, second).cosine == 0.0
         assert output_drift(first * 0, second * 0).cosine == 1.0
-    monkeypatch.setattr(decisions, "_CHUNK", 1)
+    monkeypatch.setattr(classification, "_CHUNK", 1)
     assert output_drift(first, second).cosine == pytest.approx(24 / 25)
 
 
@@ -42,7 +42,7 @@ def test_many_chunks_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(1)
     first, second = random.normal(size=(50, 4)), random.normal(size=(50, 4))
     whole = output_drift(first, second), divergence("classification", "logits", first, second)
-    monkeypatch.setattr(decisions, "_CHUNK", 12)
+    monkeypatch.setattr(classification, "_CHUNK", 12)
     parts = output_drift(first, second), divergence("classification", "logits", first, second)
     assert parts[0].sqnr_db == pytest.approx(whole[0].sqnr_db)
     assert parts[0].cosine == pytest.approx(whole[0].cosine)

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from scipy import special, stats
 from sklearn import metrics as sklearn_metrics
 
-from edgequant.answers import read
+from edgequant.outputs import read
 from edgequant.task import METRICS
-from edgequant.validation.decisions import FLOOR, probabilities
-from edgequant.validation.drops import OwnInterval, own_interval
-from edgequant.validation.metrics import figures
+from edgequant.validation.comparison.drop_intervals import OwnInterval, own_interval
+from edgequant.validation.metrics.classification import FLOOR, probabilities
+from edgequant.validation.metrics.compute import figures
 
 _RANDOM = np.random.default_rng(11)
 _COUNT = 500

@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, roc_auc_score
 
-from edgequant.validation.reach import (
+from edgequant.validation.statistics.worst_case import (
     Reach,
+    Unseen,
     auc_reach,
     average_precision_reach,
     f1_reach,
@@ -19,7 +20,6 @@ from edgequant.validation.reach import (
     many_labels_macro_f1_reach,
     many_labels_micro_f1_reach,
 )
-from edgequant.validation.unseen import Unseen
 
 Metric = Callable[[NDArray[Any]], float]
 

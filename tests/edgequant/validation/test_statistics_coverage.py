@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from edgequant.validation.statistics import paired_drop_interval
-from edgequant.validation.statistics.coverage import COUNTS, DISCORDANT, DROPS, Truth, covered, truths
+from interval_coverage import COUNTS, DISCORDANT, DROPS, Truth, covered, truths
 
 _interval = cache(paired_drop_interval)
 
@@ -66,7 +66,7 @@ def test_other_confidences_hold_as_well(confidence: float) -> None:
 def _simulated(accuracy: float, drop: float, count: int) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.int64]], int]:
     """Returns paired data sets as rows of (lost, gained, times drawn), and how many there are.
 
-    One in five of the baseline's mistakes is put right, and as many right answers more are lost as make the drop.
+    One in five of the reference's mistakes is put right, and as many right answers more are lost as make the drop.
     """
     gained = (1 - accuracy) / 5
     assert drop + gained <= accuracy

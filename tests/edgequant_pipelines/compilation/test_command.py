@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from kfp import components
 
 from edgequant_pipelines.cli import main
-from edgequant_pipelines.reference import COMPONENTS
+from edgequant_pipelines.components import COMPONENTS
 
 Edgequant = Callable[..., Any]
 

@@ -9,8 +9,8 @@ from tests.kfp_server import KfpServer
 
 from edgequant_pipelines.cli import main
 from edgequant_pipelines.config import load_config
-from edgequant_pipelines.watching.kubeflow_launcher import KubeflowLauncher
-from edgequant_pipelines.watching.rules import Kubeflow
+from edgequant_pipelines.watching.launchers.kubeflow import KubeflowLauncher
+from edgequant_pipelines.watching.rules.rules import Kubeflow
 
 KUBEFLOW = """
 kubeflow:

@@ -10,9 +10,9 @@ from tests.kfp_server import KfpServer
 from edgequant.errors import ConfigError
 from edgequant_pipelines.kubeflow import KubeflowError, connect, find_run
 from edgequant_pipelines.kubeflow.client import QuietClient
-from edgequant_pipelines.watching.kubeflow_launcher import KubeflowLauncher
-from edgequant_pipelines.watching.launchers import LauncherError
-from edgequant_pipelines.watching.rules import Kubeflow
+from edgequant_pipelines.watching.launchers.base import LauncherError
+from edgequant_pipelines.watching.launchers.kubeflow import KubeflowLauncher
+from edgequant_pipelines.watching.rules.rules import Kubeflow
 
 BROKEN = ["sesame\nopen", "sesame open", "sesame\x00open", "sesameéopen", "sesame\r\n\topen"]
 

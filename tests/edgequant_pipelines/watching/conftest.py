@@ -19,14 +19,14 @@ from tests.kfp_server import KfpServer, served
 from edgequant_pipelines.compilation import CompiledPipeline, CompileOptions, compile_pipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow import connect
-from edgequant_pipelines.watching import kubeflow_launcher
 from edgequant_pipelines.watching.claims import Claim, claims_of
-from edgequant_pipelines.watching.fleet import Fleet
-from edgequant_pipelines.watching.launchers import LaunchedRun, LauncherError, Progress
-from edgequant_pipelines.watching.measures import Measures
+from edgequant_pipelines.watching.context import Surroundings
+from edgequant_pipelines.watching.launchers import kubeflow
+from edgequant_pipelines.watching.launchers.base import LaunchedRun, LauncherError, Progress
+from edgequant_pipelines.watching.launchers.pool import Fleet
+from edgequant_pipelines.watching.prometheus import Measures
 from edgequant_pipelines.watching.registry import Registry
-from edgequant_pipelines.watching.rules import RulesFile
-from edgequant_pipelines.watching.surroundings import Surroundings
+from edgequant_pipelines.watching.rules.rules import RulesFile
 from edgequant_pipelines.watching.watcher import Watcher
 
 CONFIG = {
@@ -260,8 +260,8 @@ def on_kubeflow(scene: Scene, compiled: CompiledPipeline, monkeypatch: pytest.Mo
     def impatient(*where: str) -> Any:
         return replace(connect(*where), timeout_s=5.0, settle_s=(0.01,))
 
-    monkeypatch.setattr(kubeflow_launcher, "connect", impatient)
-    monkeypatch.setattr(kubeflow_launcher, "compile_for", lambda _: compiled)
+    monkeypatch.setattr(kubeflow, "connect", impatient)
+    monkeypatch.setattr(kubeflow, "compile_for", lambda _: compiled)
 
     def make(host: str = "", namespace: str = "", **settings: Any) -> Watcher:
         rules = scene.folder / "RULES.yaml"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from edgequant_pipelines.watching.claims import CLAIMED, FAILED, RETRY, Claim, claims_of
 from edgequant_pipelines.watching.model_version import ModelVersion, SourceRun
 from edgequant_pipelines.watching.registry import Registry
-from edgequant_pipelines.watching.rules import Bound, Rule
-from edgequant_pipelines.watching.selection import Choice, judge, matches, name_filter, nearest
+from edgequant_pipelines.watching.rules.rules import Bound, Rule
+from edgequant_pipelines.watching.rules.selection import Choice, judge, matches, name_filter, nearest
 
 CLAIM = Claim(
     name="digits", version="3", rule="nightly", digest="0123456789ab", launcher="local", state=CLAIMED, attempt=1

@@ -9,8 +9,8 @@ from prometheus_client import generate_latest
 
 from edgequant_pipelines.cli import main
 from edgequant_pipelines.watching.claims import tag_key
-from edgequant_pipelines.watching.measures import Measures
-from edgequant_pipelines.watching.rules import Kubeflow, Rule, load_rules
+from edgequant_pipelines.watching.prometheus import Measures
+from edgequant_pipelines.watching.rules.rules import Kubeflow, Rule, load_rules
 
 TEXT = (Path(__file__).parents[3] / "docs" / "watching.md").read_text(encoding="utf-8")
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 _RELOADED = """
 import sys
 from pathlib import Path
-from edgequant_pipelines.watching.rules import RulesFile
+from edgequant_pipelines.watching.rules.rules import RulesFile
 path = Path(sys.argv[1])
 local = path.read_text()
 path.write_text(local.replace("submit: local", "submit: kubeflow"))

@@ -15,10 +15,10 @@ import mlflow.artifacts, sqlalchemy, pandas
 import mlflow.store.artifact.models_artifact_repo, mlflow.store.artifact.local_artifact_repo
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registered
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracked
-from edgequant_pipelines.watching.measures import Measures
+from edgequant_pipelines.watching.prometheus import Measures
 from edgequant_pipelines.watching.registry import Registry
-from edgequant_pipelines.watching.rules import RulesFile
-from edgequant_pipelines.watching.surroundings import Surroundings
+from edgequant_pipelines.watching.rules.rules import RulesFile
+from edgequant_pipelines.watching.context import Surroundings
 from edgequant_pipelines.watching.watcher import Watcher
 from tests.forking import fork
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import kfp, mlflow.artifacts, sqlalchemy, pandas
 import mlflow.store.artifact.models_artifact_repo, mlflow.store.artifact.local_artifact_repo
 from kfp_server_api.rest import RESTClientObject
-from edgequant_pipelines.watching.fleet import Fleet
-from edgequant_pipelines.watching.measures import Measures
+from edgequant_pipelines.watching.launchers.pool import Fleet
+from edgequant_pipelines.watching.prometheus import Measures
 from edgequant_pipelines.watching.registry import Registry
-from edgequant_pipelines.watching.rules import RulesFile
-from edgequant_pipelines.watching.surroundings import Surroundings
+from edgequant_pipelines.watching.rules.rules import RulesFile
+from edgequant_pipelines.watching.context import Surroundings
 from edgequant_pipelines.watching.watcher import Watcher
 from tests.forking import fork
 

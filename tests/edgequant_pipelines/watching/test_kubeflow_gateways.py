@@ -8,8 +8,8 @@ import pytest
 from tests.kfp_server import Fault, KfpServer, served
 
 from edgequant_pipelines.watching.claims import CLAIMED, FAILED, RETRY, SUBMITTED, SUCCEEDED
-from edgequant_pipelines.watching.fleet import Fleet
-from edgequant_pipelines.watching.rules import RulesFile
+from edgequant_pipelines.watching.launchers.pool import Fleet
+from edgequant_pipelines.watching.rules.rules import RulesFile
 from edgequant_pipelines.watching.service import Service, Settings, WatchError
 from edgequant_pipelines.watching.watcher import Watcher
 

@@ -8,9 +8,9 @@ from tests.kfp_server import Fault, KfpServer, served
 
 from edgequant.errors import ConfigError
 from edgequant_pipelines.watching.claims import CLAIMED, FAILED, RETRY, SUBMITTED, SUCCEEDED
-from edgequant_pipelines.watching.fleet import Fleet
-from edgequant_pipelines.watching.launchers import LauncherError
-from edgequant_pipelines.watching.rules import RulesFile
+from edgequant_pipelines.watching.launchers.base import LauncherError
+from edgequant_pipelines.watching.launchers.pool import Fleet
+from edgequant_pipelines.watching.rules.rules import RulesFile
 from edgequant_pipelines.watching.service import Service, Settings
 from edgequant_pipelines.watching.watcher import Watcher
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edgequant_pipelines.watching.launchers import Progress
-from edgequant_pipelines.watching.local_launcher import LocalLauncher
+from edgequant_pipelines.watching.launchers.base import Progress
+from edgequant_pipelines.watching.launchers.local import LocalLauncher
 
 
 @pytest.mark.parametrize(

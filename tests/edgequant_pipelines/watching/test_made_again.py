@@ -11,10 +11,10 @@ import pytest
 from tests.kfp_server import KfpServer
 
 from edgequant_pipelines.watching.claims import CLAIMED, RETRY, SUBMITTED, SUCCEEDED
-from edgequant_pipelines.watching.fleet import Fleet
-from edgequant_pipelines.watching.launchers import LauncherError
-from edgequant_pipelines.watching.local_run import END
-from edgequant_pipelines.watching.rules import RulesFile
+from edgequant_pipelines.watching.launchers.base import LauncherError
+from edgequant_pipelines.watching.launchers.local_run import END
+from edgequant_pipelines.watching.launchers.pool import Fleet
+from edgequant_pipelines.watching.rules.rules import RulesFile
 
 
 def make_again(scene: Any) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from edgequant.errors import ConfigError
 from edgequant_pipelines.watching.model_version import ModelVersion
-from edgequant_pipelines.watching.rules import RulesFile, load_rules
-from edgequant_pipelines.watching.template import load_template
+from edgequant_pipelines.watching.rules.rules import RulesFile, load_rules
+from edgequant_pipelines.watching.rules.template import load_template
 
 CONFIG: dict[str, Any] = {
     "name": "{name}-v{version}",

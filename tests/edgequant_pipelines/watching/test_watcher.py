@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edgequant_pipelines.watching.claims import CLAIMED, FAILED, RETRY, SUBMITTED, SUCCEEDED
-from edgequant_pipelines.watching.launchers import LaunchedRun, LauncherError, Progress
+from edgequant_pipelines.watching.launchers.base import LaunchedRun, LauncherError, Progress
 from edgequant_pipelines.watching.model_version import ModelVersion
 from edgequant_pipelines.watching.registry import Registry, RegistryError
 

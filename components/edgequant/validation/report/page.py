@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from edgequant.artifacts.example_set import ExampleSet, Representativeness
 from edgequant.artifacts.verdict import Verdict
-from edgequant.validation.report.data import histograms, input_views, set_row
-from edgequant.validation.report.drawing import COLOURS, Chart
-from edgequant.validation.report.forest import SHOWN, drops, sliced_metric, unit
+from edgequant.validation.report.charts import COLOURS, Chart
+from edgequant.validation.report.drop_chart import SHOWN, drops, sliced_metric, unit
+from edgequant.validation.report.example_sets import histograms, input_views, set_row
+from edgequant.validation.report.flip_pictures import Picture, pictures
 from edgequant.validation.report.labels import class_rows, label_quantiles
-from edgequant.validation.report.pictures import Picture, pictures
 from edgequant.validation.report.reproduction import reproduction
+from edgequant.validation.report.size_chart import size_metric
 from edgequant.validation.report.summary import summary
-from edgequant.validation.report.tradeoff import size_metric
 from edgequant.validation.report.variants import check_rows, details, rows, slice_rows
 from edgequant.validation.report.wording import ends, fixed, printable
 
@@ -95,7 +95,7 @@ def render(
 
 
 def _champion(verdict: Verdict) -> dict[str, str] | None:
-    """Returns what is known of the model in production, by name; None when none is configured."""
+    """Returns what is known of the champion, by name; None when none is configured."""
     champion = verdict.champion
     if champion is None:
         return None

@@ -45,7 +45,7 @@ def _line(cells: tuple[str, ...]) -> str:
 def _text(text: str) -> str:
     """Returns a text as Markdown that reads as it, on one line.
 
-    For KFP's pages, whose Markdown knows a backslash and no numbers of characters; MLflow's is another (`edgequant.markdown`).
+    For KFP's pages, whose Markdown knows a backslash and no numbers of characters; MLflow's is another (`edgequant.tracking.markdown`).
     """
     line = " ".join(printable(text).split())
     escaped = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

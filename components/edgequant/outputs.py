@@ -1,0 +1,89 @@
+"""A model's outputs: how they are read, what they decide, how often that is right, and how noisy they are."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgequant.task import (
+    BINARY,
+    CLASSIFICATION,
+    DECIDING,
+    NONE,
+    REGRESSION,
+    check_fit,
+    is_custom,
+    own_metrics,
+)
+
+PROBABILITIES = "probabilities"
+LOGITS = "logits"
+# What a softmax or a sigmoid in float32 may be past 0 or 1 by.
+_ROUNDING = 1e-6
+
+
+def read(task: str, output: NDArray[Any]) -> str:
+    """Returns how a model's outputs are to be read: ``probabilities`` where all are 0 to 1, else ``logits``; "" for other tasks.
+
+    Models are compared by one reading, the reference's: quantized ones may leave 0..1, or give nothing outside of it, by chance.
+
+    Args:
+        task: The task.
+        output: The only output, [examples, …].
+    """
+    if task not in DECIDING:
+        return ""
+    low, high = float(output.min(initial=0.0)), float(output.max(initial=0.0))
+    return PROBABILITIES if low >= -_ROUNDING and high <= 1 + _ROUNDING else LOGITS
+
+
+def decide(task: str, output: NDArray[Any], reading: str) -> NDArray[Any]:
+    """Returns what a model decides for each example: a class, or a yes/no per class.
+
+    Args:
+        task: ``classification``, ``binary`` or ``multilabel``.
+        output: Scores, [examples, …]; the last axis is the class.
+        reading: ``probabilities``, of which 0.5 or more is a yes, or ``logits``, of which 0 or more is one.
+    """
+    if task == CLASSIFICATION or (task == BINARY and output.reshape(len(output), -1).shape[1] == 2):
+        decisions: NDArray[Any] = output.reshape(len(output), -1).argmax(axis=1)
+        return decisions
+    least = 0.5 if reading == PROBABILITIES else 0.0
+    yes: NDArray[Any] = (output >= least).astype(np.int64).reshape(len(output), -1)
+    return yes[:, 0] if task == BINARY else yes
+
+
+def glance(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any] | None) -> dict[str, float]:
+    """Returns what one sees at first of a model by itself: its task's main metric, or all of a user's function.
+
+    A verdict measures anew, and more: it reads the outputs of all models as the float one's are to be read.
+
+    Args:
+        task: The task.
+        outputs: Float arrays by output name, the example first.
+        labels: The labels in the form of `check_label`, or None. There may be more of them than outputs, whose examples
+            are the first ones.
+
+    Returns:
+        The metrics by name; none without labels.
+
+    Raises:
+        ConfigError: There is no such function of the user's.
+        EvaluationError: The outputs do not suit the labels, or a user's metric fails.
+    """
+    if labels is None or task == NONE:
+        return {}
+    known = np.asarray(labels[: len(next(iter(outputs.values())))])
+    if is_custom(task):
+        return {name: float(value.mean()) for name, value in own_metrics(task, outputs, known).items()}
+    output = check_fit(task, outputs, known)
+    if task == REGRESSION:
+        return {"mae": float(np.abs(output.reshape(len(output), -1) - known.reshape(len(known), -1)).mean())}
+    return {"accuracy": float((decide(task, output, read(task, output)) == known).mean())}
+
+
+def sqnr_db(signal: float, noise: float) -> float | None:
+    """Returns 10 log10(signal / noise), in dB, of two energies (sums of squares); None where either is nought."""
+    return 10 * math.log10(signal / noise) if signal and noise else None

@@ -1,0 +1,1 @@
+"""The draw on Beam: the records of lowest rank, on any runner."""

@@ -1,0 +1,272 @@
+"""Draws records from files on Apache Beam, in the one shape that every runner runs.
+
+Create(portions of the input) → Reshuffle → ParDo(portion → its lowest ranks) → CombinePerKey(lowest ranks) → one leaf that
+writes them. Counts and errors travel as data, because not every runner returns metrics or an exception's message; and what
+comes back is compared with what was given, because not every runner tells that it lost something.
+"""
+
+import contextlib
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.io.filesystem import BeamIOError
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
+
+from edgequant.artifacts.example_set import SourceFile
+from edgequant.errors import ExamplesError
+from edgequant.sampling.draw.packing import pack, unpack
+from edgequant.sampling.draw.rule import Rule
+from edgequant.sampling.draw.scan import Drawn, Scan
+from edgequant.sampling.draw.spool import Spool, SpoolWriter
+from edgequant.sampling.draw.thresholds import learn, likely, tighten
+from edgequant.sampling.formats.files import Piece, file_format, portions, read_piece
+from edgequant.sampling.formats.remote import prepare
+from edgequant.steps import say
+
+_TICK_SECONDS = 0.5
+_SAY_SECONDS = 3.0
+_SAY_AT_END_SECONDS = 1.0
+_MEGABYTE = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Where to draw.
+
+    Attributes:
+        options: Beam's options.
+        scratch: A directory of this machine, which what is drawn ends up in. Workers write here, unless the options name a
+            ``--temp_location`` for workers on other machines; and how far they are, when they can.
+    """
+
+    options: PipelineOptions
+    scratch: Path
+
+    def shared(self) -> str:
+        """Returns the directory that the workers write to and this process reads, of any of Beam's file systems."""
+        return str(self.options.view_as(GoogleCloudOptions).temp_location or self.scratch)
+
+    @property
+    def spool(self) -> Spool:
+        """The bytes of what was drawn."""
+        return Spool(self.scratch)
+
+
+def draw(files: Sequence[SourceFile], rule: Rule, engine: Engine) -> dict[str, Drawn]:
+    """Returns what a rule draws from files, by purpose.
+
+    Args:
+        files: The files, all of one format.
+        rule: How to draw.
+        engine: Where to draw.
+
+    Raises:
+        ExamplesError: A file cannot be read (the first such by name), or the runner failed or lost a part of the input or
+            the result.
+    """
+    expected = likely(files, rule)
+    drawn = _draw(files, rule, engine, expected)
+    # Twice as many duplicates as expected, or records of very different sizes: what was left out may have been needed.
+    if not all(drawn[purpose].lowest.is_full() for purpose in expected):
+        drawn = _draw(files, rule, engine, {})
+    return drawn
+
+
+def _draw(files: Sequence[SourceFile], rule: Rule, engine: Engine, expected: Mapping[str, float]) -> dict[str, Drawn]:
+    """Runs the pipeline once, and returns what it draws of what ranks no higher than expected."""
+    given = portions(files)
+    name = f"drawn-{uuid.uuid4().hex}"
+    shared = engine.shared()
+    target = FileSystems.join(shared, name)
+    try:
+        _run(given, rule, engine, expected, target)
+        pieces = sum(map(len, given))
+        drawn = {purpose: _collect(f"{target}-{purpose}", purpose, pieces) for purpose in rule.keep}
+        kept = (candidate for found in drawn.values() for pool in (found.lowest, found.shares) for candidate in pool)
+        engine.spool.fetch(shared, {candidate.stored.file for candidate in kept})
+    finally:
+        engine.spool.clear(shared, name)
+    return drawn
+
+
+def _run(
+    given: list[tuple[Piece, ...]], rule: Rule, engine: Engine, expected: Mapping[str, float], target: str
+) -> None:
+    """Runs the pipeline, which writes what is drawn for each purpose beside the target."""
+    size = sum(piece.size_bytes for portion in given for piece in portion)
+    with _progress(engine.scratch, size) as progress:
+        places = _Places(progress=str(progress), draw=target, shared=engine.shared())
+        try:
+            with beam.Pipeline(options=engine.options) as pipeline:
+                _ = (
+                    pipeline
+                    | "Portions" >> beam.Create(given)
+                    | "Spread" >> beam.Reshuffle()
+                    | "Read" >> beam.FlatMap(_read, rule, expected, places)
+                    | "Merge" >> beam.CombinePerKey(_Merge())
+                    | "Write" >> beam.Map(_write, target)
+                )
+        except Exception as error:  # Runners raise many kinds, and name a worker's own error in the last line.
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            raise ExamplesError(f"the Beam runner failed: {reason}") from error
+
+
+def _collect(path: str, purpose: str, pieces: int) -> Drawn:
+    """Returns what was drawn for a purpose, once it is found whole."""
+    try:
+        with FileSystems.open(path) as stream:
+            drawn = unpack(stream.read())
+    except (OSError, BeamIOError) as error:
+        raise ExamplesError(
+            f"the Beam runner ended without giving back what it drew for {purpose}; workers on other machines need"
+            " --temp_location, a directory that they can write and this process can read"
+        ) from error
+    if drawn.error:
+        raise ExamplesError(drawn.error)
+    if drawn.pieces != pieces:
+        raise ExamplesError(
+            f"the Beam runner gave back {drawn.pieces} of {pieces} pieces of the input for {purpose}; the sample would not"
+            " be one of all the examples. Try --runner=FnApiRunner"
+        )
+    return drawn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Places:
+    """Where a worker leaves what it found.
+
+    Attributes:
+        progress: A folder of this machine, for word of how much it has read.
+        draw: What identifies the draw: where its results go, but for the purpose.
+        shared: The directory for the bytes of candidates.
+    """
+
+    progress: str
+    draw: str
+    shared: str
+
+
+def _read(
+    portion: tuple[Piece, ...], rule: Rule, expected: Mapping[str, float], places: _Places
+) -> Iterator[tuple[str, bytes]]:
+    """Yields what a portion holds for each purpose, or the error that stopped the reading."""
+    tick = _Tick(places.progress)
+    with SpoolWriter(places.shared, FileSystems.split(places.draw)[1]) as spool:
+        scan = Scan(rule, file_format(portion[0].path), spool.add)
+        tighten(places.draw, scan, expected)
+        try:
+            for piece in portion:
+                for batch in read_piece(piece, rule.columns):
+                    scan.add(batch)
+                    tick.add(len(batch.payloads), batch.size_bytes)
+                for drawn in scan.drawn.values():
+                    drawn.pieces += 1
+        except ExamplesError as error:
+            for drawn in scan.drawn.values():
+                drawn.error = str(error)
+    learn(places.draw, scan)
+    tick.write()
+    for purpose, drawn in scan.drawn.items():
+        yield purpose, pack(drawn)
+
+
+class _Merge(beam.CombineFn):  # type: ignore[misc]
+    """Merges what portions hold: associative, commutative, without I/O. What needs no merging stays bytes."""
+
+    def create_accumulator(self) -> Drawn | bytes:
+        return b""
+
+    def add_input(self, accumulator: Drawn | bytes, found: bytes) -> Drawn | bytes:
+        return self.merge_accumulators([accumulator, found])
+
+    def merge_accumulators(self, accumulators: Iterable[Drawn | bytes]) -> Drawn | bytes:
+        given = [accumulator for accumulator in accumulators if accumulator]
+        if len(given) < 2:
+            return given[0] if given else b""
+        first, *others = (unpack(each) if isinstance(each, bytes) else each for each in given)
+        return first.merge(others)
+
+    def compact(self, accumulator: Drawn | bytes) -> bytes:
+        return pack(accumulator) if isinstance(accumulator, Drawn) else accumulator
+
+    def extract_output(self, accumulator: Drawn | bytes) -> bytes:
+        return self.compact(accumulator)
+
+
+def _write(found: tuple[str, bytes], target: str) -> None:
+    """Writes what was drawn for a purpose."""
+    purpose, data = found
+    prepare()
+    with FileSystems.create(f"{target}-{purpose}", mime_type="application/octet-stream") as stream:
+        stream.write(data)
+
+
+class _Tick:
+    """Leaves word of how much a worker has read, where the process that waits for it can see it."""
+
+    def __init__(self, folder: str) -> None:
+        self._path = Path(folder) / uuid.uuid4().hex
+        self._seen = Path(folder).is_dir()
+        self._records = self._bytes = 0
+        self._next = time.monotonic() + _TICK_SECONDS
+
+    def add(self, records: int, size: int) -> None:
+        """Counts what was read."""
+        self._records += records
+        self._bytes += size
+        if time.monotonic() > self._next:
+            self.write()
+
+    def write(self) -> None:
+        """Writes the counts, where the folder is of this machine."""
+        self._next = time.monotonic() + _TICK_SECONDS
+        if self._seen:
+            self._path.write_text(f"{self._records} {self._bytes}")
+
+
+@contextlib.contextmanager
+def _progress(scratch: Path, size: int) -> Iterator[Path]:
+    """Yields the folder that workers of this machine leave word in, and says every few seconds what they have read."""
+    folder = scratch / f"progress-{uuid.uuid4().hex}"
+    folder.mkdir()
+    over = threading.Event()
+    begin = time.monotonic()
+
+    def watch() -> None:
+        while not over.wait(_SAY_SECONDS):
+            records, done = _counted(folder)
+            if records:
+                say("sample", f"{_rate(records, done, begin)}; {size / _MEGABYTE:,.0f} MB in all")
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield folder
+    finally:
+        over.set()
+        watcher.join()
+    if time.monotonic() - begin > _SAY_AT_END_SECONDS:
+        say("sample", _rate(*_counted(folder), begin))
+
+
+def _rate(records: int, size: int, begin: float) -> str:
+    seconds = time.monotonic() - begin
+    return (
+        f"read {records:,} records, {size / _MEGABYTE:,.0f} MB, in {seconds:.1f} s: {records / seconds:,.0f} a second"
+    )
+
+
+def _counted(folder: Path) -> tuple[int, int]:
+    """Returns how many records and bytes were read, as far as workers have left word."""
+    records = size = 0
+    for path in folder.iterdir():
+        words = path.read_text().split()
+        if len(words) == 2:  # Not while it is being written.
+            records, size = records + int(words[0]), size + int(words[1])
+    return records, size

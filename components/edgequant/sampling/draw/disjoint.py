@@ -1,0 +1,84 @@
+"""Draws calibration candidates and evaluation examples that have no example in common."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from edgequant.artifacts.example_set import SourceFile
+from edgequant.sampling.draw.beam_pipeline import Engine, draw
+from edgequant.sampling.draw.rule import CALIBRATION, EVALUATION, Keep, Rule
+from edgequant.sampling.draw.scan import Drawn
+from edgequant.sampling.draw.selection import Candidates, Plan, candidates, is_settled
+from edgequant.steps import say
+
+# How often more calibration candidates are drawn, each time twice as many, when too many are also in the evaluation files.
+_ROUNDS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """What was drawn for one purpose.
+
+    Attributes:
+        drawn: What was kept of the records.
+        pool: What there is to choose from.
+        sources: The files.
+        in_both: How many calibration candidates were left out because the evaluation files hold them too.
+    """
+
+    drawn: Drawn
+    pool: Candidates
+    sources: tuple[SourceFile, ...]
+    in_both: int = 0
+
+
+def split(
+    files: Sequence[SourceFile], rule: Rule, plan: Plan, evaluation_count: int, engine: Engine
+) -> dict[str, Draw]:
+    """Returns what is drawn for both purposes from one source, which is split between them by content."""
+    keep = {CALIBRATION: plan.keep(), EVALUATION: Keep(lowest=evaluation_count)}
+    drawn = draw(files, replace(rule, keep=keep), engine)
+    return {
+        purpose: Draw(drawn=found, pool=candidates(found, plan.stratify), sources=tuple(files))
+        for purpose, found in drawn.items()
+    }
+
+
+def draw_apart(
+    files: Sequence[SourceFile],
+    held_out: Sequence[SourceFile],
+    rule: Rule,
+    plan: Plan,
+    evaluation_count: int,
+    engine: Engine,
+) -> dict[str, Draw]:
+    """Returns what is drawn from two sources; calibration candidates that the evaluation files hold anywhere are left out.
+
+    Calibration candidates are drawn first, more than are needed; and looked out for while the evaluation files are read. In
+    the rare case that too few are left, the files are read again for more.
+    """
+    in_both: frozenset[bytes] = frozenset()
+    evaluation: list[Drawn] = []
+    for turn in range(1, _ROUNDS + 1):
+        keep = {CALIBRATION: plan.keep(times=2**turn)}
+        calibration = draw(files, replace(rule, keep=keep, exclude=in_both), engine)[CALIBRATION]
+        rest = Keep(lowest=0 if evaluation else evaluation_count)
+        watch = _by_checksum(calibration)
+        seen = draw(held_out, replace(rule, keep={EVALUATION: rest}, classes="", weight="", watch=watch), engine)
+        evaluation.append(seen[EVALUATION])
+        in_both |= seen[EVALUATION].watched
+        pool = candidates(calibration, plan.stratify, without=in_both)
+        if is_settled(calibration, pool, plan):
+            break
+        say("sample", f"calibration: {len(in_both):,} candidates are also in the evaluation files; drawing more")
+    return {
+        CALIBRATION: Draw(drawn=calibration, pool=pool, sources=tuple(files), in_both=len(in_both)),
+        EVALUATION: Draw(drawn=evaluation[0], pool=candidates(evaluation[0], plan.stratify), sources=tuple(held_out)),
+    }
+
+
+def _by_checksum(drawn: Drawn) -> dict[int, frozenset[bytes]]:
+    """Returns the candidates' identities by the checksum of their records."""
+    identities: dict[int, set[bytes]] = {}
+    for candidate in (*drawn.lowest, *drawn.shares):
+        identities.setdefault(candidate.checksum, set()).add(candidate.identity)
+    return {checksum: frozenset(found) for checksum, found in identities.items()}

@@ -1,0 +1,205 @@
+"""Reads records once and keeps what a rule may draw: values that merge to the same whatever the order."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgequant.errors import ExamplesError
+from edgequant.sampling.draw.bottom_k import BottomK, Candidate
+from edgequant.sampling.draw.quotas import Shares, check_classes
+from edgequant.sampling.draw.ranks import exponential, identify, uniform
+from edgequant.sampling.draw.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, Keep, Rule
+from edgequant.sampling.draw.spool import Stored
+from edgequant.sampling.formats.class_labels import class_reader
+from edgequant.sampling.formats.features import Batch, take
+from edgequant.sampling.formats.files import Format
+
+ZERO_WEIGHT = "weight of 0"
+
+T = TypeVar("T")
+
+
+class Drawn:
+    """What was drawn for one purpose, or was found of it in some files.
+
+    Attributes:
+        keep: How much to keep.
+        seed: The seed.
+        lowest: The candidates of lowest rank.
+        shares: The candidates that an equal division among classes may take.
+        found: Records by class, copies included; a single class "" when the draw knows none.
+        left_out: Records that cannot be drawn, by reason.
+        watched: The identities looked out for that were seen.
+        pieces: How many pieces of the input were read.
+        error: Why a file could not be read, or "".
+    """
+
+    __slots__ = ("error", "found", "keep", "left_out", "lowest", "pieces", "seed", "shares", "watched")
+
+    def __init__(self, keep: Keep, seed: int) -> None:
+        self.keep = keep
+        self.seed = seed
+        self.lowest = BottomK(keep.lowest)
+        self.shares = Shares(keep.shared, keep.most_of_a_class, seed)
+        self.found: Counter[str] = Counter()
+        self.left_out: Counter[str] = Counter()
+        self.watched: set[bytes] = set()
+        self.pieces = 0
+        self.error = ""
+
+    def empty(self) -> "Drawn":
+        """Returns what holds nothing yet of the same."""
+        return Drawn(self.keep, self.seed)
+
+    def tighten(self, known: "Drawn") -> None:
+        """Keeps nothing from now on that could not be drawn beside what is known to be kept elsewhere."""
+        self.lowest.threshold = min(self.lowest.threshold, known.lowest.threshold)
+        self.shares.tighten(known.shares)
+
+    def merge(self, others: Iterable["Drawn"]) -> "Drawn":
+        """Takes over what others found, and returns itself."""
+        for other in others:
+            self.lowest.merge([other.lowest])
+            self.shares.merge([other.shares])
+            self.found.update(other.found)
+            self.left_out.update(other.left_out)
+            self.watched |= other.watched
+            self.pieces += other.pieces
+            self.error = min(filter(None, (self.error, other.error)), default="")
+        return self
+
+
+class Scan:
+    """What some files hold for each purpose of a rule.
+
+    Args:
+        rule: The rule.
+        kind: The files' format.
+        store: Takes the bytes of a candidate, and returns where they are.
+    """
+
+    def __init__(self, rule: Rule, kind: Format, store: Callable[[bytes], Stored]) -> None:
+        self.drawn = {purpose: Drawn(keep, rule.seed) for purpose, keep in rule.keep.items()}
+        self._rule = rule
+        self._kind = kind
+        self._store = store
+        self._class_of = class_reader(kind.parse, rule.classes, examples=kind.examples)
+
+    def add(self, batch: Batch) -> None:
+        """Adds records.
+
+        Raises:
+            ExamplesError: A record has no class or weight, or it is none.
+        """
+        ranks = uniform(batch.checksums, self._rule.seed, "rank")
+        # Of every record: a wrong weight is an error wherever it is.
+        weights = self._each(batch, np.arange(len(ranks)), self._weight) if self._rule.weight else []
+        for purpose, positions in self._split(batch.checksums).items():
+            drawn = self.drawn[purpose]
+            if purpose == CALIBRATION and (self._rule.weight or self._rule.classes):
+                self._add_told(drawn, batch, positions, ranks, np.array(weights, np.float64))
+            else:
+                drawn.found[""] += len(positions)
+                self._add_lowest(drawn, batch, positions, ranks)
+            if self._rule.watch:
+                self._look_out(drawn, batch, positions)
+
+    def _split(self, checksums: NDArray[np.uint32]) -> dict[str, NDArray[np.intp]]:
+        """Returns the positions of the records that serve each purpose: equal records always the same one."""
+        if len(self.drawn) == 1:
+            return {next(iter(self.drawn)): np.arange(len(checksums))}
+        calibration = uniform(checksums, self._rule.seed, "split") < CALIBRATION_SHARE
+        return {CALIBRATION: np.flatnonzero(calibration), EVALUATION: np.flatnonzero(~calibration)}
+
+    def _add_told(
+        self,
+        drawn: Drawn,
+        batch: Batch,
+        positions: NDArray[np.intp],
+        ranks: NDArray[np.float64],
+        weights: NDArray[np.float64],
+    ) -> None:
+        """Adds records whose weight or class counts."""
+        labels = [""] * len(positions)
+        if self._rule.classes:
+            labels = self._each(batch, positions, self._class_of)
+        drawn.found.update(labels)
+        check_classes(drawn.found, self._rule.classes)
+        if self._rule.weight:
+            weights = weights[positions]
+            drawn.left_out[ZERO_WEIGHT] += int((weights == 0).sum())
+            some = np.flatnonzero(weights)
+            positions, labels = positions[some], [labels[at] for at in some]
+            ranks[positions] = exponential(ranks[positions], weights[some])
+        if self._rule.classes and drawn.shares.k:
+            thresholds = drawn.shares.thresholds
+            for at, rank, label in zip(positions.tolist(), ranks[positions].tolist(), labels, strict=True):
+                if rank <= thresholds.get(label, math.inf):
+                    candidate = self._candidate(batch, at, rank, label)
+                    if candidate is not None:
+                        drawn.shares.add(candidate)
+        self._add_lowest(drawn, batch, positions, ranks, labels)
+
+    def _add_lowest(
+        self,
+        drawn: Drawn,
+        batch: Batch,
+        positions: NDArray[np.intp],
+        ranks: NDArray[np.float64],
+        labels: list[str] | None = None,
+    ) -> None:
+        """Adds the records of low rank, the lowest first, since each lowers the threshold for those after it."""
+        own = ranks[positions]
+        low = np.flatnonzero(own <= drawn.lowest.threshold)
+        for place in low[np.argsort(own[low])].tolist():
+            rank = float(own[place])
+            if rank > drawn.lowest.threshold:
+                break
+            candidate = self._candidate(batch, int(positions[place]), rank, labels[place] if labels else "")
+            if candidate is not None:
+                drawn.lowest.add(candidate)
+
+    def _candidate(self, batch: Batch, at: int, rank: float, label: str) -> Candidate | None:
+        payload = batch.payloads[at]
+        identity = identify(payload)
+        if identity in self._rule.exclude:
+            return None
+        stored = self._store(payload)
+        return Candidate(rank, identity, int(batch.checksums[at]), stored, batch.where(at), label)
+
+    def _look_out(self, drawn: Drawn, batch: Batch, positions: NDArray[np.intp]) -> None:
+        checksums = batch.checksums[positions].tolist()
+        if self._rule.watch.keys().isdisjoint(checksums):
+            return
+        for at, checksum in zip(positions.tolist(), checksums, strict=True):
+            identities = self._rule.watch.get(checksum, frozenset())
+            if identities and (identity := identify(batch.payloads[at])) in identities:
+                drawn.watched.add(identity)
+
+    def _each(self, batch: Batch, positions: NDArray[np.intp], tell: Callable[[bytes], T]) -> list[T]:
+        """Returns what is told of each record; an error names the record."""
+        payloads = [batch.payloads[at] for at in positions.tolist()]
+        try:
+            return list(map(tell, payloads))
+        except ExamplesError:
+            for at, payload in zip(positions.tolist(), payloads, strict=True):
+                try:
+                    tell(payload)
+                except ExamplesError as error:
+                    raise ExamplesError(f"{batch.where(at)}: {error}") from error
+            raise
+
+    def _weight(self, payload: bytes) -> float:
+        feature = self._rule.weight
+        value = take(self._kind.parse(payload), feature)
+        values = value if isinstance(value, tuple) else value.reshape(-1)
+        if len(values) != 1 or isinstance(values[0], bytes):
+            raise ExamplesError(f"feature {feature!r} is not one number; a weight is")
+        weight = float(values[0])
+        if not 0 <= weight < math.inf:
+            raise ExamplesError(f"feature {feature!r} is {weight:g}; a weight is a number of 0 or more")
+        return weight

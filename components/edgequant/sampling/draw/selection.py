@@ -1,0 +1,139 @@
+"""Chooses the calibration examples from the candidates that were drawn."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from edgequant.artifacts.example_set import ClassCount
+from edgequant.sampling.draw.bottom_k import Candidate
+from edgequant.sampling.draw.quotas import equal_quotas, level, proportional_quotas
+from edgequant.sampling.draw.rule import Keep
+from edgequant.sampling.draw.scan import Drawn
+
+AUTO, EQUAL, PROPORTIONAL, FALSE = "auto", "equal", "proportional", "false"
+# The reservoir that a calibration set is compared with: so many times its size, and no fewer than so many.
+_RESERVOIR_TIMES = 2
+_RESERVOIR_LEAST = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How calibration examples are chosen.
+
+    Attributes:
+        wanted: How many.
+        stratify: ``equal``, ``proportional`` or ``false``.
+        minimum: With ``proportional``, the least of each class.
+        seed: The seed.
+    """
+
+    wanted: int
+    stratify: str
+    minimum: int
+    seed: int
+
+    def keep(self, times: int = 1) -> Keep:
+        """Returns how much to keep of what is read: that of a plan for so many times the number, and a reservoir."""
+        wanted = self.wanted * times
+        lowest = max(_RESERVOIR_TIMES * wanted, _RESERVOIR_LEAST)
+        if self.stratify == FALSE:
+            return Keep(lowest=lowest)
+        return Keep(
+            lowest=lowest, shared=wanted, most_of_a_class=wanted if self.stratify == EQUAL else self.minimum * times
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """What there is to choose from.
+
+    Attributes:
+        lowest: The candidates of lowest rank, lowest first; the reservoir.
+        classes: The candidates by class, lowest first; empty when the draw knows none.
+        found: Records by class, copies included.
+    """
+
+    lowest: list[Candidate]
+    classes: dict[str, list[Candidate]]
+    found: dict[str, int]
+
+
+def candidates(drawn: Drawn, stratify: str, without: frozenset[bytes] = frozenset()) -> Candidates:
+    """Returns what there is to choose from, but for some identities."""
+    lowest = [c for c in drawn.lowest if not without or c.identity not in without]
+    classes: dict[str, list[Candidate]] = {}
+    if stratify != FALSE:
+        pools: list[Iterable[Candidate]] = [drawn.shares]
+        if stratify == PROPORTIONAL:
+            pools.append(drawn.lowest)
+        known = {c.identity: c for pool in pools for c in pool if not without or c.identity not in without}
+        for candidate in in_order(known.values()):
+            classes.setdefault(candidate.label, []).append(candidate)
+    return Candidates(lowest=lowest, classes=dict(sorted(classes.items())), found=dict(drawn.found))
+
+
+def choose(pool: Candidates, plan: Plan, taken: Iterable[Candidate] = ()) -> list[Candidate]:
+    """Returns the examples to take, lowest rank first.
+
+    Args:
+        pool: What there is to choose from.
+        plan: How to choose.
+        taken: Candidates that are taken already, and count.
+    """
+    chosen = {c.identity: c for c in taken}
+    wanted = plan.wanted - len(chosen)
+    left = {label: [c for c in rows if c.identity not in chosen] for label, rows in pool.classes.items()}
+    for label, count in _quotas(pool, plan, wanted, {label: len(rows) for label, rows in left.items()}).items():
+        chosen.update({c.identity: c for c in left[label][:count]})
+    if plan.stratify != EQUAL:
+        # All, where there are no classes; else what is due to classes of which too few have a low rank.
+        for candidate in pool.lowest:
+            if len(chosen) == plan.wanted:
+                break
+            chosen.setdefault(candidate.identity, candidate)
+    return in_order(chosen.values())
+
+
+def class_counts(pool: Candidates, plan: Plan, chosen: Iterable[Candidate]) -> dict[str, ClassCount]:
+    """Returns what was wanted, found and taken of each class; none where the draw knows none."""
+    if plan.stratify == FALSE:
+        return {}
+    taken = dict.fromkeys(pool.found, 0)
+    for candidate in chosen:
+        taken[candidate.label] += 1
+    wanted = _quotas(pool, plan, plan.wanted, dict.fromkeys(pool.found, plan.wanted))
+    return {
+        label: ClassCount(wanted=wanted[label], available=pool.found[label], taken=taken[label])
+        for label in sorted(pool.found)
+    }
+
+
+def is_settled(drawn: Drawn, pool: Candidates, plan: Plan) -> bool:
+    """Tells whether a choice from what is left of a draw is the one that all records but those left out would give."""
+    if plan.stratify != EQUAL and len(pool.lowest) < plan.wanted and drawn.lowest.is_full():
+        return False
+    left = {label: len(rows) for label, rows in pool.classes.items()}
+    enough = level(plan.wanted, left.values()) if plan.stratify == EQUAL else plan.minimum - 1
+    for label, kept in drawn.shares.classes.items():
+        if kept.k == 0:  # A class that came too late in the seeded order to get any.
+            if len(left) < plan.wanted:
+                return False
+        elif kept.is_full() and left.get(label, 0) <= enough:
+            return False
+    return True
+
+
+def in_order(rows: Iterable[Candidate]) -> list[Candidate]:
+    """Returns candidates, the lowest rank first."""
+    ordered = sorted(rows, key=lambda candidate: candidate.rank)
+    if any(one.rank == other.rank for one, other in pairwise(ordered)):
+        ordered.sort(key=lambda candidate: (candidate.rank, candidate.identity))
+    return ordered
+
+
+def _quotas(pool: Candidates, plan: Plan, wanted: int, available: dict[str, int]) -> dict[str, int]:
+    if plan.stratify == EQUAL:
+        return equal_quotas(wanted, available, plan.seed)
+    if plan.stratify == PROPORTIONAL:
+        return proportional_quotas(wanted, pool.found, available, plan.minimum, plan.seed)
+    return {}

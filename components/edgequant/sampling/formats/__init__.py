@@ -1,0 +1,1 @@
+"""What is in the files: formats, features and class labels."""

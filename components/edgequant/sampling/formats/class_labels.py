@@ -1,0 +1,184 @@
+"""Tells a record's class without parsing the record, where its bytes are laid out like those of one parsed before.
+
+Every record's class must be known, or a rare class could be missed; and parsing costs more than all the rest of reading
+does. Records of one writer mostly differ in values and not in layout: so what a parse has found is remembered by the
+layout, which is compared byte by byte, and only a record of an unknown layout or value is parsed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edgequant.errors import ExamplesError
+from edgequant.sampling.formats.features import Features, take
+
+_MOST_LAYOUTS = 1024
+_MOST_VALUES = 16_384
+# The wire format's tag of field 1 and of field 2, when they hold bytes or a message.
+_FIELD_1, _FIELD_2 = 0x0A, 0x12
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where in a serialized ``tf.train.Example`` of one length the value of a feature is.
+
+    Attributes:
+        parts: Offsets, and the bytes there: everything but values. With these, the value is where it is here.
+        start: The value's first byte.
+        stop: The byte after its last.
+        kind: The tag of the feature's kind of list.
+    """
+
+    parts: tuple[tuple[int, bytes], ...]
+    start: int
+    stop: int
+    kind: int
+
+
+def class_reader(parse: Callable[[bytes], Features], feature: str, *, examples: bool) -> Callable[[bytes], str]:
+    """Returns the function that tells a record's class: the one value of a feature, as text.
+
+    It raises an `ExamplesError` for a record that has no such feature, or other than one value of it.
+
+    Args:
+        parse: A payload → its features.
+        feature: The feature.
+        examples: Whether payloads are serialized ``tf.train.Example``.
+    """
+    memory = _Memory(feature.encode())
+    layouts, names = memory.layouts, memory.names
+
+    def read(payload: bytes) -> str:
+        layout = layouts.get(len(payload))
+        if layout is not None:
+            for at, part in layout.parts:
+                if not payload.startswith(part, at):
+                    break
+            else:
+                name = names.get((layout.kind, payload[layout.start : layout.stop]))
+                if name is not None:
+                    return name
+        name = class_name(parse(payload), feature)
+        if examples:
+            memory.learn(payload, name)
+        return name
+
+    return read
+
+
+class _Memory:
+    """The layouts of records that were parsed, by their length, and the classes that values stand for.
+
+    Attributes:
+        layouts: By length, the layout last seen.
+        names: By kind of list and by the bytes of the value, the class.
+    """
+
+    def __init__(self, feature: bytes) -> None:
+        self.layouts: dict[int, Layout] = {}
+        self.names: dict[tuple[int, bytes], str] = {}
+        self._feature = feature
+        self._lengths: set[int] = set()
+
+    def learn(self, payload: bytes, name: str) -> None:
+        """Remembers a layout the second time that its length is seen: lengths of their own are not worth it."""
+        size = len(payload)
+        if size not in self._lengths:
+            if len(self._lengths) >= _MOST_LAYOUTS:
+                self._lengths.clear()
+                self.layouts.clear()
+            self._lengths.add(size)
+            return
+        layout = find_layout(payload, self._feature)
+        if layout is not None and len(self.names) < _MOST_VALUES:
+            self.layouts[size] = layout
+            self.names[layout.kind, payload[layout.start : layout.stop]] = name
+
+
+def class_name(features: Features, feature: str) -> str:
+    """Returns the class that features tell: the one value of one of them, as text.
+
+    Raises:
+        ExamplesError: There is no such feature, or it has other than one value.
+    """
+    value = take(features, feature)
+    values = value if isinstance(value, tuple) else value.reshape(-1)
+    if len(values) != 1:
+        raise ExamplesError(
+            f"feature {feature!r} has {len(values)} values; a class to stratify by is one value"
+            " (sampling.stratify: false draws without classes; labels of several values are for task: multilabel or regression)"
+        )
+    return values[0].decode("utf-8", "replace") if isinstance(values[0], bytes) else str(values[0])
+
+
+def find_layout(payload: bytes, feature: bytes) -> Layout | None:
+    """Returns where a feature's value is in a serialized ``tf.train.Example``.
+
+    Source: https://protobuf.dev/programming-guides/encoding/
+
+    Returns:
+        The layout; None when it is not the usual one: a single map of features, in each entry first the key, the feature
+        once, its values in one run of bytes.
+    """
+    try:
+        return _walk(payload, feature)
+    except (IndexError, _UnusualError):
+        return None
+
+
+class _UnusualError(Exception):
+    """A layout that is left to the parser."""
+
+
+def _walk(payload: bytes, feature: bytes) -> Layout | None:
+    at, end = _inside(payload, 0, len(payload), _FIELD_1)
+    parts = [(0, payload[:at])]
+    found: tuple[int, int, int] | None = None
+    while at < end:
+        entry, stop = _open(payload, at, end, _FIELD_1)
+        key, key_stop = _open(payload, entry, stop, _FIELD_1)
+        value, _ = _inside(payload, key_stop, stop, _FIELD_2)
+        if payload[key:key_stop] == feature:
+            if found:
+                raise _UnusualError
+            kind = payload[value]
+            values, _ = _inside(payload, value, stop, kind)
+            value, _ = _inside(payload, values, stop, _FIELD_1)
+            found = (value, stop, kind)
+        parts.append((at, payload[at:value]))
+        at = stop
+    return Layout(_joined(parts), *found) if found else None
+
+
+def _inside(payload: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
+    """Returns the start and the end of a field's content that reaches to `end`."""
+    start, stop = _open(payload, at, end, tag)
+    if stop != end:
+        raise _UnusualError
+    return start, stop
+
+
+def _open(payload: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
+    """Returns the start and the end of a field's content: after a tag and a length in groups of seven bits."""
+    if payload[at] != tag:
+        raise _UnusualError
+    length, shift = 0, 0
+    while True:
+        at += 1
+        length |= (payload[at] & 0x7F) << shift
+        shift += 7
+        if payload[at] < 0x80:  # The eighth bit says that more follow.
+            break
+    if at + 1 + length > end:
+        raise _UnusualError
+    return at + 1, at + 1 + length
+
+
+def _joined(parts: list[tuple[int, bytes]]) -> tuple[tuple[int, bytes], ...]:
+    """Returns the parts with those that follow one another in one."""
+    joined: list[tuple[int, bytes]] = []
+    for at, part in parts:
+        if joined and joined[-1][0] + len(joined[-1][1]) == at:
+            joined[-1] = (joined[-1][0], joined[-1][1] + part)
+        else:
+            joined.append((at, part))
+    return tuple(joined)

@@ -1,0 +1,167 @@
+"""Reads the rows of ``.npz`` archives and of Parquet files as records: the columns that are needed, in canonical bytes."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import IO, Any
+
+import google_crc32c
+import numpy as np
+
+from edgequant.errors import ExamplesError, did_you_mean
+from edgequant.sampling.formats.features import Batch, Feature, Features, encode, row
+
+_NPZ_ROWS = 256
+_BATCH_BYTES = 1 << 20
+_MOST_ROWS = 1024
+
+
+def read_npz(stream: IO[bytes], path: str, columns: Sequence[str] | None) -> Iterator[Batch]:
+    """Yields the rows of an archive's arrays, some at a time; the first axis is the example.
+
+    Args:
+        stream: The open file.
+        path: Its name, for messages.
+        columns: The arrays to read; None: all.
+
+    Raises:
+        ExamplesError: The file is damaged or pickled, an array is missing, or arrays differ in length.
+    """
+    try:
+        archive: Any = np.load(stream, allow_pickle=False)
+        names = archive.files if columns is None else _known(columns, archive.files, path)
+        arrays = {name: archive[name] for name in names}
+    except ExamplesError:
+        raise
+    except Exception as error:  # NumPy raises many kinds on damaged archives.
+        reason = "it is no archive, or holds pickled objects" if "pickle" in str(error) else error
+        raise ExamplesError(f"{path}: is not an .npz file of plain arrays ({reason})") from error
+    counts = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
+    if not counts:
+        raise ExamplesError(f"{path}: holds no array; an array per feature is needed")
+    if len(set(counts.values())) != 1:
+        raise ExamplesError(f"{path}: its arrays have different lengths {counts}; the first axis is the example")
+    total = next(iter(counts.values()))
+    for start in range(0, total, _NPZ_ROWS):
+        rows = range(start, min(start + _NPZ_ROWS, total))
+        yield _batch([{name: row(np.asarray(array[at])) for name, array in arrays.items()} for at in rows], path, start)
+
+
+def read_parquet(
+    stream: IO[bytes], path: str, columns: Sequence[str] | None, row_groups: range | None
+) -> Iterator[Batch]:
+    """Yields the rows of a Parquet file, some at a time.
+
+    Args:
+        stream: The open file.
+        path: Its name, for messages.
+        columns: The columns to read; None: all.
+        row_groups: The row groups to read; None: all.
+
+    Raises:
+        ExamplesError: The file is damaged, or a column is missing or holds what is no feature.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        file = parquet.ParquetFile(stream, buffer_size=_BATCH_BYTES)
+        names = file.schema_arrow.names if columns is None else _known(columns, file.schema_arrow.names, path)
+        groups = range(file.num_row_groups) if row_groups is None else row_groups
+        start = sum(file.metadata.row_group(group).num_rows for group in range(groups.start))
+        for batch in file.iter_batches(_rows_at_once(file.metadata), list(groups), columns=names):
+            read = {
+                name: _column(batch.column(batch.schema.get_field_index(name)), name, path, start) for name in names
+            }
+            yield _batch(
+                [dict(zip(read, values, strict=True)) for values in zip(*read.values(), strict=True)], path, start
+            )
+            start += batch.num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise ExamplesError(f"{path}: is not a readable Parquet file ({error})") from error
+
+
+def row_groups(stream: IO[bytes], path: str) -> list[int]:
+    """Returns the size of each row group of a Parquet file, in bytes.
+
+    Raises:
+        ExamplesError: The file is damaged.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        facts = parquet.ParquetFile(stream).metadata
+    except (pa.ArrowException, OSError) as error:
+        raise ExamplesError(f"{path}: is not a readable Parquet file ({error})") from error
+    return [facts.row_group(group).total_byte_size for group in range(facts.num_row_groups)]
+
+
+def _batch(rows: list[Features], path: str, start: int) -> Batch:
+    payloads = [encode(features) for features in rows]
+    checksums = np.array([google_crc32c.value(payload) for payload in payloads], np.uint32)
+    return Batch(payloads, checksums, lambda position: f"{path}: row {start + position}", sum(map(len, payloads)))
+
+
+def _known(columns: Sequence[str], found: Sequence[str], path: str) -> list[str]:
+    for name in columns:
+        if name not in found:
+            raise ExamplesError(
+                f"{path}: has no feature {name!r}; it has {', '.join(sorted(found)) or 'none'}{did_you_mean(name, found)}"
+            )
+    return sorted(columns)
+
+
+def _rows_at_once(facts: Any) -> int:
+    size = sum(facts.row_group(group).total_byte_size for group in range(facts.num_row_groups))
+    return int(min(max(_BATCH_BYTES * facts.num_rows // max(size, 1), 1), _MOST_ROWS))
+
+
+def _column(array: Any, name: str, path: str, start: int) -> list[Feature]:
+    """Returns the feature of each row of an Arrow array."""
+    from pyarrow import types
+
+    kind = array.type
+    if array.null_count:
+        at = start + array.is_null().to_pylist().index(True)
+        raise ExamplesError(f"{path}: row {at}: column {name!r} is null")
+    if types.is_dictionary(kind):
+        return _column(array.dictionary_decode(), name, path, start)
+    if _is_number(kind):
+        return list(map(np.asarray, array.to_numpy(zero_copy_only=False)))
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        values = array.flatten()
+        if _is_number(values.type) and not values.null_count:
+            numbers = values.to_numpy(zero_copy_only=False)
+            if types.is_fixed_size_list(kind):
+                return list(numbers.reshape(len(array), kind.list_size))
+            ends = array.offsets.to_numpy()
+            return [numbers[a - ends[0] : b - ends[0]] for a, b in pairwise(ends)]
+    return [_cell(value, name, f"{path}: row {start + at}") for at, value in enumerate(array.to_pylist())]
+
+
+def _is_number(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
+
+
+def _cell(value: Any, name: str, where: str) -> Feature:
+    if isinstance(value, bytes | str):
+        return (value.encode() if isinstance(value, str) else value,)
+    if isinstance(value, list) and value and all(isinstance(item, bytes | str) for item in value):
+        return tuple(item.encode() if isinstance(item, str) else item for item in value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ExamplesError(f"{where}: column {name!r} holds lists of different lengths") from error
+    if array.dtype.kind not in "iufb":
+        found = f"a list with {_strangest(value)}" if isinstance(value, list) else type(value).__name__
+        raise ExamplesError(f"{where}: column {name!r} holds {found}; numbers, text or lists of them are needed")
+    return array
+
+
+def _strangest(values: list[Any]) -> str:
+    """Returns what a list holds that an array of numbers cannot."""
+    if None in values:
+        return "null in it"
+    return " and ".join(sorted({type(value).__name__ for value in values})) + " in it"

@@ -1,0 +1,149 @@
+"""The names and texts that MLflow allows: each metric's name once, and nothing longer than its limits.
+
+Servers disagree on longer texts: they cut them, take them, or refuse the request, which by PostgreSQL's columns ends a recording.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+# MLflow's own constants, in `mlflow.utils.validation`, are compared with these by a test: importing them takes a second.
+TAG_CHARACTERS = 8000
+PARAMETER_CHARACTERS = 6000
+METRIC_NAME_CHARACTERS = 250
+DATASET_SOURCE_CHARACTERS = 65535
+# Those of the column for a version's description.
+DESCRIPTION_CHARACTERS = 5000
+PERCENT = 100.0
+# What every variant has, whatever the task: a metric of this name is recorded under another.
+OWN = (
+    "drop_points",
+    "drop_low_points",
+    "drop_high_points",
+    "agreement_percent",
+    "agreement_low_percent",
+    "agreement_high_percent",
+    "size_bytes",
+    "peak_memory_bytes",
+    "examples",
+    "drop_vs_champion_points",
+    "drop_vs_champion_low_points",
+    "drop_vs_champion_high_points",
+    "flips",
+    "right_to_wrong",
+    "wrong_to_right",
+    "divergence_nats",
+    "sqnr_db",
+    "cosine",
+    "largest_error",
+    "worst_class_drop_points",
+    "worst_class_drop_low_points",
+    "worst_class_drop_high_points",
+    "latency_ratio",
+    "latency_ratio_low",
+    "latency_ratio_high",
+    "latency_p50_ms",
+    "latency_p90_ms",
+    "latency_p99_ms",
+)
+
+# Metrics that are shares of one: recorded in percent, because charts round to two decimals.
+_SHARES = (
+    "accuracy",
+    "top_5_accuracy",
+    "subset_accuracy",
+    "macro_f1",
+    "micro_f1",
+    "f1",
+    "auc",
+    "average_precision",
+    "ece",
+)
+_FORBIDDEN = re.compile(r"[^\w\-. /]", re.ASCII)
+# So that the longest that is made of it, with a number, still is a name.
+_STEM_CHARACTERS = METRIC_NAME_CHARACTERS - 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricName:
+    """What a metric is recorded under.
+
+    Attributes:
+        stem: What all its names begin with.
+        is_share: Whether it is recorded in percent.
+    """
+
+    stem: str
+    is_share: bool = False
+
+    @property
+    def value(self) -> str:
+        """The name of its value."""
+        return f"{self.stem}{self._unit}"
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The names of the ends of its interval."""
+        return f"{self.stem}_low{self._unit}", f"{self.stem}_high{self._unit}"
+
+    @property
+    def drop(self) -> str:
+        """The name of how much worse it is than float32's."""
+        return f"{self.stem}_drop_points"
+
+    @property
+    def drop_ends(self) -> tuple[str, str]:
+        """The names of the ends of the drop's interval."""
+        return f"{self.stem}_drop_low_points", f"{self.stem}_drop_high_points"
+
+    @property
+    def scale(self) -> float:
+        """What its values are multiplied with."""
+        return PERCENT if self.is_share else 1.0
+
+    @property
+    def all(self) -> frozenset[str]:
+        """Every name that it may take."""
+        return frozenset((self.value, *self.ends, self.drop, *self.drop_ends))
+
+    @property
+    def _unit(self) -> str:
+        return "_percent" if self.is_share else ""
+
+
+def metric_names(metrics: Iterable[str]) -> dict[str, MetricName]:
+    """Returns what each metric is recorded under: where a name is taken already, one with a number after it.
+
+    Args:
+        metrics: The metrics of one variant. Those whose names MLflow takes as they are keep them, whatever the others become.
+    """
+    taken = set(OWN)
+    names: dict[str, MetricName] = {}
+    for metric in sorted(dict.fromkeys(metrics), key=lambda metric: _allowed(metric) != metric):
+        name, number = _name(metric), 1
+        while taken & name.all:
+            number += 1
+            name = _name(metric, f"_{number}")
+        taken |= name.all
+        names[metric] = name
+    return names
+
+
+def _name(metric: str, suffix: str = "") -> MetricName:
+    return MetricName(stem=f"{_allowed(metric)}{suffix}", is_share=metric in _SHARES)
+
+
+def _allowed(metric: str) -> str:
+    """Returns a name that MLflow takes: of its characters, no longer than it allows, and a plain path where it has slashes."""
+    text = _FORBIDDEN.sub("_", metric)[:_STEM_CHARACTERS].lstrip("./")
+    return "/".join(part for part in text.split("/") if part not in ("", ".", "..")) or "metric"
+
+
+def cut(text: str, characters: int) -> str:
+    """Returns a text that is no longer than so many characters."""
+    return text if len(text) <= characters else text[: characters - 1] + "…"
+
+
+def cut_tags(values: dict[str, str]) -> dict[str, str]:
+    """Returns tags whose values are no longer than MLflow takes."""
+    return {name: cut(value, TAG_CHARACTERS) for name, value in values.items()}

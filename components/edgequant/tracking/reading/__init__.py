@@ -1,0 +1,1 @@
+"""What compare, promote and submit --wait read from MLflow."""

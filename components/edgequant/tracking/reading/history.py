@@ -1,0 +1,189 @@
+"""The history of a model's variants, as MLflow has it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from edgequant.errors import TrackingError, did_you_mean
+from edgequant.tracking import tags
+from edgequant.tracking.reading.client import all_pages, asked, existing, listed
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_MILLISECONDS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One variant of one pipeline run; None for what is not known.
+
+    Attributes:
+        pipeline_run: What identifies the pipeline run.
+        recorded: When it was recorded, in UTC, ISO 8601.
+        source_model: The source model's URI.
+        variant: The variant.
+        verdict: Its verdict.
+        size_bytes: The size of its file.
+        metric: The name of the main metric, as recorded.
+        value: Its value.
+        drop_points: How much worse than float32, in percentage points.
+        drop_low_points: The lower end of its interval.
+        drop_high_points: The upper end.
+        latency_p50_ms: The median latency.
+        registered: ``NAME/VERSION``, also of an earlier pipeline run with the same file; None without one, or once it is deleted.
+        aliases: The aliases that are on this version now.
+        run_id: Its run.
+    """
+
+    pipeline_run: str
+    recorded: str
+    source_model: str
+    variant: str
+    verdict: str
+    size_bytes: float | None
+    metric: str
+    value: float | None
+    drop_points: float | None
+    drop_low_points: float | None
+    drop_high_points: float | None
+    latency_p50_ms: float | None
+    registered: str | None
+    aliases: tuple[str, ...]
+    run_id: str
+
+
+def history(name: str, last: int, uri: str = "") -> list[Row]:
+    """Returns the variants of the last pipeline runs, the newest run first.
+
+    Args:
+        name: The name of a quantization, or of a registered model that it went to.
+        last: How many pipeline runs.
+        uri: The MLflow tracking URI; "" for the environment's.
+
+    Raises:
+        ConfigError: There is no tracking URI.
+        TrackingError: Nothing is known of this name, or MLflow does not answer.
+    """
+    with asked(existing(uri)) as client:
+        experiments = [str(found.experiment_id) for found in all_pages(client.search_experiments)]
+        names = {name, *_names_of(client, name)}
+        runs = _last([run for each in sorted(names) for run in _runs(client, experiments, each)], last)
+        if not runs:
+            known = sorted({run.data.tags[tags.NAME] for run in _in_role(client, experiments, tags.SUMMARY_ROLE)})
+            raise TrackingError(
+                f"MLflow has no variants of {name!r}; it has those of {listed(known)}{did_you_mean(name, known)}"
+            )
+        versions = _versions(client, names)
+        return [_row(run, versions) for run in runs]
+
+
+def _names_of(client: "MlflowClient", name: str) -> set[str]:
+    """Returns the quantizations whose variants went to a registered model."""
+    found = all_pages(client.search_model_versions, f"name = '{_quoted(name)}'")
+    return {version.tags[tags.NAME] for version in found if tags.NAME in version.tags}
+
+
+def _runs(client: "MlflowClient", experiments: list[str], name: str) -> list[Any]:
+    """Returns the variants' runs of a quantization."""
+    return _in_role(client, experiments, tags.VARIANT_ROLE, f" AND tags.`{tags.NAME}` = '{_quoted(name)}'")
+
+
+def _in_role(client: "MlflowClient", experiments: list[str], role: str, besides: str = "") -> list[Any]:
+    return all_pages(partial(client.search_runs, experiments), f"tags.`{tags.ROLE}` = '{role}'{besides}")
+
+
+def _last(runs: Iterable[Any], count: int) -> list[Any]:
+    """Returns the runs of the last pipeline runs, that with the newest run first, and those of each in their order.
+
+    All runs are looked at: a pipeline run that was finished late has its own before and after those of others. Recorded in another
+    experiment as well, it is there once more.
+    """
+    by_recording: dict[tuple[str, str], list[Any]] = {}
+    for run in sorted(runs, key=_start):
+        by_recording.setdefault((run.data.tags[tags.KEY], str(run.info.experiment_id)), []).append(run)
+    groups = sorted(by_recording.values(), key=lambda group: _start(group[-1]), reverse=True)
+    return [run for group in groups[:count] for run in group]
+
+
+def _start(run: Any) -> int:
+    return int(run.info.start_time)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Versions:
+    """The registered versions that there are.
+
+    Attributes:
+        by_run: ``NAME/VERSION`` of each run that one was made of.
+        by_result: The same by result and variant, for a result that was recorded again elsewhere, or after its run was deleted.
+        aliases: The aliases of each, by ``NAME/VERSION``.
+    """
+
+    by_run: dict[str, str]
+    by_result: dict[tuple[str, ...], str]
+    aliases: dict[str, tuple[str, ...]]
+
+    def of(self, run: Any) -> str | None:
+        """Returns the version of a run: that made of it, else the earlier one of the same file; None without, or once deleted."""
+        run_tags = run.data.tags
+        earlier = run_tags.get(tags.EARLIER_VERSION)
+        made = self.by_run.get(str(run.info.run_id)) or self.by_result.get(_variant_of(run_tags))
+        return made or (earlier if earlier in self.aliases else None)
+
+
+def _variant_of(run_tags: Mapping[str, str]) -> tuple[str, ...]:
+    """Returns what identifies a variant of a result, wherever it is recorded."""
+    return tuple(run_tags.get(name, "") for name in (tags.KEY, tags.RESULT_DIGEST, tags.VARIANT))
+
+
+def _versions(client: "MlflowClient", names: set[str]) -> _Versions:
+    """Returns the registered versions of quantizations."""
+    found = [
+        version
+        for name in names
+        for version in all_pages(client.search_model_versions, f"tags.`{tags.NAME}` = '{_quoted(name)}'")
+    ]
+    aliases = {name: client.get_registered_model(name).aliases for name in {version.name for version in found}}
+    on = {
+        f"{version.name}/{version.version}": tuple(
+            alias for alias, number in aliases[version.name].items() if str(number) == str(version.version)
+        )
+        for version in found
+    }
+    return _Versions(
+        by_run={str(version.run_id): f"{version.name}/{version.version}" for version in found},
+        by_result={_variant_of(version.tags): f"{version.name}/{version.version}" for version in found},
+        aliases=on,
+    )
+
+
+def _row(run: Any, versions: _Versions) -> Row:
+    registered = versions.of(run)
+    run_tags, metrics = run.data.tags, run.data.metrics
+    recorded = datetime.fromtimestamp(run.info.start_time / _MILLISECONDS, tz=UTC)
+    metric = run_tags.get(tags.MAIN_METRIC, "")
+    return Row(
+        pipeline_run=run_tags[tags.PIPELINE_RUN],
+        recorded=recorded.isoformat(timespec="seconds"),
+        source_model=run_tags[tags.SOURCE_MODEL],
+        variant=run_tags[tags.VARIANT],
+        verdict=run_tags[tags.VERDICT],
+        size_bytes=metrics.get("size_bytes"),
+        metric=metric,
+        value=metrics.get(metric),
+        drop_points=metrics.get("drop_points"),
+        drop_low_points=metrics.get("drop_low_points"),
+        drop_high_points=metrics.get("drop_high_points"),
+        latency_p50_ms=metrics.get("latency_p50_ms"),
+        registered=registered,
+        aliases=versions.aliases[registered] if registered else (),
+        run_id=str(run.info.run_id),
+    )
+
+
+def _quoted(text: str) -> str:
+    """Returns a text as a filter of MLflow takes it between single quotes, of which it may hold none."""
+    return text.replace("'", "")

@@ -1,0 +1,1 @@
+"""What the track step writes to MLflow."""

@@ -1,0 +1,225 @@
+"""What the summary run of a result shows: its note, its tables, its files, and the pages of MLflow's UI."""
+
+import json
+import shlex
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgequant.artifacts.result import BEST, CONFIGURATION, EVERY_BLESSED, Result
+from edgequant.artifacts.verdict import BLESSED
+from edgequant.tracking import mlflow_names, tags
+from edgequant.tracking.markdown import literal
+from edgequant.tracking.recording.effective_config import as_run
+from edgequant.tracking.recording.metrics import main_figures
+
+COMPARISON = "comparison.json"
+CLASSES = "per_class_recall.json"
+PLOTS = "plots"
+# The tag by which MLflow's UI finds tables to compare across runs.
+TABLES_TAG = "mlflow.loggedArtifacts"
+NOTE_TAG = "mlflow.note.content"
+_PERCENT = 100.0
+_PLACES = 4
+
+Table = dict[str, list[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """The version that an alias stays on, as it was made of a newer version of the source model.
+
+    Attributes:
+        version: The version.
+        source: The URI of what it was made of.
+    """
+
+    version: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """The registered versions of a result.
+
+    Attributes:
+        versions: By variant.
+        earlier: The variants whose version an earlier pipeline run made, of the same file.
+        holder: The version that keeps the alias from the best variant's; None where none does.
+    """
+
+    versions: dict[str, str] = field(default_factory=dict)
+    earlier: frozenset[str] = frozenset()
+    holder: Holder | None = None
+
+
+def write_files(result: Result, target: Path) -> None:
+    """Writes the artifacts of the summary run."""
+    target.mkdir(parents=True)
+    verdict = result.path / "verdict"
+    for name in ("report.html", "verdict.json"):
+        shutil.copyfile(verdict / name, target / name)
+    for name, table in tables(result).items():
+        (target / name).write_text(json.dumps(table), encoding="utf-8")
+    plots = sorted(verdict.glob("*.png"))
+    if plots:
+        (target / PLOTS).mkdir()
+    for path in plots:
+        shutil.copyfile(path, target / PLOTS / path.name)
+    (target / CONFIGURATION).write_text(configuration(result), encoding="utf-8")
+
+
+def tables(result: Result) -> dict[str, Table]:
+    """Returns the tables by file name, as columns and data: MLflow's layout for tables."""
+    found = {COMPARISON: comparison(result), CLASSES: classes(result)}
+    return {name: table for name, table in found.items() if table["data"]}
+
+
+def summary_tags(result: Result, registered: str) -> dict[str, str]:
+    """Returns the tags of the summary run besides those that every run has and its variants' runs.
+
+    Args:
+        result: The result.
+        registered: A sentence on what was registered, or why nothing was.
+    """
+    verdict = result.verdict
+    values = {
+        tags.ROLE: tags.SUMMARY_ROLE,
+        tags.OUTCOME: verdict.outcome,
+        tags.BEST: verdict.best or "",
+        tags.REGISTERED: registered,
+        TABLES_TAG: json.dumps([{"path": name, "type": "table"} for name in tables(result)]),
+    }
+    return mlflow_names.cut_tags(values)
+
+
+def registration(result: Result, registered: Registered) -> str:
+    """Returns a sentence or two on what was registered, or why nothing was.
+
+    Args:
+        result: The result.
+        registered: The registered version of each variant that has one.
+    """
+    settings = result.content.settings
+    if not settings.registered_model:
+        return "Nothing is registered: no registered model is configured."
+    if settings.register not in (BEST, EVERY_BLESSED):
+        return f"Nothing is registered: register is {settings.register!r}. No alias was moved."
+    model = settings.registered_model
+    if not registered.versions:
+        return f"Nothing is registered in {model}, and no alias was moved: {result.verdict.why}"
+    new = [
+        f"{name} as version {version}"
+        for name, version in registered.versions.items()
+        if name not in registered.earlier
+    ]
+    known = [
+        f"{name}, whose file is that of version {version} already"
+        for name, version in registered.versions.items()
+        if name in registered.earlier
+    ]
+    if not new:
+        said = f"Nothing new is registered in {model}: {'; '.join(known)}."
+    else:
+        said = f"Registered in {model}: {', '.join(new)}." + (f" Not anew: {'; '.join(known)}." if known else "")
+    return said + _left(result, registered)
+
+
+def _left(result: Result, registered: Registered) -> str:
+    """Returns a sentence on the alias that stays on a newer model's version, and on how to move it; "" where it does not."""
+    settings = result.content.settings
+    if registered.holder is None:
+        return ""
+    version = registered.versions[result.verdict.best or ""]
+    command = f"edgequant promote {shlex.quote(settings.registered_model)} {version} --alias {settings.alias}"
+    return f" Alias {stays(settings.alias, registered.holder)} than {settings.model_uri}; `{command}` moves it."
+
+
+def stays(alias: str, holder: Holder) -> str:
+    """Returns what to say of an alias that is not moved."""
+    return f"{alias} stays on version {holder.version}, whose source {holder.source} is newer"
+
+
+def note(result: Result, registered: str, source_link: str = "") -> str:
+    """Returns the summary run's description, in Markdown, in which nothing that users named is markup.
+
+    Args:
+        result: The result.
+        registered: A sentence on what was registered, or why nothing was.
+        source_link: The page of the run that trained the source model; "" where it is not known.
+    """
+    verdict = result.verdict
+    # Not the reason twice, one below the other: what is long is folded.
+    said = registered.replace(f": {verdict.why}", ".")
+    lines = [f"**{literal(verdict.outcome)}**: {literal(verdict.why)}", "", literal(said), ""]
+    if source_link:
+        model = literal(result.content.settings.model_uri)
+        lines += [f"Source: {model}, from [this training run]({source_link}).", ""]
+    lines += ["| variant | verdict | why |", "| --- | --- | --- |"]
+    lines += [
+        f"| {literal(name)} | {literal(found.verdict)} | {literal('; '.join(found.reasons))} |"
+        for name, found in verdict.variants.items()
+    ]
+    return mlflow_names.cut("\n".join(lines), mlflow_names.TAG_CHARACTERS)
+
+
+def comparison(result: Result) -> Table:
+    """Returns a row per variant.
+
+    The UI's table across runs takes the first column as its rows and shows the second, unless somebody chooses others: which
+    variant has which verdict, beside those of other source models.
+    """
+    verdict = result.verdict
+    names = list(verdict.variants)
+    found = {name: main_figures(variant, verdict.main_metric) for name, variant in verdict.variants.items()}
+    columns = list(dict.fromkeys(column for values in found.values() for column in values))
+    table: Table = {
+        "variant": list(names),
+        "verdict": [verdict.variants[name].verdict for name in names],
+    }
+    table |= {column: [_short(found[name].get(column)) for name in names] for column in columns}
+    table["source"] = [tags.source(result)] * len(names)
+    return {"columns": list(table), "data": [list(row) for row in zip(*table.values(), strict=True)]}
+
+
+def _short(value: float | None) -> float | None:
+    """Returns a number as a table can show it: the UI cuts off what is longer than its columns."""
+    if value is None or value.is_integer():
+        return value
+    return round(value, _PLACES) if abs(value) >= 1 else float(f"{value:.{_PLACES}g}")
+
+
+def classes(result: Result) -> Table:
+    """Returns a row per variant and class: the recall of float32 and the variant's, and the drop with its ends."""
+    columns = ["source", "variant", "class", "examples", "float32_percent", "recall_percent", "drop_points"]
+    data = [
+        [
+            tags.source(result),
+            variant,
+            value.value,
+            value.examples,
+            *map(_short, (value.reference * _PERCENT, value.variant * _PERCENT, value.drop_points)),
+            *map(_short, value.drop_interval_points or (None, None)),
+        ]
+        for variant, found in result.verdict.variants.items()
+        for part in found.slices
+        if part.name == "class"
+        for value in part.values
+    ]
+    return {"columns": [*columns, "drop_low_points", "drop_high_points"], "data": data}
+
+
+def configuration(result: Result) -> str:
+    """Returns the configuration as YAML: that of the result, else what the steps recorded of it."""
+    path = result.path / CONFIGURATION
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
+    return as_run("", result.content.settings, result.variants.content, result.verdict)
+
+
+def blessed(result: Result) -> list[str]:
+    """Returns the blessed variants, the best one last: its version is then the newest."""
+    best = result.verdict.best
+    others = [name for name, found in result.verdict.variants.items() if found.verdict == BLESSED and name != best]
+    return [*others, *([best] if best else [])]

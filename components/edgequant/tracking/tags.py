@@ -1,0 +1,166 @@
+"""What is recorded of a result in MLflow: names, tags and parameters, as plain values."""
+
+from edgequant import __version__
+from edgequant.artifacts.example_set import DatasetFacts
+from edgequant.artifacts.result import Result
+from edgequant.tracking import mlflow_names
+from edgequant.tracking.mlflow_names import metric_names
+from edgequant.tracking.recording.metrics import PLACES
+
+_DIGEST_CHARACTERS = 32
+_FORBIDDEN = str.maketrans(dict.fromkeys("/:.%\"'", "-"))
+
+KEY = "edgequant.key"
+NAME = "edgequant.name"
+PIPELINE_RUN = "edgequant.pipeline_run"
+SOURCE_MODEL = "edgequant.source_model"
+SOURCE_RUN = "edgequant.source_run"
+EDGEQUANT_VERSION = "edgequant.version"
+RESULT_DIGEST = "edgequant.result_digest"
+ROLE = "edgequant.role"
+VARIANT = "edgequant.variant"
+VERDICT = "edgequant.verdict"
+STATUS = "edgequant.status"
+REASON = "edgequant.reason"
+MAIN_METRIC = "edgequant.main_metric"
+GATE = "edgequant.gate"
+TFLITE_SHA256 = "edgequant.tflite_sha256"
+OUTCOME = "edgequant.outcome"
+BEST = "edgequant.best"
+REGISTERED = "edgequant.registered"
+DROP_POINTS = "edgequant.drop_points"
+DROP_HIGH_POINTS = "edgequant.drop_high_points"
+MODEL_SHA256 = "edgequant.model_sha256"
+CALIBRATION_DIGEST = "edgequant.calibration_digest"
+EVALUATION_DIGEST = "edgequant.evaluation_digest"
+RESOLVER = "edgequant.resolver"
+ALIASED = "edgequant.aliased"
+NOT_ALIASED = "edgequant.not_aliased"
+EARLIER_VERSION = "edgequant.earlier_version"
+# These end in a name: of a variant, of an alias, of a quantization.
+RUN_OF = "edgequant.run."
+FORCED = "edgequant.forced."
+QUANTIZED = "edgequant.quantized."
+
+VARIANT_ROLE = "variant"
+SUMMARY_ROLE = "summary"
+# A run that was the summary until KFP gave another.
+SUPERSEDED_ROLE = "superseded"
+
+# MLflow's own: what its column "Source" shows.
+MLFLOW_SOURCE = {"mlflow.source.name": f"edgequant {__version__}", "mlflow.source.type": "JOB"}
+
+
+def key(result: Result) -> str:
+    """Returns what identifies a result: the pipeline run's identifier, or the digest of everything in the result."""
+    run = result.content.settings.pipeline_run
+    return f"{run}:{result.verdict.name}" if run else result.digest
+
+
+def source(result: Result) -> str:
+    """Returns the source model's name for people: that of the quantization, with its registered version if it has one."""
+    uri = result.content.settings.model_uri
+    if not uri.startswith("models:/"):
+        return result.verdict.name
+    _, _, version = uri.removeprefix("models:/").partition("/")
+    _, _, alias = uri.partition("@")
+    return f"{result.verdict.name} v{version}" if version else f"{result.verdict.name} @{alias}"
+
+
+def logged_model_name(result: Result, variant: str) -> str:
+    """Returns a name that MLflow allows for a logged model."""
+    return f"{source(result)}-{variant}".translate(_FORBIDDEN).replace(" ", "-")
+
+
+def common_tags(result: Result, source_run: str = "") -> dict[str, str]:
+    """Returns the tags that every run of a result has.
+
+    Args:
+        result: The result.
+        source_run: The run that trained the source model; "" where it is not known.
+    """
+    settings = result.content.settings
+    values = {
+        KEY: key(result),
+        NAME: result.verdict.name,
+        PIPELINE_RUN: settings.pipeline_run or result.digest,
+        SOURCE_MODEL: settings.model_uri,
+        EDGEQUANT_VERSION: __version__,
+        RESULT_DIGEST: result.digest,
+        GATE: gate(result),
+    } | ({SOURCE_RUN: source_run} if source_run else {})
+    return mlflow_names.cut_tags(values)
+
+
+def variant_tags(result: Result, variant: str) -> dict[str, str]:
+    """Returns the tags of a variant's run besides those of `common_tags`."""
+    found, sha256 = result.verdict.variants[variant], result.variants[variant].sha256
+    main_metric = result.verdict.main_metric
+    entries = {
+        ROLE: VARIANT_ROLE,
+        VARIANT: variant,
+        VERDICT: found.verdict,
+        STATUS: found.status,
+        MAIN_METRIC: metric_names([*found.metrics, main_metric])[main_metric].value if main_metric else "",
+    }
+    if sha256:
+        entries[TFLITE_SHA256] = sha256
+    if found.reason:
+        entries[REASON] = found.reason
+    return mlflow_names.cut_tags(entries)
+
+
+def version_tags(result: Result, variant: str, source_run: str = "") -> dict[str, str]:
+    """Returns the tags of a variant's registered version, what a reader looks for first: the UI keeps their order."""
+    found, content = result.verdict.variants[variant], result.content
+    high = found.drop_interval_points[1] if found.drop_interval_points else None
+    first = {
+        VARIANT: variant,
+        VERDICT: found.verdict,
+        DROP_POINTS: _points(found.drop_points),
+        DROP_HIGH_POINTS: _points(high),
+    }
+    rest = {
+        **variant_tags(result, variant),
+        **common_tags(result, source_run),
+        MODEL_SHA256: result.variants.content.model_sha256,
+        CALIBRATION_DIGEST: content.calibration.digest,
+        EVALUATION_DIGEST: content.evaluation.digest,
+        RESOLVER: result.verdict.environment.resolver,
+    }
+    return {**first, **{name: value for name, value in rest.items() if name != KEY}, KEY: rest[KEY]}
+
+
+def _points(value: float | None) -> str:
+    return "" if value is None else f"{value:.{PLACES}f}"
+
+
+def gate(result: Result) -> str:
+    """Returns what was asked of the variants, in one line."""
+    return ", ".join(f"{name}={value}" for name, value in result.verdict.gate.items())
+
+
+def parameters(result: Result, variant: str) -> dict[str, str]:
+    """Returns the parameters of a variant's run."""
+    content = result.content
+    values = {
+        "variant": variant,
+        "task": result.verdict.task,
+        "converter": result.variants.content.converter,
+        "runtime": result.verdict.environment.runtime,
+        "resolver": result.verdict.environment.resolver,
+        "signature": result.variants.content.signature,
+        "seed": str(content.calibration.provenance.seed),
+        "sampling_rule": content.calibration.provenance.rule,
+        "calibration_examples": str(content.calibration.examples),
+        "calibration_digest": content.calibration.digest[:_DIGEST_CHARACTERS],
+        "evaluation_digest": content.evaluation.digest[:_DIGEST_CHARACTERS],
+        "model_sha256": result.variants.content.model_sha256,
+        "gate": gate(result),
+    }
+    return {name: mlflow_names.cut(value, mlflow_names.PARAMETER_CHARACTERS) for name, value in values.items()}
+
+
+def dataset_digest(facts: DatasetFacts) -> str:
+    """Returns a dataset's digest, as short as MLflow needs it."""
+    return facts.digest[:_DIGEST_CHARACTERS]

@@ -1,0 +1,72 @@
+"""Where MLflow's pages are, for whoever opens a stored link."""
+
+import os
+from urllib.parse import quote
+
+from edgequant.errors import ConfigError
+from edgequant.tracking_uri import check_tracking_uri
+
+PUBLIC_URI = "EDGEQUANT_MLFLOW_PUBLIC_URI"
+# Of the server that `mlflow server` starts.
+_LOCAL = "http://127.0.0.1:5000"
+_WEB = ("http://", "https://")
+# Without it pages open as those for generative models.
+_WORKFLOW = "workflowType=machine_learning"
+
+
+def public_uri() -> str:
+    """Returns the address of MLflow's pages where it is not the tracking URI, as inside a cluster; "" where none is given.
+
+    Raises:
+        ConfigError: It is no address of the web that a page's can follow, or holds a password.
+    """
+    uri = os.environ.get(PUBLIC_URI, "")
+    check_tracking_uri(PUBLIC_URI, uri)
+    if uri and not uri.startswith(_WEB):
+        raise ConfigError(f"{PUBLIC_URI}: {uri!r} is not allowed; an address that begins with http:// or https:// is")
+    if "#" in uri:
+        raise ConfigError(
+            f"{PUBLIC_URI}: {uri!r} holds '#', with which the addresses of pages go on; give what is before it"
+        )
+    return uri
+
+
+def base(tracking_uri: str) -> str:
+    """Returns what the addresses of MLflow's pages begin with; where MLflow is a file, of the server that would show it.
+
+    Args:
+        tracking_uri: The MLflow tracking URI.
+
+    Raises:
+        ConfigError: The public address that is given is none.
+    """
+    address = public_uri() or (tracking_uri if tracking_uri.startswith(_WEB) else _LOCAL)
+    return address.rstrip("/")
+
+
+def run_page(base: str, experiment_id: str, run_id: str) -> str:
+    """Returns the page of a run."""
+    return f"{base}/#/experiments/{experiment_id}/runs/{run_id}?{_WORKFLOW}"
+
+
+def links(base: str, experiment_id: str, summary_run_id: str, run_ids: list[str], version: str = "") -> dict[str, str]:
+    """Returns pages of the MLflow UI.
+
+    Args:
+        base: The server's address.
+        experiment_id: The experiment.
+        summary_run_id: The summary run.
+        run_ids: The variants' runs.
+        version: ``NAME/VERSION`` of the registered version; "" for none.
+    """
+    runs = quote("[" + ",".join(f'"{run_id}"' for run_id in run_ids) + "]")
+    experiments = quote(f'["{experiment_id}"]')
+    pages = {
+        "experiment": f"{base}/#/experiments/{experiment_id}?{_WORKFLOW}",
+        "summary": run_page(base, experiment_id, summary_run_id),
+        "compare": f"{base}/#/compare-runs?runs={runs}&experiments={experiments}&{_WORKFLOW}",
+    }
+    if version:
+        name, _, number = version.rpartition("/")
+        pages["version"] = f"{base}/#/models/{quote(name, safe='')}/versions/{number}?{_WORKFLOW}"
+    return pages

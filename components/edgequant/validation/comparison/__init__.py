@@ -1,0 +1,1 @@
+"""Each variant compared with the reference, example by example."""

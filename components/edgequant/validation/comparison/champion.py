@@ -1,0 +1,106 @@
+"""Compares a variant with the champion."""
+
+from dataclasses import dataclass
+
+from edgequant.artifacts import verdict
+from edgequant.artifacts.champion import CHAMPION
+from edgequant.artifacts.evaluation import EVALUATED
+from edgequant.artifacts.verdict import Champion
+from edgequant.errors import EvaluationError
+from edgequant.outputs import read
+from edgequant.task import BINARY, DECIDING, check_answer
+from edgequant.validation.comparison.compare import Asked, Run, alone, drops
+from edgequant.validation.comparison.drop_intervals import PairedDrop
+from edgequant.validation.inputs import LoadedChampion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgainstChampion:
+    """A variant against the champion.
+
+    Attributes:
+        name: The URI of the champion's version.
+        missing: Why there is none yet, or None.
+        failed: Why it could not be evaluated, or None.
+        drop: How much worse the variant's metric is than the champion's; None without one.
+    """
+
+    name: str
+    missing: str | None = None
+    failed: str | None = None
+    drop: PairedDrop | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluatedChampion:
+    """The champion.
+
+    Attributes:
+        known: What is known of it.
+        run: Its outputs; None when it was not evaluated.
+    """
+
+    known: Champion
+    run: Run | None
+
+    def against(self, asked: Asked, variant: Run) -> AgainstChampion:
+        """Returns how a variant compares with it, over the examples that both were run on."""
+        name = self.known.version or self.known.uri
+        if self.run is None:
+            missing = self.known.status == verdict.MISSING
+            reason = self.known.reason
+            return AgainstChampion(name=name, missing=reason if missing else None, failed=None if missing else reason)
+        return AgainstChampion(name=name, drop=drops(asked, self.run, variant, asked.metric).get(asked.metric))
+
+
+def evaluated_champion(asked: Asked, found: LoadedChampion, reference: Run) -> EvaluatedChampion:
+    """Returns the champion, measured as the variants are.
+
+    Its outputs are read by themselves: it may give logits where the new model gives probabilities.
+
+    Args:
+        asked: What is compared by.
+        found: The model and its evaluation.
+        reference: The outputs of the new model, in float.
+    """
+    facts, variant, content = found.facts, found.variants[CHAMPION], found.evaluation.content
+    reason, status = facts.missing or content.reason, verdict.MISSING if facts.missing else verdict.FAILED
+    run = None
+    if content.status == EVALUATED:
+        run = Run(found.evaluation.outputs, read(asked.task, next(iter(found.evaluation.outputs.values()))))
+        reason = _unlike(asked, run, reference)
+        status = verdict.FAILED if reason else verdict.EVALUATED
+    run = None if reason else run
+    measures = {} if run is None else alone(asked, run, len(run))
+    return EvaluatedChampion(
+        known=Champion(
+            uri=facts.uri,
+            version=facts.version,
+            status=status,
+            reason=reason,
+            size_bytes=variant.size_bytes,
+            sha256=variant.sha256,
+            examples=content.examples,
+            metrics={name: measured.value for name, measured in measures.items()},
+            measures=measures,
+        ),
+        run=run,
+    )
+
+
+def _unlike(asked: Asked, run: Run, reference: Run) -> str | None:
+    """Returns why answers cannot be compared where there are no labels, or None."""
+    if asked.labels is not None:
+        return None
+    try:
+        check_answer(asked.task, run.outputs)
+    except EvaluationError as error:
+        return str(error)
+    if asked.task == BINARY:
+        return None
+    own, new = ({name: values.shape[1:] for name, values in one.outputs.items()} for one in (run, reference))
+    # A decision is the same whatever the output is called.
+    if own == new or (asked.task in DECIDING and list(own.values()) == list(new.values())):
+        return None
+    told = [", ".join(f"{name} {list(shape)}" for name, shape in shapes.items()) for shapes in (own, new)]
+    return f"its outputs are {told[0]}; those of the new model are {told[1]}"

@@ -1,0 +1,271 @@
+"""Compares one model with another, example by example."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgequant.artifacts.comparison import Confusion, Flips, Measured, OutputDrift, class_name
+from edgequant.outputs import decide
+from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, REGRESSION, is_custom
+from edgequant.validation.comparison.drop_intervals import (
+    OwnInterval,
+    PairedDrop,
+    own_interval,
+    paired_drop,
+    paired_mean,
+    unresampled,
+)
+from edgequant.validation.comparison.flips import confusion, flips
+from edgequant.validation.comparison.output_drift import agreement, divergence, output_drift
+from edgequant.validation.comparison.slices import CLASS, Sliced, by_class_of_many, grouped, sliced
+from edgequant.validation.metrics.compute import figures
+from edgequant.validation.metrics.metric import Figure, share_of
+
+AGREEMENT = "agreement"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a comparison is by.
+
+    Attributes:
+        task: The task.
+        metric: The metric that is judged.
+        labels: The labels of the whole evaluation set; None when there are none, or the task asks for none.
+        slices: By feature, the text of its value in each example.
+        classes: The names of the classes; none where they are known by number.
+        confidence: Of each end of an interval of a drop, and of an interval of a metric as a whole.
+    """
+
+    task: str
+    metric: str
+    labels: NDArray[Any] | None = None
+    slices: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    confidence: float = 0.95
+
+    @property
+    def spread(self) -> NDArray[np.float64]:
+        """The standard deviation of each number of a label over all labels, [numbers]; 1 where it does not vary, or is none."""
+        if self.labels is None or self.task != REGRESSION:
+            return np.ones(1)
+        return np.where(self.varies, _numbers(self.labels).std(axis=0), 1.0)
+
+    @property
+    def varies(self) -> NDArray[np.bool_]:
+        """Whether each number of a label varies over all labels, [numbers]; that of equal ones may have a standard deviation, of rounding."""
+        if self.labels is None or self.task != REGRESSION:
+            return np.ones(1, np.bool_)
+        return np.asarray(np.ptp(_numbers(self.labels), axis=0) > 0)
+
+
+def _numbers(labels: NDArray[Any]) -> NDArray[np.float64]:
+    return np.asarray(labels, np.float64).reshape(len(labels), -1)
+
+
+class Run:
+    """A model's outputs over the first examples of the evaluation set, measured as often as it takes and no more.
+
+    Args:
+        outputs: Float arrays by output name, the example first.
+        reading: How they are read, as `task.read` tells of the float model's.
+    """
+
+    def __init__(self, outputs: Mapping[str, NDArray[Any]], reading: str) -> None:
+        self.outputs = outputs
+        self.reading = reading
+        self._figures: dict[int, dict[str, Figure]] = {}
+
+    def __len__(self) -> int:
+        return len(next(iter(self.outputs.values())))
+
+    def first(self, count: int) -> dict[str, NDArray[Any]]:
+        """Returns the outputs of the first examples."""
+        return {name: values[:count] for name, values in self.outputs.items()}
+
+    def decisions(self, asked: Asked, count: int) -> NDArray[Any]:
+        """Returns what it decides for the first examples."""
+        return decide(asked.task, next(iter(self.first(count).values())), self.reading)
+
+    def figures(self, asked: Asked, count: int) -> dict[str, Figure]:
+        """Returns its metrics over the first examples, the main one first; none without labels."""
+        if asked.labels is None:
+            return {}
+        if count not in self._figures:
+            labels = np.asarray(asked.labels[:count])
+            self._figures[count] = figures(asked.task, self.reading, self.first(count), labels, asked.spread)
+        return self._figures[count]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A variant against the reference, over the examples that both were run on.
+
+    Attributes:
+        examples: How many.
+        measures: The variant's metrics, with their intervals and drops.
+        drops: How much worse than the reference's each metric is, and agreement.
+        agreement: The mean agreement with the reference, 0 to 1, and its interval.
+        agreeing: How sure that is.
+        divergence_nats: The mean divergence of its probabilities; None where there are none.
+        flips: The examples that it decides otherwise; None where nothing is decided.
+        drift: By output, how far its values are from the reference's.
+        confusion: What it takes for what; None where that is not asked.
+        slices: Its drop by class, then by each feature.
+        own: How sure the variant's metrics are by themselves.
+    """
+
+    examples: int
+    measures: dict[str, Measured]
+    drops: dict[str, PairedDrop]
+    agreement: Measured
+    agreeing: OwnInterval = field(default_factory=OwnInterval)
+    divergence_nats: float | None = None
+    flips: Flips | None = None
+    drift: dict[str, OutputDrift] = field(default_factory=dict)
+    confusion: Confusion | None = None
+    slices: tuple[Sliced, ...] = ()
+    own: dict[str, OwnInterval] = field(default_factory=dict)
+
+
+def alone(asked: Asked, run: Run, count: int) -> dict[str, Measured]:
+    """Returns a model's metrics over the first examples, with their intervals; those that these do not define are left out."""
+    return _measured(asked, run, count, _own(asked, run, count))
+
+
+def _own(asked: Asked, run: Run, count: int) -> dict[str, OwnInterval]:
+    return {
+        name: own_interval(figure, count, asked.confidence) if _told(asked, name, figure) else OwnInterval()
+        for name, figure in run.figures(asked, count).items()
+        if np.isfinite(figure.value)
+    }
+
+
+def _measured(asked: Asked, run: Run, count: int, own: Mapping[str, OwnInterval]) -> dict[str, Measured]:
+    found = run.figures(asked, count)
+    return {
+        name: Measured(
+            value=found[name].value,
+            interval=sure.ends,
+            method=sure.method,
+            higher_is_better=found[name].higher_is_better,
+        )
+        for name, sure in own.items()
+    }
+
+
+def drops(asked: Asked, reference: Run, variant: Run, only: str = "") -> dict[str, PairedDrop]:
+    """Returns how much worse each metric of the variant is, over the examples that both were run on.
+
+    Without labels that is agreement alone.
+
+    Args:
+        asked: What it is by.
+        reference: The model compared with.
+        variant: The variant.
+        only: The one metric to compare; "" for all.
+    """
+    count = min(len(reference), len(variant))
+    if asked.labels is None:
+        return {AGREEMENT: paired_mean(1.0 - _agreements(asked, reference, variant, count), asked.confidence)}
+    was, now = reference.figures(asked, count), variant.figures(asked, count)
+    return {
+        name: paired_drop(was[name], now[name], count, asked.confidence)
+        if _told(asked, name, was[name])
+        else unresampled(was[name], now[name], count)
+        for name in was
+        if name in now and only in ("", name)
+    }
+
+
+def compare(asked: Asked, reference: Run, variant: Run) -> Comparison:
+    """Returns how a variant compares with the reference.
+
+    Args:
+        asked: What it is by.
+        reference: The reference.
+        variant: The variant, run on the same or fewer examples: the first ones.
+    """
+    count = min(len(reference), len(variant))
+    agreements = _agreements(asked, reference, variant, count)
+    agreed = share_of(agreements)
+    own, agreeing = _own(asked, variant, count), own_interval(agreed, count, asked.confidence)
+    expected, found = reference.first(count), variant.first(count)
+    single = next(iter(expected))
+    return Comparison(
+        examples=count,
+        measures=_measured(asked, variant, count, own),
+        drops=drops(asked, reference, variant),
+        agreement=Measured(value=agreed.value, interval=agreeing.ends, method=agreeing.method),
+        agreeing=agreeing,
+        divergence_nats=divergence(asked.task, reference.reading, expected[single], found[single]),
+        flips=_flips(asked, reference, variant, count),
+        drift={name: output_drift(expected[name], found[name]) for name in expected},
+        confusion=confused(asked, variant, count),
+        slices=_slices(asked, reference, variant, agreements),
+        own=own,
+    )
+
+
+def confused(asked: Asked, run: Run, count: int) -> Confusion | None:
+    """Returns what a model takes for what among the first examples; None but for one class of several, with labels."""
+    if asked.labels is None or asked.task not in (CLASSIFICATION, BINARY):
+        return None
+    output = next(iter(run.outputs.values()))
+    classes = 2 if asked.task == BINARY else output.reshape(len(output), -1).shape[1]
+    return confusion(run.decisions(asked, count), np.asarray(asked.labels[:count]), classes)
+
+
+def _told(asked: Asked, name: str, figure: Figure) -> bool:
+    """Tells whether a metric gets an interval: a user's function is called anew for the judged one only."""
+    if figure.each is not None or not is_custom(asked.task):
+        return True
+    return name == asked.metric
+
+
+def _agreements(asked: Asked, reference: Run, variant: Run, count: int) -> NDArray[np.float64]:
+    """Returns, per example, how far the variant answers as the reference does, 0 to 1.
+
+    For tasks with decisions the share of equal ones (top-1 agreement); for all others by the error of the values.
+    """
+    if asked.task in DECIDING:
+        same = reference.decisions(asked, count) == variant.decisions(asked, count)
+        return np.asarray(same.mean(axis=1) if asked.task == MULTILABEL else same, np.float64)
+    return agreement(reference.first(count), variant.first(count), apart=asked.task == REGRESSION)
+
+
+def _flips(asked: Asked, reference: Run, variant: Run, count: int) -> Flips | None:
+    if asked.task not in DECIDING:
+        return None
+    labels = None if asked.labels is None else np.asarray(asked.labels[:count])
+    return flips(reference.decisions(asked, count), variant.decisions(asked, count), labels, asked.classes)
+
+
+def _slices(asked: Asked, reference: Run, variant: Run, agreements: NDArray[np.float64]) -> tuple[Sliced, ...]:
+    """Returns the drops by class and by feature; none where no example has a score of its own."""
+    count = len(agreements)
+    was, now = np.ones(count), agreements
+    groups = {}
+    if asked.labels is not None:
+        first, second = (next(iter(run.figures(asked, count).values())).judged for run in (reference, variant))
+        if first.each is None or second.each is None:
+            return ()
+        sign = 1.0 if first.higher_is_better else -1.0
+        was, now = sign * first.each, sign * second.each
+        labels = np.asarray(asked.labels[:count])
+        if asked.task in (CLASSIFICATION, BINARY):
+            groups[CLASS] = [
+                replace(group, value=class_name(int(group.value), asked.classes)) for group in grouped(labels, was, now)
+            ]
+        elif asked.task == MULTILABEL and labels.any():
+            decided = [run.decisions(asked, count) for run in (reference, variant)]
+            names = [class_name(number, asked.classes) for number in range(labels.shape[1])]
+            groups[CLASS] = by_class_of_many(labels, decided[0], decided[1], names)
+    groups |= {name: grouped(texts[:count], was, now) for name, texts in asked.slices.items()}
+    return tuple(
+        sliced(name, found, asked.confidence, count, shared=name == CLASS and asked.task == MULTILABEL)
+        for name, found in groups.items()
+    )

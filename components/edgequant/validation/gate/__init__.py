@@ -1,0 +1,1 @@
+"""The gate: its checks, the verdict of each variant, and their wording."""

@@ -1,0 +1,123 @@
+"""The check on drops class by class, and how many examples of which class would settle it."""
+
+from collections.abc import Sequence
+
+from edgequant.artifacts.verdict import INCONCLUSIVE, Check, Need
+from edgequant.validation.comparison.drop_intervals import POINTS
+from edgequant.validation.comparison.slices import WITHOUT, Group, Sliced
+from edgequant.validation.gate.checks import Limit
+from edgequant.validation.gate.wording import at_worst, change, places, scaled
+from edgequant.validation.statistics import POWER, examples_to_settle
+
+_RECALL = "recall"
+# How many open classes are named with their numbers.
+_NAMED = 3
+
+
+def check_worst_class(limit: Limit, classes: Sliced | None) -> Check:
+    """Tests whether no class loses more than the limit: by the interval of the greatest drop, whichever class it is in."""
+    if classes is None:
+        return limit.check(
+            INCONCLUSIVE, "the drop by class is not known: no example of any class has a score of its own"
+        )
+    worst, ends = classes.slice.values[0], classes.slice.worst_interval_points
+    if ends is None:
+        return limit.check(INCONCLUSIVE, "the drop by class has no interval", worst.drop_points)
+    (low, high), told = ends, _worst(classes)
+    one, many = _nouns(classes)
+    digits = places(limit.value, low, high)
+    most = (
+        f"no {one} loses more than {high:.{digits}f}" if high >= 0 else f"every {one} {at_worst(_RECALL, high, digits)}"
+    )
+    open_, needs = classes.open_past(limit.value), []
+    if low <= limit.value < high:
+        needs = _needs(limit, classes, open_)
+    check = limit.at_most(
+        worst.drop_points,
+        ends,
+        (
+            f"{told}; {most}, {limit.at}",
+            f"{told}, the worst {one} at least {change(_RECALL, low, digits)} {limit.at}",
+            f"{told}; {most}, {limit.at}: that leaves open for {len(open_):,} {many if len(open_) != 1 else one} whether"
+            f" {'they are' if len(open_) > 1 else 'it is'} within the {limit.value:g} allowed; {_settled(classes, needs, rejecting=worst.drop_points > limit.value)}",
+        ),
+    )
+    if check.verdict != INCONCLUSIVE or not needs:
+        return check
+    return Check(
+        name=check.name,
+        asked=check.asked,
+        measured=check.measured,
+        interval=check.interval,
+        verdict=check.verdict,
+        sentence=check.sentence,
+        need=needs[0],
+    )
+
+
+def _nouns(classes: Sliced) -> tuple[str, str]:
+    """Returns what one group is called, and what several are."""
+    return ("group", "groups by class") if classes.shared else ("class", "classes")
+
+
+def _worst(classes: Sliced) -> str:
+    worst, total = classes.slice.values[0], classes.slice.total
+    one, many = _nouns(classes)
+    name = f"of {total:,} {many}, {worst.value}" if total > 1 else f"the only {one}, {worst.value},"
+    points = worst.drop_points
+    if round(abs(points), 2) == 0:
+        return f"of {total:,} {many}, none loses any" if total > 1 else f"{name} is unchanged"
+    if points < 0:
+        return f"{name} gains{' least' if total > 1 else ''}: {-points:.2f} points"
+    return f"{name} loses{' most' if total > 1 else ''}: {points:.2f} points"
+
+
+def _needs(limit: Limit, classes: Sliced, open_: Sequence[Group]) -> list[Need]:
+    """Returns what settles the check, the most first: every class that may be past the limit must be shown not to be.
+
+    Where the drop found in some class is past it, that class alone settles it, by a rejection: the one that takes least.
+    Several must all be settled, so that each is more likely to be than four times out of five.
+    """
+    past = [group for group in open_ if POINTS * float(group.differences.mean()) > limit.value]
+    confidence, power = limit.confidence, POWER ** (1 / max(1, len(open_)))
+    if past:
+        confidence, power = limit.confidence ** (1 / classes.slice.total), POWER
+    found, known = [], dict[tuple[float, float, int], int | None]()
+    for group in past or open_:
+        differences, count = group.differences, len(group.reference)
+        table = (float(differences.mean()), float(differences.std()), count)
+        if table not in known:
+            known[table] = examples_to_settle(differences, limit.value / POINTS, confidence, power)
+        needed = known[table]
+        if needed is None:
+            if not past:
+                return []
+            continue
+        found.append(Need(examples=scaled(needed, count, classes.examples), group=group.value, of_group=needed))
+    found.sort(key=lambda need: -need.examples)
+    return found[-1:] if past else found
+
+
+def _settled(classes: Sliced, needs: Sequence[Need], *, rejecting: bool) -> str:
+    """Returns how many examples of which classes settle it, and how many in all."""
+    if not needs:
+        return "no number of examples would settle it"
+    have = {group.value: len(group.reference) for group in classes.groups}
+    parts = []
+    for need in needs[:_NAMED]:
+        of_group, there = need.of_group or 0, have[need.group]
+        more = f"{of_group - there:,} more than these" if of_group > there else f"{there:,} are here"
+        parts.append(f"{of_group:,} examples {_of(classes, need)}" + (f" ({more})" if len(needs) > 1 else ""))
+    rest = len(needs) - _NAMED
+    some = f" and fewer of {rest:,} more" if rest > 0 else ""
+    first, only = needs[0], ""
+    if len(needs) == 1:
+        of_group, there = first.of_group or 0, have[first.group]
+        only = f", {of_group - there:,} more than these" if of_group > there else f", though these {there:,} did not"
+    how = " by rejecting it" if rejecting else ""
+    return f"about {', '.join(parts)}{some} would settle it{how}{only}: {first.examples:,} in all under the same mix"
+
+
+def _of(classes: Sliced, need: Need) -> str:
+    """Returns which examples are meant: those of a class, or those without it."""
+    return need.group if classes.shared and need.group.startswith(WITHOUT) else f"of class {need.group}"

@@ -1,0 +1,231 @@
+"""What a reader should know before any verdict: of the evaluation set and of the reference itself."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from edgequant.artifacts.comparison import class_name
+from edgequant.gate import Gate
+from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, REGRESSION
+from edgequant.validation.comparison.compare import Asked, Run
+from edgequant.validation.comparison.slices import WITHOUT
+from edgequant.validation.gate.wording import FEWEST_INFLUENTIAL, listed
+from edgequant.validation.statistics import (
+    POWER,
+    exact_ends,
+    examples_for_share,
+    examples_to_settle,
+    paired_drop_interval,
+)
+from edgequant.validation.statistics.worst_case import Unseen
+from edgequant.variants import REFERENCE
+
+# Metrics of all classes, which mean something else where some have no example.
+OF_ALL_CLASSES = ("macro_f1", "auc", "average_precision", "f1")
+# A relabelling is told when it makes this share of all examples right that were not.
+_RAISED = 0.2
+# With fewer examples for each class some relabelling fits by chance; with more classes the search takes too long.
+_EACH = 5
+_SEARCHED = 1000
+_POINTS = 100.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """The labels of the evaluation set.
+
+    Attributes:
+        counts: By class, how many examples are of it; empty where the task has no classes, or without labels.
+        examples: How many examples there are.
+        shared: Whether an example may be of several classes at once, or of none.
+    """
+
+    counts: dict[str, int]
+    examples: int
+    shared: bool = False
+
+    @property
+    def missing(self) -> str:
+        """Which classes have no example; "" where all have."""
+        names = [name for name, count in self.counts.items() if not count]
+        if not names:
+            return ""
+        verb = "have" if len(names) > 1 else "has"
+        return f"{len(names):,} of {len(self.counts):,} classes {verb} no evaluation example: {listed(names)}"
+
+    @property
+    def everywhere(self) -> str:
+        """Which of several classes at once every example has, so that none shows false alarms; "" for none."""
+        names = [name for name, count in self.counts.items() if self.shared and count == self.examples]
+        return f"every evaluation example has {listed(names)}, and none is without" if names else ""
+
+    @property
+    def groups(self) -> dict[str, int]:
+        """How many examples there are of each class, and of several at once without it, where there are any."""
+        without = {f"{WITHOUT}{name}": self.examples - count for name, count in self.counts.items() if self.shared}
+        return {name: count for name, count in {**self.counts, **without}.items() if count}
+
+
+def labelled(asked: Asked, run: Run, count: int) -> Labelled:
+    """Returns how many of the first examples are of each class that the output of a model has."""
+    if asked.labels is None or asked.task not in DECIDING:
+        return Labelled(counts={}, examples=count)
+    labels = np.asarray(asked.labels[:count])
+    if asked.task == MULTILABEL:
+        counts = labels.sum(axis=0)
+    else:
+        counts = np.bincount(labels.astype(np.int64), minlength=_classes(asked, run))
+    return Labelled(
+        counts={class_name(number, asked.classes): int(there) for number, there in enumerate(counts)},
+        examples=count,
+        shared=asked.task == MULTILABEL,
+    )
+
+
+def _classes(asked: Asked, run: Run) -> int:
+    output = next(iter(run.outputs.values()))
+    return 2 if asked.task == BINARY else int(output.reshape(len(output), -1).shape[1])
+
+
+def caveats(gate: Gate, asked: Asked, run: Run) -> tuple[str, ...]:
+    """Returns a sentence on each thing that makes less of the verdicts than they seem.
+
+    Args:
+        gate: What a variant must hold.
+        asked: What it is compared by.
+        run: The reference's outputs.
+    """
+    known = labelled(asked, run, len(run))
+    found = (
+        known.missing,
+        known.everywhere,
+        _poor(asked, run),
+        _relabelled(asked, run),
+        _unvarying(asked),
+        _too_few(gate, asked, known, run),
+    )
+    return tuple(note for note in found if note)
+
+
+def doubt(asked: Asked, run: Run) -> str:
+    """Returns why a variant that is as good as the reference would be good for nothing; "" where the reference is good."""
+    # Of rare answers the accuracy says little, and who judges by another metric may have traded it for that.
+    is_of_all = asked.task == REGRESSION or asked.metric == "accuracy"
+    return (_poor(asked, run) if is_of_all else "") or _relabelled(asked, run)
+
+
+def _poor(asked: Asked, run: Run) -> str:
+    """Tells of a reference that is no better than an answer that looks at no input."""
+    if asked.labels is None or asked.task not in (*DECIDING, REGRESSION):
+        return ""
+    figures, labels = run.figures(asked, len(run)), np.asarray(asked.labels[: len(run)])
+    doubt = "; a variant that loses nothing of it is no better: check the labels, the inputs and the model"
+    if asked.task == REGRESSION:
+        r2 = figures["r2"].value
+        return f"{REFERENCE} is no better than the labels' mean: its r2 is {r2:.4f}{doubt}" if r2 <= 0 else ""
+    accuracy = figures["accuracy"].value
+    if asked.task == MULTILABEL:
+        shares = labels.mean(axis=0)
+        level, what = float(np.maximum(shares, 1 - shares).mean()), "always giving each class its most frequent answer"
+    else:
+        counts = np.bincount(labels.astype(np.int64))
+        level, what = 1 / _classes(asked, run), "chance"
+        if (counts > 0).sum() > 1 and counts.max() / len(labels) >= level:
+            most = class_name(int(counts.argmax()), asked.classes)
+            level, what = float(counts.max() / len(labels)), f"always answering {most}, the most frequent class"
+    if accuracy > level:
+        return ""
+    return f"{REFERENCE}'s accuracy, {accuracy:.4f}, is no better than {what} ({level:.4f}){doubt}"
+
+
+def _relabelled(asked: Asked, run: Run) -> str:
+    """Tells of a reference that other names of its outputs would make much more accurate, as classes in another order do."""
+    if asked.labels is None or asked.task not in (CLASSIFICATION, BINARY):
+        return ""
+    count, classes = len(run), _classes(asked, run)
+    labels = np.asarray(asked.labels[:count]).astype(np.int64)
+    if not 2 <= classes <= _SEARCHED or count < _EACH * classes or len(np.unique(labels)) < 2:
+        return ""
+    table = np.zeros((classes, classes), np.int64)
+    np.add.at(table, (run.decisions(asked, count).astype(np.int64), labels), 1)
+    outputs, names = linear_sum_assignment(table, maximize=True)
+    accuracy, raised = table.trace() / count, table[outputs, names].sum() / count
+    if raised - accuracy < _RAISED:
+        return ""
+    moved = [
+        f"{class_name(int(output), asked.classes)} as {class_name(int(name), asked.classes)}"
+        for output, name in zip(outputs, names, strict=True)
+        if output != name and table[output, name]
+    ]
+    return (
+        f"the labels may be in another order than the outputs: {REFERENCE}'s accuracy is {accuracy:.4f}, and would be"
+        f" {raised:.4f} were its outputs read otherwise ({listed(moved)})"
+    )
+
+
+def _unvarying(asked: Asked) -> str:
+    """Tells of numbers that have no spread for their errors to be told in."""
+    if asked.labels is None or asked.task != REGRESSION:
+        return ""
+    numbers = [str(number) for number in np.flatnonzero(~asked.varies)]
+    if not numbers:
+        return ""
+    if len(asked.varies) == 1:
+        return "the label is the same in all examples: for want of a standard deviation, drops are in hundredths of its own unit"
+    which = f"number {numbers[0]} of a label is" if len(numbers) == 1 else f"numbers {listed(numbers)} of a label are"
+    return f"{which} the same in all examples: for want of a standard deviation, its errors count in its own unit"
+
+
+def _too_few(gate: Gate, asked: Asked, known: Labelled, run: Run) -> str:
+    """Tells of limits that so few examples cannot show to be held, even by a variant that answers as the reference does."""
+    parts, rejectable = _too_few_for_drops(gate, asked, run)
+    confidence, count = gate.confidence, len(run)
+    limit = gate.min_agreement
+    if limit is not None and exact_ends(count, count, confidence)[0] < limit:
+        needed = examples_for_share(1.0, limit, confidence)
+        parts.append(f"min_agreement of {limit:g} takes {needed:,}" if needed else "no number shows min_agreement of 1")
+        rejectable |= exact_ends(0, count, confidence)[1] < limit
+    limit, counts = gate.max_worst_class_drop_points, known.groups
+    if limit is not None and counts:
+        fewest = min(counts, key=lambda name: counts[name])
+        if needed := _unchanged_needs(limit, counts[fewest], confidence):
+            parts.append(
+                f"max_worst_class_drop_points of {limit:g} takes {needed:,} of each {'group' if known.shared else 'class'};"
+                f" {fewest} has {counts[fewest]:,}"
+            )
+            rejectable |= count > 1
+    if not parts:
+        return ""
+    what = "bless a variant" if rejectable else "bless or reject a variant"
+    return f"{count:,} examples are too few to {what}, even one that changes nothing: {'; '.join(parts)}"
+
+
+def _too_few_for_drops(gate: Gate, asked: Asked, run: Run) -> tuple[list[str], bool]:
+    """Returns what the limits on drops take that so few examples cannot show to be held, and whether they can show the contrary."""
+    parts, rejectable, count, confidence = [], False, len(run), gate.confidence
+    right = asked.task in (CLASSIFICATION, BINARY) and asked.metric in ("accuracy", "micro_f1", "top_5_accuracy")
+    shares = right or asked.labels is None
+    figure = run.figures(asked, count).get(asked.metric)
+    reach = None if figure is None else figure.judged.reach
+    for key in ("max_drop_points", "max_drop_points_vs_champion"):
+        limit, needed = getattr(gate, key), None
+        if limit is not None and shares:
+            needed = _unchanged_needs(limit, count, confidence)
+        elif limit is not None:
+            unseen = Unseen(examples=count, reach=reach, unit=_POINTS)
+            needed = unseen.examples_to_leave(limit, confidence)
+        if limit is not None and needed is not None and needed > count:
+            parts.append(f"{key} of {limit:g} takes {needed:,}")
+            # One that loses all it can; of a metric of all examples an interval takes five that do.
+            rejectable |= paired_drop_interval(count, 0, count, confidence)[0] * _POINTS > limit and (
+                shares or count >= FEWEST_INFLUENTIAL
+            )
+    return parts, rejectable
+
+
+def _unchanged_needs(limit: float, count: int, confidence: float) -> int | None:
+    """Returns how many examples without a change are within a limit, where so many are not; or None."""
+    if _POINTS * paired_drop_interval(0, 0, count, confidence)[1] <= limit:
+        return None
+    return examples_to_settle(np.zeros(count), limit / _POINTS, confidence, POWER)

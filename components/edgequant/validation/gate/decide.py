@@ -1,0 +1,167 @@
+"""Judges variants by the gate, and chooses the best of the blessed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from edgequant.artifacts.benchmark import Benchmark
+from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, NO_CHAMPION, NOT_GATED, REJECTED, Check, VariantVerdict
+from edgequant.gate import CHECKS, Gate
+from edgequant.validation.comparison.champion import AgainstChampion
+from edgequant.validation.comparison.compare import AGREEMENT, Comparison
+from edgequant.validation.comparison.slices import CLASS
+from edgequant.validation.gate import checks
+from edgequant.validation.gate.checks import Limit
+from edgequant.validation.gate.class_check import check_worst_class
+from edgequant.validation.gate.data_warnings import OF_ALL_CLASSES
+from edgequant.validation.gate.latency_check import check_latency
+
+_BY_CLASS = "max_worst_class_drop_points"
+_AGAINST = "max_drop_points_vs_champion"
+_OF_METRIC = ("max_drop_points", _AGAINST, "min_metric")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a variant is judged by.
+
+    Attributes:
+        variant: Its name.
+        metric: The metric that is judged.
+        comparison: The variant against the reference.
+        size_bytes: The size of its file.
+        reference_size_bytes: The size of the reference's.
+        kind: What its file is, as inspected; or None.
+        benchmark: The latencies of all.
+        champion: Its name, why there is none (None when there is one), and how much worse the variant's metric is.
+        missing: Which classes have no example among those compared; "" where all have.
+        missing_against: The same of those that the champion was run on, too.
+        everywhere: Which of several classes at once every example has, so that none shows false alarms; "" for none.
+    """
+
+    variant: str
+    metric: str
+    comparison: Comparison
+    size_bytes: int
+    reference_size_bytes: int
+    kind: str | None
+    benchmark: Benchmark
+    champion: AgainstChampion | None = None
+    missing: str = ""
+    missing_against: str = ""
+    everywhere: str = ""
+
+
+def judge(gate: Gate, evidence: Evidence) -> tuple[str, tuple[Check, ...], tuple[str, ...]]:
+    """Returns a variant's verdict, the answer of each check in the gate's order, and their sentences.
+
+    What speaks against it comes first, and of open checks the one that most examples would settle.
+    """
+    if not gate:
+        return NOT_GATED, (), ("no gate is set",)
+    found = tuple(
+        _doubted(_check(name, gate, evidence), evidence) for name in CHECKS if getattr(gate, name) is not None
+    )
+    verdicts = {check.verdict for check in found}
+    verdict = next((name for name in (REJECTED, INCONCLUSIVE, BLESSED) if name in verdicts), NOT_GATED)
+    order = (REJECTED, INCONCLUSIVE, BLESSED, NO_CHAMPION)
+    sentences = tuple(
+        check.sentence for check in sorted(found, key=lambda check: (order.index(check.verdict), -_needed(check)))
+    )
+    return verdict, found, sentences
+
+
+def failed(gate: Gate, reason: str) -> tuple[Check, ...]:
+    """Returns the row of each check for a variant that there is nothing to measure of: none is passed.
+
+    Args:
+        gate: What was asked.
+        reason: Why there is nothing.
+    """
+    return tuple(
+        Check(name=name, asked=asked, measured=None, interval=None, verdict=REJECTED, sentence=reason)
+        for name in CHECKS
+        if (asked := getattr(gate, name)) is not None
+    )
+
+
+def _needed(check: Check) -> int:
+    return 0 if check.need is None else check.need.examples
+
+
+def _doubted(check: Check, evidence: Evidence) -> Check:
+    """Returns a check that is about all classes as open, where some have no example, unless it is rejected by the others."""
+    missing = evidence.missing_against if check.name == _AGAINST else evidence.missing
+    if check.name == _BY_CLASS:
+        missing = "; ".join(part for part in (missing, evidence.everywhere) if part)
+    elif check.name not in _OF_METRIC or evidence.metric not in OF_ALL_CLASSES:
+        missing = ""
+    claims = check.verdict == BLESSED or check.need is not None
+    if not (missing and claims):
+        return check
+    sentence = f"{check.sentence}; but {missing}: of those nothing is known until there are examples"
+    # Nor does any number of the same mix settle it.
+    return replace(check, verdict=INCONCLUSIVE, sentence=sentence, need=None)
+
+
+def _check(name: str, gate: Gate, evidence: Evidence) -> Check:
+    """Returns the answer of one check."""
+    if name == "integer_only":
+        return checks.check_integer_only(evidence.kind)
+    limit = Limit(name=name, value=getattr(gate, name), confidence=gate.confidence)
+    comparison, metric = evidence.comparison, evidence.metric
+    if name == "max_drop_points":
+        return checks.check_drop(limit, comparison.drops.get(metric), metric)
+    if name == _AGAINST:
+        return _check_champion(limit, evidence)
+    if name == _BY_CLASS:
+        classes = next((found for found in comparison.slices if found.slice.name == CLASS), None)
+        return check_worst_class(limit, classes)
+    if name == "min_metric":
+        own = comparison.own.get(metric)
+        return checks.check_least(limit, comparison.measures.get(metric), metric, comparison.examples, own)
+    if name == "min_agreement":
+        return checks.check_least(limit, comparison.agreement, AGREEMENT, comparison.examples, comparison.agreeing)
+    if name == "max_size_ratio":
+        return checks.check_size_ratio(limit, evidence.size_bytes, evidence.reference_size_bytes)
+    if name == "max_size_bytes":
+        return checks.check_size(limit, evidence.size_bytes)
+    return check_latency(limit, evidence.variant, evidence.benchmark)
+
+
+def _check_champion(limit: Limit, evidence: Evidence) -> Check:
+    champion = evidence.champion
+    if champion is None or champion.missing is not None:
+        return checks.no_champion(limit, (champion and champion.missing) or "none is configured")
+    if champion.failed is not None:
+        return limit.check(INCONCLUSIVE, f"{champion.name} could not be evaluated: {champion.failed}")
+    return checks.check_drop(limit, champion.drop, evidence.metric, f"against {champion.name}, ")
+
+
+def choose_best(gate: Gate, variants: Mapping[str, VariantVerdict]) -> str | None:
+    """Returns the blessed variant that has least of what the gate prefers; None without one.
+
+    Ties go to the smaller drop, then to the smaller file, then to the first asked.
+    """
+    blessed = [name for name, variant in variants.items() if variant.verdict == BLESSED]
+
+    def order(name: str) -> tuple[float, float, float]:
+        variant = variants[name]
+        preferred = {
+            "size_bytes": float(variant.size_bytes or 0),
+            "latency_ms": variant.latency.p50_ms if variant.latency else float("inf"),
+            "drop_points": variant.drop_points or 0.0,
+        }
+        return preferred[gate.prefer], preferred["drop_points"], preferred["size_bytes"]
+
+    return min(blessed, key=order, default=None)
+
+
+def overall(gate: Gate, variants: Mapping[str, VariantVerdict]) -> str:
+    """Returns the outcome of a run: blessed when any variant is, else inconclusive when any is, else rejected.
+
+    Where no check could be asked of any, as on the first run of a gate against the champion alone, it is not gated.
+    """
+    if not gate:
+        return NOT_GATED
+    verdicts = {variant.verdict for variant in variants.values()}
+    return next((name for name in (BLESSED, INCONCLUSIVE, REJECTED, NOT_GATED) if name in verdicts), REJECTED)

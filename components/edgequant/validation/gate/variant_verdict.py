@@ -1,0 +1,227 @@
+"""The verdict of each variant, from its own outputs and the reference's."""
+
+from dataclasses import dataclass, replace
+
+from edgequant.artifacts.benchmark import Benchmark
+from edgequant.artifacts.evaluation import EVALUATED, EvaluationContent
+from edgequant.artifacts.verdict import NOT_GATED, REFERENCE_VERDICT, REJECTED, VariantVerdict
+from edgequant.errors import ConfigError, did_you_mean
+from edgequant.gate import Gate, check_gate
+from edgequant.outputs import read
+from edgequant.task import NONE, check_answer
+from edgequant.validation.comparison.champion import AgainstChampion, EvaluatedChampion, evaluated_champion
+from edgequant.validation.comparison.compare import AGREEMENT, Asked, Run, alone, compare, confused
+from edgequant.validation.comparison.output_drift import constant
+from edgequant.validation.gate.data_warnings import labelled
+from edgequant.validation.gate.decide import Evidence, failed, judge
+from edgequant.validation.inputs import Loaded
+from edgequant.variants import REFERENCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What every variant's verdict is made from.
+
+    Attributes:
+        gate: What a variant must hold.
+        asked: What it is compared by.
+        loaded: The artifacts of the earlier steps.
+        runs: The outputs of each variant that was evaluated.
+        champion: The champion; None when none is configured.
+    """
+
+    gate: Gate
+    asked: Asked
+    loaded: Loaded
+    runs: dict[str, Run]
+    champion: EvaluatedChampion | None
+
+
+def material(gate: Gate, loaded: Loaded) -> Material:
+    """Returns what every variant's verdict is made from.
+
+    Raises:
+        ConfigError: The gate asks for what the task, the labels or the models cannot tell.
+        EvaluationError: The reference's outputs do not suit the task or the labels.
+    """
+    task, labels = loaded.task, None if loaded.task == NONE else loaded.examples.labels
+    check_gate(gate, task, labelled=labels is not None, champion=loaded.champion is not None)
+    reading = read(task, next(iter(loaded.evaluations[REFERENCE].outputs.values())))
+    runs = {
+        name: Run(found.outputs, reading)
+        for name, found in loaded.evaluations.items()
+        if found.content.status == EVALUATED
+    }
+    asked = Asked(
+        task=task,
+        metric=AGREEMENT,
+        labels=labels,
+        slices=loaded.examples.slices,
+        classes=loaded.calibration.provenance.class_names,
+        confidence=gate.confidence,
+    )
+    if labels is None:
+        check_answer(task, runs[REFERENCE].outputs)
+    else:
+        names = list(runs[REFERENCE].figures(asked, len(runs[REFERENCE])))
+        asked = replace(asked, metric=_judged_metric(gate, names))
+    champion = None if loaded.champion is None else evaluated_champion(asked, loaded.champion, runs[REFERENCE])
+    return Material(gate=gate, asked=asked, loaded=loaded, runs=runs, champion=champion)
+
+
+def _judged_metric(gate: Gate, names: list[str]) -> str:
+    """Returns the metric that the gate names, or the main one.
+
+    Raises:
+        ConfigError: There is no such metric.
+    """
+    metric = gate.metric or names[0]
+    if metric not in names:
+        raise ConfigError(
+            f"gate.metric: {metric!r} was not measured; choose from {', '.join(names)}{did_you_mean(metric, names)}"
+        )
+    return metric
+
+
+def undefined(found: Material) -> tuple[str, ...]:
+    """Returns a sentence on the metrics that these labels do not define."""
+    run = found.runs[REFERENCE]
+    names = [name for name, figure in run.figures(found.asked, len(run)).items() if figure.value != figure.value]
+    if not names:
+        return ()
+    return (f"not defined on these {len(run):,} examples, whose labels are all of one kind: {', '.join(names)}",)
+
+
+def verdict_of(name: str, material: Material) -> VariantVerdict:
+    """Returns the verdict of one variant."""
+    variant, content = material.loaded.variants[name], material.loaded.evaluations[name].content
+    gate, benchmark = material.gate, material.loaded.benchmark
+    if content.status != EVALUATED:
+        reason = f"failed: {variant.reason or content.reason}"
+        return VariantVerdict(
+            status=variant.status,
+            reason=variant.reason or content.reason,
+            notes=(*variant.notes, *_unmeasured(name, benchmark)),
+            size_bytes=variant.size_bytes,
+            verdict=REJECTED if gate else NOT_GATED,
+            checks=failed(gate, reason),
+            reasons=(reason,),
+            latency=benchmark.latencies.get(name),
+            peak_memory_bytes=benchmark.peak_memory_bytes.get(name),
+            inspection=variant.inspection,
+        )
+    found = VariantVerdict(
+        status=variant.status,
+        notes=(*variant.notes, *_partial(content), *_unmeasured(name, benchmark)),
+        size_bytes=variant.size_bytes,
+        verdict=REFERENCE_VERDICT,
+        reasons=("every other variant is compared with it",),
+        latency=benchmark.latencies.get(name),
+        peak_memory_bytes=benchmark.peak_memory_bytes.get(name),
+        inspection=variant.inspection,
+    )
+    return _of_reference(found, material) if name == REFERENCE else _judged(found, name, material)
+
+
+def _of_reference(found: VariantVerdict, material: Material) -> VariantVerdict:
+    run, asked = material.runs[REFERENCE], material.asked
+    measures = alone(asked, run, len(run))
+    return replace(
+        found,
+        examples=len(run),
+        metrics={name: measured.value for name, measured in measures.items()},
+        measures=measures,
+        metric_interval=measures[asked.metric].interval if asked.metric in measures else None,
+        drop_points=0.0,
+        agreement=1.0,
+        confusion=confused(asked, run, len(run)),
+    )
+
+
+def _judged(found: VariantVerdict, name: str, material: Material) -> VariantVerdict:
+    """Returns the verdict of a variant that was evaluated, with all that its comparison with the reference tells."""
+    asked, variants = material.asked, material.loaded.variants
+    against = None if material.champion is None else material.champion.against(asked, material.runs[name])
+    comparison = compare(asked, material.runs[REFERENCE], material.runs[name])
+    known = labelled(asked, material.runs[REFERENCE], comparison.examples)
+    evidence = Evidence(
+        variant=name,
+        metric=asked.metric,
+        comparison=comparison,
+        size_bytes=variants[name].size_bytes or 0,
+        reference_size_bytes=variants[REFERENCE].size_bytes or 0,
+        kind=None if found.inspection is None else found.inspection.kind,
+        benchmark=material.loaded.benchmark,
+        champion=against,
+        missing=known.missing,
+        missing_against=_missing_against(against, material),
+        everywhere=known.everywhere,
+    )
+    verdict, checks, reasons = judge(material.gate, evidence)
+    measures = {
+        metric: replace(measured, drop=comparison.drops[metric].drop if metric in comparison.drops else None)
+        for metric, measured in comparison.measures.items()
+    }
+    judged = comparison.drops.get(asked.metric)
+    return replace(
+        found,
+        notes=(
+            *found.notes,
+            *_stuck(material.runs[REFERENCE], material.runs[name]),
+            *_same_as_champion(variants[name].sha256, material),
+        ),
+        examples=comparison.examples,
+        metrics={metric: measured.value for metric, measured in measures.items()},
+        measures=measures,
+        metric_interval=measures[asked.metric].interval if asked.metric in measures else None,
+        drop_points=None if judged is None else judged.drop.points,
+        drop_interval_points=None if judged is None else judged.drop.interval,
+        versus_champion=None if against is None or against.drop is None else against.drop.drop,
+        agreement=comparison.agreement.value,
+        agreement_interval=comparison.agreement.interval,
+        divergence_nats=comparison.divergence_nats,
+        flips=comparison.flips,
+        drift=comparison.drift,
+        confusion=comparison.confusion,
+        slices=tuple(found.slice for found in comparison.slices),
+        verdict=verdict,
+        checks=checks,
+        reasons=reasons,
+    )
+
+
+def _same_as_champion(sha256: str | None, material: Material) -> tuple[str, ...]:
+    """Returns a sentence on a variant that is the champion's file."""
+    known = None if material.champion is None else material.champion.known
+    if known is None or known.sha256 is None or known.sha256 != sha256:
+        return ()
+    return (f"it is the file of {known.version or known.uri}, to the byte",)
+
+
+def _missing_against(against: AgainstChampion | None, material: Material) -> str:
+    """Returns which classes have no example among those that both a variant and the champion were run on."""
+    if against is None or against.drop is None:
+        return ""
+    return labelled(material.asked, material.runs[REFERENCE], against.drop.examples).missing
+
+
+def _partial(content: EvaluationContent) -> tuple[str, ...]:
+    if content.examples == content.available:
+        return ()
+    return (f"evaluated on the first {content.examples:,} of {content.available:,} examples: the time budget ended",)
+
+
+def _stuck(reference: Run, variant: Run) -> tuple[str, ...]:
+    """Returns a sentence for each output that always answers the same, where the reference's does not, and what most often does that."""
+    moving = {name: values for name, values in variant.outputs.items() if name not in constant(reference.outputs)}
+    return tuple(
+        f"output {name!r} is the same for all {len(variant):,} examples; {REFERENCE}'s is not. All numbers of a tensor share one"
+        " scale in int8: where some are much larger than others, as columns in their own units are, scale the inputs before"
+        " the model (examples.inputs: scale, offset, or examples.preprocess)"
+        for name in constant(moving)
+    )
+
+
+def _unmeasured(name: str, benchmark: Benchmark) -> tuple[str, ...]:
+    reason = benchmark.failures.get(name)
+    return () if reason is None else (f"latency not measured: {reason}",)

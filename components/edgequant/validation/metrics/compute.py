@@ -1,0 +1,168 @@
+"""The metrics of one model over the evaluation set: which a task has, and how each is taken."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgequant.errors import EvaluationError
+from edgequant.task import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, check_fit, is_custom, own_metrics
+from edgequant.validation.metrics.classification import binary, classification, multilabel
+from edgequant.validation.metrics.metric import Figure, mean_of
+from edgequant.validation.statistics import Resampled, one_by_one
+from edgequant.validation.statistics.worst_case import r2_reach, rmse_reach
+
+# How long one call of a user's function may take to be called thousands of times: of this process, and with all that it waits for,
+# which other work on the machine makes longer.
+_SLOW_SECONDS = 0.02
+_SLOW_WALL_SECONDS = 0.1
+_POSITIVE = (0.0, float("inf"))
+
+
+def figures(
+    task: str,
+    reading: str,
+    outputs: Mapping[str, NDArray[Any]],
+    labels: NDArray[Any],
+    spread: NDArray[np.float64] | float = 1.0,
+) -> dict[str, Figure]:
+    """Returns a model's metrics by name, the main one first.
+
+    Args:
+        task: The task, not ``none``.
+        reading: How the outputs are to be read, as `task.read` tells of the reference's.
+        outputs: Float arrays by output name, the example first.
+        labels: The labels of these examples, in the form of `task.check_label`.
+        spread: The standard deviation of each number of a label, [numbers], which errors of a regression are judged in.
+
+    Raises:
+        ConfigError: There is no such function of the user's.
+        EvaluationError: The outputs do not suit the labels, or the user's function fails.
+    """
+    if is_custom(task):
+        return _own(task, outputs, labels)
+    output = check_fit(task, outputs, labels)
+    if task == REGRESSION:
+        return _regression(output, labels, spread)
+    found = {CLASSIFICATION: classification, BINARY: binary, MULTILABEL: multilabel}[task](output, labels, reading)
+    if "ece" in found:
+        # A mean of absolute gaps: each resample of the examples has more of them, so that its interval lies beside it.
+        note = "resampling makes gaps between confidence and accuracy where there are none, so that no interval can be told"
+        found["ece"] = replace(found["ece"], weighed=None, note=note)
+    return found
+
+
+def _regression(output: NDArray[Any], labels: NDArray[Any], spread: NDArray[np.float64] | float) -> dict[str, Figure]:
+    """Returns the metrics of numbers by name, the main one first."""
+    from sklearn.metrics import r2_score
+
+    found = np.asarray(output, np.float64).reshape(len(output), -1)
+    expected = np.asarray(labels, np.float64).reshape(len(labels), -1)
+    errors = found - expected
+    explained = _explained(expected, errors)
+    known = np.isfinite(explained.value())
+    value = float(r2_score(expected, found)) if known else float("nan")
+    r2 = Figure(value=value, weighed=explained, reach=r2_reach(value) if known else None, bounds=(-math.inf, 1.0))
+    # A number near 300 must not hide what happens to one near 1.
+    scaled = _errors(errors / spread)
+    plain = {name: replace(figure, scaled=scaled[name]) for name, figure in _errors(errors).items()}
+    return {"mae": plain["mae"], "rmse": plain["rmse"], "r2": r2, "max_error": plain["max_error"]}
+
+
+def _errors(errors: NDArray[np.float64]) -> dict[str, Figure]:
+    """Returns the metrics of errors by name, [examples, numbers]."""
+    squares = (errors**2).mean(axis=1)
+
+    def over(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.sqrt(weights @ squares / weights.sum(axis=1)))
+
+    rmse = Resampled(over, len(errors))
+    return {
+        "mae": mean_of(np.abs(errors).mean(axis=1), higher_is_better=False, bounds=_POSITIVE),
+        "rmse": Figure(
+            value=rmse.value(),
+            weighed=rmse,
+            reach=rmse_reach(rmse.value()),
+            higher_is_better=False,
+            bounds=_POSITIVE,
+        ),
+        "max_error": Figure(
+            value=float(np.abs(errors).max()),
+            higher_is_better=False,
+            bounds=_POSITIVE,
+            note="the greatest of all errors hangs on one example, so that no interval can be told",
+        ),
+    }
+
+
+def _explained(expected: NDArray[np.float64], errors: NDArray[np.float64]) -> Resampled:
+    """Returns R², the mean over the outputs' values; not defined where one of these does not vary."""
+    # About their mean, so that the difference of two large numbers is not what is left.
+    centred = expected - expected.mean(axis=0)
+    squares, squared_errors = centred**2, errors**2
+
+    def over(weights: NDArray[np.float64]) -> float:
+        count = weights.sum()
+        varies = weights @ squares - (weights @ centred) ** 2 / count
+        if count < 2 or not (varies > 0).all():
+            return float("nan")
+        return float(np.mean(1 - (weights @ squared_errors) / varies))
+
+    return Resampled(one_by_one(over), len(expected))
+
+
+def _own(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> dict[str, Figure]:
+    """Returns the metrics of a user's function: with a value per example they are means, else taken anew for each resample."""
+    found, took = _timed(task, outputs, labels)
+    if took.is_long:
+        # The first call also imports what the function needs.
+        found, took = _timed(task, outputs, labels)
+    return {
+        name: mean_of(value)
+        if value.shape == (len(labels),)
+        else Figure(
+            value=float(value.mean()),
+            weighed=_taken_anew(task, name, outputs, labels) if not took.is_long else None,
+            note=f"a call of {task} takes {1000 * took.wall_seconds:.0f} ms, too long for thousands of resamples: return a value per example",
+        )
+        for name, value in found.items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Took:
+    """How long a call took: of this process, and by the clock on the wall."""
+
+    own_seconds: float
+    wall_seconds: float
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is too long for thousands of calls; other work on the machine does not make it so."""
+        return self.own_seconds > _SLOW_SECONDS or self.wall_seconds > _SLOW_WALL_SECONDS
+
+
+def _timed(
+    task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]
+) -> tuple[dict[str, NDArray[np.float64]], _Took]:
+    """Returns what a user's function measures, and how long that took."""
+    own, wall = time.process_time(), time.perf_counter()
+    found = own_metrics(task, outputs, labels)
+    return found, _Took(time.process_time() - own, time.perf_counter() - wall)
+
+
+def _taken_anew(task: str, name: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> Resampled:
+    def over(weights: NDArray[np.float64]) -> float:
+        rows = np.repeat(np.arange(len(labels)), weights.astype(np.int64))
+        try:
+            value = own_metrics(task, {key: output[rows] for key, output in outputs.items()}, labels[rows])[name]
+        except (EvaluationError, KeyError):
+            # As with those of one class, such a function may not be defined.
+            return float("nan")
+        return float(value.mean())
+
+    return Resampled(one_by_one(over), len(labels))

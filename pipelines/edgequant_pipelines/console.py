@@ -1,0 +1,151 @@
+"""What a person sees in the terminal: progress, the table, and where to look next."""
+
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from edgequant.artifacts.benchmark import duration
+from edgequant.inspection import Inspection
+from edgequant.tracking.reading.history import Row
+
+# What the table needs; a narrower terminal wraps it.
+_WIDTH = 118
+_WIDEST = 400
+_STYLES = {"blessed": "green", "rejected": "red", "inconclusive": "yellow"}
+
+
+class Screen:
+    """Prints to the terminal."""
+
+    def __init__(self) -> None:
+        # The stream of this moment: while the pipeline runs, what steps print goes to a log instead.
+        self._console = Console(
+            file=sys.stdout, highlight=False, soft_wrap=True, emoji=False, width=max(_WIDTH, Console().width)
+        )
+
+    def begin(self, name: str, work: Path) -> None:
+        """Says what is run, and where."""
+        self._console.print(f"[bold]{escape(name)}[/bold] in {escape(str(work))}")
+
+    def progress(self, step: str, text: str) -> None:
+        """Prints a line of a step's progress."""
+        self._console.print(f"[cyan]{step:<9}[/cyan] {escape(text)}")
+
+    def end(self, result: dict[str, Any], work: Path) -> None:
+        """Prints the table, the best variant and why, and what to open."""
+        self._console.print()
+        self._console.print(_table(result), no_wrap=True, crop=False)
+        outcome = result["outcome"]
+        style = _STYLES.get(outcome, "bold")
+        self._console.print(f"\n[{style}]{outcome}[/{style}]: {escape(result['why'])}")
+        for note in result["notes"]:
+            self._console.print(f"note:    {escape(note)}")
+        if result["best"]:
+            self._console.print(f"model:   {escape(str(work / 'results/variants' / result['best'] / 'model.tflite'))}")
+        self._console.print(f"report:  {escape(str(work / 'report.html'))}")
+        self._console.print(f"result:  {escape(str(work / 'result.json'))}")
+        self.tracked(result["tracking"]["uri"], result["tracking"]["links"])
+
+    def tracked(self, uri: str, links: dict[str, str]) -> None:
+        """Prints how to see what was recorded."""
+        self._console.print("\nMLflow:")
+        if not uri.startswith("http"):
+            self._console.print(f"  {escape(_mlflow())} server --backend-store-uri {escape(shlex.quote(uri))}")
+        for name, link in links.items():
+            self._console.print(f"  {name:<11}{escape(link)}")
+
+    def history(self, rows: Sequence[Row]) -> None:
+        """Prints the variants of several pipeline runs, a table for each, the newest first."""
+        # Wide enough for every name of a version and its aliases.
+        console = Console(file=sys.stdout, highlight=False, soft_wrap=True, emoji=False, width=_WIDEST)
+        for _, group in groupby(rows, key=lambda row: row.pipeline_run):
+            console.print(_history_table(list(group)), no_wrap=True, crop=False)
+
+    def inspection(self, found: Inspection, path: Path) -> None:
+        """Prints what a flatbuffer holds."""
+        self._console.print(f"[bold]{escape(str(path))}[/bold]: {found.kind}")
+        for role, tensors in (("input", found.inputs), ("output", found.outputs)):
+            for tensor in tensors:
+                scale = "" if tensor.scale is None else f", scale {tensor.scale:g}, zero point {tensor.zero_point}"
+                self._console.print(
+                    f"{role:<8}{escape(tensor.name)} {tensor.dtype} {escape(str(list(tensor.shape)))}{scale}"
+                )
+        table = Table("operator", "count", "types (input/weight/output)")
+        for name, operator in found.ops.items():
+            types = ", ".join(f"{count} {text}" for text, count in operator.types.items())
+            table.add_row(escape(name), str(operator.count), escape(types))
+        self._console.print(table)
+        for title, names in (("float", found.float_islands), ("Flex", found.flex), ("custom", found.custom)):
+            if names:
+                self._console.print(f"{title}: {escape(', '.join(names))}")
+
+
+def _mlflow() -> str:
+    """Returns the command of the MLflow that is installed beside this package, as one can type it here."""
+    beside = Path(sys.executable).with_name("mlflow")
+    if shutil.which("mlflow") == str(beside) or not beside.is_file():
+        return "mlflow"
+    here = Path.cwd()
+    return shlex.quote(str(beside.relative_to(here) if beside.is_relative_to(here) else beside))
+
+
+def _table(result: dict[str, Any]) -> Table:
+    metric = result["main_metric"]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("variant", no_wrap=True)
+    for heading in ("bytes", metric, "drop, points", "agreement", "p50"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for name, found in result["variants"].items():
+        style = _STYLES.get(found["verdict"], "")
+        table.add_row(
+            f"{name} ★" if name == result["best"] else name,
+            "–" if found["size_bytes"] is None else f"{found['size_bytes']:,}",
+            _value(found["metrics"].get(metric), found["metric_interval"], 4),
+            _value(found["drop_points"], found["drop_interval_points"], 2),
+            "–" if found["agreement"] is None else f"{100 * found['agreement']:.2f} %",
+            "–" if found["latency_ms"] is None else duration(found["latency_ms"]["p50"]),
+            f"[{style}]{found['verdict']}[/{style}]" if style else found["verdict"],
+        )
+    return table
+
+
+def _history_table(rows: Sequence[Row]) -> Table:
+    first = rows[0]
+    recorded = first.recorded[:16].replace("T", " ")
+    title = f"{recorded} UTC  {escape(first.source_model)}".rstrip()
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("variant", no_wrap=True, min_width=13)
+    for heading, width in (("bytes", 10), (first.metric or "metric", 16), ("drop, points", 22), ("p50", 8)):
+        table.add_column(heading, justify="right", no_wrap=True, min_width=width)
+    table.add_column("verdict", no_wrap=True, min_width=12)
+    table.add_column("version", no_wrap=True)
+    for row in rows:
+        low, high = row.drop_low_points, row.drop_high_points
+        style = _STYLES.get(row.verdict, "")
+        table.add_row(
+            escape(row.variant),
+            "–" if row.size_bytes is None else f"{row.size_bytes:,.0f}",
+            _value(row.value, None, 2),
+            _value(row.drop_points, None if low is None or high is None else [low, high], 2),
+            "–" if row.latency_p50_ms is None else duration(row.latency_p50_ms),
+            f"[{style}]{row.verdict}[/{style}]" if style else escape(row.verdict),
+            escape(" ".join([row.registered or "", *(f"@{alias}" for alias in row.aliases)]).strip()),
+        )
+    return table
+
+
+def _value(value: float | None, interval: list[float] | None, places: int) -> str:
+    if value is None:
+        return "–"
+    ends = "" if interval is None else f" ({interval[0]:.{places}f} to {interval[1]:.{places}f})"
+    return f"{value:.{places}f}{ends}"

@@ -1,0 +1,1 @@
+"""What starts the runs that rules select: Kubeflow, or processes of this machine."""

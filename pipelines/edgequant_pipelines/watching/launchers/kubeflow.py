@@ -1,0 +1,145 @@
+"""Quantizations on Kubeflow Pipelines."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from edgequant_pipelines.compilation import CompiledPipeline
+from edgequant_pipelines.config import Config
+from edgequant_pipelines.kubeflow import (
+    Connection,
+    KubeflowError,
+    SubmittedRun,
+    check_access,
+    connect,
+    find_run,
+    start,
+    state_of,
+)
+from edgequant_pipelines.kubeflow.uploads import compile_for
+from edgequant_pipelines.watching.launchers.base import (
+    ForbiddenRunError,
+    LaunchedRun,
+    LauncherError,
+    Progress,
+    UnansweredError,
+    UnreadableRunError,
+)
+from edgequant_pipelines.watching.rules.rules import Kubeflow
+
+_NOT_FOUND, _TOO_MANY = 404, 429
+# What is said of the account, or of the moment, rather than of what is asked.
+_HELD = (401, 403, _TOO_MANY)
+
+
+class KubeflowLauncher:
+    """Runs pipelines at a server; what a run's name is, it stays, so that it is found again there.
+
+    Args:
+        where: The server.
+        tracking_uri: The MLflow server for configurations that name none.
+
+    Raises:
+        ConfigError: The server's address is wrong.
+        LauncherError: It does not answer.
+    """
+
+    def __init__(self, where: Kubeflow, tracking_uri: str) -> None:
+        self._experiment = where.experiment
+        self._tracking_uri = tracking_uri
+        self._compiled: tuple[object, CompiledPipeline] | None = None
+        with _asked():
+            self._connection: Connection = connect(where.host, where.namespace)
+
+    @property
+    def place(self) -> str:
+        """The server and the namespace."""
+        return f"{self._connection.host} {self._connection.namespace}".strip()
+
+    def check(self) -> None:
+        """Asks for a run, whichever: an account whose token has expired, or that may see none, can start none."""
+        with _asked():
+            check_access(self._connection)
+
+    def find(self, run_name: str) -> LaunchedRun | None:
+        """Returns the run of a name, or None when there is none."""
+        with _asked():
+            found = find_run(self._connection, run_name)
+        return None if found is None else _launched(found)
+
+    def submit(self, config: Config, run_name: str) -> LaunchedRun:
+        """Starts a run, unless there is one of that name.
+
+        Raises:
+            ConfigError: It would never run.
+            KubeflowError: The server refuses this run; it may take others.
+            LauncherError: The server cannot be asked, or refuses the account.
+            UnansweredError: The server answers, and fails to make this run.
+        """
+        # A claim's name stands for its configuration; what an earlier release started under it is its run, too.
+        found = self.find(run_name)
+        if found is not None:
+            return found
+        if not config.tracking.uri:
+            tracking = config.tracking.model_copy(update={"uri": self._tracking_uri})
+            config = config.model_copy(update={"tracking": tracking})
+        compiled = self._compiled_for(config)
+        try:
+            run = start(self._connection, config, experiment=self._experiment, run_name=run_name, compiled=compiled)
+        except KubeflowError as error:
+            if _refuses(error):
+                raise
+            if not error.ambiguous or error.status == _TOO_MANY:
+                raise LauncherError(str(error)) from error
+            found = self.find(run_name)
+            if found is None:
+                raise UnansweredError(str(error)) from error
+            return found
+        return _launched(run)
+
+    def state(self, run_id: str) -> LaunchedRun:
+        """Returns what has become of a run; only KFP itself can say that there is none."""
+        try:
+            return _launched(state_of(self._connection, run_id))
+        except KubeflowError as error:
+            if error.not_there:
+                return LaunchedRun(run_id=run_id, progress=Progress.GONE)
+            if error.status and error.status not in _HELD:
+                raise UnreadableRunError(str(error)) from error
+            kind = ForbiddenRunError if error.forbidden else LauncherError
+            raise kind(str(error)) from error
+
+    def _compiled_for(self, config: Config) -> CompiledPipeline:
+        """Returns the pipeline, compiled once for all versions of a rule: how it runs is all that it is compiled from."""
+        if self._compiled is None or self._compiled[0] != config.kubeflow:
+            self._compiled = (config.kubeflow, compile_for(config))
+        return self._compiled[1]
+
+    def close(self) -> None:
+        """Leaves the runs alone: they go on."""
+
+
+@contextmanager
+def _asked() -> Iterator[None]:
+    """Takes whatever a question ends in for a server that cannot be asked: it is asked again later.
+
+    Raises:
+        LauncherError: It ended in anything.
+    """
+    try:
+        yield
+    except KubeflowError as error:
+        raise LauncherError(str(error)) from error
+
+
+def _refuses(error: KubeflowError) -> bool:
+    """Tells whether a server refuses one run alone: another one may be taken, and this one is no better later."""
+    gateway = error.status == _NOT_FOUND and not error.not_there
+    return 400 <= error.status < 500 and not error.ambiguous and error.status not in _HELD and not gateway
+
+
+def _launched(run: SubmittedRun) -> LaunchedRun:
+    ended = Progress.SUCCEEDED if run.succeeded else Progress.FAILED
+    reason = "" if run.succeeded or not run.ended else f"{run.state}: {run.error or 'no reason given'}"
+    return LaunchedRun(
+        run_id=run.run_id, progress=ended if run.ended else Progress.RUNNING, reason=reason, shown=run.url
+    )

@@ -1,0 +1,79 @@
+"""The launchers that rules name, each made when it is first needed."""
+
+import os
+from pathlib import Path
+
+from edgequant.errors import ConfigError
+from edgequant_pipelines.watching.launchers.base import Launcher, LauncherError
+from edgequant_pipelines.watching.launchers.local import LocalLauncher
+from edgequant_pipelines.watching.rules.rules import KUBEFLOW, LOCAL, Kubeflow, RulesFile
+
+
+class Fleet:
+    """Launchers by name.
+
+    Args:
+        rules: The rules, which say where Kubeflow is.
+        directory: Where runs on this machine go.
+        tracking_uri: The MLflow server for configurations that name none.
+    """
+
+    def __init__(self, rules: RulesFile, directory: Path, tracking_uri: str) -> None:
+        self._rules = rules
+        self._tracking_uri = tracking_uri
+        self._local = LocalLauncher(directory, tracking_uri)
+        self._kubeflow: tuple[Kubeflow, Launcher] | None = None
+
+    def launcher(self, name: str) -> Launcher:
+        """Returns a launcher.
+
+        Raises:
+            LauncherError: It cannot be reached now, or there is none of that name.
+        """
+        if name == LOCAL:
+            return self._local
+        if name != KUBEFLOW:
+            raise LauncherError(f"there is no launcher {name!r}; {LOCAL} and {KUBEFLOW} are there")
+        where = self._rules.rules.kubeflow
+        if self._kubeflow is None or self._kubeflow[0] != where:
+            try:
+                self._kubeflow = (where, self._connected(where))
+            except ConfigError as error:
+                raise LauncherError(str(error)) from error
+        return self._kubeflow[1]
+
+    def check(self) -> None:
+        """Looks whether what the rules need can be had at all; a server that is silent now may answer later.
+
+        Raises:
+            ConfigError: It cannot.
+        """
+        if KUBEFLOW in self._rules.rules.launchers():
+            try:
+                where = self._rules.rules.kubeflow
+                self._kubeflow = (where, self._connected(where))
+            except LauncherError:
+                return
+
+    def close(self) -> None:
+        """Ends what cannot go on without the watcher."""
+        self._local.close()
+
+    def _connected(self, where: Kubeflow) -> Launcher:
+        from edgequant_pipelines.watching.launchers.kubeflow import KubeflowLauncher
+
+        try:
+            return KubeflowLauncher(where, self._tracking_uri)
+        except ConfigError as error:
+            raise ConfigError(self._named(str(error), where)) from error
+
+    def _named(self, text: str, where: Kubeflow) -> str:
+        """Returns what is wrong with an address, named as whoever wrote it knows it: watch has no options for it."""
+        from edgequant_pipelines.kubeflow.client import ENDPOINT
+
+        key, colon, rest = text.partition(":")
+        if key == "host" and not where.host and os.environ.get(ENDPOINT):
+            return f"{ENDPOINT}{colon}{rest}"
+        if key in Kubeflow.model_fields:
+            return f"{self._rules.path}: kubeflow.{key}{colon}{rest.replace('give --', 'give kubeflow.')}"
+        return text

@@ -1,0 +1,89 @@
+"""What holds versions up, said once for each change."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from edgequant_pipelines.watching.launchers.base import UnreadableRunError
+from edgequant_pipelines.watching.prometheus import Measures
+from edgequant_pipelines.watching.registry import RefusedError
+
+
+class HeldUp:
+    """What held versions up at the last look.
+
+    Args:
+        measures: What is counted.
+        show: Takes a line for people.
+        once: Whether nobody tries again.
+    """
+
+    def __init__(self, measures: Measures, show: Callable[[str], None], *, once: bool) -> None:
+        self._measures = measures
+        self._show = show
+        self._once = once
+        self._now: dict[str, str] = {}
+        self._before: dict[str, str] = {}
+
+    def __contains__(self, what: object) -> bool:
+        return str(what) in self._before
+
+    @property
+    def reasons(self) -> str:
+        """What held which version up, or ""."""
+        return "; ".join(f"{what}: {reason}" for what, reason in self._before.items())
+
+    def begin(self) -> None:
+        """Begins a look."""
+        self._now = {}
+
+    @contextmanager
+    def alone(self, what: object, launcher: str) -> Iterator[None]:
+        """Takes a step with a version, and lets the next have its turn when MLflow refuses it or its run cannot be read.
+
+        Args:
+            what: The version, for people.
+            launcher: The name of what runs it.
+        """
+        try:
+            yield
+        except RefusedError as error:
+            self._measures.registry_errors.inc()
+            self._now[str(what)] = str(error)
+        except UnreadableRunError as error:
+            self._measures.launcher_errors.labels(launcher).inc()
+            self._now[str(what)] = str(error)
+
+    def end(self) -> None:
+        """Ends a look."""
+        for what, reason in self._now.items():
+            if self._before.get(what) != reason:
+                self._show(f"{what}: {reason}{'' if self._once else '; tried again at every look'}")
+        # Another one: the endpoint's thread may be going through the earlier.
+        self._before = self._now
+
+
+class Room:
+    """What was last said of it.
+
+    Args:
+        show: Takes a line for people.
+    """
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self._show = show
+        self._said: tuple[int, int, int] | None = None
+
+    def tell(self, *, waiting: int, under_way: int, allowed: int) -> None:
+        """Says how many versions wait, unless none does or it was just said.
+
+        Args:
+            waiting: How many versions could begin now if there were room.
+            under_way: How many runs there are.
+            allowed: How many there may be.
+        """
+        now = (waiting, under_way, allowed) if waiting and under_way >= allowed else None
+        if now is not None and now != self._said:
+            versions = "1 version waits" if waiting == 1 else f"{waiting} versions wait"
+            runs = "1 run is" if under_way == 1 else f"{under_way} runs are"
+            self._show(f"{versions} for room: {runs} under way, and concurrency is {allowed}")
+        self._said = now

@@ -1,0 +1,1 @@
+"""The rules: which model versions run, and with which configuration."""

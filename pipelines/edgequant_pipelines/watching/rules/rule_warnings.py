@@ -1,0 +1,182 @@
+"""What a rule asks for and nothing has: a warning with the nearest that there is, once for each change.
+
+It is a mistake in the rule, as a rule, and would show in nothing else: no version is selected.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from edgequant_pipelines.watching.model_version import ModelVersion, SourceRun
+from edgequant_pipelines.watching.rules.rules import Rule
+from edgequant_pipelines.watching.rules.selection import OWN, matches, nearest
+from edgequant_pipelines.watching.rules.template import Template
+
+_OURS = "edgequant."
+# Words that are kept to find the nearest among: there may be as many values of a tag as versions.
+_MOST_WORDS = 1000
+_MOST_SHOWN = 3
+_LONGEST_SHOWN = 60
+
+
+@dataclass(slots=True, kw_only=True)
+class SeenTags:
+    """The tags of the versions that a sweep saw, as far as one rule asks for tags.
+
+    Attributes:
+        rule: The rule.
+        template: Its configuration, which asks for tags too.
+        keys: The keys that there are.
+        values: By key that the rule asks for, the values that there are.
+        held: The keys that some version has with the rule's value, or at all where the configuration asks.
+        whole: Whether some version has all of it.
+        looked: Whether there was a version.
+    """
+
+    rule: Rule
+    template: Template
+    keys: set[str] = field(default_factory=set)
+    values: dict[str, set[str]] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
+    whole: bool = False
+    looked: bool = False
+
+    def add(self, versions: Iterable[ModelVersion]) -> None:
+        """Adds versions, but for those of other models and those that a quantization made."""
+        for version in versions:
+            if not matches(self.rule, version.name) or OWN in version.tags:
+                continue
+            self.looked = True
+            held = {key for key, value in self.rule.tags.items() if version.tags.get(key) == value}
+            held |= {key for key in self.template.tags - set(self.rule.tags) if key in version.tags}
+            self.held |= held
+            self.whole = self.whole or held >= self.asked
+            _keep(self.keys, (key for key in version.tags if not key.startswith(_OURS)))
+            for key in self.rule.tags:
+                _keep(self.values.setdefault(key, set()), [version.tags[key]] if key in version.tags else [])
+
+    @property
+    def asked(self) -> set[str]:
+        """The keys that the rule or its configuration asks for."""
+        return {*self.rule.tags, *self.template.tags}
+
+    def missing(self) -> dict[str, str]:
+        """Returns what no version has, by what asks for it."""
+        found = {}
+        for key in sorted(self.asked - self.held) if self.looked else ():
+            where, value = f"tags.{key}", self.rule.tags.get(key)
+            if value is not None and self.values.get(key):
+                found[where] = f"no version of its models has the tag {key}: {value!r}{_hint(value, self.values[key])}"
+            else:
+                whose = f", which {self.template.path.name} asks for" if value is None else ""
+                found[where] = f"no version of its models has a tag {key!r}{whose}{_hint(key, self.keys)}"
+        if self.looked and not found and not self.whole:
+            found["tags"] = f"no version of its models has all of the tags {', '.join(sorted(self.asked))} as asked for"
+        return found
+
+
+@dataclass(slots=True)
+class SeenMetrics:
+    """The metrics of the finished runs that a rule was asked about.
+
+    Attributes:
+        names: Their names.
+        held: Those that the rule has bounds on.
+        looked: Whether there was a run.
+    """
+
+    names: set[str] = field(default_factory=set)
+    held: set[str] = field(default_factory=set)
+    looked: bool = False
+
+    def add(self, rule: Rule, run: SourceRun | None) -> None:
+        """Adds a run, if it is one that a rule's bounds are about."""
+        if run is not None and run.status == "FINISHED" and OWN not in run.tags:
+            self.looked = True
+            self.held |= run.metrics.keys() & rule.metrics.keys()
+            _keep(self.names, run.metrics)
+
+    def missing(self, rule: Rule) -> dict[str, str]:
+        """Returns what no run has, by what asks for it."""
+        return {
+            f"metrics.{name}": f"no finished run that was looked at has a metric {name!r}{_hint(name, self.names)}"
+            for name in sorted(rule.metrics.keys() - self.held if self.looked else ())
+        }
+
+
+def missing_name(rule: Rule, names: Collection[str]) -> dict[str, str]:
+    """Returns what is wrong when a rule is about none of the registered models, by what asks for it."""
+    if any(matches(rule, name) for name in names):
+        return {}
+    near = nearest(rule.registered_model, names)
+    hint = f"; the nearest are {', '.join(near)}" if near else f"; there are {len(names)} registered models"
+    return {"registered_model": f"no registered model matches {rule.registered_model!r}{hint}"}
+
+
+def missing_alias(rule: Rule, given: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Returns what is wrong when none of a rule's models has its alias, by what asks for it.
+
+    Args:
+        rule: The rule.
+        given: The version that each alias stands for, by registered model.
+    """
+    own = [aliases for name, aliases in given.items() if matches(rule, name)]
+    if not rule.alias or not own or any(rule.alias in aliases for aliases in own):
+        return {}
+    there = {alias for aliases in own for alias in aliases}
+    return {"alias": f"no version of its models has the alias {rule.alias!r}{_hint(rule.alias, there)}"}
+
+
+class Warnings:
+    """Says what rules ask for and nothing has.
+
+    Args:
+        show: Takes a line for people.
+    """
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self._show = show
+        self._said: dict[tuple[str, str], str] = {}
+
+    def forget(self) -> None:
+        """Says it again, of other rules."""
+        self._said.clear()
+
+    def tell(self, rule: Rule, kind: str, missing: Mapping[str, str]) -> None:
+        """Says what is missing for a rule, unless it was said before.
+
+        Args:
+            rule: The rule.
+            kind: What was looked for: a key of rules.
+            missing: What is missing of it, by what asks for it; what was before and is not now may be said again.
+        """
+        for name, where in [said for said in self._said if said[0] == rule.name]:
+            if where.partition(".")[0] == kind and where not in missing:
+                del self._said[name, where]
+        for where, text in missing.items():
+            if self._said.get((rule.name, where)) != text:
+                self._said[rule.name, where] = text
+                self._show(f"warning: rule {rule.name}: {text}")
+
+
+def _keep(words: set[str], more: Iterable[str]) -> None:
+    for word in more:
+        if len(words) >= _MOST_WORDS:
+            return
+        words.add(word)
+
+
+def _hint(word: str, words: Collection[str]) -> str:
+    """Returns the nearest words that there are, or some when none is near."""
+    near = nearest(word, words)
+    if near:
+        return f"; the nearest are {', '.join(map(_shown, near))}"
+    some = sorted(words)[:_MOST_SHOWN]
+    more = f" and {len(words) - len(some)} more" if len(words) > len(some) else ""
+    return f"; there are {', '.join(map(_shown, some))}{more}" if some else "; there is none"
+
+
+def _shown(word: str) -> str:
+    """Returns a word that somebody wrote into a tag, or as much of it as a line takes."""
+    if len(word) <= _LONGEST_SHOWN and word.isprintable():
+        return word
+    return f"{word[:_LONGEST_SHOWN]!r}{'…' * (len(word) > _LONGEST_SHOWN)}"

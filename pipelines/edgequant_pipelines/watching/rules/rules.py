@@ -1,0 +1,191 @@
+"""RULES.yaml: which model versions are quantized, and how."""
+
+import hashlib
+import re
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from edgequant.errors import ConfigError
+from edgequant_pipelines.installation import missing_module
+from edgequant_pipelines.watching.rules.template import Template, load_template
+from edgequant_pipelines.watching.rules.template_check import check, check_for_cluster
+from edgequant_pipelines.yaml_files import explain, joined, read_mapping
+
+LOCAL, KUBEFLOW = "local", "kubeflow"
+_EXPERIMENT = "edgequant"
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+Text = Annotated[str, Field(min_length=1)]
+
+
+def _date(value: object) -> object:
+    """Returns a date in quotes as YAML reads one without."""
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+class _Section(BaseModel):
+    """A mapping of the file: unknown keys and values of another type are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Bound(_Section):
+    """What a metric must be."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def holds(self, value: float) -> bool:
+        """Tells whether a value is within the bound; NaN never is."""
+        return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
+
+
+class Rule(_Section):
+    """Selects versions, and says what is done with each."""
+
+    name: str
+    registered_model: Text
+    tags: dict[str, str] = {}
+    alias: str = ""
+    run: Literal["finished", "any"] = "finished"
+    metrics: dict[str, Bound] = {}
+    created_after: Annotated[date | None, BeforeValidator(_date)] = None
+    config: Text
+    submit: Literal["local", "kubeflow"] = "local"
+    retries: Annotated[int, Field(ge=0, le=100)] = 3
+    retry_seconds: Annotated[float, Field(gt=0, le=86_400)] = 60.0
+
+
+class Kubeflow(_Section):
+    """Where rules with ``submit: kubeflow`` send their runs; an empty host stands for the cluster that watch runs in."""
+
+    host: str = ""
+    namespace: str = ""
+    experiment: Annotated[str, AfterValidator(lambda name: name or _EXPERIMENT)] = _EXPERIMENT
+
+
+class _File(_Section):
+    """What RULES.yaml holds."""
+
+    rules: Annotated[list[Rule], Field(min_length=1)]
+    concurrency: Annotated[int, Field(ge=1, le=1000)] = 2
+    sweep_seconds: Annotated[float, Field(ge=1)] = 600.0
+    kubeflow: Kubeflow = Kubeflow()
+
+
+class Rules(BaseModel):
+    """The rules, with the configurations that they name.
+
+    Attributes:
+        rules: By name, in the order of the file.
+        templates: Each rule's configuration.
+        concurrency: How many runs may be under way at once.
+        sweep_seconds: How often the whole registry is looked through.
+        kubeflow: Where runs go to on Kubeflow.
+        digest: Identifies all of it.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    rules: dict[str, Rule]
+    templates: dict[str, Template]
+    concurrency: int
+    sweep_seconds: float
+    kubeflow: Kubeflow
+    digest: str
+
+    def launchers(self) -> set[str]:
+        """Returns the names of the launchers that the rules need."""
+        return {rule.submit for rule in self.rules.values()}
+
+
+def load_rules(path: Path, tracking_uri: str = "") -> Rules:
+    """Returns the rules in a file.
+
+    Args:
+        path: The file.
+        tracking_uri: The MLflow server for configurations that name none; "" when it is not known.
+
+    Raises:
+        ConfigError: The file or a configuration that it names is missing, not YAML, or holds what is not allowed.
+    """
+    values = read_mapping(path, list(_File.model_fields))
+    try:
+        file = _File.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {'; '.join(explain(error, _File))}") from error
+    folder = path.resolve().parent
+    templates: dict[str, Template] = {}
+    for index, rule in enumerate(file.rules):
+        try:
+            _check(rule, set(templates))
+            templates[rule.name] = load_template(joined(folder, rule.config))
+            check(templates[rule.name])
+            if rule.submit == KUBEFLOW:
+                check_for_cluster(templates[rule.name], tracking_uri)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: rules.{index}: {error}") from error
+    parts = [file.model_dump_json(), *(template.digest for template in templates.values())]
+    return Rules(
+        rules={rule.name: rule for rule in file.rules},
+        templates=templates,
+        concurrency=file.concurrency,
+        sweep_seconds=file.sweep_seconds,
+        kubeflow=file.kubeflow,
+        digest=hashlib.sha256("\n".join(parts).encode()).hexdigest(),
+    )
+
+
+class RulesFile:
+    """RULES.yaml while it may be edited: the newest rules that were right, and what is wrong with newer ones.
+
+    Args:
+        path: The file.
+        tracking_uri: The MLflow server for configurations that name none; "" when it is not known.
+
+    Attributes:
+        path: The file.
+        rules: The rules in force.
+        problem: What is wrong with the file as it is now, or "".
+    """
+
+    def __init__(self, path: Path, tracking_uri: str = "") -> None:
+        self.path = path
+        self._tracking_uri = tracking_uri
+        self.rules = load_rules(path, tracking_uri)
+        self.problem = ""
+
+    def reload(self) -> bool:
+        """Reads the file and its configurations again, and tells whether other rules are in force now."""
+        try:
+            rules = load_rules(self.path, self._tracking_uri)
+        except ConfigError as error:
+            self.problem = str(error)
+            return False
+        self.problem = ""
+        if rules.digest == self.rules.digest:
+            return False
+        self.rules = rules
+        return True
+
+
+def _check(rule: Rule, names: set[str]) -> None:
+    if not _NAME.fullmatch(rule.name):
+        raise ConfigError(f"name: {rule.name!r} is not allowed; lower-case letters, digits and '-', at most 40, are")
+    if rule.name in names:
+        raise ConfigError(f"name: {rule.name!r} is another rule's; names tell the rules' runs apart")
+    for metric, bound in rule.metrics.items():
+        if bound.at_least is None and bound.at_most is None:
+            raise ConfigError(f"metrics.{metric}: has no bound; at_least or at_most is needed")
+        if bound.at_least is not None and bound.at_most is not None and bound.at_least > bound.at_most:
+            raise ConfigError(
+                f"metrics.{metric}: at_least {bound.at_least:g} is above at_most {bound.at_most:g}: no value is within"
+            )
+    if rule.submit == LOCAL and (missing := missing_module()):
+        raise ConfigError(
+            f"submit: {LOCAL!r} runs every step on this machine, and {missing} is not installed; pip install 'edgequant[all]', or take {KUBEFLOW!r}"
+        )
+    if rule.metrics and rule.run == "any":
+        raise ConfigError("run: 'any' is given with metrics, which are final only once a run is finished")
