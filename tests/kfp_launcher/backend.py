@@ -33,8 +33,9 @@ class Backend:
         path = self.folder / "digits.yaml"
         path.write_text(yaml.safe_dump({**configuration(self.folder), **changes}))
         config = load_config(path)
+        arguments = cluster_arguments(config)
         compiled = compile_pipeline(CompileOptions(config=config, defaults=False))
-        return Driver(compiled.documents[0], self.launcher.launch).run(cluster_arguments(config))
+        return Driver(compiled.documents[0], self.launcher.launch).run(arguments)
 
     def result(self, outputs: Outputs) -> dict[str, Any]:
         """Returns what the result of a run says."""
