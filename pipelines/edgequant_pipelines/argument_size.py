@@ -46,7 +46,7 @@ def _largest(arguments: Mapping[str, Any]) -> Iterator[str]:
     sizes = {name: _size(value) for name, value in arguments.items() if name != _RECORD}
     for name, size in sorted(sizes.items(), key=lambda item: -item[1]):
         if size >= _LEAST_BYTES:
-            key, remedy = _REMEDIES.get(name, (name, "write less there"))
+            key, remedy = _REMEDIES.get(name, (name, "shorten it"))
             yield f"{key} takes {size:,}: {remedy}"
 
 
