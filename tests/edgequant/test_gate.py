@@ -111,7 +111,12 @@ def test_a_gate_that_suits_the_task(task: str, values: dict[str, Any]) -> None:
     [
         ("classification", True, {"metric": "auc"}, "gate.metric: classification has no metric 'auc'; choose from acc"),
         ("classification", True, {"metric": "macrof1"}, "no metric 'macrof1'.*did you mean 'macro_f1'"),
-        ("regression", True, {"metric": "max_error"}, "gate.metric: max_error hangs on one example"),
+        (
+            "regression",
+            True,
+            {"metric": "max_error"},
+            "gate.metric: max_error is the greatest of all errors, which hangs on one example",
+        ),
         ("regression", True, {"min_metric": 0.5}, "gate.min_metric: mae is the better the lower; .*metric: r2"),
         (
             "classification",
