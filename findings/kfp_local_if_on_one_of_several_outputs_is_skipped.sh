@@ -5,7 +5,8 @@
 #   branch is taken.
 # A careful engineer would guess: the branch is taken whenever the condition holds, with an Else or without, as on a
 #   cluster.
-# Documented: no; the page on local execution lists what is not supported, and conditions are not in it.
+# Documented: not found, neither in the documentation of local execution nor in its errors or log, which says nothing
+#   of the branch.
 set -euo pipefail
 
 requirements=(kfp==2.17.0)

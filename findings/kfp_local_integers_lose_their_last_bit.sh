@@ -5,7 +5,7 @@
 #   sides, and the value that arrives is an int.
 # A careful engineer would guess: the integers that the annotations promise, or an error past 2**53. Seeds, hashes and
 #   row ids of 64 bits are such numbers.
-# Documented: NUMBER_INTEGER is documented as a type of its own; that it holds 53 bits is not.
+# Documented: NUMBER_INTEGER is documented as a type of its own; that it holds 53 bits was not found.
 set -euo pipefail
 
 requirements=(kfp==2.17.0)

@@ -4,9 +4,9 @@
 #   backend of 2.17 passes the artifact's type as {"instanceSchema": ""} where the local runner passes its
 #   schemaTitle, and then the SDK's executor, with the artifact given, raises TypeError: Cannot instantiate
 #   typing.Union. dsl.Input[dsl.Model] = None is as optional, and takes both.
-# A careful engineer would guess: Optional is how Python says it, and how KFP's documentation writes optional
-#   parameters; what passes the compiler and the local runner passes on a cluster.
-# Documented: optional artifacts are documented as Optional[Input[Model]] = None; the failure is not.
+# A careful engineer would guess: Optional is how Python says it, and how parameters are made optional; what passes
+#   the compiler and the local runner passes on a cluster.
+# Documented: neither spelling was found in the documentation; no issue names the error.
 set -euo pipefail
 
 requirements=(kfp==2.17.0)

@@ -4,8 +4,7 @@
 #   and no warning, and its report says "1.0x smaller".
 # A careful engineer would guess: an error, or a warning, that names the pattern: a recipe for layers that are called
 #   otherwise after a rename quantizes nothing.
-# Documented: the pattern is documented as a regular expression over operators' scopes; what happens without a match
-#   is not.
+# Documented: the pattern is documented as a regular expression for layer names; what happens without a match is not.
 set -euo pipefail
 
 requirements=(ai-edge-litert==2.3.0 flatbuffers==25.12.19 litert-quantizer==0.11.0 numpy==2.4.6)
