@@ -26,6 +26,7 @@ fi
 cd "$work"
 "$venv/bin/python" - <<'PYTHON'
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from kfp import local
@@ -70,7 +71,8 @@ local.init(local.SubprocessRunner(use_venv=False), pipeline_root="outputs", rais
 seen = {}
 for name in ("lone_if", "if_else"):
     path = Path(f"{name}.txt").absolute()
-    getattr(pipelines, name)(path=str(path))
+    with open("log", "a") as log, redirect_stdout(log):
+        getattr(pipelines, name)(path=str(path))
     seen[name] = path.read_text() if path.exists() else "skipped"
 print(f"seen: {seen}")
 sys.exit(0 if seen == {"lone_if": "skipped", "if_else": "taken"} else "changed: the lone If was skipped before")

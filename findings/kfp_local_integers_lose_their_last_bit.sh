@@ -25,6 +25,7 @@ fi
 cd "$work"
 "$venv/bin/python" - <<'PYTHON'
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from kfp import local
@@ -53,7 +54,8 @@ sys.path.insert(0, ".")
 from pipelines import pipeline
 
 local.init(local.SubprocessRunner(use_venv=False), pipeline_root="outputs", raise_on_error=True)
-pipeline(path=str(Path("seen.txt").absolute()))
+with open("log", "w") as log, redirect_stdout(log):
+    pipeline(path=str(Path("seen.txt").absolute()))
 seen = Path("seen.txt").read_text()
 print(f"sent {2**53 + 1} as an int and 1 in a dict; received {seen}")
 sys.exit(0 if seen == f"{2**53} 1.0" else f"changed: {2**53} and 1.0 were seen before")
