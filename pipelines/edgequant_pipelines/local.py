@@ -109,8 +109,8 @@ def _run_pipeline(config: Config, tracking_uri: str, work: Path, *, cache: bool,
     with (work / "run.log").open("w", encoding="utf-8") as stream, _surroundings(tracking_uri):
         # Where MLflow is changes nothing of what is made, and the cache's keys are of the arguments: steps find it around them.
         arguments = pipeline_arguments(config, tracking_uri, show) | {"tracking_uri": ""}
-        # Without a model in production that step has nothing to do, and says nothing.
-        log = _Log(stream, show, silent=set() if config.baseline else {"champion"})
+        # Without a champion that step has nothing to do, and says nothing.
+        log = _Log(stream, show, silent=set() if config.champion else {"champion"})
         with redirect_stdout(log), redirect_stderr(log):
             local.init(
                 local.SubprocessRunner(use_venv=False),

@@ -120,10 +120,10 @@ def test_the_comparison_has_a_row_per_variant(result: Result) -> None:
     assert table["columns"][-1] == "source"
     assert all(len(str(value)) <= 9 for row in table["data"] for value in row if isinstance(value, float))
     assert len(table["data"]) == 4
-    baseline = dict(zip(table["columns"], table["data"][0], strict=True))
-    assert (baseline["variant"], baseline["verdict"]) == ("float32", "baseline")
-    assert baseline["drop_low_points"] is None
-    assert baseline["drop_points"] == 0.0
+    reference = dict(zip(table["columns"], table["data"][0], strict=True))
+    assert (reference["variant"], reference["verdict"]) == ("float32", "reference")
+    assert reference["drop_low_points"] is None
+    assert reference["drop_points"] == 0.0
 
 
 def test_links_open_the_machine_learning_pages() -> None:

@@ -199,7 +199,7 @@ def classes(result: Result) -> Table:
             variant,
             value.value,
             value.examples,
-            *map(_short, (value.baseline * _PERCENT, value.variant * _PERCENT, value.drop_points)),
+            *map(_short, (value.reference * _PERCENT, value.variant * _PERCENT, value.drop_points)),
             *map(_short, value.drop_interval_points or (None, None)),
         ]
         for variant, found in result.verdict.variants.items()
