@@ -3,8 +3,8 @@
 # Behaviour: MAX_POOL_2D over the window NaN, 1, 2, 3 gives -inf with XNNPACK, though no value of the window is
 #   infinite, and 3 with the built-in kernel. With NaN as the second value of the same window both give 3. NaN is
 #   never the output.
-# A careful engineer would guess: NaN, as tf.nn.max_pool2d on most devices and numpy.max; or 3, as numpy.fmax. In no
-#   case something outside of the window, or what depends on where in the window NaN is.
+# A careful engineer would guess: NaN, as numpy.max gives; or 3, as numpy.fmax. In no case something outside of the
+#   window, or what depends on where in the window NaN is.
 # Documented: no. What it costs: a network that overflowed somewhere answers with finite or infinite scores, and a
 #   check for NaN at the outputs passes.
 # Needs: x86-64
