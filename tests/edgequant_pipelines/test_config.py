@@ -705,7 +705,7 @@ def test_overrides(tmp_path: Path) -> None:
 
 
 def test_an_override_without_a_value(tmp_path: Path) -> None:
-    """KEY= takes a key away: what is then missing is said, and a default holds where there is one."""
+    """KEY= removes a key: what is then missing is said, and a default holds where there is one."""
     values = with_value("gate", {"max_drop_points": 1, "max_size_ratio": 0.5}) | {"sampling": {"seed": 3}}
     config = load(tmp_path, values, "gate.max_size_ratio=", "sampling=null")
     assert config.gate == {"max_drop_points": 1}
@@ -728,7 +728,7 @@ def test_an_override_of_one_of_two_sections_that_share_an_anchor(tmp_path: Path)
 
 
 def test_an_override_beside_a_key_that_is_no_text(tmp_path: Path) -> None:
-    """What is to be taken away is looked for among all keys."""
+    """What is to be removed is looked for among all keys."""
     assert refusal(tmp_path, MINIMAL | {1: 2}, "nam=").endswith("which is not there; did you mean 'name'?")
 
 
@@ -750,7 +750,7 @@ def test_the_last_override_wins(tmp_path: Path) -> None:
         ),
         ("sampling.sed=3", "unknown key 'sampling.sed'"),
         ("gate.max_drop=3", "gate: unknown key 'max_drop'"),
-        ("sampling.sed=", "--set: 'sampling.sed=' takes 'sampling.sed' away, which is not there"),
+        ("sampling.sed=", "--set: 'sampling.sed=' removes 'sampling.sed', which is not there"),
     ],
 )
 def test_wrong_overrides(tmp_path: Path, override: str, message: str) -> None:

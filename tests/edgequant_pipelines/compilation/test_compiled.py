@@ -108,7 +108,7 @@ def test_steps_that_act_or_look_outside_are_never_cached(pipeline: CompiledPipel
 
 
 def test_only_what_talks_to_the_outside_is_tried_again(pipeline: CompiledPipeline) -> None:
-    """Those steps wait 30, then 60 seconds, as configured; what computes is not tried again."""
+    """Those steps wait 30, then 60 seconds, as configured; what computes is not retried."""
     steps = {name: task.get("retryPolicy") for name, task in tasks(pipeline).items() if step(name) in STEPS}
     assert {step(name) for name, policy in steps.items() if policy} == OUTSIDE
     for policy in filter(None, steps.values()):
