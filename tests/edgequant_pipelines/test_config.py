@@ -567,9 +567,6 @@ def test_a_key_that_is_there_twice(tmp_path: Path, text: str, message: str) -> N
         ("a: {" * 2000, "line 1: is nested more than 50 deep; no key is"),
         ("\n".join(f"{'  ' * n}a:" for n in range(60)), "line 50: is nested more than 50 deep; no key is"),
         ("gate: &g\n  a: [*g]\n", "line 2: *g stands for what it is part of"),
-        ("sampling: {seed: 1000000000000000000}", "line 1: a whole number has more than 18 digits"),
-        (f"gate: {{max_drop_points: {'9' * 5000}}}", "line 1: a whole number has more than 18 digits"),
-        (f"gate: {{max_drop_points: -0x{'f' * 5000}}}", "line 1: a whole number has more than 18 digits"),
         ("sampling: {seed: 999999999999999999}", "'name' is missing"),
     ],
 )
