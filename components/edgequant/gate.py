@@ -1,20 +1,17 @@
 """The gate as configured: what a variant must hold to be blessed."""
 
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgequant.errors import ConfigError, did_you_mean
+from edgequant.metric_table import BY_NAME, METRICS, is_lower_better
 from edgequant.task import (
     BINARY,
     CLASSIFICATION,
-    LOWER_IS_BETTER,
-    METRICS,
     MULTILABEL,
     NONE,
-    WITHOUT_INTERVAL,
     is_custom,
 )
 
@@ -156,10 +153,10 @@ def _check_metric(gate: Gate, task: str) -> None:
         raise ConfigError(
             f"gate.metric: {task} has no metric {metric!r}; choose from {', '.join(names)}{did_you_mean(metric, names)}"
         )
-    if metric in WITHOUT_INTERVAL:
-        raise ConfigError(f"gate.metric: {metric} {WITHOUT_INTERVAL[metric]}, so that no drop in it can be judged")
-    if gate.min_metric is not None and metric in LOWER_IS_BETTER:
-        better = ", ".join(name for name in names if name not in LOWER_IS_BETTER)
+    if reason := BY_NAME[metric].no_interval:
+        raise ConfigError(f"gate.metric: {metric} {reason}, so that no drop in it can be judged")
+    if gate.min_metric is not None and is_lower_better(metric):
+        better = ", ".join(name for name in names if not is_lower_better(name))
         raise ConfigError(f"gate.min_metric: {metric} is the better the lower; name another by metric: {better}")
     if gate.min_metric is not None and gate.min_metric > 1:
         raise ConfigError(
@@ -179,10 +176,7 @@ def _required(value: object) -> str | None:
 def _check_number(key: str, value: object, *, negative: bool) -> None:
     if value is None:
         return
-    if isinstance(value, int) and abs(value) > sys.float_info.max:
-        # Its digits may be more than Python writes.
-        raise ConfigError(f"gate.{key}: a whole number of {value.bit_length()} bits is too large; 1.8e308 is the most")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -math.inf < value < math.inf:
         raise ConfigError(f"gate.{key}: {value!r} is not a number{'' if negative else ' of 0 or more'}")
     if value < 0 and not negative:
         raise ConfigError(f"gate.{key}: {value!r} is not a number of 0 or more")

@@ -185,7 +185,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
 
     Args:
         path: The YAML file; relative paths in it are relative to it.
-        overrides: ``KEY=VALUE`` texts that replace values, such as ``gate.max_drop_points=0.5``, or take keys away: ``champion=``.
+        overrides: ``KEY=VALUE`` texts that replace values, such as ``gate.max_drop_points=0.5``, or remove keys: ``champion=``.
 
     Raises:
         ConfigError: The file is missing, not YAML, or holds a key or a value that is not allowed.
@@ -245,9 +245,7 @@ def _override(values: dict[str, Any], text: str) -> None:
     elif last in values:
         del values[last]
     else:
-        raise ConfigError(
-            f"--set: {text!r} takes {key!r} away, which is not there{did_you_mean(last, map(str, values))}"
-        )
+        raise ConfigError(f"--set: {text!r} removes {key!r}, which is not there{did_you_mean(last, map(str, values))}")
 
 
 def _absolute(config: Config, folder: Path) -> Config:

@@ -102,7 +102,7 @@ def quantize(
         registered_model: The registered model that gets the best blessed variant; empty: none.
         alias: The alias to give the new version; empty: none.
         register: Which blessed variants become versions: best, blessed (all of them) or none.
-        tracking_retry_seconds: How long to try again while MLflow does not answer.
+        tracking_retry_seconds: How long to retry while MLflow does not answer.
         beam_options: Options for Beam.
         examples_digest: Identifies the examples' contents, for the cache key.
         model_uri: The URI of the source model, for the record.

@@ -40,11 +40,6 @@ def test_a_limit_of_zero_is_a_gate() -> None:
         ({"max_drop_points": -0.1}, "gate.max_drop_points: -0.1 is not a number of 0 or more"),
         ({"max_drop_points": math.nan}, "gate.max_drop_points: nan is not a number"),
         ({"max_drop_points": math.inf}, "gate.max_drop_points: inf is not a number"),
-        (
-            {"max_drop_points": 10**400},
-            "gate.max_drop_points: a whole number of 1329 bits is too large; 1.8e308 is the most",
-        ),
-        ({"min_metric": -(10**5000)}, "gate.min_metric: a whole number of 16610 bits is too large"),
         ({"max_size_ratio": [0.5]}, r"gate.max_size_ratio: \[0.5\] is not a number"),
         ({"confidence": 0.5}, "gate.confidence: 0.5 is not between 0.5 and 1"),
         ({"confidence": 1}, "gate.confidence: 1 is not between 0.5 and 1"),
@@ -111,7 +106,12 @@ def test_a_gate_that_suits_the_task(task: str, values: dict[str, Any]) -> None:
     [
         ("classification", True, {"metric": "auc"}, "gate.metric: classification has no metric 'auc'; choose from acc"),
         ("classification", True, {"metric": "macrof1"}, "no metric 'macrof1'.*did you mean 'macro_f1'"),
-        ("regression", True, {"metric": "max_error"}, "gate.metric: max_error hangs on one example"),
+        (
+            "regression",
+            True,
+            {"metric": "max_error"},
+            "gate.metric: max_error is the greatest of all errors, which hangs on one example",
+        ),
         ("regression", True, {"min_metric": 0.5}, "gate.min_metric: mae is the better the lower; .*metric: r2"),
         (
             "classification",

@@ -208,7 +208,7 @@ def test_a_bucket_without_a_path(scheme: str, refused: Callable[..., str]) -> No
 
 
 def test_missing_credentials_of_s3(s3_bucket: None, refused: Callable[..., str]) -> None:
-    """The variables to set are named; Beam alone would try again for minutes."""
+    """The variables to set are named; Beam alone would retry for minutes."""
     del s3_bucket
     missing: dict[str, str | None] = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
     found = refused("s3://my-bucket/points/train-*", environment=missing | {"AWS_EC2_METADATA_DISABLED": "true"})

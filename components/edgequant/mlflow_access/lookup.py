@@ -22,7 +22,7 @@ class Waiting:
     """How long to wait for an MLflow that does not answer.
 
     Attributes:
-        seconds: How long to try again. On a cluster KFP tries the step again, too.
+        seconds: How long to retry. On a cluster KFP retries the step, too.
         tell: Is given the sentence that says so, once.
     """
 

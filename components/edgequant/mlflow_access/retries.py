@@ -66,7 +66,7 @@ class Patience:
     """The time in which a recording tries again, which begins when this is made.
 
     Args:
-        seconds: Nothing is tried again later than this.
+        seconds: Nothing is retried later than this.
         tell: Is given a sentence before each wait, and whatever else a reader should know.
     """
 

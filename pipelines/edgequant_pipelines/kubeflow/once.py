@@ -18,7 +18,7 @@ def named(name: str) -> str:
 
 
 def create_once(connection: Connection, look: Callable[[], T | None], create: Callable[[], T]) -> T:
-    """Returns what was created; when that was not answered, what is there by then counts before it is tried again.
+    """Returns what was created; when that was not answered, what is there by then counts before it is retried.
 
     Args:
         connection: The server.

@@ -11,13 +11,13 @@ from scipy import stats
 from edgequant.artifacts.benchmark import Benchmark, Environment, Latency, Ratio
 from edgequant.artifacts.comparison import Drop, Measured
 from edgequant.artifacts.verdict import NO_CHAMPION, NOT_GATED, Check, VariantVerdict
-from edgequant.gate import Gate
+from edgequant.gate import CHECKS, Gate
 from edgequant.validation.comparison.champion import AgainstChampion
 from edgequant.validation.comparison.compare import Comparison
 from edgequant.validation.comparison.drop_intervals import PairedDrop, settle_by_width
 from edgequant.validation.comparison.slices import by_class_of_many, grouped, sliced
 from edgequant.validation.gate.checks import Limit, check_drop
-from edgequant.validation.gate.decide import Evidence, choose_best, judge, overall
+from edgequant.validation.gate.decide import CHECK_OF, Evidence, choose_best, judge, overall
 from edgequant.validation.statistics import examples_to_settle
 
 
@@ -405,3 +405,8 @@ def test_the_outcome_is_the_best_there_is(verdicts: list[str], outcome: str) -> 
 def test_without_a_gate_the_outcome_is_not_gated() -> None:
     """No gate never reads as passed."""
     assert overall(Gate(), {"a": _variant("not gated")}) == "not gated"
+
+
+def test_every_key_of_the_gate_has_a_check() -> None:
+    """A key without a check would fall through to another's."""
+    assert set(CHECK_OF) | {"integer_only"} == set(CHECKS)

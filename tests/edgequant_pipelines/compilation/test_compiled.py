@@ -117,7 +117,7 @@ def test_few_variants_are_evaluated_at_once(pipeline: CompiledPipeline, plain: C
 
 
 def test_only_what_talks_to_the_outside_is_tried_again(pipeline: CompiledPipeline) -> None:
-    """Those steps wait 30, then 60 seconds, as configured; what computes is not tried again."""
+    """Those steps wait 30, then 60 seconds, as configured; what computes is not retried."""
     steps = {name: task.get("retryPolicy") for name, task in tasks(pipeline).items() if step(name) in STEPS}
     assert {step(name) for name, policy in steps.items() if policy} == OUTSIDE
     for policy in filter(None, steps.values()):

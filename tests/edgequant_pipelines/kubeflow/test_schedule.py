@@ -92,7 +92,7 @@ def test_the_pause_of_the_newest_counts(
 def test_a_schedule_is_made_once(
     server: KfpServer, connection: Connection, config: Config, compiled: CompiledPipeline, fault: dict[str, float]
 ) -> None:
-    """A creation that was not answered is looked up before it is tried again."""
+    """A creation that was not answered is looked up before it is retried."""
     server.fail(Fault(method="POST", path="/recurringruns$", **fault))  # type: ignore[arg-type]
     done = reconcile(replace(connection, timeout_s=0.5), config, NIGHTLY, compiled=compiled)
     assert [body["recurring_run_id"] for body in server.all("recurring run")] == [done.schedule.schedule_id]
@@ -156,7 +156,7 @@ def test_a_replacement_of_what_is_paused_that_was_cut_short(
 def test_a_deletion_that_was_not_answered(
     server: KfpServer, connection: Connection, config: Config, compiled: CompiledPipeline
 ) -> None:
-    """It is tried again, and what is not there any more is deleted."""
+    """It is retried, and what is not there any more is deleted."""
     reconcile(connection, config, NIGHTLY, compiled=compiled)
     server.fail(Fault(method="DELETE", path="/recurringruns/", status=503, after=True))
     done = reconcile(connection, config, Plan(cron="0 0 3 * * *"), compiled=compiled)

@@ -140,7 +140,7 @@ def test_an_account_that_is_refused(scene: Any, server: KfpServer, edgequant: An
     done = edgequant("watch", "RULES.yaml", "--once", "--tracking-uri", scene.uri, cwd=scene.folder)
     assert (done.returncode, "401" in done.stderr) == (1, True), done.stdout + done.stderr
     assert "not all that is due was started or followed: kubeflow: " in done.stderr
-    assert "tried again" not in done.stdout + done.stderr
+    assert "retried" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert scene.claims() == []
 

@@ -7,6 +7,7 @@ from scipy.optimize import linear_sum_assignment
 
 from edgequant.artifacts.comparison import class_name
 from edgequant.gate import Gate
+from edgequant.metric_table import BY_NAME
 from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, REGRESSION
 from edgequant.validation.comparison.compare import Asked, Run
 from edgequant.validation.comparison.slices import WITHOUT
@@ -21,8 +22,6 @@ from edgequant.validation.statistics import (
 from edgequant.validation.statistics.worst_case import Unseen
 from edgequant.variants import REFERENCE
 
-# Metrics of all classes, which mean something else where some have no example.
-OF_ALL_CLASSES = ("macro_f1", "auc", "average_precision", "f1")
 # A relabelling is told when it makes this share of all examples right that were not.
 _RAISED = 0.2
 # With fewer examples for each class some relabelling fits by chance; with more classes the search takes too long.
@@ -204,7 +203,7 @@ def _too_few(gate: Gate, asked: Asked, known: Labelled, run: Run) -> str:
 def _too_few_for_drops(gate: Gate, asked: Asked, run: Run) -> tuple[list[str], bool]:
     """Returns what the limits on drops take that so few examples cannot show to be held, and whether they can show the contrary."""
     parts, rejectable, count, confidence = [], False, len(run), gate.confidence
-    right = asked.task in (CLASSIFICATION, BINARY) and asked.metric in ("accuracy", "micro_f1", "top_5_accuracy")
+    right = asked.task in (CLASSIFICATION, BINARY) and asked.metric in BY_NAME and BY_NAME[asked.metric].of_examples
     shares = right or asked.labels is None
     figure = run.figures(asked, count).get(asked.metric)
     reach = None if figure is None else figure.judged.reach

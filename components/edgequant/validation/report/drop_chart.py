@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from edgequant.artifacts.comparison import Ends, Slice
 from edgequant.artifacts.verdict import REFERENCE_VERDICT, Verdict
-from edgequant.task import METRICS, REGRESSION, is_custom
+from edgequant.metric_table import METRICS
+from edgequant.task import REGRESSION, is_custom
 from edgequant.validation.comparison.compare import AGREEMENT
 from edgequant.validation.report.charts import COLOURS, Chart, colour_of, draw
 from edgequant.validation.report.size_chart import higher_is_better
