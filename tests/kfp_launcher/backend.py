@@ -39,8 +39,8 @@ class Backend:
 
     def result(self, outputs: Outputs) -> dict[str, Any]:
         """Returns what the result of a run says."""
-        found: dict[str, Any] = json.loads((self.directory(outputs) / "result.json").read_text())
-        return found
+        result: dict[str, Any] = json.loads((self.directory(outputs) / "result.json").read_text())
+        return result
 
     def task(self, name: str) -> Task:
         """Returns the last task of a name."""

@@ -228,17 +228,17 @@ class Launcher:
         written = Path(message.outputs.output_file)
         if not written.is_file():
             raise TaskError(f"{task.name} wrote no {written.name}")
-        found = json_format.Parse(_strict(written.read_text()), pb.ExecutorOutput())
-        missing = message.outputs.parameters.keys() - found.parameter_values.keys()
+        returned = json_format.Parse(_strict(written.read_text()), pb.ExecutorOutput())
+        missing = message.outputs.parameters.keys() - returned.parameter_values.keys()
         if missing:
             raise TaskError(f"{task.name} returned no {sorted(missing)}")
-        parameters = {name: found.parameter_values[name] for name in message.outputs.parameters}
+        parameters = {name: returned.parameter_values[name] for name in message.outputs.parameters}
         artifacts = {}
         for name, given in message.outputs.artifacts.items():
             artifact = given.artifacts[0]
-            if name in found.artifacts:
-                artifact.metadata.MergeFrom(found.artifacts[name].artifacts[0].metadata)
-                artifact.uri = found.artifacts[name].artifacts[0].uri or artifact.uri
+            if name in returned.artifacts:
+                artifact.metadata.MergeFrom(returned.artifacts[name].artifacts[0].metadata)
+                artifact.uri = returned.artifacts[name].artifacts[0].uri or artifact.uri
             source, target = Path(artifact.uri), self.path(artifact)
             if not source.exists():
                 raise TaskError(f"{task.name} made no {name}, which is a warning to the launcher")
