@@ -15,6 +15,7 @@ from edgequant_pipelines.kubeflow import (
     start,
     state_of,
 )
+from edgequant_pipelines.kubeflow.names import SameNameError
 from edgequant_pipelines.kubeflow.uploads import compile_for
 from edgequant_pipelines.watching.launchers.base import (
     ForbiddenRunError,
@@ -85,6 +86,9 @@ class KubeflowLauncher:
         compiled = self._compiled_for(config)
         try:
             run = start(self._connection, config, experiment=self._experiment, run_name=run_name, compiled=compiled)
+        except SameNameError as error:
+            # That is no version's fault: a person renames the experiment or the pipeline there, or edits the rules.
+            raise LauncherError(str(error)) from error
         except KubeflowError as error:
             if _refuses(error):
                 raise
@@ -139,7 +143,8 @@ def _refuses(error: KubeflowError) -> bool:
 
 def _launched(run: SubmittedRun) -> LaunchedRun:
     ended = Progress.SUCCEEDED if run.succeeded else Progress.FAILED
-    reason = "" if run.succeeded or not run.ended else f"{run.state}: {run.error or 'no reason given'}"
+    where = f" in {', '.join(run.failed)}" if run.failed else ""
+    reason = "" if run.succeeded or not run.ended else f"{run.state}{where}: {run.error or 'no reason given'}"
     return LaunchedRun(
         run_id=run.run_id, progress=ended if run.ended else Progress.RUNNING, reason=reason, shown=run.url
     )
