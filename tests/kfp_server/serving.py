@@ -69,6 +69,14 @@ class KfpServer:
         """Returns something that another program has made, with an identifier under a key."""
         return self._store.add(kind, key, body)
 
+    def change(self, identifier: str, **values: Any) -> None:
+        """Replaces values of something."""
+        self._store.change(identifier, **values)
+
+    def delete(self, identifier: str) -> None:
+        """Removes something, as another program does."""
+        self._store.delete(identifier)
+
     def requests(self, method: str = "") -> list[str]:
         """Returns the requests so far: method and path."""
         return [text for text in self._faulty.requests if text.startswith(method)]
