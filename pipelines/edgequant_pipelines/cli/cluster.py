@@ -90,10 +90,10 @@ def submit(
     if not wait:
         return
     from edgequant_pipelines.kubeflow.following import follow
-    from edgequant_pipelines.kubeflow.steps import step_order
+    from edgequant_pipelines.kubeflow.steps import pipeline_steps
 
     try:
-        ended = follow(connection, run.run_id, step_order(compiled), _show_step, poll_s=poll_seconds)
+        ended = follow(connection, run.run_id, pipeline_steps(compiled), _show_step, poll_s=poll_seconds)
         blessed = _is_blessed(ended, loaded, tracking_uri)
     except KeyboardInterrupt:
         click.echo(f"edgequant: interrupted; the run goes on: {run.url}", err=True)

@@ -1,10 +1,10 @@
 """Follows a run until it ends."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
 from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError
-from edgequant_pipelines.kubeflow.steps import EndedStep, ended_steps
+from edgequant_pipelines.kubeflow.steps import EndedStep, Step, ended_steps
 from edgequant_pipelines.kubeflow.submission import SubmittedRun, get_run, submitted
 
 # As many looks in a row may fail before it is given up: a server that restarts is back by then.
@@ -14,14 +14,14 @@ Show = Callable[[EndedStep], None]
 
 
 def follow(
-    connection: Connection, run_id: str, order: Mapping[str, int], show: Show, *, poll_s: float = 10.0
+    connection: Connection, run_id: str, steps: Sequence[Step], show: Show, *, poll_s: float = 10.0
 ) -> SubmittedRun:
     """Returns a run once it has ended.
 
     Args:
         connection: The server.
         run_id: The run.
-        order: The places of the pipeline's steps, by name.
+        steps: The pipeline's steps.
         show: Called with each step that has ended.
         poll_s: The pause between looks.
 
@@ -40,7 +40,7 @@ def follow(
                 raise KubeflowError(f"{error}; the run goes on: {connection.run_url(run_id)}", error.status) from error
             time.sleep(poll_s)
             continue
-        for step in ended_steps(run, order):
+        for step in ended_steps(run, steps):
             if step.task_id not in seen:
                 seen.add(step.task_id)
                 show(step)

@@ -4,11 +4,13 @@ Beside each step there are its driver and its executor, and around them the work
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edgequant_pipelines.compilation import CompiledPipeline
+from edgequant_pipelines.compilation.placement import step_named
+from edgequant_pipelines.step_defaults import STEPS
 
 SUCCEEDED, FAILED, SKIPPED = "SUCCEEDED", "FAILED", "SKIPPED"
 # States that a run or a step does not leave.
@@ -42,46 +44,66 @@ class EndedStep:
         return f"{self.state.lower()}{took}{', cached' if self.cached else ''}"
 
 
-def step_order(compiled: CompiledPipeline) -> dict[str, int]:
-    """Returns the places of a compiled pipeline's steps, by their names, in an order in which none is before what it waits for."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A step of the pipeline.
+
+    Attributes:
+        node: What its node in the workflow is called: another name than its own where its component has several tasks.
+        name: Its name in the pipeline.
+        rank: Its component's place in the table of all.
+    """
+
+    node: str
+    name: str
+    rank: int
+
+
+def pipeline_steps(compiled: CompiledPipeline) -> list[Step]:
+    """Returns a compiled pipeline's steps, none before what it waits for."""
     spec = compiled.documents[0]
-    names: list[str] = []
-    _add_steps(spec["root"], spec["components"], names)
-    return {name: place for place, name in enumerate(dict.fromkeys(names))}
+    return _steps(spec["root"], spec["components"])
 
 
-def _add_steps(graph: Mapping[str, Any], components: Mapping[str, Any], names: list[str]) -> None:
-    for key, task in _sorted(graph["dag"]["tasks"]):
-        component = components[task["componentRef"]["name"]]
-        if "dag" in component:
-            _add_steps(component, components, names)
-        else:
-            names.append(str(task.get("taskInfo", {}).get("name") or key))
+def _steps(graph: Mapping[str, Any], components: Mapping[str, Any]) -> list[Step]:
+    tasks = dict(graph["dag"]["tasks"])
+    inner = {key: _steps_of(key, task, components) for key, task in tasks.items()}
+    found: list[Step] = []
+    while tasks:
+        ready = [key for key, task in tasks.items() if not set(task.get("dependentTasks", ())) & tasks.keys()]
+        # In a compiled pipeline tasks are in no order.
+        key = min(ready, key=lambda name: (min(step.rank for step in inner[name]), name))
+        found += inner[key]
+        del tasks[key]
+    return found
 
 
-def _sorted(tasks: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    """Yields tasks, each after those that it waits for."""
-    left = dict(tasks)
-    while left:
-        ready = [key for key, task in left.items() if not set(task.get("dependentTasks", ())) & left.keys()]
-        for key in ready:
-            yield key, left.pop(key)
+def _steps_of(key: str, task: Mapping[str, Any], components: Mapping[str, Any]) -> list[Step]:
+    reference = task["componentRef"]["name"]
+    component = components[reference]
+    if "dag" in component:
+        return _steps(component, components)
+    kind = step_named(reference.removeprefix("comp-"))
+    rank = STEPS.index(kind) if kind in STEPS else len(STEPS)
+    return [Step(node=key, name=str(task.get("taskInfo", {}).get("name") or key), rank=rank)]
 
 
-def ended_steps(run: Any, order: Mapping[str, int]) -> list[EndedStep]:
+def ended_steps(run: Any, steps: Sequence[Step]) -> list[EndedStep]:
     """Returns the steps of a run that have ended, in the pipeline's order, and those of a loop in the order in which they began.
 
     Args:
         run: What the server says of the run.
-        order: The places of the pipeline's steps.
+        steps: The pipeline's steps.
     """
     tasks = _tasks(run)
-    ended = [task for task in tasks if task.state in ENDED and task.display_name in order]
-    ended.sort(key=lambda task: (order[task.display_name], str(task.start_time), str(task.task_id)))
+    # KFP calls a node by its task, and may call it by its name.
+    places = {node: place for place, step in enumerate(steps) for node in (step.node, step.name)}
+    ended = [task for task in tasks if task.state in ENDED and task.display_name in places]
+    ended.sort(key=lambda task: (places[task.display_name], str(task.start_time), str(task.task_id)))
     return [
         EndedStep(
             task_id=task.task_id,
-            name=task.display_name,
+            name=steps[places[task.display_name]].name,
             state=task.state,
             seconds=_seconds(task),
             cached=task.state == SUCCEEDED and _is_cached(task, tasks),

@@ -104,7 +104,7 @@ def test_a_schedule_of_another_name(
     reconcile(connection, config, NIGHTLY, Options(compiled=compiled))
     before, posted = server.all("recurring run"), server.requests("POST")
     options = Options(compiled=compiled, experiment="other")
-    with pytest.raises(SameNameError, match="schedule: there is no 'Flowers' at .*, and there is 'flowers'"):
+    with pytest.raises(SameNameError, match=r"schedule: there is no 'Flowers' at .*, and there is 'flowers'"):
         reconcile(connection, renamed(config, "Flowers"), Plan(cron="0 0 3 * * *"), options)
     with pytest.raises(SameNameError, match="schedule: there is no 'FLOWERS'"):
         delete(connection, "FLOWERS")

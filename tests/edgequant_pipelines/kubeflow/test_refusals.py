@@ -62,7 +62,7 @@ def test_what_an_answer_means(answered: int, body: str, status: int, reason: str
     error = ApiException(status=answered, reason="Bad Request")
     error.body = body
     refusal = read_refusal(error)
-    assert (refusal.status, refusal.answered, refusal.reason) == (status, answered, reason)
+    assert (refusal.status, refusal.answered, refusal.reason) == (status, answered, " ".join(reason.split()))
 
 
 def test_a_character_that_the_database_cannot_hold() -> None:

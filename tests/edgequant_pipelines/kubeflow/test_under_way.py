@@ -12,7 +12,7 @@ from tests.kfp_server import Fault, KfpServer
 
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
-from edgequant_pipelines.kubeflow import Connection, names
+from edgequant_pipelines.kubeflow import Connection, KubeflowError, names
 from edgequant_pipelines.kubeflow.schedule import Options, Plan, delete, reconcile, schedules
 from edgequant_pipelines.kubeflow.under_way import Deletion, UnderWay, UnderWayError
 
@@ -29,9 +29,11 @@ def fired(server: KfpServer, connection: Connection, config: Config, compiled: C
 @contextmanager
 def ending(server: KfpServer, run_id: str) -> Iterator[None]:
     """Lets a run end once its schedule is paused, and a little later."""
+    limit = time.monotonic() + 60.0
 
     def end() -> None:
         while not any(text.endswith(":disable") for text in server.requests("POST")):
+            assert time.monotonic() < limit, "the schedule was not paused"
             time.sleep(0.02)
         time.sleep(0.3)
         assert len(server.requests("DELETE")) == 0
@@ -107,7 +109,9 @@ def test_a_run_that_begins_while_the_schedule_is_replaced(
 
     with monkeypatch.context() as patched:
         patched.setattr(connection.client.recurring_runs, "recurring_run_service_create_recurring_run", fires)
-        with pytest.raises(UnderWayError, match="the new one is there beside it, and both are active now"):
+        with pytest.raises(
+            KubeflowError, match=r"is under way, .*; the new one is there beside it, and both are active now"
+        ):
             reconcile(connection, config, LATER, Options(compiled=compiled))
     server.set_run(server.all("run")[0]["run_id"], "SUCCEEDED")
     done = reconcile(connection, config, LATER, Options(compiled=compiled))
@@ -141,7 +145,7 @@ def test_at_the_command_line(server: KfpServer, config_file: Path, command: Call
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "give --wait-running to wait for its end, or --end-running" in refused.stderr
     with ending(server, fired):
-        waited = command(*call, "--wait-running", "--poll-seconds", "0.05")
+        waited = command(*call, "--wait-running", "--poll-seconds", "0.1")
     lines = waited.output.splitlines()
     assert (waited.exit_code, lines[1]) == (0, "flowers: replaced, 0 0 3 * * *")
     assert lines[0].startswith("flowers-1: is waited for: ")
