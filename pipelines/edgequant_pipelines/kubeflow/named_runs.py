@@ -15,6 +15,7 @@ from edgequant_pipelines.kubeflow.submission import (
     find_run_or_other,
     get_run,
     new_run_name,
+    prepare_run,
     start,
 )
 from edgequant_pipelines.kubeflow.uploads import compile_for, find_uploaded
@@ -61,7 +62,8 @@ def submit(
         _check_same(connection, found, pipeline, arguments, experiment or config.name)
         return replace(found, found=True)
     check_other(connection, "run", name, other)
-    return start(connection, config, run_name=name, experiment=experiment or config.name, compiled=pipeline)
+    prepared = prepare_run(connection, config, experiment=experiment or config.name, compiled=pipeline)
+    return start(connection, name, prepared)
 
 
 def _check_same(

@@ -51,16 +51,28 @@ class SubmittedRun:
         return self.state == SUCCEEDED
 
 
-def start(
-    connection: Connection, config: Config, *, run_name: str, experiment: str, compiled: CompiledPipeline
-) -> SubmittedRun:
-    """Starts a run of a name that no other has yet; when its creation is not answered, the one that is there by then counts.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedRun:
+    """What a run is started with, all of it at the server.
+
+    Attributes:
+        uploaded: The pipeline's version.
+        experiment_id: The experiment.
+        arguments: The pipeline's arguments.
+    """
+
+    uploaded: Uploaded
+    experiment_id: str
+    arguments: dict[str, Any]
+
+
+def prepare_run(connection: Connection, config: Config, *, experiment: str, compiled: CompiledPipeline) -> PreparedRun:
+    """Makes what a run needs, unless it is there: the pipeline, its version and the experiment.
 
     Args:
         connection: The server.
         config: The configuration.
-        run_name: The run's name.
-        experiment: The experiment at Kubeflow. It is made if it is not there.
+        experiment: The experiment at Kubeflow.
         compiled: The pipeline.
 
     Raises:
@@ -69,16 +81,34 @@ def start(
         KubeflowError: The server cannot be reached, or refuses.
     """
     arguments = cluster_arguments(config)
-    check_name("run", run_name)
     check_name("experiment", experiment)
     # Looked up before anything is made.
     experiment_id = find_experiment(connection, experiment)
     uploaded = upload(connection, compiled)
-    experiment_id = experiment_id or create_experiment(connection, experiment)
+    return PreparedRun(
+        uploaded=uploaded,
+        experiment_id=experiment_id or create_experiment(connection, experiment),
+        arguments=arguments,
+    )
+
+
+def start(connection: Connection, run_name: str, prepared: PreparedRun) -> SubmittedRun:
+    """Starts a run of a name that no other has yet; when its creation is not answered, the one that is there by then counts.
+
+    Args:
+        connection: The server.
+        run_name: The run's name.
+        prepared: What it is started with.
+
+    Raises:
+        ConfigError: The server cannot hold the name.
+        KubeflowError: The server cannot be reached, or refuses.
+    """
+    check_name("run", run_name)
     return create_once(
         connection,
         lambda: find_run(connection, run_name),
-        lambda: _create_run(connection, run_name, experiment_id, uploaded, arguments),
+        lambda: _create_run(connection, run_name, prepared),
     )
 
 
@@ -164,14 +194,12 @@ def create_experiment(connection: Connection, name: str) -> str:
     return create_once(connection, partial(find_experiment, connection, name), create)
 
 
-def _create_run(
-    connection: Connection, name: str, experiment_id: str, uploaded: Uploaded, arguments: dict[str, Any]
-) -> SubmittedRun:
+def _create_run(connection: Connection, name: str, prepared: PreparedRun) -> SubmittedRun:
     body = api.V2beta1Run(
-        experiment_id=experiment_id,
+        experiment_id=prepared.experiment_id,
         display_name=name,
-        pipeline_version_reference=uploaded.reference(),
-        runtime_config=api.V2beta1RuntimeConfig(parameters=arguments),
+        pipeline_version_reference=prepared.uploaded.reference(),
+        runtime_config=api.V2beta1RuntimeConfig(parameters=prepared.arguments),
     )
     with asked("the run cannot be created", connection.host):
         return submitted(connection, connection.client.runs.run_service_create_run(run=body, **connection.request()))
