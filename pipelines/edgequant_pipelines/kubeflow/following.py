@@ -4,11 +4,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError
+from edgequant_pipelines.kubeflow.patience import patiently
 from edgequant_pipelines.kubeflow.steps import EndedStep, Step, ended_steps
 from edgequant_pipelines.kubeflow.submission import SubmittedRun, get_run, submitted
-
-# As many looks in a row may fail before it is given up: a server that restarts is back by then.
-_PATIENCE = 10
 
 Show = Callable[[EndedStep], None]
 
@@ -29,17 +27,11 @@ def follow(
         KubeflowError: The server cannot be asked any more; the run goes on.
     """
     seen: set[str] = set()
-    failures = 0
     while True:
         try:
-            run = get_run(connection, run_id)
-            failures = 0
+            run = patiently(lambda: get_run(connection, run_id), poll_s)
         except KubeflowError as error:
-            failures += 1
-            if not error.ambiguous or failures == _PATIENCE:
-                raise KubeflowError(f"{error}; the run goes on: {connection.run_url(run_id)}", error.status) from error
-            time.sleep(poll_s)
-            continue
+            raise KubeflowError(f"{error}; the run goes on: {connection.run_url(run_id)}", error.status) from error
         for step in ended_steps(run, steps):
             if step.task_id not in seen:
                 seen.add(step.task_id)

@@ -7,13 +7,12 @@ from enum import Enum
 
 from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError
 from edgequant_pipelines.kubeflow.names import each
+from edgequant_pipelines.kubeflow.patience import patiently
 from edgequant_pipelines.kubeflow.steps import ENDED
 from edgequant_pipelines.kubeflow.submission import SubmittedRun, submitted
 
 # What the server sends at most.
 _PAGE = 200
-# As many looks in a row may fail before it is given up: a server that restarts is back by then.
-_PATIENCE = 10
 
 
 class UnderWay(Enum):
@@ -99,17 +98,8 @@ def settle(connection: Connection, schedules: Collection[tuple[str, str]], delet
     if deletion.under_way is UnderWay.KEEP or not schedules:
         return
     said: set[str] = set()
-    failures = 0
     while True:
-        try:
-            runs = runs_under_way(connection, schedules)
-            failures = 0
-        except KubeflowError as error:
-            failures += 1
-            if not error.ambiguous or failures == _PATIENCE:
-                raise
-            time.sleep(deletion.poll_s)
-            continue
+        runs = patiently(lambda: runs_under_way(connection, schedules), deletion.poll_s)
         ending = deletion.under_way is UnderWay.END
         for run in runs:
             if run.run_id not in said:
