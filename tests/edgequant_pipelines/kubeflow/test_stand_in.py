@@ -268,7 +268,7 @@ def test_a_platform_spec_beside_the_pipeline(
     server: KfpServer, uploading: Callable[..., Any], compiled: CompiledPipeline
 ) -> None:
     """Both are stored, each under its name; a third document is ignored."""
-    platform = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": {}}}}}
+    platform: dict[str, Any] = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": {}}}}}
     uploading(yaml.safe_dump_all([compiled.documents[0], platform, {"any": "thing"}]))
     stored = server.all("version")[-1]["pipeline_spec"]
     assert sorted(stored) == ["pipeline_spec", "platform_spec"]
