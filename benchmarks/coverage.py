@@ -69,9 +69,9 @@ def _bootstrapped(otherwise: int, sets: int) -> Iterator[BootstrapDrop]:
     random = np.random.default_rng([4, otherwise])
     for seed in range(sets):
         labels = random.random(EXAMPLES) < POSITIVE
-        baseline = labels ^ (random.random(EXAMPLES) < WRONG)
-        variant = baseline ^ (random.random(EXAMPLES) < otherwise / EXAMPLES)
-        was, now = (weighed_f1(labels.astype(np.int64), decided.astype(np.int64)) for decided in (baseline, variant))
+        reference = labels ^ (random.random(EXAMPLES) < WRONG)
+        variant = reference ^ (random.random(EXAMPLES) < otherwise / EXAMPLES)
+        was, now = (weighed_f1(labels.astype(np.int64), decided.astype(np.int64)) for decided in (reference, variant))
         yield paired_bootstrap_interval(was, now, Resampling(confidence=0.95, seed=seed, resamples=RESAMPLES))
 
 

@@ -26,7 +26,7 @@ class Truth:
     """What is true of two models on all examples there could be.
 
     Attributes:
-        drop: The share that the baseline gets right less that of the variant.
+        drop: The share that the reference gets right less that of the variant.
         gained: The share that only the variant gets right.
     """
 
@@ -35,7 +35,7 @@ class Truth:
 
     @property
     def lost(self) -> float:
-        """The share that only the baseline gets right."""
+        """The share that only the reference gets right."""
         return self.drop + self.gained
 
     def discordant(self, count: int) -> float:

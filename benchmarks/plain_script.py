@@ -102,7 +102,7 @@ def main(data: Path, work: Path) -> None:
         paths[variant].write_bytes(convert(str(data / "saved_model"), variant, calibration))
     found = {variant: evaluate(path, images) for variant, path in paths.items()}
 
-    baseline = found["float32"][0]
+    reference = found["float32"][0]
     mlflow.set_tracking_uri(f"sqlite:///{work / 'mlflow.db'}")
     mlflow.create_experiment("resnet8", (work / "mlartifacts").as_uri())
     mlflow.set_experiment("resnet8")
@@ -110,7 +110,7 @@ def main(data: Path, work: Path) -> None:
     for variant, (predictions, times) in found.items():
         metrics = {
             "accuracy": float((predictions == labels).mean()),
-            "agreement": float((predictions == baseline).mean()),
+            "agreement": float((predictions == reference).mean()),
             "size_bytes": paths[variant].stat().st_size,
             "latency_p50_ms": float(np.median(times) * 1000),
         }

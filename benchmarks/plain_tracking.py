@@ -9,7 +9,7 @@ from pathlib import Path
 
 import edgequant.tracking
 from edgequant import litert_interpreter
-from edgequant.artifacts.result import Result, load_result
+from edgequant.artifacts.result import LoadedResult, load_result
 from edgequant.tracking import tags
 from edgequant.tracking.recording import summary
 from edgequant.tracking.recording.metrics import metrics
@@ -45,7 +45,7 @@ def track(directory: Path, uri: str) -> None:
         mlflow.MlflowClient().set_registered_model_alias(settings.registered_model, settings.alias, made.version)
 
 
-def _variant(result: Result, variant: str) -> str:
+def _variant(result: LoadedResult, variant: str) -> str:
     """Records one variant, and returns the URI of its logged model."""
     import mlflow
     from mlflow.models import infer_signature
@@ -76,7 +76,7 @@ def _variant(result: Result, variant: str) -> str:
     return str(logged.model_uri)
 
 
-def _inputs(result: Result) -> None:
+def _inputs(result: LoadedResult) -> None:
     """Names the data sets of the run that is open."""
     import mlflow
     from mlflow.data.dataset_source_registry import resolve_dataset_source

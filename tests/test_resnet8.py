@@ -66,7 +66,7 @@ def test_verdicts(result: Any) -> None:
     """The int8 variants are blessed; float16 keeps the accuracy and is rejected for its size."""
     verdicts = {name: found["verdict"] for name, found in result["variants"].items()}
     assert verdicts == {
-        "float32": "baseline",
+        "float32": "reference",
         "float16": "rejected",
         "weights_only": "blessed",
         "full_int8": "blessed",

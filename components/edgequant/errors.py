@@ -5,7 +5,7 @@
     ├── ModelError            the model cannot be found, read or used
     │   └── NoModelYetError   the registered model, or its alias, does not exist
     ├── ExamplesError         the examples cannot be found, read or turned into model inputs
-    ├── ConversionError       the baseline could not be converted
+    ├── ConversionError       the reference could not be converted
     ├── EvaluationError       a model cannot be evaluated on the examples
     ├── ArtifactError         a directory that passes between steps is missing, damaged or of another kind
     └── TrackingError         MLflow did not take the results
@@ -48,7 +48,7 @@ class ExamplesError(EdgequantError):
 
 
 class ConversionError(EdgequantError):
-    """The baseline could not be converted, so there is nothing to compare with."""
+    """The reference could not be converted, so there is nothing to compare with."""
 
 
 class EvaluationError(EdgequantError):
@@ -63,7 +63,14 @@ class TrackingError(EdgequantError):
     """MLflow did not take the results."""
 
 
+# Keys by their former names.
+RENAMED = {"baseline": "champion", "max_drop_points_vs_baseline": "max_drop_points_vs_champion"}
+
+
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
-    """Returns "; did you mean 'X'?" for the nearest allowed word, or "" when none is near."""
-    nearest = get_close_matches(word, list(allowed), n=1)
+    """Returns "; it is named 'X' now" for a renamed key, "; did you mean 'X'?" for the nearest allowed word, else ""."""
+    allowed = list(allowed)
+    if RENAMED.get(word) in allowed:
+        return f"; it is named {RENAMED[word]!r} now"
+    nearest = get_close_matches(word, allowed, n=1)
     return f"; did you mean {nearest[0]!r}?" if nearest else ""

@@ -7,14 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgequant.errors import ConfigError, did_you_mean
+from edgequant.metric_table import BY_NAME, METRICS, is_lower_better
 from edgequant.task import (
     BINARY,
     CLASSIFICATION,
-    LOWER_IS_BETTER,
-    METRICS,
     MULTILABEL,
     NONE,
-    WITHOUT_INTERVAL,
     is_custom,
 )
 
@@ -23,7 +21,7 @@ REQUIRED = "required"
 # Limits that are numbers of 0 or more, and those of them that are shares.
 _NUMBERS = (
     "max_drop_points",
-    "max_drop_points_vs_baseline",
+    "max_drop_points_vs_champion",
     "max_worst_class_drop_points",
     "max_size_ratio",
     "max_size_bytes",
@@ -38,7 +36,7 @@ class Gate:
 
     Attributes:
         max_drop_points: How many percentage points of the metric it may lose to float32, or None.
-        max_drop_points_vs_baseline: How many it may lose to the model in production, or None.
+        max_drop_points_vs_champion: How many it may lose to the champion, or None.
         max_worst_class_drop_points: How many the examples of any one class may lose to float32, or None.
         min_metric: The least that the metric itself may be, or None.
         min_agreement: The least share of examples on which it answers as float32 does, or None.
@@ -46,14 +44,14 @@ class Gate:
         max_size_bytes: How large its file may be, or None.
         max_latency_ratio: Its median latency as a share of float32's, on the machine of the benchmark, or None.
         integer_only: ``required`` when the file must compute in integers, its input and output included, or None.
-        metric: The metric that `max_drop_points`, `max_drop_points_vs_baseline` and `min_metric` are about; None for the
+        metric: The metric that `max_drop_points`, `max_drop_points_vs_champion` and `min_metric` are about; None for the
             task's main one.
         confidence: How sure one must be.
         prefer: What the best blessed variant has least of: ``size_bytes``, ``latency_ms`` or ``drop_points``.
     """
 
     max_drop_points: float | None = None
-    max_drop_points_vs_baseline: float | None = None
+    max_drop_points_vs_champion: float | None = None
     max_worst_class_drop_points: float | None = None
     min_metric: float | None = None
     min_agreement: float | None = None
@@ -118,14 +116,14 @@ def _check_keys(values: Mapping[str, Any]) -> None:
             raise ConfigError(f"gate.{key}: is empty; give a value, or leave the key out")
 
 
-def check_gate(gate: Gate, task: str, *, labelled: bool, baseline: bool) -> None:
+def check_gate(gate: Gate, task: str, *, labelled: bool, champion: bool) -> None:
     """Checks that a gate asks for what the task, the labels and the models can tell.
 
     Args:
         gate: The gate.
         task: The task.
         labelled: Whether the evaluation examples have labels.
-        baseline: Whether a model in production is configured.
+        champion: Whether a champion is configured.
 
     Raises:
         ConfigError: It asks for something else, or the task is a function of labels and there are none.
@@ -140,9 +138,9 @@ def check_gate(gate: Gate, task: str, *, labelled: bool, baseline: bool) -> None
             raise ConfigError(f"gate.{key}: needs labels; without them, and for task: none, there is agreement alone")
     if gate.max_worst_class_drop_points is not None and task not in (CLASSIFICATION, BINARY, MULTILABEL):
         raise ConfigError(f"gate.max_worst_class_drop_points: needs classes; the task is {task!r}")
-    if gate.max_drop_points_vs_baseline is not None and not baseline:
+    if gate.max_drop_points_vs_champion is not None and not champion:
         raise ConfigError(
-            "gate.max_drop_points_vs_baseline: there is nothing to compare with; give baseline: models:/NAME@ALIAS"
+            "gate.max_drop_points_vs_champion: there is nothing to compare with; give champion: models:/NAME@ALIAS"
         )
     if task in METRICS:
         _check_metric(gate, task)
@@ -156,10 +154,10 @@ def _check_metric(gate: Gate, task: str) -> None:
         raise ConfigError(
             f"gate.metric: {task} has no metric {metric!r}; choose from {', '.join(names)}{did_you_mean(metric, names)}"
         )
-    if metric in WITHOUT_INTERVAL:
-        raise ConfigError(f"gate.metric: {metric} {WITHOUT_INTERVAL[metric]}, so that no drop in it can be judged")
-    if gate.min_metric is not None and metric in LOWER_IS_BETTER:
-        better = ", ".join(name for name in names if name not in LOWER_IS_BETTER)
+    if reason := BY_NAME[metric].no_interval:
+        raise ConfigError(f"gate.metric: {metric} {reason}, so that no drop in it can be judged")
+    if gate.min_metric is not None and is_lower_better(metric):
+        better = ", ".join(name for name in names if not is_lower_better(name))
         raise ConfigError(f"gate.min_metric: {metric} is the better the lower; name another by metric: {better}")
     if gate.min_metric is not None and gate.min_metric > 1:
         raise ConfigError(

@@ -109,7 +109,7 @@ def pin(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> PinnedModel
 
 
 def pin_champion(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> PinnedModel:
-    """Returns the model in production that a URI stands for now; where there is none yet, with the reason and no digest.
+    """Returns the champion that a URI stands for now; where there is none yet, with the reason and no digest.
 
     Args:
         uri: A path of a ``.tflite`` file, or a model URI.
@@ -119,7 +119,7 @@ def pin_champion(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> Pi
     Raises:
         ModelError: The file is missing, or MLflow cannot be asked.
     """
-    with told_of("baseline"):
+    with told_of("champion"):
         if is_path(uri):
             if not Path(uri).exists():
                 raise ModelError(f"model: {uri} does not exist")

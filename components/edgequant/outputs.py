@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgequant.errors import ConfigError, EvaluationError
+from edgequant.metric_table import METRICS, is_lower_better
 from edgequant.task import (
     BINARY,
     CLASSIFICATION,
@@ -15,7 +17,7 @@ from edgequant.task import (
     REGRESSION,
     check_fit,
     is_custom,
-    own_metrics,
+    load_function,
 )
 
 PROBABILITIES = "probabilities"
@@ -27,7 +29,7 @@ _ROUNDING = 1e-6
 def read(task: str, output: NDArray[Any]) -> str:
     """Returns how a model's outputs are to be read: ``probabilities`` where all are 0 to 1, else ``logits``; "" for other tasks.
 
-    Models are compared by one reading, the baseline's: quantized ones may leave 0..1, or give nothing outside of it, by chance.
+    Models are compared by one reading, the reference's: quantized ones may leave 0..1, or give nothing outside of it, by chance.
 
     Args:
         task: The task.
@@ -80,10 +82,45 @@ def glance(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any] 
         return {name: float(value.mean()) for name, value in own_metrics(task, outputs, known).items()}
     output = check_fit(task, outputs, known)
     if task == REGRESSION:
-        return {"mae": float(np.abs(output.reshape(len(output), -1) - known.reshape(len(known), -1)).mean())}
-    return {"accuracy": float((decide(task, output, read(task, output)) == known).mean())}
+        return {METRICS[task][0]: float(np.abs(output.reshape(len(output), -1) - known.reshape(len(known), -1)).mean())}
+    return {METRICS[task][0]: float((decide(task, output, read(task, output)) == known).mean())}
 
 
 def sqnr_db(signal: float, noise: float) -> float | None:
     """Returns 10 log10(signal / noise), in dB, of two energies (sums of squares); None where either is nought."""
     return 10 * math.log10(signal / noise) if signal and noise else None
+
+
+def own_metrics(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """Returns what a user's function measures, by name and the main one first: a number, or one per example.
+
+    Raises:
+        ConfigError: There is no such function.
+        EvaluationError: It fails, or returns something else.
+    """
+    values = dict(outputs) if len(outputs) > 1 else next(iter(outputs.values()))
+    try:
+        found = load_function(task)(values, labels)
+    except (ConfigError, EvaluationError):
+        raise
+    except (Exception, SystemExit) as error:  # The user's own code: whatever it raises is reported as its own message.
+        raise EvaluationError(f"task {task}: raised {type(error).__name__}: {error}") from error
+    if not isinstance(found, Mapping) or not found:
+        raise EvaluationError(f"task {task}: returned {found!r}; a dict of floats is needed, the main metric first")
+    try:
+        results = {str(name): np.asarray(value, dtype=np.float64) for name, value in found.items()}
+    except (TypeError, ValueError) as error:
+        raise EvaluationError(f"task {task}: returned {found!r}; its values are not numbers ({error})") from error
+    for name, value in results.items():
+        if is_lower_better(name):
+            raise EvaluationError(
+                f"task {task}: metric {name!r} is the better the lower, and a metric of one's own is the better the higher;"
+                f" return it with a minus sign and another name, such as negative_{name}"
+            )
+        if value.shape not in ((), (len(labels),)):
+            raise EvaluationError(
+                f"task {task}: metric {name!r} has the shape {list(value.shape)}; a number is needed, or one for each of the {len(labels):,} examples"
+            )
+        if not np.isfinite(value.mean()):
+            raise EvaluationError(f"task {task}: metric {name!r} is {value.mean()}; metrics are finite numbers")
+    return results

@@ -20,20 +20,6 @@ TASKS = (CLASSIFICATION, BINARY, MULTILABEL, REGRESSION, NONE)
 # Those whose models decide for classes.
 DECIDING = (CLASSIFICATION, BINARY, MULTILABEL)
 
-# The metrics of each task, the main one first. Those of top 5 need more than 5 classes.
-METRICS = {
-    CLASSIFICATION: ("accuracy", "top_5_accuracy", "macro_f1", "micro_f1", "log_loss", "ece"),
-    BINARY: ("accuracy", "auc", "average_precision", "f1", "log_loss", "ece"),
-    MULTILABEL: ("accuracy", "subset_accuracy", "macro_f1", "micro_f1"),
-    REGRESSION: ("mae", "rmse", "r2", "max_error"),
-}
-LOWER_IS_BETTER = ("log_loss", "ece", "mae", "rmse", "max_error")
-# And why: no drop in them can be judged.
-WITHOUT_INTERVAL = {
-    "ece": "is raised by resampling, which makes gaps where there are none",
-    "max_error": "hangs on one example",
-}
-
 _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -198,41 +184,6 @@ def check_fit(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[An
         told = "decide" if task == MULTILABEL else "are"
         raise EvaluationError(f"outputs {told} {list(found)}; the labels are {list(expected)}")
     return output
-
-
-def own_metrics(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-    """Returns what a user's function measures, by name and the main one first: a number, or one per example.
-
-    Raises:
-        ConfigError: There is no such function.
-        EvaluationError: It fails, or returns something else.
-    """
-    values = dict(outputs) if len(outputs) > 1 else next(iter(outputs.values()))
-    try:
-        found = load_function(task)(values, labels)
-    except (ConfigError, EvaluationError):
-        raise
-    except (Exception, SystemExit) as error:  # The user's own code: whatever it raises is reported as its own message.
-        raise EvaluationError(f"task {task}: raised {type(error).__name__}: {error}") from error
-    if not isinstance(found, Mapping) or not found:
-        raise EvaluationError(f"task {task}: returned {found!r}; a dict of floats is needed, the main metric first")
-    try:
-        results = {str(name): np.asarray(value, dtype=np.float64) for name, value in found.items()}
-    except (TypeError, ValueError) as error:
-        raise EvaluationError(f"task {task}: returned {found!r}; its values are not numbers ({error})") from error
-    for name, value in results.items():
-        if name in LOWER_IS_BETTER:
-            raise EvaluationError(
-                f"task {task}: metric {name!r} is the better the lower, and a metric of one's own is the better the higher;"
-                f" return it with a minus sign and another name, such as negative_{name}"
-            )
-        if value.shape not in ((), (len(labels),)):
-            raise EvaluationError(
-                f"task {task}: metric {name!r} has the shape {list(value.shape)}; a number is needed, or one for each of the {len(labels):,} examples"
-            )
-        if not np.isfinite(value.mean()):
-            raise EvaluationError(f"task {task}: metric {name!r} is {value.mean()}; metrics are finite numbers")
-    return results
 
 
 def _told(error: BaseException) -> str:

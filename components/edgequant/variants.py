@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from edgequant.errors import ConfigError, did_you_mean
 
-BASELINE = "float32"
+REFERENCE = "float32"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Variant:
 VARIANTS = {
     variant.name: variant
     for variant in (
-        Variant(name=BASELINE, summary="no optimization; the baseline", kind="float32"),
+        Variant(name=REFERENCE, summary="no optimization; the reference", kind="float32"),
         Variant(name="float16", summary="float16 weights", kind="float16"),
         Variant(name="weights_only", summary="int8 weights, activations quantized on the fly", kind="dynamic_range"),
         Variant(
@@ -53,10 +53,10 @@ VARIANTS = {
 
 
 def check_variants(names: list[str]) -> list[str]:
-    """Returns the names as they are once each is known, named once, and the baseline is among them.
+    """Returns the names as they are once each is known, named once, and the reference is among them.
 
     Raises:
-        ConfigError: A name is unknown or repeated, or the baseline is missing.
+        ConfigError: A name is unknown or repeated, or the reference is missing.
     """
     for name in names:
         if name not in VARIANTS:
@@ -64,8 +64,8 @@ def check_variants(names: list[str]) -> list[str]:
             raise ConfigError(f"variants: unknown variant {name!r}; choose from {', '.join(VARIANTS)}{hint}")
         if names.count(name) > 1:
             raise ConfigError(f"variants: {name!r} is named {names.count(name)} times; name it once")
-    if BASELINE not in names:
+    if REFERENCE not in names:
         raise ConfigError(
-            f"variants: {BASELINE!r} is missing from {names}; it is the baseline that every other variant is compared with"
+            f"variants: {REFERENCE!r} is missing from {names}; it is the reference that every other variant is compared with"
         )
     return names

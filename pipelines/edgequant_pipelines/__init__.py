@@ -1,17 +1,33 @@
 """The pipeline, its configuration and the command line.
 
-`quantize` takes a model artifact, so that it nests in a training pipeline; `quantize_model` takes a model's URI.
+`quantize` takes a model artifact, so that it nests in a training pipeline; `quantize_model` takes a model's URI. `run` runs the
+pipeline on this machine. Nothing heavy is imported until a name is used.
 """
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__ = ["quantize", "quantize_model"]
+if TYPE_CHECKING:
+    from edgequant_pipelines.config import Config, load_config, make_config
+    from edgequant_pipelines.local import run
+    from edgequant_pipelines.pipeline import quantize, quantize_model
+    from edgequant_pipelines.result import Result, load_run
+else:
+    _HOMES = {
+        "Config": "config",
+        "load_config": "config",
+        "make_config": "config",
+        "run": "local",
+        "quantize": "pipeline",
+        "quantize_model": "pipeline",
+        "Result": "result",
+        "load_run": "result",
+    }
+
+    def __getattr__(name):
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
-def __getattr__(name: str) -> Any:
-    """Returns a pipeline; KFP is imported only then, so that the command line starts at once."""
-    if name in __all__:
-        from edgequant_pipelines import pipeline
-
-        return getattr(pipeline, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = ["Config", "Result", "load_config", "load_run", "make_config", "quantize", "quantize_model", "run"]

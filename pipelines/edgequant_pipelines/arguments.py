@@ -29,12 +29,12 @@ def pipeline_arguments(config: Config, tracking_uri: str, show: Callable[[str, s
 
     Raises:
         ConfigError: The file that `preprocess` names cannot be read.
-        ModelError: The model does not exist, or the one in production cannot be looked up.
+        ModelError: The model does not exist, or the champion cannot be looked up.
     """
     waiting = Waiting(seconds=config.tracking.retry_seconds, tell=partial(show, _PIN))
     model = pin(config.model, tracking_uri, waiting)
-    baseline = (
-        pin_champion(config.baseline, tracking_uri, waiting) if config.baseline else PinnedModel(uri="", digest="")
+    champion = (
+        pin_champion(config.champion, tracking_uri, waiting) if config.champion else PinnedModel(uri="", digest="")
     )
     declared = declared_arguments(config)
     patterns = [*declared["calibration_examples"], *declared["evaluation_examples"]]
@@ -43,8 +43,8 @@ def pipeline_arguments(config: Config, tracking_uri: str, show: Callable[[str, s
         "model": model.uri,
         "model_digest": model.digest,
         "task_digest": code_digest(config.task),
-        "baseline": baseline.uri,
-        "baseline_digest": baseline.digest,
+        "champion": champion.uri,
+        "champion_digest": champion.digest,
         "tracking_uri": tracking_uri,
         "examples_digest": fingerprint(patterns, "" if declared["preprocess_source"] else declared["preprocess"]),
     }
@@ -82,7 +82,7 @@ def declared_arguments(config: Config) -> dict[str, Any]:
         "task": config.task,
         "resolver": config.resolver,
         "gate": config.gate,
-        "baseline": config.baseline,
+        "champion": config.champion,
         "tracking_uri": config.tracking.uri,
         "experiment": config.tracking.experiment,
         "registered_model": config.tracking.registered_model,

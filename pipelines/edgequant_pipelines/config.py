@@ -101,7 +101,7 @@ class Config(_Section):
     task: str = "classification"
     resolver: str = XNNPACK
     gate: dict[str, Any] = {}
-    baseline: str = ""
+    champion: str = ""
     tracking: Tracking = Tracking()
     beam: list[str] = ["--runner=FnApiRunner"]
     kubeflow: Kubeflow = Kubeflow()
@@ -117,8 +117,8 @@ class Config(_Section):
                 f"name: {self.name!r} is not allowed; letters, digits, '.', '_' and '-', at most 100, are"
             )
         check_model_uri("model", self.model)
-        if self.baseline:
-            check_model_uri("baseline", self.baseline)
+        if self.champion:
+            check_model_uri("champion", self.champion)
         if not self.examples.calibration:
             raise ConfigError("examples.calibration: no pattern is given; one or more are needed")
         for key, patterns in (("calibration", self.examples.calibration), ("evaluation", self.examples.evaluation)):
@@ -134,7 +134,7 @@ class Config(_Section):
             label=self.examples.label,
             task=self.task,
         )
-        check_gate(self.parsed_gate(), self.task, labelled=bool(self.examples.label), baseline=bool(self.baseline))
+        check_gate(self.parsed_gate(), self.task, labelled=bool(self.examples.label), champion=bool(self.champion))
         for name, declared in self.examples.inputs.items():
             input_source(name, declared)
         if self.examples.preprocess and ":" not in self.examples.preprocess:
@@ -170,7 +170,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
 
     Args:
         path: The YAML file; relative paths in it are relative to it.
-        overrides: ``KEY=VALUE`` texts that replace values, such as ``gate.max_drop_points=0.5``, or take keys away: ``baseline=``.
+        overrides: ``KEY=VALUE`` texts that replace values, such as ``gate.max_drop_points=0.5``, or take keys away: ``champion=``.
 
     Raises:
         ConfigError: The file is missing, not YAML, or holds a key or a value that is not allowed.
@@ -261,7 +261,7 @@ def _absolute(config: Config, folder: Path) -> Config:
     return config.model_copy(
         update={
             "model": path("model", config.model),
-            "baseline": path("baseline", config.baseline),
+            "champion": path("champion", config.champion),
             "examples": examples.model_copy(
                 update={
                     "calibration": [path("examples.calibration", pattern) for pattern in examples.calibration],

@@ -22,8 +22,8 @@ from edgequant.steps import CONFIG_ERROR, ERROR, PREFIX, RUNNER_PID
 from edgequant.tracking_uri import LOCAL_TRACKING_URI
 from edgequant_pipelines.arguments import local_tracking_uri, pipeline_arguments
 from edgequant_pipelines.config import Config
+from edgequant_pipelines.result import RESULTS, Result, load_run
 
-RESULTS = "results"
 _STATE = ".edgequant"
 # Steps in order; those of one stage may run in any.
 _STAGES = {
@@ -43,6 +43,28 @@ Show = Callable[[str, str], None]
 
 class StepError(EdgequantError):
     """A step of the run failed."""
+
+
+def _show_nothing(step: str, line: str) -> None:
+    pass
+
+
+def run(config: Config, work: Path, *, cache: bool = True, show: Show = _show_nothing) -> Result:
+    """Runs the pipeline on this machine and returns its result.
+
+    Args:
+        config: The configuration.
+        work: The work directory; steps that finished there before are not run again for the same inputs.
+        cache: Whether to use what earlier runs left; otherwise it is forgotten.
+        show: Called with a step's name and a line of its progress.
+
+    Raises:
+        ConfigError: The configuration is wrong.
+        EdgequantError: A step failed; what is finished stays in the work directory.
+    """
+    work = work.resolve()
+    run_locally(config, work, cache=cache, show=show)
+    return load_run(work)
 
 
 def run_locally(config: Config, work: Path, *, cache: bool, show: Show) -> dict[str, Any]:
@@ -109,8 +131,8 @@ def _run_pipeline(config: Config, tracking_uri: str, work: Path, *, cache: bool,
     with (work / "run.log").open("w", encoding="utf-8") as stream, _surroundings(tracking_uri):
         # Where MLflow is changes nothing of what is made, and the cache's keys are of the arguments: steps find it around them.
         arguments = pipeline_arguments(config, tracking_uri, show) | {"tracking_uri": ""}
-        # Without a model in production that step has nothing to do, and says nothing.
-        log = _Log(stream, show, silent=set() if config.baseline else {"champion"})
+        # Without a champion that step has nothing to do, and says nothing.
+        log = _Log(stream, show, silent=set() if config.champion else {"champion"})
         with redirect_stdout(log), redirect_stderr(log):
             local.init(
                 local.SubprocessRunner(use_venv=False),

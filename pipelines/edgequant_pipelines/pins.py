@@ -12,7 +12,7 @@ from edgequant.fingerprinting.component import fingerprint
 from edgequant.pinning.component import pin
 
 # The parameters of `quantize_model` that the two steps find out, so that nobody gives them.
-FOUND = ("model_digest", "baseline_digest", "examples_digest")
+FOUND = ("model_digest", "champion_digest", "examples_digest")
 
 
 def look_up(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def look_up(given: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         given: The other parameters of the pipeline, by name.
     """
-    pinned = pin(model_uri=given["model"], baseline_uri=given["baseline"], tracking_uri=given["tracking_uri"])
+    pinned = pin(model_uri=given["model"], champion_uri=given["champion"], tracking_uri=given["tracking_uri"])
     files = fingerprint(
         calibration_examples=given["calibration_examples"],
         evaluation_examples=given["evaluation_examples"],
@@ -30,5 +30,5 @@ def look_up(given: Mapping[str, Any]) -> dict[str, Any]:
     )
     for task in (pinned, files):
         task.set_caching_options(enable_caching=False)
-    found = {name: pinned.outputs[name] for name in ("model", "model_digest", "baseline", "baseline_digest")}
+    found = {name: pinned.outputs[name] for name in ("model", "model_digest", "champion", "champion_digest")}
     return {**found, "examples_digest": files.output}

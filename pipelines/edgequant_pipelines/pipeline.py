@@ -52,8 +52,8 @@ def quantize(
     task_digest: str = "",
     resolver: str = "xnnpack",
     gate: dict = {},  # noqa: B006
-    baseline: str = "",
-    baseline_digest: str = "",
+    champion: str = "",
+    champion_digest: str = "",
     tracking_uri: str = "",
     registered_model: str = "",
     alias: str = "",
@@ -93,8 +93,8 @@ def quantize(
         task_digest: Identifies the code behind a task of one's own, for the cache key.
         resolver: Which kernels run the variants: xnnpack, builtin (the runtime's optimized ones) or reference.
         gate: What a variant must hold, such as max_drop_points; empty: nothing is judged.
-        baseline: The quantized model in production, to compare with: models:/NAME@ALIAS; empty: none.
-        baseline_digest: Identifies its content, for the cache key.
+        champion: The quantized model in production, to compare with: models:/NAME@ALIAS; empty: none.
+        champion_digest: Identifies its content, for the cache key.
         tracking_uri: The MLflow server; empty: that of the environment.
         registered_model: The registered model that gets the best blessed variant; empty: none.
         alias: The alias to give the new version; empty: none.
@@ -110,7 +110,7 @@ def quantize(
         The result: variants, verdict, report and result.json.
     """
     described = describe(model=saved_model, signature=signature)
-    fetched = fetch_champion(baseline=baseline, baseline_digest=baseline_digest, tracking_uri=tracking_uri)
+    fetched = fetch_champion(champion_uri=champion, champion_digest=champion_digest, tracking_uri=tracking_uri)
     sampled = sample(
         signature=described.output,
         calibration_examples=calibration_examples,
@@ -151,7 +151,7 @@ def quantize(
             task_digest=task_digest,
             resolver=resolver,
         )
-    champion = evaluate(
+    champion_evaluated = evaluate(
         variant=CHAMPION,
         variant_set=fetched.outputs["champion"],
         evaluation_set=sampled.outputs["evaluation_set"],
@@ -159,9 +159,9 @@ def quantize(
         task_digest=task_digest,
         resolver=resolver,
     )
-    champion.set_display_name("evaluate-champion")
+    champion_evaluated.set_display_name("evaluate-champion")
     # A local run tells of steps in their order.
-    champion.after(converted)
+    champion_evaluated.after(converted)
     measured = benchmark(
         variant_set=converted.outputs["variant_set"],
         evaluation_set=sampled.outputs["evaluation_set"],
@@ -175,7 +175,7 @@ def quantize(
         evaluations=dsl.Collected(evaluated.outputs["evaluation"]),
         latencies=measured.outputs["latencies"],
         champion=fetched.outputs["champion"],
-        champion_evaluation=champion.outputs["evaluation"],
+        champion_evaluation=champion_evaluated.outputs["evaluation"],
         calibration_set=sampled.outputs["calibration_set"],
         evaluation_set=sampled.outputs["evaluation_set"],
         model_uri=model_uri,

@@ -82,17 +82,17 @@ def _noise(row: int) -> str:
 
 
 def _crowded(verdict: Verdict) -> Verdict:
-    """Returns the verdict with many classes, a slice, many flips, and a model in production."""
+    """Returns the verdict with many classes, a slice, many flips, and a champion."""
     random = np.random.default_rng(7)
     counts = random.integers(0, 40, (_CLASSES, _CLASSES))
 
     def crowd(found: VariantVerdict) -> VariantVerdict:
-        flip = Flip(example=11, label="17", baseline="17", variant="3")
+        flip = Flip(example=11, label="17", reference="17", variant="3")
         values = tuple(
             SliceValue(
                 value=f"{text}{number}",
                 examples=int(random.integers(9, 5000)),
-                baseline=0.9,
+                reference=0.9,
                 variant=0.8,
                 drop_points=20.0 - number,
                 drop_interval_points=(14.0 - number, 25.0 - number),
@@ -128,7 +128,7 @@ def _crowded(verdict: Verdict) -> Verdict:
 def _hostile(verdict: Verdict) -> Verdict:
     """Returns the verdict with names that would run scripts and load from the network."""
     crowded = _crowded(verdict)
-    flips = Flips(changed=1, lost=(Flip(example=1, label=HOSTILE, baseline=HOSTILE, variant=HOSTILE),))
+    flips = Flips(changed=1, lost=(Flip(example=1, label=HOSTILE, reference=HOSTILE, variant=HOSTILE),))
 
     def change(found: VariantVerdict) -> VariantVerdict:
         values = tuple(replace(value, value=HOSTILE) for value in found.slices[0].values)

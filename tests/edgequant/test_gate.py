@@ -53,8 +53,9 @@ def test_a_limit_of_zero_is_a_gate() -> None:
         ({"max_size_bytes": -1}, "gate.max_size_bytes: -1 is not a number of 0 or more"),
         ({"max_latency_ratio": "fast"}, "gate.max_latency_ratio: 'fast' is not a number"),
         ({"max_worst_class_drop_points": -2}, "gate.max_worst_class_drop_points: -2 is not a number of 0 or more"),
-        ({"max_drop_points_vs_baseline": True}, "gate.max_drop_points_vs_baseline: True is not a number"),
-        ({"max_drop_vs_baseline": 1}, "unknown key 'max_drop_vs_baseline'.*did you mean 'max_drop_points_vs_baseline'"),
+        ({"max_drop_points_vs_champion": True}, "gate.max_drop_points_vs_champion: True is not a number"),
+        ({"max_drop_vs_champion": 1}, "unknown key 'max_drop_vs_champion'.*did you mean 'max_drop_points_vs_champion'"),
+        ({"max_drop_points_vs_baseline": 1}, "unknown key .*; it is named 'max_drop_points_vs_champion' now"),
         ({"min_metric": "0.9"}, "gate.min_metric: '0.9' is not a number"),
         ({"min_metric": math.inf}, "gate.min_metric: inf is not a number"),
         ({"min_agreement": 99}, "gate.min_agreement: 99 is not a share of 0 to 1; 0.99 is 99%"),
@@ -85,7 +86,7 @@ def test_integer_only_is_required_or_not(value: object, found: str | None) -> No
 def test_r2_may_be_asked_to_be_more_than_a_negative_number() -> None:
     """A least metric may be negative: R² is, for a model that is worse than the mean."""
     gate = parse_gate({"min_metric": -0.5, "metric": "r2"})
-    check_gate(gate, "regression", labelled=True, baseline=False)
+    check_gate(gate, "regression", labelled=True, champion=False)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_r2_may_be_asked_to_be_more_than_a_negative_number() -> None:
 )
 def test_a_gate_that_suits_the_task(task: str, values: dict[str, Any]) -> None:
     """What the task can tell may be asked."""
-    check_gate(parse_gate(values), task, labelled=True, baseline=False)
+    check_gate(parse_gate(values), task, labelled=True, champion=False)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,12 @@ def test_a_gate_that_suits_the_task(task: str, values: dict[str, Any]) -> None:
     [
         ("classification", True, {"metric": "auc"}, "gate.metric: classification has no metric 'auc'; choose from acc"),
         ("classification", True, {"metric": "macrof1"}, "no metric 'macrof1'.*did you mean 'macro_f1'"),
-        ("regression", True, {"metric": "max_error"}, "gate.metric: max_error hangs on one example"),
+        (
+            "regression",
+            True,
+            {"metric": "max_error"},
+            "gate.metric: max_error is the greatest of all errors, which hangs on one example",
+        ),
         ("regression", True, {"min_metric": 0.5}, "gate.min_metric: mae is the better the lower; .*metric: r2"),
         (
             "classification",
@@ -130,10 +136,10 @@ def test_a_gate_that_suits_the_task(task: str, values: dict[str, Any]) -> None:
             {},
             "task: 'my:metric' is called with outputs and labels, and the examples have no labels",
         ),
-        ("none", True, {"max_drop_points_vs_baseline": 1}, "there is nothing to compare with; give baseline: models:/"),
+        ("none", True, {"max_drop_points_vs_champion": 1}, "there is nothing to compare with; give champion: models:/"),
     ],
 )
 def test_a_gate_that_the_task_cannot_answer(task: str, labelled: bool, values: dict[str, Any], message: str) -> None:
     """What the task, the labels or the models cannot tell is refused before anything is run."""
     with pytest.raises(ConfigError, match=message):
-        check_gate(parse_gate(values), task, labelled=labelled, baseline=False)
+        check_gate(parse_gate(values), task, labelled=labelled, champion=False)

@@ -10,13 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 from edgequant.errors import ConfigError, EvaluationError
+from edgequant.outputs import own_metrics
 from edgequant.signature import ModelSignature, TensorSpec
 from edgequant.task import (
     check_fit,
     check_outputs,
     check_task_name,
     load_function,
-    own_metrics,
 )
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from edgequant.errors import ConfigError
-from edgequant.variants import BASELINE, VARIANTS, check_variants
+from edgequant.variants import REFERENCE, VARIANTS, check_variants
 
 
 def test_the_table_is_the_plans() -> None:
@@ -17,11 +17,11 @@ def test_the_table_is_the_plans() -> None:
         "int16x8": ("int16x8", True),
     }
     assert all(name == variant.name for name, variant in VARIANTS.items())
-    assert next(iter(VARIANTS)) == BASELINE
+    assert next(iter(VARIANTS)) == REFERENCE
 
 
 def test_good_names_come_back_in_their_order() -> None:
-    """Any order is good as long as the baseline is there."""
+    """Any order is good as long as the reference is there."""
     names = ["integer_only", "float32", "float16"]
     assert check_variants(names) == names
 
@@ -41,13 +41,13 @@ def test_good_names_come_back_in_their_order() -> None:
         (["float32", "float16", "float32"], "variants: 'float32' is named 2 times; name it once"),
         (
             ["float16"],
-            "variants: 'float32' is missing from ['float16']; it is the baseline that every other variant is compared with",
+            "variants: 'float32' is missing from ['float16']; it is the reference that every other variant is compared with",
         ),
-        ([], "variants: 'float32' is missing from []; it is the baseline that every other variant is compared with"),
+        ([], "variants: 'float32' is missing from []; it is the reference that every other variant is compared with"),
     ],
 )
 def test_wrong_lists_are_refused(names: list[str], message: str) -> None:
-    """An unknown name, with the nearest known one; a repeated name; a list without the baseline."""
+    """An unknown name, with the nearest known one; a repeated name; a list without the reference."""
     with pytest.raises(ConfigError) as caught:
         check_variants(names)
     assert str(caught.value) == message

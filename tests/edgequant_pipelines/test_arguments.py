@@ -85,8 +85,8 @@ def test_arguments(folder: Path, arguments: Arguments) -> None:
         "task_digest": "",
         "resolver": "xnnpack",
         "gate": {"max_drop_points": 1.0},
-        "baseline": "",
-        "baseline_digest": "",
+        "champion": "",
+        "champion_digest": "",
         "tracking_uri": f"sqlite:///{folder / 'mlflow.db'}",
         "experiment": "digits",
         "registered_model": "",
@@ -177,24 +177,24 @@ def test_a_model_that_is_missing(folder: Path, arguments: Arguments) -> None:
         arguments(model="no_model")
 
 
-def test_a_moved_alias_is_another_baseline(folder: Path, arguments: Arguments) -> None:
-    """The model in production is pinned to a version, and another one, or the first one, changes the arguments."""
+def test_a_moved_alias_is_another_reference(folder: Path, arguments: Arguments) -> None:
+    """The champion is pinned to a version, and another one, or the first one, changes the arguments."""
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     def found() -> dict[str, Any]:
-        arguments(baseline="models:/small@champion")
+        arguments(champion="models:/small@champion")
         return pipeline_arguments(load_config(folder / "config.yaml"), uri)
 
     missing = found()
-    assert (missing["baseline"], missing["baseline_digest"]) == ("models:/small@champion", "")
+    assert (missing["champion"], missing["champion_digest"]) == ("models:/small@champion", "")
     client.create_registered_model("small")
     for version in ("1", "2"):
         client.create_model_version("small", source=folder.as_uri())
         client.set_registered_model_alias("small", "champion", version)
         pinned = found()
-        assert pinned["baseline"] == f"models:/small/{version}"
-        assert changed(missing, pinned) == {"baseline", "baseline_digest"}
+        assert pinned["champion"] == f"models:/small/{version}"
+        assert changed(missing, pinned) == {"champion", "champion_digest"}
         missing = pinned
 
 

@@ -113,7 +113,7 @@ def test_the_promised_example_loads(tmp_path: Path) -> None:
         "task": "classification",
         "resolver": "xnnpack",
         "gate": {"max_drop_points": 1.0, "confidence": 0.95, "max_size_ratio": 0.5, "prefer": "size_bytes"},
-        "baseline": "",
+        "champion": "",
         "tracking": {
             "uri": f"sqlite:///{tmp_path}/mlflow.db",
             "experiment": "resnet8-cifar10",
@@ -367,7 +367,7 @@ def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
         ("model", "ftp://w/1", "model: 'ftp://w/1' is not a model URI; allowed are a path, models:/NAME/VERSION,"),
         ("model", "models:/w", "model: 'models:/w' is not a model URI; allowed are a path, models:/NAME/VERSION,"),
         ("model", "models:/w/latest", "model: 'models:/w/latest' is not a model URI"),
-        ("baseline", "models:/w@", "baseline: 'models:/w@' is not a model URI"),
+        ("champion", "models:/w@", "champion: 'models:/w@' is not a model URI"),
         (
             "examples.calibration",
             "https://x/y.npz",
@@ -429,8 +429,8 @@ def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
             "preprocess.py",
             "examples.preprocess: 'preprocess.py' names no function; FILE.py:function or package.module:function does",
         ),
-        ("variants", ["full_int8"], "variants: 'float32' is missing from ['full_int8']; it is the baseline"),
-        ("variants", [], "variants: 'float32' is missing from []; it is the baseline"),
+        ("variants", ["full_int8"], "variants: 'float32' is missing from ['full_int8']; it is the reference"),
+        ("variants", [], "variants: 'float32' is missing from []; it is the reference"),
         (
             "variants",
             ["float32", "int4"],
@@ -451,8 +451,8 @@ def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
         ("gate.min_agreement", 99, "gate.min_agreement: 99 is not a share of 0 to 1; 0.99 is 99%"),
         ("gate.integer_only", "yes", "gate.integer_only: 'yes' is not allowed; required is"),
         ("gate.metric", "macro_f1", "gate.metric: needs labels; without them, and for task: none, there is agreement"),
-        ("gate.max_drop_points_vs_baseline", 1, "gate.max_drop_points_vs_baseline: there is nothing to compare with"),
-        ("baseline", 3, "baseline: 3 is wrong: text is needed"),
+        ("gate.max_drop_points_vs_champion", 1, "gate.max_drop_points_vs_champion: there is nothing to compare with"),
+        ("champion", 3, "champion: 3 is wrong: text is needed"),
         ("tracking.uri", "http://[x", "tracking.uri: 'http://[x' is not a URI"),
         ("tracking.registered_model", "a/b", "tracking.registered_model: 'a/b' holds '/', which MLflow refuses"),
         ("tracking.registered_model", "a:b", "tracking.registered_model: 'a:b' holds ':', which MLflow refuses"),
@@ -584,7 +584,7 @@ def test_an_anchor_that_is_used_elsewhere(tmp_path: Path) -> None:
     assert len(load(tmp_path, text).examples.calibration) == 2
 
 
-@pytest.mark.parametrize("key", ["model", "baseline", "examples.calibration", "examples.preprocess", "tracking.uri"])
+@pytest.mark.parametrize("key", ["model", "champion", "examples.calibration", "examples.preprocess", "tracking.uri"])
 def test_a_home_that_is_not_there(tmp_path: Path, key: str) -> None:
     """A path that begins with the home of nobody is refused, with its key."""
     path = "~nobody-at-all/m.py:f" if key == "examples.preprocess" else "~nobody-at-all/train.npz"
@@ -655,8 +655,8 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: py
         ("model", "models:/digits/3", None),
         ("model", "runs:/abc/model", None),
         ("model", "/data/model", None),
-        ("baseline", "models:/digits@champion", None),
-        ("baseline", "/data/model.tflite", None),
+        ("champion", "models:/digits@champion", None),
+        ("champion", "/data/model.tflite", None),
         ("examples.calibration", "gs://bucket/train-*.tfrecord", ["gs://bucket/train-*.tfrecord"]),
         ("examples.calibration", "/data/train-*.tfrecord", ["/data/train-*.tfrecord"]),
         ("examples.preprocess", "package.module:function", None),
@@ -678,7 +678,7 @@ def test_urls_and_absolute_paths_are_kept(tmp_path: Path, key: str, value: str, 
 def test_a_tracking_folder_is_relative_to_the_file(tmp_path: Path) -> None:
     """A tracking URI that is a plain path is a folder beside the file; home is expanded."""
     assert load(tmp_path, with_value("tracking.uri", "mlruns")).tracking.uri == str(tmp_path / "mlruns")
-    assert load(tmp_path, with_value("baseline", "now.tflite")).baseline == str(tmp_path / "now.tflite")
+    assert load(tmp_path, with_value("champion", "now.tflite")).champion == str(tmp_path / "now.tflite")
     assert load(tmp_path, with_value("model", "~/model")).model == str(Path.home() / "model")
 
 

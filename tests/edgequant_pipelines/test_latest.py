@@ -25,7 +25,7 @@ def read(patterns: list[str], examples_digest: str) -> str:
 def first_steps(model: str, calibration_examples: list[str]) -> str:
     """The first steps of the compiled pipeline, and the two that read what the names stand for."""
     given: dict[str, Any] = {
-        "model": model, "baseline": "", "tracking_uri": "", "calibration_examples": calibration_examples,
+        "model": model, "champion": "", "tracking_uri": "", "calibration_examples": calibration_examples,
         "evaluation_examples": [], "preprocess": "", "preprocess_source": "",
     }  # fmt: skip
     found = look_up(given)
@@ -81,8 +81,8 @@ def test_the_compiled_pipeline_looks_first() -> None:
     assert source("resolve", "model_uri") == ("pin", "model")
     assert source("resolve", "model_digest") == ("pin", "model_digest")
     assert source("quantize", "model_uri") == ("pin", "model")
-    assert source("quantize", "baseline") == ("pin", "baseline")
-    assert source("quantize", "baseline_digest") == ("pin", "baseline_digest")
+    assert source("quantize", "champion") == ("pin", "champion")
+    assert source("quantize", "champion_digest") == ("pin", "champion_digest")
     assert source("quantize", "examples_digest") == ("fingerprint", "Output")
 
 
@@ -101,4 +101,4 @@ def test_an_alias_that_moves(tmp_path: Path) -> None:
     assert [item.model for item in found] == ["models:/flowers/1", "models:/flowers/2"]
     assert found[0].model_digest != found[1].model_digest
     # Nothing is in production yet, which is no failure.
-    assert (found[1].baseline, found[1].baseline_digest) == ("models:/flowers-tflite@champion", "")
+    assert (found[1].champion, found[1].champion_digest) == ("models:/flowers-tflite@champion", "")

@@ -65,7 +65,7 @@ def test_a_first_run_quantizes_compares_and_records(shared_project: Path, edgequ
     assert found["outcome"] == "blessed"
     assert found["environment"]["resolver"] == "xnnpack"
     assert list(found["variants"]) == ["float32", "weights_only", "integer_only"]
-    assert found["variants"]["float32"]["verdict"] == "baseline"
+    assert found["variants"]["float32"]["verdict"] == "reference"
     for name, variant in found["variants"].items():
         model = work / "results" / "variants" / name / "model.tflite"
         assert model.stat().st_size == variant["size_bytes"]
@@ -151,7 +151,7 @@ def test_without_a_gate_nothing_is_judged(shared_project: Path, edgequant: Edgeq
     assert done.returncode == 0, done.stdout + done.stderr
     found = result(work)
     assert (found["outcome"], found["best"]) == ("not gated", None)
-    assert {variant["verdict"] for variant in found["variants"].values()} == {"baseline", "not gated"}
+    assert {variant["verdict"] for variant in found["variants"].values()} == {"reference", "not gated"}
     assert len(client(shared_project).search_model_versions("name = 'digits-tflite'")) == 1
 
 
@@ -181,14 +181,14 @@ def test_a_replaced_shard_is_never_served_from_the_cache(shared_project: Path, e
 def test_a_release_is_compared_with_the_one_in_production(shared_project: Path, edgequant: Edgequant) -> None:
     """Before anything is in production the run says so and goes on; once an alias is there, it is fetched, run and shown."""
     work = shared_project.parent / "work"
-    against = ["--set", "baseline=models:/digits-tflite@production", "--set", "gate.max_drop_points_vs_baseline=5"]
+    against = ["--set", "champion=models:/digits-tflite@production", "--set", "gate.max_drop_points_vs_champion=5"]
     done = edgequant("run", shared_project, "--work-directory", work, *against)
     assert done.returncode in (0, 3), done.stdout + done.stderr
     reason = "registered model 'digits-tflite' has no alias 'production'; it has candidate"
-    assert f"no baseline yet: {reason}" in done.stdout
+    assert f"no champion yet: {reason}" in done.stdout
     first = result(work)
     assert (first["champion"]["status"], first["champion"]["reason"]) == ("missing", reason)
-    assert [check["verdict"] for check in first["variants"]["weights_only"]["checks"]][1] == "no baseline yet"
+    assert [check["verdict"] for check in first["variants"]["weights_only"]["checks"]][1] == "no champion yet"
     client(shared_project).set_registered_model_alias("digits-tflite", "production", "1")
     done = edgequant("run", shared_project, "--work-directory", work, *against)
     assert done.returncode in (0, 3), done.stdout + done.stderr
@@ -198,7 +198,7 @@ def test_a_release_is_compared_with_the_one_in_production(shared_project: Path, 
     assert champion["examples"] == result(work)["variants"]["float32"]["examples"] > 0
     assert 0.9 < champion["metrics"]["accuracy"] <= 1
     check = result(work)["variants"]["weights_only"]["checks"][1]
-    assert (check["name"], check["verdict"]) == ("max_drop_points_vs_baseline", "blessed")
+    assert (check["name"], check["verdict"]) == ("max_drop_points_vs_champion", "blessed")
 
 
 def repack(path: Path) -> None:
@@ -366,7 +366,7 @@ def test_each_step_runs_alone(project: Path, edgequant: Edgequant, tmp_path: Pat
     work = tmp_path / "steps"
     examples = work / "examples"
     config = ["--set", "variants=[float32, weights_only]"]
-    production = ["--set", f"baseline={work / 'variants' / 'weights_only' / 'model.tflite'}"]
+    production = ["--set", f"champion={work / 'variants' / 'weights_only' / 'model.tflite'}"]
     against = ["--variants", work / "variants", "--examples", examples / "evaluation"]
     commands: list[list[object]] = [
         ["sample", project, "--output", examples],

@@ -17,7 +17,7 @@ _WHOLE = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
-    """A variant's median latency over the baseline's.
+    """A variant's median latency over the reference's.
 
     Attributes:
         value: The ratio; below 1 is faster.
@@ -46,7 +46,7 @@ class Latency:
         p90_ms: 90th percentile, in milliseconds.
         p99_ms: 99th percentile, in milliseconds.
         runs: How many invocations were counted.
-        ratio: The median over the baseline's; None for the baseline, and where it could not be measured.
+        ratio: The median over the reference's; None for the reference, and where it could not be measured.
         warm_up_runs: How many invocations went before, until their time was stable.
         settled: Whether it was stable before they ended.
     """

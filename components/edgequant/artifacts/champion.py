@@ -1,4 +1,4 @@
-"""The model in production: a variant set of one, so that it is evaluated as the variants are (champion → evaluate, validate)."""
+"""The champion: a variant set of one, so that it is evaluated as the variants are (champion → evaluate, validate)."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ _FILE = "champion.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChampionFacts:
-    """Which model is in production.
+    """Which model is the champion.
 
     Attributes:
         uri: Its URI as the step was given it; "" when none is configured.
@@ -35,7 +35,7 @@ class ChampionFacts:
 
 
 def write_champion(target: Path, facts: ChampionFacts, copy: Callable[[Path], None] | None) -> None:
-    """Writes the directory of the model in production.
+    """Writes the directory of the champion.
 
     Args:
         target: The directory to make.
@@ -64,7 +64,7 @@ def write_champion(target: Path, facts: ChampionFacts, copy: Callable[[Path], No
 
 
 def load_champion(path: Path) -> tuple[ChampionFacts, VariantSet]:
-    """Returns which model is in production, and the variant set of its file alone.
+    """Returns which model is the champion, and the variant set of its file alone.
 
     Raises:
         ArtifactError: The directory is missing, damaged or of another kind.

@@ -39,7 +39,7 @@ class Measured:
         interval: Its two-sided interval at the gate's confidence; None when it has none.
         method: How the interval was made: ``wilson``, ``mean`` or ``bootstrap``; "" without one.
         higher_is_better: False for errors.
-        drop: How much worse than the baseline's; None for the baseline.
+        drop: How much worse than the reference's; None for the reference.
     """
 
     value: float
@@ -56,25 +56,25 @@ class Flip:
     Attributes:
         example: Its row in the evaluation set.
         label: Its label.
-        baseline: What the baseline decides.
+        reference: What the reference decides.
         variant: What the variant decides.
     """
 
     example: int
     label: str
-    baseline: str
+    reference: str
     variant: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flips:
-    """Examples that the variant decides otherwise than the baseline.
+    """Examples that the variant decides otherwise than the reference.
 
     Attributes:
         changed: How many.
-        right_to_wrong: How many of them only the baseline gets right; None without labels.
+        right_to_wrong: How many of them only the reference gets right; None without labels.
         wrong_to_right: How many only the variant gets right; None without labels.
-        lost: The first of those that only the baseline gets right.
+        lost: The first of those that only the reference gets right.
         gained: The first of those that only the variant gets right.
     """
 
@@ -87,10 +87,10 @@ class Flips:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputDrift:
-    """How far the values of one output are from the baseline's.
+    """How far the values of one output are from the reference's.
 
     Attributes:
-        sqnr_db: The energy of the baseline's values over that of the errors; None when they are equal, or all zero.
+        sqnr_db: The energy of the reference's values over that of the errors; None when they are equal, or all zero.
         cosine: The mean over examples of the cosine between the two, of one value per example that of all values as one
             vector; 1 is the same direction.
         largest_error: The largest absolute difference of all values.
@@ -124,7 +124,7 @@ class SliceValue:
     Attributes:
         value: The class, or the feature's text; for several classes at once also `without CLASS`, those that are not of it.
         examples: How many.
-        baseline: The baseline's mean score among them; for classes the recall.
+        reference: The reference's mean score among them; for classes the recall.
         variant: The variant's.
         drop_points: The difference, in percentage points.
         drop_interval_points: The ends of its two one-sided intervals, at the gate's confidence in all values of the slice
@@ -133,7 +133,7 @@ class SliceValue:
 
     value: str
     examples: int
-    baseline: float
+    reference: float
     variant: float
     drop_points: float
     drop_interval_points: Ends | None

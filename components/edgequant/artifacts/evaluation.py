@@ -48,7 +48,7 @@ class EvaluationContent:
         available: How many examples the evaluation set holds.
         seconds: How long the run took.
         metrics: The task's main metric, or all of a user's, as its own outputs read: a first look. The verdict's are read
-            as the baseline's.
+            as the reference's.
         outputs: The names of the outputs.
         runtime: The interpreter's name and version.
         resolver: Which kernels ran it: ``xnnpack``, ``builtin`` or ``reference``.

@@ -92,7 +92,7 @@ class Tracked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class LoadedResult:
     """A loaded result.
 
     Attributes:
@@ -119,7 +119,7 @@ def write_result(
     verdict: Path,
     examples: tuple[ExampleSet, ExampleSet],
     configuration: str = "",
-) -> Result:
+) -> LoadedResult:
     """Gathers a run's results in one directory, so that tracking can be finished from it at any time.
 
     Args:
@@ -145,7 +145,7 @@ def write_result(
     return load_result(target)
 
 
-def load_result(path: Path) -> Result:
+def load_result(path: Path) -> LoadedResult:
     """Returns the result in a directory.
 
     Raises:
@@ -154,7 +154,7 @@ def load_result(path: Path) -> Result:
     content = read_manifest(path, SCHEMA, ResultContent)
     with np.load(path / "example.npz", allow_pickle=False) as archive:
         example = {name: archive[name] for name in archive.files}
-    return Result(
+    return LoadedResult(
         path=path,
         digest=_digest(path, content),
         content=content,

@@ -10,7 +10,7 @@ from edgequant.inspection import Inspection
 SCHEMA = "edgequant/variant-set/1"
 CONVERTED = "converted"
 FAILED = "failed"
-# Of the model in production alone, when there is none.
+# Of the champion alone, when there is none.
 ABSENT = "absent"
 
 

@@ -1,4 +1,4 @@
-"""The verdict: each variant against the baseline, the gate's answer, and the report (validate → track)."""
+"""The verdict: each variant against the reference, the gate's answer, and the report (validate → track)."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,15 +12,15 @@ from edgequant.inspection import Inspection
 
 SCHEMA = "edgequant/verdict/1"
 
-BASELINE_VERDICT = "baseline"
+REFERENCE_VERDICT = "reference"
 BLESSED = "blessed"
 REJECTED = "rejected"
 INCONCLUSIVE = "inconclusive"
 NOT_GATED = "not gated"
 # What the row of a check says when there is nothing to hold it against yet.
-NO_BASELINE = "no baseline yet"
+NO_CHAMPION = "no champion yet"
 
-# What became of the model in production.
+# What became of the champion.
 EVALUATED = "evaluated"
 MISSING = "missing"
 FAILED = "failed"
@@ -52,7 +52,7 @@ class Check:
         interval: The ends that decide, in the same unit: of two one-sided intervals at the gate's confidence, which together are
             a two-sided one at 90% for 95%; the ends of the metric's own two-sided interval for `min_metric` and
             `min_agreement` of what is not a share of right answers; None for what is exact, or has none.
-        verdict: ``blessed``, ``rejected``, ``inconclusive``; or ``no baseline yet``, which counts neither for nor against.
+        verdict: ``blessed``, ``rejected``, ``inconclusive``; or ``no champion yet``, which counts neither for nor against.
         sentence: What was asked and measured, and what would settle it where it is open.
         need: How many examples that is; None where it is not open, or no number of examples is known to settle it.
     """
@@ -68,7 +68,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Champion:
-    """The model in production, run on the same examples.
+    """The champion, run on the same examples.
 
     Attributes:
         uri: Its URI as the step was given it: an alias is pinned by a local run.
@@ -106,18 +106,18 @@ class VariantVerdict:
         metrics: The task's metrics over those examples.
         measures: The same with their intervals and drops.
         metric_interval: The two-sided interval of the main metric; None when it has none.
-        drop_points: How much worse than the baseline, in percentage points of the main metric.
+        drop_points: How much worse than the reference, in percentage points of the main metric.
         drop_interval_points: The ends of the two one-sided intervals of the drop, in percentage points.
         versus_champion: How much worse than the champion's main metric; None without one.
-        agreement: The share of examples on which it answers as the baseline does.
+        agreement: The share of examples on which it answers as the reference does.
         agreement_interval: Its two-sided interval.
-        divergence_nats: The mean over examples of the Kullback-Leibler divergence of its probabilities from the baseline's;
+        divergence_nats: The mean over examples of the Kullback-Leibler divergence of its probabilities from the reference's;
             None where there are no probabilities.
-        flips: The examples that it decides otherwise than the baseline; None where nothing is decided.
-        drift: By output, how far its values are from the baseline's.
+        flips: The examples that it decides otherwise than the reference; None where nothing is decided.
+        drift: By output, how far its values are from the reference's.
         confusion: What it takes for what; None but for single classes with labels.
         slices: Its drop by class, then by each feature kept.
-        verdict: ``baseline``, ``blessed``, ``rejected``, ``inconclusive`` or ``not gated``.
+        verdict: ``reference``, ``blessed``, ``rejected``, ``inconclusive`` or ``not gated``.
         checks: The answer of each check, in the gate's order.
         reasons: A sentence for each check, what speaks against it first.
         latency: Its latency on the machine of the benchmark.
@@ -161,14 +161,14 @@ class Verdict:
         main_metric: The metric that drops are measured on: the task's, or the one that the gate names.
         classes: The names of the classes in the order of the model's outputs; none where they are known by number.
         labelled: Whether the evaluation examples have labels; without them, agreement stands in for the metric.
-        reading: How the outputs were read, ``probabilities`` or ``logits``, as the baseline's are; "" where no task asks.
-        notes: What a reader should know of all, such as classes without an evaluation example, or a poor baseline.
+        reading: How the outputs were read, ``probabilities`` or ``logits``, as the reference's are; "" where no task asks.
+        notes: What a reader should know of all, such as classes without an evaluation example, or a poor reference.
         gate: The gate as configured.
         outcome: ``blessed``, ``rejected``, ``inconclusive`` or ``not gated``.
         best: The best blessed variant, or None.
         why: One sentence that says what decided.
         variants: The verdict of every variant, in the order asked.
-        champion: The model in production; None when none is configured.
+        champion: The champion; None when none is configured.
         environment: What the latencies were measured on.
         calibration: The calibration set.
         evaluation: The evaluation set.

@@ -176,12 +176,12 @@ def _warm_up(model: Model, prepared: Sequence[Mapping[int, NDArray[Any]]], limit
         before = median
 
 
-def summarize(trials: Sequence[Mapping[str, Timing]], baseline: str, *, busy: bool = False) -> dict[str, Latency]:
-    """Returns the percentiles of each model's times, and the ratio of its median to the baseline's, if that is among them.
+def summarize(trials: Sequence[Mapping[str, Timing]], reference: str, *, busy: bool = False) -> dict[str, Latency]:
+    """Returns the percentiles of each model's times, and the ratio of its median to the reference's, if that is among them.
 
     Args:
         trials: The times of each model in each trial.
-        baseline: The name of the baseline.
+        reference: The name of the reference.
         busy: Whether the machine had more to do than it has processors.
     """
     found = {}
@@ -190,8 +190,8 @@ def summarize(trials: Sequence[Mapping[str, Timing]], baseline: str, *, busy: bo
         times = np.concatenate([timing.nanoseconds for timing in timings])
         p50, p90, p99 = (float(value) for value in np.percentile(times / _NS_PER_MS, [50, 90, 99]))
         ratio = None
-        if baseline in trials[0] and name != baseline:
-            base = [trial[baseline].nanoseconds for trial in trials]
+        if reference in trials[0] and name != reference:
+            base = [trial[reference].nanoseconds for trial in trials]
             ratio = median_ratio([timing.nanoseconds for timing in timings], base, busy=busy)
         found[name] = Latency(
             p50_ms=p50,

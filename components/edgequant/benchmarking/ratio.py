@@ -13,7 +13,7 @@ _NOISE = 0.10
 
 
 def median_ratio(
-    times: Sequence[NDArray[np.float64]], baseline: Sequence[NDArray[np.float64]], *, busy: bool = False
+    times: Sequence[NDArray[np.float64]], reference: Sequence[NDArray[np.float64]], *, busy: bool = False
 ) -> Ratio:
     """Returns the ratio of two models' medians, with a 95% interval.
 
@@ -26,12 +26,12 @@ def median_ratio(
 
     Args:
         times: A model's times, [runs] of each trial.
-        baseline: The baseline's, of the same trials.
+        reference: The reference's, of the same trials.
         busy: Whether the machine had more to do than it has processors.
     """
     from scipy import stats
 
-    logs = np.log([np.median(own) / np.median(base) for own, base in zip(times, baseline, strict=True)])
+    logs = np.log([np.median(own) / np.median(base) for own, base in zip(times, reference, strict=True)])
     trials, middle = len(logs), float(logs.mean())
     half = 0.0
     if trials > 1:

@@ -20,7 +20,7 @@ from edgequant.litert_interpreter import XNNPACK, delegate, runtime_version
 from edgequant.model_process import MARGIN_SECONDS, run_in_child
 from edgequant.resolvers import check_resolver
 from edgequant.steps import say
-from edgequant.variants import BASELINE
+from edgequant.variants import REFERENCE
 
 _EXAMPLES = 16
 # A trial is a process of its own. No fewer than these where there are runs for them; more when more runs are asked for.
@@ -147,7 +147,7 @@ def _measure(plan: Plan, beyond: float, *, busy: bool) -> tuple[dict[str, Latenc
     if not plan.paths:
         return {}, None, failures
     kept = [{name: timings[name] for name in plan.paths} for timings in measured]
-    return summarize(kept, BASELINE, busy=busy), cpu, failures
+    return summarize(kept, REFERENCE, busy=busy), cpu, failures
 
 
 def _run_trial(plan: Plan, seconds: float) -> tuple[Outcome, str | None]:
@@ -202,7 +202,7 @@ def _say(content: Benchmark) -> None:
         )
         ratio = latency.ratio
         if ratio is not None:
-            interval = f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f}) times the baseline's p50"
+            interval = f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f}) times the reference's p50"
             noise = f"; noisy: {_noise(content.environment)}" if ratio.noisy else ""
             say("benchmark", f"{name}: {interval} over {ratio.trials} trials{noise}")
         if not latency.settled:

@@ -1,1 +1,1 @@
-"""The step that fetches the model in production, to compare with."""
+"""The step that fetches the champion, to compare with."""

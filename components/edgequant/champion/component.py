@@ -1,4 +1,4 @@
-"""The step that fetches the model in production, as a KFP component."""
+"""The step that fetches the champion, as a KFP component."""
 
 from kfp import dsl
 
@@ -6,12 +6,12 @@ from edgequant.images import image
 
 
 @dsl.component(base_image=image("tracking"), install_kfp_package=False)
-def fetch_champion(baseline: str, baseline_digest: str, tracking_uri: str, champion: dsl.Output[dsl.Model]) -> None:
-    """Fetches the quantized model in production; without one it says why, and is done at once.
+def fetch_champion(champion_uri: str, champion_digest: str, tracking_uri: str, champion: dsl.Output[dsl.Model]) -> None:
+    """Fetches the champion, the quantized model in production; without one it says why, and is done at once.
 
     Args:
-        baseline: models:/NAME@ALIAS, models:/NAME/VERSION, runs:/ID/PATH or a path of a .tflite file; empty: none.
-        baseline_digest: Identifies the model's content, for the cache key.
+        champion_uri: models:/NAME@ALIAS, models:/NAME/VERSION, runs:/ID/PATH or a path of a .tflite file; empty: none.
+        champion_digest: Identifies the model's content, for the cache key.
         tracking_uri: The MLflow server; empty: that of the environment.
         champion: A variant set of the one variant champion, or of none.
     """
@@ -20,5 +20,5 @@ def fetch_champion(baseline: str, baseline_digest: str, tracking_uri: str, champ
     from edgequant.champion.step import fetch_champion as run
     from edgequant.steps import step
 
-    with step("champion", quiet=not baseline):
-        run(baseline, tracking_uri, Path(champion.path))
+    with step("champion", quiet=not champion_uri):
+        run(champion_uri, tracking_uri, Path(champion.path))

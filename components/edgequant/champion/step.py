@@ -1,4 +1,4 @@
-"""Fetches the model in production: a registered version of an earlier run, or any ``.tflite`` file."""
+"""Fetches the champion: a registered version of an earlier run, or any ``.tflite`` file."""
 
 import shutil
 from contextlib import nullcontext
@@ -17,7 +17,7 @@ _WAITING = Waiting(tell=partial(say, "champion"))
 
 
 def fetch_champion(uri: str, tracking_uri: str, target: Path, waiting: Waiting = _WAITING) -> None:
-    """Writes the directory of the model in production: without one, a directory that says why.
+    """Writes the directory of the champion: without one, a directory that says why.
 
     Args:
         uri: A path of a ``.tflite`` file, a model URI, or "" for none.
@@ -30,7 +30,7 @@ def fetch_champion(uri: str, tracking_uri: str, target: Path, waiting: Waiting =
         TrackingError: No server is given on a cluster: the last step would need one after hours of work.
         ConfigError: The server's URI holds a password.
     """
-    # Also without a model in production: a nested `quantize` has no earlier step that asks for a server.
+    # Also without a champion: a nested `quantize` has no earlier step that asks for a server.
     server = tracking_uri_to_use(tracking_uri)
     if not uri:
         write_champion(target, ChampionFacts(uri=""), None)
@@ -38,10 +38,10 @@ def fetch_champion(uri: str, tracking_uri: str, target: Path, waiting: Waiting =
     pinned = pin_champion(uri, server, waiting)
     if pinned.missing is not None:
         write_champion(target, ChampionFacts(uri=uri, missing=pinned.missing), None)
-        say("champion", f"no baseline yet: {pinned.missing}")
+        say("champion", f"no champion yet: {pinned.missing}")
         return
     facts = ChampionFacts(uri=uri, version=pinned.uri)
-    with told_of("baseline"), nullcontext(Path(uri)) if is_path(uri) else downloaded(pinned.uri, server) as found:
+    with told_of("champion"), nullcontext(Path(uri)) if is_path(uri) else downloaded(pinned.uri, server) as found:
         write_champion(target, facts, partial(shutil.copyfile, find_tflite(found, uri)))
     say("champion", f"{uri} is {pinned.uri}" if uri != pinned.uri else uri)
 

@@ -32,7 +32,7 @@ def check_stability(
         context: Where child processes come from (see `edgequant.child_process.forkserver`).
         source: The model, and the key of the signature to convert.
         sets: The calibration set, and the set whose examples the models are compared on.
-        float32: The baseline's file.
+        float32: The reference's file.
         limits: What one child process may use.
     """
     calibration, examples = sets
@@ -69,8 +69,8 @@ def compare_halves(float32: Path, one: Path, other: Path, example_set: Path) -> 
     """Returns how much two int8 models differ, beside how much the first differs from float32."""
     examples = load_example_set(example_set, verify=False)
     inputs = {name: values[:_MOST_EXAMPLES] for name, values in examples.inputs.items()}
-    baseline, first, second = (_outputs(path, inputs) for path in (float32, one, other))
-    halves, quantization = outputs_sqnr_db(first, second), outputs_sqnr_db(baseline, first)
+    reference, first, second = (_outputs(path, inputs) for path in (float32, one, other))
+    halves, quantization = outputs_sqnr_db(first, second), outputs_sqnr_db(reference, first)
     agreement = _agreement(first, second)
     return Stability(
         examples=len(next(iter(inputs.values()))),

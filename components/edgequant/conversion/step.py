@@ -22,7 +22,7 @@ from edgequant.model_files import ModelFiles, find_model
 from edgequant.signature import ModelSignature
 from edgequant.signature_reader import read_signature
 from edgequant.steps import say
-from edgequant.variants import BASELINE, VARIANTS, check_variants
+from edgequant.variants import REFERENCE, VARIANTS, check_variants
 
 # How many conversions run at once, and the share of the machine's memory that they may use together.
 _AT_ONCE = 2
@@ -69,7 +69,7 @@ def convert(request: Request, variant_set: Path) -> None:
         variant_set: The directory to write.
 
     Raises:
-        ConversionError: The baseline failed, so nothing can be compared.
+        ConversionError: The reference failed, so nothing can be compared.
         ArtifactError: An example of the calibration set is also in the evaluation set.
         ExamplesError: The calibration set cannot calibrate this model.
         ModelError: There is no such model or signature.
@@ -82,8 +82,8 @@ def convert(request: Request, variant_set: Path) -> None:
         check_disjoint(calibration.identities, load_example_set(request.evaluation_set, verify=False))
     with new_directory(variant_set) as draft:
         variants = _convert_all(request, files, names, draft)
-        if variants[BASELINE].status == FAILED:
-            raise ConversionError(f"the baseline {BASELINE} failed: {variants[BASELINE].reason}")
+        if variants[REFERENCE].status == FAILED:
+            raise ConversionError(f"the reference {REFERENCE} failed: {variants[REFERENCE].reason}")
         content = VariantSetContent(
             signature=request.signature,
             converter=f"tensorflow {version('tensorflow')}",
@@ -126,8 +126,8 @@ def check_calibration(calibration: ExampleSet, signature: ModelSignature) -> Non
 def _stability(request: Request, files: ModelFiles, draft: Path) -> Stability:
     """Returns whether the calibration set is large enough, and says so."""
     sets = (request.calibration_set, request.evaluation_set or request.calibration_set)
-    baseline = draft / BASELINE / "model.tflite"
-    found = check_stability(forkserver(_CONVERTER), (files, request.signature), sets, baseline, request.limits())
+    reference = draft / REFERENCE / "model.tflite"
+    found = check_stability(forkserver(_CONVERTER), (files, request.signature), sets, reference, request.limits())
     say("convert", found.sentence)
     return found
 

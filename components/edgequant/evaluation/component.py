@@ -34,7 +34,7 @@ def evaluate(
     from edgequant.evaluation.step import evaluate as run
     from edgequant.steps import step
 
-    # Without a model in production this one has nothing to do; with one, its line of results says that it is done.
+    # Without a champion this one has nothing to do; with one, its line of results says that it is done.
     with step("evaluate", quiet=variant == CHAMPION):
         run(
             variant,

@@ -17,7 +17,7 @@ from edgequant.model_process import MARGIN_SECONDS, run_in_child
 from edgequant.outputs import glance
 from edgequant.resolvers import check_resolver
 from edgequant.steps import say
-from edgequant.variants import BASELINE
+from edgequant.variants import REFERENCE
 
 
 class NotFiniteError(EvaluationError):
@@ -56,7 +56,7 @@ def evaluate(
     Raises:
         ArtifactError: An input directory is not what it should be, or an example was calibrated on.
         ConfigError: There is no such resolver.
-        EvaluationError: The baseline cannot be evaluated, so nothing can be compared; or there are no examples.
+        EvaluationError: The reference cannot be evaluated, so nothing can be compared; or there are no examples.
         OSError: The disk does not take the outputs.
     """
     check_resolver(resolver)
@@ -78,7 +78,7 @@ def evaluate(
     )
     with new_directory(evaluation) as draft:
         if variants[variant].status == ABSENT:
-            # No model in production: the step that looked for one has told why.
+            # No champion: the step that looked for one has told why.
             write_manifest(draft, SCHEMA, replace(blank, status=ABSENT, reason=variants[variant].reason))
             return
         try:
@@ -93,8 +93,8 @@ def evaluate(
             )
             content = _evaluate(request, examples, blank, seconds=budget_seconds + margin_seconds)
         except EvaluationError as error:
-            if variant == BASELINE:
-                raise EvaluationError(f"the baseline {BASELINE} is not evaluated: {error}") from error
+            if variant == REFERENCE:
+                raise EvaluationError(f"the reference {REFERENCE} is not evaluated: {error}") from error
             content = _failed(blank, error, draft)
         write_json(draft / "metrics.json", content.metrics)
         write_manifest(draft, SCHEMA, content)

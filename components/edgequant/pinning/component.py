@@ -8,14 +8,14 @@ from edgequant.images import image
 
 
 @dsl.component(base_image=image("tracking"), install_kfp_package=False)
-def pin(model_uri: str, baseline_uri: str, tracking_uri: str) -> NamedTuple(  # type: ignore[valid-type]  # the form that KFP reads
-    "Pinned", [("model", str), ("model_digest", str), ("baseline", str), ("baseline_digest", str)]
+def pin(model_uri: str, champion_uri: str, tracking_uri: str) -> NamedTuple(  # type: ignore[valid-type]  # the form that KFP reads
+    "Pinned", [("model", str), ("model_digest", str), ("champion", str), ("champion_digest", str)]
 ):
     """Looks up which models the URIs stand for now: the version that an alias is on, and what identifies its content.
 
     Args:
         model_uri: A path, models:/NAME/VERSION, models:/NAME@ALIAS or runs:/ID/PATH.
-        baseline_uri: The model in production, by a URI of the same kinds or the path of a .tflite file; empty: none.
+        champion_uri: The champion, by a URI of the same kinds or the path of a .tflite file; empty: none.
         tracking_uri: The MLflow server; empty: that of the environment.
 
     Returns:
@@ -25,4 +25,4 @@ def pin(model_uri: str, baseline_uri: str, tracking_uri: str) -> NamedTuple(  # 
     from edgequant.steps import step
 
     with step("pin"):
-        return run(model_uri, baseline_uri, tracking_uri)
+        return run(model_uri, champion_uri, tracking_uri)

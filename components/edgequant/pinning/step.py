@@ -15,16 +15,16 @@ class Pinned(NamedTuple):
 
     model: str
     model_digest: str
-    baseline: str
-    baseline_digest: str
+    champion: str
+    champion_digest: str
 
 
-def pin(model_uri: str, baseline_uri: str, tracking_uri: str) -> Pinned:
+def pin(model_uri: str, champion_uri: str, tracking_uri: str) -> Pinned:
     """Returns the models that two URIs stand for now.
 
     Args:
         model_uri: The model's URI.
-        baseline_uri: The URI of the model in production; "" for none.
+        champion_uri: The URI of the champion; "" for none.
         tracking_uri: The MLflow server; "" for the environment's.
 
     Raises:
@@ -35,6 +35,6 @@ def pin(model_uri: str, baseline_uri: str, tracking_uri: str) -> Pinned:
     server = tracking_uri_to_use(tracking_uri)
     waiting = Waiting(tell=partial(say, "pin"))
     model = pin_model(model_uri, server, waiting)
-    baseline = pin_champion(baseline_uri, server, waiting) if baseline_uri else PinnedModel(uri="", digest="")
+    champion = pin_champion(champion_uri, server, waiting) if champion_uri else PinnedModel(uri="", digest="")
     say("pin", f"{model_uri} is {model.uri}" if model.uri != model_uri else model.uri)
-    return Pinned(model.uri, model.digest, baseline.uri, baseline.digest)
+    return Pinned(model.uri, model.digest, champion.uri, champion.digest)

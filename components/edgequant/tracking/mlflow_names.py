@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from edgequant.metric_table import BY_NAME, SHARE
+
 # MLflow's own constants, in `mlflow.utils.validation`, are compared with these by a test: importing them takes a second.
 TAG_CHARACTERS = 8000
 PARAMETER_CHARACTERS = 6000
@@ -47,18 +49,6 @@ OWN = (
     "latency_p99_ms",
 )
 
-# Metrics that are shares of one: recorded in percent, because charts round to two decimals.
-_SHARES = (
-    "accuracy",
-    "top_5_accuracy",
-    "subset_accuracy",
-    "macro_f1",
-    "micro_f1",
-    "f1",
-    "auc",
-    "average_precision",
-    "ece",
-)
 _FORBIDDEN = re.compile(r"[^\w\-. /]", re.ASCII)
 # So that the longest that is made of it, with a number, still is a name.
 _STEM_CHARACTERS = METRIC_NAME_CHARACTERS - 30
@@ -70,7 +60,7 @@ class MetricName:
 
     Attributes:
         stem: What all its names begin with.
-        is_share: Whether it is recorded in percent.
+        is_share: Whether it is a share of one, which is recorded in percent, because charts round to two decimals.
     """
 
     stem: str
@@ -130,7 +120,7 @@ def metric_names(metrics: Iterable[str]) -> dict[str, MetricName]:
 
 
 def _name(metric: str, suffix: str = "") -> MetricName:
-    return MetricName(stem=f"{_allowed(metric)}{suffix}", is_share=metric in _SHARES)
+    return MetricName(stem=f"{_allowed(metric)}{suffix}", is_share=metric in BY_NAME and BY_NAME[metric].unit == SHARE)
 
 
 def _allowed(metric: str) -> str:

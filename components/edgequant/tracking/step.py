@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from edgequant.artifacts.directory import write_json
 from edgequant.artifacts.example_set import load_example_set
-from edgequant.artifacts.result import Result, Tracked, TrackingSettings, load_result, result_json, write_result
+from edgequant.artifacts.result import LoadedResult, Tracked, TrackingSettings, load_result, result_json, write_result
 from edgequant.artifacts.variant_set import load_variant_set
 from edgequant.artifacts.verdict import load_verdict
 from edgequant.errors import EdgequantError, TrackingError
@@ -124,7 +124,7 @@ def _one_writer(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _record(result: Result, uri: str, given_run_id: str) -> tuple[Tracked, str]:
+def _record(result: LoadedResult, uri: str, given_run_id: str) -> tuple[Tracked, str]:
     """Records a result, trying again while MLflow does not answer; returns where it is, and the name of its experiment."""
     with client_settings():
         # It loads MLflow, which takes a second.
@@ -150,7 +150,7 @@ def _record(result: Result, uri: str, given_run_id: str) -> tuple[Tracked, str]:
             raise TrackingError(why) from error
 
 
-def _report(result: Result, tracked: Tracked, experiment: str) -> None:
+def _report(result: LoadedResult, tracked: Tracked, experiment: str) -> None:
     settings = result.content.settings
     say("track", f"{len(tracked.run_ids)} variants in experiment {experiment!r}")
     for variant, version in tracked.versions.items():

@@ -2,7 +2,7 @@
 
 from edgequant import __version__
 from edgequant.artifacts.example_set import DatasetFacts
-from edgequant.artifacts.result import Result
+from edgequant.artifacts.result import LoadedResult
 from edgequant.tracking import mlflow_names
 from edgequant.tracking.mlflow_names import metric_names
 from edgequant.tracking.recording.metrics import PLACES
@@ -51,13 +51,13 @@ SUPERSEDED_ROLE = "superseded"
 MLFLOW_SOURCE = {"mlflow.source.name": f"edgequant {__version__}", "mlflow.source.type": "JOB"}
 
 
-def key(result: Result) -> str:
+def key(result: LoadedResult) -> str:
     """Returns what identifies a result: the pipeline run's identifier, or the digest of everything in the result."""
     run = result.content.settings.pipeline_run
     return f"{run}:{result.verdict.name}" if run else result.digest
 
 
-def source(result: Result) -> str:
+def source(result: LoadedResult) -> str:
     """Returns the source model's name for people: that of the quantization, with its registered version if it has one."""
     uri = result.content.settings.model_uri
     if not uri.startswith("models:/"):
@@ -67,12 +67,12 @@ def source(result: Result) -> str:
     return f"{result.verdict.name} v{version}" if version else f"{result.verdict.name} @{alias}"
 
 
-def logged_model_name(result: Result, variant: str) -> str:
+def logged_model_name(result: LoadedResult, variant: str) -> str:
     """Returns a name that MLflow allows for a logged model."""
     return f"{source(result)}-{variant}".translate(_FORBIDDEN).replace(" ", "-")
 
 
-def common_tags(result: Result, source_run: str = "") -> dict[str, str]:
+def common_tags(result: LoadedResult, source_run: str = "") -> dict[str, str]:
     """Returns the tags that every run of a result has.
 
     Args:
@@ -92,7 +92,7 @@ def common_tags(result: Result, source_run: str = "") -> dict[str, str]:
     return mlflow_names.cut_tags(values)
 
 
-def variant_tags(result: Result, variant: str) -> dict[str, str]:
+def variant_tags(result: LoadedResult, variant: str) -> dict[str, str]:
     """Returns the tags of a variant's run besides those of `common_tags`."""
     found, sha256 = result.verdict.variants[variant], result.variants[variant].sha256
     main_metric = result.verdict.main_metric
@@ -110,7 +110,7 @@ def variant_tags(result: Result, variant: str) -> dict[str, str]:
     return mlflow_names.cut_tags(entries)
 
 
-def version_tags(result: Result, variant: str, source_run: str = "") -> dict[str, str]:
+def version_tags(result: LoadedResult, variant: str, source_run: str = "") -> dict[str, str]:
     """Returns the tags of a variant's registered version, what a reader looks for first: the UI keeps their order."""
     found, content = result.verdict.variants[variant], result.content
     high = found.drop_interval_points[1] if found.drop_interval_points else None
@@ -135,12 +135,12 @@ def _points(value: float | None) -> str:
     return "" if value is None else f"{value:.{PLACES}f}"
 
 
-def gate(result: Result) -> str:
+def gate(result: LoadedResult) -> str:
     """Returns what was asked of the variants, in one line."""
     return ", ".join(f"{name}={value}" for name, value in result.verdict.gate.items())
 
 
-def parameters(result: Result, variant: str) -> dict[str, str]:
+def parameters(result: LoadedResult, variant: str) -> dict[str, str]:
     """Returns the parameters of a variant's run."""
     content = result.content
     values = {

@@ -1,1 +1,1 @@
-"""The step that compares each variant with the baseline and gives its verdict."""
+"""The step that compares each variant with the reference and gives its verdict."""

@@ -26,7 +26,7 @@ def validate(
     champion_evaluation: Optional[dsl.Input[dsl.Artifact]] = None,
     model_uri: str = "",
 ) -> None:
-    """Compares every variant with the float32 baseline, example by example, and gives its verdict.
+    """Compares every variant with the float32 reference, example by example, and gives its verdict.
 
     Args:
         name: The name of the quantization.
@@ -42,7 +42,7 @@ def validate(
         summary: The verdict's sentence and the table of variants, for the KFP page.
         metrics: Each variant's main metric, drop and size, for the KFP page.
         confusion: What the best variant takes for what, for the KFP page; empty where nothing is classified.
-        champion: The model in production, or why there is none.
+        champion: The champion, or why there is none.
         champion_evaluation: Its evaluation.
         model_uri: The URI of the source model, for the report's configuration; empty: the report leaves it open.
     """

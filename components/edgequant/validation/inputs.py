@@ -10,12 +10,12 @@ from edgequant.artifacts.evaluation import EVALUATED, Evaluation, load_evaluatio
 from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
 from edgequant.artifacts.variant_set import VariantSet, load_variant_set
 from edgequant.errors import ArtifactError
-from edgequant.variants import BASELINE
+from edgequant.variants import REFERENCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What a verdict is made from: the directories of the earlier steps; without a model in production, none of it.
+    """What a verdict is made from: the directories of the earlier steps; without a champion, none of it.
 
     Attributes:
         model_uri: The URI of the source model, for the record; "" where it is not known.
@@ -32,8 +32,8 @@ class Inputs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InProduction:
-    """The model in production, as it was fetched and evaluated.
+class LoadedChampion:
+    """The champion, as it was fetched and evaluated.
 
     Attributes:
         facts: Which model it is.
@@ -57,7 +57,7 @@ class Loaded:
         benchmark: The latencies of all.
         calibration: The calibration set.
         examples: The evaluation set.
-        champion: The model in production; None when none is configured.
+        champion: The champion; None when none is configured.
     """
 
     task: str
@@ -66,7 +66,7 @@ class Loaded:
     benchmark: Benchmark
     calibration: ExampleSet
     examples: ExampleSet
-    champion: InProduction | None
+    champion: LoadedChampion | None
 
 
 def load(task: str, inputs: Inputs) -> Loaded:
@@ -86,11 +86,11 @@ def load(task: str, inputs: Inputs) -> Loaded:
     calibration, examples = (
         load_example_set(path, verify=False) for path in (inputs.calibration_set, inputs.evaluation_set)
     )
-    check_sets(calibration, examples, variants, evaluations[BASELINE])
+    check_sets(calibration, examples, variants, evaluations[REFERENCE])
     benchmark = load_benchmark(inputs.benchmark)
     if benchmark.model_sha256 != {variant: variants[variant].sha256 for variant in variants.converted}:
         raise ArtifactError("validate: the benchmark is of another variant set than the one given")
-    champion = _in_production(task, inputs, examples)
+    champion = _load_champion(task, inputs, examples)
     check_kernels([*evaluations.values(), *([champion.evaluation] if champion else [])], benchmark)
     return Loaded(
         task=task,
@@ -103,8 +103,8 @@ def load(task: str, inputs: Inputs) -> Loaded:
     )
 
 
-def _in_production(task: str, inputs: Inputs, examples: ExampleSet) -> InProduction | None:
-    """Returns the model in production with its evaluation; None when none is configured."""
+def _load_champion(task: str, inputs: Inputs, examples: ExampleSet) -> LoadedChampion | None:
+    """Returns the champion with its evaluation; None when none is configured."""
     if inputs.champion is None or inputs.champion_evaluation is None:
         return None
     facts, variants = load_champion(inputs.champion)
@@ -116,14 +116,14 @@ def _in_production(task: str, inputs: Inputs, examples: ExampleSet) -> InProduct
         raise ArtifactError(f"validate: the evaluation of the champion is not of {facts.uri} for the task {task!r}")
     if content.evaluation_sha256 != examples.digest:
         raise ArtifactError("validate: the evaluation of the champion is over another evaluation set")
-    return InProduction(facts=facts, variants=variants, evaluation=evaluation)
+    return LoadedChampion(facts=facts, variants=variants, evaluation=evaluation)
 
 
 def check_together(task: str, variants: VariantSet, evaluations: dict[str, Evaluation]) -> None:
     """Checks that evaluations are of these variants' files, for this task, over one evaluation set.
 
     Raises:
-        ArtifactError: They are not, one is missing, or the baseline's is of a failure.
+        ArtifactError: They are not, one is missing, or the reference's is of a failure.
     """
     for name in evaluations:
         if name not in variants.content.variants:
@@ -142,12 +142,12 @@ def check_together(task: str, variants: VariantSet, evaluations: dict[str, Evalu
         raise ArtifactError(
             f"validate: evaluations are over {len(sets)} different evaluation sets; one is needed to compare"
         )
-    baseline = evaluations[BASELINE].content
-    if baseline.status != EVALUATED:
-        raise ArtifactError(f"validate: the baseline {BASELINE!r} is not evaluated: {baseline.reason}")
+    reference = evaluations[REFERENCE].content
+    if reference.status != EVALUATED:
+        raise ArtifactError(f"validate: the reference {REFERENCE!r} is not evaluated: {reference.reason}")
 
 
-def check_sets(calibration: ExampleSet, evaluation: ExampleSet, variants: VariantSet, baseline: Evaluation) -> None:
+def check_sets(calibration: ExampleSet, evaluation: ExampleSet, variants: VariantSet, reference: Evaluation) -> None:
     """Checks that variants were calibrated and evaluated on these sets, and that the two share no example.
 
     Raises:
@@ -155,7 +155,7 @@ def check_sets(calibration: ExampleSet, evaluation: ExampleSet, variants: Varian
     """
     if calibration.digest != variants.content.calibration_sha256:
         raise ArtifactError(f"validate: {calibration.path} is not the calibration set that the variants were made with")
-    if evaluation.digest != baseline.content.evaluation_sha256:
+    if evaluation.digest != reference.content.evaluation_sha256:
         raise ArtifactError(f"validate: {evaluation.path} is not the evaluation set that the variants were run on")
     check_disjoint(calibration.identities, evaluation)
 

@@ -9,7 +9,7 @@ from typing import Any
 from edgequant.artifacts.directory import write_json
 from edgequant.artifacts.verdict import Verdict
 from edgequant.validation.report.size_chart import main_metric
-from edgequant.variants import BASELINE
+from edgequant.variants import REFERENCE
 
 
 def metrics(verdict: Verdict, path: Path) -> dict[str, float]:
@@ -30,7 +30,7 @@ def confusion(verdict: Verdict, path: Path) -> dict[str, Any]:
     It is the best one's; without a best one that of the first variant judged that has one. Empty where nothing is classified,
     and for more classes than a matrix shows.
     """
-    judged = [verdict.best] if verdict.best else [name for name in verdict.variants if name != BASELINE]
+    judged = [verdict.best] if verdict.best else [name for name in verdict.variants if name != REFERENCE]
     matrices = (verdict.variants[name].confusion for name in judged)
     found = next((matrix for matrix in matrices if matrix is not None), None)
     kept: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Compares every variant with the baseline and writes the verdict and the report."""
+"""Compares every variant with the reference and writes the verdict and the report."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ from edgequant.artifacts.directory import new_directory
 from edgequant.artifacts.evaluation import Evaluation
 from edgequant.artifacts.example_set import ExampleSet
 from edgequant.artifacts.variant_set import VariantSet
-from edgequant.artifacts.verdict import MISSING, NO_BASELINE, VariantVerdict, Verdict, write_verdict
+from edgequant.artifacts.verdict import MISSING, NO_CHAMPION, VariantVerdict, Verdict, write_verdict
 from edgequant.gate import Gate
 from edgequant.steps import say
 from edgequant.validation.gate.data_warnings import caveats, doubt, labelled
@@ -17,7 +17,7 @@ from edgequant.validation.gate.headline import headline
 from edgequant.validation.gate.variant_verdict import Material, material, undefined, verdict_of
 from edgequant.validation.inputs import Inputs, load
 from edgequant.validation.report.page import write_report
-from edgequant.variants import BASELINE
+from edgequant.variants import REFERENCE
 
 
 def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> Verdict:
@@ -33,7 +33,7 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
     Raises:
         ArtifactError: An input directory is not what it should be, or they do not belong together.
         ConfigError: The gate asks for what the task, the labels or the models cannot tell.
-        EvaluationError: The baseline's outputs do not suit the labels.
+        EvaluationError: The reference's outputs do not suit the labels.
     """
     loaded = load(task, inputs)
     found = material(gate, loaded)
@@ -46,25 +46,25 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         main_metric=found.asked.metric,
         classes=found.asked.classes,
         labelled=found.asked.labels is not None,
-        reading=found.runs[BASELINE].reading,
+        reading=found.runs[REFERENCE].reading,
         notes=(
             *undefined(found),
-            *caveats(gate, found.asked, found.runs[BASELINE]),
-            *_no_baseline(found),
+            *caveats(gate, found.asked, found.runs[REFERENCE]),
+            *_no_champion(found),
             *_more_examples(loaded.examples, judged),
         ),
         gate=gate.asked(),
         outcome=outcome,
         best=best,
-        why=headline(gate, found.asked.metric, outcome, best, judged, doubt(found.asked, found.runs[BASELINE])),
+        why=headline(gate, found.asked.metric, outcome, best, judged, doubt(found.asked, found.runs[REFERENCE])),
         variants=judged,
         champion=None if found.champion is None else found.champion.known,
         environment=loaded.benchmark.environment,
         calibration=loaded.calibration.facts(),
         evaluation=loaded.examples.facts(),
-        evaluation_classes=labelled(found.asked, found.runs[BASELINE], len(found.runs[BASELINE])).counts,
+        evaluation_classes=labelled(found.asked, found.runs[REFERENCE], len(found.runs[REFERENCE])).counts,
         stability=loaded.variants.content.stability,
-        made_from=_made_from(inputs.model_uri, loaded.variants, loaded.evaluations[BASELINE]),
+        made_from=_made_from(inputs.model_uri, loaded.variants, loaded.evaluations[REFERENCE]),
     )
     with new_directory(target) as draft:
         write_report(draft, verdict, loaded.examples)
@@ -77,12 +77,12 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
     return verdict
 
 
-def _no_baseline(found: Material) -> tuple[str, ...]:
-    """Returns a sentence on a model in production that is not there: before the first release that is so, and by a slip of the pen."""
+def _no_champion(found: Material) -> tuple[str, ...]:
+    """Returns a sentence on a champion that is not there: before the first release that is so, and by a slip of the pen."""
     champion = None if found.champion is None else found.champion.known
     if champion is None or champion.status != MISSING:
         return ()
-    return (f"{NO_BASELINE}: {champion.uri}: {champion.reason}",)
+    return (f"{NO_CHAMPION}: {champion.uri}: {champion.reason}",)
 
 
 def _more_examples(examples: ExampleSet, judged: Mapping[str, VariantVerdict]) -> tuple[str, ...]:
@@ -97,7 +97,7 @@ def _more_examples(examples: ExampleSet, judged: Mapping[str, VariantVerdict]) -
     )
 
 
-def _made_from(model_uri: str, variants: VariantSet, baseline: Evaluation) -> dict[str, str]:
+def _made_from(model_uri: str, variants: VariantSet, reference: Evaluation) -> dict[str, str]:
     content = variants.content
     return {
         "edgequant": __version__,
@@ -106,6 +106,6 @@ def _made_from(model_uri: str, variants: VariantSet, baseline: Evaluation) -> di
         "signature": content.signature,
         "model, SHA-256": content.model_sha256,
         "calibration set, SHA-256": content.calibration_sha256 or "none",
-        "evaluation set, SHA-256": baseline.content.evaluation_sha256,
-        "evaluation examples": f"{baseline.content.examples:,}",
+        "evaluation set, SHA-256": reference.content.evaluation_sha256,
+        "evaluation examples": f"{reference.content.examples:,}",
     }

@@ -121,13 +121,13 @@ def convert(config: Path, overrides: tuple[str, ...], calibration: Path, evaluat
 @SET
 @OUTPUT
 def champion(config: Path, overrides: tuple[str, ...], output: Path) -> None:
-    """Fetch the model in production that CONFIG names as its baseline: a variant set of the variant "champion"."""
+    """Fetch the champion that CONFIG names: a variant set of the variant "champion"."""
     from edgequant.champion.step import fetch_champion
     from edgequant_pipelines.arguments import local_tracking_uri
     from edgequant_pipelines.config import load_config
 
     loaded = load_config(config, overrides)
-    fetch_champion(loaded.baseline, local_tracking_uri(loaded, output.parent), output)
+    fetch_champion(loaded.champion, local_tracking_uri(loaded, output.parent), output)
 
 
 @main.command()
@@ -190,7 +190,7 @@ def benchmark(variants: Path, examples: Path, runs: int, resolver: str, output: 
 @click.option("--benchmark", "latencies", required=True, type=click.Path(path_type=Path), help="A benchmark.")
 @click.option("--calibration", required=True, type=click.Path(path_type=Path), help="The calibration set.")
 @click.option("--examples", required=True, type=click.Path(path_type=Path), help="The evaluation set.")
-@click.option("--champion", type=click.Path(path_type=Path), help="The model in production, as fetched.")
+@click.option("--champion", type=click.Path(path_type=Path), help="The champion, as fetched.")
 @click.option("--champion-evaluation", type=click.Path(path_type=Path), help="Its evaluation.")
 @OUTPUT
 def validate(

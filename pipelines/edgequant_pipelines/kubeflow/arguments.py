@@ -50,7 +50,7 @@ def only_here(config: Config) -> Iterator[str]:
 def _paths(config: Config) -> Iterator[tuple[str, str]]:
     """Yields each key that holds a path of this machine, and the path."""
     yield from (
-        (key, value) for key, value in (("model", config.model), ("baseline", config.baseline)) if _local(value)
+        (key, value) for key, value in (("model", config.model), ("champion", config.champion)) if _local(value)
     )
     examples = config.examples
     for key, patterns in (("calibration", examples.calibration), ("evaluation", examples.evaluation)):

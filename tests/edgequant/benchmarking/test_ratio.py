@@ -15,7 +15,7 @@ _Trials = list[NDArray[np.float64]]
 def _times(
     random: np.random.Generator, ratio: float, between: float, trials: int = 8, within: float = 0.05
 ) -> tuple[_Trials, _Trials]:
-    """Returns a model's and the baseline's times in several trials of 25 runs.
+    """Returns a model's and the reference's times in several trials of 25 runs.
 
     In each trial both are slowed alike by the moment, and each by what its process gave it: caches, pages, a neighbour.
     """
@@ -41,7 +41,7 @@ def test_the_interval_is_students_of_the_logarithms() -> None:
 
 
 def test_equal_times_leave_half_a_percent_of_doubt() -> None:
-    """A model that takes exactly a quarter of the baseline's time in every trial: 0.25, give or take 0.5%."""
+    """A model that takes exactly a quarter of the reference's time in every trial: 0.25, give or take 0.5%."""
     base = [np.array([4.0, 8.0, 4.0, 8.0, 4.0])] * 8
     found = median_ratio([times / 4 for times in base], base)
     assert (found.value, found.low, found.high) == pytest.approx((0.25, 0.25 / 1.005, 0.25 * 1.005))

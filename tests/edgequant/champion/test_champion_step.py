@@ -1,4 +1,4 @@
-"""The model in production is fetched from a real MLflow, or said not to be there."""
+"""The champion is fetched from a real MLflow, or said not to be there."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -65,7 +65,7 @@ def test_a_moved_alias_is_another_champion(uri: str, register: Callable[..., Any
 
 
 @pytest.mark.parametrize(
-    ("registered", "baseline", "reason"),
+    ("registered", "champion", "reason"),
     [
         (False, "models:/small@champion", "there is no registered model 'small'"),
         (True, "models:/small@champion", "registered model 'small' has no alias 'champion'; it has candidate"),
@@ -81,23 +81,23 @@ def test_before_the_first_promotion_there_is_none(
     register: Callable[..., Any],
     tmp_path: Path,
     registered: bool,
-    baseline: str,
+    champion: str,
     reason: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A registered model or an alias that does not exist yet is said, and is no failure."""
     if registered:
         register("artifacts/model.tflite", alias="candidate")
-    fetch_champion(baseline, uri, tmp_path / "champion")
+    fetch_champion(champion, uri, tmp_path / "champion")
     facts, variants = load_champion(tmp_path / "champion")
     assert (facts.version, facts.missing) == (None, reason)
     assert variants.converted == ()
-    assert f"champion: no baseline yet: {reason}" in capsys.readouterr().out
-    assert (pin_champion(baseline, uri).uri, pin_champion(baseline, uri).digest) == (baseline, "")
+    assert f"champion: no champion yet: {reason}" in capsys.readouterr().out
+    assert (pin_champion(champion, uri).uri, pin_champion(champion, uri).digest) == (champion, "")
 
 
 def test_none_is_configured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a baseline in the configuration nothing is looked for, and nothing is said."""
+    """Without a champion in the configuration nothing is looked for, and nothing is said."""
     fetch_champion("", "", tmp_path / "champion")
     facts, variants = load_champion(tmp_path / "champion")
     assert (facts.uri, variants.converted) == ("", ())
@@ -105,28 +105,28 @@ def test_none_is_configured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize(
-    ("baseline", "message"),
+    ("champion", "message"),
     [
-        ("models:/small/9", "baseline: models:/small/9 cannot be looked up in MLflow at "),
-        ("models:/small", "baseline: 'models:/small' is not a model URI; allowed are"),
-        ("/no/such/model.tflite", "baseline: /no/such/model.tflite does not exist"),
-        ("models:/small@champion", "baseline: models:/small@champion holds no single .tflite file; found are: none"),
+        ("models:/small/9", "champion: models:/small/9 cannot be looked up in MLflow at "),
+        ("models:/small", "champion: 'models:/small' is not a model URI; allowed are"),
+        ("/no/such/model.tflite", "champion: /no/such/model.tflite does not exist"),
+        ("models:/small@champion", "champion: models:/small@champion holds no single .tflite file; found are: none"),
     ],
 )
 def test_any_other_failure_is_an_error(
-    uri: str, register: Callable[..., Any], tmp_path: Path, baseline: str, message: str
+    uri: str, register: Callable[..., Any], tmp_path: Path, champion: str, message: str
 ) -> None:
     """A version that is gone, what is no model URI, or a model that is no .tflite file ends the step."""
     register("data/model.keras")
     with pytest.raises(ModelError) as caught:
-        fetch_champion(baseline, uri, tmp_path / "champion")
+        fetch_champion(champion, uri, tmp_path / "champion")
     assert message in str(caught.value)
     assert not (tmp_path / "champion").exists()
 
 
 def test_a_server_that_cannot_be_reached_is_an_error(tmp_path: Path) -> None:
     """That MLflow does not answer is no reason to compare with nothing."""
-    with pytest.raises(ModelError, match=r"^baseline: models:/small@champion cannot be looked up in MLflow at "):
+    with pytest.raises(ModelError, match=r"^champion: models:/small@champion cannot be looked up in MLflow at "):
         fetch_champion("models:/small@champion", "http://127.0.0.1:9", tmp_path / "champion", Waiting(seconds=0.0))
 
 

@@ -63,10 +63,10 @@ def test_halves_are_compared(digits_model: Path, digits_sets: Any, tmp_path: Pat
         )
         convert(alone, tmp_path / f"variants {first}")
         outputs[first] = answers(tmp_path / f"variants {first}" / "full_int8" / "model.tflite", pixels)
-    baseline = answers(tmp_path / "variants" / "float32" / "model.tflite", pixels)
+    reference = answers(tmp_path / "variants" / "float32" / "model.tflite", pixels)
     assert found.examples == len(pixels)
     assert found.halves_sqnr_db == pytest.approx(decibels(outputs[0], outputs[1]), abs=1e-3)
-    assert found.quantization_sqnr_db == pytest.approx(decibels(baseline, outputs[0]), abs=1e-3)
+    assert found.quantization_sqnr_db == pytest.approx(decibels(reference, outputs[0]), abs=1e-3)
     assert found.agreement == (outputs[0].argmax(axis=1) == outputs[1].argmax(axis=1)).mean()
     large = (found.halves_sqnr_db or 0) >= (found.quantization_sqnr_db or 0) - 6
     told = "large enough" if large else "too small"

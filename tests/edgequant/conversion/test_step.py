@@ -242,13 +242,13 @@ def test_an_operator_without_an_int8_kernel_is_named(converted: Callable[[str], 
         ),
     ],
 )
-def test_a_baseline_that_cannot_be_made_ends_the_step(
+def test_a_reference_that_cannot_be_made_ends_the_step(
     name: str, message: str, request_for: Callable[..., Request], tmp_path: Path
 ) -> None:
     """One line says why, operators by name, and nothing is written."""
     with pytest.raises(ConversionError) as caught:
         convert(request_for(name, "float32"), tmp_path / "out")
-    assert str(caught.value) == f"the baseline float32 failed: {message}"
+    assert str(caught.value) == f"the reference float32 failed: {message}"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -95,10 +95,10 @@ def test_a_variant_that_was_not_converted_keeps_its_reason(
 @pytest.mark.parametrize(
     ("model", "message"), [(b"damaged", "LiteRT refuses the model"), (None, "not converted: the converter died")]
 )
-def test_a_baseline_that_cannot_be_run_is_an_error(
+def test_a_reference_that_cannot_be_run_is_an_error(
     sets: Any, tmp_path: Path, model: bytes | None, message: str
 ) -> None:
-    """Without the baseline nothing can be compared: the step fails, and writes nothing."""
+    """Without the reference nothing can be compared: the step fails, and writes nothing."""
     variants, examples = sets.variants({"float32": model}), sets.examples({"x": _X})
     with pytest.raises(EvaluationError, match=message):
         evaluate("float32", variants, examples, tmp_path / "out", task="none")
@@ -124,7 +124,7 @@ def test_outputs_that_are_not_numbers_are_counted(sets: Any, small_models: dict[
     assert not (tmp_path / "out" / "outputs").exists()
 
 
-def test_a_baseline_of_nan_is_an_error_with_the_operator(
+def test_a_reference_of_nan_is_an_error_with_the_operator(
     sets: Any, small_models: dict[str, bytes], tmp_path: Path
 ) -> None:
     """When float32 itself gives NaN nothing can be compared, and the error says where it starts."""
@@ -132,7 +132,7 @@ def test_a_baseline_of_nan_is_an_error_with_the_operator(
     values[11] = -1.0
     variants, examples = sets.variants({"float32": small_models["root"]}), sets.examples({"x": values})
     with pytest.raises(
-        EvaluationError, match=r"baseline float32 .* for 1 of 40 examples; it starts at SQRT, which writes"
+        EvaluationError, match=r"reference float32 .* for 1 of 40 examples; it starts at SQRT, which writes"
     ):
         evaluate("float32", variants, examples, tmp_path / "out", task="none")
     assert not (tmp_path / "out").exists()
@@ -157,14 +157,14 @@ def test_inputs_of_nan_are_blamed_on_the_examples(sets: Any, small_models: dict[
 def test_a_model_that_ends_or_blocks_the_interpreter_costs_itself_only(
     sets: Any, small_models: dict[str, bytes], tmp_path: Path, model: str, reason: str
 ) -> None:
-    """A file that crashes the process, and one that never returns, are failed variants; as baselines they are errors."""
+    """A file that crashes the process, and one that never returns, are failed variants; as references they are errors."""
     models = {"float32": small_models["double"], "float16": small_models[model]}
     examples = sets.examples({"x": np.full((3, 4), 0.25, np.float32)})
     limits: dict[str, Any] = {"budget_seconds": 0.5, "margin_seconds": 1.0}
     evaluate("float16", sets.variants(models), examples, tmp_path / "out", task="none", **limits)
     content = load_evaluation(tmp_path / "out").content
     assert (content.status, content.reason) == ("failed", reason)
-    with pytest.raises(EvaluationError, match=f"the baseline float32 is not evaluated: {reason}"):
+    with pytest.raises(EvaluationError, match=f"the reference float32 is not evaluated: {reason}"):
         evaluate(
             "float32",
             sets.variants({"float32": small_models[model]}),
@@ -308,7 +308,7 @@ def test_several_outputs_stay_inside_the_directory(sets: Any, small_models: dict
 
 
 def test_a_wrong_task_for_a_variant_is_its_failure(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
-    """Labels that the outputs cannot have fail the variant with the reason; for the baseline they are an error."""
+    """Labels that the outputs cannot have fail the variant with the reason; for the reference they are an error."""
     models = {"float32": small_models["double"], "float16": small_models["double"]}
     variants, examples = sets.variants(models), sets.examples({"x": _X}, np.array([0, 1, 9]))
     with pytest.raises(EvaluationError, match="label 9 is out of range; the output has 4 classes"):

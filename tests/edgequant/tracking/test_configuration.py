@@ -109,14 +109,14 @@ def test_replaced_arguments_are_in_their_place(ran: AsRun, values: Values, tmp_p
         "task": "none",
         "resolver": "builtin",
         "gate": {"max_size_ratio": 0.5},
-        "baseline": "models:/digits-tflite@production",
+        "champion": "models:/digits-tflite@production",
         "tracking": {**values["tracking"], "uri": "http://mlflow.example.com", "alias": "live", "register": "none"},
     }
     found = ran(written(compiled))
     assert comments(found) == [
         "# Not as configured but as run: model, signature, examples.calibration, examples.label, examples.classes,"
         " sampling.calibration, sampling.seed, sampling.weight, sampling.check_stability, variants, task, resolver, gate,"
-        " baseline, tracking.uri, tracking.alias, tracking.register."
+        " champion, tracking.uri, tracking.alias, tracking.register."
     ]
     gate = {"max_drop_points": 5.0, "confidence": 0.95, "prefer": "size_bytes"}
     expected = {**values, "gate": gate, "tracking": {**values["tracking"], "uri": SETTINGS.uri}}
@@ -188,7 +188,7 @@ def test_without_a_configuration_the_steps_tell(
     assert config["model"] == str(tmp_path / "model")
     assert config["gate"] == {"max_drop_points": 5, "confidence": 0.95, "prefer": "size_bytes"}
     assert config["tracking"] == {**values["tracking"], "uri": SETTINGS.uri}
-    for key in ("name", "signature", "examples", "sampling", "variants", "task", "resolver", "baseline"):
+    for key in ("name", "signature", "examples", "sampling", "variants", "task", "resolver", "champion"):
         assert config[key] == values[key]
 
 
@@ -220,7 +220,7 @@ def test_examples_without_a_recipe(ran: AsRun, values: Values, verdict: Verdict,
 def test_what_a_draw_was_asked_for_in_full(
     ran: AsRun, values: Values, verdict: Verdict, content: VariantSetContent, tmp_path: Path
 ) -> None:
-    """A zero that is no default is kept, and so are the check of stability and the version of the model in production."""
+    """A zero that is no default is kept, and so are the check of stability and the version of the champion."""
     provenance = verdict.calibration.provenance
     sampling = {**provenance.recipe["sampling"], "stratify": "proportional", "minimum_per_class": 0}
     recipe = {**provenance.recipe, "sampling": sampling}
@@ -234,7 +234,7 @@ def test_what_a_draw_was_asked_for_in_full(
         config = load(ran(given, other, stable), tmp_path)
         assert (config.sampling.stratify, config.sampling.minimum_per_class) == ("proportional", 0)
         assert config.sampling.check_stability
-        assert config.baseline == "models:/digits-tflite/4"
+        assert config.champion == "models:/digits-tflite/4"
 
 
 def test_the_report_and_the_record_agree(ran: AsRun, values: Values, verdict: Verdict) -> None:

@@ -12,13 +12,13 @@ from markdown_it import MarkdownIt
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
 from mlflow.utils import validation
 
-from edgequant.artifacts.result import Result, load_result
+from edgequant.artifacts.result import LoadedResult, load_result
 from edgequant.tracking import mlflow_names, tags, ui_links
 from edgequant.tracking.recording import registry, summary
 
 
 @pytest.fixture
-def result(results: Callable[..., Path]) -> Result:
+def result(results: Callable[..., Path]) -> LoadedResult:
     """A result of the digits model."""
     return load_result(results())
 
@@ -50,7 +50,7 @@ def test_a_result_is_identified_by_its_run_or_by_its_content(results: Callable[.
     assert tags.key(first) != tags.key(other)
 
 
-def test_the_note_is_a_table_that_nothing_breaks(result: Result) -> None:
+def test_the_note_is_a_table_that_nothing_breaks(result: LoadedResult) -> None:
     """The note has a row of three cells per variant, whatever a reason holds."""
     variants = {name: replace(found, reasons=("a | b", "c")) for name, found in result.verdict.variants.items()}
     note = summary.note(replace(result, verdict=replace(result.verdict, variants=variants)), "Nothing.")
@@ -60,7 +60,7 @@ def test_the_note_is_a_table_that_nothing_breaks(result: Result) -> None:
     assert rows[1] == "| weights_only | blessed | a &#124; b; c |"
 
 
-def test_what_users_named_is_no_markup(result: Result) -> None:
+def test_what_users_named_is_no_markup(result: LoadedResult) -> None:
     """A class may be called anything: the note and the description show it, and load, run and mark up nothing of it."""
     evil = "![b](http://h/beacon.png) <img src=x onerror=y> [click](http://h) **blessed** `code` a|b\n\n# big"
     found = {name: replace(variant, reasons=(evil,)) for name, variant in result.verdict.variants.items()}
@@ -81,7 +81,7 @@ def test_what_users_named_is_no_markup(result: Result) -> None:
         assert MarkdownIt().renderInline(registry.description(named, variant)) == escape(line)
 
 
-def test_no_text_is_longer_than_mlflow_takes(result: Result) -> None:
+def test_no_text_is_longer_than_mlflow_takes(result: LoadedResult) -> None:
     """However long a reason, a sentence, a path or a gate is, it is cut to end in an ellipsis: PostgreSQL refuses what is longer."""
     assert mlflow_names.TAG_CHARACTERS == validation.MAX_TAG_VAL_LENGTH
     assert mlflow_names.PARAMETER_CHARACTERS == validation.MAX_PARAM_VAL_LENGTH
@@ -112,7 +112,7 @@ def test_no_text_is_longer_than_mlflow_takes(result: Result) -> None:
     assert (parameters["task"], every_tag[1]["edgequant.reason"]) == (long[:5999] + "…", long[:7999] + "…")
 
 
-def test_the_comparison_has_a_row_per_variant(result: Result) -> None:
+def test_the_comparison_has_a_row_per_variant(result: LoadedResult) -> None:
     """Columns are named once, what a variant lacks is empty, and numbers are as short as the UI's columns."""
     table = summary.comparison(result)
     # By default the UI has a row for each value of the first, and shows the second.
@@ -120,10 +120,10 @@ def test_the_comparison_has_a_row_per_variant(result: Result) -> None:
     assert table["columns"][-1] == "source"
     assert all(len(str(value)) <= 9 for row in table["data"] for value in row if isinstance(value, float))
     assert len(table["data"]) == 4
-    baseline = dict(zip(table["columns"], table["data"][0], strict=True))
-    assert (baseline["variant"], baseline["verdict"]) == ("float32", "baseline")
-    assert baseline["drop_low_points"] is None
-    assert baseline["drop_points"] == 0.0
+    reference = dict(zip(table["columns"], table["data"][0], strict=True))
+    assert (reference["variant"], reference["verdict"]) == ("float32", "reference")
+    assert reference["drop_low_points"] is None
+    assert reference["drop_points"] == 0.0
 
 
 def test_links_open_the_machine_learning_pages() -> None:

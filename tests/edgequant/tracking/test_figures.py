@@ -44,7 +44,7 @@ _EVERYTHING = VariantVerdict(
             total=1,
             values=(
                 SliceValue(
-                    value="7", examples=9, baseline=1.0, variant=0.75, drop_points=25.0, drop_interval_points=None
+                    value="7", examples=9, reference=1.0, variant=0.75, drop_points=25.0, drop_interval_points=None
                 ),
             ),
             worst_interval_points=(-2.0, 40.0),

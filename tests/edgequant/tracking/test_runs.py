@@ -133,7 +133,7 @@ def test_metrics_are_in_units_that_charts_show(recorded: Any) -> None:
         assert metrics["examples"] == 300
         assert found.latency is not None
         assert metrics["latency_p50_ms"] == pytest.approx(found.latency.p50_ms, rel=1e-5)
-        assert ("drop_low_points" in metrics) == (found.verdict != "baseline")
+        assert ("drop_low_points" in metrics) == (found.verdict != "reference")
         (model,) = run.outputs.model_outputs
         logged = client.get_logged_model(model.model_id)
         assert {metric.key: metric.value for metric in logged.metrics} == metrics
@@ -197,7 +197,7 @@ def test_the_summary_compares_the_variants(recorded: Any, monkeypatch: pytest.Mo
     table = client.load_table(summary.info.experiment_id, "comparison.json", run_ids=[run_id])
     assert table["variant"].tolist() == VARIANTS
     assert table["source"].tolist() == ["digits v3"] * 4
-    assert table["verdict"].tolist() == ["baseline", "blessed", "blessed", "blessed"]
+    assert table["verdict"].tolist() == ["reference", "blessed", "blessed", "blessed"]
     assert table["accuracy_percent"].between(90, 100).all()
     verdict = load_verdict(recorded.result / "verdict")
     assert summary.data.tags["mlflow.note.content"].startswith(f"**blessed**: {verdict.why}")

@@ -35,10 +35,13 @@ _FLIPS = Flips(
     changed=3,
     right_to_wrong=2,
     wrong_to_right=1,
-    lost=(Flip(example=4, label="1", baseline="1", variant="0"), Flip(example=7, label="0", baseline="0", variant="1")),
-    gained=(Flip(example=9, label="1", baseline="0", variant="1"),),
+    lost=(
+        Flip(example=4, label="1", reference="1", variant="0"),
+        Flip(example=7, label="0", reference="0", variant="1"),
+    ),
+    gained=(Flip(example=9, label="1", reference="0", variant="1"),),
 )
-_BASELINE = VariantVerdict(
+_REFERENCE = VariantVerdict(
     status="converted",
     size_bytes=4000,
     examples=100,
@@ -47,11 +50,11 @@ _BASELINE = VariantVerdict(
     metric_interval=(0.83, 0.94),
     drop_points=0.0,
     agreement=1.0,
-    verdict="baseline",
+    verdict="reference",
     reasons=("every other variant is compared with it",),
 )
 _VARIANT = replace(
-    _BASELINE,
+    _REFERENCE,
     size_bytes=1000,
     metrics={"accuracy": 0.89},
     measures={"accuracy": Measured(value=0.89, interval=(0.81, 0.94), drop=Drop(points=1.0, interval=(-2.0, 4.0)))},
@@ -79,7 +82,7 @@ def handmade() -> Handmade:
             outcome="blessed",
             best="full_int8",
             why="full_int8 is best: the least size_bytes.",
-            variants={"float32": _BASELINE, "full_int8": replace(_VARIANT, **(variant or {}))},
+            variants={"float32": _REFERENCE, "full_int8": replace(_VARIANT, **(variant or {}))},
             environment=Environment(
                 cpu="a CPU", cores=2, threads=1, delegate="XNNPACK", runtime="litert 2", load_average=0.5
             ),

@@ -1,4 +1,4 @@
-"""What is said of evaluation sets and baselines that make little of any verdict."""
+"""What is said of evaluation sets and references that make little of any verdict."""
 
 from typing import Any
 
@@ -28,14 +28,14 @@ def _asked(labels: NDArray[Any], metric: str = "accuracy") -> Asked:
 
 
 def _evidence(asked: Asked, run: Run, missing: str, everywhere: str = "") -> Evidence:
-    """Returns what a variant that answers as the baseline does is judged by."""
+    """Returns what a variant that answers as the reference does is judged by."""
     environment = Environment(cpu="a CPU", cores=2, threads=1, delegate="", runtime="", load_average=0.0)
     return Evidence(
         variant="small",
         metric=asked.metric,
         comparison=compare(asked, run, run),
         size_bytes=1,
-        baseline_size_bytes=2,
+        reference_size_bytes=2,
         kind=None,
         benchmark=Benchmark(model_sha256={}, latencies={}, failures={}, environment=environment),
         missing=missing,
@@ -47,7 +47,7 @@ def _labels() -> NDArray[np.int64]:
     return np.tile(np.arange(5), 200)
 
 
-def test_a_good_baseline_on_enough_examples_needs_no_word() -> None:
+def test_a_good_reference_on_enough_examples_needs_no_word() -> None:
     """Nine in ten right of a thousand examples of all classes: nothing to say."""
     labels = _labels()
     decisions = np.where(np.arange(1000) % 10 == 0, (labels + 1) % 5, labels)
@@ -112,7 +112,7 @@ def test_one_class_of_its_own_has_two_groups() -> None:
     assert check.sentence.startswith("of 2 groups by class, without cat loses most: 6.00 points; no group loses")
 
 
-def test_a_baseline_whose_outputs_are_in_another_order_is_noticed() -> None:
+def test_a_reference_whose_outputs_are_in_another_order_is_noticed() -> None:
     """Two of five names are exchanged: 540 of 1,000 are right, and 900 would be."""
     labels = _labels()
     decisions = np.where(np.arange(1000) % 10 == 0, (labels + 1) % 5, labels)
@@ -122,7 +122,7 @@ def test_a_baseline_whose_outputs_are_in_another_order_is_noticed() -> None:
     assert note.endswith(" 0.9000 were its outputs read otherwise (square as stripe_h, stripe_h as square)")
 
 
-def test_a_baseline_that_guesses_is_not_taken_for_a_relabelled_one() -> None:
+def test_a_reference_that_guesses_is_not_taken_for_a_relabelled_one() -> None:
     """Answers that do not depend on the label are no better than chance, in any order of the classes."""
     labels = _labels()
     decisions = np.arange(1000) // 5 % 5
@@ -130,7 +130,7 @@ def test_a_baseline_that_guesses_is_not_taken_for_a_relabelled_one() -> None:
     assert "is no better than always answering dot, the most frequent class (0.2000)" in note
 
 
-def test_a_baseline_no_better_than_the_most_frequent_class_is_noticed() -> None:
+def test_a_reference_no_better_than_the_most_frequent_class_is_noticed() -> None:
     """Nine in ten are dots, and it always says dot: an accuracy of 0.9 that is worth nothing."""
     labels = np.where(np.arange(1000) % 10 < 9, 0, np.arange(1000) // 10 % 4 + 1)
     (note,) = caveats(Gate(max_drop_points=1.0), _asked(labels), _run(np.zeros(1000, np.int64)))

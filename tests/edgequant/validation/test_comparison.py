@@ -1,4 +1,4 @@
-"""A variant against the baseline, on arrays that can be checked by hand."""
+"""A variant against the reference, on arrays that can be checked by hand."""
 
 import importlib
 from typing import Any
@@ -25,15 +25,15 @@ def _run(task: str, output: NDArray[Any], reading: str | None = None) -> Run:
     return Run({"y": output}, read(task, output) if reading is None else reading)
 
 
-def _compare(task: str, baseline: NDArray[Any], variant: NDArray[Any], labels: Any = None, **asked: Any) -> Comparison:
-    first = _run(task, baseline)
+def _compare(task: str, reference: NDArray[Any], variant: NDArray[Any], labels: Any = None, **asked: Any) -> Comparison:
+    first = _run(task, reference)
     known = None if labels is None else np.asarray(labels)
     of = Asked(task=task, metric="", labels=known, **asked)
     return compare(of, first, _run(task, variant, first.reading))
 
 
 def test_a_drop_is_the_difference_of_accuracies_in_points() -> None:
-    """Of four examples the baseline gets three right and the variant two, one of them another: 25 points."""
+    """Of four examples the reference gets three right and the variant two, one of them another: 25 points."""
     found = _compare("classification", _EYE[[0, 1, 2, 0]], _EYE[[0, 2, 3, 3]], [0, 1, 2, 3])
     drop = found.drops["accuracy"].drop
     assert found.examples == 4
@@ -52,10 +52,10 @@ def test_flips_are_counted_and_named() -> None:
     assert found is not None
     assert (found.changed, found.right_to_wrong, found.wrong_to_right) == (3, 2, 1)
     assert found.lost == (
-        Flip(example=1, label="1", baseline="1", variant="2"),
-        Flip(example=2, label="2", baseline="2", variant="3"),
+        Flip(example=1, label="1", reference="1", variant="2"),
+        Flip(example=2, label="2", reference="2", variant="3"),
     )
-    assert found.gained == (Flip(example=3, label="3", baseline="0", variant="3"),)
+    assert found.gained == (Flip(example=3, label="3", reference="0", variant="3"),)
 
 
 def test_no_more_than_fifty_flips_of_a_kind_are_named() -> None:
@@ -114,7 +114,7 @@ def test_without_labels_agreement_stands_in() -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "baseline", "variant", "expected"),
+    ("task", "reference", "variant", "expected"),
     [
         ("classification", _EYE[[0, 1]], _EYE[[0, 2]], 0.5),
         ("binary", np.array([[0.6], [0.4]]), np.array([[0.9], [0.5]]), 0.5),
@@ -131,44 +131,44 @@ def test_without_labels_agreement_stands_in() -> None:
     ],
 )
 def test_agreement_is_of_decisions_or_of_values(
-    task: str, baseline: NDArray[Any], variant: NDArray[Any], expected: float
+    task: str, reference: NDArray[Any], variant: NDArray[Any], expected: float
 ) -> None:
     """Equal decisions where the task decides; one minus the error in the outputs' spread where it does not."""
-    assert _compare(task, baseline, variant).agreement.value == pytest.approx(expected)
+    assert _compare(task, reference, variant).agreement.value == pytest.approx(expected)
 
 
 def test_agreement_is_that_of_the_worst_output_by_name() -> None:
     """Outputs are matched by name, and a large one that is right hides no small one that is wrong, example by example."""
     large, small = np.array([1000.0, -1000.0]), np.array([1.0, -1.0])
-    baseline = Run({"large": large, "small": small}, "")
+    reference = Run({"large": large, "small": small}, "")
     for changed, expected in (((0.75, -0.5), (0.75 + 0.5) / 2), ((-1.0, 1.0), 0.0)):
         variant = Run({"small": np.array(changed), "large": large}, "")
-        assert compare(Asked(task="none", metric=""), baseline, variant).agreement.value == pytest.approx(expected)
+        assert compare(Asked(task="none", metric=""), reference, variant).agreement.value == pytest.approx(expected)
 
 
 def test_agreement_of_a_regression_is_that_of_its_worst_number() -> None:
     """Two targets in one tensor are told apart as two outputs are: the one near 1 is lost beside the one near 300."""
     random = np.random.default_rng(6)
-    baseline = random.normal(size=(2000, 2)) * (10.0, 0.1) + (300.0, 1.0)
-    variant = np.column_stack([baseline[:, 0], np.full(2000, baseline[:, 1].mean())])
+    reference = random.normal(size=(2000, 2)) * (10.0, 0.1) + (300.0, 1.0)
+    variant = np.column_stack([reference[:, 0], np.full(2000, reference[:, 1].mean())])
     # The mean of |z| of a normal is √(2/π); what is past one standard deviation counts as one.
     expected = 1 - np.minimum(np.abs(stats.norm.ppf((np.arange(10**5) + 0.5) / 10**5)), 1).mean()
-    together = _compare("regression", baseline, variant).agreement.value
+    together = _compare("regression", reference, variant).agreement.value
     assert together == pytest.approx(expected, abs=0.02)
-    outputs = [{"high": both[:, :1], "low": both[:, 1:]} for both in (baseline, variant)]
+    outputs = [{"high": both[:, :1], "low": both[:, 1:]} for both in (reference, variant)]
     apart = compare(Asked(task="none", metric=""), Run(outputs[0], ""), Run(outputs[1], ""))
     assert apart.agreement.value == pytest.approx(together)
-    assert _compare("none", baseline, variant).agreement.value > 0.98
+    assert _compare("none", reference, variant).agreement.value > 0.98
 
 
 def test_agreement_in_pieces_is_that_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory stays bounded, and nothing else changes."""
     random = np.random.default_rng(8)
-    baseline = random.normal(size=(50, 3))
-    variant = baseline + random.normal(scale=0.3, size=(50, 3))
-    whole = [_compare(task, baseline, variant).agreement.value for task in ("none", "regression")]
+    reference = random.normal(size=(50, 3))
+    variant = reference + random.normal(scale=0.3, size=(50, 3))
+    whole = [_compare(task, reference, variant).agreement.value for task in ("none", "regression")]
     monkeypatch.setattr(classification, "_CHUNK", 7)
-    assert [_compare(task, baseline, variant).agreement.value for task in ("none", "regression")] == pytest.approx(
+    assert [_compare(task, reference, variant).agreement.value for task in ("none", "regression")] == pytest.approx(
         whole
     )
 
@@ -180,11 +180,11 @@ def test_rounding_of_a_constant_output_is_no_disagreement() -> None:
     assert found.agreement.value == pytest.approx(0.99)
 
 
-def test_all_models_are_read_as_the_baseline() -> None:
-    """A quantized variant whose logits all fall into 0..1 is still read as logits, as the baseline's are."""
-    baseline, variant = np.array([[-3.0], [0.4], [0.2], [5.0]]), np.array([[0.0], [0.4], [0.2], [1.0]])
-    assert (read("binary", baseline), read("binary", variant)) == (LOGITS, PROBABILITIES)
-    found = _compare("binary", baseline, variant, [0, 1, 1, 1])
+def test_all_models_are_read_as_the_reference() -> None:
+    """A quantized variant whose logits all fall into 0..1 is still read as logits, as the reference's are."""
+    reference, variant = np.array([[-3.0], [0.4], [0.2], [5.0]]), np.array([[0.0], [0.4], [0.2], [1.0]])
+    assert (read("binary", reference), read("binary", variant)) == (LOGITS, PROBABILITIES)
+    found = _compare("binary", reference, variant, [0, 1, 1, 1])
     assert found.flips is not None
     assert (found.flips.right_to_wrong, found.flips.changed) == (1, 1)
     assert found.measures["accuracy"].value == 0.75
@@ -239,9 +239,9 @@ def test_each_number_of_a_label_counts_in_its_own_spread() -> None:
 def test_a_number_that_does_not_vary_has_no_spread_of_rounding(value: float) -> None:
     """The standard deviation of equal numbers need not be 0 on a computer; errors count in the number's own unit."""
     labels = np.column_stack([np.full(1000, value), np.random.default_rng(4).normal(size=1000)])
-    baseline = labels + np.array([0.0002, 0.01])
+    reference = labels + np.array([0.0002, 0.01])
     variant = np.column_stack([np.full(1000, value + 0.0001), np.zeros(1000)])
-    found = _compare("regression", baseline, variant, labels)
+    found = _compare("regression", reference, variant, labels)
     assert found.drops["mae"].drop.points == pytest.approx(100 * np.sqrt(2 / np.pi) / 2, rel=0.1)
 
 
@@ -275,9 +275,9 @@ def test_drops_of_metrics_of_all_examples_are_bootstrapped_and_repeat() -> None:
     """AUC, F1 and average precision get a paired bootstrap interval that holds the drop, the same each time."""
     random = np.random.default_rng(3)
     labels = random.integers(0, 2, 400)
-    baseline = (labels + random.normal(size=400))[:, None]
-    variant = baseline + random.normal(scale=1.0, size=(400, 1))
-    found, again = (_compare("binary", baseline, variant, labels).drops for _ in range(2))
+    reference = (labels + random.normal(size=400))[:, None]
+    variant = reference + random.normal(scale=1.0, size=(400, 1))
+    found, again = (_compare("binary", reference, variant, labels).drops for _ in range(2))
     for name in ("auc", "average_precision", "f1"):
         drop = found[name].drop
         assert drop == again[name].drop
@@ -379,9 +379,9 @@ def test_only_the_judged_number_of_a_users_function_is_resampled(
     monkeypatch.syspath_prepend(tmp_path)
     random = np.random.default_rng(3)
     labels = random.integers(0, 4, 300)
-    baseline = np.where(random.uniform(size=300) < 0.9, labels, 0)
-    variant = np.where(random.uniform(size=300) < 0.9, baseline, 1)
-    runs = [Run({"y": _EYE[decisions]}, "") for decisions in (baseline, variant)]
+    reference = np.where(random.uniform(size=300) < 0.9, labels, 0)
+    variant = np.where(random.uniform(size=300) < 0.9, reference, 1)
+    runs = [Run({"y": _EYE[decisions]}, "") for decisions in (reference, variant)]
     found = drops(Asked(task="my_numbers:metric", metric="rate", labels=labels), runs[0], runs[1])
     assert list(found) == ["rate", "other", "each"]
     other = found["other"].drop
@@ -413,4 +413,4 @@ def test_classes_go_by_name_where_they_have_one() -> None:
     found = compare(asked, *(Run({"y": _EYE[decisions]}, "probabilities") for decisions in (labels, changed)))
     assert [value.value for value in found.slices[0].slice.values] == ["dog", "cat", "2"]
     assert found.flips is not None
-    assert [(flip.label, flip.baseline, flip.variant) for flip in found.flips.lost] == [("dog", "dog", "cat")]
+    assert [(flip.label, flip.reference, flip.variant) for flip in found.flips.lost] == [("dog", "dog", "cat")]

@@ -36,8 +36,8 @@ def _check(name: str, verdict: str, sentence: str, need: Need | None = None) -> 
     return Check(name=name, asked=1.0, verdict=verdict, sentence=sentence, need=need)
 
 
-def _baseline() -> VariantVerdict:
-    return VariantVerdict(status="converted", verdict="baseline", size_bytes=100_000)
+def _reference() -> VariantVerdict:
+    return VariantVerdict(status="converted", verdict="reference", size_bytes=100_000)
 
 
 def test_what_to_ship_is_told_in_a_line() -> None:
@@ -49,16 +49,16 @@ def test_what_to_ship_is_told_in_a_line() -> None:
         drop_points=-0.12,
         drop_interval_points=(-0.5, 0.3),
     )
-    told = headline(Gate(max_drop_points=1.0), "accuracy", "blessed", "small", {"float32": _baseline(), "small": best})
+    told = headline(Gate(max_drop_points=1.0), "accuracy", "blessed", "small", {"float32": _reference(), "small": best})
     assert told == (
         "Ship small: 27.5 kB (0.28 of float32), accuracy gains 0.12 points (at worst 0.30 lost, 95% one-sided);"
         " all 5 checks pass."
     )
 
 
-def test_a_baseline_that_is_good_for_nothing_is_not_to_be_shipped() -> None:
+def test_a_reference_that_is_good_for_nothing_is_not_to_be_shipped() -> None:
     """What loses nothing of a model that guesses is no better: that comes first, and then what the gate alone says."""
-    judged = {"float32": _baseline(), "small": _variant("blessed", _check("a", "blessed", "fine"), size_bytes=27_500)}
+    judged = {"float32": _reference(), "small": _variant("blessed", _check("a", "blessed", "fine"), size_bytes=27_500)}
     told = headline(Gate(max_drop_points=1.0), "accuracy", "blessed", "small", judged, "float32 guesses")
     assert told.startswith(
         "Do not ship before this is understood: float32 guesses. Of the gate alone: Ship small: 27.5 kB"
@@ -73,7 +73,7 @@ def test_the_number_that_settles_the_variant_is_that_of_the_check_that_takes_mos
         _check("max_drop_points", "inconclusive", "about 288 would settle it", Need(examples=288)),
         _check("max_size_ratio", "blessed", "fine"),
     )
-    judged = {"float32": _baseline(), "small": _variant("inconclusive", *checks)}
+    judged = {"float32": _reference(), "small": _variant("inconclusive", *checks)}
     assert headline(Gate(max_drop_points=1.0), "accuracy", "inconclusive", None, judged) == (
         "No variant is blessed, so nothing is promoted (1 inconclusive); small: 3 of 4 checks are open (min_metric,"
         " max_worst_class_drop_points, max_drop_points), and min_metric takes most to settle: about 14,861 would settle it."
@@ -84,7 +84,7 @@ def test_two_checks_are_both() -> None:
     """And one is one."""
     for number, told in ((1, "its one check passes."), (2, "both checks pass.")):
         best = _variant("blessed", *(_check(str(index), "blessed", "") for index in range(number)), size_bytes=900)
-        judged = {"float32": _baseline(), "small": best}
+        judged = {"float32": _reference(), "small": best}
         found = headline(Gate(max_size_ratio=1.0), "accuracy", "blessed", "small", judged)
         assert found == f"Ship small: 900 bytes (0.01 of float32); {told}"
 
@@ -92,7 +92,7 @@ def test_two_checks_are_both() -> None:
 def test_all_failing_checks_are_named() -> None:
     """The first sentence counts and names what rejects a variant, and tells the first in full."""
     checks = (_check("max_drop_points", "rejected", "too much"), _check("max_size_ratio", "rejected", "too large"))
-    judged = {"float32": _baseline(), "small": _variant("rejected", *checks)}
+    judged = {"float32": _reference(), "small": _variant("rejected", *checks)}
     assert headline(Gate(max_drop_points=1.0), "accuracy", "rejected", None, judged).endswith(
         "small: 2 of 2 checks fail (max_drop_points, max_size_ratio), first max_drop_points: too much."
     )
@@ -177,7 +177,7 @@ def test_what_some_open_check_takes_may_not_be_known() -> None:
         _check("max_drop_points", "inconclusive", "about 288 would settle it", Need(examples=288)),
         _check("max_latency_ratio", "inconclusive", "too noisy"),
     )
-    judged = {"float32": _baseline(), "small": _variant("inconclusive", *checks)}
+    judged = {"float32": _reference(), "small": _variant("inconclusive", *checks)}
     told = headline(Gate(max_drop_points=1.0), "accuracy", "inconclusive", None, judged)
     assert told.endswith("about 288 would settle it; what max_latency_ratio would take is not known.")
 

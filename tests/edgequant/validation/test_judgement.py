@@ -10,14 +10,14 @@ from scipy import stats
 
 from edgequant.artifacts.benchmark import Benchmark, Environment, Latency, Ratio
 from edgequant.artifacts.comparison import Drop, Measured
-from edgequant.artifacts.verdict import NO_BASELINE, NOT_GATED, Check, VariantVerdict
-from edgequant.gate import Gate
+from edgequant.artifacts.verdict import NO_CHAMPION, NOT_GATED, Check, VariantVerdict
+from edgequant.gate import CHECKS, Gate
 from edgequant.validation.comparison.champion import AgainstChampion
 from edgequant.validation.comparison.compare import Comparison
 from edgequant.validation.comparison.drop_intervals import PairedDrop, settle_by_width
 from edgequant.validation.comparison.slices import by_class_of_many, grouped, sliced
 from edgequant.validation.gate.checks import Limit, check_drop
-from edgequant.validation.gate.decide import Evidence, choose_best, judge, overall
+from edgequant.validation.gate.decide import CHECK_OF, Evidence, choose_best, judge, overall
 from edgequant.validation.statistics import examples_to_settle
 
 
@@ -28,7 +28,7 @@ def _paired(low: float, high: float, lost: int = 30, gained: int = 10) -> Paired
 
 
 def _evidence(drop: PairedDrop | None = None, **fields: Any) -> Evidence:
-    """Returns the evidence on a variant of half the baseline's size that agrees on 960 of 1,000 examples."""
+    """Returns the evidence on a variant of half the reference's size that agrees on 960 of 1,000 examples."""
     comparison = Comparison(
         examples=1000,
         measures=fields.pop("measures", {}),
@@ -41,7 +41,7 @@ def _evidence(drop: PairedDrop | None = None, **fields: Any) -> Evidence:
         "metric": "accuracy",
         "comparison": comparison,
         "size_bytes": 50_000,
-        "baseline_size_bytes": 100_000,
+        "reference_size_bytes": 100_000,
         "kind": "full_int8",
         "benchmark": _benchmark(),
     }
@@ -60,7 +60,7 @@ def _one(gate: Gate, evidence: Evidence) -> Check:
     """Returns the answer of a gate's only check, once verdict and sentence are found to be its own."""
     verdict, (check,), (sentence,) = judge(gate, evidence)
     assert sentence == check.sentence
-    assert verdict == (NOT_GATED if check.verdict == NO_BASELINE else check.verdict)
+    assert verdict == (NOT_GATED if check.verdict == NO_CHAMPION else check.verdict)
     return check
 
 
@@ -202,7 +202,7 @@ def test_the_least_agreement_is_judged_by_its_own_interval(limit: float, verdict
 
 @pytest.mark.parametrize(("limit", "verdict"), [(0.8, "blessed"), (0.87, "inconclusive"), (0.95, "rejected")])
 def test_the_least_metric_is_judged_by_its_own_interval(limit: float, verdict: str) -> None:
-    """The metric itself is held against the least that is asked, whatever the baseline's is."""
+    """The metric itself is held against the least that is asked, whatever the reference's is."""
     measures = {"accuracy": Measured(value=0.87, interval=(0.81, 0.91), method="wilson")}
     assert _one(Gate(min_metric=limit), _evidence(measures=measures)).verdict == verdict
     assert _one(Gate(min_metric=limit), _evidence()).verdict == "inconclusive"
@@ -300,23 +300,23 @@ def test_integer_only_is_what_the_file_was_found_to_be(kind: str | None, verdict
 
 
 def test_a_missing_champion_counts_neither_for_nor_against() -> None:
-    """On the first run the row says that there is no baseline yet; the other checks decide, and alone they are not gated."""
+    """On the first run the row says that there is no champion yet; the other checks decide, and alone they are not gated."""
     champion = AgainstChampion(name="models:/x@champion", missing="registered model 'x' has no alias 'champion'")
     evidence = _evidence(_paired(0.0, 0.5), champion=champion)
-    check = _one(Gate(max_drop_points_vs_baseline=1.0), evidence)
-    assert check.verdict == "no baseline yet"
+    check = _one(Gate(max_drop_points_vs_champion=1.0), evidence)
+    assert check.verdict == "no champion yet"
     assert "registered model 'x' has no alias 'champion'" in check.sentence
-    verdict, checks, reasons = judge(Gate(max_drop_points=1.0, max_drop_points_vs_baseline=1.0), evidence)
+    verdict, checks, reasons = judge(Gate(max_drop_points=1.0, max_drop_points_vs_champion=1.0), evidence)
     assert verdict == "blessed"
-    assert [found.verdict for found in checks] == ["blessed", "no baseline yet"]
-    assert reasons[-1].startswith("no baseline yet: ")
+    assert [found.verdict for found in checks] == ["blessed", "no champion yet"]
+    assert reasons[-1].startswith("no champion yet: ")
 
 
 @pytest.mark.parametrize(("high", "verdict"), [(1.0, "blessed"), (1.5, "inconclusive")])
-def test_a_champion_is_a_second_baseline(high: float, verdict: str) -> None:
-    """The drop from the model in production is judged as the one from float32, and the sentence names it."""
+def test_a_champion_is_a_second_reference(high: float, verdict: str) -> None:
+    """The drop from the champion is judged as the one from float32, and the sentence names it."""
     champion = AgainstChampion(name="models:/x/3", drop=_paired(0.2, high))
-    check = _one(Gate(max_drop_points_vs_baseline=1.0), _evidence(champion=champion))
+    check = _one(Gate(max_drop_points_vs_champion=1.0), _evidence(champion=champion))
     assert check.verdict == verdict
     assert check.sentence.startswith("against models:/x/3, accuracy drops 2.00 points")
 
@@ -324,7 +324,7 @@ def test_a_champion_is_a_second_baseline(high: float, verdict: str) -> None:
 def test_a_champion_that_cannot_be_run_settles_nothing() -> None:
     """A model in production that fails on these examples leaves the check open."""
     champion = AgainstChampion(name="models:/x/3", failed="LiteRT refuses the model")
-    check = _one(Gate(max_drop_points_vs_baseline=1.0), _evidence(champion=champion))
+    check = _one(Gate(max_drop_points_vs_champion=1.0), _evidence(champion=champion))
     assert check.verdict == "inconclusive"
     assert check.sentence == "models:/x/3 could not be evaluated: LiteRT refuses the model"
 
@@ -338,7 +338,7 @@ def _latency(p50: float) -> Latency:
 
 
 _THREE = {
-    "float32": _variant("baseline", size_bytes=1, drop_points=0.0, latency=_latency(0.01)),
+    "float32": _variant("reference", size_bytes=1, drop_points=0.0, latency=_latency(0.01)),
     "float16": _variant(size_bytes=50, drop_points=0.0, latency=_latency(3.0)),
     "weights_only": _variant(size_bytes=30, drop_points=0.2, latency=_latency(2.0)),
     "full_int8": _variant(size_bytes=31, drop_points=0.3, latency=_latency(1.0)),
@@ -350,7 +350,7 @@ _THREE = {
     ("prefer", "best"), [("size_bytes", "weights_only"), ("latency_ms", "full_int8"), ("drop_points", "float16")]
 )
 def test_the_best_is_the_blessed_one_with_least_of_what_is_preferred(prefer: str, best: str) -> None:
-    """Only blessed variants are considered: not the baseline, and not a rejected one that is smaller and faster."""
+    """Only blessed variants are considered: not the reference, and not a rejected one that is smaller and faster."""
     assert choose_best(Gate(max_drop_points=1.0, prefer=prefer), _THREE) == best
 
 
@@ -382,18 +382,18 @@ def test_a_variant_without_latency_is_the_slowest() -> None:
 
 def test_nothing_blessed_has_no_best() -> None:
     """Without a blessed variant there is none to promote."""
-    verdicts = ("baseline", "rejected", "inconclusive", "not gated")
+    verdicts = ("reference", "rejected", "inconclusive", "not gated")
     assert choose_best(Gate(max_drop_points=1.0), {name: _variant(name) for name in verdicts}) is None
 
 
 @pytest.mark.parametrize(
     ("verdicts", "outcome"),
     [
-        (["baseline", "rejected", "inconclusive", "blessed"], "blessed"),
-        (["baseline", "rejected", "inconclusive"], "inconclusive"),
-        (["baseline", "rejected", "rejected"], "rejected"),
-        (["baseline", "not gated"], "not gated"),
-        (["baseline"], "rejected"),
+        (["reference", "rejected", "inconclusive", "blessed"], "blessed"),
+        (["reference", "rejected", "inconclusive"], "inconclusive"),
+        (["reference", "rejected", "rejected"], "rejected"),
+        (["reference", "not gated"], "not gated"),
+        (["reference"], "rejected"),
     ],
 )
 def test_the_outcome_is_the_best_there_is(verdicts: list[str], outcome: str) -> None:
@@ -405,3 +405,8 @@ def test_the_outcome_is_the_best_there_is(verdicts: list[str], outcome: str) -> 
 def test_without_a_gate_the_outcome_is_not_gated() -> None:
     """No gate never reads as passed."""
     assert overall(Gate(), {"a": _variant("not gated")}) == "not gated"
+
+
+def test_every_key_of_the_gate_has_a_check() -> None:
+    """A key without a check would fall through to another's."""
+    assert set(CHECK_OF) | {"integer_only"} == set(CHECKS)

@@ -112,9 +112,9 @@ def _hostile(verdict: Verdict) -> Verdict:
     tensor = Tensor(name=HOSTILE, dtype=HOSTILE, shape=(1,))
     operators = {HOSTILE: OperatorCount(count=1, types={HOSTILE: 1})}
     value = SliceValue(
-        value=HOSTILE, examples=9, baseline=1.0, variant=0.5, drop_points=50.0, drop_interval_points=(1.0, 60.0)
+        value=HOSTILE, examples=9, reference=1.0, variant=0.5, drop_points=50.0, drop_interval_points=(1.0, 60.0)
     )
-    flip = Flip(example=1, label=HOSTILE, baseline=HOSTILE, variant=HOSTILE)
+    flip = Flip(example=1, label=HOSTILE, reference=HOSTILE, variant=HOSTILE)
     measured = Measured(value=0.5, interval=(0.4, 0.6), drop=Drop(points=1.0, note=HOSTILE))
     variant = replace(
         verdict.variants["full_int8"],
@@ -132,7 +132,7 @@ def _hostile(verdict: Verdict) -> Verdict:
             kind=HOSTILE, inputs=(tensor,), outputs=(tensor,), ops=operators, flex=(HOSTILE,), custom=(HOSTILE,)
         ),
     )
-    baseline = replace(verdict.variants["float32"], confusion=Confusion(examples=2, counts=((2, 0), (0, 0))))
+    reference = replace(verdict.variants["float32"], confusion=Confusion(examples=2, counts=((2, 0), (0, 0))))
     ends = (0.0, 1.0)
     spread = InputSpread(
         range=ends,
@@ -161,7 +161,7 @@ def _hostile(verdict: Verdict) -> Verdict:
         main_metric=HOSTILE,
         notes=(HOSTILE,),
         best=HOSTILE,
-        variants={"float32": baseline, HOSTILE: variant},
+        variants={"float32": reference, HOSTILE: variant},
         gate={HOSTILE: HOSTILE},
         champion=Champion(
             uri=HOSTILE, status="evaluated", reason=HOSTILE, size_bytes=5, examples=9, measures={HOSTILE: measured}
@@ -252,7 +252,7 @@ def test_all_variants_failed(handmade: Handmade) -> None:
 def test_one_class(handmade: Handmade) -> None:
     """A single class has a drop, and a confusion that does not differ."""
     value = SliceValue(
-        value="0", examples=100, baseline=1.0, variant=1.0, drop_points=0.0, drop_interval_points=(-2.0, 2.0)
+        value="0", examples=100, reference=1.0, variant=1.0, drop_points=0.0, drop_interval_points=(-2.0, 2.0)
     )
     part = Slice(name="class", total=1, values=(value,), worst_interval_points=(-2.0, 2.0))
     same = Confusion(examples=100, counts=((100,),))
@@ -269,7 +269,7 @@ def test_a_thousand_classes(handmade: Handmade) -> None:
         SliceValue(
             value=str(number),
             examples=10,
-            baseline=1.0,
+            reference=1.0,
             variant=0.5,
             drop_points=50.0 - number,
             drop_interval_points=(-5.0, 80.0),
@@ -296,8 +296,8 @@ def test_regression(handmade: Handmade) -> None:
     numbers = {"metrics": {"mae": 0.2}, "measures": measured, "metric_interval": (0.1, 0.3), "flips": None}
     verdict = handmade(variant=numbers, task="regression", main_metric="mae")
     larger = {"mae": replace(measured["mae"], value=0.3)}
-    baseline = replace(verdict.variants["float32"], metrics={"mae": 0.3}, measures=larger)
-    text, charts = render(replace(verdict, variants={**verdict.variants, "float32": baseline}))
+    reference = replace(verdict.variants["float32"], metrics={"mae": 0.3}, measures=larger)
+    text, charts = render(replace(verdict, variants={**verdict.variants, "float32": reference}))
     assert [chart.name for chart in charts] == ["size_metric", "drops"]
     assert "On the Pareto front: full_int8." in text
     assert "hundredths of the labels&#39; standard deviation." in text
@@ -330,7 +330,7 @@ def test_flips_of_what_is_no_image_are_listed(handmade: Handmade) -> None:
 
 def test_the_page_is_light(handmade: Handmade, sets: Any) -> None:
     """Six variants, each with many flips of large pictures of noise and many classes, make a page of less than 1.5 MB."""
-    flips = tuple(Flip(example=row, label="1", baseline="1", variant="0") for row in range(50))
+    flips = tuple(Flip(example=row, label="1", reference="1", variant="0") for row in range(50))
     counts = np.random.default_rng(2).integers(0, 99, (2, 30, 30))
     was, now = (Confusion(examples=9, counts=tuple(map(tuple, matrix.tolist()))) for matrix in counts)
     verdict = handmade(
@@ -359,7 +359,7 @@ def test_the_model_in_production(handmade: Handmade) -> None:
         measures=measures,
     )
     text, _ = render(handmade(champion=champion))
-    assert "<h2>The model in production</h2>" in text
+    assert "<h2>The champion</h2>" in text
     assert "0.8800 (0.8000 to 0.9300)" in text
     assert "models:/flowers/3 1.2 kB, 0.8800" in text
     missing = Champion(uri="models:/flowers@champion", status="missing", reason="there is no alias 'champion'")
@@ -438,7 +438,7 @@ def test_a_model_that_may_be_another_is_told_of(handmade: Handmade, model: str, 
 def test_what_is_lost_by_feature_is_in_a_table(handmade: Handmade) -> None:
     """The value of each feature that a variant loses most on stands above the variants' own parts, with its interval."""
     worst = SliceValue(
-        value="<night>", examples=40, baseline=0.9, variant=0.8, drop_points=10.0, drop_interval_points=(2.0, 19.0)
+        value="<night>", examples=40, reference=0.9, variant=0.8, drop_points=10.0, drop_interval_points=(2.0, 19.0)
     )
     part = Slice(name="camera", total=7, values=(worst,), worst_interval_points=(2.0, 19.0))
     text = render(handmade(variant={"slices": (part,)}))[0]

@@ -54,12 +54,18 @@ def test_size_against_metric(handmade: Handmade) -> None:
     chart = size_metric(handmade())
     assert chart is not None
     assert 'aria-label="Size against accuracy: float32 4.0 kB, 0.9000; full_int8 1.0 kB, 0.8900.' in chart.svg
-    for text in ("full_int8 (blessed, best)", "float32 (baseline)", "Pareto front", "size of the file, kB", "accuracy"):
+    for text in (
+        "full_int8 (blessed, best)",
+        "float32 (reference)",
+        "Pareto front",
+        "size of the file, kB",
+        "accuracy",
+    ):
         assert f">{text}</text>" in chart.svg
 
 
 def test_drops_with_what_is_allowed(handmade: Handmade) -> None:
-    """Every variant but the baseline is a row, and the gate's limit a line."""
+    """Every variant but the reference is a row, and the gate's limit a line."""
     chart = drops(handmade())
     assert chart is not None
     assert "Drop in accuracy: full_int8 1.00 (-2.00 to 4.00), in percentage points. Allowed are 5." in chart.svg
@@ -73,7 +79,7 @@ def test_drops_with_what_is_allowed(handmade: Handmade) -> None:
 def test_drops_by_class_are_in_their_order(handmade: Handmade, interval: Ends | None) -> None:
     """Rows are in the order of the verdict, the worst first, with how many examples each has."""
     values = tuple(
-        SliceValue(value=name, examples=n, baseline=1.0, variant=0.9, drop_points=drop, drop_interval_points=interval)
+        SliceValue(value=name, examples=n, reference=1.0, variant=0.9, drop_points=drop, drop_interval_points=interval)
         for name, n, drop in (("7", 30, 6.0), ("1", 1200, 2.0))
     )
     part = Slice(name="class", total=2, values=values, worst_interval_points=interval)
@@ -114,8 +120,8 @@ def test_mistakes_whose_number_is_not_known_are_no_difference() -> None:
 def test_confusion_over_other_examples_is_not_compared(handmade: Handmade) -> None:
     """A variant that ran out of time was run on fewer examples; the page says so instead."""
     verdict = handmade(variant={"confusion": Confusion(examples=50, counts=((50,),))})
-    baseline = replace(verdict.variants["float32"], confusion=Confusion(examples=100, counts=((100,),)))
-    found = confused(replace(verdict, variants={**verdict.variants, "float32": baseline}), "full_int8")
+    reference = replace(verdict.variants["float32"], confusion=Confusion(examples=100, counts=((100,),)))
+    found = confused(replace(verdict, variants={**verdict.variants, "float32": reference}), "full_int8")
     assert found is not None
     assert found.chart is None
     assert found.note == "It was run on 50 examples and float32 on 100: their counts do not compare."
@@ -128,8 +134,8 @@ def test_of_more_than_thirty_classes_there_is_no_matrix(handmade: Handmade) -> N
     moved[3] = np.roll(moved[3], 1)
     was, now = (Confusion(examples=40, counts=tuple(map(tuple, matrix.tolist()))) for matrix in (eye, moved))
     verdict = handmade(variant={"confusion": now})
-    baseline = replace(verdict.variants["float32"], confusion=was)
-    found = confused(replace(verdict, variants={**verdict.variants, "float32": baseline}), "full_int8")
+    reference = replace(verdict.variants["float32"], confusion=was)
+    found = confused(replace(verdict, variants={**verdict.variants, "float32": reference}), "full_int8")
     assert found is not None
     assert (found.chart, found.mistakes) == (None, (Change(label=3, decision=4, was=0, now=1),))
 

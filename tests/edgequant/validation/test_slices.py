@@ -14,10 +14,10 @@ from edgequant.validation.statistics import class_drops, mean_drop_interval
 def test_each_class_has_its_drop_and_the_worst_comes_first() -> None:
     """Intervals are those of class_drops over the same tables, and the worst is the class with the greatest drop."""
     labels = np.repeat([0, 1, 2], [50, 30, 20])
-    baseline = np.ones(100)
+    reference = np.ones(100)
     variant = np.ones(100)
-    variant[:2], variant[50:56], baseline[80:81] = 0.0, 0.0, 0.0
-    found = sliced("class", grouped(labels, baseline, variant), 0.95, len(labels)).slice
+    variant[:2], variant[50:56], reference[80:81] = 0.0, 0.0, 0.0
+    found = sliced("class", grouped(labels, reference, variant), 0.95, len(labels)).slice
     expected = class_drops([(2, 0, 50), (6, 0, 30), (0, 1, 20)], 0.95)
     assert (found.name, found.total) == ("class", 3)
     assert [value.value for value in found.values] == ["1", "0", "2"]
@@ -26,7 +26,7 @@ def test_each_class_has_its_drop_and_the_worst_comes_first() -> None:
         assert drop is not None
         assert value.drop_points == pytest.approx(100 * drop.drop)
         assert value.drop_interval_points == pytest.approx(tuple(100 * end for end in drop.interval))
-    assert (found.values[0].baseline, found.values[0].variant, found.values[0].examples) == (1.0, 0.8, 30)
+    assert (found.values[0].reference, found.values[0].variant, found.values[0].examples) == (1.0, 0.8, 30)
     assert found.worst_interval_points == pytest.approx(tuple(100 * end for end in expected.worst_interval))
 
 
@@ -42,11 +42,11 @@ def test_scores_that_are_not_right_or_wrong_get_the_interval_of_a_mean() -> None
     """Errors by feature get Student's interval without its skewness, corrected for the number of groups."""
     random = np.random.default_rng(4)
     keys = np.repeat(["a", "b"], 30)
-    baseline, variant = random.normal(size=60), random.normal(size=60)
-    found = sliced("kind", grouped(keys, baseline, variant), 0.95, len(keys)).slice
+    reference, variant = random.normal(size=60), random.normal(size=60)
+    found = sliced("kind", grouped(keys, reference, variant), 0.95, len(keys)).slice
     for value in found.values:
         rows = keys == value.value
-        ends = mean_drop_interval(baseline[rows] - variant[rows], 0.95 ** (1 / 2))
+        ends = mean_drop_interval(reference[rows] - variant[rows], 0.95 ** (1 / 2))
         assert ends is not None
         assert value.drop_interval_points == pytest.approx((100 * ends[0], 100 * ends[1]))
     assert found.worst_interval_points is not None
@@ -65,7 +65,7 @@ def test_a_class_of_many_is_looked_for_with_and_without_it() -> None:
     labels = np.array([[1, 1, 0], [1, 0, 0], [0, 1, 0]])
     variant = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0]])
     found = by_class_of_many(labels, labels, variant, ["cat", "dog", "owl"])
-    assert [(group.value, group.baseline.tolist(), group.variant.tolist()) for group in found] == [
+    assert [(group.value, group.reference.tolist(), group.variant.tolist()) for group in found] == [
         ("cat", [1.0, 1.0], [1.0, 0.0]),
         ("without cat", [1.0], [1.0]),
         ("dog", [1.0, 1.0], [0.0, 1.0]),
@@ -93,9 +93,9 @@ def test_ten_thousand_classes_are_bounded_and_quick() -> None:
     """Of many classes the worst 50 are kept, in less time than it takes to make a variant."""
     random = np.random.default_rng(5)
     labels = random.integers(0, 10_000, 50_000)
-    baseline, variant = ((random.uniform(size=50_000) < 0.8).astype(np.float64) for _ in range(2))
+    reference, variant = ((random.uniform(size=50_000) < 0.8).astype(np.float64) for _ in range(2))
     start = time.process_time()
-    found = sliced("class", grouped(labels, baseline, variant), 0.95, len(labels)).slice
+    found = sliced("class", grouped(labels, reference, variant), 0.95, len(labels)).slice
     assert time.process_time() - start < 10
     assert len(found.values) == 50
     assert found.total > 9_900

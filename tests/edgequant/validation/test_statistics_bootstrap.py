@@ -45,27 +45,27 @@ def _resampled(metric: Callable[..., float], labels: NDArray[Any], outputs: NDAr
 
 def _interval(
     metric: Callable[..., float],
-    baseline: NDArray[Any],
+    reference: NDArray[Any],
     variant: NDArray[Any],
     labels: NDArray[Any],
     resampling: Resampling,
 ) -> BootstrapDrop:
-    was, now = (_resampled(metric, labels, outputs) for outputs in (baseline, variant))
+    was, now = (_resampled(metric, labels, outputs) for outputs in (reference, variant))
     return paired_bootstrap_interval(was, now, resampling)
 
 
 def _scored(random: np.random.Generator, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Baseline scores of N(0, 1) for negatives and N(1.5, 1) for positives, a variant with noise added, and labels."""
+    """Reference scores of N(0, 1) for negatives and N(1.5, 1) for positives, a variant with noise added, and labels."""
     labels = random.random(count) < 0.4
-    baseline = 1.5 * labels + random.normal(size=count)
-    return baseline, baseline + random.normal(0.0, 0.5, count), labels
+    reference = 1.5 * labels + random.normal(size=count)
+    return reference, reference + random.normal(0.0, 0.5, count), labels
 
 
 def _decided(random: np.random.Generator, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Decisions of which 10% are wrong, a variant that turns 6% of them over, and labels, 30% positive."""
     labels = random.random(count) < 0.3
-    baseline = labels ^ (random.random(count) < 0.1)
-    return baseline, baseline ^ (random.random(count) < 0.06), labels
+    reference = labels ^ (random.random(count) < 0.1)
+    return reference, reference ^ (random.random(count) < 0.06), labels
 
 
 def _two_sided(influential: float) -> float:
@@ -77,12 +77,12 @@ def _two_sided(influential: float) -> float:
 @pytest.mark.parametrize("count", [60, 150])
 def test_it_is_scipys_paired_bca_interval(count: int) -> None:
     """With the same draws the ends are those of SciPy's bootstrap over the examples' numbers, at the widened confidence."""
-    baseline, variant, labels = _scored(np.random.default_rng(1), count)
+    reference, variant, labels = _scored(np.random.default_rng(1), count)
 
     def drop(rows: NDArray[np.intp]) -> float:
-        return _auc(labels[rows], baseline[rows]) - _auc(labels[rows], variant[rows])
+        return _auc(labels[rows], reference[rows]) - _auc(labels[rows], variant[rows])
 
-    found = _interval(_auc, baseline, variant, labels, Resampling(confidence=0.95, seed=9, resamples=500))
+    found = _interval(_auc, reference, variant, labels, Resampling(confidence=0.95, seed=9, resamples=500))
     expected = stats.bootstrap(
         (np.arange(count),),
         drop,
@@ -98,12 +98,12 @@ def test_it_is_scipys_paired_bca_interval(count: int) -> None:
 
 def test_leaving_out_groups_of_a_large_set_is_nearly_leaving_out_single_examples() -> None:
     """Of 1,000 examples, left out by fives, the ends are within a twentieth of the interval of SciPy's."""
-    baseline, variant, labels = _decided(np.random.default_rng(2), 1000)
+    reference, variant, labels = _decided(np.random.default_rng(2), 1000)
 
     def drop(rows: NDArray[np.intp]) -> float:
-        return _f1(labels[rows], baseline[rows]) - _f1(labels[rows], variant[rows])
+        return _f1(labels[rows], reference[rows]) - _f1(labels[rows], variant[rows])
 
-    found = _interval(_f1, baseline, variant, labels, Resampling(confidence=0.95, seed=9, resamples=2000))
+    found = _interval(_f1, reference, variant, labels, Resampling(confidence=0.95, seed=9, resamples=2000))
     expected = stats.bootstrap(
         (np.arange(1000),),
         drop,
@@ -129,10 +129,10 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 
 def test_swapping_the_two_mirrors_the_interval() -> None:
     """A gain is a negative drop."""
-    baseline, variant, labels = _scored(np.random.default_rng(4), 100)
+    reference, variant, labels = _scored(np.random.default_rng(4), 100)
     resampling = Resampling(confidence=0.95, seed=1, resamples=200)
-    found = _interval(_auc, baseline, variant, labels, resampling)
-    mirrored = _interval(_auc, variant, baseline, labels, resampling)
+    found = _interval(_auc, reference, variant, labels, resampling)
+    mirrored = _interval(_auc, variant, reference, labels, resampling)
     assert found.interval is not None
     assert mirrored.interval == pytest.approx((-found.interval[1], -found.interval[0]))
 
@@ -170,8 +170,8 @@ def _simulated(
     """The drops of 2,000 simulated sets of so many examples, a hundred of them with the same resamples."""
     random, found = np.random.default_rng(seed), []
     for number in range(2000):
-        baseline, variant, labels = draw(random, count)
-        was, now = (weighed(labels, outputs) for outputs in (baseline, variant))
+        reference, variant, labels = draw(random, count)
+        was, now = (weighed(labels, outputs) for outputs in (reference, variant))
         resampling = Resampling(confidence=0.95, seed=number // 100, resamples=1000)
         found.append(paired_bootstrap_interval(was, now, resampling))
     return found
@@ -180,14 +180,14 @@ def _simulated(
 def test_many_resamples_at_once_are_as_one_by_one() -> None:
     """The metrics of the simulations below are those of the examples above."""
     random = np.random.default_rng(11)
-    for metric, weighed, (baseline, _, labels) in (
+    for metric, weighed, (reference, _, labels) in (
         (_auc, _weighed_auc, _scored(random, 50)),
         (_f1, _weighed_f1, _decided(random, 50)),
     ):
         once = np.ones((1, 50))
         once[0, 7] = 0.0
-        one = _resampled(metric, labels, baseline).over(once)
-        assert weighed(labels, baseline).over(once) == pytest.approx(one)
+        one = _resampled(metric, labels, reference).over(once)
+        assert weighed(labels, reference).over(once) == pytest.approx(one)
 
 
 @pytest.mark.long
@@ -195,7 +195,7 @@ def test_many_resamples_at_once_are_as_one_by_one() -> None:
 def test_the_ends_cover_the_true_drop_in_auc(count: int) -> None:
     """Of 2,000 simulated sets each end at 95% covers the known difference at least 94% of the time.
 
-    The AUC of N(1.5, s²) against N(0, s²) is Φ(1.5 / (s√2)): s is 1 for the baseline, √1.25 for the variant.
+    The AUC of N(1.5, s²) against N(0, s²) is Φ(1.5 / (s√2)): s is 1 for the reference, √1.25 for the variant.
     """
     truth = float(stats.norm.cdf(1.5 / np.sqrt(2)) - stats.norm.cdf(1.5 / np.sqrt(2.5)))
     found = _covered(_simulated(_weighed_auc, _scored, count, 5), truth)
@@ -207,7 +207,7 @@ def test_the_ends_cover_the_true_drop_in_auc(count: int) -> None:
 def test_the_ends_cover_the_true_drop_in_f1(count: int) -> None:
     """Of 2,000 simulated sets, 6% of each decided differently, at least 94% are covered at each end.
 
-    Of 0.3 positives the baseline finds 0.27 and takes 0.07 for positive: F1 = 0.54/0.64. The variant is wrong in
+    Of 0.3 positives the reference finds 0.27 and takes 0.07 for positive: F1 = 0.54/0.64. The variant is wrong in
     0.1·0.94 + 0.9·0.06 = 0.148 of either kind: 0.2556 found, 0.1036 taken for positive.
     """
     truth = 2 * 0.27 / (0.3 + 0.27 + 0.07) - 2 * 0.2556 / (0.3 + 0.2556 + 0.1036)
@@ -221,28 +221,28 @@ def test_resamples_without_the_metric_are_drawn_again_and_counted() -> None:
     Of 200 examples that is 36.7%: for 1,000 resamples that have it, 580 without.
     """
     random = np.random.default_rng(7)
-    baseline = random.normal(size=200)
-    variant = baseline + random.normal(size=200)
+    reference = random.normal(size=200)
+    variant = reference + random.normal(size=200)
 
     def mean_with_the_first(numbers: NDArray[Any], scores: NDArray[Any]) -> float:
         return float(scores.mean()) if (numbers == 0).any() else float("nan")
 
     resampling = Resampling(confidence=0.95, seed=1, resamples=1000)
-    found = _interval(mean_with_the_first, baseline, variant, np.arange(200), resampling)
+    found = _interval(mean_with_the_first, reference, variant, np.arange(200), resampling)
     assert found.redrawn == pytest.approx(580, rel=0.1)
     assert found.interval is not None
 
 
 def test_a_metric_seldom_defined_has_no_interval() -> None:
     """When more resamples fail than are asked for, there is a drop and no interval."""
-    baseline, variant, labels = _scored(np.random.default_rng(8), 100)
+    reference, variant, labels = _scored(np.random.default_rng(8), 100)
 
     def with_the_first(model: NDArray[Any]) -> Resampled:
         whole = _resampled(_auc, labels, model)
         # Of four examples all are in a resample, and none of a group left out, one time in six.
         return Resampled(lambda weights: np.where(weights[:, :4].all(axis=1), whole.over(weights), np.nan), 100)
 
-    models = with_the_first(baseline), with_the_first(variant)
+    models = with_the_first(reference), with_the_first(variant)
     found = paired_bootstrap_interval(*models, Resampling(confidence=0.95, seed=1, resamples=100))
     assert (found.interval, found.redrawn) == (None, 101)
 
@@ -251,10 +251,10 @@ def test_a_metric_seldom_defined_has_no_interval() -> None:
 def test_where_hardly_an_example_counts_there_is_no_interval(different: int, known: bool) -> None:
     """Drawing from a handful of examples says nothing of those not seen; none at all would say «no drop, for sure»."""
     labels = np.arange(1000) % 2 == 0
-    baseline = labels ^ (np.arange(1000) % 10 < 2)
-    variant = baseline.copy()
+    reference = labels ^ (np.arange(1000) % 10 < 2)
+    variant = reference.copy()
     variant[: 7 * different : 7] ^= True
-    found = _interval(_f1, baseline, variant, labels, Resampling(confidence=0.95, seed=1, resamples=100))
+    found = _interval(_f1, reference, variant, labels, Resampling(confidence=0.95, seed=1, resamples=100))
     assert (found.interval is not None) == known
     assert found.influential == pytest.approx(different, rel=0.25)
 
@@ -292,8 +292,8 @@ def test_what_is_kept_is_what_would_be_drawn_again(count: int) -> None:
 
 
 def test_a_metric_is_taken_once_for_all_comparisons() -> None:
-    """The baseline's metric is the same whichever variant it is compared with, and a call may be dear."""
-    baseline, variant, labels = _decided(np.random.default_rng(9), 300)
+    """The reference's metric is the same whichever variant it is compared with, and a call may be dear."""
+    reference, variant, labels = _decided(np.random.default_rng(9), 300)
     calls = 0
 
     def counted(known: NDArray[Any], decided: NDArray[Any]) -> float:
@@ -301,7 +301,7 @@ def test_a_metric_is_taken_once_for_all_comparisons() -> None:
         calls += 1
         return _f1(known, decided)
 
-    first, second = _resampled(counted, labels, baseline), _resampled(_f1, labels, variant)
+    first, second = _resampled(counted, labels, reference), _resampled(_f1, labels, variant)
     resampling = Resampling(confidence=0.95, seed=1, resamples=100)
     once = paired_bootstrap_interval(first, second, resampling)
     taken = calls

@@ -66,7 +66,7 @@ def test_other_confidences_hold_as_well(confidence: float) -> None:
 def _simulated(accuracy: float, drop: float, count: int) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.int64]], int]:
     """Returns paired data sets as rows of (lost, gained, times drawn), and how many there are.
 
-    One in five of the baseline's mistakes is put right, and as many right answers more are lost as make the drop.
+    One in five of the reference's mistakes is put right, and as many right answers more are lost as make the drop.
     """
     gained = (1 - accuracy) / 5
     assert drop + gained <= accuracy

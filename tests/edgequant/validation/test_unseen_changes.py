@@ -19,7 +19,7 @@ from edgequant.validation.gate.data_warnings import caveats
 from edgequant.validation.metrics.classification import binary, classification, multilabel
 from edgequant.validation.metrics.metric import Figure
 
-# Draws labels, and the outputs of the baseline and of the variant.
+# Draws labels, and the outputs of the reference and of the variant.
 Drawn = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 Draw = Callable[[np.random.Generator], Drawn]
 _MEASURES: dict[str, Callable[[NDArray[Any], NDArray[np.int64], str], dict[str, Figure]]] = {
@@ -38,12 +38,12 @@ def _yes_or_no(count: int, share: float, missed: float = 0.0, raised: float = 0.
     def draw(random: np.random.Generator) -> Drawn:
         labels = (random.random(count) < share).astype(np.int64)
         # Each score is another's: of equal ones a false alarm would cost all alike.
-        baseline = np.where(labels == 1, 0.9, 0.1) + random.uniform(-0.05, 0.05, count)
-        baseline += 15 * noise * random.normal(size=count)
-        variant = baseline + noise * random.normal(size=count)
+        reference = np.where(labels == 1, 0.9, 0.1) + random.uniform(-0.05, 0.05, count)
+        reference += 15 * noise * random.normal(size=count)
+        variant = reference + noise * random.normal(size=count)
         variant[(labels == 1) & (random.random(count) < missed)] = -4.0
         variant[(labels == 0) & (random.random(count) < raised)] = 4.0
-        return labels, baseline[:, None], variant[:, None]
+        return labels, reference[:, None], variant[:, None]
 
     return draw
 
@@ -53,10 +53,10 @@ def _three(count: int, rare: float, missed: float, turned: float = 0.0) -> Draw:
 
     def draw(random: np.random.Generator) -> Drawn:
         labels = random.choice(3, count, p=[0.6, 0.4 - rare, rare])
-        baseline = np.where((random.random(count) < turned) & (labels < 2), 1 - labels, labels)
-        variant = np.where((random.random(count) < turned) & (labels < 2), 1 - baseline, baseline)
+        reference = np.where((random.random(count) < turned) & (labels < 2), 1 - labels, labels)
+        variant = np.where((random.random(count) < turned) & (labels < 2), 1 - reference, reference)
         variant[(labels == 2) & (random.random(count) < missed)] = 0
-        return labels, np.eye(3)[baseline], np.eye(3)[variant]
+        return labels, np.eye(3)[reference], np.eye(3)[variant]
 
     return draw
 
@@ -158,7 +158,7 @@ def test_a_variant_past_the_limit_is_hardly_ever_blessed(name: str) -> None:
 
 
 def _same(metric: str, yes: NDArray[np.bool_], points: float = 10.0) -> Check:
-    """Returns the check of a variant that finds every yes and nothing else, as the baseline does."""
+    """Returns the check of a variant that finds every yes and nothing else, as the reference does."""
     labels = yes.astype(np.int64)
     figure = binary(np.where(yes, 0.9, 0.1)[:, None], labels, PROBABILITIES)[metric]
     limit = Limit(name="max_drop_points", value=points, confidence=0.95)
@@ -183,9 +183,9 @@ def test_where_nothing_changes_it_is_enough_of_the_rarer_kind_that_is_asked_for(
 def test_changes_that_cancel_out_are_not_none() -> None:
     """Two hundred apart, so that they are left out together, one hit is lost and one gained: that is not said to be no change."""
     labels = np.ones(400, np.int64)
-    baseline, variant = np.ones((400, 1)), np.ones((400, 1))
-    baseline[7], variant[207] = 0.0, 0.0
-    before, after = (binary(output, labels, PROBABILITIES)["f1"] for output in (baseline, variant))
+    reference, variant = np.ones((400, 1)), np.ones((400, 1))
+    reference[7], variant[207] = 0.0, 0.0
+    before, after = (binary(output, labels, PROBABILITIES)["f1"] for output in (reference, variant))
     drop = paired_drop(before, after, 400, 0.95)
     assert drop.drop.note.startswith("it hangs on about 1 example, too few")
 
@@ -213,7 +213,7 @@ _TWO = np.column_stack([_HALF, 1 - _HALF])
 
 
 @pytest.mark.parametrize(
-    ("task", "metric", "labels", "baseline", "variant", "lost"),
+    ("task", "metric", "labels", "reference", "variant", "lost"),
     [
         ("binary", "f1", _HALF, _HALF, np.full(1000, 0.3), 100.0),
         ("binary", "auc", _HALF, _HALF, np.full(1000, 0.3), 50.0),
@@ -224,11 +224,11 @@ _TWO = np.column_stack([_HALF, 1 - _HALF])
     ],
 )
 def test_a_model_that_loses_all_is_rejected(
-    task: str, metric: str, labels: NDArray[Any], baseline: NDArray[Any], variant: NDArray[Any], lost: float
+    task: str, metric: str, labels: NDArray[Any], reference: NDArray[Any], variant: NDArray[Any], lost: float
 ) -> None:
     """What is the same whichever examples are left out need not be nothing: a drop of everything is as sure as can be."""
     shape = (1000, -1)
-    runs = [Run({"y": 0.8 * values.reshape(shape) + 0.1}, PROBABILITIES) for values in (baseline, variant)]
+    runs = [Run({"y": 0.8 * values.reshape(shape) + 0.1}, PROBABILITIES) for values in (reference, variant)]
     found = compare(Asked(task=task, metric=metric, labels=labels), *runs)
     check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), found.drops[metric], metric)
     assert check.verdict == "rejected", check.sentence
@@ -241,9 +241,9 @@ def test_a_model_that_loses_all_is_rejected(
 def _off_by_less_than_their_spread(count: int, random: np.random.Generator) -> Drawn:
     """Numbers near right, of which the variant has one of a hundred wrong by 0.9 standard deviations: RMSE is 3.4 points more."""
     labels = random.normal(size=count)
-    baseline = labels + 0.1 * random.normal(size=count)
-    variant = baseline + 1e-4 * random.normal(size=count) + 0.9 * (random.random(count) < 0.01)
-    return labels, baseline[:, None], variant[:, None]
+    reference = labels + 0.1 * random.normal(size=count)
+    variant = reference + 1e-4 * random.normal(size=count) + 0.9 * (random.random(count) < 0.01)
+    return labels, reference[:, None], variant[:, None]
 
 
 @pytest.mark.long
@@ -371,7 +371,7 @@ def test_a_mean_whose_rare_losses_few_examples_show_is_blessed_in_at_most_6_perc
 
 
 def test_an_auc_that_is_lost_whole_is_rejected_however_few_examples_it_hangs_on() -> None:
-    """A variant that gives one score to all ranks nothing: the drop hangs on the few that the baseline ranks wrong, and is sure."""
+    """A variant that gives one score to all ranks nothing: the drop hangs on the few that the reference ranks wrong, and is sure."""
     random = np.random.default_rng(31)
     labels = (np.arange(228) < 143).astype(np.int64)
     scores = np.where(labels == 1, 0.9, 0.1) + random.uniform(-0.05, 0.05, 228)
@@ -393,12 +393,12 @@ def test_an_auc_that_is_lost_whole_is_rejected_however_few_examples_it_hangs_on(
 def test_a_few_changes_alone_reject_nothing() -> None:
     """Where as many more of their kind could undo a drop past the limit, it stays open."""
     labels = (np.arange(400) < 100).astype(np.int64)
-    baseline = np.where(labels == 1, 0.9, 0.1)
-    variant = baseline.copy()
+    reference = np.where(labels == 1, 0.9, 0.1)
+    variant = reference.copy()
     variant[:2] = 0.2
     asked = Asked(task="binary", metric="f1", labels=labels)
     found = compare(
-        asked, Run({"y": baseline[:, None]}, PROBABILITIES), Run({"y": variant[:, None]}, PROBABILITIES)
+        asked, Run({"y": reference[:, None]}, PROBABILITIES), Run({"y": variant[:, None]}, PROBABILITIES)
     ).drops["f1"]
     assert (found.drop.points or 0.0) > 1.0
     check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), found, "f1")

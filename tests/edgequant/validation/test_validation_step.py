@@ -32,19 +32,19 @@ def test_the_verdict_is_of_the_stored_outputs(digits_sets: Any, tmp_path: Path) 
     """Drop, interval, agreement and accuracy interval are those of the evaluations' own arrays, in points."""
     verdict = _validate(digits_sets.inputs, tmp_path / "verdict")
     labels = load_example_set(digits_sets.evaluation_set).labels
-    baseline = load_evaluation(digits_sets.evaluations["float32"])
-    was = baseline.outputs["output_0"].argmax(1) == labels
+    reference = load_evaluation(digits_sets.evaluations["float32"])
+    was = reference.outputs["output_0"].argmax(1) == labels
     for name, path in digits_sets.evaluations.items():
         found, evaluation = verdict.variants[name], load_evaluation(path)
         now = evaluation.outputs["output_0"].argmax(1) == labels
         lost, gained = int((was & ~now).sum()), int((~was & now).sum())
         assert found.drop_points == pytest.approx(100 * (lost - gained) / 300)
         if name == "float32":
-            assert (found.verdict, found.drop_interval_points, found.agreement) == ("baseline", None, 1.0)
+            assert (found.verdict, found.drop_interval_points, found.agreement) == ("reference", None, 1.0)
         else:
             expected = paired_drop_interval(lost, gained, 300, 0.95)
             assert found.drop_interval_points == pytest.approx([100 * end for end in expected])
-        same = baseline.outputs["output_0"].argmax(1) == evaluation.outputs["output_0"].argmax(1)
+        same = reference.outputs["output_0"].argmax(1) == evaluation.outputs["output_0"].argmax(1)
         assert found.agreement == same.mean()
         assert found.metric_interval == wilson_interval(int(now.sum()), 300, 0.95)
         assert found.latency is not None
@@ -87,7 +87,7 @@ def test_no_gate_judges_nothing(digits_sets: Any, tmp_path: Path) -> None:
     """Without a gate every variant reads not gated, and so does the run."""
     verdict = _validate(digits_sets.inputs, tmp_path / "verdict", Gate())
     assert (verdict.outcome, verdict.best) == ("not gated", None)
-    assert {found.verdict for found in verdict.variants.values()} == {"baseline", "not gated"}
+    assert {found.verdict for found in verdict.variants.values()} == {"reference", "not gated"}
     assert "blessed" not in (tmp_path / "verdict" / "verdict.json").read_text()
 
 
@@ -146,11 +146,11 @@ def test_a_missing_evaluation_is_refused(digits_sets: Any, tmp_path: Path) -> No
         _validate(inputs, tmp_path / "verdict")
 
 
-def test_a_failed_baseline_is_refused(digits_sets: Any, tmp_path: Path) -> None:
-    """With a baseline that was not evaluated there is nothing to compare with."""
+def test_a_failed_reference_is_refused(digits_sets: Any, tmp_path: Path) -> None:
+    """With a reference that was not evaluated there is nothing to compare with."""
     others = [path for name, path in digits_sets.evaluations.items() if name != "float32"]
     changed = _copy(digits_sets.evaluations["float32"], tmp_path / "c", status="failed", reason="no memory", outputs=[])
-    with pytest.raises(ArtifactError, match="the baseline 'float32' is not evaluated: no memory"):
+    with pytest.raises(ArtifactError, match="the reference 'float32' is not evaluated: no memory"):
         _validate(replace(digits_sets.inputs, evaluations=[*others, changed]), tmp_path / "verdict")
 
 
@@ -178,7 +178,7 @@ def test_sets_of_another_run_are_refused(digits_sets: Any, sets: Any, tmp_path: 
 
 @pytest.fixture
 def small_inputs(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> Inputs:
-    """Evaluations of doubled numbers: a good baseline, an equal variant, one not converted, one damaged, one with NaN."""
+    """Evaluations of doubled numbers: a good reference, an equal variant, one not converted, one damaged, one with NaN."""
     models = {
         "float32": small_models["double"],
         "float16": small_models["double"],
@@ -205,7 +205,7 @@ def test_failed_variants_are_rejected_with_their_reasons(small_inputs: Inputs, t
     verdict = _validate(small_inputs, tmp_path / "verdict", Gate(max_size_ratio=1.0), "none")
     found = verdict.variants
     assert {name: variant.verdict for name, variant in found.items()} == {
-        "float32": "baseline",
+        "float32": "reference",
         "float16": "blessed",
         "weights_only": "rejected",
         "full_int8": "rejected",
@@ -259,7 +259,7 @@ def test_a_variant_that_ran_out_of_time_says_so(sets: Any, small_models: dict[st
     assert found.notes == (f"evaluated on the first {found.examples} of 5,000 examples: the time budget ended",)
 
 
-def test_only_the_baseline_blesses_nothing(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
+def test_only_the_reference_blesses_nothing(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
     """A gate with nothing to judge ends without a blessed variant, and says why."""
     variants = sets.variants({"float32": small_models["double"]})
     examples = sets.examples({"x": np.ones((3, 4), np.float32)})
@@ -273,7 +273,7 @@ def test_only_the_baseline_blesses_nothing(sets: Any, small_models: dict[str, by
         evaluation_set=examples,
     )
     verdict = _validate(inputs, tmp_path / "verdict", task="none")
-    assert verdict.why == "No variant is blessed, so nothing is promoted: there is none but the baseline float32."
+    assert verdict.why == "No variant is blessed, so nothing is promoted: there is none but the reference float32."
 
 
 def test_a_verdict_changed_by_hand_is_refused(digits_sets: Any, tmp_path: Path) -> None:

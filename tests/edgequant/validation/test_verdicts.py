@@ -26,7 +26,7 @@ Judge = Callable[..., Verdict]
 
 @pytest.fixture
 def judge(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> Judge:
-    """Evaluates two small models, the first as the baseline, on examples, and returns their verdict."""
+    """Evaluates two small models, the first as the reference, on examples, and returns their verdict."""
 
     def run(
         values: NDArray[Any],
@@ -133,7 +133,7 @@ def test_examples_of_one_class_are_judged_as_they_are(judge: Judge) -> None:
 
 
 def test_labels_of_another_model_are_refused(judge: Judge) -> None:
-    """A label past the output's classes ends the evaluation of the baseline, with the label and the classes."""
+    """A label past the output's classes ends the evaluation of the reference, with the label and the classes."""
     values, labels = _scores(20)
     labels[7] = 9
     with pytest.raises(EvaluationError, match="float32 is not evaluated: label 9 is out of range; the output has 4 cl"):
@@ -210,9 +210,9 @@ def test_the_short_result_names_the_worst_and_no_example(judge: Judge) -> None:
 
 
 def test_a_champion_is_compared_on_the_same_examples(judge: Judge, small_models: dict[str, bytes]) -> None:
-    """A variant that is as good as float32 and better than the model in production holds both gates; the champion is shown."""
+    """A variant that is as good as float32 and better than the champion holds both gates; the champion is shown."""
     values, labels = _scores(400)
-    gate = Gate(max_drop_points=1.0, max_drop_points_vs_baseline=0.0)
+    gate = Gate(max_drop_points=1.0, max_drop_points_vs_champion=0.0)
     verdict = judge(values, labels, gate, champion=small_models["centred"])
     champion, found = verdict.champion, verdict.variants["full_int8"]
     assert champion is not None
@@ -227,7 +227,7 @@ def test_a_champion_is_compared_on_the_same_examples(judge: Judge, small_models:
 
 def test_a_variant_that_is_in_production_is_told(judge: Judge, small_models: dict[str, bytes]) -> None:
     """A file that equals the one in production to the byte is nothing new: its note says so, and the other's says nothing."""
-    gate = Gate(max_drop_points_vs_baseline=1.0)
+    gate = Gate(max_drop_points_vs_champion=1.0)
     for champion, notes in (("double", ("it is the file of models:/small/4, to the byte",)), ("centred", ())):
         verdict = judge(*_scores(40), gate, champion=small_models[champion])
         assert verdict.variants["full_int8"].notes == notes
@@ -255,7 +255,7 @@ def test_labels_in_another_order_are_nothing_to_ship(judge: Judge) -> None:
 def test_a_variant_that_is_worse_than_production_is_rejected(judge: Judge, small_models: dict[str, bytes]) -> None:
     """A new model that is bad in float already loses nothing by quantization, and is rejected all the same."""
     values, labels = _scores(400)
-    gate = Gate(max_drop_points=1.0, max_drop_points_vs_baseline=1.0)
+    gate = Gate(max_drop_points=1.0, max_drop_points_vs_champion=1.0)
     verdict = judge(values, labels, gate, models=("centred", "centred"), champion=small_models["double"])
     found = verdict.variants["full_int8"]
     assert [check.verdict for check in found.checks] == ["blessed", "rejected"]
@@ -267,30 +267,30 @@ def test_the_first_run_says_that_there_is_no_champion(judge: Judge) -> None:
     """Before the first promotion the check's row says so, and the others decide."""
     values, labels = _scores(400)
     missing = ChampionFacts(uri="models:/small@champion", missing="there is no registered model 'small'")
-    gate = Gate(max_drop_points=1.0, max_drop_points_vs_baseline=1.0)
+    gate = Gate(max_drop_points=1.0, max_drop_points_vs_champion=1.0)
     verdict = judge(values, labels, gate, champion=missing)
     assert verdict.champion is not None
     assert (verdict.champion.status, verdict.champion.reason) == ("missing", "there is no registered model 'small'")
-    assert [check.verdict for check in verdict.variants["full_int8"].checks] == ["blessed", "no baseline yet"]
+    assert [check.verdict for check in verdict.variants["full_int8"].checks] == ["blessed", "no champion yet"]
     assert verdict.outcome == "blessed"
-    assert verdict.why.endswith("; its one check passes; max_drop_points_vs_baseline: no baseline yet.")
-    assert "no baseline yet: there is no registered model 'small'" in verdict.variants["full_int8"].reasons[1]
-    assert verdict.notes == ("no baseline yet: models:/small@champion: there is no registered model 'small'",)
+    assert verdict.why.endswith("; its one check passes; max_drop_points_vs_champion: no champion yet.")
+    assert "no champion yet: there is no registered model 'small'" in verdict.variants["full_int8"].reasons[1]
+    assert verdict.notes == ("no champion yet: models:/small@champion: there is no registered model 'small'",)
 
 
 def test_a_gate_against_a_champion_alone_judges_nothing_on_the_first_run(judge: Judge) -> None:
     """With nothing to hold a variant against, it is not gated, and nothing is promoted."""
     missing = ChampionFacts(uri="models:/small@champion", missing="there is no registered model 'small'")
-    verdict = judge(*_scores(40), Gate(max_drop_points_vs_baseline=1.0), champion=missing)
+    verdict = judge(*_scores(40), Gate(max_drop_points_vs_champion=1.0), champion=missing)
     assert (verdict.outcome, verdict.best) == ("not gated", None)
     assert verdict.why.startswith(
-        "Nothing could be judged, so nothing is promoted (1 not gated); full_int8: no baseline yet: there is no registered"
+        "Nothing could be judged, so nothing is promoted (1 not gated); full_int8: no champion yet: there is no registered"
     )
 
 
 def test_a_champion_that_cannot_be_run_settles_nothing(judge: Judge) -> None:
     """A damaged model in production leaves its check open, with LiteRT's reason, and the run goes on."""
-    gate = Gate(max_drop_points=1.0, max_drop_points_vs_baseline=1.0)
+    gate = Gate(max_drop_points=1.0, max_drop_points_vs_champion=1.0)
     verdict = judge(*_scores(400), gate, champion=b"damaged")
     assert verdict.champion is not None
     assert verdict.champion.status == "failed"
@@ -300,7 +300,7 @@ def test_a_champion_that_cannot_be_run_settles_nothing(judge: Judge) -> None:
 
 def test_a_champion_of_other_outputs_is_not_compared_by_values(judge: Judge, small_models: dict[str, bytes]) -> None:
     """Without labels and decisions only outputs of the same names and shapes can be compared."""
-    gate = Gate(max_drop_points_vs_baseline=1.0)
+    gate = Gate(max_drop_points_vs_champion=1.0)
     verdict = judge(np.ones((5, 4)), None, gate, task="none", champion=small_models["two"])
     reason = verdict.variants["full_int8"].reasons[0]
     assert "could not be evaluated: its outputs are " in reason
@@ -312,7 +312,7 @@ def test_a_champion_of_other_classes_is_not_compared_by_decisions(
     judge: Judge, small_models: dict[str, bytes], task: str
 ) -> None:
     """Without labels a model that tells 8 classes apart decides nothing that one of 4 does."""
-    gate = Gate(max_drop_points_vs_baseline=1.0)
+    gate = Gate(max_drop_points_vs_champion=1.0)
     verdict = judge(np.ones((5, 4)), None, gate, task=task, champion=small_models["wide"])
     assert "could not be evaluated: its outputs are y [8]" in verdict.variants["full_int8"].reasons[0]
 
@@ -321,7 +321,7 @@ def test_a_champion_of_several_outputs_is_not_compared_by_the_first(
     judge: Judge, small_models: dict[str, bytes]
 ) -> None:
     """Without labels, too, a task reads one output: of two the second would never be looked at."""
-    gate = Gate(max_drop_points_vs_baseline=1.0)
+    gate = Gate(max_drop_points_vs_champion=1.0)
     verdict = judge(np.ones((5, 4)), None, gate, task="binary", champion=small_models["two"], models=("sums", "sums"))
     assert "task 'binary' scores one output; the model gave " in verdict.variants["full_int8"].reasons[0]
 
@@ -337,7 +337,7 @@ def test_two_outputs_without_labels_suit_no_task(judge: Judge, task: str) -> Non
 def test_classes_are_missed_among_the_examples_that_are_compared(
     judge: Judge, monkeypatch: pytest.MonkeyPatch, count: int, verdict: str
 ) -> None:
-    """A class that only the baseline was run on is one that nothing is known of."""
+    """A class that only the reference was run on is one that nothing is known of."""
     values = np.eye(4)[np.repeat(np.arange(4), 100)]
     lengths = iter([400, count])
 
@@ -363,15 +363,15 @@ def test_a_variant_that_always_answers_the_same_is_noticed(judge: Judge) -> None
 
 
 def test_none_configured_is_no_champion(judge: Judge) -> None:
-    """Without a baseline in the configuration there is no champion, and a gate against it is a wrong configuration."""
+    """Without a reference in the configuration there is no champion, and a gate against it is a wrong configuration."""
     verdict = judge(*_scores(40), Gate(max_drop_points=1.0), champion=ChampionFacts(uri=""))
     assert verdict.champion is None
 
 
 def test_a_gate_without_a_champion_is_refused(judge: Judge) -> None:
     """To ask for no drop from a model that is not named is a wrong configuration."""
-    with pytest.raises(ConfigError, match=r"gate\.max_drop_points_vs_baseline: there is nothing to compare with"):
-        judge(*_scores(40), Gate(max_drop_points_vs_baseline=1.0), champion=ChampionFacts(uri=""))
+    with pytest.raises(ConfigError, match=r"gate\.max_drop_points_vs_champion: there is nothing to compare with"):
+        judge(*_scores(40), Gate(max_drop_points_vs_champion=1.0), champion=ChampionFacts(uri=""))
 
 
 def test_a_champion_evaluated_for_another_task_is_refused(

@@ -173,13 +173,16 @@ def test_a_password_in_the_wrong_place_is_not_repeated(config_file: Path, tmp_pa
     assert "hunter2" not in done.output
 
 
-def test_the_readmes_commands_work(config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each `edgequant compile` of the README, as it stands, writes what the comment beside it says."""
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
-    commands = [
-        shlex.split(line, comments=True) for line in readme.splitlines() if line.startswith("edgequant compile")
-    ]
+def test_the_documented_commands_work(config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each `edgequant compile` of docs/kubeflow.md, as it stands, writes what the comment beside it says; the README's is one."""
+    root = Path(__file__).parents[3]
+    lines, readme = (
+        [line for line in (root / name).read_text().splitlines() if line.startswith("edgequant compile")]
+        for name in ("docs/kubeflow.md", "README.md")
+    )
+    commands = [shlex.split(line, comments=True) for line in lines]
     assert len(commands) == 3
+    assert [shlex.split(line, comments=True) for line in readme] == commands[:1]
     monkeypatch.chdir(tmp_path)
     for name in ("digits.yaml", "inputs.py"):
         Path(name.replace("digits", "flowers")).write_text((config_file.parent / name).read_text())

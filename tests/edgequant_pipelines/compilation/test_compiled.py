@@ -245,7 +245,7 @@ def test_defaults_are_the_configurations(pipeline: CompiledPipeline, config_file
     }
     assert {name: found[name] for name in expected} == expected
     # What the run finds out by itself is nobody's to give.
-    assert not {"model_digest", "baseline_digest", "examples_digest"} & set(found)
+    assert not {"model_digest", "champion_digest", "examples_digest"} & set(found)
 
 
 def test_the_nested_pipeline_has_them_too(pipeline: CompiledPipeline, config_file: Path) -> None:
@@ -258,7 +258,7 @@ def test_the_nested_pipeline_has_them_too(pipeline: CompiledPipeline, config_fil
         name for name in whole if name.startswith(("pin_", "fingerprint_", "resolve_"))
     }
     assert {name: nested[name] for name in shared} == {name: whole[name] for name in shared}
-    assert set(nested) - shared == {"baseline_digest", "examples_digest", "model_uri"}
+    assert set(nested) - shared == {"champion_digest", "examples_digest", "model_uri"}
 
 
 def test_the_digest_is_that_of_the_content(pipeline: CompiledPipeline, plain: CompiledPipeline) -> None:

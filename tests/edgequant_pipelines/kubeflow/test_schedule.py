@@ -26,7 +26,7 @@ def test_a_schedule_is_made_and_then_left_alone(
     assert (made["max_concurrency"], made["no_catchup"], made["mode"]) == ("1", False, "ENABLE")
     arguments = made["runtime_config"]["parameters"]
     assert arguments["model"] == "models:/flowers@champion"
-    assert not {"model_digest", "examples_digest", "baseline_digest"} & set(arguments)
+    assert not {"model_digest", "examples_digest", "champion_digest"} & set(arguments)
     before = server.requests("POST") + server.requests("DELETE")
     again = reconcile(connection, config, NIGHTLY, Options(compiled=compiled))
     assert again == Reconciled(schedule=first.schedule, made=False, deleted=0)

@@ -56,7 +56,7 @@ def test_a_run_is_started_with_the_arguments_of_the_configuration(
     # The alias goes along as it is: the run looks up what it stands for.
     assert arguments["model"] == "models:/flowers@champion"
     assert arguments["gate"] == {"max_drop_points": 1.0}
-    assert not {"model_digest", "examples_digest", "baseline_digest"} & set(arguments)
+    assert not {"model_digest", "examples_digest", "champion_digest"} & set(arguments)
 
 
 def test_a_pipeline_is_uploaded_once(server: KfpServer, connection: Connection, config: Config) -> None:
@@ -287,7 +287,7 @@ def test_a_token_that_is_wrong(server: KfpServer, monkeypatch: pytest.MonkeyPatc
     ("change", "text"),
     [
         ({"model": "/models/flowers"}, "model: '/models/flowers' is a path of this machine"),
-        ({"baseline": "/old.tflite"}, "baseline: '/old.tflite' is a path of this machine"),
+        ({"champion": "/old.tflite"}, "champion: '/old.tflite' is a path of this machine"),
         ({"examples.evaluation": ["/data/test.npz"]}, "examples.evaluation: '/data/test.npz' .* use gs:// or s3://"),
         ({"tracking.uri": "sqlite:////mlflow.db"}, "tracking.uri: '/mlflow.db' .* name an MLflow server"),
         ({"tracking.uri": "http://localhost:5000"}, "tracking.uri: 'http://localhost:5000' is this machine"),

@@ -86,7 +86,7 @@ def _known(settings: TrackingSettings, variants: VariantSetContent, verdict: Ver
         "task": verdict.task,
         "resolver": verdict.environment.resolver,
         "gate": dict(verdict.gate),
-        "baseline": (champion.version or champion.uri) if champion else "",
+        "champion": (champion.version or champion.uri) if champion else "",
         "tracking": {
             "uri": settings.uri,
             "experiment": settings.experiment,

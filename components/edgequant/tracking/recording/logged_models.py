@@ -6,7 +6,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, Run
 
-from edgequant.artifacts.result import Result
+from edgequant.artifacts.result import LoadedResult
 from edgequant.tracking import tags
 from edgequant.tracking.recording.uploads import Upload
 
@@ -25,7 +25,7 @@ class LoggedModels:
     """
 
     def __init__(
-        self, client: MlflowClient, result: Result, experiment_id: str, registered: Callable[[], frozenset[str]]
+        self, client: MlflowClient, result: LoadedResult, experiment_id: str, registered: Callable[[], frozenset[str]]
     ) -> None:
         self._client = client
         self._result = result

@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from edgequant.artifacts.result import Result
+from edgequant.artifacts.result import LoadedResult
 from edgequant.tracking import tags
 
 NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
@@ -33,7 +33,7 @@ class History:
         result: The result that is being recorded.
     """
 
-    def __init__(self, client: MlflowClient, result: Result) -> None:
+    def __init__(self, client: MlflowClient, result: LoadedResult) -> None:
         self._client = client
         self._result = result
         self._settings = result.content.settings

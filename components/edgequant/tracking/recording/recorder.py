@@ -15,7 +15,7 @@ from typing import Any
 from mlflow.entities import LoggedModel, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from edgequant.artifacts.result import Result, Tracked
+from edgequant.artifacts.result import LoadedResult, Tracked
 from edgequant.errors import TrackingError
 from edgequant.mlflow_access.client import new_client
 from edgequant.mlflow_access.failures import is_transient
@@ -59,7 +59,7 @@ class Recorder:
         patience: How long requests are repeated, and who is told what a reader should know and is no failure.
     """
 
-    def __init__(self, result: Result, place: Place, patience: Patience) -> None:
+    def __init__(self, result: LoadedResult, place: Place, patience: Patience) -> None:
         self._result = result
         self._place = place
         self._patience = patience

@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 
-from edgequant.artifacts.result import BEST, EVERY_BLESSED, Result
+from edgequant.artifacts.result import BEST, EVERY_BLESSED, LoadedResult
 from edgequant.tracking import mlflow_names, tags
 from edgequant.tracking.markdown import literal
 from edgequant.tracking.recording import source_model, summary
@@ -30,7 +30,7 @@ class Registry:
         source_run: The run that trained the source model; "" where it is not known.
     """
 
-    def __init__(self, client: MlflowClient, result: Result, source_run: str) -> None:
+    def __init__(self, client: MlflowClient, result: LoadedResult, source_run: str) -> None:
         self._client = client
         self._result = result
         self._settings = result.content.settings
@@ -255,7 +255,7 @@ class Registry:
         return str(aliases[alias]) if alias in aliases else None
 
 
-def description(result: Result, variant: str) -> str:
+def description(result: LoadedResult, variant: str) -> str:
     """Returns the description of a variant's version, which MLflow shows as Markdown: why it is what it is."""
     verdict = result.verdict
     said = verdict.why if variant == verdict.best else "; ".join(verdict.variants[variant].reasons)

@@ -11,7 +11,7 @@ from typing import NoReturn
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from edgequant.artifacts.result import Result
+from edgequant.artifacts.result import LoadedResult
 from edgequant.errors import TrackingError
 from edgequant.tracking import tags
 
@@ -50,7 +50,7 @@ class ResultRuns:
     """
 
     def __init__(
-        self, client: MlflowClient, result: Result, home: Home, registered: Callable[[], frozenset[str]]
+        self, client: MlflowClient, result: LoadedResult, home: Home, registered: Callable[[], frozenset[str]]
     ) -> None:
         self._client = client
         self._result = result

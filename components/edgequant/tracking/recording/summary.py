@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgequant.artifacts.result import BEST, CONFIGURATION, EVERY_BLESSED, Result
+from edgequant.artifacts.result import BEST, CONFIGURATION, EVERY_BLESSED, LoadedResult
 from edgequant.artifacts.verdict import BLESSED
 from edgequant.tracking import mlflow_names, tags
 from edgequant.tracking.markdown import literal
@@ -54,7 +54,7 @@ class Registered:
     holder: Holder | None = None
 
 
-def write_files(result: Result, target: Path) -> None:
+def write_files(result: LoadedResult, target: Path) -> None:
     """Writes the artifacts of the summary run."""
     target.mkdir(parents=True)
     verdict = result.path / "verdict"
@@ -70,13 +70,13 @@ def write_files(result: Result, target: Path) -> None:
     (target / CONFIGURATION).write_text(configuration(result), encoding="utf-8")
 
 
-def tables(result: Result) -> dict[str, Table]:
+def tables(result: LoadedResult) -> dict[str, Table]:
     """Returns the tables by file name, as columns and data: MLflow's layout for tables."""
     found = {COMPARISON: comparison(result), CLASSES: classes(result)}
     return {name: table for name, table in found.items() if table["data"]}
 
 
-def summary_tags(result: Result, registered: str) -> dict[str, str]:
+def summary_tags(result: LoadedResult, registered: str) -> dict[str, str]:
     """Returns the tags of the summary run besides those that every run has and its variants' runs.
 
     Args:
@@ -94,7 +94,7 @@ def summary_tags(result: Result, registered: str) -> dict[str, str]:
     return mlflow_names.cut_tags(values)
 
 
-def registration(result: Result, registered: Registered) -> str:
+def registration(result: LoadedResult, registered: Registered) -> str:
     """Returns a sentence or two on what was registered, or why nothing was.
 
     Args:
@@ -126,7 +126,7 @@ def registration(result: Result, registered: Registered) -> str:
     return said + _left(result, registered)
 
 
-def _left(result: Result, registered: Registered) -> str:
+def _left(result: LoadedResult, registered: Registered) -> str:
     """Returns a sentence on the alias that stays on a newer model's version, and on how to move it; "" where it does not."""
     settings = result.content.settings
     if registered.holder is None:
@@ -141,7 +141,7 @@ def stays(alias: str, holder: Holder) -> str:
     return f"{alias} stays on version {holder.version}, whose source {holder.source} is newer"
 
 
-def note(result: Result, registered: str, source_link: str = "") -> str:
+def note(result: LoadedResult, registered: str, source_link: str = "") -> str:
     """Returns the summary run's description, in Markdown, in which nothing that users named is markup.
 
     Args:
@@ -164,7 +164,7 @@ def note(result: Result, registered: str, source_link: str = "") -> str:
     return mlflow_names.cut("\n".join(lines), mlflow_names.TAG_CHARACTERS)
 
 
-def comparison(result: Result) -> Table:
+def comparison(result: LoadedResult) -> Table:
     """Returns a row per variant.
 
     The UI's table across runs takes the first column as its rows and shows the second, unless somebody chooses others: which
@@ -190,7 +190,7 @@ def _short(value: float | None) -> float | None:
     return round(value, _PLACES) if abs(value) >= 1 else float(f"{value:.{_PLACES}g}")
 
 
-def classes(result: Result) -> Table:
+def classes(result: LoadedResult) -> Table:
     """Returns a row per variant and class: the recall of float32 and the variant's, and the drop with its ends."""
     columns = ["source", "variant", "class", "examples", "float32_percent", "recall_percent", "drop_points"]
     data = [
@@ -199,7 +199,7 @@ def classes(result: Result) -> Table:
             variant,
             value.value,
             value.examples,
-            *map(_short, (value.baseline * _PERCENT, value.variant * _PERCENT, value.drop_points)),
+            *map(_short, (value.reference * _PERCENT, value.variant * _PERCENT, value.drop_points)),
             *map(_short, value.drop_interval_points or (None, None)),
         ]
         for variant, found in result.verdict.variants.items()
@@ -210,7 +210,7 @@ def classes(result: Result) -> Table:
     return {"columns": [*columns, "drop_low_points", "drop_high_points"], "data": data}
 
 
-def configuration(result: Result) -> str:
+def configuration(result: LoadedResult) -> str:
     """Returns the configuration as YAML: that of the result, else what the steps recorded of it."""
     path = result.path / CONFIGURATION
     if path.is_file():
@@ -218,7 +218,7 @@ def configuration(result: Result) -> str:
     return as_run("", result.content.settings, result.variants.content, result.verdict)
 
 
-def blessed(result: Result) -> list[str]:
+def blessed(result: LoadedResult) -> list[str]:
     """Returns the blessed variants, the best one last: its version is then the newest."""
     best = result.verdict.best
     others = [name for name, found in result.verdict.variants.items() if found.verdict == BLESSED and name != best]

@@ -1,4 +1,4 @@
-"""Compares a variant with the model in production."""
+"""Compares a variant with the champion."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from edgequant.outputs import read
 from edgequant.task import BINARY, DECIDING, check_answer
 from edgequant.validation.comparison.compare import Asked, Run, alone, drops
 from edgequant.validation.comparison.drop_intervals import PairedDrop
-from edgequant.validation.inputs import InProduction
+from edgequant.validation.inputs import LoadedChampion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgainstChampion:
-    """A variant against the model in production.
+    """A variant against the champion.
 
     Attributes:
         name: The URI of the champion's version.
@@ -32,8 +32,8 @@ class AgainstChampion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reigning:
-    """The model in production.
+class EvaluatedChampion:
+    """The champion.
 
     Attributes:
         known: What is known of it.
@@ -53,26 +53,26 @@ class Reigning:
         return AgainstChampion(name=name, drop=drops(asked, self.run, variant, asked.metric).get(asked.metric))
 
 
-def reigning(asked: Asked, found: InProduction, baseline: Run) -> Reigning:
-    """Returns the model in production, measured as the variants are.
+def evaluated_champion(asked: Asked, found: LoadedChampion, reference: Run) -> EvaluatedChampion:
+    """Returns the champion, measured as the variants are.
 
     Its outputs are read by themselves: it may give logits where the new model gives probabilities.
 
     Args:
         asked: What is compared by.
         found: The model and its evaluation.
-        baseline: The outputs of the new model, in float.
+        reference: The outputs of the new model, in float.
     """
     facts, variant, content = found.facts, found.variants[CHAMPION], found.evaluation.content
     reason, status = facts.missing or content.reason, verdict.MISSING if facts.missing else verdict.FAILED
     run = None
     if content.status == EVALUATED:
         run = Run(found.evaluation.outputs, read(asked.task, next(iter(found.evaluation.outputs.values()))))
-        reason = _unlike(asked, run, baseline)
+        reason = _unlike(asked, run, reference)
         status = verdict.FAILED if reason else verdict.EVALUATED
     run = None if reason else run
     measures = {} if run is None else alone(asked, run, len(run))
-    return Reigning(
+    return EvaluatedChampion(
         known=Champion(
             uri=facts.uri,
             version=facts.version,
@@ -88,7 +88,7 @@ def reigning(asked: Asked, found: InProduction, baseline: Run) -> Reigning:
     )
 
 
-def _unlike(asked: Asked, run: Run, baseline: Run) -> str | None:
+def _unlike(asked: Asked, run: Run, reference: Run) -> str | None:
     """Returns why answers cannot be compared where there are no labels, or None."""
     if asked.labels is not None:
         return None
@@ -98,7 +98,7 @@ def _unlike(asked: Asked, run: Run, baseline: Run) -> str | None:
         return str(error)
     if asked.task == BINARY:
         return None
-    own, new = ({name: values.shape[1:] for name, values in one.outputs.items()} for one in (run, baseline))
+    own, new = ({name: values.shape[1:] for name, values in one.outputs.items()} for one in (run, reference))
     # A decision is the same whatever the output is called.
     if own == new or (asked.task in DECIDING and list(own.values()) == list(new.values())):
         return None

@@ -102,17 +102,17 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A variant against the baseline, over the examples that both were run on.
+    """A variant against the reference, over the examples that both were run on.
 
     Attributes:
         examples: How many.
         measures: The variant's metrics, with their intervals and drops.
-        drops: How much worse than the baseline's each metric is, and agreement.
-        agreement: The mean agreement with the baseline, 0 to 1, and its interval.
+        drops: How much worse than the reference's each metric is, and agreement.
+        agreement: The mean agreement with the reference, 0 to 1, and its interval.
         agreeing: How sure that is.
         divergence_nats: The mean divergence of its probabilities; None where there are none.
         flips: The examples that it decides otherwise; None where nothing is decided.
-        drift: By output, how far its values are from the baseline's.
+        drift: By output, how far its values are from the reference's.
         confusion: What it takes for what; None where that is not asked.
         slices: Its drop by class, then by each feature.
         own: How sure the variant's metrics are by themselves.
@@ -157,21 +157,21 @@ def _measured(asked: Asked, run: Run, count: int, own: Mapping[str, OwnInterval]
     }
 
 
-def drops(asked: Asked, baseline: Run, variant: Run, only: str = "") -> dict[str, PairedDrop]:
+def drops(asked: Asked, reference: Run, variant: Run, only: str = "") -> dict[str, PairedDrop]:
     """Returns how much worse each metric of the variant is, over the examples that both were run on.
 
     Without labels that is agreement alone.
 
     Args:
         asked: What it is by.
-        baseline: The model compared with.
+        reference: The model compared with.
         variant: The variant.
         only: The one metric to compare; "" for all.
     """
-    count = min(len(baseline), len(variant))
+    count = min(len(reference), len(variant))
     if asked.labels is None:
-        return {AGREEMENT: paired_mean(1.0 - _agreements(asked, baseline, variant, count), asked.confidence)}
-    was, now = baseline.figures(asked, count), variant.figures(asked, count)
+        return {AGREEMENT: paired_mean(1.0 - _agreements(asked, reference, variant, count), asked.confidence)}
+    was, now = reference.figures(asked, count), variant.figures(asked, count)
     return {
         name: paired_drop(was[name], now[name], count, asked.confidence)
         if _told(asked, name, was[name])
@@ -181,31 +181,31 @@ def drops(asked: Asked, baseline: Run, variant: Run, only: str = "") -> dict[str
     }
 
 
-def compare(asked: Asked, baseline: Run, variant: Run) -> Comparison:
-    """Returns how a variant compares with the baseline.
+def compare(asked: Asked, reference: Run, variant: Run) -> Comparison:
+    """Returns how a variant compares with the reference.
 
     Args:
         asked: What it is by.
-        baseline: The baseline.
+        reference: The reference.
         variant: The variant, run on the same or fewer examples: the first ones.
     """
-    count = min(len(baseline), len(variant))
-    agreements = _agreements(asked, baseline, variant, count)
+    count = min(len(reference), len(variant))
+    agreements = _agreements(asked, reference, variant, count)
     agreed = share_of(agreements)
     own, agreeing = _own(asked, variant, count), own_interval(agreed, count, asked.confidence)
-    expected, found = baseline.first(count), variant.first(count)
+    expected, found = reference.first(count), variant.first(count)
     single = next(iter(expected))
     return Comparison(
         examples=count,
         measures=_measured(asked, variant, count, own),
-        drops=drops(asked, baseline, variant),
+        drops=drops(asked, reference, variant),
         agreement=Measured(value=agreed.value, interval=agreeing.ends, method=agreeing.method),
         agreeing=agreeing,
-        divergence_nats=divergence(asked.task, baseline.reading, expected[single], found[single]),
-        flips=_flips(asked, baseline, variant, count),
+        divergence_nats=divergence(asked.task, reference.reading, expected[single], found[single]),
+        flips=_flips(asked, reference, variant, count),
         drift={name: output_drift(expected[name], found[name]) for name in expected},
         confusion=confused(asked, variant, count),
-        slices=_slices(asked, baseline, variant, agreements),
+        slices=_slices(asked, reference, variant, agreements),
         own=own,
     )
 
@@ -226,31 +226,31 @@ def _told(asked: Asked, name: str, figure: Figure) -> bool:
     return name == asked.metric
 
 
-def _agreements(asked: Asked, baseline: Run, variant: Run, count: int) -> NDArray[np.float64]:
-    """Returns, per example, how far the variant answers as the baseline does, 0 to 1.
+def _agreements(asked: Asked, reference: Run, variant: Run, count: int) -> NDArray[np.float64]:
+    """Returns, per example, how far the variant answers as the reference does, 0 to 1.
 
     For tasks with decisions the share of equal ones (top-1 agreement); for all others by the error of the values.
     """
     if asked.task in DECIDING:
-        same = baseline.decisions(asked, count) == variant.decisions(asked, count)
+        same = reference.decisions(asked, count) == variant.decisions(asked, count)
         return np.asarray(same.mean(axis=1) if asked.task == MULTILABEL else same, np.float64)
-    return agreement(baseline.first(count), variant.first(count), apart=asked.task == REGRESSION)
+    return agreement(reference.first(count), variant.first(count), apart=asked.task == REGRESSION)
 
 
-def _flips(asked: Asked, baseline: Run, variant: Run, count: int) -> Flips | None:
+def _flips(asked: Asked, reference: Run, variant: Run, count: int) -> Flips | None:
     if asked.task not in DECIDING:
         return None
     labels = None if asked.labels is None else np.asarray(asked.labels[:count])
-    return flips(baseline.decisions(asked, count), variant.decisions(asked, count), labels, asked.classes)
+    return flips(reference.decisions(asked, count), variant.decisions(asked, count), labels, asked.classes)
 
 
-def _slices(asked: Asked, baseline: Run, variant: Run, agreements: NDArray[np.float64]) -> tuple[Sliced, ...]:
+def _slices(asked: Asked, reference: Run, variant: Run, agreements: NDArray[np.float64]) -> tuple[Sliced, ...]:
     """Returns the drops by class and by feature; none where no example has a score of its own."""
     count = len(agreements)
     was, now = np.ones(count), agreements
     groups = {}
     if asked.labels is not None:
-        first, second = (next(iter(run.figures(asked, count).values())).judged for run in (baseline, variant))
+        first, second = (next(iter(run.figures(asked, count).values())).judged for run in (reference, variant))
         if first.each is None or second.each is None:
             return ()
         sign = 1.0 if first.higher_is_better else -1.0
@@ -261,7 +261,7 @@ def _slices(asked: Asked, baseline: Run, variant: Run, agreements: NDArray[np.fl
                 replace(group, value=class_name(int(group.value), asked.classes)) for group in grouped(labels, was, now)
             ]
         elif asked.task == MULTILABEL and labels.any():
-            decided = [run.decisions(asked, count) for run in (baseline, variant)]
+            decided = [run.decisions(asked, count) for run in (reference, variant)]
             names = [class_name(number, asked.classes) for number in range(labels.shape[1])]
             groups[CLASS] = by_class_of_many(labels, decided[0], decided[1], names)
     groups |= {name: grouped(texts[:count], was, now) for name, texts in asked.slices.items()}

@@ -76,25 +76,25 @@ class PairedDrop:
         return max(needed, self.unseen.examples_to_leave(room, confidence, falling=falling) or 0)
 
 
-def paired_drop(baseline: Figure, variant: Figure, count: int, confidence: float) -> PairedDrop:
+def paired_drop(reference: Figure, variant: Figure, count: int, confidence: float) -> PairedDrop:
     """Returns how much worse the variant is, over the same examples in the same order.
 
     Args:
-        baseline: The baseline's metric.
+        reference: The reference's metric.
         variant: The variant's.
         count: How many examples there are.
         confidence: Of each end of the interval.
     """
-    baseline, variant = baseline.judged, variant.judged
-    sign = 1.0 if baseline.higher_is_better else -1.0
-    if baseline.each is not None and variant.each is not None:
-        return paired_mean(sign * (baseline.each - variant.each), confidence)
-    points = POINTS * sign * (baseline.value - variant.value)
+    reference, variant = reference.judged, variant.judged
+    sign = 1.0 if reference.higher_is_better else -1.0
+    if reference.each is not None and variant.each is not None:
+        return paired_mean(sign * (reference.each - variant.each), confidence)
+    points = POINTS * sign * (reference.value - variant.value)
     if not math.isfinite(points):
         return PairedDrop(drop=Drop(points=None, note=UNDEFINED), examples=count)
-    if baseline.weighed is None or variant.weighed is None:
-        return PairedDrop(drop=Drop(points=points, note=baseline.note or variant.note), examples=count)
-    found = paired_bootstrap_interval(baseline.weighed, variant.weighed, Resampling(confidence=confidence, seed=SEED))
+    if reference.weighed is None or variant.weighed is None:
+        return PairedDrop(drop=Drop(points=points, note=reference.note or variant.note), examples=count)
+    found = paired_bootstrap_interval(reference.weighed, variant.weighed, Resampling(confidence=confidence, seed=SEED))
     unseen = Unseen(examples=count, reach=variant.reach, unit=POINTS)
     resampled = _resampled(found, points, sign, unseen)
     interval = None if resampled is None else widened(points, resampled, unseen, confidence)
@@ -145,11 +145,11 @@ def widened(drop: float, ends: Ends, unseen: Unseen, confidence: float) -> Ends:
     return min(ends[0], drop - rise), max(ends[1], drop + fall)
 
 
-def unresampled(baseline: Figure, variant: Figure, count: int) -> PairedDrop:
+def unresampled(reference: Figure, variant: Figure, count: int) -> PairedDrop:
     """Returns a drop without its interval, which a user's function would be called thousands of times for."""
-    baseline, variant = baseline.judged, variant.judged
-    sign = 1.0 if baseline.higher_is_better else -1.0
-    points = POINTS * sign * (baseline.value - variant.value)
+    reference, variant = reference.judged, variant.judged
+    sign = 1.0 if reference.higher_is_better else -1.0
+    points = POINTS * sign * (reference.value - variant.value)
     if not math.isfinite(points):
         return PairedDrop(drop=Drop(points=None, note=UNDEFINED), examples=count)
     return PairedDrop(drop=Drop(points=points, note=NOT_JUDGED), examples=count)
@@ -162,7 +162,7 @@ def paired_mean(differences: NDArray[np.float64], confidence: float) -> PairedDr
     nearer than what was not seen could move it.
 
     Args:
-        differences: The baseline's value minus the variant's, or the other way for errors, [examples].
+        differences: The reference's value minus the variant's, or the other way for errors, [examples].
         confidence: Of each end of the interval.
     """
     ends, method = mean_drop_ends(differences, confidence), "paired mean"

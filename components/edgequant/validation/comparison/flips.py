@@ -1,4 +1,4 @@
-"""Which examples a variant decides otherwise than the baseline, and what is taken for what."""
+"""Which examples a variant decides otherwise than the reference, and what is taken for what."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,12 +15,12 @@ _MATRIX = 50
 
 
 def flips(
-    baseline: NDArray[Any], variant: NDArray[Any], labels: NDArray[Any] | None, classes: Sequence[str] = ()
+    reference: NDArray[Any], variant: NDArray[Any], labels: NDArray[Any] | None, classes: Sequence[str] = ()
 ) -> Flips:
     """Returns the examples that two models decide otherwise.
 
     Args:
-        baseline: The baseline's decisions, [examples], or [examples, classes] for multilabel, where an example is decided
+        reference: The reference's decisions, [examples], or [examples, classes] for multilabel, where an example is decided
             right when each of its classes is.
         variant: The variant's.
         labels: The labels in the same form, or None.
@@ -32,15 +32,15 @@ def flips(
         numbers = [int(values)] if values.ndim == 0 else np.flatnonzero(values).tolist()
         return ", ".join(class_name(number, classes) for number in numbers) or "none"
 
-    changed = int(_any(baseline != variant).sum())
+    changed = int(_any(reference != variant).sum())
     if labels is None:
         return Flips(changed=changed)
-    was, now = ~_any(baseline != labels), ~_any(variant != labels)
+    was, now = ~_any(reference != labels), ~_any(variant != labels)
     lost, gained = np.flatnonzero(was & ~now), np.flatnonzero(~was & now)
 
     def named(rows: NDArray[np.intp]) -> tuple[Flip, ...]:
         return tuple(
-            Flip(example=int(row), label=told(labels[row]), baseline=told(baseline[row]), variant=told(variant[row]))
+            Flip(example=int(row), label=told(labels[row]), reference=told(reference[row]), variant=told(variant[row]))
             for row in rows[:_NAMED]
         )
 

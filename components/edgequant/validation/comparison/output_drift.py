@@ -1,4 +1,4 @@
-"""How far a variant's outputs are from the baseline's, with or without labels."""
+"""How far a variant's outputs are from the reference's, with or without labels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,21 +16,21 @@ _ROUNDING = 1e-5
 
 
 def agreement(
-    baseline: Mapping[str, NDArray[Any]], variant: Mapping[str, NDArray[Any]], *, apart: bool = False
+    reference: Mapping[str, NDArray[Any]], variant: Mapping[str, NDArray[Any]], *, apart: bool = False
 ) -> NDArray[np.float64]:
     """Returns, per example, 1 minus the error of the output that agrees least on average, in its spread; no less than 0.
 
-    The error is ‖variant - baseline‖, and the spread the root mean square over the examples of ‖baseline - its mean‖: so an
+    The error is ‖variant - reference‖, and the spread the root mean square over the examples of ‖reference - its mean‖: so an
     output that always answers its mean agrees with nothing, however large that is, and no output hides behind another. One
     that does not vary is taken by its root mean square.
 
     Args:
-        baseline: Float arrays by output name, the example first.
+        reference: Float arrays by output name, the example first.
         variant: The same of another model.
         apart: Whether each number of an output stands for itself, as the targets of a regression do.
     """
-    least = np.ones(len(next(iter(baseline.values()))))
-    for name, expected in baseline.items():
+    least = np.ones(len(next(iter(reference.values()))))
+    for name, expected in reference.items():
         found = variant[name]
         spread = _spread(expected, apart=apart)
         total = sum(_agreed(expected[rows], found[rows], spread).sum(axis=0) for rows in chunks(expected))
@@ -75,7 +75,7 @@ def constant(outputs: Mapping[str, NDArray[Any]]) -> list[str]:
 
 
 def output_drift(expected: NDArray[Any], found: NDArray[Any]) -> OutputDrift:
-    """Returns how far the values of one output are from the baseline's, both [examples, …].
+    """Returns how far the values of one output are from the reference's, both [examples, …].
 
     The signal-to-noise ratio is over all values of all examples: 10 log10(Σ expected² / Σ (found - expected)²). The cosine
     is the mean of the examples'; of an output of one value per example it is that of all values as one vector.
@@ -108,7 +108,7 @@ def output_drift(expected: NDArray[Any], found: NDArray[Any]) -> OutputDrift:
 def divergence(task: str, reading: str, expected: NDArray[Any], found: NDArray[Any]) -> float | None:
     """Returns the mean over examples of the Kullback-Leibler divergence of the variant's probabilities, in nats.
 
-    That is Σ p log(p/q) with the baseline's p and the variant's q; for multilabel the sum over the classes of that of each yes
+    That is Σ p log(p/q) with the reference's p and the variant's q; for multilabel the sum over the classes of that of each yes
     and no. Probabilities are taken to be no less than 1e-7: quantized outputs are 0 for many classes.
 
     Source: Kullback & Leibler 1951, "On information and sufficiency", Annals of Mathematical Statistics 22.

@@ -25,18 +25,18 @@ class Group:
 
     Attributes:
         value: The class, or the feature's text.
-        baseline: The baseline's score of each, [examples].
+        reference: The reference's score of each, [examples].
         variant: The variant's, higher being better.
     """
 
     value: str
-    baseline: NDArray[np.float64]
+    reference: NDArray[np.float64]
     variant: NDArray[np.float64]
 
     @property
     def differences(self) -> NDArray[np.float64]:
         """The drop of each example."""
-        return np.asarray(self.baseline - self.variant)
+        return np.asarray(self.reference - self.variant)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,25 +63,25 @@ class Sliced:
         return [self.groups[index] for index in order if _POINTS * self.upper[index] > limit_points]
 
 
-def grouped(keys: NDArray[Any], baseline: NDArray[np.float64], variant: NDArray[np.float64]) -> list[Group]:
+def grouped(keys: NDArray[Any], reference: NDArray[np.float64], variant: NDArray[np.float64]) -> list[Group]:
     """Returns examples told apart by a key of each, such as their label.
 
     Args:
         keys: [examples].
-        baseline: The baseline's score of each example, [examples].
+        reference: The reference's score of each example, [examples].
         variant: The variant's.
     """
     values, groups = np.unique(keys, return_inverse=True)
     order = np.argsort(groups, kind="stable")
     edges = np.cumsum(np.bincount(groups, minlength=len(values)))[:-1]
     return [
-        Group(value=str(value), baseline=baseline[rows], variant=variant[rows])
+        Group(value=str(value), reference=reference[rows], variant=variant[rows])
         for value, rows in zip(values, np.split(order, edges), strict=True)
     ]
 
 
 def by_class_of_many(
-    labels: NDArray[np.int64], baseline: NDArray[Any], variant: NDArray[Any], names: Sequence[str]
+    labels: NDArray[np.int64], reference: NDArray[Any], variant: NDArray[Any], names: Sequence[str]
 ) -> list[Group]:
     """Returns, for labels of a 0 or 1 per class, the examples with each class and those without, and how often that is told.
 
@@ -89,7 +89,7 @@ def by_class_of_many(
 
     Args:
         labels: [examples, classes].
-        baseline: The baseline's decisions, [examples, classes].
+        reference: The reference's decisions, [examples, classes].
         variant: The variant's.
         names: The classes' names.
     """
@@ -98,8 +98,10 @@ def by_class_of_many(
         for answer, value in ((1, name), (0, f"{WITHOUT}{name}")):
             rows = labels[:, column] == answer
             if rows.any():
-                right = [np.asarray(decisions[rows, column] == answer, np.float64) for decisions in (baseline, variant)]
-                groups.append(Group(value=value, baseline=right[0], variant=right[1]))
+                right = [
+                    np.asarray(decisions[rows, column] == answer, np.float64) for decisions in (reference, variant)
+                ]
+                groups.append(Group(value=value, reference=right[0], variant=right[1]))
     return groups
 
 
@@ -123,8 +125,8 @@ def sliced(name: str, groups: Sequence[Group], confidence: float, examples: int,
     values = tuple(
         SliceValue(
             value=groups[index].value,
-            examples=len(groups[index].baseline),
-            baseline=float(groups[index].baseline.mean()),
+            examples=len(groups[index].reference),
+            reference=float(groups[index].reference.mean()),
             variant=float(groups[index].variant.mean()),
             drop_points=_POINTS * drops[index],
             drop_interval_points=_points(ends[index]),
@@ -150,7 +152,7 @@ def _ends_of_tables(groups: Sequence[Group], confidence: float) -> tuple[list[En
     confidence that it has among all.
     """
     tables = [
-        (int((group.differences > 0).sum()), int((group.differences < 0).sum()), len(group.baseline))
+        (int((group.differences > 0).sum()), int((group.differences < 0).sum()), len(group.reference))
         for group in groups
     ]
     distinct = list(dict.fromkeys(tables))

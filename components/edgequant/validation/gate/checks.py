@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from edgequant.artifacts.comparison import Ends, Measured
-from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, NO_BASELINE, REJECTED, Check, Need
+from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, NO_CHAMPION, REJECTED, Check, Need
 from edgequant.gate import REQUIRED
 from edgequant.validation.comparison.drop_intervals import NOTHING_CHANGES, OwnInterval, PairedDrop, settle_by_width
 from edgequant.validation.gate.wording import (
@@ -217,10 +217,10 @@ def _spotless(limit: Limit, value: float, told: str, own: OwnInterval, unseen: U
     return _at_least(limit, value, ends, (told, limit.at, span), (needed, count))
 
 
-def check_size_ratio(limit: Limit, size: int, baseline: int) -> Check:
-    """Compares the size of a variant's file, as a share of the baseline's, with the limit."""
-    ratio = size / (baseline or 1)
-    return limit.at_most(ratio, (ratio, ratio), (f"its file is {ratio:.3f} of the baseline's size",) * 3)
+def check_size_ratio(limit: Limit, size: int, reference: int) -> Check:
+    """Compares the size of a variant's file, as a share of the reference's, with the limit."""
+    ratio = size / (reference or 1)
+    return limit.at_most(ratio, (ratio, ratio), (f"its file is {ratio:.3f} of the reference's size",) * 3)
 
 
 def check_size(limit: Limit, size: int) -> Check:
@@ -237,9 +237,9 @@ def check_integer_only(kind: str | None) -> Check:
     return Check(name=_INTEGER_ONLY, asked=REQUIRED, measured=kind, verdict=verdict, sentence=sentence)
 
 
-def no_baseline(limit: Limit, reason: str) -> Check:
-    """Returns the row of a check against a model in production that there is not."""
-    return limit.check(NO_BASELINE, f"{NO_BASELINE}: {reason}; this check counts neither for nor against")
+def no_champion(limit: Limit, reason: str) -> Check:
+    """Returns the row of a check against a champion that there is not."""
+    return limit.check(NO_CHAMPION, f"{NO_CHAMPION}: {reason}; this check counts neither for nor against")
 
 
 def _unknown(found: PairedDrop | None) -> str:

@@ -84,7 +84,7 @@ def _needs(limit: Limit, classes: Sliced, open_: Sequence[Group]) -> list[Need]:
         confidence, power = limit.confidence ** (1 / classes.slice.total), POWER
     found, known = [], dict[tuple[float, float, int], int | None]()
     for group in past or open_:
-        differences, count = group.differences, len(group.baseline)
+        differences, count = group.differences, len(group.reference)
         table = (float(differences.mean()), float(differences.std()), count)
         if table not in known:
             known[table] = examples_to_settle(differences, limit.value / POINTS, confidence, power)
@@ -102,7 +102,7 @@ def _settled(classes: Sliced, needs: Sequence[Need], *, rejecting: bool) -> str:
     """Returns how many examples of which classes settle it, and how many in all."""
     if not needs:
         return "no number of examples would settle it"
-    have = {group.value: len(group.baseline) for group in classes.groups}
+    have = {group.value: len(group.reference) for group in classes.groups}
     parts = []
     for need in needs[:_NAMED]:
         of_group, there = need.of_group or 0, have[need.group]

@@ -1,4 +1,4 @@
-"""What a reader should know before any verdict: of the evaluation set and of the baseline itself."""
+"""What a reader should know before any verdict: of the evaluation set and of the reference itself."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ from scipy.optimize import linear_sum_assignment
 
 from edgequant.artifacts.comparison import class_name
 from edgequant.gate import Gate
+from edgequant.metric_table import BY_NAME
 from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, REGRESSION
 from edgequant.validation.comparison.compare import Asked, Run
 from edgequant.validation.comparison.slices import WITHOUT
@@ -19,10 +20,8 @@ from edgequant.validation.statistics import (
     paired_drop_interval,
 )
 from edgequant.validation.statistics.worst_case import Unseen
-from edgequant.variants import BASELINE
+from edgequant.variants import REFERENCE
 
-# Metrics of all classes, which mean something else where some have no example.
-OF_ALL_CLASSES = ("macro_f1", "auc", "average_precision", "f1")
 # A relabelling is told when it makes this share of all examples right that were not.
 _RAISED = 0.2
 # With fewer examples for each class some relabelling fits by chance; with more classes the search takes too long.
@@ -94,7 +93,7 @@ def caveats(gate: Gate, asked: Asked, run: Run) -> tuple[str, ...]:
     Args:
         gate: What a variant must hold.
         asked: What it is compared by.
-        run: The baseline's outputs.
+        run: The reference's outputs.
     """
     known = labelled(asked, run, len(run))
     found = (
@@ -109,21 +108,21 @@ def caveats(gate: Gate, asked: Asked, run: Run) -> tuple[str, ...]:
 
 
 def doubt(asked: Asked, run: Run) -> str:
-    """Returns why a variant that is as good as the baseline would be good for nothing; "" where the baseline is good."""
+    """Returns why a variant that is as good as the reference would be good for nothing; "" where the reference is good."""
     # Of rare answers the accuracy says little, and who judges by another metric may have traded it for that.
     is_of_all = asked.task == REGRESSION or asked.metric == "accuracy"
     return (_poor(asked, run) if is_of_all else "") or _relabelled(asked, run)
 
 
 def _poor(asked: Asked, run: Run) -> str:
-    """Tells of a baseline that is no better than an answer that looks at no input."""
+    """Tells of a reference that is no better than an answer that looks at no input."""
     if asked.labels is None or asked.task not in (*DECIDING, REGRESSION):
         return ""
     figures, labels = run.figures(asked, len(run)), np.asarray(asked.labels[: len(run)])
     doubt = "; a variant that loses nothing of it is no better: check the labels, the inputs and the model"
     if asked.task == REGRESSION:
         r2 = figures["r2"].value
-        return f"{BASELINE} is no better than the labels' mean: its r2 is {r2:.4f}{doubt}" if r2 <= 0 else ""
+        return f"{REFERENCE} is no better than the labels' mean: its r2 is {r2:.4f}{doubt}" if r2 <= 0 else ""
     accuracy = figures["accuracy"].value
     if asked.task == MULTILABEL:
         shares = labels.mean(axis=0)
@@ -136,11 +135,11 @@ def _poor(asked: Asked, run: Run) -> str:
             level, what = float(counts.max() / len(labels)), f"always answering {most}, the most frequent class"
     if accuracy > level:
         return ""
-    return f"{BASELINE}'s accuracy, {accuracy:.4f}, is no better than {what} ({level:.4f}){doubt}"
+    return f"{REFERENCE}'s accuracy, {accuracy:.4f}, is no better than {what} ({level:.4f}){doubt}"
 
 
 def _relabelled(asked: Asked, run: Run) -> str:
-    """Tells of a baseline that other names of its outputs would make much more accurate, as classes in another order do."""
+    """Tells of a reference that other names of its outputs would make much more accurate, as classes in another order do."""
     if asked.labels is None or asked.task not in (CLASSIFICATION, BINARY):
         return ""
     count, classes = len(run), _classes(asked, run)
@@ -159,7 +158,7 @@ def _relabelled(asked: Asked, run: Run) -> str:
         if output != name and table[output, name]
     ]
     return (
-        f"the labels may be in another order than the outputs: {BASELINE}'s accuracy is {accuracy:.4f}, and would be"
+        f"the labels may be in another order than the outputs: {REFERENCE}'s accuracy is {accuracy:.4f}, and would be"
         f" {raised:.4f} were its outputs read otherwise ({listed(moved)})"
     )
 
@@ -178,7 +177,7 @@ def _unvarying(asked: Asked) -> str:
 
 
 def _too_few(gate: Gate, asked: Asked, known: Labelled, run: Run) -> str:
-    """Tells of limits that so few examples cannot show to be held, even by a variant that answers as the baseline does."""
+    """Tells of limits that so few examples cannot show to be held, even by a variant that answers as the reference does."""
     parts, rejectable = _too_few_for_drops(gate, asked, run)
     confidence, count = gate.confidence, len(run)
     limit = gate.min_agreement
@@ -204,11 +203,11 @@ def _too_few(gate: Gate, asked: Asked, known: Labelled, run: Run) -> str:
 def _too_few_for_drops(gate: Gate, asked: Asked, run: Run) -> tuple[list[str], bool]:
     """Returns what the limits on drops take that so few examples cannot show to be held, and whether they can show the contrary."""
     parts, rejectable, count, confidence = [], False, len(run), gate.confidence
-    right = asked.task in (CLASSIFICATION, BINARY) and asked.metric in ("accuracy", "micro_f1", "top_5_accuracy")
+    right = asked.task in (CLASSIFICATION, BINARY) and asked.metric in BY_NAME and BY_NAME[asked.metric].of_examples
     shares = right or asked.labels is None
     figure = run.figures(asked, count).get(asked.metric)
     reach = None if figure is None else figure.judged.reach
-    for key in ("max_drop_points", "max_drop_points_vs_baseline"):
+    for key in ("max_drop_points", "max_drop_points_vs_champion"):
         limit, needed = getattr(gate, key), None
         if limit is not None and shares:
             needed = _unchanged_needs(limit, count, confidence)

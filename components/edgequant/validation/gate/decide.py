@@ -1,22 +1,22 @@
 """Judges variants by the gate, and chooses the best of the blessed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from edgequant.artifacts.benchmark import Benchmark
-from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, NO_BASELINE, NOT_GATED, REJECTED, Check, VariantVerdict
+from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, NO_CHAMPION, NOT_GATED, REJECTED, Check, VariantVerdict
 from edgequant.gate import CHECKS, Gate
+from edgequant.metric_table import BY_NAME
 from edgequant.validation.comparison.champion import AgainstChampion
 from edgequant.validation.comparison.compare import AGREEMENT, Comparison
 from edgequant.validation.comparison.slices import CLASS
 from edgequant.validation.gate import checks
 from edgequant.validation.gate.checks import Limit
 from edgequant.validation.gate.class_check import check_worst_class
-from edgequant.validation.gate.data_warnings import OF_ALL_CLASSES
 from edgequant.validation.gate.latency_check import check_latency
 
 _BY_CLASS = "max_worst_class_drop_points"
-_AGAINST = "max_drop_points_vs_baseline"
+_AGAINST = "max_drop_points_vs_champion"
 _OF_METRIC = ("max_drop_points", _AGAINST, "min_metric")
 
 
@@ -27,9 +27,9 @@ class Evidence:
     Attributes:
         variant: Its name.
         metric: The metric that is judged.
-        comparison: The variant against the baseline.
+        comparison: The variant against the reference.
         size_bytes: The size of its file.
-        baseline_size_bytes: The size of the baseline's.
+        reference_size_bytes: The size of the reference's.
         kind: What its file is, as inspected; or None.
         benchmark: The latencies of all.
         champion: Its name, why there is none (None when there is one), and how much worse the variant's metric is.
@@ -42,7 +42,7 @@ class Evidence:
     metric: str
     comparison: Comparison
     size_bytes: int
-    baseline_size_bytes: int
+    reference_size_bytes: int
     kind: str | None
     benchmark: Benchmark
     champion: AgainstChampion | None = None
@@ -63,7 +63,7 @@ def judge(gate: Gate, evidence: Evidence) -> tuple[str, tuple[Check, ...], tuple
     )
     verdicts = {check.verdict for check in found}
     verdict = next((name for name in (REJECTED, INCONCLUSIVE, BLESSED) if name in verdicts), NOT_GATED)
-    order = (REJECTED, INCONCLUSIVE, BLESSED, NO_BASELINE)
+    order = (REJECTED, INCONCLUSIVE, BLESSED, NO_CHAMPION)
     sentences = tuple(
         check.sentence for check in sorted(found, key=lambda check: (order.index(check.verdict), -_needed(check)))
     )
@@ -93,7 +93,7 @@ def _doubted(check: Check, evidence: Evidence) -> Check:
     missing = evidence.missing_against if check.name == _AGAINST else evidence.missing
     if check.name == _BY_CLASS:
         missing = "; ".join(part for part in (missing, evidence.everywhere) if part)
-    elif check.name not in _OF_METRIC or evidence.metric not in OF_ALL_CLASSES:
+    elif check.name not in _OF_METRIC or evidence.metric not in BY_NAME or not BY_NAME[evidence.metric].of_all_classes:
         missing = ""
     claims = check.verdict == BLESSED or check.need is not None
     if not (missing and claims):
@@ -108,33 +108,61 @@ def _check(name: str, gate: Gate, evidence: Evidence) -> Check:
     if name == "integer_only":
         return checks.check_integer_only(evidence.kind)
     limit = Limit(name=name, value=getattr(gate, name), confidence=gate.confidence)
-    comparison, metric = evidence.comparison, evidence.metric
-    if name == "max_drop_points":
-        return checks.check_drop(limit, comparison.drops.get(metric), metric)
-    if name == _AGAINST:
-        return _check_champion(limit, evidence)
-    if name == _BY_CLASS:
-        classes = next((found for found in comparison.slices if found.slice.name == CLASS), None)
-        return check_worst_class(limit, classes)
-    if name == "min_metric":
-        own = comparison.own.get(metric)
-        return checks.check_least(limit, comparison.measures.get(metric), metric, comparison.examples, own)
-    if name == "min_agreement":
-        return checks.check_least(limit, comparison.agreement, AGREEMENT, comparison.examples, comparison.agreeing)
-    if name == "max_size_ratio":
-        return checks.check_size_ratio(limit, evidence.size_bytes, evidence.baseline_size_bytes)
-    if name == "max_size_bytes":
-        return checks.check_size(limit, evidence.size_bytes)
-    return check_latency(limit, evidence.variant, evidence.benchmark)
+    return CHECK_OF[name](limit, evidence)
 
 
-def _check_champion(limit: Limit, evidence: Evidence) -> Check:
+def _drop(limit: Limit, evidence: Evidence) -> Check:
+    return checks.check_drop(limit, evidence.comparison.drops.get(evidence.metric), evidence.metric)
+
+
+def _drop_vs_champion(limit: Limit, evidence: Evidence) -> Check:
     champion = evidence.champion
     if champion is None or champion.missing is not None:
-        return checks.no_baseline(limit, (champion and champion.missing) or "none is configured")
+        return checks.no_champion(limit, (champion and champion.missing) or "none is configured")
     if champion.failed is not None:
         return limit.check(INCONCLUSIVE, f"{champion.name} could not be evaluated: {champion.failed}")
     return checks.check_drop(limit, champion.drop, evidence.metric, f"against {champion.name}, ")
+
+
+def _worst_class_drop(limit: Limit, evidence: Evidence) -> Check:
+    classes = next((sliced for sliced in evidence.comparison.slices if sliced.slice.name == CLASS), None)
+    return check_worst_class(limit, classes)
+
+
+def _metric(limit: Limit, evidence: Evidence) -> Check:
+    comparison, metric = evidence.comparison, evidence.metric
+    own = comparison.own.get(metric)
+    return checks.check_least(limit, comparison.measures.get(metric), metric, comparison.examples, own)
+
+
+def _agreement(limit: Limit, evidence: Evidence) -> Check:
+    comparison = evidence.comparison
+    return checks.check_least(limit, comparison.agreement, AGREEMENT, comparison.examples, comparison.agreeing)
+
+
+def _size_ratio(limit: Limit, evidence: Evidence) -> Check:
+    return checks.check_size_ratio(limit, evidence.size_bytes, evidence.reference_size_bytes)
+
+
+def _size(limit: Limit, evidence: Evidence) -> Check:
+    return checks.check_size(limit, evidence.size_bytes)
+
+
+def _latency_ratio(limit: Limit, evidence: Evidence) -> Check:
+    return check_latency(limit, evidence.variant, evidence.benchmark)
+
+
+# By key of the gate, what checks its number: a key that is not here is an error, never another check.
+CHECK_OF: dict[str, Callable[[Limit, Evidence], Check]] = {
+    "max_drop_points": _drop,
+    _AGAINST: _drop_vs_champion,
+    _BY_CLASS: _worst_class_drop,
+    "min_metric": _metric,
+    "min_agreement": _agreement,
+    "max_size_ratio": _size_ratio,
+    "max_size_bytes": _size,
+    "max_latency_ratio": _latency_ratio,
+}
 
 
 def choose_best(gate: Gate, variants: Mapping[str, VariantVerdict]) -> str | None:
@@ -159,7 +187,7 @@ def choose_best(gate: Gate, variants: Mapping[str, VariantVerdict]) -> str | Non
 def overall(gate: Gate, variants: Mapping[str, VariantVerdict]) -> str:
     """Returns the outcome of a run: blessed when any variant is, else inconclusive when any is, else rejected.
 
-    Where no check could be asked of any, as on the first run of a gate against the model in production alone, it is not gated.
+    Where no check could be asked of any, as on the first run of a gate against the champion alone, it is not gated.
     """
     if not gate:
         return NOT_GATED

@@ -4,17 +4,17 @@ import math
 from collections import Counter
 
 from edgequant.artifacts.verdict import (
-    BASELINE_VERDICT,
     BLESSED,
     INCONCLUSIVE,
-    NO_BASELINE,
+    NO_CHAMPION,
     NOT_GATED,
+    REFERENCE_VERDICT,
     REJECTED,
     VariantVerdict,
 )
 from edgequant.gate import Gate
 from edgequant.validation.gate.wording import at_worst, listed, moved
-from edgequant.variants import BASELINE
+from edgequant.variants import REFERENCE
 
 _LEAST = {"size_bytes": "the smallest", "latency_ms": "the fastest", "drop_points": "the one that loses least"}
 _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
@@ -31,7 +31,7 @@ def headline(
         outcome: Of all.
         best: The best blessed variant, or None.
         judged: The verdict of each.
-        doubt: What makes the baseline itself worth nothing; "" where it is good for something.
+        doubt: What makes the reference itself worth nothing; "" where it is good for something.
     """
     if outcome == NOT_GATED and not gate:
         return "No gate is set: nothing was judged, and nothing is promoted."
@@ -41,8 +41,8 @@ def headline(
     what = "Nothing could be judged" if outcome == NOT_GATED else "No variant is blessed"
     name = closest(judged)
     if name is None:
-        return f"{what}, so nothing is promoted: there is none but the baseline {BASELINE}."
-    counts = Counter(found.verdict for found in judged.values() if found.verdict != BASELINE_VERDICT)
+        return f"{what}, so nothing is promoted: there is none but the reference {REFERENCE}."
+    counts = Counter(found.verdict for found in judged.values() if found.verdict != REFERENCE_VERDICT)
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     which = f"the closest is {name}" if counts.total() > 1 else name
     return f"{what}, so nothing is promoted ({told}); {which}: {_against(judged[name])}."
@@ -50,11 +50,11 @@ def headline(
 
 def _ship(gate: Gate, metric: str, best: str, judged: dict[str, VariantVerdict]) -> str:
     """Returns what to ship, its size, what it loses and that its checks pass, in a line."""
-    found, full = judged[best], judged[BASELINE].size_bytes
+    found, full = judged[best], judged[REFERENCE].size_bytes
     blessed = sum(variant.verdict == BLESSED for variant in judged.values())
     which = f", {_LEAST[gate.prefer]} of {blessed} blessed" if blessed > 1 else ""
     size = found.size_bytes or 0
-    parts = [f"{_size(size)}{f' ({size / full:.2f} of {BASELINE})' if full else ''}"]
+    parts = [f"{_size(size)}{f' ({size / full:.2f} of {REFERENCE})' if full else ''}"]
     if found.drop_points is not None:
         drop = moved(metric, found.drop_points)
         if found.drop_interval_points is not None:
@@ -63,7 +63,7 @@ def _ship(gate: Gate, metric: str, best: str, judged: dict[str, VariantVerdict])
         parts.append(drop)
     held = sum(check.verdict == BLESSED for check in found.checks)
     checks = {1: "its one check passes", 2: "both checks pass"}.get(held, f"all {held} checks pass")
-    missing = [f"; {check.name}: {NO_BASELINE}" for check in found.checks if check.verdict == NO_BASELINE]
+    missing = [f"; {check.name}: {NO_CHAMPION}" for check in found.checks if check.verdict == NO_CHAMPION]
     return f"Ship {best}{which}: {', '.join(parts)}; {checks}{''.join(missing)}."
 
 
@@ -104,5 +104,5 @@ def closest(judged: dict[str, VariantVerdict]) -> str | None:
         drop = math.inf if found.drop_points is None else found.drop_points
         return not found.examples, verdicts[REJECTED], verdicts[INCONCLUSIVE], drop
 
-    names = [name for name, found in judged.items() if found.verdict != BASELINE_VERDICT]
+    names = [name for name, found in judged.items() if found.verdict != REFERENCE_VERDICT]
     return min(names, key=distance, default=None)

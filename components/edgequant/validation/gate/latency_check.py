@@ -13,14 +13,14 @@ _FAR = 2.0
 
 
 def check_latency(limit: Limit, variant: str, benchmark: Benchmark) -> Check:
-    """Compares a variant's median latency, as a share of the baseline's, with the limit: on the machine of the benchmark."""
+    """Compares a variant's median latency, as a share of the reference's, with the limit: on the machine of the benchmark."""
     latency = benchmark.latencies.get(variant)
     if latency is None or latency.ratio is None:
-        reason = benchmark.failures.get(variant, "its ratio to the baseline's could not be taken")
+        reason = benchmark.failures.get(variant, "its ratio to the reference's could not be taken")
         return limit.check(INCONCLUSIVE, f"its latency was not measured: {reason}")
     ratio = latency.ratio
     proxy = f"a proxy, measured on {benchmark.environment.cpu}"
-    told, sure = f"its median latency is {ratio.value:.3f} of the baseline's", two_sided(ratio.confidence)
+    told, sure = f"its median latency is {ratio.value:.3f} of the reference's", two_sided(ratio.confidence)
     span = f"({ratio.low:.3f} to {ratio.high:.3f} {sure}; {proxy})"
     ends = (ratio.low, ratio.high)
     far = ratio.trials >= FEWEST_TRIALS and (ratio.low > _FAR * limit.value or ratio.high < limit.value / _FAR)

@@ -1,21 +1,21 @@
-"""The verdict of each variant, from its own outputs and the baseline's."""
+"""The verdict of each variant, from its own outputs and the reference's."""
 
 from dataclasses import dataclass, replace
 
 from edgequant.artifacts.benchmark import Benchmark
 from edgequant.artifacts.evaluation import EVALUATED, EvaluationContent
-from edgequant.artifacts.verdict import BASELINE_VERDICT, NOT_GATED, REJECTED, VariantVerdict
+from edgequant.artifacts.verdict import NOT_GATED, REFERENCE_VERDICT, REJECTED, VariantVerdict
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant.gate import Gate, check_gate
 from edgequant.outputs import read
 from edgequant.task import NONE, check_answer
-from edgequant.validation.comparison.champion import AgainstChampion, Reigning, reigning
+from edgequant.validation.comparison.champion import AgainstChampion, EvaluatedChampion, evaluated_champion
 from edgequant.validation.comparison.compare import AGREEMENT, Asked, Run, alone, compare, confused
 from edgequant.validation.comparison.output_drift import constant
 from edgequant.validation.gate.data_warnings import labelled
 from edgequant.validation.gate.decide import Evidence, failed, judge
 from edgequant.validation.inputs import Loaded
-from edgequant.variants import BASELINE
+from edgequant.variants import REFERENCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +27,14 @@ class Material:
         asked: What it is compared by.
         loaded: The artifacts of the earlier steps.
         runs: The outputs of each variant that was evaluated.
-        champion: The model in production; None when none is configured.
+        champion: The champion; None when none is configured.
     """
 
     gate: Gate
     asked: Asked
     loaded: Loaded
     runs: dict[str, Run]
-    champion: Reigning | None
+    champion: EvaluatedChampion | None
 
 
 def material(gate: Gate, loaded: Loaded) -> Material:
@@ -42,11 +42,11 @@ def material(gate: Gate, loaded: Loaded) -> Material:
 
     Raises:
         ConfigError: The gate asks for what the task, the labels or the models cannot tell.
-        EvaluationError: The baseline's outputs do not suit the task or the labels.
+        EvaluationError: The reference's outputs do not suit the task or the labels.
     """
     task, labels = loaded.task, None if loaded.task == NONE else loaded.examples.labels
-    check_gate(gate, task, labelled=labels is not None, baseline=loaded.champion is not None)
-    reading = read(task, next(iter(loaded.evaluations[BASELINE].outputs.values())))
+    check_gate(gate, task, labelled=labels is not None, champion=loaded.champion is not None)
+    reading = read(task, next(iter(loaded.evaluations[REFERENCE].outputs.values())))
     runs = {
         name: Run(found.outputs, reading)
         for name, found in loaded.evaluations.items()
@@ -61,11 +61,11 @@ def material(gate: Gate, loaded: Loaded) -> Material:
         confidence=gate.confidence,
     )
     if labels is None:
-        check_answer(task, runs[BASELINE].outputs)
+        check_answer(task, runs[REFERENCE].outputs)
     else:
-        names = list(runs[BASELINE].figures(asked, len(runs[BASELINE])))
+        names = list(runs[REFERENCE].figures(asked, len(runs[REFERENCE])))
         asked = replace(asked, metric=_judged_metric(gate, names))
-    champion = None if loaded.champion is None else reigning(asked, loaded.champion, runs[BASELINE])
+    champion = None if loaded.champion is None else evaluated_champion(asked, loaded.champion, runs[REFERENCE])
     return Material(gate=gate, asked=asked, loaded=loaded, runs=runs, champion=champion)
 
 
@@ -85,7 +85,7 @@ def _judged_metric(gate: Gate, names: list[str]) -> str:
 
 def undefined(found: Material) -> tuple[str, ...]:
     """Returns a sentence on the metrics that these labels do not define."""
-    run = found.runs[BASELINE]
+    run = found.runs[REFERENCE]
     names = [name for name, figure in run.figures(found.asked, len(run)).items() if figure.value != figure.value]
     if not names:
         return ()
@@ -114,17 +114,17 @@ def verdict_of(name: str, material: Material) -> VariantVerdict:
         status=variant.status,
         notes=(*variant.notes, *_partial(content), *_unmeasured(name, benchmark)),
         size_bytes=variant.size_bytes,
-        verdict=BASELINE_VERDICT,
+        verdict=REFERENCE_VERDICT,
         reasons=("every other variant is compared with it",),
         latency=benchmark.latencies.get(name),
         peak_memory_bytes=benchmark.peak_memory_bytes.get(name),
         inspection=variant.inspection,
     )
-    return _of_baseline(found, material) if name == BASELINE else _judged(found, name, material)
+    return _of_reference(found, material) if name == REFERENCE else _judged(found, name, material)
 
 
-def _of_baseline(found: VariantVerdict, material: Material) -> VariantVerdict:
-    run, asked = material.runs[BASELINE], material.asked
+def _of_reference(found: VariantVerdict, material: Material) -> VariantVerdict:
+    run, asked = material.runs[REFERENCE], material.asked
     measures = alone(asked, run, len(run))
     return replace(
         found,
@@ -139,17 +139,17 @@ def _of_baseline(found: VariantVerdict, material: Material) -> VariantVerdict:
 
 
 def _judged(found: VariantVerdict, name: str, material: Material) -> VariantVerdict:
-    """Returns the verdict of a variant that was evaluated, with all that its comparison with the baseline tells."""
+    """Returns the verdict of a variant that was evaluated, with all that its comparison with the reference tells."""
     asked, variants = material.asked, material.loaded.variants
     against = None if material.champion is None else material.champion.against(asked, material.runs[name])
-    comparison = compare(asked, material.runs[BASELINE], material.runs[name])
-    known = labelled(asked, material.runs[BASELINE], comparison.examples)
+    comparison = compare(asked, material.runs[REFERENCE], material.runs[name])
+    known = labelled(asked, material.runs[REFERENCE], comparison.examples)
     evidence = Evidence(
         variant=name,
         metric=asked.metric,
         comparison=comparison,
         size_bytes=variants[name].size_bytes or 0,
-        baseline_size_bytes=variants[BASELINE].size_bytes or 0,
+        reference_size_bytes=variants[REFERENCE].size_bytes or 0,
         kind=None if found.inspection is None else found.inspection.kind,
         benchmark=material.loaded.benchmark,
         champion=against,
@@ -167,8 +167,8 @@ def _judged(found: VariantVerdict, name: str, material: Material) -> VariantVerd
         found,
         notes=(
             *found.notes,
-            *_stuck(material.runs[BASELINE], material.runs[name]),
-            *_in_production(variants[name].sha256, material),
+            *_stuck(material.runs[REFERENCE], material.runs[name]),
+            *_same_as_champion(variants[name].sha256, material),
         ),
         examples=comparison.examples,
         metrics={metric: measured.value for metric, measured in measures.items()},
@@ -190,8 +190,8 @@ def _judged(found: VariantVerdict, name: str, material: Material) -> VariantVerd
     )
 
 
-def _in_production(sha256: str | None, material: Material) -> tuple[str, ...]:
-    """Returns a sentence on a variant that is the file in production."""
+def _same_as_champion(sha256: str | None, material: Material) -> tuple[str, ...]:
+    """Returns a sentence on a variant that is the champion's file."""
     known = None if material.champion is None else material.champion.known
     if known is None or known.sha256 is None or known.sha256 != sha256:
         return ()
@@ -202,7 +202,7 @@ def _missing_against(against: AgainstChampion | None, material: Material) -> str
     """Returns which classes have no example among those that both a variant and the champion were run on."""
     if against is None or against.drop is None:
         return ""
-    return labelled(material.asked, material.runs[BASELINE], against.drop.examples).missing
+    return labelled(material.asked, material.runs[REFERENCE], against.drop.examples).missing
 
 
 def _partial(content: EvaluationContent) -> tuple[str, ...]:
@@ -211,11 +211,11 @@ def _partial(content: EvaluationContent) -> tuple[str, ...]:
     return (f"evaluated on the first {content.examples:,} of {content.available:,} examples: the time budget ended",)
 
 
-def _stuck(baseline: Run, variant: Run) -> tuple[str, ...]:
-    """Returns a sentence for each output that always answers the same, where the baseline's does not, and what most often does that."""
-    moving = {name: values for name, values in variant.outputs.items() if name not in constant(baseline.outputs)}
+def _stuck(reference: Run, variant: Run) -> tuple[str, ...]:
+    """Returns a sentence for each output that always answers the same, where the reference's does not, and what most often does that."""
+    moving = {name: values for name, values in variant.outputs.items() if name not in constant(reference.outputs)}
     return tuple(
-        f"output {name!r} is the same for all {len(variant):,} examples; {BASELINE}'s is not. All numbers of a tensor share one"
+        f"output {name!r} is the same for all {len(variant):,} examples; {REFERENCE}'s is not. All numbers of a tensor share one"
         " scale in int8: where some are much larger than others, as columns in their own units are, scale the inputs before"
         " the model (examples.inputs: scale, offset, or examples.preprocess)"
         for name in constant(moving)

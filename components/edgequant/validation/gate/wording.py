@@ -2,10 +2,9 @@
 
 import math
 
-from edgequant.task import LOWER_IS_BETTER
+from edgequant.metric_table import BY_NAME, LABELS, is_lower_better
 
 _FEWEST_PLACES, _MOST_PLACES = 2, 6
-_SCALED = ("mae", "rmse")
 FEWEST_INFLUENTIAL = 5
 
 
@@ -33,16 +32,20 @@ def places(limit: float, *ends: float) -> int:
 
 def moved(metric: str, points: float) -> str:
     """Returns how far a metric moved: a drop of points, where errors rise instead of dropping."""
-    what = f"{metric}, in hundredths of the labels' standard deviation," if metric in _SCALED else metric
+    what = (
+        f"{metric}, in hundredths of the labels' standard deviation,"
+        if metric in BY_NAME and BY_NAME[metric].unit == LABELS
+        else metric
+    )
     if round(abs(points), _FEWEST_PLACES) == 0:
         return f"{what} is unchanged"
-    worse, better = ("rises", "falls") if metric in LOWER_IS_BETTER else ("drops", "gains")
+    worse, better = ("rises", "falls") if is_lower_better(metric) else ("drops", "gains")
     return f"{what} {worse if points > 0 else better} {abs(points):.2f} points"
 
 
 def change(metric: str, points: float, count: int = _FEWEST_PLACES) -> str:
     """Returns an end of a drop, such as ``0.64 lost``."""
-    worse, better = ("up", "down") if metric in LOWER_IS_BETTER else ("lost", "gained")
+    worse, better = ("up", "down") if is_lower_better(metric) else ("lost", "gained")
     return f"{abs(points):.{count}f} {worse if points >= 0 else better}"
 
 

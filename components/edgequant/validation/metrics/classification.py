@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgequant.outputs import PROBABILITIES, decide
 from edgequant.task import BINARY, CLASSIFICATION
-from edgequant.validation.metrics.metric import SHARE, Figure, mean_of, share_of
+from edgequant.validation.metrics.metric import Figure, mean_of
 from edgequant.validation.metrics.ranking import Ranking, weighed_f1
 from edgequant.validation.statistics import Resampled, one_by_one
 from edgequant.validation.statistics.worst_case import (
@@ -118,19 +118,18 @@ def classification(output: NDArray[Any], labels: NDArray[np.int64], reading: str
     from sklearn.metrics import f1_score
 
     found = answers(CLASSIFICATION, output, labels, reading)
-    right = share_of(found.decisions == labels)
+    right = mean_of(found.decisions == labels)
     present = np.unique(labels)
     macro = f1_score(labels, found.decisions, labels=present, average="macro", zero_division=0)
     figures = {"accuracy": right}
     if found.classes > _TOP:
-        figures["top_5_accuracy"] = share_of(found.among_top)
+        figures["top_5_accuracy"] = mean_of(found.among_top)
     # Of one decision per example, micro F1 is the accuracy.
     figures |= {
         "macro_f1": Figure(
             value=float(macro),
             weighed=_macro_f1(labels, found.decisions, found.classes),
             reach=macro_f1_reach(labels, found.decisions, found.classes),
-            bounds=SHARE,
         ),
         "micro_f1": right,
     }
@@ -151,19 +150,17 @@ def binary(output: NDArray[Any], labels: NDArray[np.int64], reading: str) -> dic
     nan = float("nan")
     area = float(roc_auc_score(labels, scores)) if both else nan
     return {
-        "accuracy": share_of(found.decisions == labels),
-        "auc": Figure(value=area, weighed=auc, reach=auc_reach(labels, area) if both else None, bounds=SHARE),
+        "accuracy": mean_of(found.decisions == labels),
+        "auc": Figure(value=area, weighed=auc, reach=auc_reach(labels, area) if both else None),
         "average_precision": Figure(
             value=float(average_precision_score(labels, scores)) if some else nan,
             weighed=precision,
             reach=average_precision_reach(scores, labels) if some else None,
-            bounds=SHARE,
         ),
         "f1": Figure(
             value=float(f1_score(labels, found.decisions)) if some else nan,
             weighed=weighed_f1(labels, found.decisions),
             reach=f1_reach(labels, found.decisions) if some else None,
-            bounds=SHARE,
         ),
         **_calibration(found, labels),
     }
@@ -194,19 +191,17 @@ def multilabel(output: NDArray[Any], labels: NDArray[np.int64], reading: str) ->
         return _mean_f1(*sums)
 
     return {
-        "accuracy": share_of(same.mean(axis=1)),
-        "subset_accuracy": share_of(same.all(axis=1)),
+        "accuracy": mean_of(same.mean(axis=1)),
+        "subset_accuracy": mean_of(same.all(axis=1)),
         "macro_f1": Figure(
             value=macro,
             weighed=Resampled(over_classes, len(labels)),
             reach=many_labels_macro_f1_reach(labels, decisions) if present.any() else None,
-            bounds=SHARE,
         ),
         "micro_f1": Figure(
             value=micro,
             weighed=Resampled(over_all, len(labels)),
             reach=many_labels_micro_f1_reach(labels, decisions) if present.any() else None,
-            bounds=SHARE,
         ),
     }
 
@@ -261,6 +256,6 @@ def _calibration(found: Answers, labels: NDArray[np.int64]) -> dict[str, Figure]
 
     ece = Resampled(over, len(labels))
     return {
-        "log_loss": mean_of(-np.log(found.label_probability), higher_is_better=False, bounds=(0.0, np.inf)),
-        "ece": Figure(value=ece.value(), weighed=ece, higher_is_better=False),
+        "log_loss": mean_of(-np.log(found.label_probability)),
+        "ece": Figure(value=ece.value(), weighed=ece),
     }

@@ -1,6 +1,5 @@
 """The metrics of one model over the evaluation set: which a task has, and how each is taken."""
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgequant.errors import EvaluationError
-from edgequant.task import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, check_fit, is_custom, own_metrics
+from edgequant.metric_table import BY_NAME, METRICS, MetricSpec
+from edgequant.outputs import own_metrics
+from edgequant.task import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, check_fit, is_custom
 from edgequant.validation.metrics.classification import binary, classification, multilabel
 from edgequant.validation.metrics.metric import Figure, mean_of
 from edgequant.validation.statistics import Resampled, one_by_one
@@ -20,7 +21,6 @@ from edgequant.validation.statistics.worst_case import r2_reach, rmse_reach
 # which other work on the machine makes longer.
 _SLOW_SECONDS = 0.02
 _SLOW_WALL_SECONDS = 0.1
-_POSITIVE = (0.0, float("inf"))
 
 
 def figures(
@@ -34,7 +34,7 @@ def figures(
 
     Args:
         task: The task, not ``none``.
-        reading: How the outputs are to be read, as `task.read` tells of the baseline's.
+        reading: How the outputs are to be read, as `task.read` tells of the reference's.
         outputs: Float arrays by output name, the example first.
         labels: The labels of these examples, in the form of `task.check_label`.
         spread: The standard deviation of each number of a label, [numbers], which errors of a regression are judged in.
@@ -47,13 +47,25 @@ def figures(
         return _own(task, outputs, labels)
     output = check_fit(task, outputs, labels)
     if task == REGRESSION:
-        return _regression(output, labels, spread)
-    found = {CLASSIFICATION: classification, BINARY: binary, MULTILABEL: multilabel}[task](output, labels, reading)
-    if "ece" in found:
-        # A mean of absolute gaps: each resample of the examples has more of them, so that its interval lies beside it.
-        note = "resampling makes gaps between confidence and accuracy where there are none, so that no interval can be told"
-        found["ece"] = replace(found["ece"], weighed=None, note=note)
-    return found
+        computed = _regression(output, labels, spread)
+    else:
+        computed = {CLASSIFICATION: classification, BINARY: binary, MULTILABEL: multilabel}[task](
+            output, labels, reading
+        )
+    return {name: _as_declared(BY_NAME[name], computed[name]) for name in METRICS[task] if name in computed}
+
+
+def _as_declared(spec: MetricSpec, figure: Figure) -> Figure:
+    """Returns a metric with the direction and the bounds of the table, and without an interval where it can have none."""
+    declared = replace(
+        figure,
+        higher_is_better=spec.higher_is_better,
+        bounds=spec.bounds,
+        scaled=_as_declared(spec, figure.scaled) if figure.scaled is not None else None,
+    )
+    if not spec.no_interval:
+        return declared
+    return replace(declared, weighed=None, note=f"it {spec.no_interval}, so that no interval can be told")
 
 
 def _regression(output: NDArray[Any], labels: NDArray[Any], spread: NDArray[np.float64] | float) -> dict[str, Figure]:
@@ -66,7 +78,7 @@ def _regression(output: NDArray[Any], labels: NDArray[Any], spread: NDArray[np.f
     explained = _explained(expected, errors)
     known = np.isfinite(explained.value())
     value = float(r2_score(expected, found)) if known else float("nan")
-    r2 = Figure(value=value, weighed=explained, reach=r2_reach(value) if known else None, bounds=(-math.inf, 1.0))
+    r2 = Figure(value=value, weighed=explained, reach=r2_reach(value) if known else None)
     # A number near 300 must not hide what happens to one near 1.
     scaled = _errors(errors / spread)
     plain = {name: replace(figure, scaled=scaled[name]) for name, figure in _errors(errors).items()}
@@ -82,19 +94,14 @@ def _errors(errors: NDArray[np.float64]) -> dict[str, Figure]:
 
     rmse = Resampled(over, len(errors))
     return {
-        "mae": mean_of(np.abs(errors).mean(axis=1), higher_is_better=False, bounds=_POSITIVE),
+        "mae": mean_of(np.abs(errors).mean(axis=1)),
         "rmse": Figure(
             value=rmse.value(),
             weighed=rmse,
             reach=rmse_reach(rmse.value()),
-            higher_is_better=False,
-            bounds=_POSITIVE,
         ),
         "max_error": Figure(
             value=float(np.abs(errors).max()),
-            higher_is_better=False,
-            bounds=_POSITIVE,
-            note="the greatest of all errors hangs on one example, so that no interval can be told",
         ),
     }
 

@@ -1,6 +1,6 @@
 """One metric of one model, and what its interval can be made from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, Self
 
@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from edgequant.artifacts.comparison import Ends
 from edgequant.validation.statistics import Resampled
 from edgequant.validation.statistics.worst_case import Reach, mean_reach
-
-SHARE: Ends = (0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +43,12 @@ class Figure:
         return self.scaled or self
 
 
-def mean_of(each: NDArray[Any], *, higher_is_better: bool = True, bounds: Ends = (-inf, inf)) -> Figure:
+def mean_of(each: NDArray[Any]) -> Figure:
     """Returns the metric that is the mean of a value per example."""
     values = np.asarray(each, np.float64)
-    return Figure(
-        value=float(values.mean()), each=values, reach=mean_reach, higher_is_better=higher_is_better, bounds=bounds
-    )
+    return Figure(value=float(values.mean()), each=values, reach=mean_reach)
 
 
 def share_of(each: NDArray[Any]) -> Figure:
-    """Returns the metric that is the mean of a share of 0 to 1 per example."""
-    return mean_of(each, bounds=SHARE)
+    """Returns the mean of a share of 0 to 1 per example."""
+    return replace(mean_of(each), bounds=(0.0, 1.0))

@@ -8,7 +8,7 @@ from edgequant.artifacts.comparison import Confusion
 from edgequant.artifacts.verdict import Verdict
 from edgequant.validation.report.charts import COLOURS, Chart, draw
 from edgequant.validation.report.wording import label
-from edgequant.variants import BASELINE
+from edgequant.variants import REFERENCE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,9 +72,9 @@ class Confused:
 
 def confused(verdict: Verdict, variant: str) -> Confused | None:
     """Returns how a variant's confusion differs; None where one of the two is not known."""
-    was = verdict.variants[BASELINE].confusion if BASELINE in verdict.variants else None
+    was = verdict.variants[REFERENCE].confusion if REFERENCE in verdict.variants else None
     now = verdict.variants[variant].confusion
-    if was is None or now is None or variant == BASELINE:
+    if was is None or now is None or variant == REFERENCE:
         return None
     if was.examples != now.examples:
         note = f"It was run on {now.examples:,} examples and float32 on {was.examples:,}: their counts do not compare."

@@ -6,8 +6,9 @@ from textwrap import fill
 from typing import TYPE_CHECKING
 
 from edgequant.artifacts.comparison import Ends, Slice
-from edgequant.artifacts.verdict import BASELINE_VERDICT, Verdict
-from edgequant.task import METRICS, REGRESSION, is_custom
+from edgequant.artifacts.verdict import REFERENCE_VERDICT, Verdict
+from edgequant.metric_table import METRICS
+from edgequant.task import REGRESSION, is_custom
 from edgequant.validation.comparison.compare import AGREEMENT
 from edgequant.validation.report.charts import COLOURS, Chart, colour_of, draw
 from edgequant.validation.report.size_chart import higher_is_better
@@ -44,7 +45,7 @@ def drops(verdict: Verdict) -> Chart | None:
             colour=colour_of(variant.verdict),
         )
         for name, variant in verdict.variants.items()
-        if variant.drop_points is not None and variant.verdict != BASELINE_VERDICT
+        if variant.drop_points is not None and variant.verdict != REFERENCE_VERDICT
     ]
     return _forest("drops", f"Drop in {label(verdict.main_metric)}", unit(verdict), rows, _limit(verdict, _LIMIT))
 

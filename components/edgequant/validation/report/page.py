@@ -95,7 +95,7 @@ def render(
 
 
 def _champion(verdict: Verdict) -> dict[str, str] | None:
-    """Returns what is known of the model in production, by name; None when none is configured."""
+    """Returns what is known of the champion, by name; None when none is configured."""
     champion = verdict.champion
     if champion is None:
         return None

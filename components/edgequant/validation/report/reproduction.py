@@ -93,9 +93,9 @@ def _config(verdict: Verdict) -> str:
     if verdict.gate:
         config["gate"] = dict(verdict.gate)
     if verdict.champion:
-        config["baseline"] = verdict.champion.version or verdict.champion.uri
+        config["champion"] = verdict.champion.version or verdict.champion.uri
     missing = ["Add tracking, if it is to be recorded elsewhere than in the work directory."]
-    if any(uri.startswith(("models:/", "runs:/")) for uri in (model, config.get("baseline", ""))):
+    if any(uri.startswith(("models:/", "runs:/")) for uri in (model, config.get("champion", ""))):
         # A verdict does not know where results are recorded.
         missing = ["Add tracking.uri, unless MLFLOW_TRACKING_URI is set: where the MLflow is that has the model."]
     if not model:

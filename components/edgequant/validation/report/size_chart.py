@@ -54,7 +54,7 @@ def higher_is_better(verdict: Verdict) -> bool:
 
 
 def points(verdict: Verdict) -> list[Point]:
-    """Returns the models of which size and metric are known: variants, then the model in production."""
+    """Returns the models of which size and metric are known: variants, then the champion."""
     found = []
     for index, (name, variant) in enumerate(verdict.variants.items()):
         value, interval = main_metric(verdict, variant)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from edgequant.artifacts.benchmark import duration
 from edgequant.artifacts.comparison import Flip
-from edgequant.artifacts.verdict import BASELINE_VERDICT, Check, VariantVerdict, Verdict
+from edgequant.artifacts.verdict import REFERENCE_VERDICT, Check, VariantVerdict, Verdict
 from edgequant.task import REGRESSION
 from edgequant.validation.report.charts import Chart
 from edgequant.validation.report.confusion_matrices import Confused, confused
@@ -12,7 +12,7 @@ from edgequant.validation.report.drop_chart import slice_drops
 from edgequant.validation.report.flip_pictures import Picture
 from edgequant.validation.report.size_chart import main_metric
 from edgequant.validation.report.wording import NOTHING, ends, fixed, number, share, span
-from edgequant.variants import BASELINE
+from edgequant.variants import REFERENCE
 
 _FLIPS = 12
 _GAINED = 4
@@ -73,7 +73,7 @@ class Example:
 
     row: int
     label: str
-    baseline: str
+    reference: str
     variant: str
     better: bool
     picture: str
@@ -135,7 +135,7 @@ def check_rows(verdict: Verdict) -> list[CheckRow]:
     """Returns the answer of every check of every variant, or why there is none."""
     found = []
     for name, variant in verdict.variants.items():
-        if variant.verdict == BASELINE_VERDICT:
+        if variant.verdict == REFERENCE_VERDICT:
             continue
         found += [_check_row(name, check) for check in variant.checks] or [
             CheckRow(
@@ -217,8 +217,8 @@ def _check_row(variant: str, check: Check) -> CheckRow:
 
 def _change(verdict: Verdict, variant: VariantVerdict, value: float | None) -> str:
     """Returns how an error of numbers changes in its own unit, since its drop is in another; "" for all others."""
-    base = verdict.variants.get(BASELINE)
-    if verdict.task != REGRESSION or base is None or value is None or variant.verdict == BASELINE_VERDICT:
+    base = verdict.variants.get(REFERENCE)
+    if verdict.task != REGRESSION or base is None or value is None or variant.verdict == REFERENCE_VERDICT:
         return ""
     was, _ = main_metric(verdict, base)
     return "" if was is None else f"{verdict.main_metric} {value - was:+.3g}"
@@ -233,7 +233,7 @@ def _sqnr(variant: VariantVerdict) -> str:
 
 
 def _ratio(variant: VariantVerdict) -> str:
-    """Returns a variant's median latency over the baseline's, with its interval."""
+    """Returns a variant's median latency over the reference's, with its interval."""
     ratio = variant.latency.ratio if variant.latency else None
     if ratio is None:
         return ""
@@ -291,7 +291,7 @@ def _examples(variant: VariantVerdict, picture: Picture | None) -> tuple[Example
         return Example(
             row=flip.example,
             label=flip.label,
-            baseline=flip.baseline,
+            reference=flip.reference,
             variant=flip.variant,
             better=better,
             picture=picture(flip.example) if picture else "",

@@ -49,7 +49,7 @@ class BootstrapDrop:
     """A drop in a metric, and how sure it is.
 
     Attributes:
-        drop: The metric of the baseline minus that of the variant, in the metric's own unit.
+        drop: The metric of the reference minus that of the variant, in the metric's own unit.
         interval: The ends of its two one-sided intervals; None when too few examples make a difference, or when the metric
             is not defined on more than half of the resamples.
         influential: About how many examples the drop hangs on: the sum of squared influences, squared, over the sum of
@@ -108,8 +108,8 @@ def one_by_one(over: Callable[[NDArray[np.float64]], float]) -> Weighed:
     return lambda weights: np.array([over(row) for row in weights])
 
 
-def paired_bootstrap_interval(baseline: Resampled, variant: Resampled | None, resampling: Resampling) -> BootstrapDrop:
-    """Returns the drop in a metric from the baseline to the variant, with the ends of its two one-sided BCa intervals.
+def paired_bootstrap_interval(reference: Resampled, variant: Resampled | None, resampling: Resampling) -> BootstrapDrop:
+    """Returns the drop in a metric from the reference to the variant, with the ends of its two one-sided BCa intervals.
 
     Each resample takes the same examples of both, so that what the two have in common cancels. The ends are bias-corrected
     and accelerated; the acceleration is from a jackknife that leaves out one of 200 groups of examples at a time (every
@@ -127,29 +127,29 @@ def paired_bootstrap_interval(baseline: Resampled, variant: Resampled | None, re
     "What teachers should know about the bootstrap", The American Statistician 69, section 4.
 
     Args:
-        baseline: The baseline's metric.
-        variant: The variant's, over the same examples in the same order; None for the interval of the baseline's own.
+        reference: The reference's metric.
+        variant: The variant's, over the same examples in the same order; None for the interval of the reference's own.
         resampling: Confidence, seed and number of resamples.
 
     Raises:
         ValueError: When the two differ in the number of examples, hold none, or the metric is not defined on all of them.
     """
-    if not baseline.count or (variant is not None and variant.count != baseline.count):
-        other = baseline.count if variant is None else variant.count
-        raise ValueError(f"baseline and variant: {baseline.count} and {other} examples; need the same, 1 or more")
-    drop = baseline.value() - (0.0 if variant is None else variant.value())
+    if not reference.count or (variant is not None and variant.count != reference.count):
+        other = reference.count if variant is None else variant.count
+        raise ValueError(f"reference and variant: {reference.count} and {other} examples; need the same, 1 or more")
+    drop = reference.value() - (0.0 if variant is None else variant.value())
     if not np.isfinite(drop):
-        raise ValueError(f"the metric is not defined on these {baseline.count} examples: the drop is {drop}")
-    influences = _influences(baseline, variant)
+        raise ValueError(f"the metric is not defined on these {reference.count} examples: the drop is {drop}")
+    influences = _influences(reference, variant)
     squares = float((influences**2).sum())
     influential = squares**2 / float((influences**4).sum()) if squares > 0 else 0.0
-    if not influential and _cancels(baseline, variant, resampling.seed):
+    if not influential and _cancels(reference, variant, resampling.seed):
         influential = 1.0
     if influential < _FEWEST_INFLUENTIAL:
         return BootstrapDrop(drop=drop, interval=None, influential=influential, redrawn=0)
     if round((1 - resampling.confidence) * resampling.resamples, 6) < _BEYOND:
         return BootstrapDrop(drop=drop, interval=None, influential=influential, redrawn=0, too_sure=True)
-    drawn, redrawn = _drops(baseline, variant, resampling)
+    drawn, redrawn = _drops(reference, variant, resampling)
     interval = None
     if drawn is not None:
         acceleration = float((influences**3).sum()) / (6 * squares**1.5)
@@ -157,30 +157,30 @@ def paired_bootstrap_interval(baseline: Resampled, variant: Resampled | None, re
     return BootstrapDrop(drop=drop, interval=interval, influential=influential, redrawn=redrawn)
 
 
-def _influences(baseline: Resampled, variant: Resampled | None) -> NDArray[np.float64]:
+def _influences(reference: Resampled, variant: Resampled | None) -> NDArray[np.float64]:
     """Returns how far the drop moves with each group of examples, [groups]; groups without which it is not defined are left out."""
-    if baseline.groups < 2:
+    if reference.groups < 2:
         return np.zeros(0)
-    without = baseline.without() - (0.0 if variant is None else variant.without())
+    without = reference.without() - (0.0 if variant is None else variant.without())
     without = without[np.isfinite(without)]
     return np.asarray(without.mean() - without) if len(without) else without
 
 
-def _cancels(baseline: Resampled, variant: Resampled | None, seed: int) -> bool:
+def _cancels(reference: Resampled, variant: Resampled | None, seed: int) -> bool:
     """Tells whether examples matter that no group without which the metric was taken shows, as they cancel out in each."""
-    weights = _draw(np.random.default_rng(seed), baseline.count, _BLOCK).astype(np.float64)
-    drawn = baseline.over(weights) - (0.0 if variant is None else variant.over(weights))
+    weights = _draw(np.random.default_rng(seed), reference.count, _BLOCK).astype(np.float64)
+    drawn = reference.over(weights) - (0.0 if variant is None else variant.over(weights))
     drawn = drawn[np.isfinite(drawn)]
     return bool(len(drawn) and np.ptp(drawn) > _ROUNDING)
 
 
 def _drops(
-    baseline: Resampled, variant: Resampled | None, resampling: Resampling
+    reference: Resampled, variant: Resampled | None, resampling: Resampling
 ) -> tuple[NDArray[np.float64] | None, int]:
     """Returns the drops of as many resamples as asked for, None when as many again are not defined; and how many are not."""
     asked = resampling.resamples
     for count in (asked, 2 * asked):
-        drops = baseline.drawn(resampling.seed, count)
+        drops = reference.drawn(resampling.seed, count)
         if variant is not None:
             drops = drops - variant.drawn(resampling.seed, count)
         defined = np.flatnonzero(np.isfinite(drops))

@@ -11,7 +11,7 @@ class ClassDrop:
     """The drop in one class.
 
     Attributes:
-        lost: Its examples that only the baseline gets right.
+        lost: Its examples that only the reference gets right.
         gained: Its examples that only the variant gets right.
         count: All its examples.
         drop: (lost - gained) / count.

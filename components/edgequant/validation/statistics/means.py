@@ -24,7 +24,7 @@ def mean_drop_interval(differences: NDArray[np.float64], confidence: float) -> t
     "One-sided confidence intervals for means of positively skewed populations", The American Statistician 54.
 
     Args:
-        differences: Baseline score minus variant score, [examples].
+        differences: Reference score minus variant score, [examples].
         confidence: Of each end.
 
     Returns:

@@ -45,7 +45,7 @@ def paired_drop_interval(
     for pairs: R's ``ratesci::scorepairci``.
 
     Args:
-        lost: Examples that only the baseline gets right.
+        lost: Examples that only the reference gets right.
         gained: Examples that only the variant gets right.
         count: All examples.
         confidence: Of each end, such as 0.95.
@@ -74,7 +74,7 @@ def score_excess(
 
     Args:
         drop: The drop asked about, a fraction.
-        lost: Examples that only the baseline gets right.
+        lost: Examples that only the reference gets right.
         gained: Examples that only the variant gets right.
         count: All examples, two or more.
         z: The normal quantile of the confidence.

@@ -38,7 +38,7 @@ def examples_to_settle(
     Clinical Trials 2, equation 2.
 
     Args:
-        differences: Baseline score minus variant score, [examples].
+        differences: Reference score minus variant score, [examples].
         limit: The drop allowed, in the same unit.
         confidence: Of each end of the interval.
         power: How likely the number is to settle it: four of five runs, or more where several are to be settled at once.

@@ -18,12 +18,12 @@ _VERSION = ModelVersion(name="model", version="1", run_id="0" * 32, created=0.0)
 _VALUE = "value"
 _MODEL, _FILES = "models:/model/1", "s3://bucket/*"
 # What keys with places become for a look at the others: nothing that a pod lacks.
-_REMOTE = {"model": _MODEL, "baseline": _MODEL, "examples": _FILES}
+_REMOTE = {"model": _MODEL, "champion": _MODEL, "examples": _FILES}
 # What takes the place of keys that are left to the versions, where there must be something, or other keys ask for it.
 _RIGHT: Mapping[str, Any] = {
     "name": "model",
     "model": _MODEL,
-    "baseline": _MODEL,
+    "champion": _MODEL,
     "examples.calibration": _FILES,
     "examples.label": _VALUE,
 }
