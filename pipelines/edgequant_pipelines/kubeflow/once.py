@@ -1,6 +1,5 @@
 """Makes things at a server that cannot say "make it unless it is there"."""
 
-import json
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,11 +9,6 @@ from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError
 _ATTEMPTS = 3
 
 T = TypeVar("T")
-
-
-def named(name: str) -> str:
-    """Returns the filter for things with exactly this display name."""
-    return json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]})
 
 
 def create_once(connection: Connection, look: Callable[[], T | None], create: Callable[[], T]) -> T:
