@@ -14,11 +14,18 @@ IMAGES ?=
 # The configuration that `make manifests` compiles the pipeline for; its part `kubeflow` names the images then.
 CONFIG ?=
 
-.PHONY: help install demo test test-long test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs clean
+# One more than there are processors: tests also wait, for processes, servers and clocks.
+WORKERS ?= $(shell expr $$(nproc 2>/dev/null || sysctl -n hw.ncpu) + 1)
+# A file's tests stay together, as they share what is slow to make; tests/conftest.py puts the slowest files first.
+PYTEST = $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+TIERS := engines or browser or images or kubernetes or long
+
+.PHONY: help install demo test test-fast test-long test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs clean
 
 help:
 	@echo "make demo       train a small model on handwritten digits and quantize it"
 	@echo "make test       run the tests"
+	@echo "make test-fast  run those that need neither TensorFlow nor a server, within a minute"
 	@echo "make test-long  run the tests that kill and repeat whole runs, and simulate"
 	@echo "make test-engines  run sampling on Prism, Flink, Dask and more, and from s3:// and gs:// (needs Go, Java, Maven)"
 	@echo "make test-browser  open the report and MLflow's pages in a browser (needs Chromium and PostgreSQL)"
@@ -45,13 +52,16 @@ demo: $(INSTALLED)
 	$(VENV)/bin/edgequant demo
 
 test: $(INSTALLED)
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile -m "not (engines or browser or images or kubernetes or long)"
+	$(PYTEST) -m "not ($(TIERS))"
+
+test-fast: $(INSTALLED)
+	$(PYTEST) -m "not ($(TIERS) or heavy)"
 
 test-long: $(INSTALLED)
-	$(VENV)/bin/python -m pytest --numprocesses 2 -m long tests/edgequant tests/edgequant_pipelines tests/examples
+	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) -m long tests/edgequant tests/edgequant_pipelines tests/examples
 
 test-engines: $(ENGINES)
-	EDGEQUANT_REQUIRE_ENGINES=1 $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile tests/engines
+	EDGEQUANT_REQUIRE_ENGINES=1 $(PYTEST) tests/engines
 
 test-browser: $(BROWSER)
 	EDGEQUANT_REQUIRE_BROWSER=1 $(VENV)/bin/python -m pytest tests/browser
