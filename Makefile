@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 ENGINES := $(VENV)/.engines-installed
+ENGINES_PACKAGES := $(VENV)/.engines-packages-installed
 BROWSER := $(VENV)/.browser-installed
 IMAGES_TESTS := $(VENV)/.images-installed
 
@@ -20,7 +21,7 @@ WORKERS ?= $(shell expr $$(nproc 2>/dev/null || sysctl -n hw.ncpu) + 1)
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 TIERS := engines or browser or images or kubernetes or long
 
-.PHONY: help install demo test test-fast test-long test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs clean
+.PHONY: help install install-tiers demo test test-fast test-long test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs clean
 
 help:
 	@echo "make demo       train a small model on handwritten digits and quantize it"
@@ -81,6 +82,11 @@ test-images: $(IMAGES_TESTS)
 	tests/images/install.sh
 	EDGEQUANT_REQUIRE_IMAGES=1 tests/images/with_engine.sh $(VENV)/bin/python -m pytest tests/images
 
+# What pip installs for every tier, at once: each of them alone would look through all packages again.
+install-tiers: $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,browser,engines,images]"
+	@touch $(BROWSER) $(ENGINES_PACKAGES) $(IMAGES_TESTS)
+
 $(IMAGES_TESTS): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,images]"
 	@touch $@
@@ -95,8 +101,11 @@ $(BROWSER): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,browser]"
 	@touch $@
 
-$(ENGINES): $(INSTALLED) tests/engines/install.sh tests/engines/flink/pom.xml
+$(ENGINES_PACKAGES): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,engines]"
+	@touch $@
+
+$(ENGINES): $(ENGINES_PACKAGES) tests/engines/install.sh tests/engines/flink/pom.xml
 	tests/engines/install.sh $(VENV)/bin/python
 	@touch $@
 
