@@ -21,7 +21,7 @@ WORKERS ?= $(shell expr $$(nproc 2>/dev/null || sysctl -n hw.ncpu) + 1)
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 TIERS := engines or browser or images or kubernetes or long
 
-.PHONY: help install install-tiers demo test test-fast test-long test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs clean
+.PHONY: help install install-tiers demo test test-fast test-long test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs clean clean-caches
 
 help:
 	@echo "make demo       train a small model on handwritten digits and quantize it"
@@ -40,6 +40,7 @@ help:
 	@echo "make benchmark  measure the pipeline against a plain script"
 	@echo "make docs       write the components' reference and READMEs"
 	@echo "make clean      remove what these commands made"
+	@echo "make clean-caches  remove what tests keep outside of the checkout"
 
 install: $(INSTALLED)
 
@@ -127,3 +128,7 @@ docs: $(INSTALLED)
 
 clean:
 	rm -rf $(VENV) .engines .images .kubernetes .screenshots manifests/pipeline/pipeline.yaml edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# What tests keep for other runs and checkouts.
+clean-caches:
+	rm -rf $${XDG_CACHE_HOME:-$$HOME/.cache}/edgequant
