@@ -1,7 +1,7 @@
 """Real small parts that many tests share: real digits, and a real model trained on them."""
 
 import sys
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.selection import is_heavy, read_seconds, write_seconds
 
 _SECONDS = "seconds.json"
 # Of the process that reports: how long each file took, setups included.
-_taken: Counter[str] = Counter()
+_taken: defaultdict[str, float] = defaultdict(float)
 
 
 @pytest.hookimpl(tryfirst=True)
