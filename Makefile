@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 ENGINES := $(VENV)/.engines-installed
+ENGINES_PACKAGES := $(VENV)/.engines-packages-installed
 BROWSER := $(VENV)/.browser-installed
 IMAGES_TESTS := $(VENV)/.images-installed
 
@@ -14,11 +15,18 @@ IMAGES ?=
 # The configuration that `make manifests` compiles the pipeline for; its part `kubeflow` names the images then.
 CONFIG ?=
 
-.PHONY: help install demo test test-long test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs clean
+# One more than there are processors: tests also wait, for processes, servers and clocks.
+WORKERS ?= $(shell expr $$(nproc 2>/dev/null || sysctl -n hw.ncpu) + 1)
+# A file's tests stay together, as they share what is slow to make; tests/conftest.py puts the slowest files first.
+PYTEST = $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+TIERS := engines or browser or images or kubernetes or long
+
+.PHONY: help install install-tiers demo test test-fast test-long test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs clean clean-caches
 
 help:
 	@echo "make demo       train a small model on handwritten digits and quantize it"
 	@echo "make test       run the tests"
+	@echo "make test-fast  run those that need neither TensorFlow nor a server, within a minute"
 	@echo "make test-long  run the tests that kill and repeat whole runs, and simulate"
 	@echo "make test-engines  run sampling on Prism, Flink, Dask and more, and from s3:// and gs:// (needs Go, Java, Maven)"
 	@echo "make test-browser  open the report and MLflow's pages in a browser (needs Chromium and PostgreSQL)"
@@ -32,6 +40,7 @@ help:
 	@echo "make benchmark  measure the pipeline against a plain script"
 	@echo "make docs       write the components' reference and READMEs"
 	@echo "make clean      remove what these commands made"
+	@echo "make clean-caches  remove what tests keep outside of the checkout"
 
 install: $(INSTALLED)
 
@@ -45,13 +54,16 @@ demo: $(INSTALLED)
 	$(VENV)/bin/edgequant demo
 
 test: $(INSTALLED)
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile -m "not (engines or browser or images or kubernetes or long)"
+	$(PYTEST) -m "not ($(TIERS))"
+
+test-fast: $(INSTALLED)
+	$(PYTEST) -m "not ($(TIERS) or heavy)"
 
 test-long: $(INSTALLED)
-	$(VENV)/bin/python -m pytest --numprocesses 2 -m long tests/edgequant tests/edgequant_pipelines tests/examples
+	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) -m long tests/edgequant tests/edgequant_pipelines tests/examples
 
 test-engines: $(ENGINES)
-	EDGEQUANT_REQUIRE_ENGINES=1 $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile tests/engines
+	EDGEQUANT_REQUIRE_ENGINES=1 $(PYTEST) tests/engines
 
 test-browser: $(BROWSER)
 	EDGEQUANT_REQUIRE_BROWSER=1 $(VENV)/bin/python -m pytest tests/browser
@@ -71,6 +83,11 @@ test-images: $(IMAGES_TESTS)
 	tests/images/install.sh
 	EDGEQUANT_REQUIRE_IMAGES=1 tests/images/with_engine.sh $(VENV)/bin/python -m pytest tests/images
 
+# What pip installs for every tier, at once: each of them alone would look through all packages again.
+install-tiers: $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,browser,engines,images]"
+	@touch $(BROWSER) $(ENGINES_PACKAGES) $(IMAGES_TESTS)
+
 $(IMAGES_TESTS): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,images]"
 	@touch $@
@@ -85,8 +102,11 @@ $(BROWSER): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,browser]"
 	@touch $@
 
-$(ENGINES): $(INSTALLED) tests/engines/install.sh tests/engines/flink/pom.xml
+$(ENGINES_PACKAGES): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,engines]"
+	@touch $@
+
+$(ENGINES): $(ENGINES_PACKAGES) tests/engines/install.sh tests/engines/flink/pom.xml
 	tests/engines/install.sh $(VENV)/bin/python
 	@touch $@
 
@@ -108,3 +128,7 @@ docs: $(INSTALLED)
 
 clean:
 	rm -rf $(VENV) .engines .images .kubernetes .screenshots manifests/pipeline/pipeline.yaml edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# What tests keep for other runs and checkouts.
+clean-caches:
+	rm -rf $${XDG_CACHE_HOME:-$$HOME/.cache}/edgequant
