@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, UploadFile
 from fastapi.responses import JSONResponse
+from tests.kfp_server.authorization import Authorizer, add_authorization
 from tests.kfp_server.listing import page
 from tests.kfp_server.refusals import RefusedError
 from tests.kfp_server.spec import check_arguments, read_pipeline
@@ -25,10 +26,12 @@ class Rules:
     Attributes:
         token: The bearer token that requests need; "" for none.
         namespaces: The namespaces of a multi-user installation that the account may use; empty: a single-user one.
+        authorizer: What decides on each right that a request needs; None: everybody may do everything.
     """
 
     token: str = ""
     namespaces: tuple[str, ...] = ()
+    authorizer: Authorizer | None = None
 
 
 def make_application(store: Store, rules: Rules) -> FastAPI:
@@ -50,6 +53,7 @@ def make_application(store: Store, rules: Rules) -> FastAPI:
     async def healthz() -> Body:
         return {"multi_user": bool(rules.namespaces)}
 
+    add_authorization(application, store, lambda: rules.authorizer)
     _experiments(application, store, rules)
     _uploads(application, store, rules)
     _pipelines(application, store, rules)
