@@ -24,7 +24,7 @@ help:
 	@echo "make test-browser  open the report and MLflow's pages in a browser (needs Chromium and PostgreSQL)"
 	@echo "make screenshots  take the documents' pictures of MLflow's pages anew"
 	@echo "make test-images  build the images and run the pipeline in them (needs Docker, or Debian and root)"
-	@echo "make test-kubernetes  build and check the manifests, and the pipeline with KFP's compiler (needs Go)"
+	@echo "make test-kubernetes  apply the manifests to a real Kubernetes API, and compile the pipeline with KFP's compiler (needs Go)"
 	@echo "make images     build the images: PREFIX, TAG, BASE_IMAGE, IMAGES (docs/images.md)"
 	@echo "make manifests  write the pipeline for kubectl: CONFIG, or PREFIX and TAG (docs/kubeflow.md)"
 	@echo "make lint       check style and types"
@@ -51,6 +51,7 @@ test-long: $(INSTALLED)
 	$(VENV)/bin/python -m pytest --numprocesses 2 -m long tests/edgequant tests/edgequant_pipelines tests/examples
 
 test-engines: $(ENGINES)
+	tests/engines/install.sh $(VENV)/bin/python
 	EDGEQUANT_REQUIRE_ENGINES=1 $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile tests/engines
 
 test-browser: $(BROWSER)
@@ -85,9 +86,8 @@ $(BROWSER): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,browser]"
 	@touch $@
 
-$(ENGINES): $(INSTALLED) tests/engines/install.sh tests/engines/flink/pom.xml
+$(ENGINES): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,engines]"
-	tests/engines/install.sh $(VENV)/bin/python
 	@touch $@
 
 lint: $(INSTALLED)

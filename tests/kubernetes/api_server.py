@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import google.auth.crypt
-import google.auth.jwt
 import urllib3
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -22,6 +21,10 @@ from tests.kfp_server.serving import free_port
 from tests.kubernetes.installed import run, tool
 
 from kubernetes import client
+
+# They are untyped.
+crypt: Any = import_module("google.auth.crypt")
+jwt: Any = import_module("google.auth.jwt")
 
 _ADMIN_TOKEN = "of-the-administrator"  # noqa: S105 - of a server on this machine
 _START_SECONDS = 120.0
@@ -74,11 +77,11 @@ class KubernetesApi:
 
     def signed(self, token: str, shift: timedelta) -> str:
         """Returns a token of the server, signed anew with its times shifted."""
-        claims = google.auth.jwt.decode(token, verify=False)
+        claims = jwt.decode(token, verify=False)
         moved = {name: claims[name] + int(shift.total_seconds()) for name in ("iat", "nbf", "exp")}
-        key = google.auth.jwt.decode_header(token)["kid"]
-        signer = google.auth.crypt.RSASigner.from_string(_private_key(self.folder).read_bytes(), key)
-        made: bytes = google.auth.jwt.encode(signer, {**claims, **moved})
+        key = jwt.decode_header(token)["kid"]
+        signer = crypt.RSASigner.from_string(_private_key(self.folder).read_bytes(), key)
+        made: bytes = jwt.encode(signer, {**claims, **moved})
         return made.decode()
 
 

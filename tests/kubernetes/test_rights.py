@@ -203,7 +203,7 @@ def test_submit_says_which_right_is_missing(
 @pytest.fixture(params=["another audience", "expired", "no token of this cluster"])
 def refused_token(request: pytest.FixtureRequest, api: KubernetesApi, profile: str, token: str) -> str:
     """A token that Kubernetes does not take for KFP."""
-    kinds = {
+    kinds: dict[str, Callable[[], str]] = {
         "another audience": lambda: api.token(ACCOUNT, profile, OWN_AUDIENCE),
         "expired": lambda: api.signed(token, timedelta(days=-1)),
         "no token of this cluster": lambda: "of-another-cluster",
