@@ -1,5 +1,5 @@
 # Sourced by the install.sh of the tests: what they build or download once, in a cache that every checkout on this machine uses.
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/edgequant
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/edgequant/built
 
 # Prints a digest of its arguments and of the files on standard input.
 digest() {
@@ -44,9 +44,9 @@ need_go() {
     fi
 }
 
-# Builds the Go program in a folder.
+# Builds the Go program in a folder; $2 are flags for the linker.
 build_go() {
-    (cd "$1" && go build -buildvcs=false -ldflags="-s -w" -o "$2" .)
+    (cd "$1" && go build -buildvcs=false -ldflags="-s -w $2" -o "$3" .)
 }
 
 # Builds the Go program of a module.

@@ -32,13 +32,15 @@ cached .kubernetes/kustomize kustomize "$(digest "$kustomize" "$go_version" </de
 # What KFP reads cron expressions with, and what turns pipelines into Argo Workflows in its API server.
 for name in cron-parser kfp-compiler; do
     source=$PWD/tests/kubernetes/${name/-/_}
-    cached ".kubernetes/$name" "$name" "$(digest_of_go_source "$source")" build_go "$source"
+    cached ".kubernetes/$name" "$name" "$(digest_of_go_source "$source")" build_go "$source" ""
 done
 compiler=$(digest_of_go_source tests/kubernetes/kfp_compiler)
 cached .kubernetes/argo argo-definitions "$compiler" copy_argo_definitions
-# etcd, Kubernetes' API server and kubectl: five minutes on two cores.
+# etcd, Kubernetes' API server and kubectl: ten minutes on two cores. Releases are told their version by the linker, too.
 source=$PWD/tests/kubernetes/kubernetes_api
-cached .kubernetes/kubernetes-api kubernetes-api "$(digest_of_go_source "$source")" build_go "$source"
+version=$(sed -n 's#^\tk8s.io/kubernetes \(v[0-9.]*\)$#\1#p' "$source/go.mod")
+flags="-X k8s.io/component-base/version.gitVersion=$version"
+cached .kubernetes/kubernetes-api kubernetes-api "$(digest_of_go_source "$source")" build_go "$source" "$flags"
 
 checkov=3.3.30
 cached .kubernetes/checkov checkov "$(digest "$checkov" "$("$python" --version)" </dev/null)" install_checkov "$checkov"
