@@ -19,6 +19,8 @@ from tests.kubernetes.reviews import AUDIENCE, Reviews
 from tests.manifests.deployed_watch import DeployedWatch, deploy, register, role_rights
 
 from edgequant_pipelines.cli import main
+from edgequant_pipelines.compilation import CompiledPipeline, CompileOptions, compile_pipeline
+from edgequant_pipelines.kubeflow import uploads
 from edgequant_pipelines.kubeflow.credentials import TOKEN, TOKEN_PATH
 from kubernetes import client
 
@@ -29,6 +31,22 @@ RIGHTS = sorted(role_rights())
 # What Kubernetes issues when nobody names an audience: a token for its own API.
 OWN_AUDIENCE = "https://kubernetes.default.svc"
 Submit = Callable[[str], Result]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_once() -> Iterator[None]:
+    """Compiles a pipeline once, and not in every test."""
+    made: dict[str, CompiledPipeline] = {}
+
+    def compile_once(options: CompileOptions) -> CompiledPipeline:
+        key = repr((options.config.kubeflow if options.config else None, options.image_prefix, options.tag))
+        if key not in made:
+            made[key] = compile_pipeline(options)
+        return made[key]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(uploads, "compile_pipeline", compile_once)
+        yield
 
 
 @pytest.fixture(scope="module")
