@@ -3,7 +3,6 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 ENGINES := $(VENV)/.engines-installed
-ENGINES_PACKAGES := $(VENV)/.engines-packages-installed
 BROWSER := $(VENV)/.browser-installed
 IMAGES_TESTS := $(VENV)/.images-installed
 
@@ -32,7 +31,7 @@ help:
 	@echo "make test-browser  open the report and MLflow's pages in a browser (needs Chromium and PostgreSQL)"
 	@echo "make screenshots  take the documents' pictures of MLflow's pages anew"
 	@echo "make test-images  build the images and run the pipeline in them (needs Docker, or Debian and root)"
-	@echo "make test-kubernetes  build and check the manifests, and the pipeline with KFP's compiler (needs Go)"
+	@echo "make test-kubernetes  apply the manifests to a real Kubernetes API, and compile the pipeline with KFP's compiler (needs Go)"
 	@echo "make images     build the images: PREFIX, TAG, BASE_IMAGE, IMAGES (docs/images.md)"
 	@echo "make manifests  write the pipeline for kubectl: CONFIG, or PREFIX and TAG (docs/kubeflow.md)"
 	@echo "make lint       check style and types"
@@ -63,6 +62,7 @@ test-long: $(INSTALLED)
 	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) -m long tests/edgequant tests/edgequant_pipelines tests/examples
 
 test-engines: $(ENGINES)
+	tests/engines/install.sh $(VENV)/bin/python
 	EDGEQUANT_REQUIRE_ENGINES=1 $(PYTEST) tests/engines
 
 test-browser: $(BROWSER)
@@ -86,7 +86,7 @@ test-images: $(IMAGES_TESTS)
 # What pip installs for every tier, at once: each of them alone would look through all packages again.
 install-tiers: $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,browser,engines,images]"
-	@touch $(BROWSER) $(ENGINES_PACKAGES) $(IMAGES_TESTS)
+	@touch $(BROWSER) $(ENGINES) $(IMAGES_TESTS)
 
 $(IMAGES_TESTS): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,images]"
@@ -102,12 +102,8 @@ $(BROWSER): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,browser]"
 	@touch $@
 
-$(ENGINES_PACKAGES): $(INSTALLED)
+$(ENGINES): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,engines]"
-	@touch $@
-
-$(ENGINES): $(ENGINES_PACKAGES) tests/engines/install.sh tests/engines/flink/pom.xml
-	tests/engines/install.sh $(VENV)/bin/python
 	@touch $@
 
 lint: $(INSTALLED)

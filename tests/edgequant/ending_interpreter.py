@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ai_edge_litert import interpreter as litert
-from edgequant.isolation import Outcome
+from edgequant.child_process import Outcome
 
 from edgequant import model_process
 

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request, UploadFile
 from fastapi.responses import Response
 from tests.kfp_server import names
+from tests.kfp_server.authorization import Authorizer, add_authorization
 from tests.kfp_server.cron import check_cron
 from tests.kfp_server.listing import page
 from tests.kfp_server.refusals import PlainRefusedError, RefusedError, UploadRefusedError
@@ -28,11 +29,13 @@ class Rules:
         token: The bearer token that requests need; "" for none.
         namespaces: The namespaces of a multi-user installation that the account may use; empty: a single-user one.
         denied: The rights that the account lacks in them, as "create pipelines".
+        authorizer: What decides on each right that a request needs; None: everybody may do everything.
     """
 
     token: str = ""
     namespaces: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
+    authorizer: Authorizer | None = None
 
 
 def make_application(store: Store, rules: Rules) -> FastAPI:
@@ -54,6 +57,7 @@ def make_application(store: Store, rules: Rules) -> FastAPI:
     async def healthz() -> Body:
         return {"multi_user": bool(rules.namespaces)}
 
+    add_authorization(application, store, lambda: rules.authorizer)
     _experiments(application, store, rules)
     _uploads(application, store, rules)
     _pipelines(application, store, rules)

@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 import yaml
 from tests.kfp_server.application import Rules, add_run, make_application
+from tests.kfp_server.authorization import Authorizer
 from tests.kfp_server.faults import Fault, Faulty
 from tests.kfp_server.nodes import details
 from tests.kfp_server.spec import read_pipeline
@@ -135,16 +136,24 @@ class KfpServer:
 
 
 @contextlib.contextmanager
-def served(state: Path, *, token: str = "", namespaces: tuple[str, ...] = (), port: int = 0) -> Iterator[KfpServer]:
+def served(
+    state: Path,
+    *,
+    token: str = "",
+    namespaces: tuple[str, ...] = (),
+    authorizer: Authorizer | None = None,
+    port: int = 0,
+) -> Iterator[KfpServer]:
     """Yields a server over a file of state, which is made if it is not there.
 
     Args:
         state: The file.
         token: The bearer token that requests need; "" for none.
         namespaces: Those of a multi-user installation; empty: a single-user one.
+        authorizer: What decides on each right that a request needs; None: everybody may do everything.
         port: The port; 0 for a free one.
     """
-    server = KfpServer(state, Rules(token=token, namespaces=namespaces), port or free_port())
+    server = KfpServer(state, Rules(token=token, namespaces=namespaces, authorizer=authorizer), port or free_port())
     server.start()
     try:
         yield server
