@@ -5,6 +5,7 @@ INSTALLED := $(VENV)/.installed
 ENGINES := $(VENV)/.engines-installed
 BROWSER := $(VENV)/.browser-installed
 IMAGES_TESTS := $(VENV)/.images-installed
+DOCS_SITE := $(VENV)/.docs-installed
 
 # What `make images` builds, and on what.
 PREFIX ?= edgequant
@@ -14,7 +15,7 @@ IMAGES ?=
 # The configuration that `make manifests` compiles the pipeline for; its part `kubeflow` names the images then.
 CONFIG ?=
 
-.PHONY: help install demo test test-long test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs clean
+.PHONY: help install demo test test-long test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs docs-site clean
 
 help:
 	@echo "make demo       train a small model on handwritten digits and quantize it"
@@ -31,6 +32,7 @@ help:
 	@echo "make format     format the code"
 	@echo "make benchmark  measure the pipeline against a plain script"
 	@echo "make docs       write the components' reference and READMEs"
+	@echo "make docs-site  build the documents and the API reference as a site, in site/"
 	@echo "make clean      remove what these commands made"
 
 install: $(INSTALLED)
@@ -106,5 +108,13 @@ docs: $(INSTALLED)
 	$(VENV)/bin/python scripts/component_reference.py > docs/components.md
 	$(VENV)/bin/python scripts/catalogue_readmes.py components/edgequant
 
+# The theme prints a notice about MkDocs 2, which pyproject.toml excludes; any other warning is an error.
+docs-site: $(DOCS_SITE)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+
+$(DOCS_SITE): $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,docs]"
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .engines .images .kubernetes .screenshots manifests/pipeline/pipeline.yaml edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .engines .images .kubernetes .screenshots site manifests/pipeline/pipeline.yaml edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis
