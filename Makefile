@@ -5,6 +5,7 @@ INSTALLED := $(VENV)/.installed
 ENGINES := $(VENV)/.engines-installed
 BROWSER := $(VENV)/.browser-installed
 IMAGES_TESTS := $(VENV)/.images-installed
+DOCS_SITE := $(VENV)/.docs-installed
 
 # What `make images` builds, and on what.
 PREFIX ?= edgequant
@@ -20,7 +21,7 @@ WORKERS ?= $(shell expr $$(nproc 2>/dev/null || sysctl -n hw.ncpu) + 1)
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 TIERS := engines or browser or images or kubernetes or long
 
-.PHONY: help install install-tiers demo test test-fast test-long test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs clean clean-caches
+.PHONY: help install install-tiers demo test test-fast test-long test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs docs-site clean clean-caches
 
 help:
 	@echo "make demo       train a small model on handwritten digits and quantize it"
@@ -38,6 +39,7 @@ help:
 	@echo "make format     format the code"
 	@echo "make benchmark  measure the pipeline against a plain script"
 	@echo "make docs       write the components' reference and READMEs"
+	@echo "make docs-site  build the documents and the API reference as a site, in site/"
 	@echo "make clean      remove what these commands made"
 	@echo "make clean-caches  remove what tests keep outside of the checkout"
 
@@ -85,8 +87,8 @@ test-images: $(IMAGES_TESTS)
 
 # What pip installs for every tier, at once: each of them alone would look through all packages again.
 install-tiers: $(INSTALLED)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,browser,engines,images]"
-	@touch $(BROWSER) $(ENGINES) $(IMAGES_TESTS)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,browser,docs,engines,images]"
+	@touch $(BROWSER) $(DOCS_SITE) $(ENGINES) $(IMAGES_TESTS)
 
 $(IMAGES_TESTS): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,images]"
@@ -122,8 +124,16 @@ docs: $(INSTALLED)
 	$(VENV)/bin/python scripts/component_reference.py > docs/components.md
 	$(VENV)/bin/python scripts/catalogue_readmes.py components/edgequant
 
+# The theme prints a notice about MkDocs 2, which pyproject.toml excludes; any other warning is an error.
+docs-site: $(DOCS_SITE)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+
+$(DOCS_SITE): $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,docs]"
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .engines .images .kubernetes .screenshots manifests/pipeline/pipeline.yaml edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .engines .images .kubernetes .screenshots site manifests/pipeline/pipeline.yaml edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # What tests keep for other runs and checkouts.
 clean-caches:

@@ -230,3 +230,4 @@ quantize_model = make_pipeline(
     ],
     _quantize_model,
 )
+"""The pipeline `quantize` for a model's URI: `model` and `model_digest` in place of `saved_model` and `model_uri`, all else the same."""

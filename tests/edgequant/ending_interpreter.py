@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ai_edge_litert import interpreter as litert
-from edgequant.child_process import Outcome
 
 from edgequant import model_process
+from edgequant.child_process import Outcome
 
 CRASH = "ends its process with SIGSEGV"
 HANG = "does not come back"
