@@ -4,9 +4,22 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-# Fixtures that need a model, which takes TensorFlow to build, a server, or the command line in processes of its own.
+# Fixtures that need a model, which takes TensorFlow to build, a server, the command line in processes of its own, or draw with Beam.
 _HEAVY = frozenset(
-    {"digits", "zoo", "made_by", "training", "server", "edgequant", "built", "browser", "docker", "result"}
+    {
+        "browser",
+        "built",
+        "digits",
+        "docker",
+        "draw_sets",
+        "edgequant",
+        "invoke",
+        "made_by",
+        "result",
+        "server",
+        "training",
+        "zoo",
+    }
 )
 
 
