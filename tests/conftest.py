@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the heavy tests, and puts the files that took longest first: no worker is left with a long one at the end."""
     seconds = read_seconds(cache_folder() / _SECONDS)
     for item in items:
-        if is_heavy(getattr(item, "fixturenames", ())):
+        if is_heavy(item.path.name, getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.heavy)
     # Within a file, and of files that took the same, the order stays.
     items.sort(key=lambda item: -seconds.get(item.path.name, 0.0))
