@@ -17,9 +17,9 @@ _FILE = b"a tflite file"
 
 
 @pytest.fixture
-def uri(tmp_path: Path) -> str:
+def uri(tmp_path: Path, new_mlflow: Callable[[Path], str]) -> str:
     """An MLflow store that holds nothing yet."""
-    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+    return new_mlflow(tmp_path / "mlflow.db")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from tests.edgequant.tracking.recordings import is_empty
 
 from edgequant.artifacts.result import TrackingSettings
 from edgequant.errors import ConfigError
@@ -115,7 +116,7 @@ def test_a_result_has_links_that_open_outside_of_the_cluster(
         monkeypatch.setenv(PUBLIC_URI, wrong)
         with pytest.raises(ConfigError, match=f"EDGEQUANT_MLFLOW_PUBLIC_URI: .*{message}"):
             record(path)
-    assert not (tmp_path / "mlflow.db").exists()
+    assert is_empty(tmp_path / "mlflow.db")
     monkeypatch.setenv(PUBLIC_URI, "https://mlflow.example.com")
     record(path)
     links = json.loads((path / "result.json").read_text())["tracking"]["links"]

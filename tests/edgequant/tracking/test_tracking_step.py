@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mlflow import MlflowClient
+from tests.edgequant.tracking.recordings import is_empty
 
 from edgequant.artifacts.example_set import load_example_set
 from edgequant.artifacts.result import TrackingSettings, load_result
@@ -91,7 +92,7 @@ def test_a_directory_that_cannot_be_locked(results: Callable[..., Path], tmp_pat
         TrackingError, match=rf"^{lock}: cannot be locked \(.*Is a directory.*\); a result has one writer"
     ):
         record(path)
-    assert not (tmp_path / "mlflow.db").exists()
+    assert is_empty(tmp_path / "mlflow.db")
 
 
 def test_a_damaged_result_is_not_recorded(results: Callable[..., Path], tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_a_damaged_result_is_not_recorded(results: Callable[..., Path], tmp_path
     model.write_bytes(data[:-1] + b"\xff")
     with pytest.raises(ArtifactError, match=r"model\.tflite: is not the file that its manifest describes"):
         record(path)
-    assert not (tmp_path / "mlflow.db").exists()
+    assert is_empty(tmp_path / "mlflow.db")
 
 
 def test_a_directory_that_is_no_result_is_refused(tmp_path: Path) -> None:

@@ -44,10 +44,10 @@ def ending(
 
 
 @pytest.fixture(scope="module")
-def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+def mlflow_uri(tmp_path_factory: pytest.TempPathFactory, new_mlflow: Callable[[Path], str]) -> str:
     """An MLflow with the experiment of the configuration."""
     folder = tmp_path_factory.mktemp("mlflow")
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    uri = new_mlflow(folder / "mlflow.db")
     mlflow.MlflowClient(tracking_uri=uri).create_experiment("flowers", artifact_location=(folder / "files").as_uri())
     return uri
 

@@ -187,10 +187,10 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_registry(tmp_path_factory: pytest.TempPathFactory, new_mlflow: Callable[[Path], str]) -> Path:
     """The file of a database without a version."""
     path = tmp_path_factory.mktemp("registry") / "mlflow.db"
-    MlflowClient(tracking_uri=f"sqlite:///{path}", registry_uri=f"sqlite:///{path}").search_registered_models()
+    new_mlflow(path)
     return path
 
 
