@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from edgequant.errors import ConfigError, ModelError, TrackingError
 from edgequant_pipelines.arguments import local_tracking_uri, pipeline_arguments
 from edgequant_pipelines.config import load_config
-from edgequant_pipelines.local import run_locally
+from edgequant_pipelines.local_runner import run_locally
 
 Arguments = Callable[..., dict[str, Any]]
 PREPROCESS = "def to_inputs(features):\n    return features\n"

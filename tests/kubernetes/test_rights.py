@@ -20,7 +20,7 @@ from tests.manifests.deployed_watch import DeployedWatch, deploy, register, role
 
 from edgequant_pipelines.cli import main
 from edgequant_pipelines.compilation import CompiledPipeline, CompileOptions, compile_pipeline
-from edgequant_pipelines.kubeflow import uploads
+from edgequant_pipelines.kubeflow import pipeline_versions
 from edgequant_pipelines.kubeflow.credentials import TOKEN, TOKEN_PATH
 from kubernetes import client
 
@@ -45,7 +45,7 @@ def compiled_once() -> Iterator[None]:
         return made[key]
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(uploads, "compile_pipeline", compile_once)
+        patched.setattr(pipeline_versions, "compile_pipeline", compile_once)
         yield
 
 

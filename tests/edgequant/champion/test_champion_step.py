@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from edgequant.artifacts.champion import CHAMPION, load_champion
+from edgequant.artifacts.champion_set import CHAMPION, load_champion
 from edgequant.champion.step import fetch_champion, find_tflite
 from edgequant.errors import ModelError
 from edgequant.mlflow_access.lookup import Waiting

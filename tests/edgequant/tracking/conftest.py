@@ -14,7 +14,7 @@ from edgequant.artifacts.result import TrackingSettings, write_result
 from edgequant.artifacts.variant_set import load_variant_set
 from edgequant.gate import Gate
 from edgequant.mlflow_access import retries
-from edgequant.tracking.step import Inputs, track
+from edgequant.tracking.step import TrackInputs, track
 from edgequant.validation.step import validate
 
 NAME = "digits-tflite"
@@ -62,7 +62,7 @@ def recorded(digits_sets: Any, tmp_path_factory: pytest.TempPathFactory, new_mlf
         model_uri="models:/digits/3",
         pipeline_run="run-1",
     )
-    inputs = Inputs(
+    inputs = TrackInputs(
         variant_set=digits_sets.variant_set,
         verdict=digits_sets.verdict,
         calibration_set=digits_sets.calibration_set,

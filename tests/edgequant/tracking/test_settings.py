@@ -12,8 +12,8 @@ from tests.edgequant.tracking.recordings import is_empty
 
 from edgequant.artifacts.result import TrackingSettings
 from edgequant.errors import ConfigError
-from edgequant.tracking.settings import check_tracking_settings
-from edgequant.tracking.step import Inputs, record, track
+from edgequant.tracking.setting_checks import check_tracking_settings
+from edgequant.tracking.step import TrackInputs, record, track
 from edgequant.tracking.ui_links import PUBLIC_URI, base
 
 _SETTINGS = TrackingSettings(uri="", experiment="digits", registered_model="digits-tflite", alias="candidate")
@@ -61,7 +61,7 @@ def test_what_mlflow_could_not_take_or_find_is_told(name: str, given: dict[str, 
 
 def test_settings_are_checked_before_anything_is_written(digits_sets: Any, tmp_path: Path) -> None:
     """The step says at once what would end the recording: there is no result, and nothing in MLflow."""
-    inputs = Inputs(
+    inputs = TrackInputs(
         variant_set=digits_sets.variant_set,
         verdict=digits_sets.verdict,
         calibration_set=digits_sets.calibration_set,
@@ -75,7 +75,7 @@ def test_settings_are_checked_before_anything_is_written(digits_sets: Any, tmp_p
 
 def test_an_experiment_that_a_pipeline_leaves_open(digits_sets: Any, tmp_path: Path) -> None:
     """It has the name of the quantization, as where a configuration names none."""
-    inputs = Inputs(
+    inputs = TrackInputs(
         variant_set=digits_sets.variant_set,
         verdict=digits_sets.verdict,
         calibration_set=digits_sets.calibration_set,

@@ -21,7 +21,7 @@ from edgequant.benchmarking.step import benchmark
 from edgequant.errors import ArtifactError, TrackingError
 from edgequant.evaluation.step import evaluate
 from edgequant.gate import Gate
-from edgequant.tracking.step import Inputs, record, track
+from edgequant.tracking.step import TrackInputs, record, track
 from edgequant.tracking_uri import tracking_uri
 from edgequant.validation.inputs import Inputs as ValidationInputs
 from edgequant.validation.step import validate
@@ -41,7 +41,7 @@ def _runs(uri: str) -> int:
 def test_results_are_kept_when_mlflow_cannot_be_reached(digits_sets: Any, tmp_path: Path) -> None:
     """The step fails within seconds and in one line, the result is whole on disk, and recording can be finished later."""
     server = f"http://127.0.0.1:{_closed_port()}"
-    inputs = Inputs(
+    inputs = TrackInputs(
         variant_set=digits_sets.variant_set,
         verdict=digits_sets.verdict,
         calibration_set=digits_sets.calibration_set,
@@ -167,7 +167,7 @@ def test_variants_without_a_model_or_a_result_are_runs_too(
     )
     validate("digits", "none", Gate(max_size_ratio=0.9), given, tmp_path / "verdict")
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    inputs = Inputs(
+    inputs = TrackInputs(
         variant_set=variants, verdict=tmp_path / "verdict", calibration_set=sets.calibration, evaluation_set=examples
     )
     track(TrackingSettings(uri=uri, experiment="digits"), inputs, tmp_path / "result")
