@@ -218,6 +218,20 @@ def test_submit_says_which_right_is_missing(
         check_named(submit(token), right)
 
 
+def test_a_refused_upload_names_the_right(
+    api: KubernetesApi, profile: str, submit: Submit, server: KfpServer, token: str
+) -> None:
+    """KFP refuses a version with 400, in words of its own: they are kept, where the pipeline is there and its version is not."""
+    name = compile_pipeline(CompileOptions(defaults=False)).name
+    server.add("pipeline", "pipeline_id", {"name": name, "display_name": name, "namespace": profile})
+    with without(api, profile, ("pipelines", "create")):
+        done = submit(token)
+    assert done.exit_code == 1
+    assert server.requests("POST") == ["POST /apis/v2beta1/pipelines/upload_version"]
+    for text in ("Verb:create,", "Resource:pipelines,", "Unauthorized access"):
+        assert text in done.output
+
+
 @pytest.fixture(params=["another audience", "expired", "no token of this cluster"])
 def refused_token(request: pytest.FixtureRequest, api: KubernetesApi, profile: str, token: str) -> str:
     """A token that Kubernetes does not take for KFP."""
