@@ -5,6 +5,7 @@ INSTALLED := $(VENV)/.installed
 ENGINES := $(VENV)/.engines-installed
 BROWSER := $(VENV)/.browser-installed
 IMAGES_TESTS := $(VENV)/.images-installed
+DOCS_SITE := $(VENV)/.docs-installed
 
 # What `make images` builds, and on what.
 PREFIX ?= edgequant
@@ -14,24 +15,33 @@ IMAGES ?=
 # The configuration that `make manifests` compiles the pipeline for; its part `kubeflow` names the images then.
 CONFIG ?=
 
-.PHONY: help install demo test test-long test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs clean
+# One more than there are processors: tests also wait, for processes, servers and clocks.
+WORKERS ?= $(shell expr $$(nproc 2>/dev/null || sysctl -n hw.ncpu) + 1)
+# A file's tests stay together, as they share what is slow to make; tests/conftest.py puts the slowest files first.
+PYTEST = $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+TIERS := engines or browser or images or kubernetes or long
+
+.PHONY: help install install-tiers demo test test-fast test-long test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs docs-site clean clean-caches
 
 help:
 	@echo "make demo       train a small model on handwritten digits and quantize it"
 	@echo "make test       run the tests"
+	@echo "make test-fast  run those that need neither TensorFlow nor a server, within a minute"
 	@echo "make test-long  run the tests that kill and repeat whole runs, and simulate"
 	@echo "make test-engines  run sampling on Prism, Flink, Dask and more, and from s3:// and gs:// (needs Go, Java, Maven)"
 	@echo "make test-browser  open the report and MLflow's pages in a browser (needs Chromium and PostgreSQL)"
 	@echo "make screenshots  take the documents' pictures of MLflow's pages anew"
 	@echo "make test-images  build the images and run the pipeline in them (needs Docker, or Debian and root)"
-	@echo "make test-kubernetes  build and check the manifests, and the pipeline with KFP's compiler (needs Go)"
+	@echo "make test-kubernetes  apply the manifests to a real Kubernetes API, and compile the pipeline with KFP's compiler (needs Go)"
 	@echo "make images     build the images: PREFIX, TAG, BASE_IMAGE, IMAGES (docs/images.md)"
 	@echo "make manifests  write the pipeline for kubectl: CONFIG, or PREFIX and TAG (docs/kubeflow.md)"
 	@echo "make lint       check style and types"
 	@echo "make format     format the code"
 	@echo "make benchmark  measure the pipeline against a plain script"
 	@echo "make docs       write the components' reference and READMEs"
+	@echo "make docs-site  build the documents and the API reference as a site, in site/"
 	@echo "make clean      remove what these commands made"
+	@echo "make clean-caches  remove what tests keep outside of the checkout"
 
 install: $(INSTALLED)
 
@@ -45,13 +55,17 @@ demo: $(INSTALLED)
 	$(VENV)/bin/edgequant demo
 
 test: $(INSTALLED)
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile -m "not (engines or browser or images or kubernetes or long)"
+	$(PYTEST) -m "not ($(TIERS))"
+
+test-fast: $(INSTALLED)
+	$(PYTEST) -m "not ($(TIERS) or heavy)"
 
 test-long: $(INSTALLED)
-	$(VENV)/bin/python -m pytest --numprocesses 2 -m long tests/edgequant tests/edgequant_pipelines tests/examples
+	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) -m long tests/edgequant tests/edgequant_pipelines tests/examples
 
 test-engines: $(ENGINES)
-	EDGEQUANT_REQUIRE_ENGINES=1 $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile tests/engines
+	tests/engines/install.sh $(VENV)/bin/python
+	EDGEQUANT_REQUIRE_ENGINES=1 $(PYTEST) tests/engines
 
 test-browser: $(BROWSER)
 	EDGEQUANT_REQUIRE_BROWSER=1 $(VENV)/bin/python -m pytest tests/browser
@@ -71,6 +85,11 @@ test-images: $(IMAGES_TESTS)
 	tests/images/install.sh
 	EDGEQUANT_REQUIRE_IMAGES=1 tests/images/with_engine.sh $(VENV)/bin/python -m pytest tests/images
 
+# What pip installs for every tier, at once: each of them alone would look through all packages again.
+install-tiers: $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,browser,docs,engines,images]"
+	@touch $(BROWSER) $(DOCS_SITE) $(ENGINES) $(IMAGES_TESTS)
+
 $(IMAGES_TESTS): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,images]"
 	@touch $@
@@ -85,9 +104,8 @@ $(BROWSER): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,browser]"
 	@touch $@
 
-$(ENGINES): $(INSTALLED) tests/engines/install.sh tests/engines/flink/pom.xml
+$(ENGINES): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,engines]"
-	tests/engines/install.sh $(VENV)/bin/python
 	@touch $@
 
 lint: $(INSTALLED)
@@ -106,5 +124,17 @@ docs: $(INSTALLED)
 	$(VENV)/bin/python scripts/component_reference.py > docs/components.md
 	$(VENV)/bin/python scripts/catalogue_readmes.py components/edgequant
 
+# The theme prints a notice about MkDocs 2, which pyproject.toml excludes; any other warning is an error.
+docs-site: $(DOCS_SITE)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+
+$(DOCS_SITE): $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,docs]"
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .engines .images .kubernetes .screenshots manifests/pipeline/pipeline.yaml edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .engines .images .kubernetes .screenshots site manifests/pipeline/pipeline.yaml edgequant-demo edgequant-work .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# What tests keep for other runs and checkouts.
+clean-caches:
+	rm -rf $${XDG_CACHE_HOME:-$$HOME/.cache}/edgequant

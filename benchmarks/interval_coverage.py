@@ -9,7 +9,7 @@ from functools import cache
 
 from scipy import stats
 
-from edgequant.validation.statistics.proportions import CORRECTION, paired_drop_interval
+from edgequant.validation.statistics.proportions import CORRECTION, paired_drop_lower_end
 
 DROPS = (0.0, 0.005, 0.01, 0.03)
 # Numbers at which one end or the other is least or most sure are among them: 577 and 2048 for small drops, 681 for large.
@@ -18,7 +18,7 @@ COUNTS = (20, 50, 100, 200, 240, 289, 340, 400, 527, 577, 681, 820, 1000, 1500, 
 DISCORDANT = (0.0, 0.0002, 0.001, 0.002, 0.01, 0.03, 0.1, 0.2)
 # Tables that are rarer than this, at either end, are left out.
 _LEFT_OUT = 1e-7
-_interval = cache(paired_drop_interval)
+_lower_end = cache(paired_drop_lower_end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +70,9 @@ def covered(truth: Truth, count: int, confidence: float = 0.95, correction: floa
     least = max(0, round(count * truth.lost))
     for gained in range(max(low, 0), high + 1):
         least = min(least, count - gained + 1)
-        while least > 0 and _interval(least - 1, gained, count, confidence, correction)[0] > truth.drop:
+        while least > 0 and _lower_end(least - 1, gained, count, confidence, correction) > truth.drop:
             least -= 1
-        while least + gained <= count and _interval(least, gained, count, confidence, correction)[0] <= truth.drop:
+        while least + gained <= count and _lower_end(least, gained, count, confidence, correction) <= truth.drop:
             least += 1
         beyond = stats.binom.sf(least - 1, count - gained, truth.lost / (1 - truth.gained))
         above += float(stats.binom.pmf(gained, count, truth.gained) * beyond)

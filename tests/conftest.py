@@ -1,11 +1,41 @@
 """Real small parts that many tests share: real digits, and a real model trained on them."""
 
-import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.build_cache import cache_folder, cached
+from tests.digits_training import SOURCE, train_digits
+from tests.selection import is_heavy, read_seconds, write_seconds
+
+_SECONDS = "seconds.json"
+# Of the process that reports: how long each file took, setups included.
+_taken: defaultdict[str, float] = defaultdict(float)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the heavy tests, and puts the files that took longest first: no worker is left with a long one at the end."""
+    seconds = read_seconds(cache_folder() / _SECONDS)
+    for item in items:
+        if is_heavy(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.heavy)
+    # Within a file, and of files that took the same, the order stays.
+    items.sort(key=lambda item: -seconds.get(item.path.name, 0.0))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Adds up how long files take."""
+    _taken[Path(report.location[0]).name] += report.duration
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keeps how long files took for the order of the next run, unless only some of their tests ran."""
+    whole = not session.config.getoption("keyword") and not any("::" in str(part) for part in session.config.args)
+    if whole and not hasattr(session.config, "workerinput"):
+        write_seconds(cache_folder() / _SECONDS, _taken)
 
 
 @pytest.fixture(autouse=True)
@@ -19,12 +49,9 @@ def _no_mlflow_server() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with what training leaves: train.npz and test.npz (pixels, digit), and mlflow.db with models:/digits/1."""
-    directory = tmp_path_factory.mktemp("digits")
-    command = [sys.executable, "-m", "edgequant_pipelines.demo.train", str(directory)]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
-    return directory
+def digits() -> Path:
+    """What training leaves, to be read only: train.npz and test.npz (pixels, digit), and mlflow.db with models:/digits/1."""
+    return cached("digits", [SOURCE], train_digits)
 
 
 @pytest.fixture(scope="session")

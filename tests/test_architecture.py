@@ -142,6 +142,18 @@ def test_a_component_is_a_contract(step: str) -> None:
     assert not [node for node in ast.walk(functions[0]) if isinstance(node, forbidden)]
 
 
+@pytest.mark.parametrize("step", STEPS)
+def test_an_optional_artifact_has_no_union_for_its_type(step: str) -> None:
+    """`Input[...] = None` is as optional as `Optional[Input[...]]`, of which KFP cannot make an artifact that has no type."""
+    tree = ast.parse((LIBRARY / step / "component.py").read_text(encoding="utf-8"))
+    unions = [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value).rpartition(".")[2] in ("Optional", "Union")
+    ]
+    assert not [union for union in unions if "Input[" in union or "Output[" in union]
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -1,6 +1,7 @@
 """The public names: each is there, typed, and nothing heavy is imported before one is used."""
 
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 PACKAGES = ("edgequant", "edgequant_pipelines")
+API_PAGES = Path(__file__).resolve().parent.parent / "docs" / "api"
 HEAVY = ("tensorflow", "apache_beam", "mlflow", "kfp", "scipy", "numpy")
 
 
@@ -20,6 +22,15 @@ def test_every_public_name_is_there(package: str) -> None:
     assert [name for name in names if getattr(module, name, None) is None] == []
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         module.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_name_is_in_the_api_reference(package: str) -> None:
+    """The page of a package has each of its public names once, and no other."""
+    page = (API_PAGES / f"{package}.md").read_text(encoding="utf-8")
+    documented = re.findall(rf"^::: {package}\.(\w+)$", page, re.MULTILINE)
+    public = importlib.import_module(package).__all__
+    assert sorted(documented) == sorted(name for name in public if not name.startswith("__"))
 
 
 @pytest.mark.parametrize("package", PACKAGES)

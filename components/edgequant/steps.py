@@ -1,7 +1,7 @@
 """The boundary of a step: how it reports progress, how it fails, and how it ends with the run that started it.
 
-A step's log lines begin with ``edgequant: STEP: ``. On a cluster they are the pod's log; on a laptop the command line
-shows them as they come.
+The form of what it prints is in `edgequant.step_lines`. On a cluster the lines are the pod's log; on a laptop the
+command line shows them as they come.
 """
 
 import os
@@ -12,16 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgequant.errors import ConfigError, EdgequantError
+from edgequant.step_lines import ConfigErrorLine, ErrorLine, ProgressLine
 
-PREFIX = "edgequant: "
-ERROR = "error: "
-CONFIG_ERROR = "wrong config: "
 RUNNER_PID = "EDGEQUANT_RUNNER_PID"
 
 
 def say(step: str, text: str) -> None:
-    """Prints one line of a step's progress."""
-    print(f"{PREFIX}{step}: {text}", flush=True)
+    """Prints a step's progress: the first line for the command line and the log, further ones for the log alone."""
+    first, *rest = text.split("\n")
+    print(ProgressLine(step, first).format(), *rest, sep="\n", flush=True)
 
 
 @contextmanager
@@ -42,7 +41,8 @@ def step(name: str, *, quiet: bool = False) -> Iterator[None]:
         yield
     except (EdgequantError, OSError) as error:
         config = isinstance(error, ConfigError)
-        say(name, (CONFIG_ERROR if config else ERROR) + describe(error))
+        line = (ConfigErrorLine if config else ErrorLine)(name, describe(error))
+        print(line.format(), flush=True)
         raise SystemExit(2 if config else 1) from None
     if not quiet:
         say(name, f"done in {time.monotonic() - start:.1f} s")
@@ -54,7 +54,7 @@ def describe(error: EdgequantError | OSError) -> str:
         # Of a copy, the second file is the one that could not be written.
         path = error.filename2 or error.filename
         where = f": {path}" if path else ""
-        return f"{error.strerror}{where}"
+        return " ".join(f"{error.strerror}{where}".splitlines())
     return " ".join(str(error).split())
 
 

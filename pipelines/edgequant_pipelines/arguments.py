@@ -10,7 +10,8 @@ import yaml
 from edgequant.errors import ConfigError
 from edgequant.mlflow_access.lookup import Waiting
 from edgequant.model_uri import PinnedModel, pin, pin_champion
-from edgequant.sampling.fingerprint import code_digest, fingerprint
+from edgequant.sampling.fingerprint import code_digest, of_examples
+from edgequant.sampling.referenced_files import remote_file
 from edgequant.steps import say
 from edgequant.tracking_uri import tracking_uri
 from edgequant_pipelines.config import Config
@@ -37,7 +38,6 @@ def pipeline_arguments(config: Config, tracking_uri: str, show: Callable[[str, s
         pin_champion(config.champion, tracking_uri, waiting) if config.champion else PinnedModel(uri="", digest="")
     )
     declared = declared_arguments(config)
-    patterns = [*declared["calibration_examples"], *declared["evaluation_examples"]]
     return {
         **declared,
         "model": model.uri,
@@ -46,7 +46,12 @@ def pipeline_arguments(config: Config, tracking_uri: str, show: Callable[[str, s
         "champion": champion.uri,
         "champion_digest": champion.digest,
         "tracking_uri": tracking_uri,
-        "examples_digest": fingerprint(patterns, "" if declared["preprocess_source"] else declared["preprocess"]),
+        "examples_digest": of_examples(
+            declared["calibration_examples"],
+            declared["evaluation_examples"],
+            declared["classes_file"],
+            declared["preprocess"],
+        ),
     }
 
 
@@ -67,6 +72,7 @@ def declared_arguments(config: Config) -> dict[str, Any]:
         "inputs": examples.inputs,
         "label": examples.label,
         "classes": examples.classes,
+        "classes_file": examples.classes_file,
         "slices": examples.slice,
         "preprocess": name,
         "preprocess_source": source,
@@ -105,9 +111,9 @@ def local_tracking_uri(config: Config, folder: Path) -> str:
 
 
 def _preprocess(name: str) -> tuple[str, str]:
-    """Returns a preprocess function's name and the text of its file, "" for a module's."""
+    """Returns a preprocess function's name and the text of its file, "" for a module's and for that of a file in a bucket."""
     path, _, function = name.rpartition(":")
-    if not path.endswith(".py"):
+    if not path.endswith(".py") or remote_file(name):
         return name, ""
     try:
         source = Path(path).read_text(encoding="utf-8")

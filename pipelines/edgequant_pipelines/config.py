@@ -17,6 +17,8 @@ from edgequant.resolvers import check_resolver
 from edgequant.sampling.decode.preprocessing import input_source
 from edgequant.sampling.draw.selection import AUTO, FALSE
 from edgequant.sampling.formats.files import check_patterns
+from edgequant.sampling.formats.remote import wrong_place
+from edgequant.sampling.referenced_files import remote_file
 from edgequant.sampling.settings import check_settings
 from edgequant.task import check_task_name
 from edgequant.tracking.settings import check_experiment, check_registered_model
@@ -55,6 +57,7 @@ class Examples(_Section):
     inputs: dict[str, Any] = {}
     label: str = ""
     classes: list[str] = []
+    classes_file: str = ""
     slice: Patterns = []
     preprocess: str = ""
 
@@ -137,6 +140,7 @@ class Config(_Section):
         check_gate(self.parsed_gate(), self.task, labelled=bool(self.examples.label), champion=bool(self.champion))
         for name, declared in self.examples.inputs.items():
             input_source(name, declared)
+        self._check_referenced_files()
         if self.examples.preprocess and ":" not in self.examples.preprocess:
             raise ConfigError(
                 f"examples.preprocess: {self.examples.preprocess!r} names no function; FILE.py:function or package.module:function does"
@@ -148,6 +152,17 @@ class Config(_Section):
     def parsed_gate(self) -> Gate:
         """Returns the gate."""
         return parse_gate(self.gate)
+
+    def _check_referenced_files(self) -> None:
+        examples = self.examples
+        if examples.classes and examples.classes_file:
+            raise ConfigError(
+                f"examples.classes_file: {examples.classes_file!r} is given, and examples.classes as well; one of them is allowed"
+            )
+        for key, file in (("classes_file", examples.classes_file), ("preprocess", remote_file(examples.preprocess))):
+            wrong = wrong_place(file) if file else ""
+            if wrong:
+                raise ConfigError(f"examples.{key}: {wrong}")
 
     def _check_tracking(self) -> None:
         tracking = self.tracking
@@ -170,7 +185,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
 
     Args:
         path: The YAML file; relative paths in it are relative to it.
-        overrides: ``KEY=VALUE`` texts that replace values, such as ``gate.max_drop_points=0.5``, or take keys away: ``champion=``.
+        overrides: ``KEY=VALUE`` texts that replace values, such as ``gate.max_drop_points=0.5``, or remove keys: ``champion=``.
 
     Raises:
         ConfigError: The file is missing, not YAML, or holds a key or a value that is not allowed.
@@ -230,9 +245,7 @@ def _override(values: dict[str, Any], text: str) -> None:
     elif last in values:
         del values[last]
     else:
-        raise ConfigError(
-            f"--set: {text!r} takes {key!r} away, which is not there{did_you_mean(last, map(str, values))}"
-        )
+        raise ConfigError(f"--set: {text!r} removes {key!r}, which is not there{did_you_mean(last, map(str, values))}")
 
 
 def _absolute(config: Config, folder: Path) -> Config:
@@ -266,6 +279,7 @@ def _absolute(config: Config, folder: Path) -> Config:
                 update={
                     "calibration": [path("examples.calibration", pattern) for pattern in examples.calibration],
                     "evaluation": [path("examples.evaluation", pattern) for pattern in examples.evaluation],
+                    "classes_file": path("examples.classes_file", examples.classes_file),
                     "preprocess": preprocess,
                 }
             ),

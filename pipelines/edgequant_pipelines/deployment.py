@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant_pipelines.image_names import check_image_prefix, check_image_tag
-from edgequant_pipelines.step_defaults import RESOURCES, STEPS, TABLE
+from edgequant_pipelines.step_defaults import PARALLELISM, RESOURCES, STEPS, TABLE
 from edgequant_pipelines.yaml_files import UNREPEATED
 
 _CPU = re.compile(r"(?:[0-9]*\.)?[0-9]+m?")
@@ -96,6 +96,7 @@ class Kubeflow(_Section):
     secrets: Annotated[dict[str, SecretKeys], BeforeValidator(_secrets)] = {}
     retries: Annotated[int, Field(ge=0, le=20)] = 3
     retry_seconds: Seconds = 60
+    parallelism: Annotated[int, Field(ge=1)] = PARALLELISM
     labels: dict[str, str] = {}
     node_selector: dict[str, str] = {}
     tolerations: list[Toleration] = []

@@ -18,7 +18,8 @@ from filelock import FileLock, Timeout
 
 from edgequant.artifacts.directory import link_tree, read_json
 from edgequant.errors import ConfigError, EdgequantError
-from edgequant.steps import CONFIG_ERROR, ERROR, PREFIX, RUNNER_PID
+from edgequant.step_lines import ConfigErrorLine, ErrorLine, ProgressLine, parse
+from edgequant.steps import RUNNER_PID
 from edgequant.tracking_uri import LOCAL_TRACKING_URI
 from edgequant_pipelines.arguments import local_tracking_uri, pipeline_arguments
 from edgequant_pipelines.config import Config
@@ -246,18 +247,19 @@ class _Log:
         )
 
     def _take(self, line: str) -> None:
-        start = line.find(PREFIX)
-        step, _, text = line[start + len(PREFIX) :].partition(": ")
-        if start < 0 or step not in _STAGES:
+        said = parse(line)
+        if said is None or said.step not in _STAGES:
             self._last = line.strip() or self._last
             return
-        self._reused(_STAGES[step])
-        self._seen.add(step)
-        for mark, kind in ((CONFIG_ERROR, ConfigError), (ERROR, StepError)):
-            if text.startswith(mark):
-                self._error = kind(f"{step}: {text.removeprefix(mark)}")
-                return
-        self._show(step, text)
+        self._reused(_STAGES[said.step])
+        self._seen.add(said.step)
+        match said:
+            case ConfigErrorLine(step, text):
+                self._error = ConfigError(f"{step}: {text}")
+            case ErrorLine(step, text):
+                self._error = StepError(f"{step}: {text}")
+            case ProgressLine(step, text):
+                self._show(step, text)
 
     def _reused(self, before: int) -> None:
         for step, stage in _STAGES.items():

@@ -25,8 +25,8 @@ def look_up(given: Mapping[str, Any]) -> dict[str, Any]:
     files = fingerprint(
         calibration_examples=given["calibration_examples"],
         evaluation_examples=given["evaluation_examples"],
+        classes_file=given["classes_file"],
         preprocess=given["preprocess"],
-        preprocess_source=given["preprocess_source"],
     )
     for task in (pinned, files):
         task.set_caching_options(enable_caching=False)

@@ -20,6 +20,7 @@ from edgequant.sampling.component import sample
 from edgequant.tracking.component import track
 from edgequant.validation.component import validate
 from edgequant_pipelines.pipeline_parameters import Parameter, make_pipeline, parameters_of
+from edgequant_pipelines.step_defaults import PARALLELISM
 
 VARIANTS = ["float32", "float16", "weights_only", "full_int8", "integer_only"]
 BEAM_OPTIONS = ["--runner=FnApiRunner"]
@@ -36,6 +37,7 @@ def quantize(
     inputs: dict = {},  # noqa: B006
     label: str = "",
     classes: list[str] = [],  # noqa: B006
+    classes_file: str = "",
     slices: list[str] = [],  # noqa: B006
     preprocess: str = "",
     preprocess_source: str = "",
@@ -77,9 +79,10 @@ def quantize(
         inputs: By model input, the feature that feeds it, or a mapping of feature, decode, resize, scale, offset.
         label: The feature that holds the label; empty: agreement with float stands in for accuracy.
         classes: The names that a label in text may have, in the order of the model's outputs.
+        classes_file: A text file with these names, one on each line: a path, s3:// or gs://; empty: as in classes.
         slices: Features to keep beside the examples, so that metrics can be told apart by their values.
-        preprocess: FILE.py:function or package.module:function that makes model inputs; empty: none.
-        preprocess_source: The text of FILE.py; empty for a module of the image.
+        preprocess: FILE.py:function, s3://BUCKET/FILE.py:function or package.module:function that makes model inputs; empty: none.
+        preprocess_source: The text of FILE.py; empty for a module of the image, and for a file in a bucket.
         calibration_count: How many calibration examples to draw.
         evaluation_count: How many evaluation examples to draw.
         stratify: How calibration examples are divided among classes: equal, proportional, false, or auto.
@@ -99,7 +102,7 @@ def quantize(
         registered_model: The registered model that gets the best blessed variant; empty: none.
         alias: The alias to give the new version; empty: none.
         register: Which blessed variants become versions: best, blessed (all of them) or none.
-        tracking_retry_seconds: How long to try again while MLflow does not answer.
+        tracking_retry_seconds: How long to retry while MLflow does not answer.
         beam_options: Options for Beam.
         examples_digest: Identifies the examples' contents, for the cache key.
         model_uri: The URI of the source model, for the record.
@@ -118,6 +121,7 @@ def quantize(
         inputs=inputs,
         label=label,
         classes=classes,
+        classes_file=classes_file,
         slices=slices,
         preprocess=preprocess,
         preprocess_source=preprocess_source,
@@ -142,7 +146,7 @@ def quantize(
         evaluation_set=sampled.outputs["evaluation_set"],
         check_stability=check_stability,
     )
-    with dsl.ParallelFor(variants, name="variants") as variant:
+    with dsl.ParallelFor(variants, name="variants", parallelism=PARALLELISM) as variant:
         evaluated = evaluate(
             variant=variant,
             variant_set=converted.outputs["variant_set"],
@@ -226,3 +230,4 @@ quantize_model = make_pipeline(
     ],
     _quantize_model,
 )
+"""The pipeline `quantize` for a model's URI: `model` and `model_digest` in place of `saved_model` and `model_uri`, all else the same."""

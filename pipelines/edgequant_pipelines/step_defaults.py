@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+# How many variants are evaluated at once.
+PARALLELISM = 4
 # The names of the pipeline parameters that hold a step's resources, after the step's own.
 RESOURCES = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
 
@@ -14,7 +16,7 @@ class Step:
         cpu: Its CPU: what it asks for, and its limit.
         memory: Its memory, the same.
         timeout_seconds: How long its pod may live.
-        outside: Whether it talks to MLflow or an object store: then it gets their credentials and is tried again, since what
+        outside: Whether it talks to MLflow or an object store: then it gets their credentials and is retried, since what
             fails there may pass. The others compute the same from the same inputs, so that what failed once fails again.
         cached: Whether KFP may serve it from its cache.
     """

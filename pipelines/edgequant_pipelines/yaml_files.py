@@ -12,19 +12,16 @@ from pydantic import BaseModel, ValidationError
 from edgequant.errors import ConfigError, did_you_mean
 
 _DEEPEST = 50
-_MOST_DIGITS = 18
-# As long as one of so many digits may be, in any base.
-_LONGEST_NUMBER = 100
 # NUL ends a path, and one half of a surrogate pair cannot be written to any file.
 _NO_CHARACTER = re.compile("[\\0\\ud800-\\udfff]")
-_BOOLEAN, _NULL, _INTEGER = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:null", "tag:yaml.org,2002:int"
+_BOOLEAN, _NULL = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"
 
 
 class _Loader(yaml.SafeLoader):
     """YAML's safe loader, but for what it would take in silence, or fail at without a word.
 
     Of a key that a mapping holds twice it would take the last value, and `on` and `no` as keys for true and false. What is within
-    itself or nested a thousand deep ends every walk through it, and a number of a thousand digits every sum.
+    itself or nested a thousand deep ends every walk through it.
     """
 
     def __init__(self, stream: str) -> None:
@@ -72,27 +69,13 @@ class _Loader(yaml.SafeLoader):
             lines[key.tag, key.value] = line
         return node
 
-    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        # Python itself refuses thousands of digits.
-        value: int = super().construct_yaml_int(node) if len(node.value) <= _LONGEST_NUMBER else 10**_MOST_DIGITS
-        if abs(value) >= 10**_MOST_DIGITS:
-            line = node.start_mark.line + 1
-            # It may be a secret in a wrong place: it is not repeated.
-            raise ConfigError(
-                f"line {line}: a whole number has more than {_MOST_DIGITS} digits, and none that is allowed has; write it in quotes if it is a text"
-            )
-        return value
-
-
-_Loader.add_constructor(_INTEGER, _Loader.construct_yaml_int)
-
 
 def read_yaml(text: str) -> Any:
     """Returns what YAML's text stands for.
 
     Raises:
         ConfigError: It is not YAML, or holds what no file needs: a key twice or one that is true, false or null, what is within itself
-            or very deep, a NUL or half a character, or a number of very many digits.
+            or very deep, a NUL or half a character.
     """
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - a safe loader

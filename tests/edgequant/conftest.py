@@ -4,7 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -13,10 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.build_cache import cached
+from tests.edgequant.ending_interpreter import CRASH, HANG, marked, run_in_child, start
 
+import edgequant
 from edgequant.artifacts.directory import new_directory, write_manifest
 from edgequant.artifacts.example_set import ExampleSetWriter, Provenance, load_example_set
 from edgequant.artifacts.variant_set import CONVERTED, FAILED, SCHEMA, ConvertedVariant, VariantSetContent
+from edgequant.artifacts.verdict import load_verdict
 from edgequant.benchmarking.step import benchmark
 from edgequant.evaluation.step import evaluate
 from edgequant.gate import Gate
@@ -24,6 +28,7 @@ from edgequant.signature import ModelSignature, TensorSpec
 from edgequant.validation.inputs import Inputs
 from edgequant.validation.step import validate
 
+_FOLDER = Path(__file__).parent
 DIGITS_VARIANTS = ("float32", "weights_only", "full_int8", "integer_only")
 
 
@@ -62,13 +67,30 @@ class DigitsSets:
 
 
 @pytest.fixture(scope="session")
-def digits_sets(digits: Path, digits_model: Path, tmp_path_factory: pytest.TempPathFactory) -> DigitsSets:
-    """What sample, convert, evaluate, benchmark and validate make of the digits model."""
+def digits_sets(digits: Path, digits_model: Path) -> DigitsSets:
+    """What sample, convert, evaluate, benchmark and validate make of the digits model, to be read only."""
+    # A change of any module of the package, or of this one, makes them anew.
+    sources = [Path(edgequant.__file__).parent, Path(__file__)]
+    folder = cached("digits_sets", sources, lambda target: _run_steps(digits, digits_model, target), str(digits))
+    best = load_verdict(folder / "verdict").best
+    assert best is not None
+    return DigitsSets(
+        calibration_set=folder / "calibration",
+        evaluation_set=folder / "evaluation",
+        variant_set=folder / "variants",
+        evaluations={name: folder / "evaluations" / name for name in DIGITS_VARIANTS},
+        benchmark=folder / "benchmark",
+        verdict=folder / "verdict",
+        best=best,
+    )
+
+
+def _run_steps(digits: Path, digits_model: Path, folder: Path) -> None:
+    """Writes what every step makes of the digits model."""
     from edgequant.conversion.step import Request, convert
     from edgequant.sampling.settings import Examples
     from edgequant.sampling.step import sample
 
-    folder = tmp_path_factory.mktemp("digits_sets")
     signature = ModelSignature(
         key="serving_default",
         inputs=(TensorSpec(name="pixels", dtype="float32", shape=(None, 8, 8, 1)),),
@@ -106,32 +128,24 @@ def digits_sets(digits: Path, digits_model: Path, tmp_path_factory: pytest.TempP
         calibration_set=folder / "calibration",
         evaluation_set=folder / "evaluation",
     )
-    verdict = validate("digits", "classification", Gate(max_drop_points=5.0), inputs, folder / "verdict")
-    assert verdict.best is not None
-    return DigitsSets(
-        calibration_set=folder / "calibration",
-        evaluation_set=folder / "evaluation",
-        variant_set=folder / "variants",
-        evaluations=evaluations,
-        benchmark=folder / "benchmark",
-        verdict=folder / "verdict",
-        best=verdict.best,
-    )
+    validate("digits", "classification", Gate(max_drop_points=5.0), inputs, folder / "verdict")
 
 
 @pytest.fixture(scope="session")
-def small_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def small_models(made_by: Callable[[Path], Path]) -> dict[str, bytes]:
     """``.tflite`` files of one input ``x``, [N, 4] or as said, by what they do.
 
     ``double``: y = 2x. ``log``: y = log(x), NaN for negative values. ``two``: outputs ``a/b`` = x + 1 and ``..`` = [sum(x)].
     ``row``: y is row int(x[0]) of three rows; the runtime refuses an index out of range. ``open``: y = x for [N, any].
     ``sums``: y = [sum(x)] for [N, any]. ``total``: y = sum(x), without an axis. ``centred``: y = x - the mean over the batch.
     ``lists``: the outputs [x + 1, 2x] as a list. ``some``: y is x where x[0] > 0, else nothing. ``range``: y = 0 … x[0] - 1.
-    ``root``: y = softmax(sqrt(x) + abs(x)). ``countdown``: does not end for values between 0 and 0.5. ``crash``: ends the
-    process that loads it. ``steps``: for [N, any, 4], ``all`` and ``same`` = 2x, ``last`` = the last step, ``x`` = x.
+    ``root``: y = softmax(sqrt(x) + abs(x)). ``countdown``: y = x, less 1 as often as a value is 1 or more: a run of x rounds.
+    ``steps``: for [N, any, 4], ``all`` and ``same`` = 2x, ``last`` = the last step, ``x`` = x. ``crash`` and ``hang``: as
+    ``double``, but `ending_interpreter` ends or blocks its process.
     """
-    folder = _made_by("make_small_models.py", tmp_path_factory.mktemp("small_models"))
-    return {path.stem: path.read_bytes() for path in folder.glob("*.tflite")}
+    folder = made_by(_FOLDER / "make_small_models.py")
+    models = {path.stem: path.read_bytes() for path in folder.glob("*.tflite")}
+    return models | {"crash": marked(models["double"], CRASH), "hang": marked(models["double"], HANG)}
 
 
 class Sets:
@@ -208,22 +222,37 @@ def sets(tmp_path: Path) -> Sets:
     return Sets(tmp_path)
 
 
-def _made_by(script: str, directory: Path) -> Path:
-    """Returns a directory that a script beside this file filled, in a process of its own with TensorFlow in it."""
-    command = [sys.executable, str(Path(__file__).parent / script), str(directory)]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return directory
+@pytest.fixture
+def ending_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the models ``crash`` and ``hang`` end and block the processes that evaluate and benchmark run them in."""
+    start()
+    for step in ("evaluation", "benchmarking"):
+        monkeypatch.setattr(f"edgequant.{step}.step.run_in_child", run_in_child)
 
 
 @pytest.fixture(scope="session")
-def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_by() -> Callable[[Path], Path]:
+    """Returns the directory that a script filled, in a process of its own with TensorFlow in it; to be read only."""
+
+    def made(script: Path) -> Path:
+        def run(directory: Path) -> None:
+            command = [sys.executable, str(script), str(directory)]
+            environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+            done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
+            assert done.returncode == 0, done.stderr[-3000:]
+
+        return cached(script.stem, [script], run)
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def zoo(made_by: Callable[[Path], Path]) -> Path:
     """A directory of models of every kind that people bring, with TensorFlow's own description of and answers to each."""
-    return _made_by("make_models.py", tmp_path_factory.mktemp("zoo"))
+    return made_by(_FOLDER / "make_models.py")
 
 
 @pytest.fixture(scope="session")
-def tflite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tflite(made_by: Callable[[Path], Path]) -> Path:
     """A directory with a .tflite file of every kind, made by TensorFlow's converter without this package."""
-    return _made_by("make_tflite.py", tmp_path_factory.mktemp("tflite"))
+    return made_by(_FOLDER / "make_tflite.py")

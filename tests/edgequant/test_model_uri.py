@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from tests.build_cache import cached
 
 from edgequant.artifacts.directory import tree_digest
 from edgequant.errors import ModelError
@@ -57,14 +58,18 @@ class _Training:
         self.runs = runs
 
 
-@pytest.fixture(scope="module")
-def training(tmp_path_factory: pytest.TempPathFactory) -> _Training:
-    """A finished training: its MLflow store and the ids of its runs."""
-    folder = tmp_path_factory.mktemp("training")
+def _train(folder: Path) -> None:
     command = [sys.executable, "-c", _TRAINING, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    return _Training(folder, json.loads(done.stdout.splitlines()[-1]))
+    (folder / "runs.json").write_text(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def training() -> _Training:
+    """A finished training, to be read only: its MLflow store and the ids of its runs."""
+    folder = cached("training", [], _train, _TRAINING)
+    return _Training(folder, json.loads((folder / "runs.json").read_text()))
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,12 @@ def test_a_step_says_when_it_starts_and_ends() -> None:
     assert lines[2].startswith("edgequant: evaluate: done in ")
 
 
+def test_progress_of_several_lines_keeps_its_further_lines_for_the_log() -> None:
+    """Only the first line is the step's progress: a reason of hundreds of lines does not flood the command line."""
+    done = _run("say('evaluate', 'failed: one\\ntwo')")
+    assert done.stdout.splitlines()[1:3] == ["edgequant: evaluate: failed: one", "two"]
+
+
 @pytest.mark.parametrize(
     ("body", "line", "code"),
     [
@@ -91,6 +97,7 @@ def test_a_step_ends_soon_after_the_run_that_started_it() -> None:
         (EvaluationError("a\n b"), "a b"),
         (ConfigError("x"), "x"),
         (PermissionError(13, "Permission denied", "/data"), "Permission denied: /data"),
+        (FileNotFoundError(2, "No such file or directory", "/data/a\nb"), "No such file or directory: /data/a b"),
         (OSError("plain"), "plain"),
     ],
 )

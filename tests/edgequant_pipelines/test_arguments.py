@@ -69,6 +69,7 @@ def test_arguments(folder: Path, arguments: Arguments) -> None:
         "inputs": {},
         "label": "y",
         "classes": [],
+        "classes_file": "",
         "slices": [],
         "preprocess": "",
         "preprocess_source": "",
@@ -124,6 +125,17 @@ def test_a_preprocess_file_travels_with_its_text(folder: Path, arguments: Argume
     assert (before["preprocess"], before["preprocess_source"]) == ("prepare.py:to_inputs", PREPROCESS)
     (folder / "prepare.py").write_text(PREPROCESS + "# another\n")
     assert changed(before, arguments(examples=examples)) == {"preprocess_source"}
+
+
+def test_the_file_of_the_class_names_is_named_and_counts(folder: Path, arguments: Arguments) -> None:
+    """The arguments hold the file's path and not its names, so that they stay small; another content is another digest."""
+    (folder / "labels.txt").write_text("ant\nbee\n")
+    examples = {"calibration": "train.npz", "classes_file": "labels.txt"}
+    before = arguments(examples=examples)
+    assert (before["classes"], before["classes_file"]) == ([], str(folder / "labels.txt"))
+    assert "bee" not in before["configuration"]
+    (folder / "labels.txt").write_text("ant\nwasp\n")
+    assert changed(before, arguments(examples=examples)) == {"examples_digest"}
 
 
 def test_a_preprocess_module_counts_by_its_source(

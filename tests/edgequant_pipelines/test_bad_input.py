@@ -46,11 +46,14 @@ def check(done: "subprocess.CompletedProcess[str]", code: int, *texts: str) -> N
         pytest.param("task=nowhere:metric", 2, ["module 'nowhere' cannot be imported"], marks=pytest.mark.long),
     ],
 )
-def test_wrong_configurations(project: Path, edgequant: Edgequant, override: str, code: int, texts: list[str]) -> None:
+def test_wrong_configurations(
+    shared_project: Path, invoke: Edgequant, override: str, code: int, texts: list[str]
+) -> None:
     """A wrong value ends the run with a message that names it, what is allowed, and often what was meant."""
-    done = edgequant("run", project, "--work-directory", project.parent / "work", "--set", override)
+    work = shared_project.parent / "work"
+    done = invoke("run", shared_project, "--work-directory", work, "--set", override)
     check(done, code, *texts)
-    assert not (project.parent / "work" / "result.json").exists()
+    assert not (work / "result.json").exists()
 
 
 def test_a_preprocess_function_that_raises(project: Path, edgequant: Edgequant) -> None:

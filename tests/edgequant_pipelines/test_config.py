@@ -51,6 +51,7 @@ KUBEFLOW = {
     "secrets": {},
     "retries": 3,
     "retry_seconds": 60,
+    "parallelism": 4,
     "labels": {},
     "node_selector": {},
     "tolerations": [],
@@ -105,6 +106,7 @@ def test_the_promised_example_loads(tmp_path: Path) -> None:
             "inputs": {"input_1": {"feature": "image/encoded", "decode": "image"}},
             "label": "image/class/label",
             "classes": [],
+            "classes_file": "",
             "slice": [],
             "preprocess": f"{tmp_path}/preprocess.py:to_inputs",
         },
@@ -221,7 +223,7 @@ def test_unknown_keys(tmp_path: Path, key: str, message: str) -> None:
         (
             "examples",
             "train.npz",
-            "examples: 'train.npz' is wrong: a mapping of calibration, evaluation, inputs, label, classes, slice, preprocess is needed",
+            "examples: 'train.npz' is wrong: a mapping of calibration, evaluation, inputs, label, classes, classes_file, slice, preprocess is needed",
         ),
         (
             "kubeflow.steps.convert",
@@ -348,7 +350,7 @@ def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
     assert found == (
         'name: 3 is wrong: text is needed; write it in quotes, such as "3"; '
         "'model' is missing; unknown key 'examples.lable';"
-        " allowed are calibration, evaluation, inputs, label, classes, slice, preprocess; did you mean 'label'?"
+        " allowed are calibration, evaluation, inputs, label, classes, classes_file, slice, preprocess; did you mean 'label'?"
     )
 
 
@@ -428,6 +430,16 @@ def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
             "examples.preprocess",
             "preprocess.py",
             "examples.preprocess: 'preprocess.py' names no function; FILE.py:function or package.module:function does",
+        ),
+        (
+            "examples.preprocess",
+            "shelf://book/preprocess.py:to_inputs",
+            "examples.preprocess: 'shelf://book/preprocess.py' is on no file system that is read",
+        ),
+        (
+            "examples.classes_file",
+            "s3://bucket",
+            "examples.classes_file: 's3://bucket' names no files; a pattern is s3://BUCKET/PATH",
         ),
         ("variants", ["full_int8"], "variants: 'float32' is missing from ['full_int8']; it is the reference"),
         ("variants", [], "variants: 'float32' is missing from []; it is the reference"),
@@ -567,9 +579,6 @@ def test_a_key_that_is_there_twice(tmp_path: Path, text: str, message: str) -> N
         ("a: {" * 2000, "line 1: is nested more than 50 deep; no key is"),
         ("\n".join(f"{'  ' * n}a:" for n in range(60)), "line 50: is nested more than 50 deep; no key is"),
         ("gate: &g\n  a: [*g]\n", "line 2: *g stands for what it is part of"),
-        ("sampling: {seed: 1000000000000000000}", "line 1: a whole number has more than 18 digits"),
-        (f"gate: {{max_drop_points: {'9' * 5000}}}", "line 1: a whole number has more than 18 digits"),
-        (f"gate: {{max_drop_points: -0x{'f' * 5000}}}", "line 1: a whole number has more than 18 digits"),
         ("sampling: {seed: 999999999999999999}", "'name' is missing"),
     ],
 )
@@ -705,7 +714,7 @@ def test_overrides(tmp_path: Path) -> None:
 
 
 def test_an_override_without_a_value(tmp_path: Path) -> None:
-    """KEY= takes a key away: what is then missing is said, and a default holds where there is one."""
+    """KEY= removes a key: what is then missing is said, and a default holds where there is one."""
     values = with_value("gate", {"max_drop_points": 1, "max_size_ratio": 0.5}) | {"sampling": {"seed": 3}}
     config = load(tmp_path, values, "gate.max_size_ratio=", "sampling=null")
     assert config.gate == {"max_drop_points": 1}
@@ -728,7 +737,7 @@ def test_an_override_of_one_of_two_sections_that_share_an_anchor(tmp_path: Path)
 
 
 def test_an_override_beside_a_key_that_is_no_text(tmp_path: Path) -> None:
-    """What is to be taken away is looked for among all keys."""
+    """What is to be removed is looked for among all keys."""
     assert refusal(tmp_path, MINIMAL | {1: 2}, "nam=").endswith("which is not there; did you mean 'name'?")
 
 
@@ -750,7 +759,7 @@ def test_the_last_override_wins(tmp_path: Path) -> None:
         ),
         ("sampling.sed=3", "unknown key 'sampling.sed'"),
         ("gate.max_drop=3", "gate: unknown key 'max_drop'"),
-        ("sampling.sed=", "--set: 'sampling.sed=' takes 'sampling.sed' away, which is not there"),
+        ("sampling.sed=", "--set: 'sampling.sed=' removes 'sampling.sed', which is not there"),
     ],
 )
 def test_wrong_overrides(tmp_path: Path, override: str, message: str) -> None:

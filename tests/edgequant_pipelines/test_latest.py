@@ -26,7 +26,7 @@ def first_steps(model: str, calibration_examples: list[str]) -> str:
     """The first steps of the compiled pipeline, and the two that read what the names stand for."""
     given: dict[str, Any] = {
         "model": model, "champion": "", "tracking_uri": "", "calibration_examples": calibration_examples,
-        "evaluation_examples": [], "preprocess": "", "preprocess_source": "",
+        "evaluation_examples": [], "classes_file": "", "preprocess": "",
     }  # fmt: skip
     found = look_up(given)
     resolve(model_uri=found["model"], model_digest=found["model_digest"], tracking_uri="")

@@ -101,11 +101,11 @@ def test_a_first_run_quantizes_compares_and_records(shared_project: Path, edgequ
     ]
 
 
-def test_a_second_run_only_looks_whether_all_is_recorded(shared_project: Path, edgequant: Edgequant) -> None:
+def test_a_second_run_only_looks_whether_all_is_recorded(shared_project: Path, invoke: Edgequant) -> None:
     """The same run again reuses every finished step, records nothing twice and ends with the same result."""
     work = shared_project.parent / "work"
     before = result(work)
-    done = edgequant("run", shared_project, "--work-directory", work)
+    done = invoke("run", shared_project, "--work-directory", work)
     assert done.returncode == 0, done.stdout + done.stderr
     assert reused(done) == STEPS[:-1]
     assert result(work) == before
@@ -113,9 +113,7 @@ def test_a_second_run_only_looks_whether_all_is_recorded(shared_project: Path, e
     assert len(client(shared_project).search_model_versions("name = 'digits-tflite'")) == 1
 
 
-def test_the_reports_configuration_asks_for_the_same(
-    shared_project: Path, edgequant: Edgequant, tmp_path: Path
-) -> None:
+def test_the_reports_configuration_asks_for_the_same(shared_project: Path, invoke: Edgequant, tmp_path: Path) -> None:
     """What the report gives runs as it stands: nothing is drawn, made or measured anew, and the verdict is the same.
 
     It is judged anew, as what the gate had left to the defaults is spelled out. Only where it is recorded is not told.
@@ -124,7 +122,7 @@ def test_the_reports_configuration_asks_for_the_same(
     before = load_verdict(work / "results" / "verdict")
     again = tmp_path / "again.yaml"
     again.write_text(reproduction(before).config, encoding="utf-8")
-    done = edgequant(
+    done = invoke(
         "run", again, "--work-directory", work, "--set", f"tracking.uri=sqlite:///{shared_project.parent / 'mlflow.db'}"
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -132,10 +130,10 @@ def test_the_reports_configuration_asks_for_the_same(
     assert load_verdict(work / "results" / "verdict") == before
 
 
-def test_another_gate_is_judged_on_the_same_measurements(shared_project: Path, edgequant: Edgequant) -> None:
+def test_another_gate_is_judged_on_the_same_measurements(shared_project: Path, invoke: Edgequant) -> None:
     """Changing the gate runs validate and track alone; with none blessed the exit code is 3 and nothing is promoted."""
     work = shared_project.parent / "work"
-    done = edgequant("run", shared_project, "--work-directory", work, "--set", "gate.max_size_ratio=0.01")
+    done = invoke("run", shared_project, "--work-directory", work, "--set", "gate.max_size_ratio=0.01")
     assert done.returncode == 3, done.stdout + done.stderr
     assert reused(done) == STEPS[:-2]
     found = result(work)
@@ -144,10 +142,10 @@ def test_another_gate_is_judged_on_the_same_measurements(shared_project: Path, e
     assert len(client(shared_project).search_model_versions("name = 'digits-tflite'")) == 1
 
 
-def test_without_a_gate_nothing_is_judged(shared_project: Path, edgequant: Edgequant) -> None:
+def test_without_a_gate_nothing_is_judged(shared_project: Path, invoke: Edgequant) -> None:
     """No gate reads "not gated", ends with 0 and registers nothing."""
     work = shared_project.parent / "work"
-    done = edgequant("run", shared_project, "--work-directory", work, "--set", "gate={}")
+    done = invoke("run", shared_project, "--work-directory", work, "--set", "gate={}")
     assert done.returncode == 0, done.stdout + done.stderr
     found = result(work)
     assert (found["outcome"], found["best"]) == ("not gated", None)
@@ -155,34 +153,34 @@ def test_without_a_gate_nothing_is_judged(shared_project: Path, edgequant: Edgeq
     assert len(client(shared_project).search_model_versions("name = 'digits-tflite'")) == 1
 
 
-def test_a_retrained_model_is_never_served_from_the_cache(shared_project: Path, edgequant: Edgequant) -> None:
+def test_a_retrained_model_is_never_served_from_the_cache(shared_project: Path, invoke: Edgequant) -> None:
     """Another model at the same path is converted anew; the sample, which needs only its signature, is reused."""
     work = shared_project.parent / "work"
     model = shared_project.parent / "digits.keras"
     repack(model)
-    done = edgequant("run", shared_project, "--work-directory", work)
+    done = invoke("run", shared_project, "--work-directory", work)
     assert done.returncode == 0, done.stdout + done.stderr
     assert reused(done) == ["sample"]
 
 
-def test_a_replaced_shard_is_never_served_from_the_cache(shared_project: Path, edgequant: Edgequant) -> None:
+def test_a_replaced_shard_is_never_served_from_the_cache(shared_project: Path, invoke: Edgequant) -> None:
     """Other examples under the same file name are sampled anew."""
     work = shared_project.parent / "work"
     path = shared_project.parent / "test.npz"
     with np.load(path, allow_pickle=False) as archive:
         half = {name: archive[name][:300] for name in archive.files}
     np.savez(path, allow_pickle=False, **half)
-    done = edgequant("run", shared_project, "--work-directory", work)
+    done = invoke("run", shared_project, "--work-directory", work)
     assert done.returncode in (0, 3), done.stdout + done.stderr
     assert reused(done) == ["resolve", "describe"]
     assert result(work)["variants"]["float32"]["examples"] == 300
 
 
-def test_a_release_is_compared_with_the_one_in_production(shared_project: Path, edgequant: Edgequant) -> None:
+def test_a_release_is_compared_with_the_one_in_production(shared_project: Path, invoke: Edgequant) -> None:
     """Before anything is in production the run says so and goes on; once an alias is there, it is fetched, run and shown."""
     work = shared_project.parent / "work"
     against = ["--set", "champion=models:/digits-tflite@production", "--set", "gate.max_drop_points_vs_champion=5"]
-    done = edgequant("run", shared_project, "--work-directory", work, *against)
+    done = invoke("run", shared_project, "--work-directory", work, *against)
     assert done.returncode in (0, 3), done.stdout + done.stderr
     reason = "registered model 'digits-tflite' has no alias 'production'; it has candidate"
     assert f"no champion yet: {reason}" in done.stdout
@@ -190,7 +188,7 @@ def test_a_release_is_compared_with_the_one_in_production(shared_project: Path, 
     assert (first["champion"]["status"], first["champion"]["reason"]) == ("missing", reason)
     assert [check["verdict"] for check in first["variants"]["weights_only"]["checks"]][1] == "no champion yet"
     client(shared_project).set_registered_model_alias("digits-tflite", "production", "1")
-    done = edgequant("run", shared_project, "--work-directory", work, *against)
+    done = invoke("run", shared_project, "--work-directory", work, *against)
     assert done.returncode in (0, 3), done.stdout + done.stderr
     assert reused(done) == ["resolve", "describe", "sample", "convert", "benchmark"]
     champion = result(work)["champion"]
@@ -361,7 +359,7 @@ def test_the_same_mlflow_at_another_address(project: Path, digits: Path, edgequa
         assert result(work)["tracking"]["uri"] == address
 
 
-def test_each_step_runs_alone(project: Path, edgequant: Edgequant, tmp_path: Path) -> None:
+def test_each_step_runs_alone(project: Path, edgequant: Edgequant, invoke: Edgequant, tmp_path: Path) -> None:
     """The steps' own commands, one after the other on directories, give the verdict of a run."""
     work = tmp_path / "steps"
     examples = work / "examples"
@@ -389,16 +387,16 @@ def test_each_step_runs_alone(project: Path, edgequant: Edgequant, tmp_path: Pat
     described = edgequant("describe", project.parent / "digits.keras")
     assert described.stdout == "input   pixels float32 [N, 8, 8, 1]\n"
     for command in commands:
-        done = edgequant(*command)
+        done = invoke(*command)
         assert done.returncode == 0, done.stdout + done.stderr
     verdict = json.loads((work / "verdict" / "verdict.json").read_text())
     assert verdict["outcome"] == "blessed"
     assert verdict["best"] == "weights_only"
     assert verdict["champion"]["metrics"] == verdict["variants"]["weights_only"]["metrics"]
     assert verdict["variants"]["weights_only"]["versus_champion"]["points"] == 0.0
-    inspected = edgequant("inspect", work / "variants" / "weights_only" / "model.tflite", "--json")
+    inspected = invoke("inspect", work / "variants" / "weights_only" / "model.tflite", "--json")
     assert json.loads(inspected.stdout)["kind"] == "dynamic_range"
-    shown = edgequant("inspect", work / "variants" / "weights_only" / "model.tflite")
+    shown = invoke("inspect", work / "variants" / "weights_only" / "model.tflite")
     assert "CONV_2D" in shown.stdout
 
 

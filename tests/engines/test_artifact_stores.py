@@ -1,4 +1,4 @@
-"""Artifacts in a bucket that MLflow's client writes to itself: what passes is tried again, what is refused is not."""
+"""Artifacts in a bucket that MLflow's client writes to itself: what passes is retried, what is refused is not."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,12 @@ import yaml
 
 from edgequant.artifacts.example_set import ExampleSet, load_example_set
 from edgequant.errors import ExamplesError
-from edgequant.sampling.fingerprint import fingerprint
+from edgequant.sampling.decode.preprocessing import load_preprocess
+from edgequant.sampling.fingerprint import fingerprint, of_examples
 from edgequant.sampling.formats.files import Piece, read_piece
+from edgequant.sampling.referenced_files import read_referenced_files
+from edgequant.sampling.settings import Examples
+from edgequant.signature import ModelSignature
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(200)]
 RunSample = Callable[..., subprocess.CompletedProcess[str]]
@@ -147,6 +152,35 @@ def test_the_fingerprint_follows_the_bucket(scheme: str, put: Callable[[str, str
     assert fingerprint(patterns) != second
 
 
+def test_names_and_code_in_a_bucket(scheme: str, put: Callable[[str, str, bytes], None]) -> None:
+    """The names of the classes and the preprocess function are read from the bucket, and the fingerprint follows both."""
+    signature = ModelSignature(key="serving_default", inputs=(), outputs=())
+    put(scheme, "named/labels.txt", b"ant\nbee\n")
+    put(scheme, "named/prepare.py", b"def to_inputs(features):\n    return {}\n")
+    labels, function = f"{scheme}://my-bucket/named/labels.txt", f"{scheme}://my-bucket/named/prepare.py:to_inputs"
+    asked = Examples(
+        signature=signature,
+        calibration=[],
+        classes_file=labels,
+        preprocess=function,
+        task="classification",
+        calibration_count=1,
+        evaluation_count=1,
+        seed=1,
+        beam_options=[],
+    )
+    read = read_referenced_files(asked)
+    assert read.classes == ["ant", "bee"]
+    assert load_preprocess(read.preprocess, read.preprocess_source)({}) == {}
+    first = of_examples([], [], labels, function)
+    put(scheme, "named/labels.txt", b"ant\nbee\nwasp\n")
+    second = of_examples([], [], labels, function)
+    put(scheme, "named/prepare.py", b"def to_inputs(features):\n    return features\n")
+    assert len({first, second, of_examples([], [], labels, function)}) == 3
+    with pytest.raises(ExamplesError, match=r"no-such-file\.txt: cannot be read"):
+        read_referenced_files(replace(asked, classes_file=f"{scheme}://my-bucket/named/no-such-file.txt"))
+
+
 def test_a_bucket_that_does_not_exist(scheme: str, refused: Callable[..., str]) -> None:
     """The bucket is named, and that it does not exist."""
     found = refused(f"{scheme}://no-such-bucket/points/train-*")
@@ -174,7 +208,7 @@ def test_a_bucket_without_a_path(scheme: str, refused: Callable[..., str]) -> No
 
 
 def test_missing_credentials_of_s3(s3_bucket: None, refused: Callable[..., str]) -> None:
-    """The variables to set are named; Beam alone would try again for minutes."""
+    """The variables to set are named; Beam alone would retry for minutes."""
     del s3_bucket
     missing: dict[str, str | None] = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
     found = refused("s3://my-bucket/points/train-*", environment=missing | {"AWS_EC2_METADATA_DISABLED": "true"})

@@ -30,13 +30,19 @@ def image(name: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def docker() -> Docker:
-    """Runs a command of the engine's client, which must end well unless the test says otherwise."""
+def docker_client() -> str:
+    """The engine's client."""
     client = shutil.which(os.environ.get("DOCKER", "docker"))
     _need(client is not None, "there is no `docker` on the path")
+    return str(client)
+
+
+@pytest.fixture(scope="session")
+def docker(docker_client: str) -> Docker:
+    """Runs a command of the engine's client, which must end well unless the test says otherwise."""
 
     def run(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-        command = [str(client), *arguments]
+        command = [docker_client, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_BUILD_SECONDS, check=False)
         assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from kfp import compiler
+from tests.digits_training import train_digits
 
 from edgequant import __version__
 from edgequant.artifacts.directory import file_digest
@@ -38,6 +39,14 @@ class Run:
     def ended(self) -> list[tuple[str, int]]:
         """Returns the image and the exit code of each container."""
         return [(item["Config"]["Image"], item["State"]["ExitCode"]) for item in self.containers]
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What training leaves, in a directory that the pipeline may write to."""
+    folder = tmp_path_factory.mktemp("digits")
+    train_digits(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command beside a container engine: the one that `docker` reaches, else one of its own, which ends with the command.
 # The command finds in its environment DOCKER_HOST, DOCKER (a client that builds with BuildKit) and BUILD_OPTIONS. The engine of its
-# own keeps what it builds in .images/engine; it needs root.
+# own keeps what it builds in ~/.cache/edgequant/engine (XDG_CACHE_HOME), for other checkouts too, one at a time; it needs root.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -21,8 +21,9 @@ scratch=$(mktemp -d /tmp/edgequant-engine.XXXXXX)
 engine=
 finish() {
     if [ -n "$engine" ]; then
-        # What an image of the same name has replaced.
+        # What an image of the same name has replaced, and what no build has used for a week.
         "$DOCKER" image prune --force >/dev/null 2>&1 || true
+        "$DOCKER" builder prune --force --filter until=168h >/dev/null 2>&1 || true
         kill "$engine" && wait "$engine" || true
     fi
     rm -rf "$scratch"
@@ -43,11 +44,15 @@ fi
 if [ -f "${PIP_CERT:-}" ]; then options+=(--secret "id=ca,src=$PIP_CERT"); fi
 
 if ! "$DOCKER" info >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v dockerd >/dev/null; then
-    mkdir -p .images/engine
+    data=${XDG_CACHE_HOME:-$HOME/.cache}/edgequant/engine
+    mkdir -p .images "$data"
+    # No two engines may share the folder; neither this one nor the command holds the lock longer than this script.
+    exec 9>"$data.lock"
+    flock 9
     # Without a bridge it needs no firewall rules; builds use the machine's network.
-    dockerd --data-root "$PWD/.images/engine" --exec-root "$scratch/exec" --pidfile "$scratch/pid" \
+    dockerd --data-root "$data" --exec-root "$scratch/exec" --pidfile "$scratch/pid" \
         --host "unix://$scratch/docker.sock" --bridge=none --iptables=false --ip6tables=false \
-        --default-ulimit nofile=20000:20000 >.images/dockerd.log 2>&1 &
+        --default-ulimit nofile=20000:20000 >.images/dockerd.log 2>&1 9>&- &
     engine=$!
     export DOCKER_HOST=unix://$scratch/docker.sock
     options+=(--network host)
@@ -59,4 +64,4 @@ if ! "$DOCKER" info >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v dockerd 
 fi
 
 export BUILD_OPTIONS=${BUILD_OPTIONS:-${options[*]}}
-"$@"
+"$@" 9>&-

@@ -1,21 +1,24 @@
 """The v2beta1 API."""
 
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import FastAPI, Request, UploadFile
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
+from tests.kfp_server import names
+from tests.kfp_server.authorization import Authorizer, add_authorization
+from tests.kfp_server.cron import check_cron
 from tests.kfp_server.listing import page
-from tests.kfp_server.refusals import RefusedError
-from tests.kfp_server.spec import check_arguments, read_pipeline
+from tests.kfp_server.refusals import PlainRefusedError, RefusedError, UploadRefusedError
+from tests.kfp_server.spec import check_arguments, pipeline_of, read_pipeline
 from tests.kfp_server.store import Body, Store
 
 _API = "/apis/v2beta1"
-_LONGEST_PIPELINE, _LONGEST_VERSION = 128, 127
 _MOST_AT_ONCE = 10
-# Five fields count as six without the last: robfig/cron reads them as seconds first all the same.
-_CRON = re.compile(r"[-0-9A-Za-z*/,?]+( [-0-9A-Za-z*/,?]+){4,5}")
+_UNSET = "1970-01-01T00:00:00Z"
 
 
 @dataclass(kw_only=True)
@@ -25,10 +28,14 @@ class Rules:
     Attributes:
         token: The bearer token that requests need; "" for none.
         namespaces: The namespaces of a multi-user installation that the account may use; empty: a single-user one.
+        denied: The rights that the account lacks in them, as "create pipelines".
+        authorizer: What decides on each right that a request needs; None: everybody may do everything.
     """
 
     token: str = ""
     namespaces: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    authorizer: Authorizer | None = None
 
 
 def make_application(store: Store, rules: Rules) -> FastAPI:
@@ -42,7 +49,7 @@ def make_application(store: Store, rules: Rules) -> FastAPI:
         return await call_next(request)
 
     @application.exception_handler(RefusedError)
-    async def refused(request: Request, error: RefusedError) -> JSONResponse:
+    async def refused(request: Request, error: RefusedError) -> Response:
         del request
         return error.response()
 
@@ -50,6 +57,7 @@ def make_application(store: Store, rules: Rules) -> FastAPI:
     async def healthz() -> Body:
         return {"multi_user": bool(rules.namespaces)}
 
+    add_authorization(application, store, lambda: rules.authorizer)
     _experiments(application, store, rules)
     _uploads(application, store, rules)
     _pipelines(application, store, rules)
@@ -58,14 +66,35 @@ def make_application(store: Store, rules: Rules) -> FastAPI:
     return application
 
 
-def _namespace(rules: Rules, given: str | None) -> str:
+def _namespace(rules: Rules, given: str | None, right: str = "") -> str:
+    """Returns the namespace of a request: a single-user installation has none, whichever is given."""
     if not rules.namespaces:
-        return given or ""
+        return ""
     if not given:
         raise RefusedError(400, "Invalid input error: In multi-user mode, namespace must be specified")
-    if given not in rules.namespaces:
-        raise RefusedError(403, f"User is not authorized (request: Namespace:{given}): Unauthorized access")
+    if given not in rules.namespaces or right in rules.denied:
+        raise RefusedError(403, _denial(given, right))
     return given
+
+
+def _denial(namespace: str, right: str) -> str:
+    verb, _, resource = right.partition(" ")
+    return (
+        "PermissionDenied: User 'system:serviceaccount:team:default-editor' is not authorized with reason:  (request: "
+        f"&ResourceAttributes{{Namespace:{namespace},Verb:{verb},Group:pipelines.kubeflow.org,Resource:{resource},}}): Unauthorized access"
+    )
+
+
+def _check_name(name: str, longest: int, what: str) -> None:
+    """Checks a name that the database is to hold; what it cannot is an error of the server."""
+    if not name:
+        raise RefusedError(500, f"InternalServerError: Failed to create {what}: Invalid input error: its name is empty")
+    if len(name) > longest:
+        raise RefusedError(500, f"InternalServerError: Failed to create {what}: Error 1406 (22001): Data too long")
+    if not names.storable(name):
+        raise RefusedError(
+            500, f"InternalServerError: Failed to create {what}: Error 1366 (22007): Incorrect string value"
+        )
 
 
 def _there(store: Store, kind: str, identifier: str) -> Body:
@@ -76,7 +105,7 @@ def _there(store: Store, kind: str, identifier: str) -> Body:
 
 
 def _unique(found: list[Body], kind: str, **values: Any) -> None:
-    if any(all(body.get(key) == value for key, value in values.items()) for body in found):
+    if any(all(names.same(str(body.get(key)), value) for key, value in values.items()) for body in found):
         raise RefusedError(
             409, f"Already exist error: The {kind} {values['display_name']} already exist. Please specify a new name"
         )
@@ -95,54 +124,77 @@ def _experiments(application: FastAPI, store: Store, rules: Rules) -> None:
     @application.post(f"{_API}/experiments")
     async def create_experiment(request: Request) -> Body:
         body = await request.json()
-        namespace = _namespace(rules, body.get("namespace"))
-        if not body.get("display_name"):
-            raise RefusedError(
-                400, "Invalid input error: Experiment name is empty. Please specify a valid experiment name"
-            )
-        _unique(store.all("experiment"), "experiment", display_name=body["display_name"], namespace=namespace)
-        return store.add("experiment", "experiment_id", {**body, "namespace": namespace, "storage_state": "AVAILABLE"})
+        return _add_experiment(store, body, _namespace(rules, body.get("namespace"), "create experiments"))
+
+
+def _add_experiment(store: Store, body: Body, namespace: str) -> Body:
+    name = body.get("display_name") or ""
+    _check_name(name, names.EXPERIMENT, "an experiment")
+    _unique(store.all("experiment"), "experiment", display_name=name, namespace=namespace)
+    return store.add("experiment", "experiment_id", {**body, "namespace": namespace, "storage_state": "AVAILABLE"})
 
 
 def _add_pipeline(store: Store, name: str, namespace: str) -> Body:
-    if not name or len(name) > _LONGEST_PIPELINE:
-        raise RefusedError(400, f"Invalid input error: pipeline name {name!r} is empty or too long")
+    _check_name(name, names.PIPELINE, "a pipeline")
     _unique(store.all("pipeline"), "pipeline", display_name=name, namespace=namespace)
     return store.add("pipeline", "pipeline_id", {"display_name": name, "name": name, "namespace": namespace})
 
 
 def _add_version(store: Store, pipeline_id: str, name: str, spec: Body) -> Body:
-    if not name or len(name) > _LONGEST_VERSION:
-        raise RefusedError(400, f"Invalid input error: pipeline version name {name!r} is empty or too long")
     _unique(store.all("version"), "pipeline version", display_name=name, pipeline_id=pipeline_id)
     body = {"pipeline_id": pipeline_id, "display_name": name, "name": name, "pipeline_spec": spec}
     return store.add("version", "pipeline_version_id", body)
 
 
+@contextmanager
+def _uploaded(what: str) -> Iterator[None]:
+    """Answers as the upload endpoints do: 400 for whatever is wrong, but 409 for a name that exists."""
+    try:
+        yield
+    except PlainRefusedError:
+        raise
+    except RefusedError as error:
+        raise UploadRefusedError(409 if error.status == 409 else 400, f"{what}: {error.message}") from error
+
+
+def _check_uploaded_name(kind: str, name: str, longest: int) -> None:
+    if len(name) > longest:
+        raise PlainRefusedError(400, f"Invalid input error: {kind}.Name length cannot exceed {longest}")
+
+
 def _uploads(application: FastAPI, store: Store, rules: Rules) -> None:
     @application.post(f"{_API}/pipelines/upload")
     async def upload(uploadfile: UploadFile, name: str = "", namespace: str = "") -> Body:
-        spec = read_pipeline(await uploadfile.read())
-        pipeline = _add_pipeline(store, name or spec["pipelineInfo"]["name"], _namespace(rules, namespace))
-        _add_version(store, pipeline["pipeline_id"], pipeline["display_name"], spec)
-        return pipeline
+        with _uploaded("Failed to create a pipeline and a pipeline version"):
+            where = _namespace(rules, namespace, "create pipelines")
+            spec = read_pipeline(await uploadfile.read())
+            name = name or pipeline_of(spec)["pipelineInfo"]["name"]
+            _check_uploaded_name("Pipeline", name, names.UPLOADED)
+            pipeline = _add_pipeline(store, name, where)
+            _add_version(store, pipeline["pipeline_id"], pipeline["display_name"], spec)
+            return pipeline
 
     @application.post(f"{_API}/pipelines/upload_version")
     async def upload_version(uploadfile: UploadFile, pipelineid: str, name: str = "") -> Body:
-        _there(store, "pipeline", pipelineid)
-        return _add_version(store, pipelineid, name, read_pipeline(await uploadfile.read()))
+        with _uploaded("Failed to create a pipeline version"):
+            _check_uploaded_name("PipelineVersion", name, names.VERSION)
+            pipeline = _there(store, "pipeline", pipelineid)
+            _namespace(rules, pipeline["namespace"], "create pipelines")
+            spec = read_pipeline(await uploadfile.read())
+            _check_name(name, names.VERSION, "a pipeline version")
+            return _add_version(store, pipelineid, name, spec)
 
 
 def _pipelines(application: FastAPI, store: Store, rules: Rules) -> None:
     @application.get(f"{_API}/pipelines")
     async def list_pipelines(request: Request) -> Body:
-        namespace = request.query_params.get("namespace") or ""
+        namespace = (request.query_params.get("namespace") or "") if rules.namespaces else ""
         return page(request, [b for b in store.all("pipeline") if b["namespace"] == namespace], "pipelines")
 
     @application.post(f"{_API}/pipelines")
     async def create_pipeline(request: Request) -> Body:
         body = await request.json()
-        namespace = _namespace(rules, body.get("namespace"))
+        namespace = _namespace(rules, body.get("namespace"), "create pipelines")
         return _add_pipeline(store, body.get("name") or body.get("display_name") or "", namespace)
 
     @application.get(f"{_API}/pipelines/{{pipeline_id}}")
@@ -161,17 +213,30 @@ def _pipelines(application: FastAPI, store: Store, rules: Rules) -> None:
         return _there(store, "version", version_id)
 
 
-def _checked(store: Store, body: Body) -> Body:
+def _checked(store: Store, rules: Rules, body: Body, what: str) -> Body:
     """Returns what a run or a recurring run is made of, once its experiment, pipeline and arguments hold."""
-    if not body.get("display_name"):
-        raise RefusedError(400, "Invalid input error: The name is empty. Please specify a valid name")
-    experiment = _there(store, "experiment", body.get("experiment_id") or "")
+    _check_name(body.get("display_name") or "", names.RUN, f"a {what}")
     reference = body.get("pipeline_version_reference") or {}
-    version = _there(store, "version", reference.get("pipeline_version_id") or "")
-    if version["pipeline_id"] != reference.get("pipeline_id"):
-        raise RefusedError(400, "Invalid input error: the pipeline version is of another pipeline")
+    version = store.get("version", reference.get("pipeline_version_id") or "")
+    if version is None or version["pipeline_id"] != reference.get("pipeline_id"):
+        wrong = "ResourceNotFoundError: PipelineVersion not found" if version is None else "it is of another pipeline"
+        raise RefusedError(500, f"InternalServerError: Failed to create a {what}: pipeline version: {wrong}")
+    if body.get("experiment_id"):
+        experiment = _there(store, "experiment", body["experiment_id"])
+    else:
+        experiment = _default_experiment(store, rules, body)
+    _namespace(rules, experiment["namespace"], f"create {'runs' if what == 'run' else 'jobs'}")
     check_arguments(version["pipeline_spec"], (body.get("runtime_config") or {}).get("parameters") or {})
-    return {**body, "namespace": experiment["namespace"]}
+    return {**body, "experiment_id": experiment["experiment_id"], "namespace": experiment["namespace"]}
+
+
+def _default_experiment(store: Store, rules: Rules, body: Body) -> Body:
+    """Returns the experiment of what names none."""
+    namespace = _namespace(rules, body.get("namespace"))
+    for experiment in store.all("experiment"):
+        if (experiment["display_name"], experiment["namespace"]) == ("Default", namespace):
+            return experiment
+    return _add_experiment(store, {"display_name": "Default"}, namespace)
 
 
 def _within(store: Store, rules: Rules, kind: str, request: Request) -> list[Body]:
@@ -184,11 +249,18 @@ def _within(store: Store, rules: Rules, kind: str, request: Request) -> list[Bod
     return [body for body in store.all(kind) if body["namespace"] == namespace]
 
 
+def add_run(store: Store, body: Body) -> Body:
+    """Returns a run that has begun."""
+    times = {"scheduled_at": _UNSET, "finished_at": _UNSET}
+    history = [{"update_time": datetime.now(UTC).isoformat(), "state": "PENDING"}]
+    values = {"state": "PENDING", "storage_state": "AVAILABLE", "state_history": history, "plugins_output": {}}
+    return store.add("run", "run_id", {**body, **times, **values})
+
+
 def _runs(application: FastAPI, store: Store, rules: Rules) -> None:
     @application.post(f"{_API}/runs")
     async def create_run(request: Request) -> Body:
-        body = _checked(store, await request.json())
-        return store.add("run", "run_id", {**body, "state": "PENDING", "storage_state": "AVAILABLE"})
+        return add_run(store, _checked(store, rules, await request.json(), "run"))
 
     @application.get(f"{_API}/runs")
     async def list_runs(request: Request) -> Body:
@@ -208,12 +280,10 @@ def _modes(enabled: bool) -> Body:
 def _recurring_runs(application: FastAPI, store: Store, rules: Rules) -> None:
     @application.post(f"{_API}/recurringruns")
     async def create_recurring_run(request: Request) -> Body:
-        body = _checked(store, await request.json())
-        cron = ((body.get("trigger") or {}).get("cron_schedule") or {}).get("cron", "")
-        if not _CRON.fullmatch(cron):
-            raise RefusedError(
-                400, f"Invalid input error: Schedule cron is not a supported format(robfig/cron). Error: {cron!r}"
-            )
+        body = _checked(store, rules, await request.json(), "recurring run")
+        trigger = body.get("trigger") or {}
+        if "cron_schedule" in trigger:
+            check_cron(trigger["cron_schedule"].get("cron", ""))
         if not 1 <= int(body.get("max_concurrency") or 0) <= _MOST_AT_ONCE:
             raise RefusedError(400, "Invalid input error: The max concurrency is out of range. Support 1-10")
         values = {"max_concurrency": str(body["max_concurrency"]), **_modes(body.get("mode") == "ENABLE")}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Response
-from fastapi.responses import HTMLResponse, RedirectResponse
-from tests.kfp_server.refusals import RefusedError
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
+from tests.kfp_server.refusals import RefusedError, UploadRefusedError
 
 _PROXY = "/api/v1/namespaces/kubeflow/services/ml-pipeline:http/proxy/"
 _LOGIN = "/dex/auth"
@@ -29,6 +29,9 @@ class Fault:
         status: The status to answer with; 0: the answer is the server's own. 302 leads to a login page.
         html: Whether the answer is a page of what is in front of the server, with status 200 unless one is given.
         page: The page.
+        upload: The sentence of an answer in the form of the upload endpoints.
+        text: The whole of an answer in plain text.
+        message: The sentence of an answer in the gateway's form.
         location: Where a status of 3xx leads.
         seconds: How long the answer is held back.
         retry_after: How many seconds the answer says to wait; 0: nothing of it.
@@ -43,6 +46,9 @@ class Fault:
     status: int = 0
     html: bool = False
     page: str = _PAGE
+    upload: str = ""
+    text: str = ""
+    message: str = "injected"
     location: str = f"{_LOGIN}?state=secret"
     seconds: float = 0.0
     retry_after: int = 0
@@ -54,11 +60,14 @@ class Fault:
         """Returns what it answers, or None when the answer is the server's own."""
         if self.html:
             return HTMLResponse(self.page, self.status or 200)
+        if self.text:
+            return PlainTextResponse(self.text, self.status)
         if 300 <= self.status < 400:
             return RedirectResponse(self.location, self.status)
         if not self.status:
             return None
-        refusal = RefusedError(self.status, "injected").response()
+        kind = UploadRefusedError if self.upload else RefusedError
+        refusal = kind(self.status, self.upload or self.message).response()
         if self.retry_after:
             refusal.headers["Retry-After"] = str(self.retry_after)
         return refusal

@@ -1,9 +1,11 @@
 """Filters, orders and cuts lists as the API server does."""
 
+import base64
 import json
 from typing import Any
 
 from fastapi import Request
+from tests.kfp_server.names import compared, same
 from tests.kfp_server.refusals import RefusedError
 
 _NUMBERS = {1: "EQUALS", 2: "NOT_EQUALS", 8: "IN", 9: "IS_SUBSTRING"}
@@ -30,17 +32,27 @@ def page(request: Request, found: list[Body], key: str) -> Body:
     if field:
         _check_key(field)
         kept.sort(key=lambda body: str(body.get(field, "")), reverse=direction == "desc")
-    size = min(int(query.get("page_size") or 0) or _DEFAULT_PAGE, _LARGEST_PAGE)
-    token = query.get("page_token") or "0"
-    if not token.isdigit():
-        raise RefusedError(400, f"Invalid input error: Invalid page token {token}")
-    start = int(token)
+    size = int(query.get("page_size") or 0)
+    if size < 0:
+        raise RefusedError(400, f"Invalid input error: The page size should be greater than 0. Got {size}")
+    size = min(size or _DEFAULT_PAGE, _LARGEST_PAGE)
+    start = _start(query.get("page_token", ""))
     answer: Body = {"total_size": len(kept)}
     if kept[start : start + size]:
         answer[key] = kept[start : start + size]
     if start + size < len(kept):
-        answer["next_page_token"] = str(start + size)
+        answer["next_page_token"] = base64.b64encode(json.dumps({"start": start + size}).encode()).decode()
     return answer
+
+
+def _start(token: str) -> int:
+    """Returns where the page of a token begins."""
+    if not token:
+        return 0
+    try:
+        return int(json.loads(base64.b64decode(token, validate=True))["start"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RefusedError(400, "InvalidInputError: Invalid package token") from error
 
 
 def _check_key(key: str) -> None:
@@ -65,11 +77,11 @@ def _holds(body: Body, predicate: Body) -> bool:
     value = str(body.get(predicate["key"]) or "")
     wanted = predicate.get("stringValue", predicate.get("string_value"))
     if operation == "EQUALS":
-        return value == wanted
+        return same(value, str(wanted))
     if operation == "NOT_EQUALS":
-        return value != wanted
+        return not same(value, str(wanted))
     if operation == "IS_SUBSTRING":
-        return str(wanted) in value
+        return compared(str(wanted)) in compared(value)
     if operation == "IN":
-        return value in predicate["stringValues"]["values"]
+        return any(same(value, one) for one in predicate["stringValues"]["values"])
     raise RefusedError(400, f"Invalid input error: unsupported operation {given}")

@@ -5,14 +5,16 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 import yaml
-from tests.kfp_server.application import Rules, make_application
+from tests.kfp_server.application import Rules, add_run, make_application
+from tests.kfp_server.authorization import Authorizer
 from tests.kfp_server.faults import Fault, Faulty
+from tests.kfp_server.nodes import details
 from tests.kfp_server.spec import read_pipeline
 from tests.kfp_server.store import Body, Store
 
@@ -68,6 +70,14 @@ class KfpServer:
         """Returns something that another program has made, with an identifier under a key."""
         return self._store.add(kind, key, body)
 
+    def change(self, identifier: str, **values: Any) -> None:
+        """Replaces values of something."""
+        self._store.change(identifier, **values)
+
+    def delete(self, identifier: str) -> None:
+        """Removes something, as another program does."""
+        self._store.delete(identifier)
+
     def requests(self, method: str = "") -> list[str]:
         """Returns the requests so far: method and path."""
         return [text for text in self._faulty.requests if text.startswith(method)]
@@ -91,31 +101,59 @@ class KfpServer:
             body = {**shown, "pipeline_id": pipeline["pipeline_id"], "pipeline_spec": read}
             self._store.add("version", "pipeline_version_id", body)
 
-    def set_run(self, run_id: str, state: str, tasks: dict[str, str] | None = None, error: str = "") -> None:
+    def set_run(
+        self,
+        run_id: str,
+        state: str,
+        steps: dict[str, str] | None = None,
+        *,
+        error: str = "",
+        cached: Collection[str] = (),
+    ) -> None:
         """Says how a run is.
 
         Args:
             run_id: The run.
             state: Its state.
-            tasks: The states of its tasks, by name.
-            error: Why it failed.
+            steps: The states of its steps, by name, in the order in which they began.
+            error: Why it failed, which some releases tell; KFP 2.17 has no such key.
+            cached: The steps that were served from the cache.
         """
-        details = [{"task_id": name, "display_name": name, "state": found} for name, found in (tasks or {}).items()]
-        values: dict[str, Any] = {"state": state, "run_details": {"task_details": details}}
+        values: dict[str, Any] = {
+            "state": state,
+            "run_details": {"task_details": details(run_id, state, steps or {}, cached)},
+        }
         self._store.change(run_id, **values, **({"error": {"code": 13, "message": error}} if error else {}))
+
+    def fire(self, schedule_id: str) -> Body:
+        """Returns a run that a recurring run has started."""
+        (found,) = (body for body in self.all("recurring run") if body["recurring_run_id"] == schedule_id)
+        kept = ("experiment_id", "namespace", "pipeline_version_reference", "runtime_config", "recurring_run_id")
+        name = f"{found['display_name']}-{len(self.all('run')) + 1}"
+        run = add_run(self._store, {"display_name": name, **{key: found[key] for key in kept}})
+        self.set_run(run["run_id"], "RUNNING")
+        return run
 
 
 @contextlib.contextmanager
-def served(state: Path, *, token: str = "", namespaces: tuple[str, ...] = (), port: int = 0) -> Iterator[KfpServer]:
+def served(
+    state: Path,
+    *,
+    token: str = "",
+    namespaces: tuple[str, ...] = (),
+    authorizer: Authorizer | None = None,
+    port: int = 0,
+) -> Iterator[KfpServer]:
     """Yields a server over a file of state, which is made if it is not there.
 
     Args:
         state: The file.
         token: The bearer token that requests need; "" for none.
         namespaces: Those of a multi-user installation; empty: a single-user one.
+        authorizer: What decides on each right that a request needs; None: everybody may do everything.
         port: The port; 0 for a free one.
     """
-    server = KfpServer(state, Rules(token=token, namespaces=namespaces), port or free_port())
+    server = KfpServer(state, Rules(token=token, namespaces=namespaces, authorizer=authorizer), port or free_port())
     server.start()
     try:
         yield server

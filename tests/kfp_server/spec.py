@@ -22,7 +22,7 @@ _KINDS = {
 
 
 def read_pipeline(text: bytes) -> dict[str, Any]:
-    """Returns the pipeline spec of an upload, as JSON.
+    """Returns what is stored of an upload, as JSON: the pipeline spec; with a platform spec, both, each under its name.
 
     Raises:
         RefusedError: It is none.
@@ -39,9 +39,11 @@ def read_pipeline(text: bytes) -> dict[str, Any]:
         spec = json_format.ParseDict(specs[0], pipeline_spec_pb2.PipelineSpec())
         for executor in specs[0].get("deploymentSpec", {}).get("executors", {}).values():
             json_format.ParseDict(executor, pipeline_spec_pb2.PipelineDeploymentConfig.ExecutorSpec())
-        for document in documents:
-            if document is not specs[0]:
-                json_format.ParseDict(document, pipeline_spec_pb2.PlatformSpec())
+        # Of several others the first counts.
+        platforms = [
+            json_format.ParseDict(document, pipeline_spec_pb2.PlatformSpec())
+            for document in [document for document in documents if document is not specs[0]][:1]
+        ]
     except json_format.ParseError as error:
         raise RefusedError(400, f"invalid pipeline spec: invalid v2 pipeline spec: {error}") from error
     if spec.schema_version != _SCHEMA:
@@ -50,16 +52,24 @@ def read_pipeline(text: bytes) -> dict[str, Any]:
         )
     if not _NAME.fullmatch(spec.pipeline_info.name):
         raise RefusedError(400, "invalid v2 pipeline spec: name should consist of lower case alphanumeric characters")
-    return dict(json.loads(json_format.MessageToJson(spec)))
+    stored = dict(json.loads(json_format.MessageToJson(spec)))
+    if not platforms:
+        return stored
+    return {"pipeline_spec": stored, "platform_spec": json.loads(json_format.MessageToJson(platforms[0]))}
 
 
-def check_arguments(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
-    """Checks the arguments of a run.
+def pipeline_of(stored: dict[str, Any]) -> dict[str, Any]:
+    """Returns the pipeline spec of what is stored."""
+    return dict(stored.get("pipeline_spec", stored))
+
+
+def check_arguments(stored: dict[str, Any], arguments: dict[str, Any]) -> None:
+    """Checks the arguments of a run of what is stored.
 
     Raises:
         RefusedError: One is missing, of another type, or not the pipeline's.
     """
-    parameters = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    parameters = pipeline_of(stored)["root"].get("inputDefinitions", {}).get("parameters", {})
     for name, parameter in parameters.items():
         if name not in arguments:
             if not parameter.get("isOptional") and "defaultValue" not in parameter:

@@ -101,6 +101,7 @@ class Provenance:
         representativeness: How well a calibration set stands for its source; None for an evaluation set.
         recipe: What was asked for, in the configuration's words: its sections ``examples`` and ``sampling``; empty for an
             evaluation set.
+        names_in_file: The names in the file that the recipe names as ``classes_file``; empty where it names none.
     """
 
     purpose: str
@@ -116,11 +117,12 @@ class Provenance:
     sources: tuple[SourceFile, ...] = ()
     representativeness: Representativeness | None = None
     recipe: dict[str, dict[str, Any]] = field(default_factory=dict)
+    names_in_file: tuple[str, ...] = ()
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the model's outputs; none where labels are numbers."""
-        return tuple(self.recipe.get("examples", {}).get("classes", ()))
+        return self.names_in_file or tuple(self.recipe.get("examples", {}).get("classes", ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

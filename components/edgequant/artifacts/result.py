@@ -42,7 +42,7 @@ class TrackingSettings:
         registered_model: The registered model that gets blessed variants as new versions; "" for none.
         alias: The alias to give the best one's version; "" for none.
         register: Which of them: one of `REGISTER`.
-        retry_seconds: How long to try again while MLflow does not answer.
+        retry_seconds: How long to retry while MLflow does not answer.
         model_uri: The URI of the source model.
         pipeline_run: The pipeline run's identifier; "" to identify a run by its results.
     """

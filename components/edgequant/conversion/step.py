@@ -99,7 +99,7 @@ def convert(request: Request, variant_set: Path) -> None:
 def check_calibration(calibration: ExampleSet, signature: ModelSignature) -> None:
     """Checks what the converter itself does not.
 
-    It crashes on infinity, makes damaged models of NaN or of nothing, and does not name an input that is wrong.
+    It does not refuse values that are not finite, nor an empty set, and does not name an input that is wrong.
 
     Raises:
         ExamplesError: The set is empty, holds a value that is not finite, or is not for this signature.

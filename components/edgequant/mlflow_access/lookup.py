@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from edgequant.connection_errors import no_answer
+from edgequant.mlflow_access.causes import known_cause
 from edgequant.mlflow_access.client_settings import client_settings
 from edgequant.steps import say
 from edgequant.tracking_uri import without_credentials
@@ -22,7 +22,7 @@ class Waiting:
     """How long to wait for an MLflow that does not answer.
 
     Attributes:
-        seconds: How long to try again. On a cluster KFP tries the step again, too.
+        seconds: How long to retry. On a cluster KFP retries the step, too.
         tell: Is given the sentence that says so, once.
     """
 
@@ -61,4 +61,4 @@ def asked(ask: Callable[[], T], server: str, waiting: Waiting) -> T:
 def reason(error: Exception) -> str:
     """Returns why MLflow did not say what it was asked, in a line without anybody's credentials."""
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return without_credentials(no_answer(error) or first)
+    return without_credentials(known_cause(error) or first)

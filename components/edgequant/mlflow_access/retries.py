@@ -27,7 +27,7 @@ from tenacity import (
 )
 from tenacity.stop import stop_base
 
-from edgequant.connection_errors import no_answer
+from edgequant.mlflow_access.causes import known_cause
 from edgequant.mlflow_access.failures import is_transient
 from edgequant.tracking_uri import without_credentials
 
@@ -66,7 +66,7 @@ class Patience:
     """The time in which a recording tries again, which begins when this is made.
 
     Args:
-        seconds: Nothing is tried again later than this.
+        seconds: Nothing is retried later than this.
         tell: Is given a sentence before each wait, and whatever else a reader should know.
     """
 
@@ -172,8 +172,8 @@ class PatientClient:
 
 
 def first_line(error: BaseException | None) -> str:
-    """Returns why MLflow did not answer, or else the kind of an error and the first line of its message, without credentials."""
-    if silent := no_answer(error):
-        return without_credentials(silent)
+    """Returns the cause that is known, or else the kind of an error and the first line of its message, without credentials."""
+    if cause := known_cause(error):
+        return without_credentials(cause)
     message = without_credentials((str(error).strip().splitlines() or [""])[0])
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

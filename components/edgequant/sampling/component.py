@@ -13,6 +13,7 @@ def sample(
     inputs: dict,
     label: str,
     classes: list[str],
+    classes_file: str,
     slices: list[str],
     preprocess: str,
     preprocess_source: str,
@@ -38,9 +39,10 @@ def sample(
         inputs: By model input, the feature that feeds it, or a mapping of feature, decode, resize, scale, offset.
         label: The feature that holds the label; empty: the examples have none.
         classes: The names that a label in text may have, in the order of the model's outputs.
+        classes_file: A text file with these names, one on each line: a path, s3:// or gs://; empty: as in classes.
         slices: Features to keep beside the examples, so that metrics can be told apart by their values.
-        preprocess: FILE.py:function or package.module:function that makes model inputs; empty: none.
-        preprocess_source: The text of FILE.py; empty for a module of the image.
+        preprocess: FILE.py:function, s3://BUCKET/FILE.py:function or package.module:function that makes model inputs; empty: none.
+        preprocess_source: The text of FILE.py; empty for a module of the image, and for a file in a bucket.
         task: classification, binary, multilabel, regression, none, or package.module:function.
         calibration_count: How many calibration examples to draw.
         evaluation_count: How many evaluation examples to draw.
@@ -71,6 +73,7 @@ def sample(
                 inputs=inputs,
                 label=label,
                 classes=classes,
+                classes_file=classes_file,
                 slices=slices,
                 preprocess=preprocess,
                 preprocess_source=preprocess_source,

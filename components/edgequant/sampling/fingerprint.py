@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgequant.errors import ExamplesError
 from edgequant.sampling.formats.remote import check, prepare
+from edgequant.sampling.referenced_files import remote_file
 
 
 def fingerprint(patterns: list[str], code: str = "") -> str:
@@ -28,19 +29,22 @@ def fingerprint(patterns: list[str], code: str = "") -> str:
     return total.hexdigest()
 
 
-def of_examples(calibration: list[str], evaluation: list[str], preprocess: str, preprocess_source: str) -> str:
-    """Returns the digest of both sources' files and of the code that reads them, where that is not in the run's arguments.
+def of_examples(calibration: list[str], evaluation: list[str], classes_file: str, preprocess: str) -> str:
+    """Returns the digest of all that the sample step reads and is not in the run's arguments.
 
     Args:
         calibration: Patterns of the files to calibrate on.
         evaluation: Patterns of the files to evaluate on.
-        preprocess: The function that makes model inputs; "" for none.
-        preprocess_source: The text of the file it is in; "" for a module's.
+        classes_file: The file with the names of the classes; "" for none.
+        preprocess: The function that makes model inputs, of a module or of a file in a bucket; the text of a local file is
+            among the arguments. "" for none.
 
     Raises:
         ExamplesError: A pattern's file system is unknown, or cannot be asked.
     """
-    return fingerprint([*calibration, *evaluation], "" if preprocess_source else preprocess)
+    file, _, _ = preprocess.rpartition(":")
+    code = "" if file.endswith(".py") else preprocess
+    return fingerprint([*calibration, *evaluation, *filter(None, (classes_file, remote_file(preprocess)))], code)
 
 
 def code_digest(name: str) -> str:

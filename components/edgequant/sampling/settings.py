@@ -27,6 +27,7 @@ class Examples:
         inputs: How model inputs are made (see `edgequant.sampling.decode.preprocessing.input_sources`).
         label: The feature that holds the label, or "".
         classes: The names that a label in text may have, in the order of the model's outputs.
+        classes_file: A text file with these names, one on each line, or "".
         slices: Features whose text is kept beside the examples, so that metrics can be told apart by them.
         preprocess: The user's function, which gets a record's features and the declared inputs, or "".
         preprocess_source: The text of the file it is in, or "".
@@ -48,6 +49,7 @@ class Examples:
     inputs: dict[str, Any] = field(default_factory=dict)
     label: str = ""
     classes: list[str] = field(default_factory=list)
+    classes_file: str = ""
     slices: list[str] = field(default_factory=list)
     preprocess: str = ""
     preprocess_source: str = ""
@@ -96,7 +98,9 @@ class Examples:
             "evaluation": self.evaluation,
             "inputs": self.inputs,
             "label": self.label,
-            "classes": self.classes,
+            # Those of a file are in the manifest, beside this.
+            "classes": [] if self.classes_file else self.classes,
+            "classes_file": self.classes_file,
             "slice": self.slices,
             "preprocess": self.preprocess,
         }

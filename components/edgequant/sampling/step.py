@@ -19,6 +19,7 @@ from edgequant.sampling.draw.disjoint import Draw, draw_apart, split
 from edgequant.sampling.draw.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, Rule
 from edgequant.sampling.draw.selection import EQUAL, FALSE, PROPORTIONAL, Plan, choose, class_counts
 from edgequant.sampling.formats.files import file_format, find_files
+from edgequant.sampling.referenced_files import read_referenced_files
 from edgequant.sampling.representativeness import compare, extremes, range_of
 from edgequant.sampling.settings import Examples
 from edgequant.steps import say
@@ -43,6 +44,7 @@ def sample(examples: Examples, calibration_set: Path, evaluation_set: Path) -> N
         ExamplesError: The examples cannot be found, read or turned into model inputs.
     """
     check_outputs(examples.task, examples.signature)
+    examples = read_referenced_files(examples)
     plan = examples.plan()
     said: dict[str, list[str]] = {}
     # Both directories take their places at the end, or neither does.
@@ -195,6 +197,7 @@ def _facts(
         sources=draw.sources,
         # Of the calibration set alone: the evaluation set stays the same where only calibration is asked for otherwise.
         recipe=examples.recipe() if purpose == CALIBRATION else {},
+        names_in_file=tuple(examples.classes) if examples.classes_file and purpose == CALIBRATION else (),
     )
 
 

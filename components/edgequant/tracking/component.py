@@ -35,7 +35,7 @@ def track(
         registered_model: The registered model that gets the best blessed variant; empty: none.
         alias: The alias to give the new version; empty: none.
         register: Which blessed variants become versions: best, blessed (all of them) or none.
-        retry_seconds: How long to try again while MLflow does not answer.
+        retry_seconds: How long to retry while MLflow does not answer.
         model_uri: The URI of the source model.
         pipeline_run: Identifies the pipeline run; empty: KFP's run on a cluster, elsewhere the results.
         kfp_run: The identifier of KFP's run.

@@ -1,7 +1,5 @@
 """The validate step as a KFP component."""
 
-from typing import Optional
-
 from kfp import dsl
 
 from edgequant.images import image
@@ -22,8 +20,9 @@ def validate(
     summary: dsl.Output[dsl.Markdown],
     metrics: dsl.Output[dsl.Metrics],
     confusion: dsl.Output[dsl.ClassificationMetrics],
-    champion: Optional[dsl.Input[dsl.Model]] = None,
-    champion_evaluation: Optional[dsl.Input[dsl.Artifact]] = None,
+    # Not Optional[dsl.Input[…]]: of artifacts whose type the backend leaves open, KFP would make an instance of typing.Union.
+    champion: dsl.Input[dsl.Model] = None,
+    champion_evaluation: dsl.Input[dsl.Artifact] = None,
     model_uri: str = "",
 ) -> None:
     """Compares every variant with the float32 reference, example by example, and gives its verdict.

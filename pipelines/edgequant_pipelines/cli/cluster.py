@@ -89,8 +89,12 @@ def submit(
     _explain_path(connection)
     if not wait:
         return
+    from edgequant_pipelines.kubeflow.following import follow
+    from edgequant_pipelines.kubeflow.steps import pipeline_steps
+
     try:
-        blessed = _wait(connection, run, loaded, tracking_uri, poll_seconds)
+        ended = follow(connection, run.run_id, pipeline_steps(compiled), _show_step, poll_s=poll_seconds)
+        blessed = _is_blessed(ended, loaded, tracking_uri)
     except KeyboardInterrupt:
         click.echo(f"edgequant: interrupted; the run goes on: {run.url}", err=True)
         sys.exit(_INTERRUPTED)
@@ -142,20 +146,21 @@ def _explain_path(connection: Any) -> None:
         click.echo(f"         of KFP's pages; set {UI_ENDPOINT} to their address for a whole link")
 
 
-def _wait(connection: Any, run: Any, config: Any, tracking_uri: str, poll_seconds: float) -> bool:
-    """Follows a run to its end, and tells whether what it found may be shipped.
+def _show_step(step: Any) -> None:
+    click.echo(f"{step.name:<17} {step}")
+
+
+def _is_blessed(ended: Any, config: Any, tracking_uri: str) -> bool:
+    """Tells whether what a run found, which has ended, may be shipped.
 
     Raises:
         KubeflowError: It failed.
-        TrackingError: It ended well, and what it found is not known here.
+        TrackingError: It succeeded, and what it found is not known here.
     """
     from edgequant_pipelines.kubeflow import KubeflowError
-    from edgequant_pipelines.kubeflow.following import failed_steps, follow
 
-    ended = follow(connection, run.run_id, lambda step, how: click.echo(f"{step:<16} {how}"), poll_s=poll_seconds)
     if not ended.succeeded:
-        steps = ", ".join(failed_steps(connection, run.run_id))
-        failed = f" in {steps}" if steps else ""
+        failed = f" in {', '.join(ended.failed)}" if ended.failed else ""
         reason = f" ({ended.error})" if ended.error else ""
         raise KubeflowError(f"the run {ended.state.lower()}{failed}{reason}: {ended.url}")
     if not config.gate:
@@ -165,7 +170,7 @@ def _wait(connection: Any, run: Any, config: Any, tracking_uri: str, poll_second
 
     unknown = "the run succeeded, but what it found is not known here"
     try:
-        found = read_outcome(tracking_uri or config.tracking.uri, run.run_id)
+        found = read_outcome(tracking_uri or config.tracking.uri, ended.run_id)
     except NoRecordError as error:
         raise TrackingError(f"{unknown}: {error}; is that where the run's pods record?") from error
     except TrackingError as error:
@@ -182,12 +187,17 @@ def _wait(connection: Any, run: Any, config: Any, tracking_uri: str, poll_second
 @SET
 @_server
 @click.option(
-    "--cron", default="", help='Six fields, seconds first, or five without; UTC. "0 0 2 * * *": every night at two.'
+    "--cron",
+    default="",
+    help='Six fields, seconds first, or five without, or @daily and the like; UTC. "0 0 2 * * *": every night at two.',
 )
 @click.option("--max-concurrency", type=int, default=1, show_default=True, help="How many runs at once, 1 to 10.")
 @click.option("--no-catch-up", is_flag=True, help="Of firings that were missed, make up for the last only.")
 @click.option("--list", "list_them", is_flag=True, help="List the schedules that are there.")
-@click.option("--delete", metavar="NAME", default="", help="Delete the schedule of this name.")
+@click.option("--delete", metavar="NAME", default="", help="Delete the schedule of exactly this name.")
+@click.option("--wait-running", is_flag=True, help="Before one is replaced or deleted, wait for the end of its runs.")
+@click.option("--end-running", is_flag=True, help="Replace or delete one at once, which may end its runs.")
+@click.option("--poll-seconds", type=Seconds(), default=10.0, hidden=True)
 def schedule(
     config: Path | None,
     overrides: tuple[str, ...],
@@ -196,27 +206,33 @@ def schedule(
     no_catch_up: bool,
     list_them: bool,
     delete: str,
+    wait_running: bool,
+    end_running: bool,
+    poll_seconds: float,
     **where: str,
 ) -> None:
     """Run the pipeline on Kubeflow again and again, as CONFIG says.
 
     Called again it changes nothing, unless something changed: then it replaces the schedule, and one that is paused stays paused.
-    Each run looks up the model and the examples anew.
+    Each run looks up the model and the examples anew. Deleting a schedule may end its run that is under way: such a schedule is
+    neither replaced nor deleted without --wait-running or --end-running.
     """
     if [bool(config), list_them, bool(delete)].count(True) != 1:
         raise ConfigError("schedule: one of CONFIG, --list and --delete NAME is needed")
+    deletion = _deletion(wait_running, end_running, poll_seconds)
     if config is None:
         _check_plain(cron=cron, max_concurrency=max_concurrency != 1, no_catch_up=no_catch_up, set=overrides)
-        _list(where) if list_them else _delete(delete, where)
+        _list(where) if list_them else _delete(delete, where, deletion)
         return
     if not cron:
         raise ConfigError('--cron: is missing; "0 0 2 * * *" is every night at two, UTC')
-    from edgequant_pipelines.kubeflow.schedule import Plan, reconcile
+    from edgequant_pipelines.kubeflow.schedule import Options, Plan, reconcile
 
     plan = Plan(cron=cron, max_concurrency=max_concurrency, catch_up=not no_catch_up)
     times = _times(cron)
     loaded, compiled, connection = _prepare(config, overrides, where)
-    done = reconcile(connection, loaded, plan, experiment=where["experiment"], compiled=compiled)
+    options = Options(experiment=where["experiment"], compiled=compiled, deletion=deletion)
+    done = reconcile(connection, loaded, plan, options)
     what = ("made" if not done.deleted else "replaced") if done.made else "unchanged"
     click.echo(f"{done.schedule.name}: {what}, {plan.cron}" + (", paused as it was" if done.schedule.paused else ""))
     if done.schedule.paused:
@@ -240,6 +256,16 @@ def _check_plain(**given: object) -> None:
             raise ConfigError(f"--{name.replace('_', '-')}: goes with CONFIG, not with --list or --delete")
 
 
+def _deletion(wait_running: bool, end_running: bool, poll_seconds: float) -> Any:
+    """Returns how schedules are deleted."""
+    from edgequant_pipelines.kubeflow.under_way import Deletion, UnderWay
+
+    if wait_running and end_running:
+        raise ConfigError("--wait-running: is given, and so is --end-running; one of them is allowed")
+    under_way = UnderWay.WAIT if wait_running else UnderWay.END if end_running else UnderWay.KEEP
+    return Deletion(under_way=under_way, show=click.echo, poll_s=poll_seconds)
+
+
 def _times(cron: str) -> str:
     from edgequant_pipelines.kubeflow.cron import next_times
 
@@ -247,18 +273,22 @@ def _times(cron: str) -> str:
 
 
 def _list(where: dict[str, str]) -> None:
+    from edgequant_pipelines.kubeflow.cron import EVERY
     from edgequant_pipelines.kubeflow.schedule import schedules
 
     found = schedules(_connect(where))
     for item in found:
-        state = "paused" if item.paused else f"next {_times(item.plan.cron).partition(',')[0]} {_ZONE}"
+        # What is counted from when it was made or last fired is not known here.
+        counted = item.plan.cron.startswith(EVERY)
+        state = "active" if counted else f"next {_times(item.plan.cron).partition(',')[0]} {_ZONE}"
+        state = "paused" if item.paused else state
         click.echo(f"{item.name}: {item.plan.cron}, at most {item.plan.max_concurrency} at once, {state}")
     if not found:
         click.echo("no schedules")
 
 
-def _delete(name: str, where: dict[str, str]) -> None:
+def _delete(name: str, where: dict[str, str], deletion: Any) -> None:
     from edgequant_pipelines.kubeflow.schedule import delete
 
-    count = delete(_connect(where), name)
+    count = delete(_connect(where), name, deletion)
     click.echo(f"{name}: deleted" + (f", {count} of that name" if count > 1 else ""))

@@ -21,7 +21,7 @@ SET = click.option(
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Replace a value, such as gate.max_drop_points=0.5, or take a key away: champion=.",
+    help="Replace a value, such as gate.max_drop_points=0.5, or remove a key: champion=.",
 )
 RESOLVER = click.option(
     "--resolver", default="xnnpack", show_default=True, help="The kernels: xnnpack, builtin or reference."

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kfp.dsl import pipeline_context
+from kfp.dsl import pipeline_context, tasks_group
 
 from edgequant.resolution.component import resolve
 from edgequant_pipelines import pipeline
+from edgequant_pipelines.argument_size import check_argument_size
 from edgequant_pipelines.arguments import declared_arguments
 from edgequant_pipelines.compilation.options import CompileOptions
 from edgequant_pipelines.compilation.placement import Placement
@@ -20,7 +21,7 @@ def build_quantize(options: CompileOptions) -> Any:
     Its images are a registry's, and it has all that `kubeflow` of the configuration says.
 
     Raises:
-        ConfigError: The file that the configuration's `preprocess` names cannot be read.
+        ConfigError: The file that the configuration's `preprocess` names cannot be read, or the parameters' defaults are too large.
     """
     return _quantize(Placement(options=options), _defaults(options))
 
@@ -29,7 +30,7 @@ def build_quantize_model(options: CompileOptions) -> Any:
     """Returns the same for a model's URI: it looks up what its names stand for when it runs.
 
     Raises:
-        ConfigError: The file that the configuration's `preprocess` names cannot be read.
+        ConfigError: The file that the configuration's `preprocess` names cannot be read, or the parameters' defaults are too large.
     """
     placement = Placement(options=options)
     # Given every argument, it needs no defaults.
@@ -44,7 +45,12 @@ def build_quantize_model(options: CompileOptions) -> Any:
 
 
 def _defaults(options: CompileOptions) -> dict[str, Any]:
-    return declared_arguments(options.config) if options.config and options.defaults else {}
+    if not options.config or not options.defaults:
+        return {}
+    defaults = declared_arguments(options.config)
+    # The backend gives the graph of a run these on a command line, too.
+    check_argument_size(defaults)
+    return defaults
 
 
 def _quantize(placement: Placement, defaults: Mapping[str, Any]) -> Any:
@@ -54,6 +60,7 @@ def _quantize(placement: Placement, defaults: Mapping[str, Any]) -> Any:
     def body(given: Mapping[str, Any]) -> Any:
         output = pipeline.quantize.pipeline_func(**{item.name: given[item.name] for item in own})
         _place_all(placement, given)
+        _limit_loops(placement.settings.parallelism)
         return output
 
     return make_pipeline(pipeline.quantize.name, pipeline.quantize.description, [*own, *resources], body)
@@ -77,3 +84,10 @@ def _place_all(placement: Placement, given: Mapping[str, Any]) -> None:
     """Places every task made so far in the pipeline that is being made."""
     for task in pipeline_context.Pipeline.get_default_pipeline().tasks.values():
         placement.place(task, given)
+
+
+def _limit_loops(parallelism: int) -> None:
+    """Limits how many iterations of each loop of the pipeline that is being made run at once."""
+    for group in pipeline_context.Pipeline.get_default_pipeline().groups[-1].groups:
+        if isinstance(group, tasks_group.ParallelFor):
+            group.parallelism_limit = parallelism

@@ -88,9 +88,14 @@ class Placement:
 
 
 def step_of(task: dsl.PipelineTask) -> str:
-    """Returns the step that a task is of."""
-    name = _NUMBER.sub("", str(task.name))
-    return _COMPONENTS.get(name, name)
+    """Returns the name that a task's step has in the configuration."""
+    return step_named(str(task.name))
+
+
+def step_named(name: str) -> str:
+    """Returns the name that a step has in the configuration, of that of its component or of a task of it."""
+    component = _NUMBER.sub("", name)
+    return _COMPONENTS.get(component, component)
 
 
 def _tolerate(task: dsl.PipelineTask, toleration: Toleration) -> None:

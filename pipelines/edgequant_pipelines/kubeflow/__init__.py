@@ -2,7 +2,7 @@
 
 from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError, connect
 from edgequant_pipelines.kubeflow.named_runs import submit
-from edgequant_pipelines.kubeflow.submission import SubmittedRun, check_access, find_run, start, state_of
+from edgequant_pipelines.kubeflow.submission import SubmittedRun, check_access, find_run, prepare_run, start, state_of
 
 __all__ = [
     "Connection",
@@ -11,6 +11,7 @@ __all__ = [
     "check_access",
     "connect",
     "find_run",
+    "prepare_run",
     "start",
     "state_of",
     "submit",

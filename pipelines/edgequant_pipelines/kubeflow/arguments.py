@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from edgequant.errors import ConfigError
 from edgequant.sampling.fingerprint import code_digest
+from edgequant_pipelines.argument_size import check_argument_size
 from edgequant_pipelines.arguments import declared_arguments
 from edgequant_pipelines.config import Config
 
@@ -22,11 +23,13 @@ def cluster_arguments(config: Config) -> dict[str, Any]:
     What its names stand for is not among them: the run looks that up when it starts, with the cluster's credentials.
 
     Raises:
-        ConfigError: A key names a path of this machine, which a pod does not have.
+        ConfigError: A key names a path of this machine, which a pod does not have, or the arguments are too large.
     """
     for wrong in only_here(config):
         raise ConfigError(wrong)
-    return {**declared_arguments(config), "task_digest": code_digest(config.task)}
+    arguments = {**declared_arguments(config), "task_digest": code_digest(config.task)}
+    check_argument_size(arguments)
+    return arguments
 
 
 def differing(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
@@ -55,6 +58,8 @@ def _paths(config: Config) -> Iterator[tuple[str, str]]:
     examples = config.examples
     for key, patterns in (("calibration", examples.calibration), ("evaluation", examples.evaluation)):
         yield from ((f"examples.{key}", pattern) for pattern in patterns if _local(pattern))
+    if _local(examples.classes_file):
+        yield "examples.classes_file", examples.classes_file
     uri = config.tracking.uri
     if uri.startswith("sqlite:"):
         yield "tracking.uri", "/" + uri.partition(":")[2].lstrip("/")

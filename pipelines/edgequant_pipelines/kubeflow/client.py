@@ -73,7 +73,7 @@ class QuietClient(Client):  # type: ignore[misc]
                 f"the kubeconfig cannot be used: {wrong_with(there)}; mend it," if there else "there is no kubeconfig;"
             )
             raise ConfigError(f"host: none is given, this is no pod, and {found} give --host or set {ENDPOINT}")
-        # Reading is tried again; creating never is without looking first. A redirect is an answer, and not KFP's.
+        # Reading is retried; creating never is without looking first. A redirect is an answer, and not KFP's.
         config.retries = urllib3.Retry(
             total=3,
             connect=1,

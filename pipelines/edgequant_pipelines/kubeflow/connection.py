@@ -1,6 +1,5 @@
 """The connection to a Kubeflow Pipelines server: where it is, who asks, and what its refusals mean."""
 
-import json
 import os
 import re
 import warnings
@@ -18,6 +17,7 @@ from edgequant.connection_errors import cause_of
 from edgequant.errors import ConfigError, EdgequantError
 from edgequant_pipelines.kubeflow.client import ENDPOINT, NotKubeflowError, QuietClient
 from edgequant_pipelines.kubeflow.credentials import TOKEN, TokenFileError, credentials, token_advice
+from edgequant_pipelines.kubeflow.refusals import Refusal, read_refusal
 
 UI_ENDPOINT = "KF_PIPELINES_UI_ENDPOINT"
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
@@ -30,7 +30,8 @@ class KubeflowError(EdgequantError):
 
     Args:
         message: What is wrong.
-        status: The HTTP status; 0 when there was no answer, 401 when a login answered.
+        status: The HTTP status that says what it is; 0 when there was no answer, 401 when a login answered. KFP's upload
+            endpoints answer 400 to all, which is 403 here for a right that is missing and 503 for trouble that may pass.
         code: The code of KFP's own answer; 0 when it is another's, such as a gateway's.
     """
 
@@ -153,7 +154,8 @@ def asked(what: str, host: str) -> Iterator[None]:
     except TokenFileError as error:
         raise KubeflowError(f"{start}: {what}: {error}", _UNAUTHORIZED) from error
     except ApiException as error:
-        raise KubeflowError(_refusal(what, host, error), int(error.status or 0), _code(error)) from error
+        refusal = read_refusal(error)
+        raise KubeflowError(_said(what, host, refusal), refusal.status, refusal.code) from error
     except urllib3.exceptions.MaxRetryError as error:
         raise KubeflowError(f"{start} cannot be reached: {cause_of(error)}") from error
     except urllib3.exceptions.HTTPError as error:
@@ -165,31 +167,13 @@ def asked(what: str, host: str) -> Iterator[None]:
         ) from error
 
 
-def _refusal(what: str, host: str, error: ApiException) -> str:
+def _said(what: str, host: str, refusal: Refusal) -> str:
     start = f"Kubeflow Pipelines at {host}"
-    if error.status == _UNAUTHORIZED:
-        return f"{start} refuses the credentials (401): the token is missing, expired or of another audience; {token_advice()}"
-    if error.status == _FORBIDDEN:
-        return f"{start}: {what}: the account may not (403): {_message(error)}"
-    return f"{start}: {what} ({error.status}): {_message(error)}"
-
-
-def _code(error: ApiException) -> int:
-    """Returns the code of an answer of KFP's own, or 0."""
-    try:
-        return int(json.loads(error.body)["code"])
-    except (TypeError, ValueError, KeyError):
-        return 0
-
-
-def _message(error: ApiException) -> str:
-    """Returns the sentence of the server's answer."""
-    try:
-        body = json.loads(error.body)
-        text = str(body.get("message") or body.get("error") or error.reason)
-    except (TypeError, ValueError, AttributeError):
-        text = str(error.reason or error.body)
-    return " ".join(text.split()) or "no reason given"
+    if refusal.status == _UNAUTHORIZED:
+        return f"{start} refuses the credentials ({refusal.answered}): the token is missing, expired or of another audience; {token_advice()}"
+    if refusal.status == _FORBIDDEN:
+        return f"{start}: {what}: the account may not ({refusal.answered}): {refusal.reason}"
+    return f"{start}: {what} ({refusal.answered}): {refusal.reason}"
 
 
 def _checked(host: str) -> str:

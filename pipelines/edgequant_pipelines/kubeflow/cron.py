@@ -1,7 +1,7 @@
-"""When a schedule fires, in the words of Kubeflow Pipelines: six fields, seconds first, in UTC."""
+"""When a schedule fires, in the words of Kubeflow Pipelines: six fields, seconds first, in UTC, or a descriptor such as @daily."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 
 from croniter import CroniterBadDateError, croniter
@@ -20,10 +20,22 @@ _NAMES = {4: _MONTHS.split("|"), 5: _DAYS.split("|")}
 _DAY_OF_MONTH, _DAY_OF_WEEK = 3, 5
 _PART = re.compile(r"([*?]|[0-9]+|[A-Za-z]+)(?:-([0-9]+|[A-Za-z]+))?(?:/([0-9]+))?")
 _ZONE = re.compile(r"(?:CRON_)?TZ=")
+# What the descriptors of KFP's parser stand for.
+_DESCRIPTORS = {
+    "@yearly": "0 0 0 1 1 *",
+    "@annually": "0 0 0 1 1 *",
+    "@monthly": "0 0 0 1 * *",
+    "@weekly": "0 0 0 * * 0",
+    "@daily": "0 0 0 * * *",
+    "@midnight": "0 0 0 * * *",
+    "@hourly": "0 0 * * * *",
+}
+EVERY = "@every"
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
 
 
 def six_fields(expression: str) -> str:
-    """Returns a cron expression with six fields: one with five, minutes first, gets a second of 0.
+    """Returns a cron expression with six fields: one with five, minutes first, gets a second of 0. A descriptor stays as it is.
 
     KFP itself takes five fields for seconds first: "0 2 * * *" would fire at two minutes past every hour.
 
@@ -31,6 +43,8 @@ def six_fields(expression: str) -> str:
         ConfigError: It has another number of fields, or KFP does not read it, or a value is out of range.
     """
     fields = expression.split()
+    if fields and fields[0].startswith("@"):
+        return _descriptor(expression, fields)
     if _ZONE.match(expression.lstrip()):
         raise ConfigError(
             f"cron: {expression!r} names a time zone, and none can be given; Kubeflow reads the expression in the installation's zone, UTC unless set"
@@ -46,6 +60,23 @@ def six_fields(expression: str) -> str:
         if wrong:
             raise ConfigError(f"cron: {expression!r}: {wrong}")
     return " ".join(fields)
+
+
+def _descriptor(expression: str, words: list[str]) -> str:
+    every = words[0] == EVERY and bool(words[1:]) and _seconds(words[1]) > 0
+    if (words[0] not in _DESCRIPTORS and not every) or len(words) != 1 + every:
+        raise ConfigError(
+            f"cron: {expression!r} is not what Kubeflow Pipelines reads; {', '.join(_DESCRIPTORS)} are, and @every with hours, minutes "
+            "and seconds, such as @every 1h30m"
+        )
+    return " ".join(words)
+
+
+def _seconds(duration: str) -> int:
+    """Returns the seconds of a duration such as 1h30m; 0 for what is none."""
+    match = _DURATION.fullmatch(duration)
+    hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
+    return 3600 * hours + 60 * minutes + seconds
 
 
 def _wrong(field: str, position: int) -> str:
@@ -118,6 +149,10 @@ def next_times(expression: str, after: datetime, count: int = 3) -> list[datetim
         ConfigError: KFP does not read it, or it never fires.
     """
     fields = six_fields(expression).split()
+    if fields[0] == EVERY:
+        # Counted from when the schedule was made, or last fired.
+        return [after + timedelta(seconds=_seconds(fields[1]) * number) for number in range(1, count + 1)]
+    fields = _DESCRIPTORS.get(fields[0], " ".join(fields)).split()
     numbers = [_numbers(field, position) for position, field in enumerate(fields)]
     both = _any(fields[_DAY_OF_MONTH]) or _any(fields[_DAY_OF_WEEK])
     if not both and any(len(numbers[day]) == len(_every(day)) for day in (_DAY_OF_MONTH, _DAY_OF_WEEK)):

@@ -3,22 +3,23 @@
 from dataclasses import replace
 from typing import Any
 
-from edgequant.errors import ConfigError, EdgequantError
+from edgequant.errors import EdgequantError
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow.arguments import cluster_arguments, differing
 from edgequant_pipelines.kubeflow.connection import Connection, asked
+from edgequant_pipelines.kubeflow.names import check_name, check_other
 from edgequant_pipelines.kubeflow.submission import (
     SubmittedRun,
     find_experiment,
-    find_run,
+    find_run_or_other,
     get_run,
     new_run_name,
+    prepare_run,
     start,
 )
 from edgequant_pipelines.kubeflow.uploads import compile_for, find_uploaded
 
-_LONGEST_NAME = 127
 _SHOWN = 60
 
 
@@ -46,20 +47,23 @@ def submit(
         compiled: The pipeline; None to compile it as the configuration says.
 
     Raises:
-        ConfigError: The configuration cannot work on a cluster.
+        ConfigError: The configuration cannot work on a cluster, or the server cannot hold a name.
         OtherRunError: The run of that name has other arguments, or is of another pipeline or in another experiment.
+        SameNameError: There is none of that name, and one whose name the server's database takes for it; the same of the experiment.
         KubeflowError: The server cannot be reached, or refuses.
     """
     name = run_name or new_run_name(config.name)
-    if len(name) > _LONGEST_NAME:
-        raise ConfigError(f"run name: {name!r} has {len(name)} characters; {_LONGEST_NAME} are allowed")
+    check_name("run", name)
+    check_name("experiment", experiment or config.name)
     arguments = cluster_arguments(config)
     pipeline = compiled or compile_for(config)
-    found = find_run(connection, name) if run_name else None
+    found, other = find_run_or_other(connection, name) if run_name else (None, "")
     if found is not None:
         _check_same(connection, found, pipeline, arguments, experiment or config.name)
         return replace(found, found=True)
-    return start(connection, config, run_name=name, experiment=experiment or config.name, compiled=pipeline)
+    check_other(connection, "run", name, other)
+    prepared = prepare_run(connection, config, experiment=experiment or config.name, compiled=pipeline)
+    return start(connection, name, prepared)
 
 
 def _check_same(

@@ -1,6 +1,5 @@
 """Makes things at a server that cannot say "make it unless it is there"."""
 
-import json
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -12,13 +11,8 @@ _ATTEMPTS = 3
 T = TypeVar("T")
 
 
-def named(name: str) -> str:
-    """Returns the filter for things with exactly this display name."""
-    return json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]})
-
-
 def create_once(connection: Connection, look: Callable[[], T | None], create: Callable[[], T]) -> T:
-    """Returns what was created; when that was not answered, what is there by then counts before it is tried again.
+    """Returns what was created; when that was not answered, what is there by then counts before it is retried.
 
     Args:
         connection: The server.

@@ -1,6 +1,7 @@
 """Schedules: recurring runs at a Kubeflow Pipelines server, made to be as a configuration says."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import kfp_server_api as api
@@ -11,15 +12,16 @@ from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow.arguments import cluster_arguments, differing
 from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError, asked
 from edgequant_pipelines.kubeflow.cron import six_fields
-from edgequant_pipelines.kubeflow.once import create_once, named
-from edgequant_pipelines.kubeflow.submission import ensure_experiment
-from edgequant_pipelines.kubeflow.uploads import compile_for, upload
+from edgequant_pipelines.kubeflow.names import check_name, check_other, each, named
+from edgequant_pipelines.kubeflow.once import create_once
+from edgequant_pipelines.kubeflow.submission import create_experiment, find_experiment
+from edgequant_pipelines.kubeflow.under_way import Deletion, UnderWay, check_none_under_way, settle
+from edgequant_pipelines.kubeflow.uploads import compile_for, find_uploaded, upload
 
 # What the server allows.
 MOST_AT_ONCE = 10
 # Begins the description of every schedule that is made here, so that others' are left alone. All of them have a cron expression.
 _OURS = "edgequant: "
-_PAGE = 100
 _DISABLED = "DISABLED"
 
 
@@ -28,7 +30,7 @@ class Plan:
     """When to run.
 
     Attributes:
-        cron: Six fields, seconds first.
+        cron: Six fields, seconds first; or a descriptor, such as @daily or @every 1h.
         max_concurrency: How many runs may be under way at once.
         catch_up: Whether firings that were missed are made up for.
     """
@@ -95,14 +97,22 @@ class Reconciled:
     deleted: int
 
 
-def reconcile(
-    connection: Connection,
-    config: Config,
-    plan: Plan,
-    *,
-    experiment: str = "",
-    compiled: CompiledPipeline | None = None,
-) -> Reconciled:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a schedule is made.
+
+    Attributes:
+        experiment: The experiment at Kubeflow; "" for the configuration's name.
+        compiled: The pipeline; None to compile it as the configuration says.
+        deletion: How the schedules that it replaces are deleted.
+    """
+
+    experiment: str = ""
+    compiled: CompiledPipeline | None = None
+    deletion: Deletion = field(default_factory=Deletion)
+
+
+def reconcile(connection: Connection, config: Config, plan: Plan, options: Options | None = None) -> Reconciled:
     """Makes the schedule of a configuration's name be as it should, and changes nothing when it is.
 
     KFP cannot change a recurring run: the new one is made first, then the others of its name are deleted. It is paused when the
@@ -112,38 +122,59 @@ def reconcile(
         connection: The server.
         config: The configuration.
         plan: When to run.
-        experiment: The experiment at Kubeflow; "" for the configuration's name.
-        compiled: The pipeline; None to compile it as the configuration says.
+        options: How it is made; None for all as by default.
 
     Raises:
-        ConfigError: The configuration cannot work on a cluster.
+        ConfigError: The configuration cannot work on a cluster, or the server cannot hold a name.
+        SameNameError: There is none of that name, and one whose name the server's database takes for it; the same of the experiment.
+        UnderWayError: A schedule is to be replaced that has a run under way, which is to be kept.
         KubeflowError: The server cannot be reached, or refuses.
     """
+    options = options or Options()
+    experiment = options.experiment or config.name
+    check_name("experiment", experiment)
     arguments = cluster_arguments(config)
-    uploaded = upload(connection, compiled or compile_for(config))
-    before = schedules(connection, config.name)
+    compiled = options.compiled or compile_for(config)
+    # All of it is looked up before anything is made.
+    before = _of_name(connection, config.name)
     wanted = Schedule(
         schedule_id="",
         name=config.name,
         plan=plan,
         paused=bool(before) and before[-1].paused,
-        version_id=uploaded.version_id,
-        experiment_id=ensure_experiment(connection, experiment or config.name),
+        version_id=find_uploaded(connection, compiled) or "",
+        experiment_id=find_experiment(connection, experiment) or "",
         arguments=arguments,
     )
-
-    def same() -> Schedule | None:
-        return _like(wanted, schedules(connection, config.name))
-
     kept = _like(wanted, before)
-    schedule = kept or create_once(connection, same, lambda: _create(connection, wanted, uploaded.reference()))
+    check_none_under_way(connection, _keys(other for other in before if other is not kept), options.deletion)
+    schedule = kept or _make(connection, wanted, compiled, experiment)
     others = [found for found in schedules(connection, config.name) if found.schedule_id != schedule.schedule_id]
-    for position, other in enumerate(others):
-        try:
-            _delete(connection, other)
-        except KubeflowError as error:
-            raise _unfinished(error, [schedule, *others[position:]]) from error
+    left = list(others)
+    try:
+        _delete_all(connection, left, options.deletion)
+    except KubeflowError as error:
+        raise _unfinished(error, [schedule, *left]) from error
     return Reconciled(schedule=schedule, made=kept is None, deleted=len(others))
+
+
+def _make(connection: Connection, wanted: Schedule, compiled: CompiledPipeline, experiment: str) -> Schedule:
+    """Returns a schedule that was not there; so may its pipeline and its experiment be."""
+    uploaded = upload(connection, compiled)
+    complete = replace(
+        wanted,
+        version_id=uploaded.version_id,
+        experiment_id=wanted.experiment_id or create_experiment(connection, experiment),
+    )
+    return create_once(
+        connection,
+        lambda: _like(complete, schedules(connection, complete.name)),
+        lambda: _create(connection, complete, uploaded.reference()),
+    )
+
+
+def _keys(found: Iterable[Schedule]) -> list[tuple[str, str]]:
+    return [(schedule.schedule_id, schedule.experiment_id) for schedule in found]
 
 
 def _like(wanted: Schedule, found: list[Schedule]) -> Schedule | None:
@@ -163,41 +194,79 @@ def schedules(connection: Connection, name: str = "") -> list[Schedule]:
 
     Args:
         connection: The server.
-        name: Those of this name; "" for all.
+        name: Those of exactly this name; "" for all.
     """
-    found: list[Any] = []
-    token = ""
-    while True:
-        with asked("the schedules cannot be listed", connection.host):
-            page = connection.client.recurring_runs.recurring_run_service_list_recurring_runs(
-                page_size=_PAGE,
-                page_token=token,
-                sort_by="created_at asc",
-                filter=named(name) if name else "",
-                **connection.where(),
-                **connection.request(),
-            )
-        found += page.recurring_runs or []
-        token = page.next_page_token or ""
-        if not token:
-            return [schedule for schedule in map(_schedule, found) if schedule]
+    return [schedule for schedule in _listed(connection, name) if name in ("", schedule.name)]
 
 
-def delete(connection: Connection, name: str) -> int:
+def _listed(connection: Connection, name: str) -> list[Schedule]:
+    """Returns those that the server lists: also those of names that its database takes for this one."""
+    found = each(
+        connection,
+        "the schedules cannot be listed",
+        connection.client.recurring_runs.recurring_run_service_list_recurring_runs,
+        "recurring_runs",
+        sort_by="created_at asc",
+        filter=named(name) if name else "",
+        **connection.where(),
+    )
+    return [schedule for schedule in map(_schedule, found) if schedule]
+
+
+def _of_name(connection: Connection, name: str) -> list[Schedule]:
+    """Returns the schedules of exactly a name, the oldest first.
+
+    Raises:
+        SameNameError: There is none, and one whose name the server's database takes for it.
+    """
+    listed = _listed(connection, name)
+    exact = [schedule for schedule in listed if schedule.name == name]
+    if not exact and listed:
+        check_other(connection, "schedule", name, listed[0].name)
+    return exact
+
+
+def delete(connection: Connection, name: str, deletion: Deletion | None = None) -> int:
     """Deletes the schedules of a name, and returns how many there were.
+
+    Args:
+        connection: The server.
+        name: Exactly their name.
+        deletion: How they are deleted; None: not while a run is under way.
 
     Raises:
         ConfigError: There is none.
+        SameNameError: There is none, and one whose name the server's database takes for it.
+        UnderWayError: One has a run under way, which is to be kept.
         KubeflowError: The server cannot be reached, or refuses.
     """
-    found = schedules(connection, name)
+    found = _of_name(connection, name)
     if not found:
         names = sorted({schedule.name for schedule in schedules(connection)})
         there = f"there are {', '.join(names)}" if names else "there is none at all"
         raise ConfigError(f"schedule: there is no {name!r}; {there}{did_you_mean(name, names)}")
-    for schedule in found:
-        _delete(connection, schedule)
+    _delete_all(connection, list(found), deletion or Deletion())
     return len(found)
+
+
+def _delete_all(connection: Connection, left: list[Schedule], deletion: Deletion) -> None:
+    """Deletes schedules, each of which is taken out of the list; those whose runs are waited for start no more of them."""
+    if deletion.under_way is UnderWay.WAIT:
+        for position, schedule in enumerate(left):
+            if not schedule.paused:
+                _pause(connection, schedule)
+                left[position] = replace(schedule, paused=True)
+    settle(connection, _keys(left), deletion)
+    while left:
+        _delete(connection, left[0])
+        left.pop(0)
+
+
+def _pause(connection: Connection, schedule: Schedule) -> None:
+    with asked(f"the schedule {schedule.name!r} cannot be paused", connection.host):
+        connection.client.recurring_runs.recurring_run_service_disable_recurring_run(
+            recurring_run_id=schedule.schedule_id, **connection.request()
+        )
 
 
 def _create(connection: Connection, wanted: Schedule, reference: Any) -> Schedule:

@@ -12,12 +12,10 @@ from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow.arguments import cluster_arguments
 from edgequant_pipelines.kubeflow.connection import Connection, asked
-from edgequant_pipelines.kubeflow.once import create_once, named
+from edgequant_pipelines.kubeflow.names import check_name, check_other, each, exactly, named
+from edgequant_pipelines.kubeflow.once import create_once
+from edgequant_pipelines.kubeflow.steps import ENDED, SUCCEEDED, failed_steps
 from edgequant_pipelines.kubeflow.uploads import Uploaded, upload
-
-SUCCEEDED = "SUCCEEDED"
-# States that a run does not leave.
-ENDED = (SUCCEEDED, "FAILED", "SKIPPED", "CANCELED")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +28,7 @@ class SubmittedRun:
         url: Its page.
         state: KFP's word: PENDING, RUNNING, SUCCEEDED, FAILED, SKIPPED, CANCELING, CANCELED or PAUSED.
         error: Why it failed, as far as the server says; "" otherwise.
+        failed: The names of the steps that failed, in the pipeline's order.
         found: Whether it was there when it was to be started.
     """
 
@@ -38,6 +37,7 @@ class SubmittedRun:
     url: str
     state: str
     error: str = ""
+    failed: tuple[str, ...] = ()
     found: bool = False
 
     @property
@@ -51,29 +51,64 @@ class SubmittedRun:
         return self.state == SUCCEEDED
 
 
-def start(
-    connection: Connection, config: Config, *, run_name: str, experiment: str, compiled: CompiledPipeline
-) -> SubmittedRun:
-    """Starts a run of a name that no other has yet; when its creation is not answered, the one that is there by then counts.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedRun:
+    """What a run is started with, all of it at the server.
+
+    Attributes:
+        uploaded: The pipeline's version.
+        experiment_id: The experiment.
+        arguments: The pipeline's arguments.
+    """
+
+    uploaded: Uploaded
+    experiment_id: str
+    arguments: dict[str, Any]
+
+
+def prepare_run(connection: Connection, config: Config, *, experiment: str, compiled: CompiledPipeline) -> PreparedRun:
+    """Makes what a run needs, unless it is there: the pipeline, its version and the experiment.
 
     Args:
         connection: The server.
         config: The configuration.
-        run_name: The run's name.
-        experiment: The experiment at Kubeflow. It is made if it is not there.
+        experiment: The experiment at Kubeflow.
         compiled: The pipeline.
 
     Raises:
-        ConfigError: The configuration cannot work on a cluster.
+        ConfigError: The configuration cannot work on a cluster, or the server cannot hold a name.
+        SameNameError: There is an experiment or a pipeline whose name the server's database takes for this one's.
         KubeflowError: The server cannot be reached, or refuses.
     """
     arguments = cluster_arguments(config)
+    check_name("experiment", experiment)
+    # Looked up before anything is made.
+    experiment_id = find_experiment(connection, experiment)
     uploaded = upload(connection, compiled)
-    experiment_id = ensure_experiment(connection, experiment)
+    return PreparedRun(
+        uploaded=uploaded,
+        experiment_id=experiment_id or create_experiment(connection, experiment),
+        arguments=arguments,
+    )
+
+
+def start(connection: Connection, run_name: str, prepared: PreparedRun) -> SubmittedRun:
+    """Starts a run of a name that no other has yet; when its creation is not answered, the one that is there by then counts.
+
+    Args:
+        connection: The server.
+        run_name: The run's name.
+        prepared: What it is started with.
+
+    Raises:
+        ConfigError: The server cannot hold the name.
+        KubeflowError: The server cannot be reached, or refuses.
+    """
+    check_name("run", run_name)
     return create_once(
         connection,
         lambda: find_run(connection, run_name),
-        lambda: _create_run(connection, run_name, experiment_id, uploaded, arguments),
+        lambda: _create_run(connection, run_name, prepared),
     )
 
 
@@ -88,11 +123,20 @@ def find_run(connection: Connection, run_name: str) -> SubmittedRun | None:
     Raises:
         KubeflowError: The server cannot be reached, or refuses.
     """
-    with asked(f"the run {run_name!r} cannot be looked up", connection.host):
-        found = connection.client.runs.run_service_list_runs(
-            filter=named(run_name), sort_by="created_at asc", page_size=1, **connection.where(), **connection.request()
-        )
-    return submitted(connection, found.runs[0]) if found.runs else None
+    return find_run_or_other(connection, run_name)[0]
+
+
+def find_run_or_other(connection: Connection, run_name: str) -> tuple[SubmittedRun | None, str]:
+    """Returns the first run with exactly this display name; without one, a name that the server's database takes for it, or "".
+
+    Raises:
+        KubeflowError: The server cannot be reached, or refuses.
+    """
+    list_page = connection.client.runs.run_service_list_runs
+    what = f"the run {run_name!r} cannot be looked up"
+    query = {"filter": named(run_name), "sort_by": "created_at asc", **connection.where()}
+    found, other = exactly(each(connection, what, list_page, "runs", **query), run_name)
+    return (submitted(connection, found) if found else None), other
 
 
 def check_access(connection: Connection) -> None:
@@ -121,16 +165,23 @@ def get_run(connection: Connection, run_id: str) -> Any:
 
 
 def find_experiment(connection: Connection, name: str) -> str | None:
-    """Returns the identifier of an experiment, or None."""
-    with asked(f"the experiment {name!r} cannot be looked up", connection.host):
-        found = connection.client.experiments.experiment_service_list_experiments(
-            filter=named(name), **connection.where(), **connection.request()
-        )
-    return str(found.experiments[0].experiment_id) if found.experiments else None
+    """Returns the identifier of an experiment, or None.
+
+    Raises:
+        SameNameError: There is one whose name the server's database takes for this one's.
+        KubeflowError: The server cannot be reached, or refuses.
+    """
+    list_page = connection.client.experiments.experiment_service_list_experiments
+    what = f"the experiment {name!r} cannot be looked up"
+    found, other = exactly(
+        each(connection, what, list_page, "experiments", filter=named(name), **connection.where()), name
+    )
+    check_other(connection, "experiment", name, other)
+    return str(found.experiment_id) if found else None
 
 
-def ensure_experiment(connection: Connection, name: str) -> str:
-    """Returns the identifier of an experiment, which is made if it is not there."""
+def create_experiment(connection: Connection, name: str) -> str:
+    """Returns the identifier of an experiment that was not there, and is made."""
 
     def create() -> str:
         body = api.V2beta1Experiment(display_name=name, namespace=connection.namespace or None)
@@ -140,18 +191,15 @@ def ensure_experiment(connection: Connection, name: str) -> str:
             )
         return str(made.experiment_id)
 
-    look = partial(find_experiment, connection, name)
-    return look() or create_once(connection, look, create)
+    return create_once(connection, partial(find_experiment, connection, name), create)
 
 
-def _create_run(
-    connection: Connection, name: str, experiment_id: str, uploaded: Uploaded, arguments: dict[str, Any]
-) -> SubmittedRun:
+def _create_run(connection: Connection, name: str, prepared: PreparedRun) -> SubmittedRun:
     body = api.V2beta1Run(
-        experiment_id=experiment_id,
+        experiment_id=prepared.experiment_id,
         display_name=name,
-        pipeline_version_reference=uploaded.reference(),
-        runtime_config=api.V2beta1RuntimeConfig(parameters=arguments),
+        pipeline_version_reference=prepared.uploaded.reference(),
+        runtime_config=api.V2beta1RuntimeConfig(parameters=prepared.arguments),
     )
     with asked("the run cannot be created", connection.host):
         return submitted(connection, connection.client.runs.run_service_create_run(run=body, **connection.request()))
@@ -165,4 +213,5 @@ def submitted(connection: Connection, run: Any) -> SubmittedRun:
         url=connection.run_url(run.run_id),
         state=run.state or "PENDING",
         error=" ".join(str(run.error.message or "").split()) if run.error else "",
+        failed=failed_steps(run),
     )

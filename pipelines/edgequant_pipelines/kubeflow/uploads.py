@@ -10,7 +10,8 @@ import kfp_server_api as api
 from edgequant_pipelines.compilation import CompiledPipeline, CompileOptions, compile_pipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow.connection import Connection, asked
-from edgequant_pipelines.kubeflow.once import create_once, named
+from edgequant_pipelines.kubeflow.names import check_name, check_other, each, exactly, named
+from edgequant_pipelines.kubeflow.once import create_once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +54,12 @@ def upload(connection: Connection, compiled: CompiledPipeline) -> Uploaded:
     """Returns the version of this pipeline: the one there is, or a new one.
 
     Raises:
+        ConfigError: The server cannot hold its name.
+        SameNameError: There is a pipeline or a version whose name the server's database takes for this one's.
         KubeflowError: The server cannot be reached, or refuses.
     """
+    check_name("pipeline", compiled.name)
+    check_name("pipeline version", compiled.version)
     pipeline_id = _find_pipeline(connection, compiled.name) or create_once(
         connection,
         lambda: _find_pipeline(connection, compiled.name),
@@ -77,11 +82,12 @@ def find_uploaded(connection: Connection, compiled: CompiledPipeline) -> str | N
 
 
 def _find_pipeline(connection: Connection, name: str) -> str | None:
-    with asked(f"the pipeline {name!r} cannot be looked up", connection.host):
-        found = connection.client.pipelines.pipeline_service_list_pipelines(
-            filter=named(name), **connection.where(), **connection.request()
-        )
-    return str(found.pipelines[0].pipeline_id) if found.pipelines else None
+    list_page = connection.client.pipelines.pipeline_service_list_pipelines
+    what = f"the pipeline {name!r} cannot be looked up"
+    pages = each(connection, what, list_page, "pipelines", filter=named(name), **connection.where())
+    found, other = exactly(pages, name)
+    check_other(connection, "pipeline", name, other)
+    return str(found.pipeline_id) if found else None
 
 
 def _create_pipeline(connection: Connection, name: str) -> str:
@@ -93,11 +99,12 @@ def _create_pipeline(connection: Connection, name: str) -> str:
 
 
 def _find_version(connection: Connection, pipeline_id: str, version: str) -> str | None:
-    with asked(f"the pipeline version {version!r} cannot be looked up", connection.host):
-        found = connection.client.pipelines.pipeline_service_list_pipeline_versions(
-            pipeline_id=pipeline_id, filter=named(version), **connection.request()
-        )
-    return str(found.pipeline_versions[0].pipeline_version_id) if found.pipeline_versions else None
+    list_page = connection.client.pipelines.pipeline_service_list_pipeline_versions
+    what = f"the pipeline version {version!r} cannot be looked up"
+    pages = each(connection, what, list_page, "pipeline_versions", filter=named(version), pipeline_id=pipeline_id)
+    found, other = exactly(pages, version)
+    check_other(connection, "pipeline version", version, other)
+    return str(found.pipeline_version_id) if found else None
 
 
 def _create_version(connection: Connection, pipeline_id: str, version: str, compiled: CompiledPipeline) -> str:

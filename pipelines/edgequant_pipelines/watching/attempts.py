@@ -9,6 +9,7 @@ from functools import partial
 
 from edgequant.errors import ConfigError, EdgequantError
 from edgequant.steps import describe
+from edgequant_pipelines.watching.change_notices import ChangeNotices
 from edgequant_pipelines.watching.claims import CLAIMED, OPEN, RETRY, SUBMITTED, Claim
 from edgequant_pipelines.watching.context import Surroundings
 from edgequant_pipelines.watching.launchers.availability import Reach
@@ -24,13 +25,13 @@ from edgequant_pipelines.watching.model_version import ModelVersion
 from edgequant_pipelines.watching.preparation import Ready, prepare
 from edgequant_pipelines.watching.rules.rules import LOCAL, RulesFile
 
-# Versions to be tried again that are kept in mind; a sweep finds the others when their time has come.
+# Versions to be retried that are kept in mind; a sweep finds the others when their time has come.
 _MOST_RETRYING = 1000
 Key = tuple[str, str, str, str]
 
 
 class Attempts:
-    """What is under way, and what is to be tried again.
+    """What is under way, and what is to be retried.
 
     Args:
         rules: The rules' file.
@@ -46,7 +47,7 @@ class Attempts:
         self._file = rules
         self._is = surroundings
         self._reach = reach
-        self._left: set[tuple[Key, str]] = set()
+        self._left = ChangeNotices(surroundings.show)
         self._failing: set[str] = set()
         self.open: dict[Key, Claim] = {}
         self.retrying: dict[Key, Claim] = {}
@@ -57,7 +58,7 @@ class Attempts:
 
     def forget(self) -> None:
         """Says again, for other rules, what is left alone."""
-        self._left.clear()
+        self._left.forget()
 
     def adopt(self, claim: Claim) -> None:
         """Takes up a claim that a tag holds, unless it is in hand or has ended."""
@@ -169,15 +170,13 @@ class Attempts:
     def _leave(self, claim: Claim) -> None:
         """Lets a claim go as it is, and says so once."""
         self._drop(claim)
-        said = (claim.key, claim.place)
-        if said not in self._left:
-            self._left.add(said)
-            where = "is" if claim.state == SUBMITTED else "may have been started"
-            here = self._reach[claim.launcher].place
-            self._is.show(
-                f"{claim}: its run {claim.run_name} {where} at {claim.place}, and this is {here}: left alone; "
-                f"to run it here, delete the tag {claim.tag} of the version"
-            )
+        where = "is" if claim.state == SUBMITTED else "may have been started"
+        here = self._reach[claim.launcher].place
+        self._left.tell(
+            (claim.key, claim.place),
+            f"{claim}: its run {claim.run_name} {where} at {claim.place}, and this is {here}: left alone; "
+            f"to run it here, delete the tag {claim.tag} of the version",
+        )
 
     def _prepared(self, claim: Claim, version: ModelVersion | None = None) -> Ready | None:
         """Returns what a run needs; None when it cannot run: then the claim is ended, or let go when it is nobody's here."""
@@ -237,7 +236,7 @@ class Attempts:
             self._is.show(f"{claim}: attempt {claim.attempt} failed, the next in {wait:.0f} s: {reason}")
         else:
             self._is.measures.given_up.labels(claim.rule).inc()
-            until = "; it is tried again when the tags that fill it in change" if ended.tags else ""
+            until = "; it is retried when the tags that fill it in change" if ended.tags else ""
             self._is.show(
                 f"{claim}: given up after {claim.attempt} attempt{'s' * (claim.attempt > 1)}: {reason}{until}"
             )

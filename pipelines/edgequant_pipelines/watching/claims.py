@@ -115,7 +115,7 @@ class Claim:
         return replace(self, state=FAILED, reason=reason, retry_at=0.0)
 
     def after_failure(self, rule: Rule | None, reason: str, now: float) -> Self:
-        """Returns the claim after a failed attempt: to be tried again after a while, twice as long each time, or given up.
+        """Returns the claim after a failed attempt: to be retried after a while, twice as long each time, or given up.
 
         Args:
             rule: The claim's rule; None when it is no longer there.

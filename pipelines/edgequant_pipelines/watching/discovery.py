@@ -111,7 +111,7 @@ class Discovery:
         self._next_sweep = 0.0
 
     def look(self, rules: Rules, now: float) -> list[Claim]:
-        """Adds newly selected versions to the backlog, and returns the claims that are under way or to be tried again.
+        """Adds newly selected versions to the backlog, and returns the claims that are under way or to be retried.
 
         Args:
             rules: The rules.

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from edgequant_pipelines.watching.change_notices import ChangeNotices
 from edgequant_pipelines.watching.launchers.base import UnreadableRunError
 from edgequant_pipelines.watching.prometheus import Measures
 from edgequant_pipelines.watching.registry import RefusedError
@@ -19,7 +20,7 @@ class HeldUp:
 
     def __init__(self, measures: Measures, show: Callable[[str], None], *, once: bool) -> None:
         self._measures = measures
-        self._show = show
+        self._notices = ChangeNotices(show)
         self._once = once
         self._now: dict[str, str] = {}
         self._before: dict[str, str] = {}
@@ -55,23 +56,22 @@ class HeldUp:
 
     def end(self) -> None:
         """Ends a look."""
+        self._notices.keep(self._now.__contains__)
         for what, reason in self._now.items():
-            if self._before.get(what) != reason:
-                self._show(f"{what}: {reason}{'' if self._once else '; tried again at every look'}")
+            self._notices.tell(what, f"{what}: {reason}{'' if self._once else '; retried at every look'}")
         # Another one: the endpoint's thread may be going through the earlier.
         self._before = self._now
 
 
 class Room:
-    """What was last said of it.
+    """Says when versions wait because as many runs are under way as may be: otherwise nobody would see why nothing starts.
 
     Args:
         show: Takes a line for people.
     """
 
     def __init__(self, show: Callable[[str], None]) -> None:
-        self._show = show
-        self._said: tuple[int, int, int] | None = None
+        self._notices = ChangeNotices(show)
 
     def tell(self, *, waiting: int, under_way: int, allowed: int) -> None:
         """Says how many versions wait, unless none does or it was just said.
@@ -81,9 +81,9 @@ class Room:
             under_way: How many runs there are.
             allowed: How many there may be.
         """
-        now = (waiting, under_way, allowed) if waiting and under_way >= allowed else None
-        if now is not None and now != self._said:
-            versions = "1 version waits" if waiting == 1 else f"{waiting} versions wait"
-            runs = "1 run is" if under_way == 1 else f"{under_way} runs are"
-            self._show(f"{versions} for room: {runs} under way, and concurrency is {allowed}")
-        self._said = now
+        if not waiting or under_way < allowed:
+            self._notices.end(Room)
+            return
+        versions = "1 version waits" if waiting == 1 else f"{waiting} versions wait"
+        runs = "1 run is" if under_way == 1 else f"{under_way} runs are"
+        self._notices.tell(Room, f"{versions} for room: {runs} under way, and concurrency is {allowed}")

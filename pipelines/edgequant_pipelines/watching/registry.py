@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from edgequant.connection_errors import no_answer
 from edgequant.errors import ConfigError, EdgequantError
+from edgequant.mlflow_access.causes import known_cause
 from edgequant_pipelines.watching.claims import Claim
 from edgequant_pipelines.watching.model_version import ModelVersion, SourceRun
 
@@ -161,11 +161,11 @@ def _ask(call: Callable[[], Any], *, missing: bool = False) -> Any:
     except MlflowException as error:
         if missing and error.error_code == _NOT_THERE:
             return None
-        silent, status = no_answer(error), error.get_http_status_code()
-        kind = RefusedError if not silent and 400 <= status < 500 and status not in _HELD else RegistryError
-        raise kind(f"MLflow: {silent or _first_line(error)}") from error
+        cause, status = known_cause(error), error.get_http_status_code()
+        kind = RefusedError if not cause and 400 <= status < 500 and status not in _HELD else RegistryError
+        raise kind(f"MLflow: {cause or _first_line(error)}") from error
     except Exception as error:  # MLflow, its stores and its transports raise many kinds.
-        raise RegistryError(f"MLflow: {no_answer(error) or _first_line(error)}") from error
+        raise RegistryError(f"MLflow: {known_cause(error) or _first_line(error)}") from error
 
 
 def _first_line(error: BaseException) -> str:

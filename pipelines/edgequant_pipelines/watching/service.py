@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from edgequant.errors import ConfigError, EdgequantError
 from edgequant.tracking_uri import TRACKING_URI, check_tracking_uri
+from edgequant_pipelines.watching.change_notices import ChangeNotices
 from edgequant_pipelines.watching.context import Surroundings
 from edgequant_pipelines.watching.endpoint import serving
 from edgequant_pipelines.watching.launchers.pool import Fleet
@@ -77,6 +78,7 @@ class Service:
         self._looked = time.monotonic()
         self._succeeded: float | None = None
         self._problem = ""
+        self._notices = ChangeNotices(show)
 
     def run(self, *, once: bool) -> None:
         """Watches until it is told to end, or once through.
@@ -140,12 +142,11 @@ class Service:
             watcher.poll()
         except RegistryError as error:
             self._measures.registry_errors.inc()
-            if not self._problem and not once:
-                self._show(f"{error}; tried again, less and less often")
+            if Registry not in self._notices and not once:
+                self._notices.tell(Registry, f"{error}; retried with exponential backoff")
             self._problem = str(error)
             return False
-        if self._problem:
-            self._show("MLflow answers again")
+        self._notices.end(Registry, "MLflow answers again")
         self._problem = ""
         self._succeeded = time.monotonic()
         self._measures.last_poll.set_to_current_time()

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from edgequant_pipelines.watching.attempts import Attempts, Key
+from edgequant_pipelines.watching.change_notices import ChangeNotices
 from edgequant_pipelines.watching.claims import CLAIMED, Claim, claim_of, claims_of, is_claimed, tag_key
 from edgequant_pipelines.watching.context import Surroundings
 from edgequant_pipelines.watching.discovery import Candidate, Discovery
@@ -34,6 +35,7 @@ class Watcher:
         self._attempts = Attempts(rules, surroundings, self._reach)
         self._held_up = HeldUp(surroundings.measures, surroundings.show, once=surroundings.once)
         self._room = Room(surroundings.show)
+        self._notices = ChangeNotices(surroundings.show)
         surroundings.measures.rules_valid.set(1)
         surroundings.measures.expect(rules.rules.rules, rules.rules.launchers())
 
@@ -64,7 +66,7 @@ class Watcher:
             return ""
         versions = "1 version is" if len(retrying) == 1 else f"{len(retrying)} versions are"
         wait = min(claim.retry_at for claim in retrying.values()) - self._is.clock()
-        return f"{versions} to be tried again, in {max(0.0, wait):.0f} s at the earliest"
+        return f"{versions} to be retried, in {max(0.0, wait):.0f} s at the earliest"
 
     @property
     def problem(self) -> str:
@@ -112,18 +114,16 @@ class Watcher:
         self._held_up.end()
 
     def _reload(self) -> None:
-        before = self._file.problem
         if self._file.reload():
             self._discovery.forget()
             self._attempts.forget()
             self._is.measures.expect(self._file.rules.rules, self._file.rules.launchers())
             self._is.show("the rules were changed: the new ones are in force")
-        if self._file.problem and self._file.problem != before:
-            self._is.show(
-                f"the rules were changed and are wrong, so the earlier ones stay in force: {self._file.problem}"
-            )
-        elif before and not self._file.problem:
-            self._is.show("the rules are right again")
+        if self._file.problem:
+            line = f"the rules were changed and are wrong, so the earlier ones stay in force: {self._file.problem}"
+            self._notices.tell(RulesFile, line)
+        else:
+            self._notices.end(RulesFile, "the rules are right again")
         self._is.measures.rules_valid.set(not self._file.problem)
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from tests.edgequant import ending_interpreter
 
 from edgequant.artifacts.benchmark import load_benchmark
 from edgequant.artifacts.example_set import ExampleSetWriter, load_example_set
@@ -209,9 +210,10 @@ def test_a_variant_that_cannot_be_run_costs_the_others_nothing(
     ("model", "reason"),
     [
         ("crash", "LiteRT did not survive it: the process was killed by SIGSEGV"),
-        ("countdown", "LiteRT did not survive it: took longer than 3 s"),
+        ("hang", "LiteRT did not survive it: took longer than 3 s"),
     ],
 )
+@pytest.mark.usefixtures("ending_interpreter")
 def test_a_model_that_ends_or_blocks_the_interpreter_costs_itself_only(
     sets: Any, small_models: dict[str, bytes], tmp_path: Path, model: str, reason: str
 ) -> None:
@@ -228,7 +230,7 @@ def test_a_model_that_ends_or_blocks_the_interpreter_costs_itself_only(
     ("model", "reason"),
     [
         ("crash", "LiteRT did not survive it: the process was killed by SIGSEGV, in turn with the others"),
-        ("countdown", "LiteRT did not survive it: took longer than 3 s, in turn with the others"),
+        ("hang", "LiteRT did not survive it: took longer than 3 s, in turn with the others"),
         ("row", "LiteRT cannot run the model"),
     ],
 )
@@ -244,7 +246,7 @@ def test_a_model_that_fails_in_a_trial_costs_itself_only(
         if function is try_model:
             value = Trial(seconds=0.0, peak_memory_bytes=None)
             return Outcome(value=value, failure=None, seconds=0.0, peak_memory_bytes=0)
-        return run_in_child(function, *arguments, seconds=seconds)
+        return ending_interpreter.run_in_child(function, *arguments, seconds=seconds)
 
     monkeypatch.setattr("edgequant.benchmarking.step.run_in_child", tried)
     examples = sets.examples({"x": np.full((3, 4), value, np.float32)})
@@ -262,7 +264,7 @@ def test_slow_models_are_not_taken_for_hangs(sets: Any, small_models: dict[str, 
     """Models that would take longer for all examples, or for a trial in turn, than is waited for at first have latencies."""
     names = ("float32", "float16", "weights_only", "full_int8")
     variants = sets.variants(dict.fromkeys(names, small_models["countdown"]))
-    values = np.full((16, 4), 2_000_000, np.float32)  # Two million rounds: over half a second.
+    values = np.full((16, 4), 1_000_000, np.float32)  # A million rounds: over a quarter of a second.
     run_in_child(pin, seconds=60)  # Starting the fork server is not what is timed below.
     limits: dict[str, Any] = {"budget_seconds": 1.0, "margin_seconds": 2.5}
     benchmark(variants, sets.examples({"x": values}), tmp_path / "out", runs=1, **limits)
@@ -324,14 +326,9 @@ def _runtimes_own_ms(model: Path, folder: Path) -> float:
 
 
 @pytest.fixture(scope="module")
-def convolutional(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def convolutional(made_by: Callable[[Path], Path]) -> Path:
     """A convolutional model of some tenths of a millisecond, image float32 [N, 64, 64, 3], made by TensorFlow's converter."""
-    folder = tmp_path_factory.mktemp("convolutional")
-    script = Path(__file__).with_name("make_convolutional.py")
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, str(script), str(folder)]
-    subprocess.run(command, check=True, capture_output=True, timeout=300, env=environment)
-    return folder
+    return made_by(Path(__file__).with_name("make_convolutional.py"))
 
 
 def test_latencies_agree_with_the_runtimes_own_benchmark(convolutional: Path, sets: Any, tmp_path: Path) -> None:

@@ -8,15 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.build_cache import cached
 
+import edgequant
 from edgequant.artifacts.example_set import ExampleSetWriter, Provenance
 from edgequant.artifacts.variant_set import VariantSet, load_variant_set
 from edgequant.conversion.step import Request, convert
+from edgequant.variants import VARIANTS
 
 Arrays = dict[str, NDArray[Any]]
 
+# What decides the outcome of a conversion, besides its model: every module of the package, and this one.
+CONVERSION = (Path(edgequant.__file__).parent, Path(__file__))
+
 # The models that differ from the others in what becomes of full_int8 and int16x8.
-TELLING = ("tokens", "two_signatures", "words_to_class", "small_weights", "without_int8_kernel", "fixed_batch")
+TELLING = ("tokens", "two_signatures", "words_to_class", "small_weights", "without_int8_kernel")
 
 
 @pytest.fixture(scope="session")
@@ -97,20 +103,20 @@ def request_for(
 
 
 @pytest.fixture(scope="session")
-def converted(
-    request_for: Callable[..., Request], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], VariantSet]:
-    """Returns what convert makes of a model of the zoo; each is converted once."""
+def converted(request_for: Callable[..., Request], zoo: Path) -> Callable[[str], VariantSet]:
+    """Returns what convert makes of a model of the zoo, to be read only; each is converted once."""
 
     @cache
     def run(name: str) -> VariantSet:
-        target = tmp_path_factory.mktemp(name) / "variants"
         signature = "see" if name == "two_signatures" else "serving_default"
         names = ["float32", "weights_only", "integer_only"]
         if name in TELLING:
             names += ["full_int8", "int16x8"]
-        convert(request_for(name, *names, signature=signature), target)
-        return load_variant_set(target)
+
+        def build(target: Path) -> None:
+            convert(request_for(name, *names, signature=signature), target / "variants")
+
+        return load_variant_set(cached(f"converted_{name}", CONVERSION, build, zoo.name, *names) / "variants")
 
     return run
 
@@ -120,3 +126,15 @@ def digits_calibration(digits: Path, calibration_set: Callable[[Mapping[str, NDA
     """A calibration set of 64 handwritten digits."""
     with np.load(digits / "train.npz", allow_pickle=False) as arrays:
         return calibration_set({"pixels": arrays["pixels"][:64]})
+
+
+@pytest.fixture(scope="session")
+def digits_variants(digits: Path, digits_model: Path, digits_calibration: Path) -> VariantSet:
+    """All six variants of the digits model, to be read only."""
+    request = Request(
+        model=digits_model, signature="serving_default", variants=list(VARIANTS), calibration_set=digits_calibration
+    )
+    folder = cached(
+        "digits_variants", CONVERSION, lambda target: convert(request, target / "variants"), digits.name, *VARIANTS
+    )
+    return load_variant_set(folder / "variants")

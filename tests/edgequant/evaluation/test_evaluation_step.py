@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score
+from tests.edgequant import ending_interpreter
 
 from edgequant.artifacts.evaluation import load_evaluation
 from edgequant.artifacts.example_set import ExampleSetWriter, load_example_set
@@ -151,9 +152,10 @@ def test_inputs_of_nan_are_blamed_on_the_examples(sets: Any, small_models: dict[
     ("model", "reason"),
     [
         ("crash", "LiteRT did not survive it: the process was killed by SIGSEGV"),
-        ("countdown", "LiteRT did not survive it: took longer than 1.5 s"),
+        ("hang", "LiteRT did not survive it: took longer than 1.5 s"),
     ],
 )
+@pytest.mark.usefixtures("ending_interpreter")
 def test_a_model_that_ends_or_blocks_the_interpreter_costs_itself_only(
     sets: Any, small_models: dict[str, bytes], tmp_path: Path, model: str, reason: str
 ) -> None:
@@ -214,7 +216,7 @@ def test_how_many_examples_run_at_once_is_told(sets: Any, small_models: dict[str
         told=tmp_path / "told",
     )
     for batch, told in ((0, "1"), (1, "1"), (3, "3")):
-        outcome = run_in_child(predict, replace(request, batch=batch), seconds=60)
+        outcome = ending_interpreter.run_in_child(predict, replace(request, batch=batch), seconds=60)
         assert outcome.failure == "the process was killed by SIGSEGV"
         assert (tmp_path / "told").read_text() == told
 

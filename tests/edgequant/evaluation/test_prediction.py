@@ -95,7 +95,8 @@ def model(small_models: dict[str, bytes], tmp_path: Path) -> Callable[[str], Pat
 def test_every_resolver_runs_a_model(digits_sets: Any, ask: Any, resolver: str) -> None:
     """Other kernels give other bits at most: the float model's probabilities are within float32 rounding."""
     path = load_variant_set(digits_sets.variant_set).model("float32")
-    inputs = load_example_set(digits_sets.evaluation_set).inputs
+    # Few, as the reference kernels take long.
+    inputs = {"pixels": load_example_set(digits_sets.evaluation_set).inputs["pixels"][:40]}
     _, outputs = _run(ask(path, inputs, resolver=resolver))
     np.testing.assert_allclose(outputs["output_0"], _by_hand(path, inputs["pixels"]), atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""Which failures are tried again."""
+"""Which failures are retried."""
 
 import errno
 from importlib import import_module

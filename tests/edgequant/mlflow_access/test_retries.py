@@ -1,4 +1,4 @@
-"""How long is waited before a recording is tried again."""
+"""How long is waited before a recording is retried."""
 
 import time
 from pathlib import Path

@@ -783,6 +783,34 @@ def test_labels_in_text(
         assert examples.slices["site"].tolist() == sites
         assert examples.slices["label"].tolist() == [names[label] for label in examples.labels]
     assert list(calibration.provenance.classes) == names
+    (tmp_path / "labels.txt").write_bytes(b"\xef\xbb\xbf" + "\r\n".join([*names, ""]).encode())
+    of_file, _ = draw_sets(classes_file=str(tmp_path / "labels.txt"), slices=["site", "label"])
+    assert of_file.labels is not None
+    assert calibration.labels is not None
+    assert np.array_equal(of_file.labels, calibration.labels)
+    assert of_file.provenance.class_names == calibration.provenance.class_names == tuple(names)
+    assert of_file.provenance.recipe["examples"]["classes_file"] == str(tmp_path / "labels.txt")
+    assert "classes" not in of_file.provenance.recipe["examples"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "^examples.classes_file: .*labels.txt is empty; it must hold the name of a class on each line$"),
+        (b"ant\n\nbee\n", "^examples.classes_file: line 2 of .*labels.txt is empty; each line is the name of a class$"),
+        (b"ant\n\xff\n", "^examples.classes_file: .*labels.txt is not a text file in UTF-8"),
+        (None, "^.*labels.txt: cannot be read"),
+        (b"ant\n", "^examples.classes: 1 names are given; the model's output has 4 classes$"),
+    ],
+)
+def test_a_file_of_class_names_that_is_wrong(
+    tmp_path: Path, shard: Path, refused: Callable[..., str], content: bytes | None, message: str
+) -> None:
+    """A file without a name on each line is refused, with the line."""
+    del shard
+    if content is not None:
+        (tmp_path / "labels.txt").write_bytes(content)
+    assert re.search(message, refused(classes_file=str(tmp_path / "labels.txt")))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Recording through a proxy that fails where it is told to: tried again, never doubled, never lost."""
+"""Recording through a proxy that fails where it is told to: retried, never doubled, never lost."""
 
 import json
 import subprocess

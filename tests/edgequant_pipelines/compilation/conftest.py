@@ -23,6 +23,7 @@ CONFIG: dict[str, Any] = {
             "object-store": {"accesskey": "AWS_ACCESS_KEY_ID"},
         },
         "retries": 2,
+        "parallelism": 2,
         "retry_seconds": 30,
         "labels": {"team": "vision"},
         "node_selector": {"zone": "a"},

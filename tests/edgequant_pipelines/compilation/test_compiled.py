@@ -107,8 +107,17 @@ def test_steps_that_act_or_look_outside_are_never_cached(pipeline: CompiledPipel
     assert {name for name, default in TABLE.items() if not default.cached} == {"track", "pin", "fingerprint"}
 
 
+def test_few_variants_are_evaluated_at_once(pipeline: CompiledPipeline, plain: CompiledPipeline) -> None:
+    """The loop over the variants has the limit that is configured, 4 without: the backend starts all iterations of one without."""
+    limits = [
+        [task["iteratorPolicy"]["parallelismLimit"] for task in tasks(each).values() if "parameterIterator" in task]
+        for each in (pipeline, plain)
+    ]
+    assert limits == [[2], [4]]
+
+
 def test_only_what_talks_to_the_outside_is_tried_again(pipeline: CompiledPipeline) -> None:
-    """Those steps wait 30, then 60 seconds, as configured; what computes is not tried again."""
+    """Those steps wait 30, then 60 seconds, as configured; what computes is not retried."""
     steps = {name: task.get("retryPolicy") for name, task in tasks(pipeline).items() if step(name) in STEPS}
     assert {step(name) for name, policy in steps.items() if policy} == OUTSIDE
     for policy in filter(None, steps.values()):

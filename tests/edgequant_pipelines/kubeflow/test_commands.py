@@ -12,6 +12,7 @@ import mlflow
 import pytest
 from click.testing import CliRunner, Result
 from tests.kfp_server import Fault, KfpServer
+from tests.kfp_server.spec import pipeline_of
 
 from edgequant_pipelines import kubeflow
 from edgequant_pipelines.cli import main
@@ -22,7 +23,9 @@ Edgequant = Callable[..., Any]
 
 
 @contextmanager
-def ending(server: KfpServer, *, state: str, tasks: dict[str, str], error: str = "") -> Iterator[list[str]]:
+def ending(
+    server: KfpServer, *, state: str, tasks: dict[str, str], error: str = "", cached: tuple[str, ...] = ()
+) -> Iterator[list[str]]:
     """Lets the next run end some time after it was started, and yields its identifier once there is one."""
     found: list[str] = []
 
@@ -30,9 +33,9 @@ def ending(server: KfpServer, *, state: str, tasks: dict[str, str], error: str =
         while not server.all("run"):
             time.sleep(0.05)
         found.append(server.all("run")[0]["run_id"])
-        server.set_run(found[0], "RUNNING", {"root": "RUNNING", "pin": "SUCCEEDED", "pin-driver": "SUCCEEDED"})
+        server.set_run(found[0], "RUNNING", {"pin": "SUCCEEDED", "sample": "RUNNING"})
         time.sleep(0.5)
-        server.set_run(found[0], state, {"pin": "SUCCEEDED", **tasks, "root": state}, error)
+        server.set_run(found[0], state, {"pin": "SUCCEEDED", **tasks}, error=error, cached=cached)
 
     thread = threading.Thread(target=end)
     thread.start()
@@ -79,7 +82,7 @@ def test_submit_in_a_process_of_its_own(server: KfpServer, config_file: Path, ed
     assert first.stdout.splitlines() == [f"{name}: pending", f"run:     {server.url}/#/runs/details/{run['run_id']}"]
     assert first.stderr == ""
     (version,) = server.all("version")
-    executors = version["pipeline_spec"]["deploymentSpec"]["executors"].values()
+    executors = pipeline_of(version["pipeline_spec"])["deploymentSpec"]["executors"].values()
     assert all(item["container"]["image"].startswith("registry.example.com/team/") for item in executors)
 
 
@@ -143,7 +146,11 @@ def test_waiting_for_a_run(
     assert done.exit_code == code, done.output
     lines = [line.split() for line in done.output.splitlines()[2:]]
     said = {"blessed": "blessed: weights_only", "rejected": "rejected: Ship nothing: 3 fail."}.get(outcome, outcome)
-    assert lines == [["pin", "succeeded"], ["track", "succeeded"], said.split()]
+    assert lines == [
+        ["pin", *["succeeded", "after", "59", "s"]],
+        ["track", *["succeeded", "after", "59", "s"]],
+        said.split(),
+    ]
 
 
 def test_pages_whose_address_is_not_known(
@@ -334,7 +341,25 @@ def test_the_same_from_another_folder(
         (["submit", "CONFIG", "--set", "model=flowers.keras"], 2, "flowers.keras' is a path of this machine"),
         (["submit", "CONFIG", "--set", "modl=flowers"], 2, "unknown key 'modl'"),
         (["submit", "CONFIG", "--host", "http://127.0.0.1:9"], 1, "http://127.0.0.1:9 cannot be reached"),
-        (["submit", "CONFIG", "--run-name", "x" * 128], 2, "has 128 characters; 127 are allowed"),
+        (["submit", "CONFIG", "--run-name", "x" * 256], 2, "has 256 characters; 255 are allowed"),
+        (
+            ["submit", "CONFIG", "--run-name", "night 🌙"],
+            2,
+            "has the character '🌙', which Kubeflow's database cannot hold",
+        ),
+        (["submit", "CONFIG", "--run-name", "night "], 2, "'night ' begins or ends with white space"),
+        (["submit", "CONFIG", "--experiment", "x" * 129], 2, "experiment name: 'xxx"),
+        (["schedule", "CONFIG", "--cron", "@daily", "--experiment", "x" * 129], 2, "has 129 characters; 128 are"),
+        (
+            ["schedule", "CONFIG", "--cron", "@fortnightly"],
+            2,
+            "cron: '@fortnightly' is not what Kubeflow Pipelines reads; @yearly",
+        ),
+        (
+            ["schedule", "CONFIG", "--cron", "@daily", "--wait-running", "--end-running"],
+            2,
+            "--wait-running: is given, and",
+        ),
         (["submit", "CONFIG", "--run-name", ""], 2, "--run-name: '' is no name; leave it out for a new one"),
         (
             ["submit", "CONFIG", "--tracking-uri", "https://me:x@h"],

@@ -52,7 +52,7 @@ def test_a_login_is_not_kubeflow(
 def test_a_session_that_expires_while_something_is_made(
     server: KfpServer, config_file: Path, command: Callable[..., Result], login: dict[str, Any], path: str
 ) -> None:
-    """What was not made has no page; nothing is taken for made, and it is not tried again."""
+    """What was not made has no page; nothing is taken for made, and it is not retried."""
     server.fail(Fault(method="POST", path=path, **login))
     done = command("submit", config_file, "--host", server.url)
     assert (done.exit_code, done.stdout) == (1, "")

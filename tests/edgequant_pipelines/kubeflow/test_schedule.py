@@ -9,8 +9,8 @@ from tests.kfp_server import Fault, KfpServer
 from edgequant.errors import ConfigError
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
-from edgequant_pipelines.kubeflow import Connection, KubeflowError, schedule
-from edgequant_pipelines.kubeflow.schedule import Plan, Reconciled, delete, reconcile, schedules
+from edgequant_pipelines.kubeflow import Connection, KubeflowError, names
+from edgequant_pipelines.kubeflow.schedule import Options, Plan, Reconciled, delete, reconcile, schedules
 
 NIGHTLY = Plan(cron="0 0 2 * * *")
 
@@ -19,7 +19,7 @@ def test_a_schedule_is_made_and_then_left_alone(
     server: KfpServer, connection: Connection, config: Config, compiled: CompiledPipeline
 ) -> None:
     """It has the arguments of the configuration and no digest of today; asked again, nothing is created or deleted."""
-    first = reconcile(connection, config, NIGHTLY, compiled=compiled)
+    first = reconcile(connection, config, NIGHTLY, Options(compiled=compiled))
     assert (first.made, first.deleted) == (True, 0)
     (made,) = server.all("recurring run")
     assert made["trigger"] == {"cron_schedule": {"cron": "0 0 2 * * *"}}
@@ -28,7 +28,7 @@ def test_a_schedule_is_made_and_then_left_alone(
     assert arguments["model"] == "models:/flowers@champion"
     assert not {"model_digest", "examples_digest", "champion_digest"} & set(arguments)
     before = server.requests("POST") + server.requests("DELETE")
-    again = reconcile(connection, config, NIGHTLY, compiled=compiled)
+    again = reconcile(connection, config, NIGHTLY, Options(compiled=compiled))
     assert again == Reconciled(schedule=first.schedule, made=False, deleted=0)
     assert server.requests("POST") + server.requests("DELETE") == before
 
@@ -38,7 +38,7 @@ def test_a_change_replaces_it(
     server: KfpServer, connection: Connection, config: Config, compiled: CompiledPipeline, what: str
 ) -> None:
     """The new one is made before the old one is deleted, so that at no time there is none."""
-    first = reconcile(connection, config, NIGHTLY, compiled=compiled)
+    first = reconcile(connection, config, NIGHTLY, Options(compiled=compiled))
     plan = {
         "cron": Plan(cron="0 0 3 * * *"),
         "max_concurrency": replace(NIGHTLY, max_concurrency=2),
@@ -46,7 +46,7 @@ def test_a_change_replaces_it(
     }.get(what, NIGHTLY)
     changed = config.model_copy(update={"gate": {"max_drop_points": 0.5}}) if what == "argument" else config
     experiment = "other" if what == "experiment" else ""
-    second = reconcile(connection, changed, plan, experiment=experiment, compiled=compiled)
+    second = reconcile(connection, changed, plan, Options(experiment=experiment, compiled=compiled))
     assert (second.made, second.deleted) == (True, 1)
     assert [body["recurring_run_id"] for body in server.all("recurring run")] == [second.schedule.schedule_id]
     changes = [text for text in server.requests() if "recurringruns" in text and not text.startswith("GET")]
@@ -56,18 +56,18 @@ def test_a_change_replaces_it(
 
 def test_a_pause_is_kept(server: KfpServer, connection: Connection, config: Config, compiled: CompiledPipeline) -> None:
     """What somebody has paused starts no run because something changes, however often; resumed, its successors are not paused."""
-    first = reconcile(connection, config, NIGHTLY, compiled=compiled)
+    first = reconcile(connection, config, NIGHTLY, Options(compiled=compiled))
     connection.client.disable_recurring_run(first.schedule.schedule_id)
-    unchanged = reconcile(connection, config, NIGHTLY, compiled=compiled)
+    unchanged = reconcile(connection, config, NIGHTLY, Options(compiled=compiled))
     assert (unchanged.made, unchanged.schedule.paused) == (False, True)
     for hour in (3, 4):
-        done = reconcile(connection, config, Plan(cron=f"0 0 {hour} * * *"), compiled=compiled)
+        done = reconcile(connection, config, Plan(cron=f"0 0 {hour} * * *"), Options(compiled=compiled))
         assert (done.made, done.deleted, done.schedule.paused) == (True, 1, True)
         (made,) = server.all("recurring run")
         assert (made["mode"], made["status"]) == ("DISABLE", "DISABLED")
         assert schedules(connection) == [done.schedule]
     connection.client.enable_recurring_run(done.schedule.schedule_id)
-    assert not reconcile(connection, config, NIGHTLY, compiled=compiled).schedule.paused
+    assert not reconcile(connection, config, NIGHTLY, Options(compiled=compiled)).schedule.paused
     assert [made["mode"] for made in server.all("recurring run")] == ["ENABLE"]
 
 
@@ -75,14 +75,14 @@ def test_the_pause_of_the_newest_counts(
     server: KfpServer, connection: Connection, config: Config, compiled: CompiledPipeline
 ) -> None:
     """Of several that are replaced, as after a replacement that was cut short, the last one made is what somebody wanted."""
-    old = reconcile(connection, config, NIGHTLY, compiled=compiled).schedule
+    old = reconcile(connection, config, NIGHTLY, Options(compiled=compiled)).schedule
     connection.client.disable_recurring_run(old.schedule_id)
     server.fail(Fault(method="DELETE", path="/recurringruns/", status=403))
     with pytest.raises(KubeflowError):
-        reconcile(connection, config, Plan(cron="0 0 3 * * *"), compiled=compiled)
+        reconcile(connection, config, Plan(cron="0 0 3 * * *"), Options(compiled=compiled))
     _, new = schedules(connection)
     connection.client.enable_recurring_run(new.schedule_id)
-    done = reconcile(connection, config, Plan(cron="0 0 4 * * *"), compiled=compiled)
+    done = reconcile(connection, config, Plan(cron="0 0 4 * * *"), Options(compiled=compiled))
     assert (done.deleted, done.schedule.paused) == (2, False)
 
 
@@ -92,9 +92,9 @@ def test_the_pause_of_the_newest_counts(
 def test_a_schedule_is_made_once(
     server: KfpServer, connection: Connection, config: Config, compiled: CompiledPipeline, fault: dict[str, float]
 ) -> None:
-    """A creation that was not answered is looked up before it is tried again."""
+    """A creation that was not answered is looked up before it is retried."""
     server.fail(Fault(method="POST", path="/recurringruns$", **fault))  # type: ignore[arg-type]
-    done = reconcile(replace(connection, timeout_s=0.5), config, NIGHTLY, compiled=compiled)
+    done = reconcile(replace(connection, timeout_s=0.5), config, NIGHTLY, Options(compiled=compiled))
     assert [body["recurring_run_id"] for body in server.all("recurring run")] == [done.schedule.schedule_id]
 
 
@@ -102,7 +102,7 @@ def test_a_replacement_that_was_cut_short(
     server: KfpServer, connection: Connection, config: Config, compiled: CompiledPipeline
 ) -> None:
     """When the old one could not be deleted, it is said that both are active; the next call deletes it, and makes nothing."""
-    reconcile(connection, config, NIGHTLY, compiled=compiled)
+    reconcile(connection, config, NIGHTLY, Options(compiled=compiled))
     server.fail(Fault(method="DELETE", path="/recurringruns/", status=403))
     later = Plan(cron="0 0 3 * * *")
     with pytest.raises(
@@ -110,10 +110,10 @@ def test_a_replacement_that_was_cut_short(
         match=r"'flowers' cannot be deleted: the account may not \(403\): injected; the new one is there beside it, "
         "and both are active now; the same call again finishes it$",
     ) as told:
-        reconcile(connection, config, later, compiled=compiled)
+        reconcile(connection, config, later, Options(compiled=compiled))
     assert told.value.forbidden
     assert len(server.all("recurring run")) == 2
-    done = reconcile(connection, config, later, compiled=compiled)
+    done = reconcile(connection, config, later, Options(compiled=compiled))
     assert (done.made, done.deleted) == (False, 1)
     assert [item.plan for item in schedules(connection)] == [later]
 
@@ -122,7 +122,7 @@ def test_schedules_of_others_are_left_alone(
     server: KfpServer, connection: Connection, config: Config, compiled: CompiledPipeline
 ) -> None:
     """A recurring run of the same name that a person made is neither listed, nor replaced, nor deleted."""
-    reconcile(connection, config, NIGHTLY, compiled=compiled)
+    reconcile(connection, config, NIGHTLY, Options(compiled=compiled))
     (ours,) = server.all("recurring run")
     connection.client.create_recurring_run(
         experiment_id=ours["experiment_id"],
@@ -146,20 +146,20 @@ def test_a_replacement_of_what_is_paused_that_was_cut_short(
     server: KfpServer, connection: Connection, config: Config, compiled: CompiledPipeline
 ) -> None:
     """Then neither of the two is active."""
-    first = reconcile(connection, config, NIGHTLY, compiled=compiled)
+    first = reconcile(connection, config, NIGHTLY, Options(compiled=compiled))
     connection.client.disable_recurring_run(first.schedule.schedule_id)
     server.fail(Fault(method="DELETE", path="/recurringruns/", status=403))
     with pytest.raises(KubeflowError, match="beside it, and neither is active now; the same call again"):
-        reconcile(connection, config, Plan(cron="0 0 3 * * *"), compiled=compiled)
+        reconcile(connection, config, Plan(cron="0 0 3 * * *"), Options(compiled=compiled))
 
 
 def test_a_deletion_that_was_not_answered(
     server: KfpServer, connection: Connection, config: Config, compiled: CompiledPipeline
 ) -> None:
-    """It is tried again, and what is not there any more is deleted."""
-    reconcile(connection, config, NIGHTLY, compiled=compiled)
+    """It is retried, and what is not there any more is deleted."""
+    reconcile(connection, config, NIGHTLY, Options(compiled=compiled))
     server.fail(Fault(method="DELETE", path="/recurringruns/", status=503, after=True))
-    done = reconcile(connection, config, Plan(cron="0 0 3 * * *"), compiled=compiled)
+    done = reconcile(connection, config, Plan(cron="0 0 3 * * *"), Options(compiled=compiled))
     assert (done.made, done.deleted) == (True, 1)
     assert [item["recurring_run_id"] for item in server.all("recurring run")] == [done.schedule.schedule_id]
 
@@ -169,12 +169,12 @@ def test_schedules_of_another_shape_are_left_alone(
     server: KfpServer, connection: Connection, config: Config, compiled: CompiledPipeline, shape: dict[str, Any]
 ) -> None:
     """What says that it is ours and is of a shape that is never made here, as by another program, is a person's to look after."""
-    reconcile(connection, config, NIGHTLY, compiled=compiled)
+    reconcile(connection, config, NIGHTLY, Options(compiled=compiled))
     (ours,) = server.all("recurring run")
     other = server.add("recurring run", "recurring_run_id", {**ours, **shape})
     assert len(schedules(connection)) == 1
-    assert not reconcile(connection, config, NIGHTLY, compiled=compiled).made
-    done = reconcile(connection, config, Plan(cron="0 0 3 * * *"), compiled=compiled)
+    assert not reconcile(connection, config, NIGHTLY, Options(compiled=compiled)).made
+    done = reconcile(connection, config, Plan(cron="0 0 3 * * *"), Options(compiled=compiled))
     assert (done.made, done.deleted) == (True, 1)
     assert delete(connection, "flowers") == 1
     assert server.all("recurring run") == [other]
@@ -186,10 +186,10 @@ def test_many_schedules(
     connection: Connection, config: Config, compiled: CompiledPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All pages of a long list are read; one that is not there is an error with the nearest name."""
-    monkeypatch.setattr(schedule, "_PAGE", 2)
+    monkeypatch.setattr(names, "PAGE", 2)
     for number in range(5):
         named = config.model_copy(update={"name": f"flowers-{number}"})
-        reconcile(connection, named, NIGHTLY, compiled=compiled)
+        reconcile(connection, named, NIGHTLY, Options(compiled=compiled))
     assert len(schedules(connection)) == 5
     with pytest.raises(
         ConfigError, match=r"there is no 'flower-3'; there are flowers-0, .*; did you mean 'flowers-3'\?"

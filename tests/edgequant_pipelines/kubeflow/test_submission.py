@@ -128,7 +128,7 @@ def test_state_of_a_run(server: KfpServer, connection: Connection, config: Confi
 def test_nothing_is_made_twice(
     server: KfpServer, connection: Connection, config: Config, path: str, fault: dict[str, float]
 ) -> None:
-    """A creation that was not answered well is looked up before it is tried again: one of everything, whatever happened."""
+    """A creation that was not answered well is looked up before it is retried: one of everything, whatever happened."""
     server.fail(Fault(method="POST", path=path, **fault))  # type: ignore[arg-type]
     run = submit(replace(connection, timeout_s=0.5), config)
     assert [body["run_id"] for body in server.all("run")] == [run.run_id]
@@ -341,7 +341,7 @@ def test_arguments_that_the_pipeline_has_not(server: KfpServer, connection: Conn
 
 
 def test_the_client_is_not_tried_again_by_itself(server: KfpServer, connection: Connection) -> None:
-    """KFP's client sends a creation once: what is tried again is ours to decide."""
+    """KFP's client sends a creation once: what is retried is ours to decide."""
     server.fail(Fault(method="POST", path="/experiments$", status=500, times=1))
     import kfp_server_api as api
 

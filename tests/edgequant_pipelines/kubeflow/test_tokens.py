@@ -35,7 +35,7 @@ def test_a_token_that_is_none(server: KfpServer, monkeypatch: pytest.MonkeyPatch
 def test_a_file_that_holds_no_token(
     server: KfpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str
 ) -> None:
-    """At the start, and when it is replaced by such a one, or taken away, while it is in use."""
+    """At the start, and when it is replaced by such a one, or removed, while it is in use."""
     monkeypatch.delenv("KF_PIPELINES_TOKEN")
     path = tmp_path / "token"
     path.write_text(token, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Claims: what a tag says, the names of runs, and when to try again."""
+"""Claims: what a tag says, the names of runs, and when to retry."""
 
 from dataclasses import replace
 from typing import Any

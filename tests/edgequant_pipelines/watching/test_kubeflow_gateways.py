@@ -270,3 +270,67 @@ def test_an_unanswered_creation_and_another_address(
         assert "may have been started at" in scene.said[-1]
         assert other.all("run") == []
     assert states(scene, 1) == [RETRY]
+
+
+def test_a_right_that_is_missing(scene: Any, server: KfpServer, on_kubeflow: New) -> None:
+    """KFP answers an upload without the right to it with 400: no version loses an attempt, and all run once there is the right."""
+    server.rules.namespaces, server.rules.denied = ("ours",), ("create pipelines",)
+    server.add("pipeline", "pipeline_id", {"display_name": "quantize-model", "namespace": "ours"})
+    scene.version()
+    scene.version()
+    watcher = on_kubeflow(server.url, "ours")
+    for _ in range(4):
+        watcher.poll()
+        assert "cannot be uploaded: the account may not (400): " in watcher.silence
+        scene.now += 700
+    assert not {RETRY, FAILED} & set(states(scene, 2))
+    assert {claim.attempt for number in "12" for claim in scene.claims(version=number)} == {1}
+    server.rules.denied = ()
+    scene.now += 700
+    watcher.poll()
+    watcher.poll()
+    assert states(scene, 2) == [SUBMITTED] * 2
+    assert watcher.silence == ""
+    assert len(server.all("run")) == 2
+
+
+def test_an_upload_while_the_database_is_away(scene: Any, server: KfpServer, on_kubeflow: New) -> None:
+    """That is 400 as well, and no version's fault: none loses an attempt, and all run when it is back."""
+    for _ in range(3):
+        scene.version()
+    fault = Fault(method="POST", path="/upload_version$", status=400, upload="database is locked", times=1000)
+    server.fail(fault)
+    watcher = on_kubeflow(server.url)
+    watcher.poll()
+    assert "cannot be uploaded (400): database is locked" in watcher.silence
+    assert not {RETRY, FAILED} & set(states(scene, 3))
+    fault.times = 0
+    scene.now += 100
+    watcher.poll()
+    assert states(scene, 3) == [SUBMITTED] * 3
+
+
+def test_a_name_that_the_database_takes_for_another(scene: Any, server: KfpServer, on_kubeflow: New) -> None:
+    """An experiment's or a pipeline's is no version's fault: nothing is made or marked until it is renamed."""
+    scene.version()
+    other = server.add("experiment", "experiment_id", {"display_name": "Edgequant", "namespace": ""})
+    watcher = on_kubeflow(server.url)
+    watcher.poll()
+    assert "experiment: there is no 'edgequant' at" in watcher.silence
+    assert not {RETRY, FAILED} & set(states(scene, 1))
+    assert server.requests("POST") == []
+    server.delete(other["experiment_id"])
+    scene.now += 100
+    watcher.poll()
+    assert states(scene, 1) == [SUBMITTED]
+
+
+def test_a_run_that_failed_without_a_reason(scene: Any, server: KfpServer, on_kubeflow: New) -> None:
+    """KFP 2.17 tells none: the step that failed is named."""
+    scene.version()
+    watcher = on_kubeflow(server.url)
+    watcher.poll()
+    server.set_run(server.all("run")[0]["run_id"], "FAILED", {"pin": "SUCCEEDED", "sample": "FAILED"})
+    watcher.poll()
+    (claim,) = scene.claims()
+    assert (claim.state, claim.reason) == (RETRY, "FAILED in sample: no reason given")

@@ -140,7 +140,7 @@ def test_an_account_that_is_refused(scene: Any, server: KfpServer, edgequant: An
     done = edgequant("watch", "RULES.yaml", "--once", "--tracking-uri", scene.uri, cwd=scene.folder)
     assert (done.returncode, "401" in done.stderr) == (1, True), done.stdout + done.stderr
     assert "not all that is due was started or followed: kubeflow: " in done.stderr
-    assert "tried again" not in done.stdout + done.stderr
+    assert "retried" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert scene.claims() == []
 
@@ -236,3 +236,16 @@ def test_a_server_that_is_not_there(scene: Any) -> None:
     assert len(scene.said) == 1
     assert "cannot be reached" in scene.said[0]
     assert scene.said[0].startswith("kubeflow: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("x" * 129, "has 129 characters; 128 are"), ("night 🌙", "the character '🌙'")]
+)
+def test_an_experiment_that_the_server_cannot_hold(scene: Any, name: str, text: str) -> None:
+    """No version can make it right: the rules are wrong, where runs go to Kubeflow."""
+    rules = scene.rules({"submit": "kubeflow"}, config=CONFIG, kubeflow={"experiment": name})
+    with pytest.raises(ConfigError) as caught:
+        RulesFile(rules)
+    assert str(caught.value).startswith(f"{rules}: kubeflow.experiment: experiment name: ")
+    assert text in str(caught.value)
+    RulesFile(scene.rules({}, kubeflow={"experiment": name}))

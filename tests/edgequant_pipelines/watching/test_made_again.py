@@ -65,7 +65,7 @@ def test_a_run_of_a_version_that_was_made_again_says_nothing_of_the_new_one(scen
 
 
 def test_a_retry_of_a_version_that_was_made_again_is_let_go(scene: Any) -> None:
-    """What is tried again is the version whose run failed, and it is gone."""
+    """What is retried is the version whose run failed, and it is gone."""
     scene.version(tags={"go": "on"})
     watcher = scene.watcher(scene.rules({"tags": {"go": "on"}}))
     scene.ledger._fails = lambda _: True

@@ -203,7 +203,7 @@ def test_what_is_wrong_at_the_command_line(
     done = edgequant("watch", "RULES.yaml", "--once", *options, cwd=scene.folder, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
     assert (done.returncode, text in done.stderr) == (code, True), done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
-    assert "tried again" not in done.stdout + done.stderr
+    assert "retried" not in done.stdout + done.stderr
     assert "secret" not in done.stdout + done.stderr
 
 
@@ -260,7 +260,7 @@ def test_a_registry_does_not_say_how_long_the_watcher_sleeps(monkeypatch: pytest
 
 
 def test_looking_once_tells_of_what_it_leaves_for_later(scene: Any) -> None:
-    """A run that failed is tried again in a while, by whoever looks then."""
+    """A run that failed is retried in a while, by whoever looks then."""
     scene.version()
     scene.ledger._fails = lambda _: True
     rules = scene.rules({"retry_seconds": 100})
@@ -269,7 +269,7 @@ def test_looking_once_tells_of_what_it_leaves_for_later(scene: Any) -> None:
     watcher = scene.watcher(rules, once=True)
     watcher.poll()
     service._once(watcher)
-    assert said == ["1 version is to be tried again, in 100 s at the earliest"]
+    assert said == ["1 version is to be retried, in 100 s at the earliest"]
 
 
 def test_a_version_that_may_not_be_tagged(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +300,7 @@ def test_a_version_that_may_not_be_tagged(scene: Any, monkeypatch: pytest.Monkey
     assert service._ready(watcher) == refused
     states = [claim.state for name in ("digits-b", "digits-c") for claim in scene.claims(name)]
     assert (states, scene.claims("digits-a")) == ([SUCCEEDED] * 2, [])
-    assert [line for line in scene.said if "digits-a" in line] == [f"{refused}; tried again at every look"]
+    assert [line for line in scene.said if "digits-a" in line] == [f"{refused}; retried at every look"]
     may.append("now")
     for _ in range(2):
         assert service._look(watcher)
@@ -340,6 +340,6 @@ def test_a_registry_that_fails_is_asked_again_and_said_once(scene: Any, monkeypa
     watcher = scene.watcher()
     service._forever(watcher)
     assert pauses == [20.0, 40.0, 80.0, 10.0, 10.0]
-    assert said == ["MLflow: connection reset; tried again, less and less often", "MLflow answers again"]
+    assert said == ["MLflow: connection reset; retried with exponential backoff", "MLflow answers again"]
     assert service._measures.registry.get_sample_value("edgequant_watch_registry_errors_total") == 3
     assert len(scene.ledger.names) == 1

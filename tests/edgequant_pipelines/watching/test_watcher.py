@@ -164,7 +164,7 @@ def test_a_failed_run_is_tried_again_later_and_later_and_then_given_up(scene: An
             # Another watcher goes on from the tag alone.
             watcher = scene.watcher()
         if int(scene.now - start) == 5:
-            assert watcher.later == "1 version is to be tried again, in 6 s at the earliest"
+            assert watcher.later == "1 version is to be retried, in 6 s at the earliest"
     assert watcher.later == ""
     # Each attempt's failure is seen a second after its start.
     assert begun == [0, 11, 32]
@@ -176,7 +176,7 @@ def test_a_failed_run_is_tried_again_later_and_later_and_then_given_up(scene: An
 
 
 def test_a_version_whose_files_are_gone_is_marked(scene: Any) -> None:
-    """No run is started, nothing is tried again, and the tag says why."""
+    """No run is started, nothing is retried, and the tag says why."""
     scene.version()
     shutil.rmtree(scene.folder / "models")
     watcher = scene.watcher(scene.rules({}))
@@ -217,7 +217,7 @@ def test_a_version_is_tried_again_when_its_tags_change(scene: Any) -> None:
         return claim.state, claim.attempt
 
     assert look() == (FAILED, 1)
-    assert scene.said[0].endswith("; it is tried again when the tags that fill it in change")
+    assert scene.said[0].endswith("; it is retried when the tags that fill it in change")
     assert look(other="2") == (FAILED, 1)
     assert look(site="south pole") == (FAILED, 2)
     assert scene.value("versions_given_up_total", rule="digits") == 2
@@ -356,7 +356,7 @@ def test_a_silent_launcher_holds_nothing_else_up_and_starts_nothing_twice(scene:
     for _ in range(3):
         watcher.poll()
     assert scene.value("launcher_errors_total", launcher="local") == 3
-    assert scene.said == ["local: the ledger does not answer; tried again at every look"]
+    assert scene.said == ["local: the ledger does not answer; retried at every look"]
     assert not watcher.more
     scene.ledger.silent = False
     for _ in range(3):
@@ -667,7 +667,7 @@ def test_a_rule_whose_runs_go_elsewhere_from_now_on(
 def test_a_rule_goes_on_elsewhere_though_its_earlier_launcher_is_silent(
     scene: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is to be tried again is not held up by a server that the rules no longer name."""
+    """What is to be retried is not held up by a server that the rules no longer name."""
 
     def state(run_id: str) -> LaunchedRun:
         progress = Progress.FAILED if "-cnn-1-" in run_id else Progress.RUNNING

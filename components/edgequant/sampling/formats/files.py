@@ -210,6 +210,30 @@ def read_piece(piece: Piece, columns: Sequence[str] | None = None) -> Iterator[B
         raise ExamplesError(f"{piece.path}: cannot be read ({error})") from error
 
 
+def read_text(path: str, key: str) -> str:
+    """Returns the text of a file, local or remote.
+
+    Args:
+        path: The file.
+        key: What the user gave it as, for the message.
+
+    Raises:
+        ConfigError: It is not a text file in UTF-8.
+        ExamplesError: It cannot be read.
+    """
+    from apache_beam.io.filesystem import BeamIOError
+
+    check(path)
+    try:
+        with _open(path) as stream:
+            # A byte order mark is no part of the text.
+            return stream.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{key}: {path} is not a text file in UTF-8 ({error})") from error
+    except (OSError, BeamIOError) as error:
+        raise ExamplesError(f"{key}: {path} cannot be read ({error})") from error
+
+
 def _open(path: str) -> IO[bytes]:
     """Returns a file of any of Beam's file systems, opened for reading with a buffer that is worth a read."""
     from apache_beam.io.filesystem import CompressionTypes

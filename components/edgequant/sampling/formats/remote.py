@@ -1,4 +1,4 @@
-"""Files in buckets: what Beam's file systems need in each process, and what they would try again for minutes."""
+"""Files in buckets: what Beam's file systems need in each process, and what they would retry for minutes."""
 
 import functools
 import os

@@ -13,7 +13,7 @@ from edgequant.tracking.reading.client import all_pages
 from edgequant.tracking.recording.summary import NOTE_TAG
 from edgequant.tracking_uri import TRACKING_URI, without_credentials
 
-# MLflow's own default is to try again for several minutes in silence.
+# MLflow's own default is to retry for several minutes in silence.
 _CLIENT_DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 
 

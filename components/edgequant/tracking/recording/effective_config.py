@@ -24,6 +24,7 @@ _NO_EXAMPLES: dict[str, Any] = {
     "inputs": {},
     "label": "",
     "classes": [],
+    "classes_file": "",
     "slice": [],
     "preprocess": "",
 }

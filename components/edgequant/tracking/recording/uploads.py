@@ -32,7 +32,7 @@ class Uploader:
 
     Args:
         tracking_uri: The MLflow server, which keeps the artifacts of some locations itself.
-        patience: How long a file is tried again.
+        patience: How long a file is retried.
     """
 
     def __init__(self, tracking_uri: str, patience: Patience) -> None:

@@ -103,7 +103,7 @@ def _config(verdict: Verdict) -> str:
     elif "@" in model:
         missing.insert(0, "What an alias names may have changed: the SHA-256 of the model's files is below.")
     file, _, _ = str(examples.get("preprocess", "")).rpartition(":")
-    if file.endswith(".py"):
+    if file.endswith(".py") and "://" not in file:
         missing.append(f"Put {file} beside this file.")
     if not calibration.recipe:
         missing += _UNKNOWN

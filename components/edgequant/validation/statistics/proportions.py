@@ -54,12 +54,25 @@ def paired_drop_interval(
     Raises:
         ValueError: When the counts are no such table.
     """
+    return (
+        paired_drop_lower_end(lost, gained, count, confidence, correction),
+        -paired_drop_lower_end(gained, lost, count, confidence, correction),
+    )
+
+
+def paired_drop_lower_end(
+    lost: int, gained: int, count: int, confidence: float, correction: float = CORRECTION
+) -> float:
+    """Returns the lower end of `paired_drop_interval`, with the same arguments.
+
+    Raises:
+        ValueError: When the counts are no such table.
+    """
     if min(lost, gained) < 0 or lost + gained > count or count < 1:
         raise ValueError(
             f"lost {lost} and gained {gained} of {count} examples: each must be 0 or more, their sum at most all"
         )
-    z = NormalDist().inv_cdf(confidence)
-    return _lower_end(lost, gained, count, z, correction), -_lower_end(gained, lost, count, z, correction)
+    return _lower_end(lost, gained, count, NormalDist().inv_cdf(confidence), correction)
 
 
 def score_excess(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from edgequant_pipelines.watching.change_notices import ChangeNotices
 from edgequant_pipelines.watching.launchers.base import Launcher, LauncherError
 from edgequant_pipelines.watching.prometheus import Measures
 
@@ -26,7 +27,7 @@ class Reach:
     ) -> None:
         self._launchers = launchers
         self._measures = measures
-        self._show = show
+        self._notices = ChangeNotices(show)
         self._once = once
         self._reasons: dict[str, str] = {}
         self._unknown: set[str] = set()
@@ -59,17 +60,15 @@ class Reach:
         except LauncherError as error:
             self.silent.add(name)
             self._measures.launcher_errors.labels(name).inc()
-            if self._reasons.get(name) != str(error):
-                self._reasons[name] = str(error)
-                self._show(f"{name}: {error}{'' if self._once else '; tried again at every look'}")
+            self._reasons[name] = str(error)
+            self._notices.tell(name, f"{name}: {error}{'' if self._once else '; retried at every look'}")
         else:
             self.answered.add(name)
 
     def end(self) -> None:
         """Ends a look: what was silent before and answered in it is said; what nobody asks any more is forgotten."""
         for name in set(self._reasons) - self.silent:
-            if name in self.answered:
-                self._show(f"{name}: answers again")
+            self._notices.end(name, f"{name}: answers again" if name in self.answered else "")
             del self._reasons[name]
 
     def has(self, name: str, place: str) -> bool:

@@ -12,9 +12,11 @@ from edgequant_pipelines.kubeflow import (
     check_access,
     connect,
     find_run,
+    prepare_run,
     start,
     state_of,
 )
+from edgequant_pipelines.kubeflow.submission import PreparedRun
 from edgequant_pipelines.kubeflow.uploads import compile_for
 from edgequant_pipelines.watching.launchers.base import (
     ForbiddenRunError,
@@ -82,9 +84,9 @@ class KubeflowLauncher:
         if not config.tracking.uri:
             tracking = config.tracking.model_copy(update={"uri": self._tracking_uri})
             config = config.model_copy(update={"tracking": tracking})
-        compiled = self._compiled_for(config)
+        prepared = self._prepared(config)
         try:
-            run = start(self._connection, config, experiment=self._experiment, run_name=run_name, compiled=compiled)
+            run = start(self._connection, run_name, prepared)
         except KubeflowError as error:
             if _refuses(error):
                 raise
@@ -95,6 +97,17 @@ class KubeflowLauncher:
                 raise UnansweredError(str(error)) from error
             return found
         return _launched(run)
+
+    def _prepared(self, config: Config) -> PreparedRun:
+        """Returns what a run is started with; but for a pipeline that is refused, trouble with that is no version's."""
+        try:
+            return prepare_run(
+                self._connection, config, experiment=self._experiment, compiled=self._compiled_for(config)
+            )
+        except KubeflowError as error:
+            if _refuses(error):
+                raise
+            raise LauncherError(str(error)) from error
 
     def state(self, run_id: str) -> LaunchedRun:
         """Returns what has become of a run; only KFP itself can say that there is none."""
@@ -139,7 +152,8 @@ def _refuses(error: KubeflowError) -> bool:
 
 def _launched(run: SubmittedRun) -> LaunchedRun:
     ended = Progress.SUCCEEDED if run.succeeded else Progress.FAILED
-    reason = "" if run.succeeded or not run.ended else f"{run.state}: {run.error or 'no reason given'}"
+    where = f" in {', '.join(run.failed)}" if run.failed else ""
+    reason = "" if run.succeeded or not run.ended else f"{run.state}{where}: {run.error or 'no reason given'}"
     return LaunchedRun(
         run_id=run.run_id, progress=ended if run.ended else Progress.RUNNING, reason=reason, shown=run.url
     )

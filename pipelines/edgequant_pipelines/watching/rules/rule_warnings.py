@@ -6,6 +6,7 @@ It is a mistake in the rule, as a rule, and would show in nothing else: no versi
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from edgequant_pipelines.watching.change_notices import ChangeNotices
 from edgequant_pipelines.watching.model_version import ModelVersion, SourceRun
 from edgequant_pipelines.watching.rules.rules import Rule
 from edgequant_pipelines.watching.rules.selection import OWN, matches, nearest
@@ -134,12 +135,11 @@ class Warnings:
     """
 
     def __init__(self, show: Callable[[str], None]) -> None:
-        self._show = show
-        self._said: dict[tuple[str, str], str] = {}
+        self._notices = ChangeNotices(show)
 
     def forget(self) -> None:
         """Says it again, of other rules."""
-        self._said.clear()
+        self._notices.forget()
 
     def tell(self, rule: Rule, kind: str, missing: Mapping[str, str]) -> None:
         """Says what is missing for a rule, unless it was said before.
@@ -149,13 +149,9 @@ class Warnings:
             kind: What was looked for: a key of rules.
             missing: What is missing of it, by what asks for it; what was before and is not now may be said again.
         """
-        for name, where in [said for said in self._said if said[0] == rule.name]:
-            if where.partition(".")[0] == kind and where not in missing:
-                del self._said[name, where]
+        self._notices.keep(lambda subject: subject[:2] != (rule.name, kind) or subject[2] in missing)
         for where, text in missing.items():
-            if self._said.get((rule.name, where)) != text:
-                self._said[rule.name, where] = text
-                self._show(f"warning: rule {rule.name}: {text}")
+            self._notices.tell((rule.name, where.partition(".")[0], where), f"warning: rule {rule.name}: {text}")
 
 
 def _keep(words: set[str], more: Iterable[str]) -> None:

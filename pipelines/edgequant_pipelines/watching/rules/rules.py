@@ -127,6 +127,7 @@ def load_rules(path: Path, tracking_uri: str = "") -> Rules:
                 check_for_cluster(templates[rule.name], tracking_uri)
         except ConfigError as error:
             raise ConfigError(f"{path}: rules.{index}: {error}") from error
+    _check_experiment(path, file)
     parts = [file.model_dump_json(), *(template.digest for template in templates.values())]
     return Rules(
         rules={rule.name: rule for rule in file.rules},
@@ -169,6 +170,18 @@ class RulesFile:
             return False
         self.rules = rules
         return True
+
+
+def _check_experiment(path: Path, file: _File) -> None:
+    """Checks the experiment at Kubeflow, where runs go there: no version can make it right."""
+    if all(rule.submit != KUBEFLOW for rule in file.rules):
+        return
+    from edgequant_pipelines.kubeflow.names import check_name
+
+    try:
+        check_name("experiment", file.kubeflow.experiment)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: kubeflow.experiment: {error}") from error
 
 
 def _check(rule: Rule, names: set[str]) -> None:

@@ -1,0 +1,78 @@
+"""The lines that a step's process prints and the local run that started it parses.
+
+These are the only printed lines that one process reads from another. All else that is printed is for people, and what
+processes otherwise tell each other is in files, exit codes and environment variables. A line has the form
+``edgequant: STEP: TEXT``; a failure's text begins with ``error: `` or ``wrong config: ``. On a cluster the lines are the
+pod's log, and nothing parses them.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+_PREFIX = "edgequant: "
+_STEP = re.compile(r"[a-z]+")
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    """A line of a step; its kind is the class.
+
+    Attributes:
+        step: The step's name, of lower-case letters.
+        text: One line.
+    """
+
+    # What sets the kind apart, before the text.
+    MARK: ClassVar[str] = ""
+
+    step: str
+    text: str
+
+    def __post_init__(self) -> None:
+        if not _STEP.fullmatch(self.step):
+            raise ValueError(f"step: {self.step!r} is not a step's name; lower-case letters are allowed")
+        if "\n" in self.text:
+            raise ValueError(f"text: {self.text!r} has several lines; one is allowed")
+        if not self.MARK and self.text.startswith((ErrorLine.MARK, ConfigErrorLine.MARK)):
+            raise ValueError(f"text: {self.text!r} begins as a failure does; use ErrorLine or ConfigErrorLine")
+
+    def format(self) -> str:
+        """Returns the line, without a line break."""
+        return f"{_PREFIX}{self.step}: {self.MARK}{self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressLine(StepLine):
+    """What a step does; its text does not begin as a failure's does."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorLine(StepLine):
+    """Why a step failed, where the configuration is not to blame."""
+
+    MARK: ClassVar[str] = "error: "
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigErrorLine(StepLine):
+    """Why a step failed: what is wrong in the configuration."""
+
+    MARK: ClassVar[str] = "wrong config: "
+
+
+def parse(line: str) -> StepLine | None:
+    """Returns what a step says in a line of its output, or None for any other line.
+
+    Args:
+        line: A line without its line break. What precedes the step's own part is ignored: output without a line break
+            at its end runs into the next line.
+    """
+    _, prefix, said = line.partition(_PREFIX)
+    step, separator, text = said.partition(": ")
+    if not prefix or not separator or not _STEP.fullmatch(step) or "\n" in line:
+        return None
+    for kind in (ConfigErrorLine, ErrorLine):
+        if text.startswith(kind.MARK):
+            return kind(step, text.removeprefix(kind.MARK))
+    return ProgressLine(step, text)

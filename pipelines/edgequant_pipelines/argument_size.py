@@ -1,0 +1,54 @@
+"""Keeps a run's arguments small: on a cluster every step gets them on its command line, and the server keeps them with the run."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from edgequant.errors import ConfigError
+
+# Of a step's command line of at most 20 kB: the rest is the step's resources and where its artifacts are.
+MOST_BYTES = 16_000
+# The configuration's text, which is as long as what it holds.
+_RECORD = "configuration"
+# Smaller arguments are not worth changing.
+_LEAST_BYTES = 500
+_PATTERNS = "name the files by fewer patterns, with wildcards"
+# By argument, the key that it is of, and what makes it smaller.
+_REMEDIES = {
+    "classes": (
+        "examples.classes",
+        "put the names into a text file, one on each line, that pods can read, and name it: examples.classes_file: s3://BUCKET/FILE.txt",
+    ),
+    "preprocess_source": (
+        "examples.preprocess",
+        "put the file where pods can read it, and name it there: s3://BUCKET/FILE.py:function",
+    ),
+    "calibration_examples": ("examples.calibration", _PATTERNS),
+    "evaluation_examples": ("examples.evaluation", _PATTERNS),
+}
+
+
+def check_argument_size(arguments: Mapping[str, Any]) -> None:
+    """Checks that the arguments of a run on a cluster are not too large.
+
+    Raises:
+        ConfigError: They are; the message names the largest and what to do.
+    """
+    total = _size(arguments)
+    if total > MOST_BYTES:
+        raise ConfigError(
+            f"the run's arguments take {total:,} bytes; {MOST_BYTES:,} are allowed on a cluster, where every step gets them on its"
+            f" command line: {'; '.join(_largest(arguments))}"
+        )
+
+
+def _largest(arguments: Mapping[str, Any]) -> Iterator[str]:
+    sizes = {name: _size(value) for name, value in arguments.items() if name != _RECORD}
+    for name, size in sorted(sizes.items(), key=lambda item: -item[1]):
+        if size >= _LEAST_BYTES:
+            key, remedy = _REMEDIES.get(name, (name, "shorten it"))
+            yield f"{key} takes {size:,}: {remedy}"
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False).encode())

@@ -1,0 +1,97 @@
+"""What an answer of Kubeflow Pipelines that is none means: its reason, and whether it is of the account, of what was sent, or of the moment."""
+
+import json
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from kfp_server_api import ApiException
+
+_LONGEST_REASON = 500
+# The upload endpoints answer 400 whatever is wrong, so that the sentence tells what is. These are KFP's words of several releases.
+_DENIED = re.compile(r"PermissionDenied|not authorized|unauthorized access|upload denied", re.IGNORECASE)
+_UNAUTHENTICATED = re.compile(r"Unauthenticated|authentication failed|no user identity", re.IGNORECASE)
+_INVALID = re.compile(
+    r"Invalid ?input ?error|invalid (v2 )?pipeline spec|only supports schema version|length cannot exceed",
+    re.IGNORECASE,
+)
+# The server's own errors that are of what was sent, and so the same whenever it is sent.
+_PERMANENT = re.compile(
+    r"Invalid ?input ?error|ResourceNotFoundError|Incorrect string value|Data too long|of another pipeline",
+    re.IGNORECASE,
+)
+_NOT_STORABLE = "Incorrect string value"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An answer that refuses a request.
+
+    Attributes:
+        status: The HTTP status that says what it means: that of the answer, but where KFP answers with another one.
+        answered: The HTTP status of the answer.
+        code: The code of KFP's own answer; 0 when it is another's, such as a gateway's, or of an upload.
+        reason: The sentence of the answer.
+    """
+
+    status: int
+    answered: int
+    code: int
+    reason: str
+
+
+def read_refusal(error: ApiException) -> Refusal:
+    """Returns what an answer means."""
+    body = _json(error.body)
+    answered, code = int(error.status or 0), _code(body)
+    reason = _reason(body, str(error.body or "")) or str(error.reason or "no reason given")
+    status = answered
+    if answered == HTTPStatus.BAD_REQUEST and not code:
+        status = _meaning(reason)
+    elif answered == HTTPStatus.INTERNAL_SERVER_ERROR and code and _PERMANENT.search(reason):
+        status = int(HTTPStatus.BAD_REQUEST)
+    if _NOT_STORABLE in reason:
+        reason = f"the server's database cannot hold a character of what was sent, such as an emoji: {reason}"
+    return Refusal(status=status, answered=answered, code=code, reason=reason)
+
+
+def _meaning(reason: str) -> int:
+    """Returns the status that an upload's 400 stands for: what is no known refusal, such as of the database, may pass."""
+    for pattern, status in (
+        (_DENIED, HTTPStatus.FORBIDDEN),
+        (_UNAUTHENTICATED, HTTPStatus.UNAUTHORIZED),
+        (_INVALID, HTTPStatus.BAD_REQUEST),
+    ):
+        if pattern.search(reason):
+            return int(status)
+    return int(HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _json(text: Any) -> dict[str, Any]:
+    try:
+        body = json.loads(text)
+    except (TypeError, ValueError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _code(body: dict[str, Any]) -> int:
+    try:
+        return int(body.get("code") or 0)
+    except (TypeError, ValueError):
+        return 0
+
+
+def _reason(body: dict[str, Any], text: str) -> str:
+    """Returns the sentence of an answer: of the gateway, of an upload, or the plain text; "" for a page."""
+    if body:
+        said = str(body.get("message") or body.get("error_message") or body.get("error") or "")
+        # The calls that led to it follow in the next lines.
+        detail = str(body.get("error_details") or "").strip().partition("\n")[0]
+        if detail and detail not in said:
+            said = detail if said in detail else f"{said}: {detail}"
+    else:
+        said = "" if text.lstrip()[:1] == "<" else text
+    said = " ".join(said.split())
+    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"

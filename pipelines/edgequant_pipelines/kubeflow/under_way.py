@@ -1,0 +1,111 @@
+"""The runs that a schedule has started and that are under way: Kubernetes collects them with it, and so may end them."""
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from enum import Enum
+
+from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError
+from edgequant_pipelines.kubeflow.names import each
+from edgequant_pipelines.kubeflow.patience import patiently
+from edgequant_pipelines.kubeflow.steps import ENDED
+from edgequant_pipelines.kubeflow.submission import SubmittedRun, submitted
+
+# What the server sends at most.
+_PAGE = 200
+
+
+class UnderWay(Enum):
+    """What becomes of the runs under way when their schedule is deleted."""
+
+    KEEP = "keep"
+    WAIT = "wait"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """How schedules are deleted.
+
+    Attributes:
+        under_way: With runs under way: not at all, once they have ended, or all the same.
+        show: Takes a line for people.
+        poll_s: The pause between looks.
+    """
+
+    under_way: UnderWay = UnderWay.KEEP
+    show: Callable[[str], None] = lambda _: None
+    poll_s: float = 10.0
+
+
+class UnderWayError(KubeflowError):
+    """A schedule is not deleted, as runs that it has started are under way."""
+
+
+def runs_under_way(connection: Connection, schedules: Collection[tuple[str, str]]) -> list[SubmittedRun]:
+    """Returns the runs of schedules that have not ended, the newest first.
+
+    Args:
+        connection: The server.
+        schedules: The identifiers of each schedule and of its experiment.
+
+    Raises:
+        KubeflowError: The server cannot be reached, or refuses.
+    """
+    identifiers = {schedule for schedule, _ in schedules}
+    found = []
+    for experiment in sorted({experiment for _, experiment in schedules}):
+        # The server cannot be asked for the runs of a schedule.
+        runs = each(
+            connection,
+            "the runs of the schedule cannot be listed",
+            connection.client.runs.run_service_list_runs,
+            "runs",
+            experiment_id=experiment,
+            sort_by="created_at desc",
+            page_size=_PAGE,
+        )
+        found += [run for run in runs if run.recurring_run_id in identifiers and run.state not in ENDED]
+    return [submitted(connection, run) for run in found]
+
+
+def check_none_under_way(connection: Connection, schedules: Collection[tuple[str, str]], deletion: Deletion) -> None:
+    """Checks that no run is under way that is to be kept.
+
+    Raises:
+        UnderWayError: There is one.
+        KubeflowError: The server cannot be reached, or refuses.
+    """
+    if deletion.under_way is not UnderWay.KEEP or not schedules:
+        return
+    runs = runs_under_way(connection, schedules)
+    if runs:
+        names = ", ".join(run.name for run in runs)
+        raise UnderWayError(
+            f"the schedule's run {names} is under way, and Kubernetes may end it when the schedule is deleted, which was not done: "
+            f"give --wait-running to wait for its end, or --end-running: {runs[0].url}"
+        )
+
+
+def settle(connection: Connection, schedules: Collection[tuple[str, str]], deletion: Deletion) -> None:
+    """Returns when schedules may be deleted: at once, or when their runs have ended; they should be paused then.
+
+    Raises:
+        UnderWayError: One has a run under way, which is to be kept.
+        KubeflowError: The server cannot be reached, or refuses.
+    """
+    check_none_under_way(connection, schedules, deletion)
+    if deletion.under_way is UnderWay.KEEP or not schedules:
+        return
+    said: set[str] = set()
+    while True:
+        runs = patiently(lambda: runs_under_way(connection, schedules), deletion.poll_s)
+        ending = deletion.under_way is UnderWay.END
+        for run in runs:
+            if run.run_id not in said:
+                said.add(run.run_id)
+                what = "may be ended now, with its schedule" if ending else "is waited for"
+                deletion.show(f"{run.name}: {what}: {run.url}")
+        if ending or not runs:
+            return
+        time.sleep(deletion.poll_s)
