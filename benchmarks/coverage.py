@@ -26,12 +26,12 @@ from edgequant.validation.statistics import (
 )
 from edgequant.validation.statistics.proportions import CORRECTION
 from edgequant.validation.statistics.worst_case import (
-    Unseen,
-    auc_reach,
-    average_precision_reach,
-    f1_reach,
-    r2_reach,
-    rmse_reach,
+    UnseenChanges,
+    auc_worst_case,
+    average_precision_worst_case,
+    f1_worst_case,
+    r2_worst_case,
+    rmse_worst_case,
 )
 from interval_coverage import COUNTS, covered, truths
 
@@ -102,16 +102,16 @@ def unchanged() -> dict[str, int | None]:
     RMSE is a tenth of the labels' standard deviation.
     """
     labels = np.repeat([1, 0], [int(EXAMPLES * RARE), EXAMPLES - int(EXAMPLES * RARE)])
-    reaches = {
-        "f1": f1_reach(labels, labels),
-        "auc": auc_reach(labels, 1.0),
-        "average_precision": average_precision_reach(labels.astype(np.float64), labels),
+    decisions = {
+        "f1": f1_worst_case(labels, labels),
+        "auc": auc_worst_case(labels, 1.0),
+        "average_precision": average_precision_worst_case(labels.astype(np.float64), labels),
     }
-    errors = {f"rmse of {ERROR:g}": rmse_reach(ERROR), "r2": r2_reach(1 - ERROR**2)}
+    errors = {f"rmse of {ERROR:g}": rmse_worst_case(ERROR), "r2": r2_worst_case(1 - ERROR**2)}
     found = {}
-    for name, reach in (reaches | errors).items():
-        examples, share = (EXAMPLES, RARE) if name in reaches else (1, 1.0)
-        needed = Unseen(examples=examples, reach=reach, unit=100.0).examples_to_leave(LIMIT, 0.95)
+    for name, worst_case in (decisions | errors).items():
+        examples, share = (EXAMPLES, RARE) if name in decisions else (1, 1.0)
+        needed = UnseenChanges(examples=examples, worst_case=worst_case, unit=100.0).examples_to_leave(LIMIT, 0.95)
         found[name] = None if needed is None else round(needed * share)
     return found
 

@@ -1,7 +1,7 @@
 """The metrics of the built-in tasks: each is declared here, once.
 
 To add one: a row here, its computation in `validation/metrics/`, and its test. Its worst case over examples that were not seen is the
-`reach` of the `Figure` that the computation returns (`validation/statistics/worst_case.py`).
+`worst_case` of the `Figure` that the computation returns (`validation/statistics/worst_case.py`).
 """
 
 import math

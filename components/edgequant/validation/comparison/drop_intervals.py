@@ -20,7 +20,7 @@ from edgequant.validation.statistics import (
     right_or_wrong,
     wilson_interval,
 )
-from edgequant.validation.statistics.worst_case import Unseen, mean_reach
+from edgequant.validation.statistics.worst_case import UnseenChanges, mean_worst_case
 
 # Of every bootstrap, so that the same examples give the same interval.
 SEED = 17
@@ -58,7 +58,7 @@ class PairedDrop:
     differences: NDArray[np.float64] | None = None
     influential: float | None = None
     resampled: Ends | None = None
-    unseen: Unseen | None = None
+    unseen: UnseenChanges | None = None
     least_points: float | None = None
 
     def examples_to_settle(self, limit_points: float, confidence: float) -> int | None:
@@ -70,7 +70,7 @@ class PairedDrop:
             needed = examples_to_settle(self.differences, limit_points / POINTS, confidence)
         else:
             needed = settle_by_width(points, ends, limit_points, self.examples, confidence)
-        if needed is None or self.unseen is None or self.unseen.reach is None:
+        if needed is None or self.unseen is None or self.unseen.worst_case is None:
             return needed
         room, falling = abs(limit_points - points), points < limit_points
         return max(needed, self.unseen.examples_to_leave(room, confidence, falling=falling) or 0)
@@ -95,7 +95,7 @@ def paired_drop(reference: Figure, variant: Figure, count: int, confidence: floa
     if reference.weighed is None or variant.weighed is None:
         return PairedDrop(drop=Drop(points=points, note=reference.note or variant.note), examples=count)
     found = paired_bootstrap_interval(reference.weighed, variant.weighed, Resampling(confidence=confidence, seed=SEED))
-    unseen = Unseen(examples=count, reach=variant.reach, unit=POINTS)
+    unseen = UnseenChanges(examples=count, worst_case=variant.worst_case, unit=POINTS)
     resampled = _resampled(found, points, sign, unseen)
     interval = None if resampled is None else widened(points, resampled, unseen, confidence)
     method = "" if interval is None else _UNSEEN if found.interval is None else _BOOTSTRAP
@@ -110,7 +110,7 @@ def paired_drop(reference: Figure, variant: Figure, count: int, confidence: floa
     )
 
 
-def _resampled(found: BootstrapDrop, points: float, sign: float, unseen: Unseen) -> Ends | None:
+def _resampled(found: BootstrapDrop, points: float, sign: float, unseen: UnseenChanges) -> Ends | None:
     """Returns the ends that the examples seen give by themselves, in points; None where they give none.
 
     A model that loses all it had loses the same whichever examples are left out: what was not seen is then all that may differ.
@@ -118,21 +118,21 @@ def _resampled(found: BootstrapDrop, points: float, sign: float, unseen: Unseen)
     if found.interval is not None:
         low, high = sorted(POINTS * sign * end for end in found.interval)
         return low, high
-    if not found.influential and unseen.reach is not None:
+    if not found.influential and unseen.worst_case is not None:
         return points, points
     return None
 
 
-def _least(points: float, found: BootstrapDrop, unseen: Unseen, confidence: float) -> float | None:
+def _least(points: float, found: BootstrapDrop, unseen: UnseenChanges, confidence: float) -> float | None:
     """Returns what a drop is at least that hangs on a few examples: were there as many of their kind as may be, and all for it."""
     few = math.ceil(found.influential)
-    if unseen.reach is None or found.redrawn or not few:
+    if unseen.worst_case is None or found.redrawn or not few:
         return None
-    _, rise = unseen.reach(exact_ends(min(few, unseen.examples), unseen.examples, confidence)[1])
+    _, rise = unseen.worst_case(exact_ends(min(few, unseen.examples), unseen.examples, confidence)[1])
     return points - unseen.unit * rise
 
 
-def widened(drop: float, ends: Ends, unseen: Unseen, confidence: float) -> Ends:
+def widened(drop: float, ends: Ends, unseen: UnseenChanges, confidence: float) -> Ends:
     """Returns the ends of a drop that is resampled, no nearer to it than what was not seen could move it.
 
     Resamples hold nothing but what was seen: where the few examples of a rare class are as they were, so are they in every
@@ -166,7 +166,7 @@ def paired_mean(differences: NDArray[np.float64], confidence: float) -> PairedDr
         confidence: Of each end of the interval.
     """
     ends, method = mean_drop_ends(differences, confidence), "paired mean"
-    unseen: Unseen | None = _unseen_of_mean(len(differences))
+    unseen: UnseenChanges | None = _unseen_of_mean(len(differences))
     if right_or_wrong(differences):
         unseen = None
         lost, gained = int((differences > 0).sum()), int((differences < 0).sum())
@@ -188,8 +188,8 @@ def mean_drop_ends(differences: NDArray[np.float64], confidence: float) -> Ends 
     return widened(float(differences.mean()), ends, replace(_unseen_of_mean(len(differences)), unit=1.0), confidence)
 
 
-def _unseen_of_mean(count: int) -> Unseen:
-    return Unseen(examples=count, reach=mean_reach, unit=POINTS)
+def _unseen_of_mean(count: int) -> UnseenChanges:
+    return UnseenChanges(examples=count, worst_case=mean_worst_case, unit=POINTS)
 
 
 def mean_interval(values: NDArray[np.float64], confidence: float) -> Ends | None:
@@ -215,7 +215,7 @@ class OwnInterval:
     ends: Ends | None = None
     method: str = ""
     influential: float | None = None
-    unseen: Unseen | None = None
+    unseen: UnseenChanges | None = None
     bounds: Ends = (-math.inf, math.inf)
     note: str = ""
 
@@ -230,7 +230,7 @@ def own_interval(figure: Figure, count: int, confidence: float) -> OwnInterval:
     if each is not None and np.isin(each, (0.0, 1.0)).all():
         return OwnInterval(ends=wilson_interval(int(each.sum()), count, confidence), method="wilson")
     one_sided = (1 + confidence) / 2
-    unseen = Unseen(examples=count, reach=figure.reach)
+    unseen = UnseenChanges(examples=count, worst_case=figure.worst_case)
     if each is not None:
         ends = _clipped(mean_interval(each, one_sided), figure.bounds)
         return OwnInterval(ends=ends, method="mean" if ends else "", unseen=unseen, bounds=figure.bounds)

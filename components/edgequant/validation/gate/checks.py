@@ -19,7 +19,7 @@ from edgequant.validation.gate.wording import (
     two_sided,
 )
 from edgequant.validation.statistics import exact_ends, examples_for_share
-from edgequant.validation.statistics.worst_case import Unseen
+from edgequant.validation.statistics.worst_case import UnseenChanges
 
 _INTEGER_ONLY = "integer_only"
 _WILSON = "wilson"
@@ -197,7 +197,7 @@ def _at_least(
     return _needing(limit.check(INCONCLUSIVE, told, value, ends), needed)
 
 
-def _and_unseen(needed: int | None, limit: Limit, value: float, unseen: Unseen) -> int | None:
+def _and_unseen(needed: int | None, limit: Limit, value: float, unseen: UnseenChanges) -> int | None:
     """Returns how many examples settle it by what was seen and by what was not."""
     if needed is None:
         return None
@@ -205,7 +205,7 @@ def _and_unseen(needed: int | None, limit: Limit, value: float, unseen: Unseen) 
     return max(needed, unseen.examples_to_leave(room, limit.confidence, falling=falling) or 0)
 
 
-def _spotless(limit: Limit, value: float, told: str, own: OwnInterval, unseen: Unseen) -> Check:
+def _spotless(limit: Limit, value: float, told: str, own: OwnInterval, unseen: UnseenChanges) -> Check:
     """Judges a metric that is the same whichever examples are left out, as an AUC of 1 is, by what those not seen could do to it."""
     count, moves = unseen.examples, unseen.moves(limit.confidence)
     told = f"{told}, whichever of {count:,} examples are left out"

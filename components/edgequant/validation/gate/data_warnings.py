@@ -19,7 +19,7 @@ from edgequant.validation.statistics import (
     examples_to_settle,
     paired_drop_interval,
 )
-from edgequant.validation.statistics.worst_case import Unseen
+from edgequant.validation.statistics.worst_case import UnseenChanges
 from edgequant.variants import REFERENCE
 
 # A relabelling is told when it makes this share of all examples right that were not.
@@ -206,13 +206,13 @@ def _too_few_for_drops(gate: Gate, asked: Asked, run: Run) -> tuple[list[str], b
     right = asked.task in (CLASSIFICATION, BINARY) and asked.metric in BY_NAME and BY_NAME[asked.metric].of_examples
     shares = right or asked.labels is None
     figure = run.figures(asked, count).get(asked.metric)
-    reach = None if figure is None else figure.judged.reach
+    worst_case = None if figure is None else figure.judged.worst_case
     for key in ("max_drop_points", "max_drop_points_vs_champion"):
         limit, needed = getattr(gate, key), None
         if limit is not None and shares:
             needed = _unchanged_needs(limit, count, confidence)
         elif limit is not None:
-            unseen = Unseen(examples=count, reach=reach, unit=_POINTS)
+            unseen = UnseenChanges(examples=count, worst_case=worst_case, unit=_POINTS)
             needed = unseen.examples_to_leave(limit, confidence)
         if limit is not None and needed is not None and needed > count:
             parts.append(f"{key} of {limit:g} takes {needed:,}")

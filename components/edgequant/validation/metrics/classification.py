@@ -12,12 +12,12 @@ from edgequant.validation.metrics.metric import Figure, mean_of
 from edgequant.validation.metrics.ranking import Ranking, weighed_f1
 from edgequant.validation.statistics import Resampled, one_by_one
 from edgequant.validation.statistics.worst_case import (
-    auc_reach,
-    average_precision_reach,
-    f1_reach,
-    macro_f1_reach,
-    many_labels_macro_f1_reach,
-    many_labels_micro_f1_reach,
+    auc_worst_case,
+    average_precision_worst_case,
+    f1_worst_case,
+    macro_f1_worst_case,
+    many_labels_macro_f1_worst_case,
+    many_labels_micro_f1_worst_case,
 )
 
 # float32 tells no smaller share of 1, and quantized outputs are 0 for many classes: without a floor one would be infinite.
@@ -129,7 +129,7 @@ def classification(output: NDArray[Any], labels: NDArray[np.int64], reading: str
         "macro_f1": Figure(
             value=float(macro),
             weighed=_macro_f1(labels, found.decisions, found.classes),
-            reach=macro_f1_reach(labels, found.decisions, found.classes),
+            worst_case=macro_f1_worst_case(labels, found.decisions, found.classes),
         ),
         "micro_f1": right,
     }
@@ -151,16 +151,16 @@ def binary(output: NDArray[Any], labels: NDArray[np.int64], reading: str) -> dic
     area = float(roc_auc_score(labels, scores)) if both else nan
     return {
         "accuracy": mean_of(found.decisions == labels),
-        "auc": Figure(value=area, weighed=auc, reach=auc_reach(labels, area) if both else None),
+        "auc": Figure(value=area, weighed=auc, worst_case=auc_worst_case(labels, area) if both else None),
         "average_precision": Figure(
             value=float(average_precision_score(labels, scores)) if some else nan,
             weighed=precision,
-            reach=average_precision_reach(scores, labels) if some else None,
+            worst_case=average_precision_worst_case(scores, labels) if some else None,
         ),
         "f1": Figure(
             value=float(f1_score(labels, found.decisions)) if some else nan,
             weighed=weighed_f1(labels, found.decisions),
-            reach=f1_reach(labels, found.decisions) if some else None,
+            worst_case=f1_worst_case(labels, found.decisions) if some else None,
         ),
         **_calibration(found, labels),
     }
@@ -196,12 +196,12 @@ def multilabel(output: NDArray[Any], labels: NDArray[np.int64], reading: str) ->
         "macro_f1": Figure(
             value=macro,
             weighed=Resampled(over_classes, len(labels)),
-            reach=many_labels_macro_f1_reach(labels, decisions) if present.any() else None,
+            worst_case=many_labels_macro_f1_worst_case(labels, decisions) if present.any() else None,
         ),
         "micro_f1": Figure(
             value=micro,
             weighed=Resampled(over_all, len(labels)),
-            reach=many_labels_micro_f1_reach(labels, decisions) if present.any() else None,
+            worst_case=many_labels_micro_f1_worst_case(labels, decisions) if present.any() else None,
         ),
     }
 

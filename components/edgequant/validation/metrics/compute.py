@@ -15,7 +15,7 @@ from edgequant.task import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, check
 from edgequant.validation.metrics.classification import binary, classification, multilabel
 from edgequant.validation.metrics.metric import Figure, mean_of
 from edgequant.validation.statistics import Resampled, one_by_one
-from edgequant.validation.statistics.worst_case import r2_reach, rmse_reach
+from edgequant.validation.statistics.worst_case import r2_worst_case, rmse_worst_case
 
 # How long one call of a user's function may take to be called thousands of times: of this process, and with all that it waits for,
 # which other work on the machine makes longer.
@@ -78,7 +78,7 @@ def _regression(output: NDArray[Any], labels: NDArray[Any], spread: NDArray[np.f
     explained = _explained(expected, errors)
     known = np.isfinite(explained.value())
     value = float(r2_score(expected, found)) if known else float("nan")
-    r2 = Figure(value=value, weighed=explained, reach=r2_reach(value) if known else None)
+    r2 = Figure(value=value, weighed=explained, worst_case=r2_worst_case(value) if known else None)
     # A number near 300 must not hide what happens to one near 1.
     scaled = _errors(errors / spread)
     plain = {name: replace(figure, scaled=scaled[name]) for name, figure in _errors(errors).items()}
@@ -98,7 +98,7 @@ def _errors(errors: NDArray[np.float64]) -> dict[str, Figure]:
         "rmse": Figure(
             value=rmse.value(),
             weighed=rmse,
-            reach=rmse_reach(rmse.value()),
+            worst_case=rmse_worst_case(rmse.value()),
         ),
         "max_error": Figure(
             value=float(np.abs(errors).max()),

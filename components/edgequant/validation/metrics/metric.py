@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgequant.artifacts.comparison import Ends
 from edgequant.validation.statistics import Resampled
-from edgequant.validation.statistics.worst_case import Reach, mean_reach
+from edgequant.validation.statistics.worst_case import WorstCase, mean_worst_case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class Figure:
         value: The metric over all examples; NaN when it is not defined on them.
         each: The value of each example, whose mean the metric is, [examples]; None when it gives one number for all.
         weighed: The metric where examples are counted more than once or not at all; None when it cannot be taken so.
-        reach: How far examples that are not among these could move it; None when that is not known.
+        worst_case: How far examples that are not among these could move it; None when that is not known.
         higher_is_better: False for errors.
         bounds: What the metric is no less and no more than.
         scaled: The same in the unit that its drop is told in: errors, each number's in the standard deviation of its labels.
@@ -31,7 +31,7 @@ class Figure:
     value: float
     each: NDArray[np.float64] | None = None
     weighed: Resampled | None = None
-    reach: Reach | None = None
+    worst_case: WorstCase | None = None
     higher_is_better: bool = True
     bounds: Ends = (-inf, inf)
     scaled: Self | None = None
@@ -46,7 +46,7 @@ class Figure:
 def mean_of(each: NDArray[Any]) -> Figure:
     """Returns the metric that is the mean of a value per example."""
     values = np.asarray(each, np.float64)
-    return Figure(value=float(values.mean()), each=values, reach=mean_reach)
+    return Figure(value=float(values.mean()), each=values, worst_case=mean_worst_case)
 
 
 def share_of(each: NDArray[Any]) -> Figure:

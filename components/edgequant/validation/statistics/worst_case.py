@@ -1,8 +1,23 @@
-"""How far a share of all examples could move a metric of all of them, were they to change in the way that moves it most.
+"""Worst-case bounds: how far changes that no example shows could move a metric.
 
-Each function here but that of a mean takes what the metric of one model is made of and returns a `Reach`: a bound over every way in which so many
-examples could change, on examples like the ones given. A rare yes weighs more than one example of many, and a no that comes to
-rank above every yes more than a yes that is missed; so the bound differs from metric to metric.
+Two steps lead to a bound.
+
+1. **How many examples may change.** If a share q of all examples changes, none of n independent examples shows it with
+   probability (1 - q)ⁿ. Seeing none therefore leaves, with confidence c, up to q = 1 - (1 - c)^(1/n), the upper Clopper-Pearson
+   bound for zero events: about 3/n at 95%, the rule of three. `UnseenChanges` computes q.
+2. **What they can do to the metric.** The q·n examples may be the most influential ones, and they may change in the most harmful
+   way. Each function ``*_worst_case`` bounds the metric over all such changes. It returns a `WorstCase`, a function of q.
+
+The bounds assume that the examples are independent draws from the population, and that apart from the changes the population
+is like the examples: the number of positives, hits and false alarms is taken as measured. Changes that are seen are not part of a
+worst case: the bootstrap covers them, and the wider of the two decides.
+
+In the derivations k = q·n is the number of changed examples, p the number of positives (examples of class 1), d the number
+of examples decided as positive, t the hits (both), and s = p + d. The derivations are our own; tests compare them with all changes
+of small sets.
+
+Sources: Hanley & Lippman-Hand 1983, "If nothing goes wrong, is everything all right? Interpreting zero numerators", JAMA 249;
+Clopper & Pearson 1934, "The use of confidence or fiducial limits illustrated in the case of the binomial", Biometrika 26.
 """
 
 from collections.abc import Callable
@@ -16,206 +31,269 @@ from edgequant.artifacts.comparison import Ends
 from edgequant.validation.statistics import exact_ends
 from edgequant.validation.statistics.sample_size import least
 
-# How many mixtures of changes are tried at most: all that there are of so many examples.
-_TRIED = 32
-# Takes a share of all examples and gives how far the metric could get worse, and how far better: fall and rise, and of errors
-# rise and fall.
-Reach: TypeAlias = Callable[[float], tuple[float, float]]
+# The most splits of the changed examples into two kinds that are tried; all of them if there are no more.
+_MOST_SPLITS = 32
+# Maps a share of all examples to how far the metric could get worse, and how far better. A score gets worse by falling, an
+# error by rising.
+WorstCase: TypeAlias = Callable[[float], tuple[float, float]]
 
 
-def mean_reach(share: float) -> tuple[float, float]:
-    """Returns how far a mean of values falls and rises when a share of all examples does by 1 each.
+def mean_worst_case(share: float) -> tuple[float, float]:
+    """Returns the worst case of a mean of values per example: each changed example moves its value by 1, so the mean by the share.
 
-    That is all they can do to scores of 0 to 1. Of errors it takes the unit that points are of, a standard deviation of the
-    labels, for what an example that is not like those seen may be off by: no sample tells.
+    For scores of 0 to 1 this is the most that is possible. Errors are unbounded; for them it is an assumption that a changed example
+    is off by one standard deviation of the labels, the unit of their drops.
     """
     return share, share
 
 
-def rmse_reach(value: float) -> Reach:
-    """Returns the reach of a root mean square error: a share of all examples is off by another standard deviation of the labels, or by one less.
+def rmse_worst_case(value: float) -> WorstCase:
+    """Returns the worst case of a root mean square error, in standard deviations of the labels.
 
-    What they are off by has nothing to do with the errors that are seen, so that squares add up.
+    It assumes that a changed example has an additional error of one standard deviation, independent of the errors seen. Squares
+    then add up: √(rmse² + q), and √(rmse² - q) for the improvement.
     """
     return lambda share: (float(np.sqrt(value**2 + share)) - value, value - float(np.sqrt(max(value**2 - share, 0.0))))
 
 
-def r2_reach(value: float) -> Reach:
-    """Returns the reach of R²: the same of the share of the labels' variance that the errors are."""
+def r2_worst_case(value: float) -> WorstCase:
+    """Returns the worst case of R² = 1 - MSE / variance of the labels, under the assumption of `rmse_worst_case`.
+
+    A share q of squared errors of one variance adds q to MSE / variance, and an improvement ends at R² = 1.
+    """
     return lambda share: (share, min(share, 1 - value))
 
 
-def f1_reach(labels: NDArray[Any], decisions: NDArray[Any]) -> Reach:
-    """Returns the reach of F1 of yes and no decisions.
+def f1_worst_case(labels: NDArray[Any], decisions: NDArray[Any]) -> WorstCase:
+    """Returns the worst case of F1 = 2t / (p + d) = 2t / s of binary decisions.
 
-    F1 = 2t / (p + d), of p examples that are yes, d that are taken for one and t that are both. With s = p + d, k lost hits make it
-    2(t - k) / (s - k), which is less than what k false alarms make, 2t / (s + k), or any mix of both; and as s is at least 2t,
-    it rises no further by k changes than it falls.
+    Fall: k lost hits lead to 2(t - k) / (s - k), k false alarms to 2t / (s + k). With a lost hits and k - a false alarms F1 is
+    2(t - a) / (s + k - 2a), whose derivative in a has the sign of 2t - s - k. As t ≤ p and t ≤ d, 2t ≤ s: it falls with a, and lost
+    hits alone are the worst case. The fall is 2k(s - t) / (s(s - k)), from F1 = 1 it is k / (2p - k), and F1 is 0 from k = t on.
+
+    Rise: k gained hits add 2k(s - t) / (s(s + k)), k removed false alarms 2tk / (s(s - k)), and the derivative of a mix has one sign,
+    so that one of the two is the most. As t ≤ s - t, neither exceeds the fall, which bounds the rise as well.
+
+    Args:
+        labels: 0 or 1, [examples].
+        decisions: 0 or 1, [examples].
     """
-    hits, either = np.atleast_1d((labels * decisions).sum()), np.atleast_1d(labels.sum() + decisions.sum())
+    hits, denominator = np.atleast_1d((labels * decisions).sum()), np.atleast_1d(labels.sum() + decisions.sum())
     count = len(labels)
-    return lambda share: _mean_f1_moves(hits, either, share * count)
+    return lambda share: _mean_f1_moves(hits, denominator, share * count)
 
 
-def many_labels_macro_f1_reach(labels: NDArray[Any], decisions: NDArray[Any]) -> Reach:
-    """Returns the reach of the mean F1 of the classes with examples, of [examples, classes]: each example may change in all of them."""
+def many_labels_macro_f1_worst_case(labels: NDArray[Any], decisions: NDArray[Any]) -> WorstCase:
+    """Returns the worst case of the mean F1 of the classes with examples, for decisions that are independent by class.
+
+    An example may change in all classes at once, so it is the mean of the classes' worst cases with k changes each.
+
+    Args:
+        labels: 0 or 1, [examples, classes].
+        decisions: 0 or 1, [examples, classes].
+    """
     present, count = labels.any(axis=0), len(labels)
-    hits, either = (labels * decisions).sum(axis=0)[present], (labels.sum(axis=0) + decisions.sum(axis=0))[present]
-    return lambda share: _mean_f1_moves(hits, either, share * count)
+    hits = (labels * decisions).sum(axis=0)[present]
+    denominator = (labels.sum(axis=0) + decisions.sum(axis=0))[present]
+    return lambda share: _mean_f1_moves(hits, denominator, share * count)
 
 
-def many_labels_micro_f1_reach(labels: NDArray[Any], decisions: NDArray[Any]) -> Reach:
-    """Returns the reach of the F1 of all decisions, of [examples, classes]: those examples change that have most to lose, or to gain."""
-    count, hits, either = len(labels), int((labels * decisions).sum()), int(labels.sum() + decisions.sum())
-    no, declined = 1 - labels, 1 - decisions
-    kinds = (labels * decisions, no * declined, labels * declined, no * decisions)
+def many_labels_micro_f1_worst_case(labels: NDArray[Any], decisions: NDArray[Any]) -> WorstCase:
+    """Returns the worst case of the F1 of all decisions together, for decisions that are independent by class.
+
+    A changed example changes up to all of its decisions. The k examples with most hits lose them, and the k with most true
+    negatives turn them into false alarms: 2(t - lost) / (s - lost + raised). F1 falls with both, so taking the maximum of each,
+    though of different examples, is a bound. The rise is bounded likewise by missed positives that become hits and false alarms
+    that are removed.
+
+    Args:
+        labels: 0 or 1, [examples, classes].
+        decisions: 0 or 1, [examples, classes].
+    """
+    count, hits, denominator = len(labels), int((labels * decisions).sum()), int(labels.sum() + decisions.sum())
+    negatives, declined = 1 - labels, 1 - decisions
+    kinds = (labels * decisions, negatives * declined, labels * declined, negatives * decisions)
     most = [np.concatenate([[0.0], np.cumsum(np.sort(kind.sum(axis=1))[::-1])]) for kind in kinds]
 
-    def reach(share: float) -> tuple[float, float]:
-        lost, raised, found, dropped = (float(np.interp(share * count, np.arange(count + 1), kind)) for kind in most)
-        value, left = 2 * hits / either, either + found - dropped
-        least = 2 * (hits - lost) / (either - lost + raised) if hits > lost else 0.0
-        return value - least, (2 * (hits + found) / left if left > 0 else 1.0) - value
+    def worst_case(share: float) -> tuple[float, float]:
+        lost, raised, gained, removed = (float(np.interp(share * count, np.arange(count + 1), kind)) for kind in most)
+        value, remaining = 2 * hits / denominator, denominator + gained - removed
+        lowest = 2 * (hits - lost) / (denominator - lost + raised) if hits > lost else 0.0
+        return value - lowest, (2 * (hits + gained) / remaining if remaining > 0 else 1.0) - value
 
-    return reach
+    return worst_case
 
 
-def _mean_f1_moves(hits: NDArray[Any], either: NDArray[Any], changed: float) -> tuple[float, float]:
-    """Returns how far a mean of F1s falls and rises when so many examples change in each of them."""
-    f1 = 2 * hits / either
+def _mean_f1_moves(hits: NDArray[Any], denominator: NDArray[Any], changed: float) -> tuple[float, float]:
+    """Returns how far a mean of F1s falls and rises at most when k examples change in each of them; see `f1_worst_case`.
+
+    Args:
+        hits: t of each F1.
+        denominator: s of each F1.
+        changed: k.
+    """
+    f1 = 2 * hits / denominator
     moved = np.where(
-        changed < either, 2 * changed * (either - hits) / (either * np.maximum(either - changed, 1e-9)), 1.0
+        changed < denominator,
+        2 * changed * (denominator - hits) / (denominator * np.maximum(denominator - changed, 1e-9)),
+        1.0,
     )
     fall = np.where(changed < hits, np.minimum(moved, f1), f1)
     return float(fall.mean()), float(np.minimum(moved, 1 - f1).mean())
 
 
-def macro_f1_reach(labels: NDArray[np.int64], decisions: NDArray[np.int64], classes: int) -> Reach:
-    """Returns the reach of the mean F1 of the classes with examples, where each example is of one class and taken for one.
+def macro_f1_worst_case(labels: NDArray[np.int64], decisions: NDArray[np.int64], classes: int) -> WorstCase:
+    """Returns the worst case of the mean F1 of the classes with examples, where each example has one class and one decision.
 
-    An example that changes is a hit less in its own class and a false alarm in another. Both are counted at the most that they cost
-    in any class: false alarms 2t/s² each, as in `f1_reach`; lost hits cost the more the more they are, at most on average as the
-    last of them, in the dearest classes first and no more than there are.
+    A changed example is a lost hit in its own class and a false alarm in another. Both are bounded separately:
+
+    - A false alarm costs a class at most 2t/s - 2t/(s + 1) ≤ 2t/s². All k are counted at the greatest such cost of any class.
+    - m lost hits cost a class 2m(s - t) / (s(s - m)), as in `f1_worst_case`. The cost per hit rises with m, so it is at most
+      2(s - t) / (s(s - m)) with m = min(k, t). The k hits are lost in the classes of greatest cost first, at most t in each.
+
+    Rise: a gained hit adds at most 2(s - t) / (s(p + t)) and a removed false alarm at most 2t / (s(p + t)), because s never falls
+    below p + t. All k are counted at the greatest of both.
+
+    Args:
+        labels: The class of each example, [examples].
+        decisions: The class decided, [examples].
+        classes: How many classes the model has.
     """
     known, decided = (np.bincount(which, minlength=classes)[:classes] for which in (labels, decisions))
     hits = np.bincount(labels[labels == decisions], minlength=classes)[:classes]
     present = known > 0
-    known, hits, either, count = known[present], hits[present], (known + decided)[present], len(labels)
-    value, alarm = float((2 * hits / either).mean()), float((2 * hits / either**2).max())
-    least = either * (known + hits)
-    gain = float((2 * (either - hits) / least).max() + (2 * hits / least).max())
+    known, hits, denominator, count = known[present], hits[present], (known + decided)[present], len(labels)
+    value, alarm = float((2 * hits / denominator).mean()), float((2 * hits / denominator**2).max())
+    lowest = denominator * (known + hits)
+    gain = float((2 * (denominator - hits) / lowest).max() + (2 * hits / lowest).max())
 
-    def reach(share: float) -> tuple[float, float]:
+    def worst_case(share: float) -> tuple[float, float]:
         changed = share * count
         most = np.minimum(changed, hits)
-        each = np.where(hits > 0, 2 * (either - hits) / (either * np.maximum(either - most, 1e-9)), 0.0)
-        order = np.argsort(-each)
+        cost = np.where(hits > 0, 2 * (denominator - hits) / (denominator * np.maximum(denominator - most, 1e-9)), 0.0)
+        order = np.argsort(-cost)
         before = np.cumsum(most[order]) - most[order]
-        lost = float((each[order] * np.clip(changed - before, 0.0, most[order])).sum())
+        lost = float((cost[order] * np.clip(changed - before, 0.0, most[order])).sum())
         fall = (lost + changed * alarm) / len(hits)
         return min(fall, value), min(changed * gain / len(hits), 1 - value)
 
-    return reach
+    return worst_case
 
 
-def auc_reach(labels: NDArray[np.int64], value: float) -> Reach:
-    """Returns the reach of the area under the ROC curve: one example of the rarer kind is in as large a share of all pairs as any.
+def auc_worst_case(labels: NDArray[np.int64], value: float) -> WorstCase:
+    """Returns the worst case of the area under the ROC curve: k/r, with r examples of the rarer label.
 
-    It is the share of pairs of a yes and a no that are in order. Of n pairs without a common example, n being the number of the rarer
-    kind, none changes its order with a probability of at most (1 - drop)ⁿ, whichever examples change and how; so what is said
-    of n examples by seeing nothing change holds for the drop.
+    AUC is the share of pairs of a positive and a negative that are ranked in order. Of r·m pairs an example of the rarer label is in
+    m, a share of 1/r, and an example of the other label in r, a share of 1/m ≤ 1/r. So k examples change at most k/r of all pairs.
+
+    The rule of three for r pairs without a common example leads to the same. If a share x of all pairs changes, whichever
+    examples change, none of the r shows it with a probability of at most (1 - x)ʳ, so x is about 3/r at 95%.
+
+    Source: Hanley & McNeil 1982, "The meaning and use of the area under a receiver operating characteristic (ROC) curve",
+    Radiology 143, for AUC as a share of pairs.
+
+    Args:
+        labels: 0 or 1, [examples].
+        value: The AUC.
     """
-    count, yes = len(labels), int(labels.sum())
-    rarer = min(yes, count - yes)
+    count, positives = len(labels), int(labels.sum())
+    rarer = min(positives, count - positives)
 
-    def reach(share: float) -> tuple[float, float]:
+    def worst_case(share: float) -> tuple[float, float]:
         moved = share * count / rarer if rarer else 1.0
         return min(moved, value), min(moved, 1 - value)
 
-    return reach
+    return worst_case
 
 
-def average_precision_reach(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> Reach:
-    """Returns the reach of the average precision: of so many examples some are a yes that falls to the end, the others a no that rises to the top.
+def average_precision_worst_case(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> WorstCase:
+    """Returns the worst case of the average precision, (1/p) Σᵢ i / (i + aᵢ): aᵢ negatives rank above the i-th positive, or level with it.
 
-    The yes that cost most are those that rank highest, and a no costs most above all. Each number of either is tried, of many some.
-    """
-    count, kept = len(labels), np.sort(-scores[labels == 1])
-    # How many a no ranks above each yes, or level with it.
-    above = np.searchsorted(np.sort(-scores[labels == 0]), kept, side="right").astype(np.float64)
-    yes, value = len(above), _mean_precision(above, len(above))
+    Two changes cost most: a positive of the highest rank falls to the end, and a negative rises above all positives, which adds 1 to
+    each aᵢ. Splits of the k examples into the two kinds are tried: every split if there are few, else 33. From an average precision
+    of 1, k risen negatives lead to (1/p) Σᵢ i / (i + k); see `_mean_precision` for why that costs k/p · ln(1 + p/k).
 
-    def moved(down: int, up: float) -> tuple[float, float]:
-        least = _mean_precision(above[down:] + up, yes)
-        most = _mean_precision(np.concatenate([np.zeros(down), np.maximum(above[: yes - down] - up, 0.0)]), yes)
-        return value - least, most - value
-
-    def reach(share: float) -> tuple[float, float]:
-        changed = share * count
-        most = min(int(changed), yes)
-        tried = np.unique(np.linspace(0, most, min(most, _TRIED) + 1).astype(int))
-        found = [moved(int(down), changed - down) for down in tried]
-        # A part of one example costs its part: of more examples of this kind it would be some of them.
-        whole = min(int(np.ceil(changed)), yes)
-        part = min(changed / whole, 1.0) if whole else 0.0
-        found.append((part * moved(whole, 0.0)[0], part * moved(whole, 0.0)[1]))
-        return max(fall for fall, _ in found), max(rise for _, rise in found)
-
-    return reach
-
-
-def _mean_precision(above: NDArray[np.float64], yes: int) -> float:
-    """Returns the sum of the precisions at some yes, in their order, over the number of all.
+    Rise: some positives of the lowest rank rise above all negatives, and the other changed examples are negatives that fall to the end.
 
     Args:
-        above: How many a no ranks above each.
-        yes: How many a yes there are in all.
+        scores: The score of class 1, [examples].
+        labels: 0 or 1, [examples].
+    """
+    count, ranked = len(labels), np.sort(-scores[labels == 1])
+    above = np.searchsorted(np.sort(-scores[labels == 0]), ranked, side="right").astype(np.float64)
+    positives, value = len(above), _mean_precision(above, len(above))
+
+    def moved(down: int, up: float) -> tuple[float, float]:
+        lowest = _mean_precision(above[down:] + up, positives)
+        highest = np.concatenate([np.zeros(down), np.maximum(above[: positives - down] - up, 0.0)])
+        return value - lowest, _mean_precision(highest, positives) - value
+
+    def worst_case(share: float) -> tuple[float, float]:
+        changed = share * count
+        most = min(int(changed), positives)
+        splits = np.unique(np.linspace(0, most, min(most, _MOST_SPLITS) + 1).astype(int))
+        moves = [moved(int(down), changed - down) for down in splits]
+        # k is no whole number: a fraction of an example costs that fraction.
+        whole = min(int(np.ceil(changed)), positives)
+        part = min(changed / whole, 1.0) if whole else 0.0
+        fall, rise = moved(whole, 0.0)
+        moves.append((part * fall, part * rise))
+        return max(fall for fall, _ in moves), max(rise for _, rise in moves)
+
+    return worst_case
+
+
+def _mean_precision(above: NDArray[np.float64], positives: int) -> float:
+    """Returns the sum of the precisions at some positives, in the order of their ranks, over the number of all positives.
+
+    The precision at rank i is the mean of x / (x + a) from x = i - 1 to i, 1 - a ln((i + a) / (i - 1 + a)), as if each example stood
+    for many of its kind. With the same a at each of p ranks the sum telescopes to 1 - a/p · ln(1 + p/a).
+
+    Args:
+        above: How many negatives rank above each.
+        positives: The number of all positives.
     """
     rank = np.arange(1.0, len(above) + 1)
-    # As if each were many of its kind: the mean of x / (x + above) from one rank to the next.
     with np.errstate(divide="ignore", invalid="ignore"):
         precision = np.where(above > 0, 1 - above * np.log((rank + above) / (rank - 1 + above)), 1.0)
-    return float(precision.sum()) / yes
+    return float(precision.sum()) / positives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unseen:
-    """Changes of a kind that none of the examples shows.
-
-    Where a share of all examples changes, none of n does with a probability of (1 - share)ⁿ. So seeing none leaves up to
-    1 - (1 - confidence)^(1/n) of all, about 3 of n at 95%, and those may be the ones that weigh most.
+class UnseenChanges:
+    """Changes of a kind that none of the examples shows, and the worst that they can do to a metric.
 
     Attributes:
-        examples: How many were seen.
-        reach: How far a share of them could move the metric; None when that is not known.
-        unit: How much of what is measured is 1 of the metric: 100 for points.
+        examples: How many examples were seen.
+        worst_case: How far a share of all examples could move the metric; None if that is unknown.
+        unit: How much 1 of the metric is in the unit of the result: 100 for points.
     """
 
     examples: int
-    reach: Reach | None
+    worst_case: WorstCase | None
     unit: float = 1.0
 
     def share(self, confidence: float) -> float:
-        """Returns the greatest share of all examples that may change where none seen does."""
+        """Returns the greatest share of all examples that may change, the upper Clopper-Pearson bound for zero events."""
         return exact_ends(0, self.examples, confidence)[1]
 
     def moves(self, confidence: float) -> Ends | None:
-        """Returns how far what is measured could fall and rise by them; None when that is not known."""
-        return None if self.reach is None else self._moves(self.reach, self.examples, confidence)
+        """Returns how far the metric could get worse and better, in `unit`; None if that is unknown."""
+        return None if self.worst_case is None else self._moves(self.worst_case, self.examples, confidence)
 
     def examples_to_leave(self, room: float, confidence: float, *, falling: bool = True) -> int | None:
-        """Returns the least number of examples that leaves them no more room than this; None when no number does.
+        """Returns the smallest number of examples whose worst case is within a limit; None if no number has one.
 
         Args:
-            room: How far they may move what is measured.
-            confidence: How sure that is.
-            falling: Whether it is about its falling, or its rising.
+            room: The limit, in `unit`.
+            confidence: The confidence level of the one-sided bound.
+            falling: Whether the limit is for the metric getting worse, or for its getting better.
         """
-        if self.reach is None or room <= 0:
+        if self.worst_case is None or room <= 0:
             return None
-        reach, side = self.reach, 0 if falling else 1
-        return least(lambda count: self._moves(reach, count, confidence)[side] <= room, max(self.examples, 2))
+        worst_case, side = self.worst_case, 0 if falling else 1
+        return least(lambda count: self._moves(worst_case, count, confidence)[side] <= room, max(self.examples, 2))
 
-    def _moves(self, reach: Reach, count: int, confidence: float) -> Ends:
-        fall, rise = reach(exact_ends(0, count, confidence)[1])
+    def _moves(self, worst_case: WorstCase, count: int, confidence: float) -> Ends:
+        fall, rise = worst_case(exact_ends(0, count, confidence)[1])
         return self.unit * fall, self.unit * rise
