@@ -124,9 +124,9 @@ docs: $(INSTALLED)
 	$(VENV)/bin/python scripts/component_reference.py > docs/components.md
 	$(VENV)/bin/python scripts/catalogue_readmes.py components/edgequant
 
-# The theme prints a notice about MkDocs 2, which pyproject.toml excludes; any other warning is an error.
+# The theme prints a notice about MkDocs 2, which pyproject.toml excludes; any other warning is an error, unless --quiet hides it.
 docs-site: $(DOCS_SITE)
-	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 $(DOCS_SITE): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,docs]"

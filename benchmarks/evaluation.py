@@ -31,8 +31,8 @@ from rich.console import Console
 from rich.table import Table
 
 from edgequant.artifacts.example_set import ExampleSetWriter, Provenance
-from edgequant.benchmarking.latency import Plan, measure
-from edgequant.evaluation.prediction import Predictions, Request, predict
+from edgequant.benchmarking.latency import TrialPlan, measure
+from edgequant.evaluation.prediction import PredictionRequest, Predictions, predict
 from edgequant.model_process import run_in_child
 
 HERE = Path(__file__).resolve().parent
@@ -136,7 +136,7 @@ def plain_rate(model: Model) -> float:
 def our_run(model: Model, folder: Path, threads: int) -> tuple[Predictions, int]:
     """Returns what came of a run of ours, and the peak memory of its process in bytes."""
     with tempfile.TemporaryDirectory(dir=folder) as outputs:
-        request = Request(
+        request = PredictionRequest(
             model=model.path,
             inputs={model.input_name: model.inputs},
             outputs=Path(outputs),
@@ -151,7 +151,7 @@ def our_run(model: Model, folder: Path, threads: int) -> tuple[Predictions, int]
 
 def our_p50_seconds(model: Model, evaluation_set: Path) -> float:
     """Returns the median of one invocation by the benchmark step."""
-    plan = Plan(
+    plan = TrialPlan(
         paths={"float32": model.path},
         evaluation_set=evaluation_set,
         examples=16,

@@ -123,12 +123,12 @@ def ours(paths: list[str], *, stratified: bool, options: list[str]) -> int:
     from edgequant.sampling.beam_options import parse_options
     from edgequant.sampling.draw.beam_pipeline import Engine
     from edgequant.sampling.draw.disjoint import split
-    from edgequant.sampling.draw.rule import Rule
-    from edgequant.sampling.draw.selection import EQUAL, FALSE, Plan
+    from edgequant.sampling.draw.rule import DrawRule
+    from edgequant.sampling.draw.selection import EQUAL, FALSE, DrawPlan
     from edgequant.sampling.formats.files import find_files
 
-    plan = Plan(wanted=CALIBRATION, stratify=EQUAL if stratified else FALSE, minimum=1, seed=17)
-    rule = Rule(keep={}, seed=17, classes="label" if stratified else "")
+    plan = DrawPlan(wanted=CALIBRATION, stratify=EQUAL if stratified else FALSE, minimum=1, seed=17)
+    rule = DrawRule(keep={}, seed=17, classes="label" if stratified else "")
     with tempfile.TemporaryDirectory() as scratch:
         drawn = split(
             find_files(paths, "calibration"), rule, plan, EVALUATION, Engine(parse_options(options), Path(scratch))

@@ -35,8 +35,8 @@ from edgequant.tracking.recording.packaging import requirements
 from edgequant.variants import VARIANTS
 from edgequant_pipelines.config import load_config
 from edgequant_pipelines.demo import prepare
-from edgequant_pipelines.local import run_locally
-from edgequant_pipelines.result import RESULTS
+from edgequant_pipelines.local_runner import run_locally
+from edgequant_pipelines.run_result import RESULTS
 
 HERE = Path(__file__).resolve().parent
 START_SECONDS = 240.0

@@ -23,10 +23,10 @@ from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Regi
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracked
 
 from edgequant_pipelines.config import Config
-from edgequant_pipelines.watching.context import Surroundings
+from edgequant_pipelines.watching.context import WatchContext
 from edgequant_pipelines.watching.launchers.base import LaunchedRun, Progress
+from edgequant_pipelines.watching.model_registry import ModelRegistry
 from edgequant_pipelines.watching.prometheus import Measures
-from edgequant_pipelines.watching.registry import Registry
 from edgequant_pipelines.watching.rules.rules import RulesFile
 from edgequant_pipelines.watching.watcher import Watcher
 
@@ -119,8 +119,8 @@ def main(versions: int) -> None:
         rules = {"rules": [{"name": "all", "registered_model": "digits*", "config": "config.yaml"}], "concurrency": 100}
         (folder / "RULES.yaml").write_text(yaml.safe_dump(rules))
         launcher = Instant()
-        surroundings = Surroundings(
-            registry=Registry(uri),
+        surroundings = WatchContext(
+            registry=ModelRegistry(uri),
             launchers=lambda _: launcher,
             measures=Measures(),
             show=lambda _: None,

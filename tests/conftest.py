@@ -1,8 +1,9 @@
 """Real small parts that many tests share: real digits, and a real model trained on them."""
 
+import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the heavy tests, and puts the files that took longest first: no worker is left with a long one at the end."""
     seconds = read_seconds(cache_folder() / _SECONDS)
     for item in items:
-        if is_heavy(getattr(item, "fixturenames", ())):
+        if is_heavy(item.path.name, getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.heavy)
     # Within a file, and of files that took the same, the order stays.
     items.sort(key=lambda item: -seconds.get(item.path.name, 0.0))
@@ -46,6 +47,26 @@ def _no_mlflow_server() -> Iterator[None]:
         import mlflow
 
         mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture(scope="session")
+def new_mlflow() -> Callable[[Path], str]:
+    """Returns a function that writes an empty MLflow database and returns its URI: a copy, as MLflow takes a second to make one."""
+
+    def make(folder: Path) -> None:
+        from mlflow import MlflowClient
+
+        uri = f"sqlite:///{folder / 'mlflow.db'}"
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        assert len(client.search_experiments()) == 1
+        assert len(client.search_registered_models()) == 0
+
+    def copy(path: Path) -> str:
+        # The experiment that each database has is beside the process that made it.
+        shutil.copyfile(cached("mlflow_database", [], make, str(Path.cwd())) / "mlflow.db", path)
+        return f"sqlite:///{path}"
+
+    return copy
 
 
 @pytest.fixture(scope="session")

@@ -4,15 +4,38 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-# Fixtures that need a model, which takes TensorFlow to build, a server, or the command line in processes of its own.
-_HEAVY = frozenset(
-    {"digits", "zoo", "made_by", "training", "server", "edgequant", "built", "browser", "docker", "result"}
+# Fixtures that need a model, which takes TensorFlow to build, a server, the command line in processes of its own, or draw with Beam.
+_HEAVY_FIXTURES = frozenset(
+    {
+        "browser",
+        "built",
+        "digits",
+        "docker",
+        "draw_sets",
+        "edgequant",
+        "invoke",
+        "made_by",
+        "result",
+        "server",
+        "training",
+        "zoo",
+    }
+)
+# Files that compute for long.
+HEAVY_FILES = frozenset(
+    {
+        "test_ratio.py",
+        "test_reach.py",
+        "test_statistics_bootstrap.py",
+        "test_statistics_coverage.py",
+        "test_unseen_changes.py",
+    }
 )
 
 
-def is_heavy(fixtures: Sequence[str]) -> bool:
-    """Tells whether one of a test's fixtures, direct or indirect, is slow to make."""
-    return not _HEAVY.isdisjoint(fixtures)
+def is_heavy(file: str, fixtures: Sequence[str]) -> bool:
+    """Tells whether a test is slow: by its file's name, or by one of its fixtures, direct or indirect."""
+    return file in HEAVY_FILES or not _HEAVY_FIXTURES.isdisjoint(fixtures)
 
 
 def read_seconds(path: Path) -> dict[str, float]:

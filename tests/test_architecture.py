@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ HOMES = {
         "edgequant/mlflow_access/",
         "edgequant/model_uri.py",
         "edgequant_pipelines/demo/",
-        "edgequant_pipelines/watching/registry.py",
+        "edgequant_pipelines/watching/model_registry.py",
     ),
     "prometheus_client": ("edgequant_pipelines/watching/",),
     "ai_edge_litert": ("edgequant/litert_interpreter.py", "edgequant/inspection.py"),
@@ -178,3 +179,16 @@ def test_nothing_is_pickled() -> None:
         )
         text = path.read_text(encoding="utf-8")
         assert text.count("np.load(") == text.count("allow_pickle=False") - text.count("np.savez("), path
+
+
+def test_one_name_stands_for_one_thing() -> None:
+    """No two classes have one name, and no two files but those that every step has."""
+    classes = [
+        node.name
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    files = [path.name for path in sources() if path.stem not in ("__init__", "component", "step")]
+    assert [name for name, count in Counter(classes).items() if count > 1] == []
+    assert [name for name, count in Counter(files).items() if count > 1] == []

@@ -39,7 +39,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class ChildOutcome:
     """How a child process ended.
 
     Attributes:
@@ -78,7 +78,9 @@ def forkserver(*preload: str) -> Any:
     return context
 
 
-def run(context: Any, function: Callable[..., Any], arguments: tuple[Any, ...], limits: Limits, log: Path) -> Outcome:
+def run(
+    context: Any, function: Callable[..., Any], arguments: tuple[Any, ...], limits: Limits, log: Path
+) -> ChildOutcome:
     """Runs a function in a child process and returns how that ended.
 
     Args:
@@ -106,7 +108,7 @@ def run(context: Any, function: Callable[..., Any], arguments: tuple[Any, ...], 
                 failure = _ending(_join(process))
         _join(process)
     seconds = time.monotonic() - start
-    return Outcome(value=value, failure=failure, seconds=seconds, peak_memory_bytes=peak, os_error=os_error)
+    return ChildOutcome(value=value, failure=failure, seconds=seconds, peak_memory_bytes=peak, os_error=os_error)
 
 
 def _join(process: Any) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edgequant.child_process import Limits, Outcome, forkserver, machine_memory, run
+from edgequant.child_process import ChildOutcome, Limits, forkserver, machine_memory, run
 
 # How long beyond its time budget a child is waited for: to load a model, and to end the invocation it is in.
 MARGIN_SECONDS = 30.0
@@ -14,7 +14,7 @@ _RUNTIME = "ai_edge_litert.interpreter"
 _LOG_LINES = 20
 
 
-def run_in_child(function: Callable[..., Any], *arguments: Any, seconds: float) -> Outcome:
+def run_in_child(function: Callable[..., Any], *arguments: Any, seconds: float) -> ChildOutcome:
     """Runs a function that uses the interpreter in a child process and returns how that ended.
 
     What the child printed is shown where it did not live to tell more. The fork server holds the runtime and the function's module, so that

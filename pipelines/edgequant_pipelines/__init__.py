@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgequant_pipelines.config import Config, load_config, make_config
-    from edgequant_pipelines.local import run
+    from edgequant_pipelines.local_runner import run
     from edgequant_pipelines.pipeline import quantize, quantize_model
-    from edgequant_pipelines.result import Result, load_run
+    from edgequant_pipelines.run_result import Result, load_run
 else:
     _HOMES = {
         "Config": "config",
         "load_config": "config",
         "make_config": "config",
-        "run": "local",
+        "run": "local_runner",
         "quantize": "pipeline",
         "quantize_model": "pipeline",
-        "Result": "result",
-        "load_run": "result",
+        "Result": "run_result",
+        "load_run": "run_result",
     }
 
     def __getattr__(name):

@@ -21,7 +21,7 @@ from edgequant.sampling.formats.remote import wrong_place
 from edgequant.sampling.referenced_files import remote_file
 from edgequant.sampling.settings import check_settings
 from edgequant.task import check_task_name
-from edgequant.tracking.settings import check_experiment, check_registered_model
+from edgequant.tracking.setting_checks import check_experiment, check_registered_model
 from edgequant.tracking_uri import check_tracking_uri
 from edgequant.variants import VARIANTS, check_variants
 from edgequant_pipelines.deployment import Kubeflow

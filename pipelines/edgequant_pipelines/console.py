@@ -15,7 +15,7 @@ from rich.table import Table
 
 from edgequant.artifacts.benchmark import duration
 from edgequant.inspection import Inspection
-from edgequant.tracking.reading.history import Row
+from edgequant.tracking.reading.history import HistoryRow
 
 # What the table needs; a narrower terminal wraps it.
 _WIDTH = 118
@@ -63,7 +63,7 @@ class Screen:
         for name, link in links.items():
             self._console.print(f"  {name:<11}{escape(link)}")
 
-    def history(self, rows: Sequence[Row]) -> None:
+    def history(self, rows: Sequence[HistoryRow]) -> None:
         """Prints the variants of several pipeline runs, a table for each, the newest first."""
         # Wide enough for every name of a version and its aliases.
         console = Console(file=sys.stdout, highlight=False, soft_wrap=True, emoji=False, width=_WIDEST)
@@ -119,7 +119,7 @@ def _table(result: dict[str, Any]) -> Table:
     return table
 
 
-def _history_table(rows: Sequence[Row]) -> Table:
+def _history_table(rows: Sequence[HistoryRow]) -> Table:
     first = rows[0]
     recorded = first.recorded[:16].replace("T", " ")
     title = f"{recorded} UTC  {escape(first.source_model)}".rstrip()

@@ -58,11 +58,11 @@ Amount = Annotated[str, BeforeValidator(_written)]
 SecretKeys = Annotated[list[str] | dict[str, str], BeforeValidator(_secret_keys)]
 
 
-class _Section(BaseModel):
+class _KubeflowSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Toleration(_Section):
+class Toleration(_KubeflowSection):
     """A taint that a pod puts up with."""
 
     key: str = ""
@@ -71,7 +71,7 @@ class Toleration(_Section):
     effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""
 
 
-class StepSettings(_Section):
+class StepSettings(_KubeflowSection):
     """What differs from the default for one step; empty: nothing."""
 
     cpu_request: Amount = ""
@@ -87,7 +87,7 @@ class StepSettings(_Section):
         return {name: value for name in RESOURCES if (value := getattr(self, name))}
 
 
-class Kubeflow(_Section):
+class Kubeflow(_KubeflowSection):
     """How the compiled pipeline runs."""
 
     image_prefix: str = ""

@@ -9,7 +9,7 @@ from typing import Any
 
 from kfp import dsl
 
-from edgequant.artifacts.champion import CHAMPION
+from edgequant.artifacts.champion_set import CHAMPION
 from edgequant.benchmarking.component import benchmark
 from edgequant.champion.component import fetch_champion
 from edgequant.conversion.component import convert

@@ -87,8 +87,8 @@ def digits_sets(digits: Path, digits_model: Path) -> DigitsSets:
 
 def _run_steps(digits: Path, digits_model: Path, folder: Path) -> None:
     """Writes what every step makes of the digits model."""
-    from edgequant.conversion.step import Request, convert
-    from edgequant.sampling.settings import Examples
+    from edgequant.conversion.step import ConversionRequest, convert
+    from edgequant.sampling.settings import ExampleSources
     from edgequant.sampling.step import sample
 
     signature = ModelSignature(
@@ -96,7 +96,7 @@ def _run_steps(digits: Path, digits_model: Path, folder: Path) -> None:
         inputs=(TensorSpec(name="pixels", dtype="float32", shape=(None, 8, 8, 1)),),
         outputs=(TensorSpec(name="output_0", dtype="float32", shape=(None, 10)),),
     )
-    examples = Examples(
+    examples = ExampleSources(
         signature=signature,
         calibration=[str(digits / "train.npz")],
         evaluation=[str(digits / "test.npz")],
@@ -109,7 +109,7 @@ def _run_steps(digits: Path, digits_model: Path, folder: Path) -> None:
         beam_options=["--runner=FnApiRunner"],
     )
     sample(examples, folder / "calibration", folder / "evaluation")
-    request = Request(
+    request = ConversionRequest(
         model=digits_model,
         signature=signature.key,
         variants=list(DIGITS_VARIANTS),

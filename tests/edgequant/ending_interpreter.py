@@ -13,7 +13,7 @@ from typing import Any
 from ai_edge_litert import interpreter as litert
 
 from edgequant import model_process
-from edgequant.child_process import Outcome
+from edgequant.child_process import ChildOutcome
 
 CRASH = "ends its process with SIGSEGV"
 HANG = "does not come back"
@@ -54,7 +54,7 @@ def start() -> None:
     assert run_in_child(int, seconds=60).value == 0
 
 
-def run_in_child(function: Callable[..., Any], *arguments: Any, seconds: float) -> Outcome:
+def run_in_child(function: Callable[..., Any], *arguments: Any, seconds: float) -> ChildOutcome:
     """Runs a function as the product does, in a child process that has this interpreter."""
     return model_process.run_in_child(call, function, *arguments, seconds=seconds)
 

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from edgequant.errors import ConfigError, ModelError, TrackingError
 from edgequant_pipelines.arguments import local_tracking_uri, pipeline_arguments
 from edgequant_pipelines.config import load_config
-from edgequant_pipelines.local import run_locally
+from edgequant_pipelines.local_runner import run_locally
 
 Arguments = Callable[..., dict[str, Any]]
 PREPROCESS = "def to_inputs(features):\n    return features\n"
@@ -189,9 +189,11 @@ def test_a_model_that_is_missing(folder: Path, arguments: Arguments) -> None:
         arguments(model="no_model")
 
 
-def test_a_moved_alias_is_another_reference(folder: Path, arguments: Arguments) -> None:
+def test_a_moved_alias_is_another_champion(
+    folder: Path, arguments: Arguments, new_mlflow: Callable[[Path], str]
+) -> None:
     """The champion is pinned to a version, and another one, or the first one, changes the arguments."""
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    uri = new_mlflow(folder / "mlflow.db")
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     def found() -> dict[str, Any]:

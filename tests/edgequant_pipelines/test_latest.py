@@ -1,5 +1,6 @@
 """A run on a cluster looks up what its names stand for when it runs: a recurring run is never served yesterday's model."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +87,11 @@ def test_the_compiled_pipeline_looks_first() -> None:
     assert source("quantize", "examples_digest") == ("fingerprint", "Output")
 
 
-def test_an_alias_that_moves(tmp_path: Path) -> None:
+def test_an_alias_that_moves(tmp_path: Path, new_mlflow: Callable[[Path], str]) -> None:
     """The version that an alias is on at the moment is what the later steps get, with a digest of its own."""
     import mlflow
 
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    uri = new_mlflow(tmp_path / "mlflow.db")
     client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
     client.create_registered_model("flowers")
     found = []

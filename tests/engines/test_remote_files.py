@@ -19,7 +19,7 @@ from edgequant.sampling.decode.preprocessing import load_preprocess
 from edgequant.sampling.fingerprint import fingerprint, of_examples
 from edgequant.sampling.formats.files import Piece, read_piece
 from edgequant.sampling.referenced_files import read_referenced_files
-from edgequant.sampling.settings import Examples
+from edgequant.sampling.settings import ExampleSources
 from edgequant.signature import ModelSignature
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(200)]
@@ -158,7 +158,7 @@ def test_names_and_code_in_a_bucket(scheme: str, put: Callable[[str, str, bytes]
     put(scheme, "named/labels.txt", b"ant\nbee\n")
     put(scheme, "named/prepare.py", b"def to_inputs(features):\n    return {}\n")
     labels, function = f"{scheme}://my-bucket/named/labels.txt", f"{scheme}://my-bucket/named/prepare.py:to_inputs"
-    asked = Examples(
+    asked = ExampleSources(
         signature=signature,
         calibration=[],
         classes_file=labels,

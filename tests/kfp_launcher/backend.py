@@ -13,7 +13,7 @@ from tests.kfp_launcher.launcher import Launcher, Pod, Task
 
 from edgequant_pipelines.compilation import CompileOptions, compile_pipeline
 from edgequant_pipelines.config import load_config
-from edgequant_pipelines.kubeflow.arguments import cluster_arguments
+from edgequant_pipelines.kubeflow.cluster_arguments import cluster_arguments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -49,22 +50,24 @@ Execute = Callable[[Container], "subprocess.CompletedProcess[str]"]
 
 def run_process(container: Container) -> "subprocess.CompletedProcess[str]":
     """Runs a container's command in a process of its own, with this installation in the image's place."""
-    return subprocess.run(
-        container.command,
-        cwd=container.volume / "work",
-        env={
-            # Where `python3` is this one.
-            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.defpath)),
-            "TMPDIR": str(container.volume / "tmp"),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            **container.environment,
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=_TASK_SECONDS,
-        check=False,
-    )
+    # As short as a container's /tmp: sockets in it have names of at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="pod-") as temporary:
+        return subprocess.run(
+            container.command,
+            cwd=container.volume / "work",
+            env={
+                # Where `python3` is this one.
+                "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.defpath)),
+                "TMPDIR": temporary,
+                "PYTHONDONTWRITEBYTECODE": "1",
+                **container.environment,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_TASK_SECONDS,
+            check=False,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

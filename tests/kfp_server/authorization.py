@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
-from tests.kfp_server.refusals import RefusedError
+from fastapi.responses import Response
+from tests.kfp_server.refusals import RefusedError, UploadRefusedError
 from tests.kfp_server.store import Body, Store
 
 _API = "/apis/v2beta1/"
@@ -62,7 +62,9 @@ def add_authorization(application: FastAPI, store: Store, authorizer: Callable[[
                 for access in required(request, await _body(request), store):
                     decide(token, access)
             except RefusedError as error:
-                return _upload_refusal(error) if "/pipelines/upload" in request.url.path else error.response()
+                if "/pipelines/upload" not in request.url.path:
+                    return error.response()
+                return UploadRefusedError(400, f"Authorization Failure: {error.message}").response()
         answer: Response = await call_next(request)
         return answer
 
@@ -113,9 +115,3 @@ async def _body(request: Request) -> Body:
         return {}
     body: Body = json.loads(await request.body() or "{}")
     return body
-
-
-def _upload_refusal(error: RefusedError) -> Response:
-    """Returns how the upload endpoints refuse: always with 400, in a form of their own."""
-    message = f"Failed to create a pipeline version due to authorization error: Authorization Failure: {error.message}"
-    return JSONResponse({"error_message": message, "error_details": message}, status_code=400)

@@ -20,7 +20,7 @@ from tests.manifests.deployed_watch import DeployedWatch, deploy, register, role
 
 from edgequant_pipelines.cli import main
 from edgequant_pipelines.compilation import CompiledPipeline, CompileOptions, compile_pipeline
-from edgequant_pipelines.kubeflow import uploads
+from edgequant_pipelines.kubeflow import pipeline_versions
 from edgequant_pipelines.kubeflow.credentials import TOKEN, TOKEN_PATH
 from kubernetes import client
 
@@ -45,7 +45,7 @@ def compiled_once() -> Iterator[None]:
         return made[key]
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(uploads, "compile_pipeline", compile_once)
+        patched.setattr(pipeline_versions, "compile_pipeline", compile_once)
         yield
 
 
@@ -216,6 +216,20 @@ def test_submit_says_which_right_is_missing(
     """Each right of the role, when it is taken away, is named by `submit`."""
     with without(api, profile, right):
         check_named(submit(token), right)
+
+
+def test_a_refused_upload_names_the_right(
+    api: KubernetesApi, profile: str, submit: Submit, server: KfpServer, token: str
+) -> None:
+    """KFP refuses a version with 400, in words of its own: they are kept, where the pipeline is there and its version is not."""
+    name = compile_pipeline(CompileOptions(defaults=False)).name
+    server.add("pipeline", "pipeline_id", {"name": name, "display_name": name, "namespace": profile})
+    with without(api, profile, ("pipelines", "create")):
+        done = submit(token)
+    assert done.exit_code == 1
+    assert server.requests("POST") == ["POST /apis/v2beta1/pipelines/upload_version"]
+    for text in ("Verb:create,", "Resource:pipelines,", "Unauthorized access"):
+        assert text in done.output
 
 
 @pytest.fixture(params=["another audience", "expired", "no token of this cluster"])

@@ -11,8 +11,8 @@ from mlflow import MlflowClient
 from tests.manifests.reading import MANIFESTS, environment, pod_of, read
 
 from edgequant_pipelines.cli import main
-from edgequant_pipelines.kubeflow.client import ENDPOINT
 from edgequant_pipelines.kubeflow.credentials import TOKEN, TOKEN_PATH
+from edgequant_pipelines.kubeflow.kfp_client import ENDPOINT
 
 NAMESPACE = str(read("overlays/kubeflow/kustomization.yaml")["namespace"])
 _MLFLOW = "MLFLOW_TRACKING_URI"

@@ -11,7 +11,7 @@ from tests.manifests.reading import MANIFESTS, ROOT, pod_of, read
 from edgequant.images import image
 from edgequant_pipelines.cli import main
 from edgequant_pipelines.config import load_config
-from edgequant_pipelines.kubeflow.arguments import cluster_arguments
+from edgequant_pipelines.kubeflow.cluster_arguments import cluster_arguments
 
 TEXT = (ROOT / "docs" / "kubeflow.md").read_text(encoding="utf-8")
 _VARIABLE = re.compile(r"([A-Z_]+)=")

@@ -29,8 +29,8 @@ from tests.manifests.reading import (
 from edgequant import __version__
 from edgequant.images import image
 from edgequant_pipelines.cli import main
-from edgequant_pipelines.kubeflow.client import ENDPOINT
 from edgequant_pipelines.kubeflow.credentials import TOKEN_PATH
+from edgequant_pipelines.kubeflow.kfp_client import ENDPOINT
 from edgequant_pipelines.watching.rules.rules import RulesFile, load_rules
 from edgequant_pipelines.watching.service import Service, Settings
 

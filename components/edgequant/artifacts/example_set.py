@@ -134,7 +134,7 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Content:
+class _ExampleSetContent:
     provenance: Provenance
     inputs: dict[str, Input]
     labelled: bool
@@ -193,7 +193,7 @@ def load_example_set(path: Path, *, verify: bool = True) -> ExampleSet:
     Raises:
         ArtifactError: It is missing, damaged or not an example set.
     """
-    content = read_manifest(path, SCHEMA, _Content, verify=verify)
+    content = read_manifest(path, SCHEMA, _ExampleSetContent, verify=verify)
     inputs = {name: load_array(inside(path, f"inputs/{file_name(name)}")) for name in content.inputs}
     labels = load_array(path / "labels.npy") if content.labelled else None
     slices = {name: load_array(inside(path, f"slices/{file_name(name)}")) for name in content.slices}
@@ -315,7 +315,7 @@ class ExampleSetWriter:
         write_manifest(
             self._draft,
             SCHEMA,
-            _Content(
+            _ExampleSetContent(
                 provenance=provenance,
                 inputs=inputs,
                 labelled=bool(self._labels),

@@ -205,7 +205,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Content:
+class _VerdictContent:
     outcome: str
     best: str | None
 
@@ -213,7 +213,7 @@ class _Content:
 def write_verdict(directory: Path, verdict: Verdict) -> None:
     """Writes a verdict's file and the manifest of its directory, where the report already is."""
     write_json(directory / "verdict.json", asdict(verdict))
-    write_manifest(directory, SCHEMA, _Content(outcome=verdict.outcome, best=verdict.best))
+    write_manifest(directory, SCHEMA, _VerdictContent(outcome=verdict.outcome, best=verdict.best))
 
 
 def load_verdict(path: Path) -> Verdict:
@@ -222,6 +222,6 @@ def load_verdict(path: Path) -> Verdict:
     Raises:
         ArtifactError: It is missing, damaged or not a verdict.
     """
-    read_manifest(path, SCHEMA, _Content)
+    read_manifest(path, SCHEMA, _VerdictContent)
     file = path / "verdict.json"
     return parse(read_json(file), Verdict, file)

@@ -32,7 +32,7 @@ _SHIFT_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class TrialPlan:
     """What to measure.
 
     Attributes:
@@ -72,7 +72,7 @@ class Timing:
     settled: bool
 
 
-def measure(plan: Plan) -> tuple[dict[str, Timing], int | None] | str:
+def measure(plan: TrialPlan) -> tuple[dict[str, Timing], int | None] | str:
     """Returns the times of each model in one trial, and the processor that this process was kept on, or None.
 
     For a child process. Where the runtime refuses a model or fails on an example, the reason is returned.
@@ -84,7 +84,7 @@ def measure(plan: Plan) -> tuple[dict[str, Timing], int | None] | str:
         return str(error)
 
 
-def measure_times(plan: Plan) -> dict[str, Timing]:
+def measure_times(plan: TrialPlan) -> dict[str, Timing]:
     """Returns the times of each model at batch 1 on one thread, the models in turn: A, B, C, A, B, C, ….
 
     A run is one invocation with its input already in place; quantizing the input is not counted, as on a device whose
@@ -98,7 +98,7 @@ def measure_times(plan: Plan) -> dict[str, Timing]:
         return _measure(plan, turns)
 
 
-def _measure(plan: Plan, turns: Turns) -> dict[str, Timing]:
+def _measure(plan: TrialPlan, turns: Turns) -> dict[str, Timing]:
     begin = time.monotonic()
     examples = read_examples(plan.evaluation_set, plan.examples)
     shift = _shift(plan.trial)

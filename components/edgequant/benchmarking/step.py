@@ -11,10 +11,10 @@ from edgequant.artifacts.directory import new_directory, write_manifest
 from edgequant.artifacts.example_set import load_example_set
 from edgequant.artifacts.variant_set import load_variant_set
 from edgequant.benchmarking.environment import cpu_flags, cpu_model
-from edgequant.benchmarking.latency import Plan, Timing, measure, summarize
+from edgequant.benchmarking.latency import Timing, TrialPlan, measure, summarize
 from edgequant.benchmarking.trial import Trial, try_model
 from edgequant.benchmarking.turns import start_turns, whose_turn
-from edgequant.child_process import Outcome
+from edgequant.child_process import ChildOutcome
 from edgequant.errors import ExamplesError
 from edgequant.litert_interpreter import XNNPACK, delegate, runtime_version
 from edgequant.model_process import MARGIN_SECONDS, run_in_child
@@ -65,7 +65,7 @@ def benchmark(
     variants = load_variant_set(variant_set)
     if not len(load_example_set(evaluation_set, verify=False)):
         raise ExamplesError(f"{evaluation_set}: holds no examples; one or more are needed")
-    plan = Plan(
+    plan = TrialPlan(
         paths={name: variants.model(name) for name in variants.converted},
         evaluation_set=evaluation_set,
         examples=_EXAMPLES,
@@ -93,7 +93,7 @@ def benchmark(
     _say(content)
 
 
-def _try_all(plan: Plan, seconds: float) -> tuple[dict[str, Trial], dict[str, str]]:
+def _try_all(plan: TrialPlan, seconds: float) -> tuple[dict[str, Trial], dict[str, str]]:
     """Returns how each variant ran that can be run, and why the others cannot."""
     tried, failures = {}, {}
     for name, path in plan.paths.items():
@@ -107,14 +107,14 @@ def _try_all(plan: Plan, seconds: float) -> tuple[dict[str, Trial], dict[str, st
     return tried, failures
 
 
-def _failure(outcome: Outcome) -> str | None:
+def _failure(outcome: ChildOutcome) -> str | None:
     """Returns why a model cannot be run; None where it was."""
     if outcome.failure is not None:
         return f"LiteRT did not survive it: {outcome.failure}"
     return outcome.value if isinstance(outcome.value, str) else None
 
 
-def _measure(plan: Plan, beyond: float, *, busy: bool) -> tuple[dict[str, Latency], int | None, dict[str, str]]:
+def _measure(plan: TrialPlan, beyond: float, *, busy: bool) -> tuple[dict[str, Latency], int | None, dict[str, str]]:
     """Returns latencies, the processor they were measured on, and failures.
 
     A model that ends the process it is measured in, after all, is left out of every trial, and that one begins anew.
@@ -150,7 +150,7 @@ def _measure(plan: Plan, beyond: float, *, busy: bool) -> tuple[dict[str, Latenc
     return summarize(kept, REFERENCE, busy=busy), cpu, failures
 
 
-def _run_trial(plan: Plan, seconds: float) -> tuple[Outcome, str | None]:
+def _run_trial(plan: TrialPlan, seconds: float) -> tuple[ChildOutcome, str | None]:
     """Returns how a trial ended, and whose turn it was last; None where it was nobody's."""
     with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
         turns = Path(folder) / "turns"
@@ -159,7 +159,7 @@ def _run_trial(plan: Plan, seconds: float) -> tuple[Outcome, str | None]:
         return outcome, whose_turn(list(plan.paths), turns)
 
 
-def _parts(plan: Plan) -> list[Plan]:
+def _parts(plan: TrialPlan) -> list[TrialPlan]:
     """Returns the plan of each trial: as many runs in all as asked, and time for `_TRIALS` of them at the least."""
     trials = min(max(_TRIALS, plan.runs // _RUNS_OF_TRIAL), plan.runs)
     return [

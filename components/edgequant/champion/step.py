@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
-from edgequant.artifacts.champion import ChampionFacts, write_champion
+from edgequant.artifacts.champion_set import ChampionFacts, write_champion
 from edgequant.errors import ModelError
 from edgequant.mlflow_access.lookup import Waiting
 from edgequant.model_uri import downloaded, is_path, pin_champion, told_of

@@ -32,13 +32,13 @@ def convert(
     """
     from pathlib import Path
 
-    from edgequant.conversion.step import Request
+    from edgequant.conversion.step import ConversionRequest
     from edgequant.conversion.step import convert as run
     from edgequant.steps import step
 
     with step("convert"):
         run(
-            Request(
+            ConversionRequest(
                 model=Path(model.path),
                 signature=signature,
                 variants=variants,

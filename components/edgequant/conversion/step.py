@@ -13,7 +13,7 @@ import numpy as np
 from edgequant.artifacts.directory import new_directory, tree_digest, write_manifest
 from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
 from edgequant.artifacts.variant_set import CONVERTED, FAILED, SCHEMA, ConvertedVariant, Stability, VariantSetContent
-from edgequant.child_process import Limits, Outcome, forkserver, machine_memory, run
+from edgequant.child_process import ChildOutcome, Limits, forkserver, machine_memory, run
 from edgequant.conversion.promises import broken_promise, notes
 from edgequant.conversion.stability import check_stability
 from edgequant.errors import ConversionError, ExamplesError, ModelError
@@ -32,7 +32,7 @@ _LOG_LINES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class ConversionRequest:
     """What to convert.
 
     Attributes:
@@ -61,7 +61,7 @@ class Request:
         return Limits(seconds=self.time_limit_seconds, memory_bytes=self.memory_limit_bytes or share)
 
 
-def convert(request: Request, variant_set: Path) -> None:
+def convert(request: ConversionRequest, variant_set: Path) -> None:
     """Converts every variant and writes the variant set. A variant that fails costs the others nothing.
 
     Args:
@@ -123,7 +123,7 @@ def check_calibration(calibration: ExampleSet, signature: ModelSignature) -> Non
             )
 
 
-def _stability(request: Request, files: ModelFiles, draft: Path) -> Stability:
+def _stability(request: ConversionRequest, files: ModelFiles, draft: Path) -> Stability:
     """Returns whether the calibration set is large enough, and says so."""
     sets = (request.calibration_set, request.evaluation_set or request.calibration_set)
     reference = draft / REFERENCE / "model.tflite"
@@ -132,7 +132,9 @@ def _stability(request: Request, files: ModelFiles, draft: Path) -> Stability:
     return found
 
 
-def _convert_all(request: Request, files: ModelFiles, names: list[str], draft: Path) -> dict[str, ConvertedVariant]:
+def _convert_all(
+    request: ConversionRequest, files: ModelFiles, names: list[str], draft: Path
+) -> dict[str, ConvertedVariant]:
     context = forkserver(_CONVERTER)
     done: dict[str, ConvertedVariant] = {}
     with tempfile.TemporaryDirectory(prefix="edgequant-") as logs, ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -148,7 +150,7 @@ def _convert_all(request: Request, files: ModelFiles, names: list[str], draft: P
     return done
 
 
-def _conclude(name: str, outcome: Outcome, target: Path, log: Path) -> ConvertedVariant:
+def _conclude(name: str, outcome: ChildOutcome, target: Path, log: Path) -> ConvertedVariant:
     """Returns what became of a variant, and says so."""
     facts: dict[str, Any] = {"seconds": round(outcome.seconds, 2), "peak_memory_bytes": outcome.peak_memory_bytes}
     if outcome.failure is None:

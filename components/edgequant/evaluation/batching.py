@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgequant.evaluation.rows import RowReader
+from edgequant.evaluation.example_rows import RowReader
 from edgequant.litert_interpreter import InterpreterError, Model
 
 BATCHES = (4, 16, 64, 256, 1024)

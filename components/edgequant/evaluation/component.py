@@ -30,7 +30,7 @@ def evaluate(
     """
     from pathlib import Path
 
-    from edgequant.artifacts.champion import CHAMPION
+    from edgequant.artifacts.champion_set import CHAMPION
     from edgequant.evaluation.step import evaluate as run
     from edgequant.steps import step
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgequant.artifacts.directory import file_name
 from edgequant.errors import EvaluationError
 from edgequant.evaluation.batching import BATCHES, find_batch
-from edgequant.evaluation.rows import RowReader, RowWriter, open_writer
+from edgequant.evaluation.example_rows import RowReader, RowWriter, open_writer
 from edgequant.litert_interpreter import BUILTIN, XNNPACK, InterpreterError, Model, Origin
 from edgequant.model_process import MARGIN_SECONDS
 
@@ -29,7 +29,7 @@ _SLOWER = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class PredictionRequest:
     """What to run.
 
     Attributes:
@@ -83,7 +83,7 @@ class Predictions:
     first_not_finite: int | None
 
 
-def predict(request: Request) -> Predictions | str:
+def predict(request: PredictionRequest) -> Predictions | str:
     """Runs a model on examples, in order, as far as the time budget reaches, and writes its outputs.
 
     Returns:
@@ -100,7 +100,7 @@ def predict(request: Request) -> Predictions | str:
         return str(error)
 
 
-def trace(request: Request, row: int) -> Origin | None:
+def trace(request: PredictionRequest, row: int) -> Origin | None:
     """Returns where the values that are not finite of one example come from; None where it cannot be told.
 
     Every operator's output is kept and looked at, which XNNPACK does not allow: the runtime's own kernels stand in.
@@ -111,7 +111,7 @@ def trace(request: Request, row: int) -> Origin | None:
     return model.first_not_finite()
 
 
-def _predict(request: Request) -> Predictions:
+def _predict(request: PredictionRequest) -> Predictions:
     limit = time.monotonic() + request.budget_seconds + request.grace_seconds
     reader = RowReader(request.inputs)
     models, first = _load(request, reader)
@@ -157,7 +157,7 @@ class _First:
     slow: bool
 
 
-def _load(request: Request, reader: RowReader) -> tuple[list[Model], _First]:
+def _load(request: PredictionRequest, reader: RowReader) -> tuple[list[Model], _First]:
     """Returns an interpreter for each thread, and what came of the first batch, of the size that all will have."""
     request.tell(request.batch or 1)
     model = Model(request.model, resolver=request.resolver)

@@ -11,7 +11,7 @@ from edgequant.artifacts.evaluation import EVALUATED, SCHEMA, EvaluationContent,
 from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
 from edgequant.artifacts.variant_set import ABSENT, CONVERTED, FAILED, VariantSet, load_variant_set
 from edgequant.errors import EvaluationError
-from edgequant.evaluation.prediction import Predictions, Request, predict, trace
+from edgequant.evaluation.prediction import PredictionRequest, Predictions, predict, trace
 from edgequant.litert_interpreter import XNNPACK, Origin, runtime_version
 from edgequant.model_process import MARGIN_SECONDS, run_in_child
 from edgequant.outputs import glance
@@ -20,7 +20,7 @@ from edgequant.steps import say
 from edgequant.variants import REFERENCE
 
 
-class NotFiniteError(EvaluationError):
+class NotFiniteOutputError(EvaluationError):
     """A model's outputs hold NaN or infinity."""
 
     def __init__(self, message: str, found: NotFinite) -> None:
@@ -82,7 +82,7 @@ def evaluate(
             write_manifest(draft, SCHEMA, replace(blank, status=ABSENT, reason=variants[variant].reason))
             return
         try:
-            request = Request(
+            request = PredictionRequest(
                 model=_model(variants, variant),
                 inputs={name: examples.path / "inputs" / file_name(name) for name in examples.inputs},
                 outputs=draft / "outputs",
@@ -108,7 +108,9 @@ def _model(variants: VariantSet, variant: str) -> Path:
     return variants.model(variant)
 
 
-def _evaluate(request: Request, examples: ExampleSet, blank: EvaluationContent, *, seconds: float) -> EvaluationContent:
+def _evaluate(
+    request: PredictionRequest, examples: ExampleSet, blank: EvaluationContent, *, seconds: float
+) -> EvaluationContent:
     """Writes the outputs of a model, and returns what they are of."""
     predictions = _predict(blank.variant, request, seconds)
     if predictions.not_finite:
@@ -126,7 +128,7 @@ def _evaluate(request: Request, examples: ExampleSet, blank: EvaluationContent, 
     )
 
 
-def _predict(variant: str, request: Request, seconds: float) -> Predictions:
+def _predict(variant: str, request: PredictionRequest, seconds: float) -> Predictions:
     """Runs the model in a child process.
 
     What fails with several examples at once is run again one by one: that a batch fails says nothing of the model.
@@ -149,7 +151,7 @@ def _predict(variant: str, request: Request, seconds: float) -> Predictions:
     raise EvaluationError(reason)
 
 
-def _not_finite(request: Request, predictions: Predictions, seconds: float) -> NotFiniteError:
+def _not_finite(request: PredictionRequest, predictions: Predictions, seconds: float) -> NotFiniteOutputError:
     """Returns the error of a model whose outputs are not all finite, with where that starts."""
     outcome = run_in_child(trace, request, predictions.first_not_finite, seconds=seconds)
     origin: Origin | None = outcome.value
@@ -167,12 +169,14 @@ def _not_finite(request: Request, predictions: Predictions, seconds: float) -> N
         if not origin.operator:
             where = f"the examples' own input {origin.tensor!r} holds it"
     of = f"{count:,} of {predictions.examples:,} examples"
-    return NotFiniteError(f"output {name!r} holds NaN or infinity for {of}; {where}", found)
+    return NotFiniteOutputError(f"output {name!r} holds NaN or infinity for {of}; {where}", found)
 
 
 def _failed(blank: EvaluationContent, error: EvaluationError, draft: Path) -> EvaluationContent:
     shutil.rmtree(draft / "outputs", ignore_errors=True)
-    return replace(blank, reason=str(error), not_finite=error.found if isinstance(error, NotFiniteError) else None)
+    return replace(
+        blank, reason=str(error), not_finite=error.found if isinstance(error, NotFiniteOutputError) else None
+    )
 
 
 def _threads() -> int:

@@ -59,14 +59,14 @@ def sample(
     """
     from pathlib import Path
 
-    from edgequant.sampling.settings import Examples
+    from edgequant.sampling.settings import ExampleSources
     from edgequant.sampling.step import sample as run
     from edgequant.signature import ModelSignature
     from edgequant.steps import step
 
     with step("sample"):
         run(
-            Examples(
+            ExampleSources(
                 signature=ModelSignature.from_json(signature),
                 calibration=calibration_examples,
                 evaluation=evaluation_examples,

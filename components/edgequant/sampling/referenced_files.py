@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from edgequant.errors import ConfigError
 from edgequant.sampling.formats.files import read_text
-from edgequant.sampling.settings import Examples
+from edgequant.sampling.settings import ExampleSources
 
 _CLASSES = "examples.classes_file"
 _PREPROCESS = "examples.preprocess"
 
 
-def read_referenced_files(examples: Examples) -> Examples:
+def read_referenced_files(examples: ExampleSources) -> ExampleSources:
     """Returns what to sample with the contents of the files that it names.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import Any
 from edgequant.errors import ConfigError
 from edgequant.sampling.decode.preprocessing import input_sources
 from edgequant.sampling.draw.rule import CALIBRATION, EVALUATION
-from edgequant.sampling.draw.selection import AUTO, EQUAL, FALSE, PROPORTIONAL, Plan
+from edgequant.sampling.draw.selection import AUTO, EQUAL, FALSE, PROPORTIONAL, DrawPlan
 from edgequant.signature import ModelSignature
 from edgequant.task import BINARY, CLASSIFICATION, class_count
 
@@ -17,7 +17,7 @@ _MOST_EXTREMES = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Examples:
+class ExampleSources:
     """What to sample, and how.
 
     Attributes:
@@ -67,7 +67,7 @@ class Examples:
         """Returns how many examples to draw, by purpose."""
         return {CALIBRATION: self.calibration_count, EVALUATION: self.evaluation_count}
 
-    def plan(self) -> Plan:
+    def plan(self) -> DrawPlan:
         """Returns how calibration examples are chosen.
 
         Raises:
@@ -89,7 +89,9 @@ class Examples:
             raise ConfigError(
                 f"examples.classes: {len(self.classes)} names are given; the model's output has {expected} classes"
             )
-        return Plan(wanted=self.calibration_count, stratify=stratify, minimum=self.minimum_per_class, seed=self.seed)
+        return DrawPlan(
+            wanted=self.calibration_count, stratify=stratify, minimum=self.minimum_per_class, seed=self.seed
+        )
 
     def recipe(self) -> dict[str, dict[str, Any]]:
         """Returns what is asked for in the configuration's words: its sections ``examples`` and ``sampling``."""

@@ -12,16 +12,16 @@ from edgequant.artifacts.example_set import ExampleSetWriter, Provenance, Repres
 from edgequant.errors import ExamplesError
 from edgequant.sampling.beam_options import parse_options
 from edgequant.sampling.decode.preprocessing import NotFiniteError
-from edgequant.sampling.decode.rows import Row, RowMaker, make_rows, row_maker
+from edgequant.sampling.decode.rows import DecodedRow, RowMaker, make_rows, row_maker
 from edgequant.sampling.draw.beam_pipeline import Engine
 from edgequant.sampling.draw.bottom_k import Candidate
 from edgequant.sampling.draw.disjoint import Draw, draw_apart, split
-from edgequant.sampling.draw.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, Rule
-from edgequant.sampling.draw.selection import EQUAL, FALSE, PROPORTIONAL, Plan, choose, class_counts
+from edgequant.sampling.draw.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, DrawRule
+from edgequant.sampling.draw.selection import EQUAL, FALSE, PROPORTIONAL, DrawPlan, choose, class_counts
 from edgequant.sampling.formats.files import file_format, find_files
 from edgequant.sampling.referenced_files import read_referenced_files
 from edgequant.sampling.representativeness import compare, extremes, range_of
-from edgequant.sampling.settings import Examples
+from edgequant.sampling.settings import ExampleSources
 from edgequant.steps import say
 from edgequant.task import check_outputs
 
@@ -31,7 +31,7 @@ IN_BOTH = "also in the evaluation files"
 NOT_FINITE = "NaN or infinity"
 
 
-def sample(examples: Examples, calibration_set: Path, evaluation_set: Path) -> None:
+def sample(examples: ExampleSources, calibration_set: Path, evaluation_set: Path) -> None:
     """Draws both example sets and writes them.
 
     Args:
@@ -74,11 +74,11 @@ def sample(examples: Examples, calibration_set: Path, evaluation_set: Path) -> N
         say("sample", line)
 
 
-def _draw(examples: Examples, plan: Plan, engine: Engine) -> dict[str, Draw]:
+def _draw(examples: ExampleSources, plan: DrawPlan, engine: Engine) -> dict[str, Draw]:
     """Returns what was drawn for each purpose."""
     sources = find_files(examples.calibration, CALIBRATION)
     classes = "" if plan.stratify == FALSE else examples.label
-    rule = Rule(keep={}, seed=examples.seed, classes=classes, weight=examples.weight, columns=examples.columns())
+    rule = DrawRule(keep={}, seed=examples.seed, classes=classes, weight=examples.weight, columns=examples.columns())
     if not examples.evaluation:
         return split(sources, rule, plan, examples.evaluation_count, engine)
     held_out = find_files(examples.evaluation, EVALUATION)
@@ -86,7 +86,7 @@ def _draw(examples: Examples, plan: Plan, engine: Engine) -> dict[str, Draw]:
 
 
 def _write_calibration(
-    writer: ExampleSetWriter, examples: Examples, plan: Plan, draw: Draw, make: RowMaker
+    writer: ExampleSetWriter, examples: ExampleSources, plan: DrawPlan, draw: Draw, make: RowMaker
 ) -> list[str]:
     """Chooses the calibration examples, writes them, compares them with the reservoir, and returns what to say."""
     extreme = _extremes(draw.pool.lowest, make, int(examples.extremes * plan.wanted))
@@ -102,7 +102,11 @@ def _extremes(reservoir: Sequence[Candidate], make: RowMaker, most: int) -> list
     """Returns the candidates that hold the least and the greatest values of the inputs."""
     if not most:
         return []
-    rows = [(candidate, range_of(row.inputs)) for candidate, row in make_rows(make, reservoir) if isinstance(row, Row)]
+    rows = [
+        (candidate, range_of(row.inputs))
+        for candidate, row in make_rows(make, reservoir)
+        if isinstance(row, DecodedRow)
+    ]
     return [rows[at][0] for at in extremes([ranges for _, ranges in rows], most)]
 
 
@@ -134,10 +138,10 @@ def _representativeness(
     written = writer.close_inputs()
     labels: Counter[str] = Counter()
 
-    def rows() -> Iterator[Row]:
+    def rows() -> Iterator[DecodedRow]:
         # A record that cannot be made an input of is an error when it is drawn, and none here.
         for _, row in make_rows(make, reservoir):
-            if isinstance(row, Row):
+            if isinstance(row, DecodedRow):
                 if row.label is not None and row.label.ndim == 0 and row.label.dtype.kind == "i":
                     labels[str(row.label)] += 1
                 yield row
@@ -178,7 +182,7 @@ def _check_found(draws: Mapping[str, Draw]) -> None:
 
 
 def _facts(
-    examples: Examples, plan: Plan, purpose: str, draw: Draw, chosen: Sequence[Candidate], extreme: int = 0
+    examples: ExampleSources, plan: DrawPlan, purpose: str, draw: Draw, chosen: Sequence[Candidate], extreme: int = 0
 ) -> Provenance:
     skipped = {reason: count for reason, count in sorted(draw.drawn.left_out.items()) if count}
     if draw.in_both:
@@ -201,7 +205,7 @@ def _facts(
     )
 
 
-def _rule(examples: Examples, plan: Plan, purpose: str, extreme: int) -> Iterator[str]:
+def _rule(examples: ExampleSources, plan: DrawPlan, purpose: str, extreme: int) -> Iterator[str]:
     """Yields the rule of the draw, in words."""
     yield "lowest seeded content hashes"
     if not examples.evaluation:
@@ -235,7 +239,7 @@ def _finish(writer: ExampleSetWriter, facts: Provenance, left_out: int) -> list[
     return said
 
 
-def _unmet(examples: Examples, plan: Plan, facts: Provenance) -> Iterator[str]:
+def _unmet(examples: ExampleSources, plan: DrawPlan, facts: Provenance) -> Iterator[str]:
     """Yields which settings the numbers do not allow to meet."""
     classes = len(facts.classes)
     if plan.stratify == PROPORTIONAL and plan.minimum * classes > plan.wanted:

@@ -46,7 +46,7 @@ def track(
 
     from edgequant.artifacts.result import TrackingSettings
     from edgequant.steps import step
-    from edgequant.tracking.step import Inputs, kfp_view
+    from edgequant.tracking.step import TrackInputs, kfp_view
     from edgequant.tracking.step import pipeline_run as identify
     from edgequant.tracking.step import track as run
 
@@ -62,7 +62,7 @@ def track(
                 model_uri=model_uri,
                 pipeline_run=identify(pipeline_run, kfp_run),
             ),
-            Inputs(
+            TrackInputs(
                 variant_set=Path(variant_set.path),
                 verdict=Path(verdict.path),
                 calibration_set=Path(calibration_set.path),

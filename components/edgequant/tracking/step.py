@@ -17,7 +17,7 @@ from edgequant.errors import EdgequantError, TrackingError
 from edgequant.mlflow_access.client_settings import client_settings
 from edgequant.steps import say
 from edgequant.tracking.recording.effective_config import as_run
-from edgequant.tracking.settings import check_tracking_settings
+from edgequant.tracking.setting_checks import check_tracking_settings
 from edgequant.tracking.ui_links import public_uri
 from edgequant.tracking_uri import ON_CLUSTER, TRACKING_URI, check_tracking_uri, runners_tracking_uri, tracking_uri
 
@@ -27,7 +27,7 @@ _NOT_FILLED_IN = "{{$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
+class TrackInputs:
     """What is recorded: the directories of the earlier steps.
 
     Attributes:
@@ -45,7 +45,7 @@ class Inputs:
     configuration: str = ""
 
 
-def track(settings: TrackingSettings, inputs: Inputs, target: Path) -> Tracked:
+def track(settings: TrackingSettings, inputs: TrackInputs, target: Path) -> Tracked:
     """Writes the result, then records it in MLflow: when that fails, the result is complete and can be tracked later.
 
     Args:

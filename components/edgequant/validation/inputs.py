@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgequant.artifacts.benchmark import Benchmark, load_benchmark
-from edgequant.artifacts.champion import CHAMPION, ChampionFacts, load_champion
+from edgequant.artifacts.champion_set import CHAMPION, ChampionFacts, load_champion
 from edgequant.artifacts.evaluation import EVALUATED, Evaluation, load_evaluation
 from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
 from edgequant.artifacts.variant_set import VariantSet, load_variant_set

@@ -1,6 +1,6 @@
 """The command line: importing it loads none of TensorFlow, Beam, MLflow, KFP."""
 
-from edgequant_pipelines.cli import cluster, compilation, records, running, steps, watching
+from edgequant_pipelines.cli import cluster, compilation, records, running, step_commands, watching
 from edgequant_pipelines.cli.program import main
 
-__all__ = ["cluster", "compilation", "main", "records", "running", "steps", "watching"]
+__all__ = ["cluster", "compilation", "main", "records", "running", "step_commands", "watching"]

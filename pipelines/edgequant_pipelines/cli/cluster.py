@@ -90,7 +90,7 @@ def submit(
     if not wait:
         return
     from edgequant_pipelines.kubeflow.following import follow
-    from edgequant_pipelines.kubeflow.steps import pipeline_steps
+    from edgequant_pipelines.kubeflow.run_steps import pipeline_steps
 
     try:
         ended = follow(connection, run.run_id, pipeline_steps(compiled), _show_step, poll_s=poll_seconds)
@@ -121,8 +121,8 @@ def _started(connection: Any, config: Any, compiled: Any, experiment: str, run_n
 def _prepare(config: Path, overrides: tuple[str, ...], where: dict[str, str]) -> tuple[Any, Any, Any]:
     """Returns the configuration, the compiled pipeline and the connection: what is wrong in itself is said first."""
     from edgequant_pipelines.config import load_config
-    from edgequant_pipelines.kubeflow.arguments import cluster_arguments
-    from edgequant_pipelines.kubeflow.uploads import compile_for
+    from edgequant_pipelines.kubeflow.cluster_arguments import cluster_arguments
+    from edgequant_pipelines.kubeflow.pipeline_versions import compile_for
 
     loaded = load_config(config, overrides)
     cluster_arguments(loaded)
@@ -226,9 +226,9 @@ def schedule(
         return
     if not cron:
         raise ConfigError('--cron: is missing; "0 0 2 * * *" is every night at two, UTC')
-    from edgequant_pipelines.kubeflow.schedule import Options, Plan, reconcile
+    from edgequant_pipelines.kubeflow.schedule import Options, SchedulePlan, reconcile
 
-    plan = Plan(cron=cron, max_concurrency=max_concurrency, catch_up=not no_catch_up)
+    plan = SchedulePlan(cron=cron, max_concurrency=max_concurrency, catch_up=not no_catch_up)
     times = _times(cron)
     loaded, compiled, connection = _prepare(config, overrides, where)
     options = Options(experiment=where["experiment"], compiled=compiled, deletion=deletion)

@@ -50,7 +50,7 @@ def compile_command(
     from edgequant.errors import ConfigError
     from edgequant_pipelines.compilation import CompileOptions, compile_components, compile_pipeline
     from edgequant_pipelines.config import load_config
-    from edgequant_pipelines.kubeflow.arguments import only_here
+    from edgequant_pipelines.kubeflow.cluster_arguments import only_here
 
     if overrides and not config:
         raise ConfigError("--set: there is nothing to set without --config")

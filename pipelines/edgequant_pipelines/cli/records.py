@@ -20,7 +20,7 @@ def track(work: Path, tracking_uri: str) -> None:
 
     from edgequant.tracking.step import record
     from edgequant_pipelines.console import Screen
-    from edgequant_pipelines.result import RESULTS
+    from edgequant_pipelines.run_result import RESULTS
 
     tracked = record(work / RESULTS, tracking_uri)
     shutil.copyfile(work / RESULTS / "result.json", work / "result.json")

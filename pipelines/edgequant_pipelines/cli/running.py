@@ -29,7 +29,7 @@ def run(config: Path, overrides: tuple[str, ...], work_directory: Path | None, n
 
 
 def _run(config: Any, work: Path, *, cache: bool, screen: Any) -> None:
-    from edgequant_pipelines.local import run_locally
+    from edgequant_pipelines.local_runner import run_locally
 
     screen.begin(config.name, work)
     result = run_locally(config, work.resolve(), cache=cache, show=screen.progress)

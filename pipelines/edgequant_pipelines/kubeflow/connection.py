@@ -15,8 +15,8 @@ from kfp_server_api.exceptions import OpenApiException
 
 from edgequant.connection_errors import cause_of
 from edgequant.errors import ConfigError, EdgequantError
-from edgequant_pipelines.kubeflow.client import ENDPOINT, NotKubeflowError, QuietClient
 from edgequant_pipelines.kubeflow.credentials import TOKEN, TokenFileError, credentials, token_advice
+from edgequant_pipelines.kubeflow.kfp_client import ENDPOINT, NotKubeflowError, QuietClient
 from edgequant_pipelines.kubeflow.refusals import Refusal, read_refusal
 
 UI_ENDPOINT = "KF_PIPELINES_UI_ENDPOINT"

@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 
 from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError
 from edgequant_pipelines.kubeflow.patience import patiently
-from edgequant_pipelines.kubeflow.steps import EndedStep, Step, ended_steps
+from edgequant_pipelines.kubeflow.run_steps import EndedStep, RunStep, ended_steps
 from edgequant_pipelines.kubeflow.submission import SubmittedRun, get_run, submitted
 
 Show = Callable[[EndedStep], None]
 
 
 def follow(
-    connection: Connection, run_id: str, steps: Sequence[Step], show: Show, *, poll_s: float = 10.0
+    connection: Connection, run_id: str, steps: Sequence[RunStep], show: Show, *, poll_s: float = 10.0
 ) -> SubmittedRun:
     """Returns a run once it has ended.
 

@@ -6,9 +6,10 @@ from typing import Any
 from edgequant.errors import EdgequantError
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
-from edgequant_pipelines.kubeflow.arguments import cluster_arguments, differing
+from edgequant_pipelines.kubeflow.cluster_arguments import cluster_arguments, differing
 from edgequant_pipelines.kubeflow.connection import Connection, asked
 from edgequant_pipelines.kubeflow.names import check_name, check_other
+from edgequant_pipelines.kubeflow.pipeline_versions import compile_for, find_uploaded
 from edgequant_pipelines.kubeflow.submission import (
     SubmittedRun,
     find_experiment,
@@ -18,7 +19,6 @@ from edgequant_pipelines.kubeflow.submission import (
     prepare_run,
     start,
 )
-from edgequant_pipelines.kubeflow.uploads import compile_for, find_uploaded
 
 _SHOWN = 60
 

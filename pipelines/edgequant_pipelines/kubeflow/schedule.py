@@ -9,14 +9,14 @@ import kfp_server_api as api
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
-from edgequant_pipelines.kubeflow.arguments import cluster_arguments, differing
+from edgequant_pipelines.kubeflow.cluster_arguments import cluster_arguments, differing
 from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError, asked
 from edgequant_pipelines.kubeflow.cron import six_fields
 from edgequant_pipelines.kubeflow.names import check_name, check_other, each, named
 from edgequant_pipelines.kubeflow.once import create_once
+from edgequant_pipelines.kubeflow.pipeline_versions import compile_for, find_uploaded, upload
 from edgequant_pipelines.kubeflow.submission import create_experiment, find_experiment
 from edgequant_pipelines.kubeflow.under_way import Deletion, UnderWay, check_none_under_way, settle
-from edgequant_pipelines.kubeflow.uploads import compile_for, find_uploaded, upload
 
 # What the server allows.
 MOST_AT_ONCE = 10
@@ -26,7 +26,7 @@ _DISABLED = "DISABLED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class SchedulePlan:
     """When to run.
 
     Attributes:
@@ -66,7 +66,7 @@ class Schedule:
 
     schedule_id: str
     name: str
-    plan: Plan
+    plan: SchedulePlan
     paused: bool
     version_id: str
     experiment_id: str
@@ -112,7 +112,7 @@ class Options:
     deletion: Deletion = field(default_factory=Deletion)
 
 
-def reconcile(connection: Connection, config: Config, plan: Plan, options: Options | None = None) -> Reconciled:
+def reconcile(connection: Connection, config: Config, plan: SchedulePlan, options: Options | None = None) -> Reconciled:
     """Makes the schedule of a configuration's name be as it should, and changes nothing when it is.
 
     KFP cannot change a recurring run: the new one is made first, then the others of its name are deleted. It is paused when the
@@ -307,7 +307,7 @@ def _schedule(found: Any) -> Schedule | None:
     if not (found.description or "").startswith(_OURS) or not cron or not reference:
         return None
     try:
-        plan = Plan(
+        plan = SchedulePlan(
             cron=cron.cron or "", max_concurrency=int(found.max_concurrency or 1), catch_up=not found.no_catchup
         )
     except ConfigError:

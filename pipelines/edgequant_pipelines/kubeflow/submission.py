@@ -10,12 +10,12 @@ import kfp_server_api as api
 
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
-from edgequant_pipelines.kubeflow.arguments import cluster_arguments
+from edgequant_pipelines.kubeflow.cluster_arguments import cluster_arguments
 from edgequant_pipelines.kubeflow.connection import Connection, asked
 from edgequant_pipelines.kubeflow.names import check_name, check_other, each, exactly, named
 from edgequant_pipelines.kubeflow.once import create_once
-from edgequant_pipelines.kubeflow.steps import ENDED, SUCCEEDED, failed_steps
-from edgequant_pipelines.kubeflow.uploads import Uploaded, upload
+from edgequant_pipelines.kubeflow.pipeline_versions import Uploaded, upload
+from edgequant_pipelines.kubeflow.run_steps import ENDED, SUCCEEDED, failed_steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from enum import Enum
 from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError
 from edgequant_pipelines.kubeflow.names import each
 from edgequant_pipelines.kubeflow.patience import patiently
-from edgequant_pipelines.kubeflow.steps import ENDED
+from edgequant_pipelines.kubeflow.run_steps import ENDED
 from edgequant_pipelines.kubeflow.submission import SubmittedRun, submitted
 
 # What the server sends at most.

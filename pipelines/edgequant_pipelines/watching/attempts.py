@@ -11,8 +11,8 @@ from edgequant.errors import ConfigError, EdgequantError
 from edgequant.steps import describe
 from edgequant_pipelines.watching.change_notices import ChangeNotices
 from edgequant_pipelines.watching.claims import CLAIMED, OPEN, RETRY, SUBMITTED, Claim
-from edgequant_pipelines.watching.context import Surroundings
-from edgequant_pipelines.watching.launchers.availability import Reach
+from edgequant_pipelines.watching.context import WatchContext
+from edgequant_pipelines.watching.launchers.availability import Availability
 from edgequant_pipelines.watching.launchers.base import (
     ForbiddenRunError,
     LaunchedRun,
@@ -43,7 +43,7 @@ class Attempts:
         retrying: Those whose last attempt failed.
     """
 
-    def __init__(self, rules: RulesFile, surroundings: Surroundings, reach: Reach) -> None:
+    def __init__(self, rules: RulesFile, surroundings: WatchContext, reach: Availability) -> None:
         self._file = rules
         self._is = surroundings
         self._reach = reach

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgequant_pipelines.watching.launchers.base import Launcher
+from edgequant_pipelines.watching.model_registry import ModelRegistry
 from edgequant_pipelines.watching.prometheus import Measures
-from edgequant_pipelines.watching.registry import Registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class WatchContext:
     """What a watcher works with.
 
     Attributes:
@@ -23,7 +23,7 @@ class Surroundings:
         once: Whether nobody looks again after what is silent now.
     """
 
-    registry: Registry
+    registry: ModelRegistry
     launchers: Callable[[str], Launcher]
     measures: Measures
     show: Callable[[str], None]

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from edgequant_pipelines.watching.claims import OPEN, RETRY, Claim, claim_of, claims_of, is_claimed, tag_key
-from edgequant_pipelines.watching.model_version import ModelVersion, SourceRun
+from edgequant_pipelines.watching.model_registry import ModelRegistry
+from edgequant_pipelines.watching.model_version import ModelVersion, TrainingRun
 from edgequant_pipelines.watching.prometheus import Measures
-from edgequant_pipelines.watching.registry import Registry
 from edgequant_pipelines.watching.rules.rule_warnings import (
     SeenMetrics,
     SeenTags,
@@ -20,7 +20,8 @@ from edgequant_pipelines.watching.rules.rule_warnings import (
     missing_name,
 )
 from edgequant_pipelines.watching.rules.rules import Rule, Rules
-from edgequant_pipelines.watching.rules.selection import (
+from edgequant_pipelines.watching.rules.template import Template
+from edgequant_pipelines.watching.rules.version_selection import (
     UNFINISHED,
     Choice,
     is_candidate,
@@ -30,7 +31,6 @@ from edgequant_pipelines.watching.rules.selection import (
     oldest,
     with_alias,
 )
-from edgequant_pipelines.watching.rules.template import Template
 
 # Clocks of the registry's servers may differ, and a version may be seen later than one that is newer.
 _OVERLAP_SECONDS = 60.0
@@ -43,7 +43,7 @@ Aliases = dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class VersionCandidate:
     """A version that a rule selects.
 
     Attributes:
@@ -87,7 +87,7 @@ class Discovery:
         incomplete: Whether there were more than the backlog holds.
     """
 
-    def __init__(self, registry: Registry, measures: Measures, show: Callable[[str], None]) -> None:
+    def __init__(self, registry: ModelRegistry, measures: Measures, show: Callable[[str], None]) -> None:
         self._registry = registry
         self._measures = measures
         self._warnings = Warnings(show)
@@ -97,7 +97,7 @@ class Discovery:
         self._next_sweep = 0.0
         self._waiting: dict[tuple[str, str], str] = {}
         self._aliases: dict[str, Aliases] = {}
-        self.backlog: dict[Candidate, None] = {}
+        self.backlog: dict[VersionCandidate, None] = {}
         self.incomplete = False
 
     def forget(self) -> None:
@@ -226,12 +226,12 @@ class Discovery:
                 self._judge(rule, version, runs)
         return [claim for version in versions for claim in claims_of(version) if claim.state in OPEN | {RETRY}]
 
-    def _judge(self, rule: Rule, version: ModelVersion, runs: Mapping[str, SourceRun]) -> None:
+    def _judge(self, rule: Rule, version: ModelVersion, runs: Mapping[str, TrainingRun]) -> None:
         choice = judge(rule, runs.get(version.run_id))
         if choice is Choice.WAITING and len(self._waiting) < _MOST_WAITING:
             self._waiting[version.key] = version.run_id
         elif choice is Choice.SELECTED:
-            candidate = Candidate(rule=rule.name, name=version.name, version=version.version)
+            candidate = VersionCandidate(rule=rule.name, name=version.name, version=version.version)
             if candidate in self.backlog or len(self.backlog) < _MOST_BACKLOG:
                 self.backlog[candidate] = None
             else:

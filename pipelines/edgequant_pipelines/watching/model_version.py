@@ -44,7 +44,7 @@ class ModelVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourceRun:
+class TrainingRun:
     """The run that made a model version.
 
     Attributes:

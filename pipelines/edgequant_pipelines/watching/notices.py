@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from edgequant_pipelines.watching.change_notices import ChangeNotices
 from edgequant_pipelines.watching.launchers.base import UnreadableRunError
+from edgequant_pipelines.watching.model_registry import RefusedError
 from edgequant_pipelines.watching.prometheus import Measures
-from edgequant_pipelines.watching.registry import RefusedError
 
 
 class HeldUp:

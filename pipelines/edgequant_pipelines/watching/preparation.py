@@ -6,8 +6,8 @@ from edgequant.errors import ConfigError
 from edgequant.steps import describe
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.watching.claims import Claim
+from edgequant_pipelines.watching.model_registry import ModelRegistry, RegistryError
 from edgequant_pipelines.watching.model_version import ModelVersion
-from edgequant_pipelines.watching.registry import Registry, RegistryError
 from edgequant_pipelines.watching.rules.rules import Rules
 
 _GONE = "the version's files are gone"
@@ -44,7 +44,9 @@ class Hindrance:
     tags: str = ""
 
 
-def prepare(rules: Rules, registry: Registry, claim: Claim, version: ModelVersion | None = None) -> Ready | Hindrance:
+def prepare(
+    rules: Rules, registry: ModelRegistry, claim: Claim, version: ModelVersion | None = None
+) -> Ready | Hindrance:
     """Returns what a claim's run needs, or why it cannot run.
 
     Args:

@@ -15,11 +15,11 @@ from filelock import FileLock, Timeout
 from edgequant.errors import ConfigError, EdgequantError
 from edgequant.tracking_uri import TRACKING_URI, check_tracking_uri
 from edgequant_pipelines.watching.change_notices import ChangeNotices
-from edgequant_pipelines.watching.context import Surroundings
+from edgequant_pipelines.watching.context import WatchContext
 from edgequant_pipelines.watching.endpoint import serving
 from edgequant_pipelines.watching.launchers.pool import Fleet
+from edgequant_pipelines.watching.model_registry import ModelRegistry, RegistryError
 from edgequant_pipelines.watching.prometheus import Measures
-from edgequant_pipelines.watching.registry import Registry, RegistryError
 from edgequant_pipelines.watching.rules.rules import RulesFile
 from edgequant_pipelines.watching.watcher import Watcher
 
@@ -94,8 +94,8 @@ class Service:
             try:
                 watcher = Watcher(
                     rules,
-                    Surroundings(
-                        registry=Registry(uri),
+                    WatchContext(
+                        registry=ModelRegistry(uri),
                         launchers=fleet.launcher,
                         measures=self._measures,
                         show=self._show,
@@ -142,11 +142,11 @@ class Service:
             watcher.poll()
         except RegistryError as error:
             self._measures.registry_errors.inc()
-            if Registry not in self._notices and not once:
-                self._notices.tell(Registry, f"{error}; retried with exponential backoff")
+            if ModelRegistry not in self._notices and not once:
+                self._notices.tell(ModelRegistry, f"{error}; retried with exponential backoff")
             self._problem = str(error)
             return False
-        self._notices.end(Registry, "MLflow answers again")
+        self._notices.end(ModelRegistry, "MLflow answers again")
         self._problem = ""
         self._succeeded = time.monotonic()
         self._measures.last_poll.set_to_current_time()

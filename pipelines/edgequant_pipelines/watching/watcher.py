@@ -10,13 +10,13 @@ from functools import partial
 from edgequant_pipelines.watching.attempts import Attempts, Key
 from edgequant_pipelines.watching.change_notices import ChangeNotices
 from edgequant_pipelines.watching.claims import CLAIMED, Claim, claim_of, claims_of, is_claimed, tag_key
-from edgequant_pipelines.watching.context import Surroundings
-from edgequant_pipelines.watching.discovery import Candidate, Discovery
-from edgequant_pipelines.watching.launchers.availability import Reach
+from edgequant_pipelines.watching.context import WatchContext
+from edgequant_pipelines.watching.discovery import Discovery, VersionCandidate
+from edgequant_pipelines.watching.launchers.availability import Availability
+from edgequant_pipelines.watching.model_registry import RegistryError
 from edgequant_pipelines.watching.notices import HeldUp, Room
-from edgequant_pipelines.watching.registry import RegistryError
 from edgequant_pipelines.watching.rules.rules import LOCAL, RulesFile
-from edgequant_pipelines.watching.rules.selection import is_candidate
+from edgequant_pipelines.watching.rules.version_selection import is_candidate
 
 
 class Watcher:
@@ -27,11 +27,13 @@ class Watcher:
         surroundings: What it works with.
     """
 
-    def __init__(self, rules: RulesFile, surroundings: Surroundings) -> None:
+    def __init__(self, rules: RulesFile, surroundings: WatchContext) -> None:
         self._file = rules
         self._is = surroundings
         self._discovery = Discovery(surroundings.registry, surroundings.measures, surroundings.show)
-        self._reach = Reach(surroundings.launchers, surroundings.measures, surroundings.show, once=surroundings.once)
+        self._reach = Availability(
+            surroundings.launchers, surroundings.measures, surroundings.show, once=surroundings.once
+        )
         self._attempts = Attempts(rules, surroundings, self._reach)
         self._held_up = HeldUp(surroundings.measures, surroundings.show, once=surroundings.once)
         self._room = Room(surroundings.show)
@@ -147,7 +149,7 @@ class Watcher:
             with self._held_up.alone(candidate, self._file.rules.rules[candidate.rule].submit):
                 self._take(candidate)
 
-    def _take(self, candidate: Candidate) -> None:
+    def _take(self, candidate: VersionCandidate) -> None:
         """Begins with a version of the backlog, which stays there while MLflow does not take its claim."""
         backlog = self._discovery.backlog
         try:
@@ -160,7 +162,7 @@ class Watcher:
             raise
         del backlog[candidate]
 
-    def _is_open(self, candidate: Candidate) -> bool:
+    def _is_open(self, candidate: VersionCandidate) -> bool:
         """Tells whether a version's run is under way by the rule as it is."""
         tag = tag_key(candidate.rule, self._file.rules.templates[candidate.rule].digest)
         return any(
@@ -168,7 +170,7 @@ class Watcher:
             for claim in self.open.values()
         )
 
-    def _begin(self, candidate: Candidate) -> None:
+    def _begin(self, candidate: VersionCandidate) -> None:
         """Claims a version and starts its run, if it is still what its rule selects."""
         rule = self._file.rules.rules[candidate.rule]
         template = self._file.rules.templates[candidate.rule]

@@ -17,10 +17,10 @@ from edgequant.artifacts.benchmark import load_benchmark
 from edgequant.artifacts.example_set import ExampleSetWriter, load_example_set
 from edgequant.artifacts.variant_set import load_variant_set
 from edgequant.benchmarking.environment import cpu_flags, pin
-from edgequant.benchmarking.latency import Plan, Timing, measure, measure_times, summarize
+from edgequant.benchmarking.latency import Timing, TrialPlan, measure, measure_times, summarize
 from edgequant.benchmarking.step import benchmark
 from edgequant.benchmarking.trial import Trial, try_model
-from edgequant.child_process import Outcome
+from edgequant.child_process import ChildOutcome
 from edgequant.errors import ConfigError, ExamplesError
 from edgequant.model_process import run_in_child
 
@@ -85,21 +85,21 @@ def test_what_was_measured_on_is_written_down(digits_sets: Any) -> None:
 
 
 @pytest.fixture
-def plan_of(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> Callable[..., Plan]:
+def plan_of(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> Callable[..., TrialPlan]:
     """Returns a function that makes the plan to measure small models on examples of ones."""
     examples = sets.examples({"x": np.ones((20, 4), np.float32)})
 
-    def make(*names: str, **settings: Any) -> Plan:
+    def make(*names: str, **settings: Any) -> TrialPlan:
         paths = {name: tmp_path / f"{name}.tflite" for name in names}
         for name, path in paths.items():
             path.write_bytes(small_models[name])
         wanted: dict[str, Any] = {"examples": 16, "runs": 20, "budget_seconds": 60.0, "resolver": "xnnpack"}
-        return Plan(paths=paths, evaluation_set=examples, **(wanted | settings))
+        return TrialPlan(paths=paths, evaluation_set=examples, **(wanted | settings))
 
     return make
 
 
-def test_a_spent_budget_ends_all_variants_alike(plan_of: Callable[..., Plan]) -> None:
+def test_a_spent_budget_ends_all_variants_alike(plan_of: Callable[..., TrialPlan]) -> None:
     """When time is up in the middle every model has been run equally often, and at least once."""
     for budget, most in ((0.0, 1), (0.2, 10**9 - 1)):
         found = measure_times(plan_of("double", "log", runs=10**9, budget_seconds=budget))
@@ -158,7 +158,7 @@ def test_a_load_above_the_cores_is_noisy(
     )
 
 
-def test_the_measuring_process_stays_on_one_processor(plan_of: Callable[..., Plan]) -> None:
+def test_the_measuring_process_stays_on_one_processor(plan_of: Callable[..., TrialPlan]) -> None:
     """The child that measures is pinned to a processor that it may use, and says to which; this process is not."""
     allowed = os.sched_getaffinity(0)
     timings, cpu = run_in_child(measure, plan_of("double"), seconds=60).value
@@ -245,7 +245,7 @@ def test_a_model_that_fails_in_a_trial_costs_itself_only(
     def tried(function: Callable[..., Any], *arguments: Any, seconds: float) -> Any:
         if function is try_model:
             value = Trial(seconds=0.0, peak_memory_bytes=None)
-            return Outcome(value=value, failure=None, seconds=0.0, peak_memory_bytes=0)
+            return ChildOutcome(value=value, failure=None, seconds=0.0, peak_memory_bytes=0)
         return ending_interpreter.run_in_child(function, *arguments, seconds=seconds)
 
     monkeypatch.setattr("edgequant.benchmarking.step.run_in_child", tried)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from edgequant.artifacts.champion import CHAMPION, load_champion
+from edgequant.artifacts.champion_set import CHAMPION, load_champion
 from edgequant.champion.step import fetch_champion, find_tflite
 from edgequant.errors import ModelError
 from edgequant.mlflow_access.lookup import Waiting
@@ -17,9 +17,9 @@ _FILE = b"a tflite file"
 
 
 @pytest.fixture
-def uri(tmp_path: Path) -> str:
+def uri(tmp_path: Path, new_mlflow: Callable[[Path], str]) -> str:
     """An MLflow store that holds nothing yet."""
-    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+    return new_mlflow(tmp_path / "mlflow.db")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.build_cache import cached
 import edgequant
 from edgequant.artifacts.example_set import ExampleSetWriter, Provenance
 from edgequant.artifacts.variant_set import VariantSet, load_variant_set
-from edgequant.conversion.step import Request, convert
+from edgequant.conversion.step import ConversionRequest, convert
 from edgequant.variants import VARIANTS
 
 Arrays = dict[str, NDArray[Any]]
@@ -87,23 +87,23 @@ def request_for(
     model_path: Callable[[str], Path],
     examples: Callable[[str], Arrays],
     calibration_set: Callable[[Mapping[str, NDArray[Any]]], Path],
-) -> Callable[..., Request]:
+) -> Callable[..., ConversionRequest]:
     """Returns a function that makes the request to convert a model of the zoo, calibrated on its own examples."""
 
-    def make(name: str, *variants: str, **changes: Any) -> Request:
+    def make(name: str, *variants: str, **changes: Any) -> ConversionRequest:
         wanted: dict[str, Any] = {
             "model": model_path(name),
             "signature": "serving_default",
             "variants": list(variants),
             "calibration_set": changes.get("calibration_set") or calibration_set(examples(name)),
         }
-        return Request(**(wanted | changes))
+        return ConversionRequest(**(wanted | changes))
 
     return make
 
 
 @pytest.fixture(scope="session")
-def converted(request_for: Callable[..., Request], zoo: Path) -> Callable[[str], VariantSet]:
+def converted(request_for: Callable[..., ConversionRequest], zoo: Path) -> Callable[[str], VariantSet]:
     """Returns what convert makes of a model of the zoo, to be read only; each is converted once."""
 
     @cache
@@ -131,7 +131,7 @@ def digits_calibration(digits: Path, calibration_set: Callable[[Mapping[str, NDA
 @pytest.fixture(scope="session")
 def digits_variants(digits: Path, digits_model: Path, digits_calibration: Path) -> VariantSet:
     """All six variants of the digits model, to be read only."""
-    request = Request(
+    request = ConversionRequest(
         model=digits_model, signature="serving_default", variants=list(VARIANTS), calibration_set=digits_calibration
     )
     folder = cached(

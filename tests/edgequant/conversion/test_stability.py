@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgequant.artifacts.example_set import ExampleSetWriter, load_example_set
 from edgequant.artifacts.variant_set import Stability, load_variant_set
 from edgequant.conversion.stability import outputs_sqnr_db
-from edgequant.conversion.step import Request, convert
+from edgequant.conversion.step import ConversionRequest, convert
 from edgequant.errors import ArtifactError
 
 
@@ -40,7 +40,7 @@ def half(source: Path, target: Path, first: int) -> Path:
 
 def test_halves_are_compared(digits_model: Path, digits_sets: Any, tmp_path: Path) -> None:
     """The figures are those of models converted from each half alone, run over the evaluation set by the interpreter."""
-    request = Request(
+    request = ConversionRequest(
         model=digits_model,
         signature="serving_default",
         variants=["float32", "full_int8"],
@@ -55,7 +55,7 @@ def test_halves_are_compared(digits_model: Path, digits_sets: Any, tmp_path: Pat
     outputs = {}
     for first in (0, 1):
         calibration = half(digits_sets.calibration_set, tmp_path / f"half {first}", first)
-        alone = Request(
+        alone = ConversionRequest(
             model=digits_model,
             signature="serving_default",
             variants=["float32", "full_int8"],
@@ -81,7 +81,7 @@ def test_one_example_has_no_halves(digits_model: Path, digits_sets: Any, tmp_pat
     with ExampleSetWriter(tmp_path / "one", 1) as writer:
         writer.add("one", {name: values[0] for name, values in examples.inputs.items()}, None)
         writer.finish(examples.provenance)
-    request = Request(
+    request = ConversionRequest(
         model=digits_model,
         signature="serving_default",
         variants=["float32"],
@@ -105,7 +105,7 @@ def test_an_example_of_both_sets_is_refused(digits_model: Path, digits_sets: Any
     """A calibration example that is in the evaluation set as well stops the conversion before it begins."""
     examples = load_example_set(digits_sets.evaluation_set)
     overlap = half(digits_sets.evaluation_set, tmp_path / "overlap", 0)
-    request = Request(
+    request = ConversionRequest(
         model=digits_model,
         signature="serving_default",
         variants=["float32"],

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tests.edgequant.conversion.ending_converter import convert_one_or_crash
 
 from edgequant.artifacts.variant_set import VariantSet, load_variant_set
-from edgequant.conversion.step import Request, convert
+from edgequant.conversion.step import ConversionRequest, convert
 from edgequant.errors import ConfigError, ConversionError, ExamplesError, ModelError
 from edgequant.variants import VARIANTS
 
@@ -125,7 +125,7 @@ def test_conversion_is_deterministic(
 ) -> None:
     """Converting again gives the same bytes, so that a digest identifies a variant."""
     names = ["float32", "weights_only", "integer_only"]
-    request = Request(
+    request = ConversionRequest(
         model=digits_model, signature="serving_default", variants=names, calibration_set=digits_calibration
     )
     convert(request, tmp_path / "again")
@@ -231,7 +231,7 @@ def test_an_operator_without_an_int8_kernel_is_named(converted: Callable[[str], 
     ],
 )
 def test_a_reference_that_cannot_be_made_ends_the_step(
-    name: str, message: str, request_for: Callable[..., Request], tmp_path: Path
+    name: str, message: str, request_for: Callable[..., ConversionRequest], tmp_path: Path
 ) -> None:
     """One line says why, operators by name, and nothing is written."""
     with pytest.raises(ConversionError) as caught:
@@ -240,14 +240,14 @@ def test_a_reference_that_cannot_be_made_ends_the_step(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_code_in_a_keras_file_is_refused(request_for: Callable[..., Request], tmp_path: Path) -> None:
+def test_code_in_a_keras_file_is_refused(request_for: Callable[..., ConversionRequest], tmp_path: Path) -> None:
     """A .keras file is loaded in safe mode: a Python lambda inside it is not run."""
     with pytest.raises(ConversionError, match=r"model\.keras cannot be loaded: .*[Ll]ambda"):
         convert(request_for("code_inside", "float32"), tmp_path / "out")
 
 
 def test_a_converter_crash_costs_only_its_variants(
-    request_for: Callable[..., Request], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request_for: Callable[..., ConversionRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The converter may end its process, here while it calibrates: the other variants are there."""
     monkeypatch.setattr("edgequant.conversion.step.convert_one", convert_one_or_crash)
@@ -269,7 +269,7 @@ def test_a_converter_crash_costs_only_its_variants(
     ],
 )
 def test_a_limit_is_a_reason(
-    limit: dict[str, Any], message: str, request_for: Callable[..., Request], tmp_path: Path
+    limit: dict[str, Any], message: str, request_for: Callable[..., ConversionRequest], tmp_path: Path
 ) -> None:
     """A conversion past its time or memory is stopped, and the reason is in the error."""
     with pytest.raises(ConversionError, match=message):
@@ -287,7 +287,7 @@ def test_a_limit_is_a_reason(
 def test_values_that_are_not_finite_are_refused(
     values: list[float],
     message: str,
-    request_for: Callable[..., Request],
+    request_for: Callable[..., ConversionRequest],
     calibration_set: Callable[[Mapping[str, NDArray[Any]]], Path],
     tmp_path: Path,
 ) -> None:
@@ -301,7 +301,7 @@ def test_values_that_are_not_finite_are_refused(
 
 
 def test_no_examples_are_refused(
-    request_for: Callable[..., Request],
+    request_for: Callable[..., ConversionRequest],
     calibration_set: Callable[[Mapping[str, NDArray[Any]]], Path],
     tmp_path: Path,
 ) -> None:
@@ -331,7 +331,7 @@ def test_no_examples_are_refused(
 def test_a_calibration_set_of_another_model_is_refused(
     inputs: Arrays,
     message: str,
-    request_for: Callable[..., Request],
+    request_for: Callable[..., ConversionRequest],
     calibration_set: Callable[[Mapping[str, NDArray[Any]]], Path],
     tmp_path: Path,
 ) -> None:
@@ -342,7 +342,7 @@ def test_a_calibration_set_of_another_model_is_refused(
     assert str(caught.value) == f"{request.calibration_set}: {message}"
 
 
-def test_an_unknown_signature_names_the_nearest(request_for: Callable[..., Request], tmp_path: Path) -> None:
+def test_an_unknown_signature_names_the_nearest(request_for: Callable[..., ConversionRequest], tmp_path: Path) -> None:
     """A signature that is not there is named with those that are."""
     message = "it has see, serving_default; did you mean 'see'?"
     with pytest.raises(ModelError) as caught:
@@ -350,7 +350,7 @@ def test_an_unknown_signature_names_the_nearest(request_for: Callable[..., Reque
     assert str(caught.value).endswith(message)
 
 
-def test_wrong_requests_are_refused_at_once(request_for: Callable[..., Request], tmp_path: Path) -> None:
+def test_wrong_requests_are_refused_at_once(request_for: Callable[..., ConversionRequest], tmp_path: Path) -> None:
     """An unknown variant and a missing model end the step before any process starts."""
     with pytest.raises(ConfigError, match="unknown variant 'int4'"):
         convert(request_for("small_weights", "float32", "int4"), tmp_path / "out")
@@ -358,7 +358,7 @@ def test_wrong_requests_are_refused_at_once(request_for: Callable[..., Request],
         convert(request_for("small_weights", "float32", model=tmp_path / "none"), tmp_path / "out")
 
 
-def test_a_script_needs_no_main_guard(request_for: Callable[..., Request], tmp_path: Path) -> None:
+def test_a_script_needs_no_main_guard(request_for: Callable[..., ConversionRequest], tmp_path: Path) -> None:
     """A script may call convert at module level: the child processes do not run it again."""
     request = request_for("small_weights", "float32", "integer_only")
     script = tmp_path / "script.py"

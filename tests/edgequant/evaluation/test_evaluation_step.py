@@ -16,9 +16,9 @@ from tests.edgequant import ending_interpreter
 from edgequant.artifacts.evaluation import load_evaluation
 from edgequant.artifacts.example_set import ExampleSetWriter, load_example_set
 from edgequant.artifacts.variant_set import load_variant_set
-from edgequant.child_process import Outcome
+from edgequant.child_process import ChildOutcome
 from edgequant.errors import ArtifactError, ConfigError, EvaluationError
-from edgequant.evaluation.prediction import Request, predict
+from edgequant.evaluation.prediction import PredictionRequest, predict
 from edgequant.evaluation.step import evaluate
 from edgequant.model_process import run_in_child
 
@@ -189,7 +189,7 @@ def test_a_crash_with_one_example_at_a_time_is_the_models(
         if next(ends, False):
             request.told.write_text(str(batch))
             failure = "the process was killed by SIGSEGV"
-            return Outcome(value=None, failure=failure, seconds=0.1, peak_memory_bytes=None)
+            return ChildOutcome(value=None, failure=failure, seconds=0.1, peak_memory_bytes=None)
         return run_in_child(function, request, *arguments, seconds=seconds)
 
     monkeypatch.setattr("edgequant.evaluation.step.run_in_child", ended)
@@ -207,7 +207,7 @@ def test_how_many_examples_run_at_once_is_told(sets: Any, small_models: dict[str
     path = tmp_path / "model.tflite"
     path.write_bytes(small_models["crash"])
     (tmp_path / "outputs").mkdir()
-    request = Request(
+    request = PredictionRequest(
         model=path,
         inputs={"x": examples.path / "inputs" / "x.npy"},
         outputs=tmp_path / "outputs",

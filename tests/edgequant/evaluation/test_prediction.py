@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from edgequant.artifacts.example_set import load_example_set
 from edgequant.artifacts.variant_set import load_variant_set
 from edgequant.evaluation.batching import find_batch
-from edgequant.evaluation.prediction import Predictions, Request, predict, trace
-from edgequant.evaluation.rows import RowReader
+from edgequant.evaluation.example_rows import RowReader
+from edgequant.evaluation.prediction import PredictionRequest, Predictions, predict, trace
 from edgequant.litert_interpreter import Model, Origin
 from edgequant.model_process import run_in_child
 
@@ -42,22 +42,22 @@ def _by_hand(path: Path, inputs: NDArray[Any]) -> NDArray[np.float32]:
 
 
 @pytest.fixture
-def ask(tmp_path: Path) -> Callable[..., Request]:
+def ask(tmp_path: Path) -> Callable[..., PredictionRequest]:
     """Returns a function that writes arrays as files and makes the request to run a model on them."""
 
-    def make(path: Path, inputs: Mapping[str, NDArray[Any]], **settings: Any) -> Request:
+    def make(path: Path, inputs: Mapping[str, NDArray[Any]], **settings: Any) -> PredictionRequest:
         folder = tmp_path / f"request-{len(list(tmp_path.iterdir()))}"
         (folder / "outputs").mkdir(parents=True)
         for number, values in enumerate(inputs.values()):
             np.save(folder / f"{number}.npy", values)
         files = {name: folder / f"{number}.npy" for number, name in enumerate(inputs)}
         wanted: dict[str, Any] = {"threads": 1, "budget_seconds": _HOUR}
-        return Request(model=path, inputs=files, outputs=folder / "outputs", **(wanted | settings))
+        return PredictionRequest(model=path, inputs=files, outputs=folder / "outputs", **(wanted | settings))
 
     return make
 
 
-def _run(request: Request) -> tuple[Predictions, dict[str, NDArray[Any]]]:
+def _run(request: PredictionRequest) -> tuple[Predictions, dict[str, NDArray[Any]]]:
     """Returns what came of a run that succeeds, and the outputs it wrote."""
     found = predict(request)
     assert isinstance(found, Predictions), found
@@ -276,7 +276,7 @@ def test_memory_does_not_grow_with_the_examples(model: Any, tmp_path: Path) -> N
         path = tmp_path / f"{count}.npy"
         np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(count, 2**18))  # Holes: no disk is used.
         (tmp_path / f"outputs{count}").mkdir()
-        request = Request(
+        request = PredictionRequest(
             model=model("sums"),
             inputs={"x": path},
             outputs=tmp_path / f"outputs{count}",

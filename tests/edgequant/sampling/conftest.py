@@ -107,7 +107,7 @@ def draw_sets(tmp_path: Path, signature: ModelSignature) -> Callable[..., tuple[
 
     `to` names the directory that both are written to.
     """
-    from edgequant.sampling.settings import Examples
+    from edgequant.sampling.settings import ExampleSources
     from edgequant.sampling.step import sample
 
     def run(*, to: str = "sets", **changes: Any) -> tuple[ExampleSet, ExampleSet]:
@@ -123,7 +123,7 @@ def draw_sets(tmp_path: Path, signature: ModelSignature) -> Callable[..., tuple[
             "beam_options": ["--runner=FnApiRunner"],
         }
         target = tmp_path / to
-        sample(Examples(**{**settings, **changes}), target / "calibration", target / "evaluation")
+        sample(ExampleSources(**{**settings, **changes}), target / "calibration", target / "evaluation")
         return load_example_set(target / "calibration"), load_example_set(target / "evaluation")
 
     return run

@@ -12,9 +12,9 @@ from edgequant.sampling.draw import disjoint, selection
 from edgequant.sampling.draw.beam_pipeline import Engine
 from edgequant.sampling.draw.bottom_k import Candidate
 from edgequant.sampling.draw.ranks import identify
-from edgequant.sampling.draw.rule import CALIBRATION, EVALUATION, Keep, Rule
+from edgequant.sampling.draw.rule import CALIBRATION, EVALUATION, DrawRule, Keep
 from edgequant.sampling.draw.scan import Drawn
-from edgequant.sampling.draw.selection import EQUAL, FALSE, PROPORTIONAL, Plan, candidates, choose, is_settled
+from edgequant.sampling.draw.selection import EQUAL, FALSE, PROPORTIONAL, DrawPlan, candidates, choose, is_settled
 from edgequant.sampling.draw.spool import Stored
 from edgequant.sampling.formats.files import find_files
 
@@ -46,8 +46,8 @@ def test_sources_that_share_examples(
         [str(write_tfrecord(tmp_path / "test.tfrecord", records[:shared] or points(61)[60:]))], EVALUATION
     )
     apart = find_files([str(write_tfrecord(tmp_path / "apart.tfrecord", records[shared:]))], CALIBRATION)
-    plan = Plan(wanted=4, stratify=stratify, minimum=1, seed=1)
-    rule = Rule(keep={}, seed=1, classes="" if stratify == FALSE else "label")
+    plan = DrawPlan(wanted=4, stratify=stratify, minimum=1, seed=1)
+    rule = DrawRule(keep={}, seed=1, classes="" if stratify == FALSE else "label")
     engine = Engine(parse_options([]), tmp_path)
     drawn = disjoint.draw_apart(train, test, rule, plan, 20, engine)
     alone = disjoint.draw_apart(apart, test, rule, plan, 20, engine)
@@ -63,8 +63,8 @@ def test_sources_that_share_examples(
 def test_sources_that_are_one(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
     """The same files for both purposes leave nothing to calibrate on, and the evaluation set as it is."""
     files = find_files([str(write_tfrecord(tmp_path / "a.tfrecord", points(30)))], CALIBRATION)
-    plan = Plan(wanted=4, stratify=FALSE, minimum=1, seed=1)
-    found = disjoint.draw_apart(files, files, Rule(keep={}, seed=1), plan, 5, Engine(parse_options([]), tmp_path))
+    plan = DrawPlan(wanted=4, stratify=FALSE, minimum=1, seed=1)
+    found = disjoint.draw_apart(files, files, DrawRule(keep={}, seed=1), plan, 5, Engine(parse_options([]), tmp_path))
     assert (found[CALIBRATION].pool.lowest, found[CALIBRATION].in_both) == ([], 30)
     assert len(found[EVALUATION].pool.lowest) == 5
 
@@ -81,7 +81,7 @@ def test_a_settled_draw_is_the_draw_without(
     records: list[tuple[str, int]], removed: set[int], wanted: int, stratify: str, times: int
 ) -> None:
     """Once a draw says that it is settled, the choice after examples were left out is the choice had they not been there."""
-    plan = Plan(wanted=wanted, stratify=stratify, minimum=1, seed=1)
+    plan = DrawPlan(wanted=wanted, stratify=stratify, minimum=1, seed=1)
 
     def drawn(rows: list[tuple[str, int]], keep: Keep) -> Drawn:
         found = Drawn(keep, 1)

@@ -16,7 +16,7 @@ from edgequant.sampling.beam_options import parse_options
 from edgequant.sampling.draw import beam_pipeline, thresholds
 from edgequant.sampling.draw.beam_pipeline import Engine, draw
 from edgequant.sampling.draw.ranks import identify
-from edgequant.sampling.draw.rule import CALIBRATION, EVALUATION, Keep, Rule
+from edgequant.sampling.draw.rule import CALIBRATION, EVALUATION, DrawRule, Keep
 from edgequant.sampling.draw.scan import Drawn
 from edgequant.sampling.draw.spool import Spool, Stored
 from edgequant.sampling.formats import files
@@ -28,7 +28,7 @@ Points = Callable[[int], list[bytes]]
 OPTIONS = ["--runner=FnApiRunner"]
 
 
-def run(rule: Rule, scratch: Path, *files: Path, options: list[str] = OPTIONS) -> dict[str, Drawn]:
+def run(rule: DrawRule, scratch: Path, *files: Path, options: list[str] = OPTIONS) -> dict[str, Drawn]:
     """Returns what a rule draws from files."""
     scratch.mkdir(exist_ok=True)
     found = find_files([str(file) for file in files], CALIBRATION)
@@ -45,7 +45,7 @@ def test_one_purpose_takes_the_whole_source(tmp_path: Path, points: Points, writ
     records = points(6)
     one = write_tfrecord(tmp_path / "a.tfrecord", [*records, records[0]])
     two = write_tfrecord(tmp_path / "b.tfrecord", records[:2])
-    drawn = run(Rule(keep={EVALUATION: Keep(lowest=10)}, seed=1), tmp_path / "scratch", two, one)[EVALUATION]
+    drawn = run(DrawRule(keep={EVALUATION: Keep(lowest=10)}, seed=1), tmp_path / "scratch", two, one)[EVALUATION]
     assert sorted(identities(drawn)) == sorted(map(identify, records))
     assert drawn.found == Counter({"": 9})
     spool = Spool(tmp_path / "scratch")
@@ -60,7 +60,7 @@ def test_two_purposes_split_the_source(tmp_path: Path, points: Points, write_tfr
     records = points(500)
     file = write_tfrecord(tmp_path / "a.tfrecord", records)
     keep = {CALIBRATION: Keep(lowest=1000), EVALUATION: Keep(lowest=1000)}
-    drawn = run(Rule(keep=keep, seed=1), tmp_path / "scratch", file)
+    drawn = run(DrawRule(keep=keep, seed=1), tmp_path / "scratch", file)
     calibration, evaluation = identities(drawn[CALIBRATION]), identities(drawn[EVALUATION])
     assert sorted(calibration + evaluation) == sorted(map(identify, records))
     assert 60 <= len(calibration) <= 140
@@ -72,8 +72,8 @@ def test_the_split_does_not_depend_on_the_numbers_asked(
     """Asking for another calibration set leaves the evaluation set as it was; asking for fewer gives a prefix."""
     file = write_tfrecord(tmp_path / "a.tfrecord", points(200))
 
-    def keeping(calibration: int, evaluation: int) -> Rule:
-        return Rule(keep={CALIBRATION: Keep(lowest=calibration), EVALUATION: Keep(lowest=evaluation)}, seed=1)
+    def keeping(calibration: int, evaluation: int) -> DrawRule:
+        return DrawRule(keep={CALIBRATION: Keep(lowest=calibration), EVALUATION: Keep(lowest=evaluation)}, seed=1)
 
     large = run(keeping(30, 50), tmp_path / "one", file)
     small = run(keeping(3, 20), tmp_path / "two", file)
@@ -85,7 +85,7 @@ def test_classes_are_drawn_apart(tmp_path: Path, points: Points, write_tfrecord:
     """Calibration records are kept and counted by class; the evaluation draw knows no classes."""
     file = write_tfrecord(tmp_path / "a.tfrecord", points(200))
     keep = {CALIBRATION: Keep(lowest=50, shared=8, most_of_a_class=8), EVALUATION: Keep(lowest=7)}
-    drawn = run(Rule(keep=keep, seed=1, classes="label"), tmp_path / "scratch", file)
+    drawn = run(DrawRule(keep=keep, seed=1, classes="label"), tmp_path / "scratch", file)
     assert {label: len(kept) for label, kept in drawn[CALIBRATION].shares.classes.items()} == dict.fromkeys("0123", 3)
     assert sorted(drawn[CALIBRATION].found) == list("0123")
     assert len(drawn[EVALUATION].lowest) == 7
@@ -96,7 +96,7 @@ def test_excluded_records_are_not_drawn(tmp_path: Path, points: Points, write_tf
     """A record whose identity is excluded is not drawn, however often it occurs."""
     records = points(4)
     file = write_tfrecord(tmp_path / "a.tfrecord", [*records, records[0]])
-    rule = Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1, exclude=frozenset([identify(records[0])]))
+    rule = DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1, exclude=frozenset([identify(records[0])]))
     drawn = run(rule, tmp_path / "scratch", file)[CALIBRATION]
     assert sorted(identities(drawn)) == sorted(map(identify, records[1:]))
     assert drawn.found.total() == 5
@@ -108,7 +108,7 @@ def test_watched_records_are_seen(tmp_path: Path, points: Points, write_tfrecord
     file = write_tfrecord(tmp_path / "a.tfrecord", records[:2])
     watch = {google_crc32c.value(record): frozenset([identify(record)]) for record in records[1:]}
     watch[google_crc32c.value(records[0])] = frozenset([identify(b"another record of this checksum")])
-    rule = Rule(keep={EVALUATION: Keep(lowest=0)}, seed=1, watch=watch)
+    rule = DrawRule(keep={EVALUATION: Keep(lowest=0)}, seed=1, watch=watch)
     assert run(rule, tmp_path / "scratch", file)[EVALUATION].watched == {identify(records[1])}
 
 
@@ -119,7 +119,7 @@ def test_the_first_damaged_file_is_named(tmp_path: Path, points: Points, write_t
         (tmp_path / name).write_bytes(whole.read_bytes()[:-1])
     files = [tmp_path / name for name in ("c.tfrecord", "a.tfrecord", "b.tfrecord")]
     with pytest.raises(ExamplesError, match=r"^.*b.tfrecord: record 2 at byte \d+: the file ends after"):
-        run(Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", *files)
+        run(DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", *files)
 
 
 def test_a_file_that_vanishes_before_it_is_read(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
@@ -128,7 +128,7 @@ def test_a_file_that_vanishes_before_it_is_read(tmp_path: Path, points: Points, 
     found = find_files([str(file) for file in files], CALIBRATION)
     files[1].unlink()
     with pytest.raises(ExamplesError, match=r"b.tfrecord: cannot be read \("):
-        draw(found, Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), Engine(parse_options(OPTIONS), tmp_path))
+        draw(found, DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), Engine(parse_options(OPTIONS), tmp_path))
 
 
 def test_workers_that_cannot_write(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
@@ -137,7 +137,7 @@ def test_workers_that_cannot_write(tmp_path: Path, points: Points, write_tfrecor
     (tmp_path / "file").write_text("")
     with pytest.raises(ExamplesError, match=r"^the Beam runner failed: NotADirectoryError: .*/below'") as caught:
         run(
-            Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1),
+            DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1),
             tmp_path,
             file,
             options=[*OPTIONS, f"--temp_location={tmp_path / 'file' / 'below'}"],
@@ -152,7 +152,7 @@ def test_results_go_by_the_shared_location(tmp_path: Path, points: Points, write
     shared.mkdir()
     (shared / "drawn-another-draw").write_bytes(b"of another run at the same time")
     options = [*OPTIONS, f"--temp_location={shared}"]
-    drawn = run(Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", file, options=options)
+    drawn = run(DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", file, options=options)
     spool = Spool(tmp_path / "scratch")
     assert sorted(spool.read(item.stored) for item in drawn[CALIBRATION].lowest) == sorted(points(3))
     assert [path.name for path in shared.iterdir()] == ["drawn-another-draw"]
@@ -167,14 +167,14 @@ def test_a_failed_draw_leaves_nothing_behind(tmp_path: Path, points: Points, wri
     options = [*OPTIONS, f"--temp_location={shared}"]
     with pytest.raises(ExamplesError, match=r"b.tfrecord: record 29 at byte \d+: the file ends after"):
         run(
-            Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1),
+            DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1),
             tmp_path / "one",
             whole,
             tmp_path / "b.tfrecord",
             options=options,
         )
     assert list(shared.iterdir()) == []
-    drawn = run(Rule(keep={EVALUATION: Keep(lowest=0)}, seed=1), tmp_path / "two", whole, options=options)
+    drawn = run(DrawRule(keep={EVALUATION: Keep(lowest=0)}, seed=1), tmp_path / "two", whole, options=options)
     assert (len(drawn[EVALUATION].lowest), drawn[EVALUATION].found.total()) == (0, 30)
     assert list(shared.iterdir()) == []
 
@@ -192,7 +192,7 @@ def test_a_runner_that_loses_input(
         3: "the Beam runner ended without giving back what it drew for calibration; workers on other machines need",
     }
     with pytest.raises(ExamplesError, match=f"^{message[lost]}"):
-        run(Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", *files)
+        run(DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", *files)
 
 
 def _seen(portion: tuple[files.Piece, ...], files: list[Path]) -> bool:
@@ -220,7 +220,7 @@ def test_progress_is_said(
     monkeypatch.setattr(beam_pipeline, "read_piece", slow)
     monkeypatch.setattr(beam_pipeline, "_SAY_SECONDS", 0.3)
     monkeypatch.setattr(beam_pipeline, "_TICK_SECONDS", 0.0)
-    run(Rule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", file)
+    run(DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", file)
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("edgequant: sample: read 20 records, 0 MB, in ") for line in lines)
     assert lines[0].endswith(" MB in all")
@@ -248,7 +248,7 @@ def test_what_is_likely_changes_nothing(
 ) -> None:
     """Leaving out at once what ranks too high to be likely gives the same; where that was wrong, the files are read again."""
     files = spread(points, write_tfrecord, tmp_path, copies)
-    rule = Rule(keep={CALIBRATION: Keep(lowest=30), EVALUATION: Keep(lowest=100)}, seed=1)
+    rule = DrawRule(keep={CALIBRATION: Keep(lowest=30), EVALUATION: Keep(lowest=100)}, seed=1)
     expected = run(rule, tmp_path / "scratch", *files)
     runs = []
     real = beam_pipeline._draw

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgequant.sampling.draw.packing import pack, unpack
-from edgequant.sampling.draw.rule import CALIBRATION, EVALUATION, Keep, Rule
+from edgequant.sampling.draw.rule import CALIBRATION, EVALUATION, DrawRule, Keep
 from edgequant.sampling.draw.scan import Drawn, Scan
-from edgequant.sampling.draw.selection import EQUAL, FALSE, PROPORTIONAL, Plan, candidates, choose, class_counts
+from edgequant.sampling.draw.selection import EQUAL, FALSE, PROPORTIONAL, DrawPlan, candidates, choose, class_counts
 from edgequant.sampling.draw.spool import Stored
 from edgequant.sampling.formats.features import Batch
 from edgequant.sampling.formats.files import TFRECORD
@@ -34,7 +34,7 @@ def cut(items: list[bytes], data: st.DataObject) -> list[list[bytes]]:
     return [items[start:end] for start, end in zip([0, *cuts], [*cuts, len(items)], strict=True)]
 
 
-def scanned(shards: list[list[list[bytes]]], rule: Rule) -> dict[str, Drawn]:
+def scanned(shards: list[list[list[bytes]]], rule: DrawRule) -> dict[str, Drawn]:
     """Returns what a rule keeps of shards, each of which is a list of batches."""
     merged = {purpose: Drawn(keep, rule.seed) for purpose, keep in rule.keep.items()}
     for shard in shards:
@@ -59,9 +59,9 @@ def test_any_split_gives_the_same_sample(
 ) -> None:
     """Any order, shards and bundles give the same examples, counts and quotas, none twice and none for both purposes."""
     payloads = [example({"label": [label.encode()], "x": [number]}) for label, number in records]
-    plan = Plan(wanted=wanted, stratify=stratify, minimum=2, seed=seed)
+    plan = DrawPlan(wanted=wanted, stratify=stratify, minimum=2, seed=seed)
     keep = {CALIBRATION: plan.keep(), EVALUATION: Keep(lowest=15)}
-    rule = Rule(keep=keep, seed=seed, classes="" if stratify == FALSE else "label")
+    rule = DrawRule(keep=keep, seed=seed, classes="" if stratify == FALSE else "label")
     shuffled = data.draw(st.permutations(payloads))
     whole = scanned([[payloads]], rule)
     split = scanned([cut(shard, data) for shard in cut(shuffled, data)], rule)

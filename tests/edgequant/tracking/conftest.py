@@ -14,7 +14,7 @@ from edgequant.artifacts.result import TrackingSettings, write_result
 from edgequant.artifacts.variant_set import load_variant_set
 from edgequant.gate import Gate
 from edgequant.mlflow_access import retries
-from edgequant.tracking.step import Inputs, track
+from edgequant.tracking.step import TrackInputs, track
 from edgequant.validation.step import validate
 
 NAME = "digits-tflite"
@@ -50,10 +50,10 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def recorded(digits_sets: Any, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+def recorded(digits_sets: Any, tmp_path_factory: pytest.TempPathFactory, new_mlflow: Callable[[Path], str]) -> Recorded:
     """The digits result in a new database, by the track step."""
     folder = tmp_path_factory.mktemp("recorded")
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    uri = new_mlflow(folder / "mlflow.db")
     settings = TrackingSettings(
         uri=uri,
         experiment="digits",
@@ -62,7 +62,7 @@ def recorded(digits_sets: Any, tmp_path_factory: pytest.TempPathFactory) -> Reco
         model_uri="models:/digits/3",
         pipeline_run="run-1",
     )
-    inputs = Inputs(
+    inputs = TrackInputs(
         variant_set=digits_sets.variant_set,
         verdict=digits_sets.verdict,
         calibration_set=digits_sets.calibration_set,
@@ -73,7 +73,7 @@ def recorded(digits_sets: Any, tmp_path_factory: pytest.TempPathFactory) -> Reco
 
 
 @pytest.fixture
-def results(digits_sets: Any, tmp_path: Path) -> Callable[..., Path]:
+def results(digits_sets: Any, tmp_path: Path, new_mlflow: Callable[[Path], str]) -> Callable[..., Path]:
     """Returns a function that writes a result of the digits model, with a verdict or judged by a gate, and returns its directory."""
 
     def write(name: str = "result", gate: Gate | None = None, verdict: Path | None = None, **settings: Any) -> Path:
@@ -81,6 +81,8 @@ def results(digits_sets: Any, tmp_path: Path) -> Callable[..., Path]:
         if gate is not None:
             verdict = tmp_path / f"{name}-verdict"
             validate("digits", "classification", gate, digits_sets.inputs, verdict)
+        if "uri" not in settings and not (tmp_path / "mlflow.db").exists():
+            new_mlflow(tmp_path / "mlflow.db")
         given: dict[str, Any] = {
             "uri": f"sqlite:///{tmp_path / 'mlflow.db'}",
             "experiment": "digits",

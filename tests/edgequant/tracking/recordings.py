@@ -32,6 +32,13 @@ def held(server: str, name: str) -> dict[str, Any]:
     }
 
 
+def is_empty(database: Path) -> bool:
+    """Tells whether nothing was recorded in a database, which a test found empty: no experiment, run or registered model."""
+    client = MlflowClient(tracking_uri=f"sqlite:///{database}", registry_uri=f"sqlite:///{database}")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return len(experiments) == 1 and not client.search_runs(experiments) and not client.search_registered_models()
+
+
 def whole(best_only: int = 1) -> dict[str, Any]:
     """Returns what a server has of one recording, made once."""
     return {

@@ -13,7 +13,7 @@ from edgequant.artifacts.variant_set import Stability, VariantSetContent, load_v
 from edgequant.artifacts.verdict import Champion, Verdict, load_verdict
 from edgequant.errors import ConfigError
 from edgequant.tracking.recording.effective_config import as_run
-from edgequant.tracking.step import Inputs, track
+from edgequant.tracking.step import TrackInputs, track
 from edgequant.validation.report.reproduction import reproduction
 from edgequant_pipelines.config import Config, load_config, make_config
 
@@ -251,7 +251,7 @@ def test_the_report_and_the_record_agree(ran: AsRun, values: Values, verdict: Ve
 def test_a_password_is_written_nowhere(digits_sets: Any, tmp_path: Path) -> None:
     """A tracking URI with one is refused before there is a result that holds it."""
     names = ("variant_set", "verdict", "calibration_set", "evaluation_set")
-    inputs = Inputs(**{name: getattr(digits_sets, name) for name in names})
+    inputs = TrackInputs(**{name: getattr(digits_sets, name) for name in names})
     with pytest.raises(ConfigError, match=r"^tracking.uri: holds a password"):
         track(replace(SETTINGS, uri="http://me:secret@mlflow"), inputs, tmp_path / "result")
     assert list(tmp_path.iterdir()) == []

@@ -6,8 +6,8 @@ import pytest
 from mlflow import MlflowClient
 
 from edgequant.errors import TrackingError
-from edgequant.tracking.reading import client as module
-from edgequant.tracking.reading.history import Row, history
+from edgequant.tracking.reading import mlflow_client as module
+from edgequant.tracking.reading.history import HistoryRow, history
 
 _DAY = 86_400_000
 
@@ -42,7 +42,7 @@ def _record(client: MlflowClient, experiment: str, name: str, day: int, **given:
     return [str(run_id) for run_id in ids[:3]]
 
 
-def _shown(rows: list[Row]) -> list[tuple[str, str]]:
+def _shown(rows: list[HistoryRow]) -> list[tuple[str, str]]:
     return [(row.source_model, row.variant) for row in rows]
 
 

@@ -11,9 +11,9 @@ from edgequant.artifacts.result import TrackingSettings
 from edgequant.errors import ModelError, TrackingError
 from edgequant.mlflow_access.lookup import Waiting
 from edgequant.model_uri import pin
-from edgequant.tracking.step import Inputs, track
+from edgequant.tracking.step import TrackInputs, track
 from edgequant_pipelines.cli import main
-from edgequant_pipelines.watching.registry import RefusedError, Registry, RegistryError
+from edgequant_pipelines.watching.model_registry import ModelRegistry, RefusedError, RegistryError
 
 REFUSAL = "it refuses requests for this host name (403 Invalid Host header); add the name, with its port, to `--allowed-hosts`"
 
@@ -26,7 +26,7 @@ def elsewhere(server: str) -> str:
 
 def test_track_names_the_option(elsewhere: str, digits_sets: Any, tmp_path: Path) -> None:
     """Recording ends at once, with the option that allows the name."""
-    inputs = Inputs(
+    inputs = TrackInputs(
         variant_set=digits_sets.variant_set,
         verdict=digits_sets.verdict,
         calibration_set=digits_sets.calibration_set,
@@ -59,5 +59,5 @@ def test_commands_name_the_option(command: tuple[str, ...], elsewhere: str) -> N
 def test_watch_names_the_option(elsewhere: str) -> None:
     """A look at the registry says it; it counts against no version, as it holds for every one."""
     with pytest.raises(RegistryError, match=re.escape(f"MLflow: {REFUSAL}")) as raised:
-        next(Registry(elsewhere).versions())
+        next(ModelRegistry(elsewhere).versions())
     assert not isinstance(raised.value, RefusedError)

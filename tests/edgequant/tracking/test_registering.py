@@ -22,9 +22,9 @@ VARIANTS = {"float32", "weights_only", "full_int8", "integer_only"}
 
 
 @pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+def uri(tmp_path_factory: pytest.TempPathFactory, new_mlflow: Callable[[Path], str]) -> str:
     """A database for all tests here, each of which uses a model of its own."""
-    return f"sqlite:///{tmp_path_factory.mktemp('database') / 'mlflow.db'}"
+    return new_mlflow(tmp_path_factory.mktemp("database") / "mlflow.db")
 
 
 @pytest.fixture

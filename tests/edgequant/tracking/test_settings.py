@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from tests.edgequant.tracking.recordings import is_empty
 
 from edgequant.artifacts.result import TrackingSettings
 from edgequant.errors import ConfigError
-from edgequant.tracking.settings import check_tracking_settings
-from edgequant.tracking.step import Inputs, record, track
+from edgequant.tracking.setting_checks import check_tracking_settings
+from edgequant.tracking.step import TrackInputs, record, track
 from edgequant.tracking.ui_links import PUBLIC_URI, base
 
 _SETTINGS = TrackingSettings(uri="", experiment="digits", registered_model="digits-tflite", alias="candidate")
@@ -60,7 +61,7 @@ def test_what_mlflow_could_not_take_or_find_is_told(name: str, given: dict[str, 
 
 def test_settings_are_checked_before_anything_is_written(digits_sets: Any, tmp_path: Path) -> None:
     """The step says at once what would end the recording: there is no result, and nothing in MLflow."""
-    inputs = Inputs(
+    inputs = TrackInputs(
         variant_set=digits_sets.variant_set,
         verdict=digits_sets.verdict,
         calibration_set=digits_sets.calibration_set,
@@ -74,7 +75,7 @@ def test_settings_are_checked_before_anything_is_written(digits_sets: Any, tmp_p
 
 def test_an_experiment_that_a_pipeline_leaves_open(digits_sets: Any, tmp_path: Path) -> None:
     """It has the name of the quantization, as where a configuration names none."""
-    inputs = Inputs(
+    inputs = TrackInputs(
         variant_set=digits_sets.variant_set,
         verdict=digits_sets.verdict,
         calibration_set=digits_sets.calibration_set,
@@ -115,7 +116,7 @@ def test_a_result_has_links_that_open_outside_of_the_cluster(
         monkeypatch.setenv(PUBLIC_URI, wrong)
         with pytest.raises(ConfigError, match=f"EDGEQUANT_MLFLOW_PUBLIC_URI: .*{message}"):
             record(path)
-    assert not (tmp_path / "mlflow.db").exists()
+    assert is_empty(tmp_path / "mlflow.db")
     monkeypatch.setenv(PUBLIC_URI, "https://mlflow.example.com")
     record(path)
     links = json.loads((path / "result.json").read_text())["tracking"]["links"]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mlflow import MlflowClient
+from tests.edgequant.tracking.recordings import is_empty
 
 from edgequant.artifacts.example_set import load_example_set
 from edgequant.artifacts.result import TrackingSettings, load_result
@@ -20,7 +21,7 @@ from edgequant.benchmarking.step import benchmark
 from edgequant.errors import ArtifactError, TrackingError
 from edgequant.evaluation.step import evaluate
 from edgequant.gate import Gate
-from edgequant.tracking.step import Inputs, record, track
+from edgequant.tracking.step import TrackInputs, record, track
 from edgequant.tracking_uri import tracking_uri
 from edgequant.validation.inputs import Inputs as ValidationInputs
 from edgequant.validation.step import validate
@@ -40,7 +41,7 @@ def _runs(uri: str) -> int:
 def test_results_are_kept_when_mlflow_cannot_be_reached(digits_sets: Any, tmp_path: Path) -> None:
     """The step fails within seconds and in one line, the result is whole on disk, and recording can be finished later."""
     server = f"http://127.0.0.1:{_closed_port()}"
-    inputs = Inputs(
+    inputs = TrackInputs(
         variant_set=digits_sets.variant_set,
         verdict=digits_sets.verdict,
         calibration_set=digits_sets.calibration_set,
@@ -91,7 +92,7 @@ def test_a_directory_that_cannot_be_locked(results: Callable[..., Path], tmp_pat
         TrackingError, match=rf"^{lock}: cannot be locked \(.*Is a directory.*\); a result has one writer"
     ):
         record(path)
-    assert not (tmp_path / "mlflow.db").exists()
+    assert is_empty(tmp_path / "mlflow.db")
 
 
 def test_a_damaged_result_is_not_recorded(results: Callable[..., Path], tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_a_damaged_result_is_not_recorded(results: Callable[..., Path], tmp_path
     model.write_bytes(data[:-1] + b"\xff")
     with pytest.raises(ArtifactError, match=r"model\.tflite: is not the file that its manifest describes"):
         record(path)
-    assert not (tmp_path / "mlflow.db").exists()
+    assert is_empty(tmp_path / "mlflow.db")
 
 
 def test_a_directory_that_is_no_result_is_refused(tmp_path: Path) -> None:
@@ -166,7 +167,7 @@ def test_variants_without_a_model_or_a_result_are_runs_too(
     )
     validate("digits", "none", Gate(max_size_ratio=0.9), given, tmp_path / "verdict")
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    inputs = Inputs(
+    inputs = TrackInputs(
         variant_set=variants, verdict=tmp_path / "verdict", calibration_set=sets.calibration, evaluation_set=examples
     )
     track(TrackingSettings(uri=uri, experiment="digits"), inputs, tmp_path / "result")

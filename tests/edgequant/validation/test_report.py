@@ -20,9 +20,9 @@ from edgequant.artifacts.example_set import ClassCount, InputSpread, Representat
 from edgequant.artifacts.verdict import Champion, Check, Verdict, load_verdict
 from edgequant.inspection import Inspection, OperatorCount, Tensor
 from edgequant.validation.report.flip_pictures import pictures
+from edgequant.validation.report.markdown_summary import summary
 from edgequant.validation.report.page import render, write_report
 from edgequant.validation.report.reproduction import reproduction
-from edgequant.validation.report.summary import summary
 from edgequant_pipelines.config import load_config
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>]]>--> $x_1$ \x00\x07\u202e\ud800 {{ 7*7 }}"

@@ -19,8 +19,8 @@ from edgequant.validation.report.confusion_matrices import Change, changes, conf
 from edgequant.validation.report.drop_chart import drops, slice_drops
 from edgequant.validation.report.example_sets import histograms
 from edgequant.validation.report.flip_pictures import data_uri, is_image, own_range
+from edgequant.validation.report.number_format import ends, fixed, label, number, printable, span
 from edgequant.validation.report.size_chart import Point, front, size_metric
-from edgequant.validation.report.wording import ends, fixed, label, number, printable, span
 
 Handmade = Callable[..., Verdict]
 

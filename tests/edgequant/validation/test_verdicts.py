@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgequant.artifacts.champion import CHAMPION, ChampionFacts, write_champion
+from edgequant.artifacts.champion_set import CHAMPION, ChampionFacts, write_champion
 from edgequant.artifacts.result import result_json
 from edgequant.artifacts.verdict import Verdict, load_verdict
 from edgequant.benchmarking.step import benchmark

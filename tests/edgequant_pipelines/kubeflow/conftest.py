@@ -12,7 +12,7 @@ from tests.kfp_server import KfpServer, served
 from edgequant_pipelines.cli import main
 from edgequant_pipelines.compilation import CompiledPipeline, CompileOptions, compile_pipeline
 from edgequant_pipelines.config import Config, load_config
-from edgequant_pipelines.kubeflow import Connection, connect, uploads
+from edgequant_pipelines.kubeflow import Connection, connect, pipeline_versions
 
 TOKEN = "the-token"  # noqa: S105 - of a server in this process
 
@@ -74,7 +74,7 @@ def config(config_file: Path) -> Config:
 @pytest.fixture
 def command(compiled: CompiledPipeline, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Runs the command line in this process, with the pipeline that is compiled already."""
-    monkeypatch.setattr(uploads, "compile_for", lambda *_, **__: compiled)
+    monkeypatch.setattr(pipeline_versions, "compile_for", lambda *_, **__: compiled)
     return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 

@@ -17,7 +17,7 @@ from tests.kfp_server.spec import pipeline_of
 from edgequant_pipelines import kubeflow
 from edgequant_pipelines.cli import main
 from edgequant_pipelines.compilation import CompiledPipeline
-from edgequant_pipelines.kubeflow import connect, uploads
+from edgequant_pipelines.kubeflow import connect, pipeline_versions
 
 Edgequant = Callable[..., Any]
 
@@ -44,10 +44,10 @@ def ending(
 
 
 @pytest.fixture(scope="module")
-def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+def mlflow_uri(tmp_path_factory: pytest.TempPathFactory, new_mlflow: Callable[[Path], str]) -> str:
     """An MLflow with the experiment of the configuration."""
     folder = tmp_path_factory.mktemp("mlflow")
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    uri = new_mlflow(folder / "mlflow.db")
     mlflow.MlflowClient(tracking_uri=uri).create_experiment("flowers", artifact_location=(folder / "files").as_uri())
     return uri
 
@@ -379,7 +379,7 @@ def test_bad_input(
 ) -> None:
     """One line that says what is wrong and what is allowed, and nothing made at the server."""
     if "--image-prefix" not in arguments:
-        monkeypatch.setattr(uploads, "compile_for", lambda *_, **__: compiled)
+        monkeypatch.setattr(pipeline_versions, "compile_for", lambda *_, **__: compiled)
     given = [str(config_file) if argument == "CONFIG" else argument for argument in arguments]
     # The last of two counts.
     done = CliRunner().invoke(main, [given[0], "--host", server.url, *given[1:]])

@@ -10,7 +10,7 @@ from tests.kfp_server import KfpServer
 from edgequant_pipelines.cli import main
 from edgequant_pipelines.config import load_config
 from edgequant_pipelines.watching.launchers.kubeflow import KubeflowLauncher
-from edgequant_pipelines.watching.rules.rules import Kubeflow
+from edgequant_pipelines.watching.rules.rules import KubeflowServer
 
 KUBEFLOW = """
 kubeflow:
@@ -47,7 +47,9 @@ def test_the_deployed_version_is_run(server: KfpServer, deployed: Path, tmp_path
     call("submit", deployed, "--host", server.url)
     call("submit", deployed, "--host", server.url, "--set", "gate.max_drop_points=2")
     call("schedule", deployed, "--host", server.url, "--cron", "0 0 2 * * *")
-    KubeflowLauncher(Kubeflow(host=server.url), "https://mlflow.example.com").submit(load_config(deployed), "night-1")
+    KubeflowLauncher(KubeflowServer(host=server.url), "https://mlflow.example.com").submit(
+        load_config(deployed), "night-1"
+    )
     (version,) = server.all("version")
     started = [*server.all("run"), *server.all("recurring run")]
     assert [made["pipeline_version_reference"] for made in started] == [

@@ -13,9 +13,9 @@ from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow import Connection, find_run, names, submit
 from edgequant_pipelines.kubeflow.names import SameNameError, check_name
-from edgequant_pipelines.kubeflow.schedule import Options, Plan, delete, reconcile, schedules
+from edgequant_pipelines.kubeflow.schedule import Options, SchedulePlan, delete, reconcile, schedules
 
-NIGHTLY = Plan(cron="0 0 2 * * *")
+NIGHTLY = SchedulePlan(cron="0 0 2 * * *")
 
 
 def renamed(config: Config, name: str) -> Config:
@@ -105,7 +105,7 @@ def test_a_schedule_of_another_name(
     before, posted = server.all("recurring run"), server.requests("POST")
     options = Options(compiled=compiled, experiment="other")
     with pytest.raises(SameNameError, match=r"schedule: there is no 'Flowers' at .*, and there is 'flowers'"):
-        reconcile(connection, renamed(config, "Flowers"), Plan(cron="0 0 3 * * *"), options)
+        reconcile(connection, renamed(config, "Flowers"), SchedulePlan(cron="0 0 3 * * *"), options)
     with pytest.raises(SameNameError, match="schedule: there is no 'FLOWERS'"):
         delete(connection, "FLOWERS")
     assert server.all("recurring run") == before
@@ -119,7 +119,7 @@ def test_schedules_of_names_that_differ_by_case(
     reconcile(connection, config, NIGHTLY, Options(compiled=compiled))
     (ours,) = server.all("recurring run")
     server.add("recurring run", "recurring_run_id", {**ours, "display_name": "Flowers"})
-    later = Plan(cron="0 0 3 * * *")
+    later = SchedulePlan(cron="0 0 3 * * *")
     assert reconcile(connection, config, later, Options(compiled=compiled)).deleted == 1
     assert {(item.name, item.plan) for item in schedules(connection)} == {("flowers", later), ("Flowers", NIGHTLY)}
     assert delete(connection, "Flowers") == 1

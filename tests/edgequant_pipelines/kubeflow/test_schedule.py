@@ -10,9 +10,9 @@ from edgequant.errors import ConfigError
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow import Connection, KubeflowError, names
-from edgequant_pipelines.kubeflow.schedule import Options, Plan, Reconciled, delete, reconcile, schedules
+from edgequant_pipelines.kubeflow.schedule import Options, Reconciled, SchedulePlan, delete, reconcile, schedules
 
-NIGHTLY = Plan(cron="0 0 2 * * *")
+NIGHTLY = SchedulePlan(cron="0 0 2 * * *")
 
 
 def test_a_schedule_is_made_and_then_left_alone(
@@ -40,7 +40,7 @@ def test_a_change_replaces_it(
     """The new one is made before the old one is deleted, so that at no time there is none."""
     first = reconcile(connection, config, NIGHTLY, Options(compiled=compiled))
     plan = {
-        "cron": Plan(cron="0 0 3 * * *"),
+        "cron": SchedulePlan(cron="0 0 3 * * *"),
         "max_concurrency": replace(NIGHTLY, max_concurrency=2),
         "catch_up": replace(NIGHTLY, catch_up=False),
     }.get(what, NIGHTLY)
@@ -61,7 +61,7 @@ def test_a_pause_is_kept(server: KfpServer, connection: Connection, config: Conf
     unchanged = reconcile(connection, config, NIGHTLY, Options(compiled=compiled))
     assert (unchanged.made, unchanged.schedule.paused) == (False, True)
     for hour in (3, 4):
-        done = reconcile(connection, config, Plan(cron=f"0 0 {hour} * * *"), Options(compiled=compiled))
+        done = reconcile(connection, config, SchedulePlan(cron=f"0 0 {hour} * * *"), Options(compiled=compiled))
         assert (done.made, done.deleted, done.schedule.paused) == (True, 1, True)
         (made,) = server.all("recurring run")
         assert (made["mode"], made["status"]) == ("DISABLE", "DISABLED")
@@ -79,10 +79,10 @@ def test_the_pause_of_the_newest_counts(
     connection.client.disable_recurring_run(old.schedule_id)
     server.fail(Fault(method="DELETE", path="/recurringruns/", status=403))
     with pytest.raises(KubeflowError):
-        reconcile(connection, config, Plan(cron="0 0 3 * * *"), Options(compiled=compiled))
+        reconcile(connection, config, SchedulePlan(cron="0 0 3 * * *"), Options(compiled=compiled))
     _, new = schedules(connection)
     connection.client.enable_recurring_run(new.schedule_id)
-    done = reconcile(connection, config, Plan(cron="0 0 4 * * *"), Options(compiled=compiled))
+    done = reconcile(connection, config, SchedulePlan(cron="0 0 4 * * *"), Options(compiled=compiled))
     assert (done.deleted, done.schedule.paused) == (2, False)
 
 
@@ -104,7 +104,7 @@ def test_a_replacement_that_was_cut_short(
     """When the old one could not be deleted, it is said that both are active; the next call deletes it, and makes nothing."""
     reconcile(connection, config, NIGHTLY, Options(compiled=compiled))
     server.fail(Fault(method="DELETE", path="/recurringruns/", status=403))
-    later = Plan(cron="0 0 3 * * *")
+    later = SchedulePlan(cron="0 0 3 * * *")
     with pytest.raises(
         KubeflowError,
         match=r"'flowers' cannot be deleted: the account may not \(403\): injected; the new one is there beside it, "
@@ -150,7 +150,7 @@ def test_a_replacement_of_what_is_paused_that_was_cut_short(
     connection.client.disable_recurring_run(first.schedule.schedule_id)
     server.fail(Fault(method="DELETE", path="/recurringruns/", status=403))
     with pytest.raises(KubeflowError, match="beside it, and neither is active now; the same call again"):
-        reconcile(connection, config, Plan(cron="0 0 3 * * *"), Options(compiled=compiled))
+        reconcile(connection, config, SchedulePlan(cron="0 0 3 * * *"), Options(compiled=compiled))
 
 
 def test_a_deletion_that_was_not_answered(
@@ -159,7 +159,7 @@ def test_a_deletion_that_was_not_answered(
     """It is retried, and what is not there any more is deleted."""
     reconcile(connection, config, NIGHTLY, Options(compiled=compiled))
     server.fail(Fault(method="DELETE", path="/recurringruns/", status=503, after=True))
-    done = reconcile(connection, config, Plan(cron="0 0 3 * * *"), Options(compiled=compiled))
+    done = reconcile(connection, config, SchedulePlan(cron="0 0 3 * * *"), Options(compiled=compiled))
     assert (done.made, done.deleted) == (True, 1)
     assert [item["recurring_run_id"] for item in server.all("recurring run")] == [done.schedule.schedule_id]
 
@@ -174,7 +174,7 @@ def test_schedules_of_another_shape_are_left_alone(
     other = server.add("recurring run", "recurring_run_id", {**ours, **shape})
     assert len(schedules(connection)) == 1
     assert not reconcile(connection, config, NIGHTLY, Options(compiled=compiled)).made
-    done = reconcile(connection, config, Plan(cron="0 0 3 * * *"), Options(compiled=compiled))
+    done = reconcile(connection, config, SchedulePlan(cron="0 0 3 * * *"), Options(compiled=compiled))
     assert (done.made, done.deleted) == (True, 1)
     assert delete(connection, "flowers") == 1
     assert server.all("recurring run") == [other]
@@ -207,4 +207,4 @@ def test_a_schedule_that_is_not_there(connection: Connection) -> None:
 def test_too_many_at_once(number: int) -> None:
     """The server's own limit is said before anything is sent."""
     with pytest.raises(ConfigError, match=f"max concurrency: {number} is not allowed; 1 to 10 are"):
-        Plan(cron="0 0 2 * * *", max_concurrency=number)
+        SchedulePlan(cron="0 0 2 * * *", max_concurrency=number)

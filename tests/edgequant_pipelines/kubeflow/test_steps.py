@@ -9,7 +9,7 @@ from tests.kfp_server import KfpServer
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow import Connection, state_of, submit
-from edgequant_pipelines.kubeflow.steps import ended_steps, pipeline_steps
+from edgequant_pipelines.kubeflow.run_steps import ended_steps, pipeline_steps
 from edgequant_pipelines.kubeflow.submission import get_run
 from edgequant_pipelines.step_defaults import STEPS
 

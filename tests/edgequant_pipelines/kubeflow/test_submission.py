@@ -22,9 +22,9 @@ from edgequant_pipelines.kubeflow import (
     connect,
     find_run,
     named_runs,
+    pipeline_versions,
     state_of,
     submit,
-    uploads,
 )
 from edgequant_pipelines.kubeflow.named_runs import OtherRunError
 
@@ -34,7 +34,9 @@ def compiled_once(compiled: CompiledPipeline, monkeypatch: pytest.MonkeyPatch) -
     """Spares each test the seconds of compiling the same pipeline; what differs by configuration is compiled."""
 
     def compile_for(config: Config, **names: str) -> CompiledPipeline:
-        return compiled if config.kubeflow == Kubeflow() and not names else uploads.compile_for(config, **names)
+        return (
+            compiled if config.kubeflow == Kubeflow() and not names else pipeline_versions.compile_for(config, **names)
+        )
 
     monkeypatch.setattr(named_runs, "compile_for", compile_for)
 

@@ -9,10 +9,10 @@ from tests.kfp_server import KfpServer
 
 from edgequant.errors import ConfigError
 from edgequant_pipelines.kubeflow import KubeflowError, connect, find_run
-from edgequant_pipelines.kubeflow.client import QuietClient
+from edgequant_pipelines.kubeflow.kfp_client import QuietClient
 from edgequant_pipelines.watching.launchers.base import LauncherError
 from edgequant_pipelines.watching.launchers.kubeflow import KubeflowLauncher
-from edgequant_pipelines.watching.rules.rules import Kubeflow
+from edgequant_pipelines.watching.rules.rules import KubeflowServer
 
 BROKEN = ["sesame\nopen", "sesame open", "sesame\x00open", "sesameéopen", "sesame\r\n\topen"]
 
@@ -73,7 +73,7 @@ def test_an_empty_file(
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == f"edgequant: KF_PIPELINES_SA_TOKEN_PATH: {path} is empty; one token, on one line, is needed\n"
     path.write_text("the-token\n")
-    launcher = KubeflowLauncher(Kubeflow(host=server.url), "https://mlflow.example.com")
+    launcher = KubeflowLauncher(KubeflowServer(host=server.url), "https://mlflow.example.com")
     launcher.check()
     path.write_text(nothing)
     with pytest.raises(LauncherError, match=r"the runs cannot be listed: .*token is empty; one token, on one line, is"):

@@ -13,10 +13,10 @@ from tests.kfp_server import Fault, KfpServer
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow import Connection, KubeflowError, names
-from edgequant_pipelines.kubeflow.schedule import Options, Plan, delete, reconcile, schedules
+from edgequant_pipelines.kubeflow.schedule import Options, SchedulePlan, delete, reconcile, schedules
 from edgequant_pipelines.kubeflow.under_way import Deletion, UnderWay, UnderWayError
 
-NIGHTLY, LATER = Plan(cron="0 0 2 * * *"), Plan(cron="0 0 3 * * *")
+NIGHTLY, LATER = SchedulePlan(cron="0 0 2 * * *"), SchedulePlan(cron="0 0 3 * * *")
 
 
 @pytest.fixture

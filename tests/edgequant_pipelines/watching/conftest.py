@@ -20,12 +20,12 @@ from edgequant_pipelines.compilation import CompiledPipeline, CompileOptions, co
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow import connect
 from edgequant_pipelines.watching.claims import Claim, claims_of
-from edgequant_pipelines.watching.context import Surroundings
+from edgequant_pipelines.watching.context import WatchContext
 from edgequant_pipelines.watching.launchers import kubeflow
 from edgequant_pipelines.watching.launchers.base import LaunchedRun, LauncherError, Progress
 from edgequant_pipelines.watching.launchers.pool import Fleet
+from edgequant_pipelines.watching.model_registry import ModelRegistry
 from edgequant_pipelines.watching.prometheus import Measures
-from edgequant_pipelines.watching.registry import Registry
 from edgequant_pipelines.watching.rules.rules import RulesFile
 from edgequant_pipelines.watching.watcher import Watcher
 
@@ -158,20 +158,20 @@ class Scene:
         """Returns a watcher that knows nothing yet."""
         return Watcher(RulesFile(rules or self.folder / "RULES.yaml"), self.surroundings(**other))
 
-    def surroundings(self, **other: Any) -> Surroundings:
+    def surroundings(self, **other: Any) -> WatchContext:
         """Returns what a watcher works with here."""
         surroundings: dict[str, Any] = {
-            "registry": Registry(self.uri),
+            "registry": ModelRegistry(self.uri),
             "launchers": lambda _: self.ledger,
             "measures": self.measures,
             "show": self.said.append,
             "clock": lambda: self.now,
         }
-        return Surroundings(**(surroundings | other))
+        return WatchContext(**(surroundings | other))
 
     def claims(self, name: str = "digits-cnn", version: str = "1") -> list[Claim]:
         """Returns the claims that a version's tags hold now."""
-        found = Registry(self.uri).version(name, version)
+        found = ModelRegistry(self.uri).version(name, version)
         return list(claims_of(found)) if found else []
 
     def value(self, metric: str, **labels: str) -> float:
@@ -187,10 +187,10 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_registry(tmp_path_factory: pytest.TempPathFactory, new_mlflow: Callable[[Path], str]) -> Path:
     """The file of a database without a version."""
     path = tmp_path_factory.mktemp("registry") / "mlflow.db"
-    MlflowClient(tracking_uri=f"sqlite:///{path}", registry_uri=f"sqlite:///{path}").search_registered_models()
+    new_mlflow(path)
     return path
 
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgequant_pipelines.watching.claims import CLAIMED, FAILED, RETRY, Claim, claims_of
-from edgequant_pipelines.watching.model_version import ModelVersion, SourceRun
-from edgequant_pipelines.watching.registry import Registry
+from edgequant_pipelines.watching.model_registry import ModelRegistry
+from edgequant_pipelines.watching.model_version import ModelVersion, TrainingRun
 from edgequant_pipelines.watching.rules.rules import Bound, Rule
-from edgequant_pipelines.watching.rules.selection import Choice, judge, matches, name_filter, nearest
+from edgequant_pipelines.watching.rules.version_selection import Choice, judge, matches, name_filter, nearest
 
 CLAIM = Claim(
     name="digits", version="3", rule="nightly", digest="0123456789ab", launcher="local", state=CLAIMED, attempt=1
@@ -84,14 +84,14 @@ def test_run_names_tell_claims_apart(parts: list[tuple[str, int, int]]) -> None:
 def test_a_run_decides(status: str, value: float, expected: Choice) -> None:
     """Only a finished run's metric counts; one that has not ended may still reach it."""
     asked = rule(metrics={"accuracy": Bound(at_least=0.9)})
-    assert judge(asked, SourceRun(status=status, metrics={"accuracy": value})) is expected
-    assert judge(asked, SourceRun(status="FINISHED", metrics={})) is Choice.NO
+    assert judge(asked, TrainingRun(status=status, metrics={"accuracy": value})) is expected
+    assert judge(asked, TrainingRun(status="FINISHED", metrics={})) is Choice.NO
     assert judge(asked, None) is Choice.NO
 
 
 def test_what_a_quantization_made_is_not_quantized() -> None:
     """Its runs carry a tag, whichever model their results were copied to."""
-    run = SourceRun(status="FINISHED", metrics={}, tags={"edgequant.variant": "float16"})
+    run = TrainingRun(status="FINISHED", metrics={}, tags={"edgequant.variant": "float16"})
     assert judge(rule(run="any"), run) is Choice.NO
 
 
@@ -145,7 +145,7 @@ def test_the_server_filters_no_more_than_the_rule(scene: Any) -> None:
     for name in NAMES:
         scene.client.create_registered_model(name)
         scene.client.create_model_version(name, str(scene.folder), None)
-    registry = Registry(scene.uri)
+    registry = ModelRegistry(scene.uri)
     for pattern in PATTERNS:
         asked = rule(registered_model=pattern)
         expected = {name for name in NAMES if matches(asked, name)}

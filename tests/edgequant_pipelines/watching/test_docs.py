@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 from edgequant_pipelines.cli import main
 from edgequant_pipelines.watching.claims import tag_key
 from edgequant_pipelines.watching.prometheus import Measures
-from edgequant_pipelines.watching.rules.rules import Kubeflow, Rule, load_rules
+from edgequant_pipelines.watching.rules.rules import KubeflowServer, Rule, load_rules
 
 TEXT = (Path(__file__).parents[3] / "docs" / "watching.md").read_text(encoding="utf-8")
 
@@ -44,7 +44,7 @@ def test_every_key_option_and_metric_is_documented() -> None:
         "rules",
         "concurrency",
         "sweep_seconds",
-        *(f"kubeflow.{key}" for key in Kubeflow.model_fields),
+        *(f"kubeflow.{key}" for key in KubeflowServer.model_fields),
     ]
     assert [key for key in keys if f"| `{key}` |" not in TEXT] == []
     shown = CliRunner().invoke(main, ["watch", "--help"]).output

@@ -16,7 +16,7 @@ import mlflow.store.artifact.models_artifact_repo, mlflow.store.artifact.local_a
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registered
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracked
 from edgequant_pipelines.watching.prometheus import Measures
-from edgequant_pipelines.watching.registry import Registry
+from edgequant_pipelines.watching.model_registry import Registry
 from edgequant_pipelines.watching.rules.rules import RulesFile
 from edgequant_pipelines.watching.context import Surroundings
 from edgequant_pipelines.watching.watcher import Watcher

@@ -21,7 +21,7 @@ from mlflow import MlflowClient
 
 from edgequant_pipelines.watching import service as services
 from edgequant_pipelines.watching.claims import SUBMITTED, SUCCEEDED
-from edgequant_pipelines.watching.registry import Registry, RegistryError
+from edgequant_pipelines.watching.model_registry import ModelRegistry, RegistryError
 from edgequant_pipelines.watching.service import Service, Settings, WatchError
 
 _PATIENCE_SECONDS = 120.0
@@ -238,7 +238,7 @@ def test_an_answer_that_does_not_come_is_told_of_in_a_few_words(
             threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"127.0.0.1:{server.server_port}"
         with pytest.raises(RegistryError) as caught:
-            next(Registry(f"{scheme.replace('silent', 'http')}://{address}").versions())
+            next(ModelRegistry(f"{scheme.replace('silent', 'http')}://{address}").versions())
         if scheme != "silent":
             server.shutdown()
     message = str(caught.value)
@@ -254,7 +254,7 @@ def test_a_registry_does_not_say_how_long_the_watcher_sleeps(monkeypatch: pytest
     with ThreadingHTTPServer(("127.0.0.1", 0), _Overloaded) as server, services._patience():
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with pytest.raises(RegistryError, match="does not answer: too many 503 error responses"):
-            next(Registry(f"http://127.0.0.1:{server.server_port}").versions())
+            next(ModelRegistry(f"http://127.0.0.1:{server.server_port}").versions())
         server.shutdown()
     assert time.monotonic() - began < 20
 

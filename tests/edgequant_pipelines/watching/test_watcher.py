@@ -10,8 +10,8 @@ import pytest
 
 from edgequant_pipelines.watching.claims import CLAIMED, FAILED, RETRY, SUBMITTED, SUCCEEDED
 from edgequant_pipelines.watching.launchers.base import LaunchedRun, LauncherError, Progress
+from edgequant_pipelines.watching.model_registry import ModelRegistry, RegistryError
 from edgequant_pipelines.watching.model_version import ModelVersion
-from edgequant_pipelines.watching.registry import Registry, RegistryError
 
 
 def test_a_version_is_run_once_and_its_end_is_noted(scene: Any) -> None:
@@ -501,7 +501,7 @@ def test_a_deleted_version_is_let_go(scene: Any) -> None:
     assert [claim.state for claim in scene.claims(version="2")] == [SUCCEEDED]
 
 
-class _SmallPages(Registry):
+class _SmallPages(ModelRegistry):
     """A registry whose pages hold one version."""
 
     def versions(self, filter_string: str = "", page_size: int = 1) -> Iterator[list[ModelVersion]]:

@@ -23,7 +23,7 @@ from edgequant.sampling.draw.spool import Spool
 from edgequant.sampling.formats.class_labels import class_name
 from edgequant.sampling.formats.features import Features, take
 from edgequant.sampling.formats.files import Format
-from edgequant.sampling.settings import Examples
+from edgequant.sampling.settings import ExampleSources
 from edgequant.task import NONE, check_label, class_count, is_custom
 
 _DECODERS = 4
@@ -35,7 +35,7 @@ _WORTH_A_THREAD = 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DecodedRow:
     """One example as it is written."""
 
     inputs: dict[str, NDArray[Any]]
@@ -43,10 +43,10 @@ class Row:
     slices: dict[str, str]
 
 
-RowMaker = Callable[[Candidate], Row]
+RowMaker = Callable[[Candidate], DecodedRow]
 
 
-def row_maker(examples: Examples, kind: Format, spool: Spool) -> RowMaker:
+def row_maker(examples: ExampleSources, kind: Format, spool: Spool) -> RowMaker:
     """Returns the function that makes a row of a record.
 
     Args:
@@ -59,19 +59,19 @@ def row_maker(examples: Examples, kind: Format, spool: Spool) -> RowMaker:
     """
     preprocess = _preprocess(examples)
 
-    def make(candidate: Candidate) -> Row:
+    def make(candidate: Candidate) -> DecodedRow:
         features = kind.parse(spool.read(candidate.stored))
         label = _label(examples, features) if examples.label else None
         slices = {name: _slice(features, name) for name in examples.slices}
-        return Row(fit(preprocess(features), examples.signature), label, slices)
+        return DecodedRow(fit(preprocess(features), examples.signature), label, slices)
 
     return make
 
 
-def make_rows(make: RowMaker, chosen: Sequence[Candidate]) -> Iterator[tuple[Candidate, Row | ExamplesError]]:
+def make_rows(make: RowMaker, chosen: Sequence[Candidate]) -> Iterator[tuple[Candidate, DecodedRow | ExamplesError]]:
     """Yields each candidate's row or its error, in order, a chunk at a time so that memory stays bounded."""
 
-    def attempt(candidate: Candidate) -> Row | ExamplesError:
+    def attempt(candidate: Candidate) -> DecodedRow | ExamplesError:
         try:
             return make(candidate)
         except ExamplesError as error:
@@ -95,7 +95,7 @@ def _slice(features: Features, name: str) -> str:
     return text
 
 
-def _label(examples: Examples, features: Features) -> NDArray[Any] | None:
+def _label(examples: ExampleSources, features: Features) -> NDArray[Any] | None:
     """Returns a record's label in the form its task needs; None for text that no metric of the task asks for."""
     label = take(features, examples.label)
     if isinstance(label, tuple):
@@ -110,7 +110,7 @@ def _label(examples: Examples, features: Features) -> NDArray[Any] | None:
     return check_label(examples.task, label, classes)
 
 
-def _class_number(texts: tuple[bytes, ...], examples: Examples) -> list[int] | int:
+def _class_number(texts: tuple[bytes, ...], examples: ExampleSources) -> list[int] | int:
     """Returns a label in text as its place among the classes' names."""
     if not examples.classes:
         raise ExamplesError(
@@ -129,7 +129,7 @@ def _class_number(texts: tuple[bytes, ...], examples: Examples) -> list[int] | i
     return numbers[0] if len(numbers) == 1 else numbers
 
 
-def _preprocess(examples: Examples) -> Preprocess:
+def _preprocess(examples: ExampleSources) -> Preprocess:
     """Returns the function that makes model inputs of features; a user's gets declared inputs beside the features."""
     sources = input_sources(examples.inputs, examples.signature)
     if not examples.preprocess:

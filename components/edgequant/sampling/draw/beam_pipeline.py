@@ -21,7 +21,7 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 from edgequant.artifacts.example_set import SourceFile
 from edgequant.errors import ExamplesError
 from edgequant.sampling.draw.packing import pack, unpack
-from edgequant.sampling.draw.rule import Rule
+from edgequant.sampling.draw.rule import DrawRule
 from edgequant.sampling.draw.scan import Drawn, Scan
 from edgequant.sampling.draw.spool import Spool, SpoolWriter
 from edgequant.sampling.draw.thresholds import learn, likely, tighten
@@ -58,7 +58,7 @@ class Engine:
         return Spool(self.scratch)
 
 
-def draw(files: Sequence[SourceFile], rule: Rule, engine: Engine) -> dict[str, Drawn]:
+def draw(files: Sequence[SourceFile], rule: DrawRule, engine: Engine) -> dict[str, Drawn]:
     """Returns what a rule draws from files, by purpose.
 
     Args:
@@ -78,7 +78,9 @@ def draw(files: Sequence[SourceFile], rule: Rule, engine: Engine) -> dict[str, D
     return drawn
 
 
-def _draw(files: Sequence[SourceFile], rule: Rule, engine: Engine, expected: Mapping[str, float]) -> dict[str, Drawn]:
+def _draw(
+    files: Sequence[SourceFile], rule: DrawRule, engine: Engine, expected: Mapping[str, float]
+) -> dict[str, Drawn]:
     """Runs the pipeline once, and returns what it draws of what ranks no higher than expected."""
     given = portions(files)
     name = f"drawn-{uuid.uuid4().hex}"
@@ -96,7 +98,7 @@ def _draw(files: Sequence[SourceFile], rule: Rule, engine: Engine, expected: Map
 
 
 def _run(
-    given: list[tuple[Piece, ...]], rule: Rule, engine: Engine, expected: Mapping[str, float], target: str
+    given: list[tuple[Piece, ...]], rule: DrawRule, engine: Engine, expected: Mapping[str, float], target: str
 ) -> None:
     """Runs the pipeline, which writes what is drawn for each purpose beside the target."""
     size = sum(piece.size_bytes for portion in given for piece in portion)
@@ -153,7 +155,7 @@ class _Places:
 
 
 def _read(
-    portion: tuple[Piece, ...], rule: Rule, expected: Mapping[str, float], places: _Places
+    portion: tuple[Piece, ...], rule: DrawRule, expected: Mapping[str, float], places: _Places
 ) -> Iterator[tuple[str, bytes]]:
     """Yields what a portion holds for each purpose, or the error that stopped the reading."""
     tick = _Tick(places.progress)

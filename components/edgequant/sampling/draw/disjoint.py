@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from edgequant.artifacts.example_set import SourceFile
 from edgequant.sampling.draw.beam_pipeline import Engine, draw
-from edgequant.sampling.draw.rule import CALIBRATION, EVALUATION, Keep, Rule
+from edgequant.sampling.draw.rule import CALIBRATION, EVALUATION, DrawRule, Keep
 from edgequant.sampling.draw.scan import Drawn
-from edgequant.sampling.draw.selection import Candidates, Plan, candidates, is_settled
+from edgequant.sampling.draw.selection import Candidates, DrawPlan, candidates, is_settled
 from edgequant.steps import say
 
 # How often more calibration candidates are drawn, each time twice as many, when too many are also in the evaluation files.
@@ -32,7 +32,7 @@ class Draw:
 
 
 def split(
-    files: Sequence[SourceFile], rule: Rule, plan: Plan, evaluation_count: int, engine: Engine
+    files: Sequence[SourceFile], rule: DrawRule, plan: DrawPlan, evaluation_count: int, engine: Engine
 ) -> dict[str, Draw]:
     """Returns what is drawn for both purposes from one source, which is split between them by content."""
     keep = {CALIBRATION: plan.keep(), EVALUATION: Keep(lowest=evaluation_count)}
@@ -46,8 +46,8 @@ def split(
 def draw_apart(
     files: Sequence[SourceFile],
     held_out: Sequence[SourceFile],
-    rule: Rule,
-    plan: Plan,
+    rule: DrawRule,
+    plan: DrawPlan,
     evaluation_count: int,
     engine: Engine,
 ) -> dict[str, Draw]:

@@ -26,7 +26,7 @@ class Keep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class DrawRule:
     """How to draw.
 
     Attributes:

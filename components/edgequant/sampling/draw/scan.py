@@ -12,7 +12,7 @@ from edgequant.errors import ExamplesError
 from edgequant.sampling.draw.bottom_k import BottomK, Candidate
 from edgequant.sampling.draw.quotas import Shares, check_classes
 from edgequant.sampling.draw.ranks import exponential, identify, uniform
-from edgequant.sampling.draw.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, Keep, Rule
+from edgequant.sampling.draw.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, DrawRule, Keep
 from edgequant.sampling.draw.spool import Stored
 from edgequant.sampling.formats.class_labels import class_reader
 from edgequant.sampling.formats.features import Batch, take
@@ -82,7 +82,7 @@ class Scan:
         store: Takes the bytes of a candidate, and returns where they are.
     """
 
-    def __init__(self, rule: Rule, kind: Format, store: Callable[[bytes], Stored]) -> None:
+    def __init__(self, rule: DrawRule, kind: Format, store: Callable[[bytes], Stored]) -> None:
         self.drawn = {purpose: Drawn(keep, rule.seed) for purpose, keep in rule.keep.items()}
         self._rule = rule
         self._kind = kind

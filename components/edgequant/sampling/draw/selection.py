@@ -17,7 +17,7 @@ _RESERVOIR_LEAST = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class DrawPlan:
     """How calibration examples are chosen.
 
     Attributes:
@@ -72,7 +72,7 @@ def candidates(drawn: Drawn, stratify: str, without: frozenset[bytes] = frozense
     return Candidates(lowest=lowest, classes=dict(sorted(classes.items())), found=dict(drawn.found))
 
 
-def choose(pool: Candidates, plan: Plan, taken: Iterable[Candidate] = ()) -> list[Candidate]:
+def choose(pool: Candidates, plan: DrawPlan, taken: Iterable[Candidate] = ()) -> list[Candidate]:
     """Returns the examples to take, lowest rank first.
 
     Args:
@@ -94,7 +94,7 @@ def choose(pool: Candidates, plan: Plan, taken: Iterable[Candidate] = ()) -> lis
     return in_order(chosen.values())
 
 
-def class_counts(pool: Candidates, plan: Plan, chosen: Iterable[Candidate]) -> dict[str, ClassCount]:
+def class_counts(pool: Candidates, plan: DrawPlan, chosen: Iterable[Candidate]) -> dict[str, ClassCount]:
     """Returns what was wanted, found and taken of each class; none where the draw knows none."""
     if plan.stratify == FALSE:
         return {}
@@ -108,7 +108,7 @@ def class_counts(pool: Candidates, plan: Plan, chosen: Iterable[Candidate]) -> d
     }
 
 
-def is_settled(drawn: Drawn, pool: Candidates, plan: Plan) -> bool:
+def is_settled(drawn: Drawn, pool: Candidates, plan: DrawPlan) -> bool:
     """Tells whether a choice from what is left of a draw is the one that all records but those left out would give."""
     if plan.stratify != EQUAL and len(pool.lowest) < plan.wanted and drawn.lowest.is_full():
         return False
@@ -131,7 +131,7 @@ def in_order(rows: Iterable[Candidate]) -> list[Candidate]:
     return ordered
 
 
-def _quotas(pool: Candidates, plan: Plan, wanted: int, available: dict[str, int]) -> dict[str, int]:
+def _quotas(pool: Candidates, plan: DrawPlan, wanted: int, available: dict[str, int]) -> dict[str, int]:
     if plan.stratify == EQUAL:
         return equal_quotas(wanted, available, plan.seed)
     if plan.stratify == PROPORTIONAL:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from edgequant.artifacts.example_set import SourceFile
 from edgequant.errors import ExamplesError
 from edgequant.sampling.draw.bottom_k import Candidate
-from edgequant.sampling.draw.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, Rule
+from edgequant.sampling.draw.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, DrawRule
 from edgequant.sampling.draw.scan import Drawn, Scan
 from edgequant.sampling.draw.spool import Stored
 from edgequant.sampling.formats.files import NPZ, Piece, file_format, read_piece
@@ -30,7 +30,7 @@ _NOWHERE = Stored("", 0, 0)
 _KNOWN: OrderedDict[str, dict[str, Drawn]] = OrderedDict()
 
 
-def likely(files: Sequence[SourceFile], rule: Rule) -> dict[str, float]:
+def likely(files: Sequence[SourceFile], rule: DrawRule) -> dict[str, float]:
     """Returns ranks by purpose that those drawn are nearly sure to stay below; none where that is not known.
 
     Ranks are uniform: of n different records, the k-th lowest is near k / n. Twice that is enough unless half of the records
@@ -54,7 +54,7 @@ def likely(files: Sequence[SourceFile], rule: Rule) -> dict[str, float]:
     return found
 
 
-def _record_bytes(files: Sequence[SourceFile], rule: Rule) -> float:
+def _record_bytes(files: Sequence[SourceFile], rule: DrawRule) -> float:
     """Returns the mean size of the first records of a file, the largest of a few files; without any, one that tells nothing."""
     some = files[:: max(len(files) // _LOOKS, 1)][:_LOOKS]
     sizes: list[float] = []

@@ -89,7 +89,7 @@ class _Reader:
                 raise self._error
             return None
         size = found.size_bytes()
-        where = _Places(self._path, self.number, self.offset, found)
+        where = _RecordPlaces(self._path, self.number, self.offset, found)
         self.number += len(found)
         self.offset += size + len(found) * (_HEADER_BYTES + _FOOTER_BYTES)
         return Batch(found, np.array(checksums, np.uint32), where, size)
@@ -164,7 +164,7 @@ class _Reader:
 
     def _damage(self, found: "_Payloads", reason: str) -> ExamplesError:
         """Returns the error that is in the record after those found."""
-        where = _Places(self._path, self.number, self.offset, found)(len(found))
+        where = _RecordPlaces(self._path, self.number, self.offset, found)(len(found))
         return ExamplesError(f"{where}: {reason}")
 
 
@@ -213,7 +213,7 @@ class _Payloads(Sequence[bytes]):
             self.last, self.footer = None, b""
 
 
-class _Places:
+class _RecordPlaces:
     """A position in a batch → where that record is, for messages."""
 
     def __init__(self, path: str, number: int, offset: int, found: _Payloads) -> None:

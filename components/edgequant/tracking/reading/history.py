@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgequant.errors import TrackingError, did_you_mean
 from edgequant.tracking import tags
-from edgequant.tracking.reading.client import all_pages, asked, existing, listed
+from edgequant.tracking.reading.mlflow_client import all_pages, asked, existing, listed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -17,7 +17,7 @@ _MILLISECONDS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class HistoryRow:
     """One variant of one pipeline run; None for what is not known.
 
     Attributes:
@@ -55,7 +55,7 @@ class Row:
     run_id: str
 
 
-def history(name: str, last: int, uri: str = "") -> list[Row]:
+def history(name: str, last: int, uri: str = "") -> list[HistoryRow]:
     """Returns the variants of the last pipeline runs, the newest run first.
 
     Args:
@@ -160,12 +160,12 @@ def _versions(client: "MlflowClient", names: set[str]) -> _Versions:
     )
 
 
-def _row(run: Any, versions: _Versions) -> Row:
+def _row(run: Any, versions: _Versions) -> HistoryRow:
     registered = versions.of(run)
     run_tags, metrics = run.data.tags, run.data.metrics
     recorded = datetime.fromtimestamp(run.info.start_time / _MILLISECONDS, tz=UTC)
     metric = run_tags.get(tags.MAIN_METRIC, "")
-    return Row(
+    return HistoryRow(
         pipeline_run=run_tags[tags.PIPELINE_RUN],
         recorded=recorded.isoformat(timespec="seconds"),
         source_model=run_tags[tags.SOURCE_MODEL],

@@ -9,7 +9,7 @@ from edgequant.errors import TrackingError
 from edgequant.mlflow_access.retries import first_line
 from edgequant.tracking import tags, ui_links
 from edgequant.tracking.markdown import plain
-from edgequant.tracking.reading.client import all_pages
+from edgequant.tracking.reading.mlflow_client import all_pages
 from edgequant.tracking.recording.summary import NOTE_TAG
 from edgequant.tracking_uri import TRACKING_URI, without_credentials
 

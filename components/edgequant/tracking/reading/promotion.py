@@ -8,7 +8,7 @@ from edgequant.artifacts.verdict import BLESSED
 from edgequant.errors import ConfigError, TrackingError, did_you_mean
 from edgequant.model_uri import check_alias
 from edgequant.tracking import tags
-from edgequant.tracking.reading.client import asked, existing, listed
+from edgequant.tracking.reading.mlflow_client import asked, existing, listed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from edgequant.artifacts import verdict
-from edgequant.artifacts.champion import CHAMPION
+from edgequant.artifacts.champion_set import CHAMPION
 from edgequant.artifacts.evaluation import EVALUATED
 from edgequant.artifacts.verdict import Champion
 from edgequant.errors import EvaluationError

@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, REJECTED
-from edgequant.validation.report.wording import printable
+from edgequant.validation.report.number_format import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edgequant.artifacts.comparison import Confusion
 from edgequant.artifacts.verdict import Verdict
 from edgequant.validation.report.charts import COLOURS, Chart, draw
-from edgequant.validation.report.wording import label
+from edgequant.validation.report.number_format import label
 from edgequant.variants import REFERENCE
 
 if TYPE_CHECKING:

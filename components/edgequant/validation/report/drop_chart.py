@@ -11,8 +11,8 @@ from edgequant.metric_table import METRICS
 from edgequant.task import REGRESSION, is_custom
 from edgequant.validation.comparison.compare import AGREEMENT
 from edgequant.validation.report.charts import COLOURS, Chart, colour_of, draw
+from edgequant.validation.report.number_format import ends, fixed, label
 from edgequant.validation.report.size_chart import higher_is_better
-from edgequant.validation.report.wording import ends, fixed, label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +26,7 @@ _CLASS_LIMIT = "max_worst_class_drop_points"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class DropRow:
     """A row of the chart: a drop in percentage points."""
 
     name: str
@@ -38,7 +38,7 @@ class Row:
 def drops(verdict: Verdict) -> Chart | None:
     """Returns the chart of every variant's drop; None where none is known."""
     rows = [
-        Row(
+        DropRow(
             name=label(name),
             points=variant.drop_points,
             interval=variant.drop_interval_points,
@@ -60,7 +60,7 @@ def slice_drops(verdict: Verdict, variant: str, index: int, part: Slice) -> Char
         part: The slice.
     """
     rows = [
-        Row(
+        DropRow(
             name=f"{label(value.value, _VALUE)} ({value.examples:,})",
             points=value.drop_points,
             interval=value.drop_interval_points,
@@ -101,7 +101,7 @@ def sliced_metric(verdict: Verdict) -> str:
     return next(iter(measured)) if is_custom(verdict.task) else METRICS[verdict.task][0]
 
 
-def _forest(name: str, title: str, measured_in: str, rows: Sequence[Row], limit: float | None) -> Chart | None:
+def _forest(name: str, title: str, measured_in: str, rows: Sequence[DropRow], limit: float | None) -> Chart | None:
     """Returns drops as points on lines, the first on top; None without any."""
     if not rows:
         return None

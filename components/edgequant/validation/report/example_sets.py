@@ -7,7 +7,7 @@ import numpy as np
 
 from edgequant.artifacts.example_set import DatasetFacts, InputSpread, Provenance
 from edgequant.validation.report.charts import COLOURS, Chart, draw
-from edgequant.validation.report.wording import label
+from edgequant.validation.report.number_format import label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgequant.artifacts.comparison import class_name
 from edgequant.artifacts.verdict import Verdict
 from edgequant.task import BINARY, CLASSIFICATION, REGRESSION
-from edgequant.validation.report.wording import NOTHING
+from edgequant.validation.report.number_format import NOTHING
 
 _CLASSES = 20
 _NUMBERS = 20

@@ -14,11 +14,11 @@ from edgequant.validation.report.drop_chart import SHOWN, drops, sliced_metric, 
 from edgequant.validation.report.example_sets import histograms, input_views, set_row
 from edgequant.validation.report.flip_pictures import Picture, pictures
 from edgequant.validation.report.labels import class_rows, label_quantiles
+from edgequant.validation.report.markdown_summary import summary
+from edgequant.validation.report.number_format import ends, fixed, printable
 from edgequant.validation.report.reproduction import reproduction
 from edgequant.validation.report.size_chart import size_metric
-from edgequant.validation.report.summary import summary
-from edgequant.validation.report.variants import check_rows, details, rows, slice_rows
-from edgequant.validation.report.wording import ends, fixed, printable
+from edgequant.validation.report.variant_rows import check_rows, details, rows, slice_rows
 
 PAGE = "report.html"
 SUMMARY = "summary.md"

@@ -8,7 +8,7 @@ import yaml
 
 from edgequant.artifacts.example_set import DatasetFacts, Provenance
 from edgequant.artifacts.verdict import Verdict
-from edgequant.validation.report.wording import number
+from edgequant.validation.report.number_format import number
 
 # Of more files than these the set's manifest tells.
 _FILES = 20

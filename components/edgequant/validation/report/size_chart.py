@@ -8,7 +8,7 @@ from edgequant.artifacts.comparison import Ends
 from edgequant.artifacts.verdict import EVALUATED, VariantVerdict, Verdict
 from edgequant.validation.comparison.compare import AGREEMENT
 from edgequant.validation.report.charts import COLOURS, Chart, colour_of, draw
-from edgequant.validation.report.wording import fixed, label
+from edgequant.validation.report.number_format import fixed, label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,7 @@ from edgequant_pipelines.watching.launchers.base import Launcher, LauncherError
 from edgequant_pipelines.watching.prometheus import Measures
 
 
-class Reach:
+class Availability:
     """The launchers, as far as they can be asked.
 
     Args:

@@ -16,8 +16,8 @@ from edgequant_pipelines.kubeflow import (
     start,
     state_of,
 )
+from edgequant_pipelines.kubeflow.pipeline_versions import compile_for
 from edgequant_pipelines.kubeflow.submission import PreparedRun
-from edgequant_pipelines.kubeflow.uploads import compile_for
 from edgequant_pipelines.watching.launchers.base import (
     ForbiddenRunError,
     LaunchedRun,
@@ -26,7 +26,7 @@ from edgequant_pipelines.watching.launchers.base import (
     UnansweredError,
     UnreadableRunError,
 )
-from edgequant_pipelines.watching.rules.rules import Kubeflow
+from edgequant_pipelines.watching.rules.rules import KubeflowServer
 
 _NOT_FOUND, _TOO_MANY = 404, 429
 # What is said of the account, or of the moment, rather than of what is asked.
@@ -45,7 +45,7 @@ class KubeflowLauncher:
         LauncherError: It does not answer.
     """
 
-    def __init__(self, where: Kubeflow, tracking_uri: str) -> None:
+    def __init__(self, where: KubeflowServer, tracking_uri: str) -> None:
         self._experiment = where.experiment
         self._tracking_uri = tracking_uri
         self._compiled: tuple[object, CompiledPipeline] | None = None

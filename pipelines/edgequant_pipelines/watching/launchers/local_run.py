@@ -17,7 +17,7 @@ _PREDECESSOR_SECONDS = 30.0
 def main(work: Path) -> None:
     """Runs the configuration in a work directory, and leaves there how it ended."""
     from edgequant_pipelines.config import load_config
-    from edgequant_pipelines.local import forget_steps, run_locally
+    from edgequant_pipelines.local_runner import forget_steps, run_locally
 
     end_with_runner()
     os.environ.pop(RUNNER_PID, None)

@@ -6,7 +6,7 @@ from pathlib import Path
 from edgequant.errors import ConfigError
 from edgequant_pipelines.watching.launchers.base import Launcher, LauncherError
 from edgequant_pipelines.watching.launchers.local import LocalLauncher
-from edgequant_pipelines.watching.rules.rules import KUBEFLOW, LOCAL, Kubeflow, RulesFile
+from edgequant_pipelines.watching.rules.rules import KUBEFLOW, LOCAL, KubeflowServer, RulesFile
 
 
 class Fleet:
@@ -22,7 +22,7 @@ class Fleet:
         self._rules = rules
         self._tracking_uri = tracking_uri
         self._local = LocalLauncher(directory, tracking_uri)
-        self._kubeflow: tuple[Kubeflow, Launcher] | None = None
+        self._kubeflow: tuple[KubeflowServer, Launcher] | None = None
 
     def launcher(self, name: str) -> Launcher:
         """Returns a launcher.
@@ -59,7 +59,7 @@ class Fleet:
         """Ends what cannot go on without the watcher."""
         self._local.close()
 
-    def _connected(self, where: Kubeflow) -> Launcher:
+    def _connected(self, where: KubeflowServer) -> Launcher:
         from edgequant_pipelines.watching.launchers.kubeflow import KubeflowLauncher
 
         try:
@@ -67,13 +67,13 @@ class Fleet:
         except ConfigError as error:
             raise ConfigError(self._named(str(error), where)) from error
 
-    def _named(self, text: str, where: Kubeflow) -> str:
+    def _named(self, text: str, where: KubeflowServer) -> str:
         """Returns what is wrong with an address, named as whoever wrote it knows it: watch has no options for it."""
-        from edgequant_pipelines.kubeflow.client import ENDPOINT
+        from edgequant_pipelines.kubeflow.kfp_client import ENDPOINT
 
         key, colon, rest = text.partition(":")
         if key == "host" and not where.host and os.environ.get(ENDPOINT):
             return f"{ENDPOINT}{colon}{rest}"
-        if key in Kubeflow.model_fields:
+        if key in KubeflowServer.model_fields:
             return f"{self._rules.path}: kubeflow.{key}{colon}{rest.replace('give --', 'give kubeflow.')}"
         return text

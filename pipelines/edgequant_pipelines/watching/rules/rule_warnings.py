@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from edgequant_pipelines.watching.change_notices import ChangeNotices
-from edgequant_pipelines.watching.model_version import ModelVersion, SourceRun
+from edgequant_pipelines.watching.model_version import ModelVersion, TrainingRun
 from edgequant_pipelines.watching.rules.rules import Rule
-from edgequant_pipelines.watching.rules.selection import OWN, matches, nearest
 from edgequant_pipelines.watching.rules.template import Template
+from edgequant_pipelines.watching.rules.version_selection import OWN, matches, nearest
 
 _OURS = "edgequant."
 # Words that are kept to find the nearest among: there may be as many values of a tag as versions.
@@ -89,7 +89,7 @@ class SeenMetrics:
     held: set[str] = field(default_factory=set)
     looked: bool = False
 
-    def add(self, rule: Rule, run: SourceRun | None) -> None:
+    def add(self, rule: Rule, run: TrainingRun | None) -> None:
         """Adds a run, if it is one that a rule's bounds are about."""
         if run is not None and run.status == "FINISHED" and OWN not in run.tags:
             self.looked = True

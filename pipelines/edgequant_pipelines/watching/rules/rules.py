@@ -25,13 +25,13 @@ def _date(value: object) -> object:
     return date.fromisoformat(value) if isinstance(value, str) else value
 
 
-class _Section(BaseModel):
+class _RuleSection(BaseModel):
     """A mapping of the file: unknown keys and values of another type are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Bound(_Section):
+class Bound(_RuleSection):
     """What a metric must be."""
 
     at_least: float | None = None
@@ -42,7 +42,7 @@ class Bound(_Section):
         return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
 
 
-class Rule(_Section):
+class Rule(_RuleSection):
     """Selects versions, and says what is done with each."""
 
     name: str
@@ -58,7 +58,7 @@ class Rule(_Section):
     retry_seconds: Annotated[float, Field(gt=0, le=86_400)] = 60.0
 
 
-class Kubeflow(_Section):
+class KubeflowServer(_RuleSection):
     """Where rules with ``submit: kubeflow`` send their runs; an empty host stands for the cluster that watch runs in."""
 
     host: str = ""
@@ -66,13 +66,13 @@ class Kubeflow(_Section):
     experiment: Annotated[str, AfterValidator(lambda name: name or _EXPERIMENT)] = _EXPERIMENT
 
 
-class _File(_Section):
+class _RulesContent(_RuleSection):
     """What RULES.yaml holds."""
 
     rules: Annotated[list[Rule], Field(min_length=1)]
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 2
     sweep_seconds: Annotated[float, Field(ge=1)] = 600.0
-    kubeflow: Kubeflow = Kubeflow()
+    kubeflow: KubeflowServer = KubeflowServer()
 
 
 class Rules(BaseModel):
@@ -93,7 +93,7 @@ class Rules(BaseModel):
     templates: dict[str, Template]
     concurrency: int
     sweep_seconds: float
-    kubeflow: Kubeflow
+    kubeflow: KubeflowServer
     digest: str
 
     def launchers(self) -> set[str]:
@@ -111,11 +111,11 @@ def load_rules(path: Path, tracking_uri: str = "") -> Rules:
     Raises:
         ConfigError: The file or a configuration that it names is missing, not YAML, or holds what is not allowed.
     """
-    values = read_mapping(path, list(_File.model_fields))
+    values = read_mapping(path, list(_RulesContent.model_fields))
     try:
-        file = _File.model_validate(values)
+        file = _RulesContent.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {'; '.join(explain(error, _File))}") from error
+        raise ConfigError(f"{path}: {'; '.join(explain(error, _RulesContent))}") from error
     folder = path.resolve().parent
     templates: dict[str, Template] = {}
     for index, rule in enumerate(file.rules):
@@ -172,7 +172,7 @@ class RulesFile:
         return True
 
 
-def _check_experiment(path: Path, file: _File) -> None:
+def _check_experiment(path: Path, file: _RulesContent) -> None:
     """Checks the experiment at Kubeflow, where runs go there: no version can make it right."""
     if all(rule.submit != KUBEFLOW for rule in file.rules):
         return

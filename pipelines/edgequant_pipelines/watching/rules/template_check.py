@@ -52,7 +52,7 @@ def check_for_cluster(template: Template, tracking_uri: str) -> None:
     Raises:
         ConfigError: A pod would not have it, whatever version fills the template in.
     """
-    from edgequant_pipelines.kubeflow.arguments import cluster_arguments
+    from edgequant_pipelines.kubeflow.cluster_arguments import cluster_arguments
 
     values = {
         key: _elsewhere(value, _REMOTE[key]) if key in _REMOTE else value for key, value in template.values.items()

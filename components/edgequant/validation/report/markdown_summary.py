@@ -3,8 +3,8 @@
 import re
 
 from edgequant.artifacts.verdict import Verdict
-from edgequant.validation.report.variants import Row, rows
-from edgequant.validation.report.wording import printable
+from edgequant.validation.report.number_format import printable
+from edgequant.validation.report.variant_rows import VariantRow, rows
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~:-])")
 
@@ -24,7 +24,7 @@ def summary(verdict: Verdict) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: VariantRow) -> tuple[str, ...]:
     name = f"{row.name} ★" if row.best else row.name
     drop = f"{row.drop} {row.drop_interval}".strip()
     return (

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from enum import Enum
 from fnmatch import fnmatchcase
 
-from edgequant_pipelines.watching.model_version import ModelVersion, SourceRun
+from edgequant_pipelines.watching.model_version import ModelVersion, TrainingRun
 from edgequant_pipelines.watching.rules.rules import Rule
 from edgequant_pipelines.watching.rules.template import Template
 
@@ -45,7 +45,7 @@ def is_candidate(rule: Rule, template: Template, version: ModelVersion) -> bool:
     )
 
 
-def judge(rule: Rule, run: SourceRun | None) -> Choice:
+def judge(rule: Rule, run: TrainingRun | None) -> Choice:
     """Returns what a rule says of a candidate by the run that made it.
 
     Args:

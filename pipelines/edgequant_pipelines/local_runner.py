@@ -23,7 +23,7 @@ from edgequant.steps import RUNNER_PID
 from edgequant.tracking_uri import LOCAL_TRACKING_URI
 from edgequant_pipelines.arguments import local_tracking_uri, pipeline_arguments
 from edgequant_pipelines.config import Config
-from edgequant_pipelines.result import RESULTS, Result, load_run
+from edgequant_pipelines.run_result import RESULTS, Result, load_run
 
 _STATE = ".edgequant"
 # Steps in order; those of one stage may run in any.

@@ -7,7 +7,7 @@ from typing import Any
 from edgequant.errors import ConfigError, EdgequantError
 from edgequant.mlflow_access.causes import known_cause
 from edgequant_pipelines.watching.claims import Claim
-from edgequant_pipelines.watching.model_version import ModelVersion, SourceRun
+from edgequant_pipelines.watching.model_version import ModelVersion, TrainingRun
 
 _PAGE = 1000
 # As many as one filter may name without becoming unwieldy for the database.
@@ -27,7 +27,7 @@ class RefusedError(RegistryError):
     """MLflow answers, and refuses what it was asked: of another version it may not."""
 
 
-class Registry:
+class ModelRegistry:
     """A registry.
 
     Args:
@@ -94,7 +94,7 @@ class Registry:
             for model in page
         }
 
-    def runs(self, run_ids: Iterable[str]) -> dict[str, SourceRun]:
+    def runs(self, run_ids: Iterable[str]) -> dict[str, TrainingRun]:
         """Returns the runs of these identifiers; those that are not there, or may not be read, are left out.
 
         Raises:
@@ -104,7 +104,7 @@ class Registry:
         if not wanted:
             return {}
         experiments = self._experiments()
-        found: dict[str, SourceRun] = {}
+        found: dict[str, TrainingRun] = {}
         for start in range(0, len(wanted), _RUNS_AT_ONCE):
             names = ", ".join(f"'{run_id}'" for run_id in wanted[start : start + _RUNS_AT_ONCE])
             search = partial(self._client.search_runs, experiments, f"attributes.run_id IN ({names})")
@@ -184,5 +184,5 @@ def _version(item: Any) -> ModelVersion:
     )
 
 
-def _run(run: Any) -> SourceRun:
-    return SourceRun(status=str(run.info.status), metrics=dict(run.data.metrics), tags=dict(run.data.tags))
+def _run(run: Any) -> TrainingRun:
+    return TrainingRun(status=str(run.info.status), metrics=dict(run.data.metrics), tags=dict(run.data.tags))

@@ -10,8 +10,8 @@ from edgequant.validation.report.charts import Chart
 from edgequant.validation.report.confusion_matrices import Confused, confused
 from edgequant.validation.report.drop_chart import slice_drops
 from edgequant.validation.report.flip_pictures import Picture
+from edgequant.validation.report.number_format import NOTHING, ends, fixed, number, share, span
 from edgequant.validation.report.size_chart import main_metric
-from edgequant.validation.report.wording import NOTHING, ends, fixed, number, share, span
 from edgequant.variants import REFERENCE
 
 _FLIPS = 12
@@ -20,7 +20,7 @@ _CHARTED_SLICES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class VariantRow:
     """A variant as a row of the table."""
 
     name: str
@@ -101,7 +101,7 @@ class Detail:
         return (*self.slices, *([matrix] if matrix else []))
 
 
-def rows(verdict: Verdict) -> list[Row]:
+def rows(verdict: Verdict) -> list[VariantRow]:
     """Returns every variant as a row of the table."""
     largest = max((variant.size_bytes or 0 for variant in verdict.variants.values()), default=0) or 1
     found = []
@@ -109,7 +109,7 @@ def rows(verdict: Verdict) -> list[Row]:
         value, interval = main_metric(verdict, variant)
         latency = variant.latency
         found.append(
-            Row(
+            VariantRow(
                 name=name,
                 best=name == verdict.best,
                 size=f"{variant.size_bytes:,}" if variant.size_bytes else NOTHING,

@@ -45,7 +45,7 @@ class EndedStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class RunStep:
     """A step of the pipeline.
 
     Attributes:
@@ -59,16 +59,16 @@ class Step:
     rank: int
 
 
-def pipeline_steps(compiled: CompiledPipeline) -> list[Step]:
+def pipeline_steps(compiled: CompiledPipeline) -> list[RunStep]:
     """Returns a compiled pipeline's steps, none before what it waits for."""
     spec = compiled.documents[0]
     return _steps(spec["root"], spec["components"])
 
 
-def _steps(graph: Mapping[str, Any], components: Mapping[str, Any]) -> list[Step]:
+def _steps(graph: Mapping[str, Any], components: Mapping[str, Any]) -> list[RunStep]:
     tasks = dict(graph["dag"]["tasks"])
     inner = {key: _steps_of(key, task, components) for key, task in tasks.items()}
-    found: list[Step] = []
+    found: list[RunStep] = []
     while tasks:
         ready = [key for key, task in tasks.items() if not set(task.get("dependentTasks", ())) & tasks.keys()]
         # In a compiled pipeline tasks are in no order.
@@ -78,17 +78,17 @@ def _steps(graph: Mapping[str, Any], components: Mapping[str, Any]) -> list[Step
     return found
 
 
-def _steps_of(key: str, task: Mapping[str, Any], components: Mapping[str, Any]) -> list[Step]:
+def _steps_of(key: str, task: Mapping[str, Any], components: Mapping[str, Any]) -> list[RunStep]:
     reference = task["componentRef"]["name"]
     component = components[reference]
     if "dag" in component:
         return _steps(component, components)
     kind = step_named(reference.removeprefix("comp-"))
     rank = STEPS.index(kind) if kind in STEPS else len(STEPS)
-    return [Step(node=key, name=str(task.get("taskInfo", {}).get("name") or key), rank=rank)]
+    return [RunStep(node=key, name=str(task.get("taskInfo", {}).get("name") or key), rank=rank)]
 
 
-def ended_steps(run: Any, steps: Sequence[Step]) -> list[EndedStep]:
+def ended_steps(run: Any, steps: Sequence[RunStep]) -> list[EndedStep]:
     """Returns the steps of a run that have ended, in the pipeline's order, and those of a loop in the order in which they began.
 
     Args:

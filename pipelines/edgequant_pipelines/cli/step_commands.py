@@ -34,7 +34,7 @@ def inspect(model: Path, as_json: bool) -> None:
 @OUTPUT
 def sample(config: Path, overrides: tuple[str, ...], output: Path) -> None:
     """Draw OUTPUT/calibration and OUTPUT/evaluation from the examples of CONFIG."""
-    from edgequant.sampling.settings import Examples
+    from edgequant.sampling.settings import ExampleSources
     from edgequant.sampling.step import sample as run_step
     from edgequant.signature_reader import read_signature
     from edgequant_pipelines.arguments import pipeline_arguments
@@ -45,11 +45,15 @@ def sample(config: Path, overrides: tuple[str, ...], output: Path) -> None:
     with _model(values["model"], loaded.tracking.uri, loaded.tracking.retry_seconds) as model:
         signature = read_signature(model, values["signature"])
     run_step(
-        Examples(
+        ExampleSources(
             signature=signature,
             calibration=values["calibration_examples"],
             evaluation=values["evaluation_examples"],
-            **{name: values[name] for name in Examples.__dataclass_fields__ if name in values and name != "signature"},
+            **{
+                name: values[name]
+                for name in ExampleSources.__dataclass_fields__
+                if name in values and name != "signature"
+            },
         ),
         output / "calibration",
         output / "evaluation",
@@ -97,14 +101,14 @@ def _model(uri: str, tracking_uri: str = "", seconds: float = 60.0) -> Iterator[
 @OUTPUT
 def convert(config: Path, overrides: tuple[str, ...], calibration: Path, evaluation: Path | None, output: Path) -> None:
     """Make every variant of CONFIG's model, each proven to be what its name says."""
-    from edgequant.conversion.step import Request
+    from edgequant.conversion.step import ConversionRequest
     from edgequant.conversion.step import convert as run_step
     from edgequant_pipelines.config import load_config
 
     loaded = load_config(config, overrides)
     with _model(loaded.model, loaded.tracking.uri, loaded.tracking.retry_seconds) as model:
         run_step(
-            Request(
+            ConversionRequest(
                 model=model,
                 signature=loaded.signature,
                 variants=loaded.variants,
