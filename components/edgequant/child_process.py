@@ -91,10 +91,10 @@ def run(
         log: The file that takes the child's output.
     """
     receiver, sender = context.Pipe(duplex=False)
-    lifeline, held = context.Pipe(duplex=False)
+    lifeline, guard = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(sender, lifeline, function, arguments, log), daemon=True)
     start = time.monotonic()
-    with receiver, held:
+    with receiver, guard:
         with _without_main():
             process.start()
         sender.close()

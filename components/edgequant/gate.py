@@ -65,8 +65,8 @@ class Gate:
     def __bool__(self) -> bool:
         return any(getattr(self, name) is not None for name in CHECKS)
 
-    def asked(self) -> dict[str, float | str]:
-        """Returns the gate as configured, without what is not asked for."""
+    def settings(self) -> dict[str, float | str]:
+        """Returns the gate as configured, without the keys that are unset."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
@@ -81,10 +81,10 @@ def parse_gate(values: Mapping[str, Any]) -> Gate:
         ConfigError: A key is unknown, or a value is not allowed.
     """
     _check_keys(values)
-    given = dict(values)
-    if "integer_only" in given:
-        given["integer_only"] = _required(given["integer_only"])
-    gate = Gate(**given)
+    settings = dict(values)
+    if "integer_only" in settings:
+        settings["integer_only"] = _required(settings["integer_only"])
+    gate = Gate(**settings)
     for key in (*_NUMBERS, *_SHARES, "confidence", "min_metric"):
         _check_number(key, getattr(gate, key), negative=key == "min_metric")
     for key in _SHARES:

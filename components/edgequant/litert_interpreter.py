@@ -155,9 +155,9 @@ class Model:
             port = self.inputs[name]
             if port.quantized:
                 if value.dtype.kind == "f" and not np.isfinite(value).all():
-                    held = "NaN" if np.isnan(value).any() else "infinity"
+                    content = "NaN" if np.isnan(value).any() else "infinity"
                     raise InterpreterError(
-                        f"{self._path}: input {name!r} holds {held}; it is quantized to {port.dtype}, which stands for"
+                        f"{self._path}: input {name!r} holds {content}; it is quantized to {port.dtype}, which stands for"
                         " finite values alone"
                     )
                 value = quantize(value, port.scale, port.zero_point, port.dtype)

@@ -28,7 +28,7 @@ _FORMS = (_ALIAS, _VERSION, _RUN)
 _ALIAS_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
 _ALLOWED = "a path, models:/NAME/VERSION, models:/NAME@ALIAS and runs:/ID/PATH"
-_NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
+_DOES_NOT_EXIST = "RESOURCE_DOES_NOT_EXIST"
 _WAITING = Waiting()
 # Which MLflow exports, for processes that are begun from this one.
 _SET_BY_MLFLOW = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
@@ -119,7 +119,7 @@ def pin_champion(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> Pi
     Raises:
         ModelError: The file is missing, or MLflow cannot be asked.
     """
-    with told_of("champion"):
+    with model_errors_as("champion"):
         if is_path(uri):
             if not Path(uri).exists():
                 raise ModelError(f"model: {uri} does not exist")
@@ -131,8 +131,8 @@ def pin_champion(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> Pi
 
 
 @contextmanager
-def told_of(key: str) -> Iterator[None]:
-    """Lets errors of models begin with another key of the configuration than ``model``."""
+def model_errors_as(key: str) -> Iterator[None]:
+    """Makes messages of `ModelError` begin with another key of the configuration than ``model``."""
     try:
         yield
     except ModelError as error:
@@ -140,7 +140,7 @@ def told_of(key: str) -> Iterator[None]:
 
 
 def _pin_registered(uri: str, tracking_uri: str, waiting: Waiting) -> PinnedModel:
-    facts = _ask(uri, tracking_uri, waiting)
+    facts = _look_up(uri, tracking_uri, waiting)
     if facts.get("files") == []:
         raise ModelError(f"model: {uri} names nothing: the run has no files there")
     # Not where it was asked for: one server has many addresses. Its run and its times tell a model from that of another server.
@@ -180,7 +180,7 @@ def fetch(uri: str, tracking_uri: str, target: Path, waiting: Waiting = _WAITING
         _copy(Path(uri), target)
         return
     # Waits for a server that is down: a download would fail.
-    _ask(uri, tracking_uri, waiting)
+    _look_up(uri, tracking_uri, waiting)
     with downloaded(uri, tracking_uri) as path:
         _copy(path, target)
 
@@ -215,7 +215,7 @@ def _copy(path: Path, target: Path) -> None:
         shutil.copytree(files.path, target, copy_function=shutil.copyfile)
 
 
-def _ask(uri: str, tracking_uri: str, waiting: Waiting) -> dict[str, Any]:
+def _look_up(uri: str, tracking_uri: str, waiting: Waiting) -> dict[str, Any]:
     """Returns what MLflow says of a model: its pinned URI and what identifies its content."""
     if not any(form.fullmatch(uri) for form in _FORMS):
         raise ModelError(f"model: {uri!r} is not a model URI; allowed are {_ALLOWED}")
@@ -241,9 +241,9 @@ def _facts_of(client: Any, uri: str, server: str) -> dict[str, Any]:
     if match := _VERSION.fullmatch(uri):
         return _of_version(client.get_model_version(*match.groups()))
     run_id, _, path = uri.removeprefix("runs:/").partition("/")
-    ended = client.get_run(run_id).info.end_time
+    end_time = client.get_run(run_id).info.end_time
     files = sorted((item.path, item.file_size) for item in client.list_artifacts(run_id, path))
-    return {"uri": uri, "files": files, "ended": ended}
+    return {"uri": uri, "files": files, "ended": end_time}
 
 
 def _server(tracking_uri: str) -> str:
@@ -266,7 +266,7 @@ def _by_alias(client: Any, uri: str, name: str, alias: str, *, server: str) -> A
     try:
         aliases = client.get_registered_model(name).aliases
     except MlflowException as error:
-        if error.error_code != _NOT_THERE:
+        if error.error_code != _DOES_NOT_EXIST:
             raise
         raise NoModelYetError(uri, server, f"there is no registered model {name!r}") from error
     if alias not in aliases:

@@ -77,13 +77,17 @@ def glance(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any] 
     """
     if labels is None or task == NONE:
         return {}
-    known = np.asarray(labels[: len(next(iter(outputs.values())))])
+    first_labels = np.asarray(labels[: len(next(iter(outputs.values())))])
     if is_custom(task):
-        return {name: float(value.mean()) for name, value in own_metrics(task, outputs, known).items()}
-    output = check_fit(task, outputs, known)
+        return {name: float(value.mean()) for name, value in own_metrics(task, outputs, first_labels).items()}
+    output = check_fit(task, outputs, first_labels)
     if task == REGRESSION:
-        return {METRICS[task][0]: float(np.abs(output.reshape(len(output), -1) - known.reshape(len(known), -1)).mean())}
-    return {METRICS[task][0]: float((decide(task, output, read(task, output)) == known).mean())}
+        return {
+            METRICS[task][0]: float(
+                np.abs(output.reshape(len(output), -1) - first_labels.reshape(len(first_labels), -1)).mean()
+            )
+        }
+    return {METRICS[task][0]: float((decide(task, output, read(task, output)) == first_labels).mean())}
 
 
 def sqnr_db(signal: float, noise: float) -> float | None:
@@ -100,17 +104,17 @@ def own_metrics(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[
     """
     values = dict(outputs) if len(outputs) > 1 else next(iter(outputs.values()))
     try:
-        found = load_function(task)(values, labels)
+        returned = load_function(task)(values, labels)
     except (ConfigError, EvaluationError):
         raise
     except (Exception, SystemExit) as error:  # The user's own code: whatever it raises is reported as its own message.
         raise EvaluationError(f"task {task}: raised {type(error).__name__}: {error}") from error
-    if not isinstance(found, Mapping) or not found:
-        raise EvaluationError(f"task {task}: returned {found!r}; a dict of floats is needed, the main metric first")
+    if not isinstance(returned, Mapping) or not returned:
+        raise EvaluationError(f"task {task}: returned {returned!r}; a dict of floats is needed, the main metric first")
     try:
-        results = {str(name): np.asarray(value, dtype=np.float64) for name, value in found.items()}
+        results = {str(name): np.asarray(value, dtype=np.float64) for name, value in returned.items()}
     except (TypeError, ValueError) as error:
-        raise EvaluationError(f"task {task}: returned {found!r}; its values are not numbers ({error})") from error
+        raise EvaluationError(f"task {task}: returned {returned!r}; its values are not numbers ({error})") from error
     for name, value in results.items():
         if is_lower_better(name):
             raise EvaluationError(

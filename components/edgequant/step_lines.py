@@ -68,8 +68,8 @@ def parse(line: str) -> StepLine | None:
         line: A line without its line break. What precedes the step's own part is ignored: output without a line break
             at its end runs into the next line.
     """
-    _, prefix, said = line.partition(_PREFIX)
-    step, separator, text = said.partition(": ")
+    _, prefix, content = line.partition(_PREFIX)
+    step, separator, text = content.partition(": ")
     if not prefix or not separator or not _STEP.fullmatch(step) or "\n" in line:
         return None
     for kind in (ConfigErrorLine, ErrorLine):

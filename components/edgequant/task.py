@@ -155,7 +155,7 @@ def check_answer(task: str, outputs: Mapping[str, NDArray[Any]]) -> None:
 
 
 def check_fit(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> NDArray[Any]:
-    """Returns the only output of a model, once the labels are found to be such as it can answer.
+    """Returns the only output of a model, after checking that it fits the labels.
 
     Args:
         task: ``classification``, ``binary``, ``multilabel`` or ``regression``.
@@ -179,14 +179,14 @@ def check_fit(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[An
                 f" {int(wrong[0])} of the evaluation set (from 0), and {len(wrong):,} of {len(labels):,} labels are out of range"
             )
         return output
-    found, expected = (len(output), units), (len(labels), labels.reshape(len(labels), -1).shape[1])
-    if found != expected:
-        told = "decide" if task == MULTILABEL else "are"
-        raise EvaluationError(f"outputs {told} {list(found)}; the labels are {list(expected)}")
+    actual, expected = (len(output), units), (len(labels), labels.reshape(len(labels), -1).shape[1])
+    if actual != expected:
+        verb = "decide" if task == MULTILABEL else "are"
+        raise EvaluationError(f"outputs {verb} {list(actual)}; the labels are {list(expected)}")
     return output
 
 
-def _told(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
 
 
@@ -203,7 +203,7 @@ def load_function(name: str) -> Callable[..., Any]:
         Exception,
         SystemExit,
     ) as error:  # The user's own code is run by its import, and may raise whatever it likes.
-        raise ConfigError(f"{name}: module {module_name!r} cannot be imported ({_told(error)})") from error
+        raise ConfigError(f"{name}: module {module_name!r} cannot be imported ({_message(error)})") from error
     if not callable(function):
         raise ConfigError(f"{name}: module {module_name!r} has no function {function_name!r}")
     return function  # type: ignore[no-any-return]

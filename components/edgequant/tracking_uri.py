@@ -48,13 +48,13 @@ def check_tracking_uri(key: str, uri: str) -> str:
     except ValueError as error:
         if not password:
             raise ConfigError(f"{key}: {without_credentials(uri)!r} is not a URI ({error})") from error
-    option = next((found[1] for found in _OPTION.finditer(uri) if _is_secret(found)), "")
+    option = next((match[1] for match in _OPTION.finditer(uri) if _is_secret(match)), "")
     if password or option or _WITH_USER.match(uri):
-        held = "a user, which may be a token"
+        content = "a user, which may be a token"
         if password or option:
-            held = "a password" if password else f"a password or a token, {unquote(option)}"
+            content = "a password" if password else f"a password or a token, {unquote(option)}"
         raise ConfigError(
-            f"{key}: holds {held}; give credentials in MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and "
+            f"{key}: holds {content}; give credentials in MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and "
             "MLFLOW_TRACKING_PASSWORD"
         )
     return uri

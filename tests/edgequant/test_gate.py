@@ -13,7 +13,7 @@ def test_every_key_is_taken_as_written() -> None:
     """A gate holds the keys of the config, and reports only what was asked."""
     gate = parse_gate({"max_drop_points": 1, "confidence": 0.9, "max_size_ratio": 0.5, "prefer": "latency_ms"})
     assert gate == Gate(max_drop_points=1, confidence=0.9, max_size_ratio=0.5, prefer="latency_ms")
-    assert parse_gate({"max_drop_points": 0.0}).asked() == {
+    assert parse_gate({"max_drop_points": 0.0}).settings() == {
         "max_drop_points": 0.0,
         "confidence": 0.95,
         "prefer": "size_bytes",

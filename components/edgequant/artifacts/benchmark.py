@@ -12,7 +12,7 @@ LEAST_DOUBT = 0.005
 FEWEST_TRIALS = 5
 # Below this a latency is told in microseconds; from so many units on, in whole ones.
 _SMALL_MS = 0.1
-_WHOLE = 100
+_INTEGERS_FROM = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,4 +121,4 @@ def load_benchmark(path: Path) -> Benchmark:
 def duration(milliseconds: float) -> str:
     """Returns a time with three digits and its unit, microseconds below a tenth of a millisecond."""
     value, unit = (1000 * milliseconds, "µs") if milliseconds < _SMALL_MS else (milliseconds, "ms")
-    return f"{value:,.0f} {unit}" if value >= _WHOLE else f"{value:#.3g} {unit}"
+    return f"{value:,.0f} {unit}" if value >= _INTEGERS_FROM else f"{value:#.3g} {unit}"

@@ -45,19 +45,19 @@ def write_champion(target: Path, facts: ChampionFacts, copy: Callable[[Path], No
     with new_directory(target) as draft:
         digest = None
         if copy is None:
-            found = ConvertedVariant(status=ABSENT, reason=facts.missing, seconds=0.0)
+            champion = ConvertedVariant(status=ABSENT, reason=facts.missing, seconds=0.0)
         else:
             model = draft / CHAMPION / "model.tflite"
             model.parent.mkdir()
             copy(model)
             digest = file_digest(model)
-            found = ConvertedVariant(status=CONVERTED, size_bytes=model.stat().st_size, sha256=digest, seconds=0.0)
+            champion = ConvertedVariant(status=CONVERTED, size_bytes=model.stat().st_size, sha256=digest, seconds=0.0)
         content = VariantSetContent(
             signature="",
             converter="",
             model_sha256=digest or "",
             calibration_sha256=None,
-            variants={CHAMPION: found},
+            variants={CHAMPION: champion},
         )
         write_json(draft / _FILE, asdict(facts))
         write_manifest(draft, SCHEMA, content)

@@ -63,7 +63,7 @@ def write_manifest(directory: Path, schema: str, content: object) -> None:
 
 
 def read_manifest(directory: Path, schema: str, kind: type[T], *, verify: bool = True) -> T:
-    """Returns the content of a directory's manifest, once its schema and every file's digest are found right.
+    """Returns the content of a directory's manifest, after checking its schema and the digest of every file.
 
     Args:
         directory: The directory.
@@ -76,8 +76,8 @@ def read_manifest(directory: Path, schema: str, kind: type[T], *, verify: bool =
     """
     manifest = read_json(directory / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("schema") != schema:
-        found = manifest.get("schema") if isinstance(manifest, dict) else None
-        raise ArtifactError(f"{directory}: its schema is {found!r}; {schema!r} is needed")
+        actual = manifest.get("schema") if isinstance(manifest, dict) else None
+        raise ArtifactError(f"{directory}: its schema is {actual!r}; {schema!r} is needed")
     for name, facts in parse(manifest.get("files"), dict[str, _File], directory / MANIFEST).items():
         path = inside(directory, name)
         if not path.is_file():

@@ -179,8 +179,8 @@ def _digest(path: Path, content: ResultContent) -> str:
 def result_json(verdict: Verdict, tracked: Tracked | None) -> dict[str, Any]:
     """Returns what ``result.json`` holds (see docs/result.md)."""
     variants = {
-        name: _brief(found) | {"run_id": tracked.run_ids.get(name) if tracked else None}
-        for name, found in verdict.variants.items()
+        name: _brief(variant) | {"run_id": tracked.run_ids.get(name) if tracked else None}
+        for name, variant in verdict.variants.items()
     }
     tracking = None
     if tracked is not None:
@@ -202,18 +202,18 @@ def result_json(verdict: Verdict, tracked: Tracked | None) -> dict[str, Any]:
     }
 
 
-def _brief(found: VariantVerdict) -> dict[str, Any]:
+def _brief(variant: VariantVerdict) -> dict[str, Any]:
     """Returns what scripts need of a variant; every class, every flip and the confusion are in ``verdict.json``."""
-    fields = asdict(replace(found, confusion=None, slices=()))
+    fields = asdict(replace(variant, confusion=None, slices=()))
     del fields["confusion"], fields["slices"]
     latency = fields.pop("latency")
     fields["latency_ms"] = latency and {key: latency[f"{key}_ms"] for key in ("p50", "p90", "p99")}
     fields["latency_runs"] = latency and latency["runs"]
     fields["latency_ratio"] = latency and latency["ratio"]
-    if found.flips:
+    if variant.flips:
         fields["flips"] = {key: fields["flips"][key] for key in ("changed", "right_to_wrong", "wrong_to_right")}
     fields["worst_slices"] = {
         part.name: {"total": part.total, "interval_points": part.worst_interval_points, **asdict(part.values[0])}
-        for part in found.slices
+        for part in variant.slices
     }
     return fields

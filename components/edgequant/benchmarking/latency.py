@@ -14,7 +14,7 @@ from edgequant.artifacts.benchmark import Latency
 from edgequant.benchmarking.environment import pin
 from edgequant.benchmarking.ratio import median_ratio
 from edgequant.benchmarking.trial import read_examples
-from edgequant.benchmarking.turns import Turns, telling
+from edgequant.benchmarking.turns import Turns, record_turns
 from edgequant.litert_interpreter import InterpreterError, Model
 
 _NS_PER_MS = 1e6
@@ -94,7 +94,7 @@ def measure_times(plan: TrialPlan) -> dict[str, Timing]:
     Raises:
         InterpreterError: The runtime refuses a model or fails on an example.
     """
-    with telling(list(plan.paths), plan.turns) as turns:
+    with record_turns(list(plan.paths), plan.turns) as turns:
         return _measure(plan, turns)
 
 
@@ -184,7 +184,7 @@ def summarize(trials: Sequence[Mapping[str, Timing]], reference: str, *, busy: b
         reference: The name of the reference.
         busy: Whether the machine had more to do than it has processors.
     """
-    found = {}
+    latencies = {}
     for name in trials[0]:
         timings = [trial[name] for trial in trials]
         times = np.concatenate([timing.nanoseconds for timing in timings])
@@ -193,7 +193,7 @@ def summarize(trials: Sequence[Mapping[str, Timing]], reference: str, *, busy: b
         if reference in trials[0] and name != reference:
             base = [trial[reference].nanoseconds for trial in trials]
             ratio = median_ratio([timing.nanoseconds for timing in timings], base, busy=busy)
-        found[name] = Latency(
+        latencies[name] = Latency(
             p50_ms=p50,
             p90_ms=p90,
             p99_ms=p99,
@@ -202,4 +202,4 @@ def summarize(trials: Sequence[Mapping[str, Timing]], reference: str, *, busy: b
             warm_up_runs=sum(timing.warm_up_runs for timing in timings),
             settled=all(timing.settled for timing in timings),
         )
-    return found
+    return latencies

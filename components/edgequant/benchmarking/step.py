@@ -90,7 +90,7 @@ def benchmark(
     )
     with new_directory(target) as draft:
         write_manifest(draft, SCHEMA, content)
-    _say(content)
+    _report(content)
 
 
 def _try_all(plan: TrialPlan, seconds: float) -> tuple[dict[str, Trial], dict[str, str]]:
@@ -146,8 +146,8 @@ def _measure(plan: TrialPlan, beyond: float, *, busy: bool) -> tuple[dict[str, L
         plan = replace(plan, paths={name: path for name, path in plan.paths.items() if name not in failures})
     if not plan.paths:
         return {}, None, failures
-    kept = [{name: timings[name] for name in plan.paths} for timings in measured]
-    return summarize(kept, REFERENCE, busy=busy), cpu, failures
+    complete = [{name: timings[name] for name in plan.paths} for timings in measured]
+    return summarize(complete, REFERENCE, busy=busy), cpu, failures
 
 
 def _run_trial(plan: TrialPlan, seconds: float) -> tuple[ChildOutcome, str | None]:
@@ -190,7 +190,7 @@ def _load() -> float:
     return round(os.getloadavg()[0], 2)
 
 
-def _say(content: Benchmark) -> None:
+def _report(content: Benchmark) -> None:
     for name, reason in content.failures.items():
         say("benchmark", f"{name}: failed: {reason}")
     for name, latency in content.latencies.items():

@@ -101,5 +101,5 @@ def _resident() -> int | None:
 
 
 def _status(field: str) -> int | None:
-    found = re.search(rf"^{field}:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
-    return int(found[1]) * 1024 if found else None
+    match = re.search(rf"^{field}:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
+    return int(match[1]) * 1024 if match else None

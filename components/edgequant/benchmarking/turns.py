@@ -26,7 +26,7 @@ class Turns:
 
 
 @contextmanager
-def telling(names: Sequence[str], path: Path | None) -> Iterator[Turns]:
+def record_turns(names: Sequence[str], path: Path | None) -> Iterator[Turns]:
     """Yields the turns that a process tells in a file of `start_turns`; without one, nobody reads them."""
     if path is None:
         with mmap.mmap(-1, 1) as memory:

@@ -32,15 +32,17 @@ def broken_promise(variant: Variant, inspection: Inspection) -> str | None:
 
 
 def notes(variant: Variant, inspection: Inspection) -> tuple[str, ...]:
-    """Returns what a reader should know about a file that keeps its promise."""
-    found = []
+    """Returns what a reader should know about a file that is what its name says."""
+    remarks = []
     if variant.kind == "dynamic_range" and inspection.small_weights:
         many = inspection.small_weights != 1
-        what = f"weight{'s' if many else ''} of fewer than {SMALL_WEIGHTS:,} elements stay{'' if many else 's'} float"
-        found.append(f"{inspection.small_weights} {what}")
+        weights = (
+            f"weight{'s' if many else ''} of fewer than {SMALL_WEIGHTS:,} elements stay{'' if many else 's'} float"
+        )
+        remarks.append(f"{inspection.small_weights} {weights}")
     if variant.calibrated and inspection.float_islands:
-        found.append(f"computes in float in {_listed(inspection.float_islands)}")
-    return tuple(found)
+        remarks.append(f"computes in float in {_listed(inspection.float_islands)}")
+    return tuple(remarks)
 
 
 def _integers_as_made(inspection: Inspection) -> bool:

@@ -46,8 +46,8 @@ def check_stability(
         outcome = run(context, compare_halves, (float32, *halves, examples), limits, log)
         if outcome.failure is not None:
             return Stability(sentence=f"Stability is not known: {outcome.failure}.")
-    found: Stability = outcome.value
-    return found
+    stability: Stability = outcome.value
+    return stability
 
 
 def convert_half(files: ModelFiles, signature: str, calibration_set: Path, half: int, target: Path) -> None:
@@ -65,11 +65,11 @@ def convert_half(files: ModelFiles, signature: str, calibration_set: Path, half:
     target.write_bytes(convert(files, signature, _VARIANT, values))
 
 
-def compare_halves(float32: Path, one: Path, other: Path, example_set: Path) -> Stability:
+def compare_halves(float32: Path, first_half: Path, second_half: Path, example_set: Path) -> Stability:
     """Returns how much two int8 models differ, beside how much the first differs from float32."""
     examples = load_example_set(example_set, verify=False)
     inputs = {name: values[:_MOST_EXAMPLES] for name, values in examples.inputs.items()}
-    reference, first, second = (_outputs(path, inputs) for path in (float32, one, other))
+    reference, first, second = (_outputs(path, inputs) for path in (float32, first_half, second_half))
     halves, quantization = outputs_sqnr_db(first, second), outputs_sqnr_db(reference, first)
     agreement = _agreement(first, second)
     return Stability(
@@ -104,10 +104,10 @@ def _outputs(path: Path, inputs: Outputs) -> Outputs:
     return {name: np.stack(values) for name, values in rows.items()}
 
 
-def _agreement(one: Outputs, other: Outputs) -> float | None:
-    """Returns the share of examples for which the largest output is the same; None without a choice of one of several."""
-    values, others = next(iter(one.values())), next(iter(other.values()))
-    if len(one) != 1 or values.ndim != 2 or values.shape[1] == 1:
+def _agreement(first: Outputs, second: Outputs) -> float | None:
+    """Returns the share of examples for which the largest output is the same; None unless there is one output with several classes."""
+    values, others = next(iter(first.values())), next(iter(second.values()))
+    if len(first) != 1 or values.ndim != 2 or values.shape[1] == 1:
         return None
     return float((values.argmax(axis=1) == others.argmax(axis=1)).mean())
 
@@ -121,13 +121,13 @@ def _sentence(halves: float | None, quantization: float | None, agreement: float
         )
     if quantization is None:
         quantization = math.inf
-    told = f"(SQNR {halves:.1f} dB against {quantization:.1f} dB; higher is closer)"
+    comparison = f"(SQNR {halves:.1f} dB against {quantization:.1f} dB; higher is closer)"
     if halves >= quantization - _MARGIN_DB:
         return (
             "By the outputs, the calibration set is large enough: int8 models of its two halves differ about as"
-            f" little as quantization changes the outputs {told}{same}."
+            f" little as quantization changes the outputs {comparison}{same}."
         )
     return (
         "By the outputs, the calibration set is too small: int8 models of its two halves differ by more than quantization"
-        f" changes the outputs {told}{same}; calibrate on more."
+        f" changes the outputs {comparison}{same}; calibrate on more."
     )

@@ -127,9 +127,9 @@ def _stability(request: ConversionRequest, files: ModelFiles, draft: Path) -> St
     """Returns whether the calibration set is large enough, and says so."""
     sets = (request.calibration_set, request.evaluation_set or request.calibration_set)
     reference = draft / REFERENCE / "model.tflite"
-    found = check_stability(forkserver(_CONVERTER), (files, request.signature), sets, reference, request.limits())
-    say("convert", found.sentence)
-    return found
+    stability = check_stability(forkserver(_CONVERTER), (files, request.signature), sets, reference, request.limits())
+    say("convert", stability.sentence)
+    return stability
 
 
 def _convert_all(

@@ -102,9 +102,9 @@ def _run(model: Model, reader: RowReader, rows: range, batch: int) -> Outputs:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _equal(found: Outputs, expected: Outputs) -> bool:
+def _equal(outputs: Outputs, expected: Outputs) -> bool:
     """Tells whether outputs are the same bit for bit, NaN included."""
     return all(
         values.shape == expected[name].shape and values.tobytes() == expected[name].tobytes()
-        for name, values in found.items()
+        for name, values in outputs.items()
     )

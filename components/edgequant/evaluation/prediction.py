@@ -43,7 +43,7 @@ class PredictionRequest:
             that would not end by then, going by those before.
         resolver: Which kernels run it.
         batch: How many examples to run at once; 0: as many as pay without a change of any bit.
-        told: The file in which to tell how many are, for when this process does not live to tell; or None.
+        batch_file: The file to record the batch size in, for the parent process in case this one crashes; or None.
     """
 
     model: Path
@@ -54,12 +54,12 @@ class PredictionRequest:
     grace_seconds: float = MARGIN_SECONDS
     resolver: str = XNNPACK
     batch: int = 0
-    told: Path | None = None
+    batch_file: Path | None = None
 
-    def tell(self, batch: int) -> None:
-        """Tells how many examples are run at once from here on."""
-        if self.told is not None:
-            self.told.write_text(str(batch))
+    def record_batch(self, batch: int) -> None:
+        """Records how many examples are run at once from here on."""
+        if self.batch_file is not None:
+            self.batch_file.write_text(str(batch))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,13 +159,13 @@ class _First:
 
 def _load(request: PredictionRequest, reader: RowReader) -> tuple[list[Model], _First]:
     """Returns an interpreter for each thread, and what came of the first batch, of the size that all will have."""
-    request.tell(request.batch or 1)
+    request.record_batch(request.batch or 1)
     model = Model(request.model, resolver=request.resolver)
     first = _first(model, reader, request.batch or 1)
     if not request.batch and not first.slow:
-        request.tell(max(BATCHES))
+        request.record_batch(max(BATCHES))
         batch = find_batch(request.model, reader, request.resolver, request.threads)
-        request.tell(batch)
+        request.record_batch(batch)
         first = first if batch == 1 else _first(model, reader, batch)
     return [model, *(Model(request.model, resolver=request.resolver) for _ in range(request.threads - 1))], first
 
@@ -202,8 +202,8 @@ class _Clock:
 
     @property
     def is_late(self) -> bool:
-        now = time.monotonic()
-        return now > self.deadline or now + _SLOWER * self.longest > self.limit
+        moment = time.monotonic()
+        return moment > self.deadline or moment + _SLOWER * self.longest > self.limit
 
 
 @dataclass(slots=True, kw_only=True)

@@ -23,9 +23,9 @@ from edgequant.variants import REFERENCE
 class NotFiniteOutputError(EvaluationError):
     """A model's outputs hold NaN or infinity."""
 
-    def __init__(self, message: str, found: NotFinite) -> None:
+    def __init__(self, message: str, place: NotFinite) -> None:
         super().__init__(message)
-        self.found = found
+        self.place = place
 
 
 def evaluate(
@@ -98,13 +98,13 @@ def evaluate(
             content = _failed(blank, error, draft)
         write_json(draft / "metrics.json", content.metrics)
         write_manifest(draft, SCHEMA, content)
-    _say(content)
+    _report(content)
 
 
 def _model(variants: VariantSet, variant: str) -> Path:
-    found = variants[variant]
-    if found.status != CONVERTED:
-        raise EvaluationError(f"not converted: {found.reason}")
+    converted = variants[variant]
+    if converted.status != CONVERTED:
+        raise EvaluationError(f"not converted: {converted.reason}")
     return variants.model(variant)
 
 
@@ -138,14 +138,14 @@ def _predict(variant: str, request: PredictionRequest, seconds: float) -> Predic
     """
     request.outputs.mkdir()
     with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
-        told = Path(folder) / "batch"
+        batch_file = Path(folder) / "batch"
         for batch in (0, 1):
-            told.write_text("1")
-            outcome = run_in_child(predict, replace(request, batch=batch, told=told), seconds=seconds)
+            batch_file.write_text("1")
+            outcome = run_in_child(predict, replace(request, batch=batch, batch_file=batch_file), seconds=seconds)
             if isinstance(outcome.value, Predictions):
                 return outcome.value
             reason = outcome.value or f"LiteRT did not survive it: {outcome.failure}"
-            if told.read_text() == "1" or outcome.seconds >= seconds:
+            if batch_file.read_text() == "1" or outcome.seconds >= seconds:
                 break
             say("evaluate", f"{variant}: not run several examples at once, but one by one: {reason}")
     raise EvaluationError(reason)
@@ -156,7 +156,7 @@ def _not_finite(request: PredictionRequest, predictions: Predictions, seconds: f
     outcome = run_in_child(trace, request, predictions.first_not_finite, seconds=seconds)
     origin: Origin | None = outcome.value
     name, count = next(iter(predictions.not_finite.items()))
-    found = NotFinite(
+    place = NotFinite(
         output=name,
         examples=count,
         first_example=predictions.first_not_finite or 0,
@@ -169,13 +169,13 @@ def _not_finite(request: PredictionRequest, predictions: Predictions, seconds: f
         if not origin.operator:
             where = f"the examples' own input {origin.tensor!r} holds it"
     of = f"{count:,} of {predictions.examples:,} examples"
-    return NotFiniteOutputError(f"output {name!r} holds NaN or infinity for {of}; {where}", found)
+    return NotFiniteOutputError(f"output {name!r} holds NaN or infinity for {of}; {where}", place)
 
 
 def _failed(blank: EvaluationContent, error: EvaluationError, draft: Path) -> EvaluationContent:
     shutil.rmtree(draft / "outputs", ignore_errors=True)
     return replace(
-        blank, reason=str(error), not_finite=error.found if isinstance(error, NotFiniteOutputError) else None
+        blank, reason=str(error), not_finite=error.place if isinstance(error, NotFiniteOutputError) else None
     )
 
 
@@ -183,7 +183,7 @@ def _threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _say(content: EvaluationContent) -> None:
+def _report(content: EvaluationContent) -> None:
     if content.status == FAILED:
         say("evaluate", f"{content.variant}: failed: {content.reason}")
         return

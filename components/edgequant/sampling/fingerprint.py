@@ -73,8 +73,8 @@ def _remote(pattern: str) -> Iterator[str]:
     prepare()
     check(pattern)
     try:
-        found = FileSystems.match([pattern])[0].metadata_list
+        matches = FileSystems.match([pattern])[0].metadata_list
     except (BeamIOError, ValueError) as error:
         raise ExamplesError(f"examples: {pattern!r} cannot be listed ({error})") from error
-    for item in sorted(found, key=lambda item: str(item.path)):
+    for item in sorted(matches, key=lambda item: str(item.path)):
         yield f"{item.path}\0{item.size_in_bytes}\0{item.last_updated_in_seconds}"

@@ -36,9 +36,9 @@ def compare(
         count += 1
         for name, spread in spreads.items():
             spread.add(inputs[name])
-    found = {name: spread.result() for name, spread in spreads.items()}
+    spans = {name: spread.result() for name, spread in spreads.items()}
     size = len(next(iter(calibration.values())))
-    return Representativeness(reservoir=count, inputs=found, balance={}, sentence=_sentence(found, size, count))
+    return Representativeness(reservoir=count, inputs=spans, balance={}, sentence=_sentence(spans, size, count))
 
 
 class _Spread:
@@ -95,12 +95,12 @@ def extremes(ranges: Sequence[Mapping[str, Range]], most: int) -> list[int]:
     for name in sorted(ranges[0]) if ranges else ():
         ends = np.array([example[name] for example in ranges], np.float64)
         orders += [np.argsort(ends[:, 0], kind="stable"), np.argsort(-ends[:, 1], kind="stable")]
-    found: dict[int, None] = {}
+    positions: dict[int, None] = {}
     for turn in zip(*orders, strict=True):
         for position in turn:
-            if len(found) < most:
-                found.setdefault(int(position))
-    return list(found)
+            if len(positions) < most:
+                positions.setdefault(int(position))
+    return list(positions)
 
 
 def range_of(inputs: Mapping[str, NDArray[Any]]) -> dict[str, Range]:
@@ -137,8 +137,8 @@ def _sentence(inputs: Mapping[str, InputSpread], size: int, reservoir: int) -> s
     )
 
 
-def _share(part: Range, whole: Range) -> float:
-    span = whole[1] - whole[0]
+def _share(part: Range, total: Range) -> float:
+    span = total[1] - total[0]
     return (part[1] - part[0]) / span if span > 0 else 1.0
 
 

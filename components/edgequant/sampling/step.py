@@ -46,7 +46,7 @@ def sample(examples: ExampleSources, calibration_set: Path, evaluation_set: Path
     check_outputs(examples.task, examples.signature)
     examples = read_referenced_files(examples)
     plan = examples.plan()
-    said: dict[str, list[str]] = {}
+    messages: dict[str, list[str]] = {}
     # Both directories take their places at the end, or neither does.
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgequant-"))
@@ -54,7 +54,7 @@ def sample(examples: ExampleSources, calibration_set: Path, evaluation_set: Path
         stack.enter_context(patch.object(tempfile, "tempdir", scratch))
         engine = Engine(parse_options(examples.beam_options), Path(scratch))
         draws = _draw(examples, plan, engine)
-        _check_found(draws)
+        _check_records(draws)
         # The evaluation set first: a record that is no input of the model is told as that, and not as one that all files hold.
         for purpose, target in ((EVALUATION, evaluation_set), (CALIBRATION, calibration_set)):
             draw = draws[purpose]
@@ -66,11 +66,11 @@ def sample(examples: ExampleSources, calibration_set: Path, evaluation_set: Path
             make = row_maker(examples, file_format(draw.sources[0].path), engine.spool)
             writer = stack.enter_context(ExampleSetWriter(target, examples.counts()[purpose]))
             if purpose == CALIBRATION:
-                said[purpose] = _write_calibration(writer, examples, plan, draw, make)
+                messages[purpose] = _write_calibration(writer, examples, plan, draw, make)
             else:
                 left_out = _write(writer, purpose, draw.pool.lowest, make)
-                said[purpose] = _finish(writer, _facts(examples, plan, purpose, draw, draw.pool.lowest), left_out)
-    for line in (*said[CALIBRATION], *said[EVALUATION]):
+                messages[purpose] = _finish(writer, _facts(examples, plan, purpose, draw, draw.pool.lowest), left_out)
+    for line in (*messages[CALIBRATION], *messages[EVALUATION]):
         say("sample", line)
 
 
@@ -94,8 +94,8 @@ def _write_calibration(
     left_out = _write(writer, CALIBRATION, chosen, make)
     facts = _facts(examples, plan, CALIBRATION, draw, chosen, extreme=len(extreme))
     spread = _representativeness(writer, facts, draw.pool.lowest, make, labelled=bool(examples.label))
-    told = _finish(writer, replace(facts, representativeness=spread), left_out)
-    return [*told, *_unmet(examples, plan, facts), spread.sentence]
+    messages = _finish(writer, replace(facts, representativeness=spread), left_out)
+    return [*messages, *_unmet(examples, plan, facts), spread.sentence]
 
 
 def _extremes(reservoir: Sequence[Candidate], make: RowMaker, most: int) -> list[Candidate]:
@@ -146,12 +146,12 @@ def _representativeness(
                     labels[str(row.label)] += 1
                 yield row
 
-    found = compare(written, (row.inputs for row in rows()))
+    comparison = compare(written, (row.inputs for row in rows()))
     source = {label: count.available for label, count in facts.classes.items()}
     taken = {label: count.taken for label, count in facts.classes.items()}
     if labelled and not source:
         source, taken = dict(labels), writer.label_counts()
-    return replace(found, balance=_balance(source, taken))
+    return replace(comparison, balance=_balance(source, taken))
 
 
 def _balance(source: dict[str, int], taken: dict[str, int]) -> dict[str, tuple[float, float]]:
@@ -163,13 +163,13 @@ def _balance(source: dict[str, int], taken: dict[str, int]) -> dict[str, tuple[f
     }
 
 
-def _check_found(draws: Mapping[str, Draw]) -> None:
+def _check_records(draws: Mapping[str, Draw]) -> None:
     """Checks that there are records for each purpose.
 
     Raises:
         ExamplesError: There are none.
     """
-    total = sum(draw.drawn.found.total() for draw in draws.values())
+    total = sum(draw.drawn.records.total() for draw in draws.values())
     for purpose, draw in draws.items():
         if draw.pool.lowest or draw.in_both:
             continue
@@ -193,7 +193,7 @@ def _facts(
         seed=examples.seed,
         rule=", ".join(_rule(examples, plan, purpose, extreme)),
         asked=examples.counts()[purpose],
-        records_read=draw.drawn.found.total(),
+        records_read=draw.drawn.records.total(),
         duplicates=sum(candidate.copies - 1 for candidate in chosen),
         skipped=skipped,
         classes=class_counts(draw.pool, plan, chosen) if purpose == CALIBRATION else {},
@@ -230,13 +230,13 @@ def _finish(writer: ExampleSetWriter, facts: Provenance, left_out: int) -> list[
     skipped = "".join(f"; {count:,} left out: {reason}" for reason, count in facts.skipped.items())
     short = f" (asked for {facts.asked:,}, found {used + left_out:,}, used {used:,})" if used < facts.asked else ""
     copies = f"; further copies of these: {facts.duplicates:,}" if facts.duplicates else ""
-    said = [f"{facts.purpose}: {used:,} of {facts.records_read:,} records{short}{copies}{skipped}"]
-    said += [
+    messages = [f"{facts.purpose}: {used:,} of {facts.records_read:,} records{short}{copies}{skipped}"]
+    messages += [
         f"class {label}: wanted {count.wanted:,}, found {count.available:,} for {facts.purpose}, took {count.taken:,}"
         for label, count in facts.classes.items()
         if count.taken < count.wanted
     ]
-    return said
+    return messages
 
 
 def _unmet(examples: ExampleSources, plan: DrawPlan, facts: Provenance) -> Iterator[str]:

@@ -187,7 +187,7 @@ def test_a_crash_with_one_example_at_a_time_is_the_models(
 
     def ended(function: Any, request: Any, *arguments: Any, seconds: float) -> Any:
         if next(ends, False):
-            request.told.write_text(str(batch))
+            request.batch_file.write_text(str(batch))
             failure = "the process was killed by SIGSEGV"
             return ChildOutcome(value=None, failure=failure, seconds=0.1, peak_memory_bytes=None)
         return run_in_child(function, request, *arguments, seconds=seconds)
@@ -202,7 +202,7 @@ def test_a_crash_with_one_example_at_a_time_is_the_models(
 
 
 def test_how_many_examples_run_at_once_is_told(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
-    """What is left of a process that does not live to tell is the batch that its model ran at last."""
+    """A process that crashes leaves the batch size that its model ran last."""
     examples = load_example_set(sets.examples({"x": np.ones((3, 4), np.float32)}))
     path = tmp_path / "model.tflite"
     path.write_bytes(small_models["crash"])
@@ -213,12 +213,12 @@ def test_how_many_examples_run_at_once_is_told(sets: Any, small_models: dict[str
         outputs=tmp_path / "outputs",
         threads=1,
         budget_seconds=5.0,
-        told=tmp_path / "told",
+        batch_file=tmp_path / "batch",
     )
-    for batch, told in ((0, "1"), (1, "1"), (3, "3")):
+    for batch, recorded in ((0, "1"), (1, "1"), (3, "3")):
         outcome = ending_interpreter.run_in_child(predict, replace(request, batch=batch), seconds=60)
         assert outcome.failure == "the process was killed by SIGSEGV"
-        assert (tmp_path / "told").read_text() == told
+        assert (tmp_path / "batch").read_text() == recorded
 
 
 def test_a_slow_model_is_not_taken_for_a_hang(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:

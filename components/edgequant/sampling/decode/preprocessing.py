@@ -259,12 +259,12 @@ def _fit(value: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
     return converted.reshape(_example_shape(value.shape, spec))
 
 
-def _example_shape(found: tuple[int, ...], spec: TensorSpec) -> tuple[int, ...]:
-    """Returns the shape that one example takes: as found where the signature allows it, or a flat list's new shape."""
-    wanted = spec.example_shape or ()
-    if spec.allows(found):
-        return found
-    fixed = tuple(size for size in wanted if size is not None)
-    if len(found) <= 1 and len(fixed) == len(wanted) and int(np.prod(found)) == int(np.prod(fixed)):
+def _example_shape(shape: tuple[int, ...], spec: TensorSpec) -> tuple[int, ...]:
+    """Returns the shape that one example takes: unchanged where the signature allows it, or a flat list's new shape."""
+    expected = spec.example_shape or ()
+    if spec.allows(shape):
+        return shape
+    fixed = tuple(size for size in expected if size is not None)
+    if len(shape) <= 1 and len(fixed) == len(expected) and int(np.prod(shape)) == int(np.prod(fixed)):
         return fixed
-    raise ExamplesError(f"input {spec.name!r} has the shape {list(found)} in an example; the model takes {spec}")
+    raise ExamplesError(f"input {spec.name!r} has the shape {list(shape)} in an example; the model takes {spec}")

@@ -140,8 +140,8 @@ def _preprocess(examples: ExampleSources) -> Preprocess:
     lock = threading.Lock()
 
     def make(features: Features) -> dict[str, NDArray[Any]]:
-        given = {**features, **declared(features)}
+        combined = {**features, **declared(features)}
         with lock:
-            return users(given)
+            return users(combined)
 
     return make

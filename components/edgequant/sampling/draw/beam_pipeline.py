@@ -30,8 +30,8 @@ from edgequant.sampling.formats.remote import prepare
 from edgequant.steps import say
 
 _TICK_SECONDS = 0.5
-_SAY_SECONDS = 3.0
-_SAY_AT_END_SECONDS = 1.0
+_REPORT_SECONDS = 3.0
+_SUMMARY_SECONDS = 1.0
 _MEGABYTE = 1e6
 
 
@@ -82,33 +82,33 @@ def _draw(
     files: Sequence[SourceFile], rule: DrawRule, engine: Engine, expected: Mapping[str, float]
 ) -> dict[str, Drawn]:
     """Runs the pipeline once, and returns what it draws of what ranks no higher than expected."""
-    given = portions(files)
+    parts = portions(files)
     name = f"drawn-{uuid.uuid4().hex}"
     shared = engine.shared()
     target = FileSystems.join(shared, name)
     try:
-        _run(given, rule, engine, expected, target)
-        pieces = sum(map(len, given))
+        _run(parts, rule, engine, expected, target)
+        pieces = sum(map(len, parts))
         drawn = {purpose: _collect(f"{target}-{purpose}", purpose, pieces) for purpose in rule.keep}
-        kept = (candidate for found in drawn.values() for pool in (found.lowest, found.shares) for candidate in pool)
-        engine.spool.fetch(shared, {candidate.stored.file for candidate in kept})
+        candidates = (candidate for part in drawn.values() for pool in (part.lowest, part.shares) for candidate in pool)
+        engine.spool.fetch(shared, {candidate.stored.file for candidate in candidates})
     finally:
         engine.spool.clear(shared, name)
     return drawn
 
 
 def _run(
-    given: list[tuple[Piece, ...]], rule: DrawRule, engine: Engine, expected: Mapping[str, float], target: str
+    parts: list[tuple[Piece, ...]], rule: DrawRule, engine: Engine, expected: Mapping[str, float], target: str
 ) -> None:
     """Runs the pipeline, which writes what is drawn for each purpose beside the target."""
-    size = sum(piece.size_bytes for portion in given for piece in portion)
+    size = sum(piece.size_bytes for portion in parts for piece in portion)
     with _progress(engine.scratch, size) as progress:
         places = _Places(progress=str(progress), draw=target, shared=engine.shared())
         try:
             with beam.Pipeline(options=engine.options) as pipeline:
                 _ = (
                     pipeline
-                    | "Portions" >> beam.Create(given)
+                    | "Portions" >> beam.Create(parts)
                     | "Spread" >> beam.Reshuffle()
                     | "Read" >> beam.FlatMap(_read, rule, expected, places)
                     | "Merge" >> beam.CombinePerKey(_Merge())
@@ -184,14 +184,14 @@ class _Merge(beam.CombineFn):  # type: ignore[misc]
     def create_accumulator(self) -> Drawn | bytes:
         return b""
 
-    def add_input(self, accumulator: Drawn | bytes, found: bytes) -> Drawn | bytes:
-        return self.merge_accumulators([accumulator, found])
+    def add_input(self, accumulator: Drawn | bytes, element: bytes) -> Drawn | bytes:
+        return self.merge_accumulators([accumulator, element])
 
     def merge_accumulators(self, accumulators: Iterable[Drawn | bytes]) -> Drawn | bytes:
-        given = [accumulator for accumulator in accumulators if accumulator]
-        if len(given) < 2:
-            return given[0] if given else b""
-        first, *others = (unpack(each) if isinstance(each, bytes) else each for each in given)
+        nonempty = [accumulator for accumulator in accumulators if accumulator]
+        if len(nonempty) < 2:
+            return nonempty[0] if nonempty else b""
+        first, *others = (unpack(each) if isinstance(each, bytes) else each for each in nonempty)
         return first.merge(others)
 
     def compact(self, accumulator: Drawn | bytes) -> bytes:
@@ -201,9 +201,9 @@ class _Merge(beam.CombineFn):  # type: ignore[misc]
         return self.compact(accumulator)
 
 
-def _write(found: tuple[str, bytes], target: str) -> None:
+def _write(element: tuple[str, bytes], target: str) -> None:
     """Writes what was drawn for a purpose."""
-    purpose, data = found
+    purpose, data = element
     prepare()
     with FileSystems.create(f"{target}-{purpose}", mime_type="application/octet-stream") as stream:
         stream.write(data)
@@ -214,7 +214,7 @@ class _Tick:
 
     def __init__(self, folder: str) -> None:
         self._path = Path(folder) / uuid.uuid4().hex
-        self._seen = Path(folder).is_dir()
+        self._is_local = Path(folder).is_dir()
         self._records = self._bytes = 0
         self._next = time.monotonic() + _TICK_SECONDS
 
@@ -228,7 +228,7 @@ class _Tick:
     def write(self) -> None:
         """Writes the counts, where the folder is of this machine."""
         self._next = time.monotonic() + _TICK_SECONDS
-        if self._seen:
+        if self._is_local:
             self._path.write_text(f"{self._records} {self._bytes}")
 
 
@@ -241,7 +241,7 @@ def _progress(scratch: Path, size: int) -> Iterator[Path]:
     begin = time.monotonic()
 
     def watch() -> None:
-        while not over.wait(_SAY_SECONDS):
+        while not over.wait(_REPORT_SECONDS):
             records, done = _counted(folder)
             if records:
                 say("sample", f"{_rate(records, done, begin)}; {size / _MEGABYTE:,.0f} MB in all")
@@ -253,7 +253,7 @@ def _progress(scratch: Path, size: int) -> Iterator[Path]:
     finally:
         over.set()
         watcher.join()
-    if time.monotonic() - begin > _SAY_AT_END_SECONDS:
+    if time.monotonic() - begin > _SUMMARY_SECONDS:
         say("sample", _rate(*_counted(folder), begin))
 
 

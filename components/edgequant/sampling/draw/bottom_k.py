@@ -120,10 +120,10 @@ def _merge_equal(merged: list[Candidate], candidate: Candidate) -> None:
     first = len(merged)
     while first and merged[first - 1].rank == candidate.rank:
         first -= 1
-    for known in merged[first:]:
-        if known.identity == candidate.identity:
-            known.copies += candidate.copies
-            known.origin = min(known.origin, candidate.origin)
+    for earlier in merged[first:]:
+        if earlier.identity == candidate.identity:
+            earlier.copies += candidate.copies
+            earlier.origin = min(earlier.origin, candidate.origin)
             return
     merged.append(candidate)
     merged[first:] = sorted(merged[first:], key=lambda each: each.identity)

@@ -38,8 +38,8 @@ def split(
     keep = {CALIBRATION: plan.keep(), EVALUATION: Keep(lowest=evaluation_count)}
     drawn = draw(files, replace(rule, keep=keep), engine)
     return {
-        purpose: Draw(drawn=found, pool=candidates(found, plan.stratify), sources=tuple(files))
-        for purpose, found in drawn.items()
+        purpose: Draw(drawn=part, pool=candidates(part, plan.stratify), sources=tuple(files))
+        for purpose, part in drawn.items()
     }
 
 
@@ -63,9 +63,9 @@ def draw_apart(
         calibration = draw(files, replace(rule, keep=keep, exclude=in_both), engine)[CALIBRATION]
         rest = Keep(lowest=0 if evaluation else evaluation_count)
         watch = _by_checksum(calibration)
-        seen = draw(held_out, replace(rule, keep={EVALUATION: rest}, classes="", weight="", watch=watch), engine)
-        evaluation.append(seen[EVALUATION])
-        in_both |= seen[EVALUATION].watched
+        drawn = draw(held_out, replace(rule, keep={EVALUATION: rest}, classes="", weight="", watch=watch), engine)
+        evaluation.append(drawn[EVALUATION])
+        in_both |= drawn[EVALUATION].watched
         pool = candidates(calibration, plan.stratify, without=in_both)
         if is_settled(calibration, pool, plan):
             break
@@ -81,4 +81,4 @@ def _by_checksum(drawn: Drawn) -> dict[int, frozenset[bytes]]:
     identities: dict[int, set[bytes]] = {}
     for candidate in (*drawn.lowest, *drawn.shares):
         identities.setdefault(candidate.checksum, set()).add(candidate.identity)
-    return {checksum: frozenset(found) for checksum, found in identities.items()}
+    return {checksum: frozenset(group) for checksum, group in identities.items()}

@@ -42,9 +42,9 @@ def equal_quotas(wanted: int, available: Mapping[str, int], seed: int) -> dict[s
 
 
 def proportional_quotas(
-    wanted: int, found: Mapping[str, int], available: Mapping[str, int], minimum: int, seed: int
+    wanted: int, records: Mapping[str, int], available: Mapping[str, int], minimum: int, seed: int
 ) -> dict[str, int]:
-    """Returns how many to take of each class: in proportion to the records found, but at least a minimum of each.
+    """Returns how many to take of each class: in proportion to its records, but at least a minimum of each.
 
     The minimum comes first, as equal as `wanted` allows when it is too little for all. The rest is divided in proportion to
     what each class's share of the whole exceeds its minimum by, by largest remainders (Hamilton's method); classes of equal
@@ -52,14 +52,14 @@ def proportional_quotas(
 
     Args:
         wanted: How many to take in all.
-        found: Records by class, copies included.
+        records: Records by class, copies included.
         available: Different records by class.
         minimum: The least of each class, or all it has.
         seed: The seed.
     """
     quotas = equal_quotas(wanted, {label: min(count, minimum) for label, count in available.items()}, seed)
-    total = sum(found[label] for label in available)
-    due = {label: max(Fraction(wanted * found[label], total) - quotas[label], Fraction(0)) for label in available}
+    total = sum(records[label] for label in available)
+    due = {label: max(Fraction(wanted * records[label], total) - quotas[label], Fraction(0)) for label in available}
     while (left := wanted - sum(quotas.values())) > 0 and any(due.values()):
         scale = left / sum(due.values())
         parts = {label: min(part * scale, available[label] - quotas[label]) for label, part in due.items() if part}
@@ -121,11 +121,11 @@ class Shares:
             self.thresholds[label] = kept.threshold
         self._count = sum(map(len, self.classes.values()))
 
-    def tighten(self, known: "Shares") -> None:
-        """Keeps nothing from now on that could not be taken beside what is known to be held elsewhere."""
-        known.prune()
-        self.cap = min(self.cap, known.cap)
-        self.thresholds.update(known.thresholds)
+    def tighten(self, other: "Shares") -> None:
+        """Keeps nothing from now on that could not be taken beside what another set of shares holds."""
+        other.prune()
+        self.cap = min(self.cap, other.cap)
+        self.thresholds.update(other.thresholds)
 
     @property
     def closed(self) -> list[str]:
@@ -139,7 +139,7 @@ class Shares:
         self.prune()
 
     def merge(self, others: Iterable["Shares"]) -> "Shares":
-        """Takes over what others hold, and returns itself."""
+        """Merges others into this one, and returns it."""
         for other in others:
             self.cap = min(self.cap, other.cap)
             for label, kept in other.classes.items():
@@ -152,13 +152,13 @@ class Shares:
             yield from kept
 
 
-def check_classes(found: Counter[str], feature: str) -> None:
+def check_classes(records: Counter[str], feature: str) -> None:
     """Refuses more classes than a sample is divided among.
 
     Raises:
         ExamplesError: There are more.
     """
-    if len(found) > MAX_CLASSES:
+    if len(records) > MAX_CLASSES:
         raise ExamplesError(
             f"feature {feature!r} has more than {MAX_CLASSES:,} values; a class to stratify by has fewer"
             " (sampling.stratify: false draws without classes)"

@@ -50,12 +50,12 @@ class Candidates:
     Attributes:
         lowest: The candidates of lowest rank, lowest first; the reservoir.
         classes: The candidates by class, lowest first; empty when the draw knows none.
-        found: Records by class, copies included.
+        records: Records by class, copies included.
     """
 
     lowest: list[Candidate]
     classes: dict[str, list[Candidate]]
-    found: dict[str, int]
+    records: dict[str, int]
 
 
 def candidates(drawn: Drawn, stratify: str, without: frozenset[bytes] = frozenset()) -> Candidates:
@@ -66,10 +66,10 @@ def candidates(drawn: Drawn, stratify: str, without: frozenset[bytes] = frozense
         pools: list[Iterable[Candidate]] = [drawn.shares]
         if stratify == PROPORTIONAL:
             pools.append(drawn.lowest)
-        known = {c.identity: c for pool in pools for c in pool if not without or c.identity not in without}
-        for candidate in in_order(known.values()):
+        unique = {c.identity: c for pool in pools for c in pool if not without or c.identity not in without}
+        for candidate in in_order(unique.values()):
             classes.setdefault(candidate.label, []).append(candidate)
-    return Candidates(lowest=lowest, classes=dict(sorted(classes.items())), found=dict(drawn.found))
+    return Candidates(lowest=lowest, classes=dict(sorted(classes.items())), records=dict(drawn.records))
 
 
 def choose(pool: Candidates, plan: DrawPlan, taken: Iterable[Candidate] = ()) -> list[Candidate]:
@@ -98,13 +98,13 @@ def class_counts(pool: Candidates, plan: DrawPlan, chosen: Iterable[Candidate]) 
     """Returns what was wanted, found and taken of each class; none where the draw knows none."""
     if plan.stratify == FALSE:
         return {}
-    taken = dict.fromkeys(pool.found, 0)
+    taken = dict.fromkeys(pool.records, 0)
     for candidate in chosen:
         taken[candidate.label] += 1
-    wanted = _quotas(pool, plan, plan.wanted, dict.fromkeys(pool.found, plan.wanted))
+    wanted = _quotas(pool, plan, plan.wanted, dict.fromkeys(pool.records, plan.wanted))
     return {
-        label: ClassCount(wanted=wanted[label], available=pool.found[label], taken=taken[label])
-        for label in sorted(pool.found)
+        label: ClassCount(wanted=wanted[label], available=pool.records[label], taken=taken[label])
+        for label in sorted(pool.records)
     }
 
 
@@ -126,7 +126,7 @@ def is_settled(drawn: Drawn, pool: Candidates, plan: DrawPlan) -> bool:
 def in_order(rows: Iterable[Candidate]) -> list[Candidate]:
     """Returns candidates, the lowest rank first."""
     ordered = sorted(rows, key=lambda candidate: candidate.rank)
-    if any(one.rank == other.rank for one, other in pairwise(ordered)):
+    if any(first.rank == second.rank for first, second in pairwise(ordered)):
         ordered.sort(key=lambda candidate: (candidate.rank, candidate.identity))
     return ordered
 
@@ -135,5 +135,5 @@ def _quotas(pool: Candidates, plan: DrawPlan, wanted: int, available: dict[str, 
     if plan.stratify == EQUAL:
         return equal_quotas(wanted, available, plan.seed)
     if plan.stratify == PROPORTIONAL:
-        return proportional_quotas(wanted, pool.found, available, plan.minimum, plan.seed)
+        return proportional_quotas(wanted, pool.records, available, plan.minimum, plan.seed)
     return {}

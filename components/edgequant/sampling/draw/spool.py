@@ -101,9 +101,9 @@ class Spool:
             return
         prepare()
         try:
-            found = FileSystems.match([FileSystems.join(source, f"{draw}-*")])[0].metadata_list
-            if found:
-                FileSystems.delete([item.path for item in found])
+            matches = FileSystems.match([FileSystems.join(source, f"{draw}-*")])[0].metadata_list
+            if matches:
+                FileSystems.delete([item.path for item in matches])
         except (OSError, BeamIOError) as error:
             raise ExamplesError(f"what the workers left in {source} cannot be removed ({error})") from error
 

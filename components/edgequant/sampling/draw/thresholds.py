@@ -27,7 +27,7 @@ _LOOKS = 5
 _MOST_DRAWS = 4
 _LOCK = threading.Lock()
 _NOWHERE = Stored("", 0, 0)
-_KNOWN: OrderedDict[str, dict[str, Drawn]] = OrderedDict()
+_DRAWS: OrderedDict[str, dict[str, Drawn]] = OrderedDict()
 
 
 def likely(files: Sequence[SourceFile], rule: DrawRule) -> dict[str, float]:
@@ -45,13 +45,13 @@ def likely(files: Sequence[SourceFile], rule: DrawRule) -> dict[str, float]:
     if total < _WORTH_A_LOOK or rule.weight or file_format(files[0].path) is NPZ:
         return {}
     largest = _record_bytes(files, rule)
-    found = {}
+    ranks = {}
     for purpose, keep in rule.keep.items():
         part = 1.0 if len(rule.keep) == 1 else _SHARES[purpose]
         rank = _MARGIN * (keep.lowest + 6 * math.sqrt(keep.lowest)) * largest / (total * part)
         if 0 < rank < 1:
-            found[purpose] = rank
-    return found
+            ranks[purpose] = rank
+    return ranks
 
 
 def _record_bytes(files: Sequence[SourceFile], rule: DrawRule) -> float:
@@ -79,19 +79,19 @@ def tighten(draw: str, scan: Scan, expected: Mapping[str, float]) -> None:
     for purpose, rank in expected.items():
         scan.drawn[purpose].lowest.threshold = min(scan.drawn[purpose].lowest.threshold, rank)
     with _LOCK:
-        for purpose, known in _KNOWN.get(draw, {}).items():
-            scan.drawn[purpose].tighten(known)
+        for purpose, drawn in _DRAWS.get(draw, {}).items():
+            scan.drawn[purpose].tighten(drawn)
 
 
 def learn(draw: str, scan: Scan) -> None:
     """Remembers the ranks that a scan has kept."""
     with _LOCK:
-        known = _KNOWN.setdefault(draw, {purpose: drawn.empty() for purpose, drawn in scan.drawn.items()})
-        _KNOWN.move_to_end(draw)
-        while len(_KNOWN) > _MOST_DRAWS:
-            _KNOWN.popitem(last=False)
+        remembered = _DRAWS.setdefault(draw, {purpose: drawn.empty() for purpose, drawn in scan.drawn.items()})
+        _DRAWS.move_to_end(draw)
+        while len(_DRAWS) > _MOST_DRAWS:
+            _DRAWS.popitem(last=False)
         for purpose, drawn in scan.drawn.items():
-            for pool, kept in ((known[purpose].lowest, drawn.lowest), (known[purpose].shares, drawn.shares)):
+            for pool, kept in ((remembered[purpose].lowest, drawn.lowest), (remembered[purpose].shares, drawn.shares)):
                 for candidate in kept:
                     # Without identities, different records of one rank count as one: the bound is no lower for it.
                     pool.add(Candidate(candidate.rank, b"", 0, _NOWHERE, "", candidate.label))

@@ -132,21 +132,21 @@ class _UnusualError(Exception):
 def _walk(payload: bytes, feature: bytes) -> Layout | None:
     at, end = _inside(payload, 0, len(payload), _FIELD_1)
     parts = [(0, payload[:at])]
-    found: tuple[int, int, int] | None = None
+    place: tuple[int, int, int] | None = None
     while at < end:
         entry, stop = _open(payload, at, end, _FIELD_1)
         key, key_stop = _open(payload, entry, stop, _FIELD_1)
         value, _ = _inside(payload, key_stop, stop, _FIELD_2)
         if payload[key:key_stop] == feature:
-            if found:
+            if place:
                 raise _UnusualError
             kind = payload[value]
             values, _ = _inside(payload, value, stop, kind)
             value, _ = _inside(payload, values, stop, _FIELD_1)
-            found = (value, stop, kind)
+            place = (value, stop, kind)
         parts.append((at, payload[at:value]))
         at = stop
-    return Layout(_joined(parts), *found) if found else None
+    return Layout(_joined(parts), *place) if place else None
 
 
 def _inside(payload: bytes, at: int, end: int, tag: int) -> tuple[int, int]:

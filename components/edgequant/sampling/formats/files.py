@@ -72,7 +72,7 @@ def find_files(patterns: Sequence[str], purpose: str) -> list[SourceFile]:
     from apache_beam.io.filesystem import BeamIOError
     from apache_beam.io.filesystems import FileSystems
 
-    found: dict[str, SourceFile] = {}
+    files: dict[str, SourceFile] = {}
     prepare()
     for pattern in patterns:
         check(pattern)
@@ -84,10 +84,10 @@ def find_files(patterns: Sequence[str], purpose: str) -> list[SourceFile]:
             raise ExamplesError(f"examples.{purpose}: no file matches {pattern!r}")
         for item in matched:
             file_format(item.path)
-            found[item.path] = SourceFile(path=item.path, size_bytes=item.size_in_bytes)
-    if len({file_format(path).suffixes for path in found}) > 1:
+            files[item.path] = SourceFile(path=item.path, size_bytes=item.size_in_bytes)
+    if len({file_format(path).suffixes for path in files}) > 1:
         raise ExamplesError(f"examples.{purpose}: {patterns} match files of {_SEVERAL}")
-    return [found[path] for path in sorted(found)]
+    return [files[path] for path in sorted(files)]
 
 
 def file_format(path: str) -> Format:
@@ -133,14 +133,14 @@ def _formats(key: str, pattern: str) -> set[tuple[str, ...]]:
         raise ConfigError(f"{key}: {wrong}")
     # What is behind the last wildcard ends every name that matches.
     end = _WILDCARD.split(pattern)[-1]
-    found = {
+    suffixes = {
         item.suffixes
         for item in FORMATS
         if any(end.endswith(suffix) or suffix.endswith(end) for suffix in item.suffixes)
     }
-    if not found:
+    if not suffixes:
         raise ConfigError(f"{key}: {pattern!r} has an unknown format; allowed are {', '.join(_suffixes())}")
-    return found
+    return suffixes
 
 
 def portions(files: Sequence[SourceFile]) -> list[tuple[Piece, ...]]:
@@ -152,16 +152,16 @@ def portions(files: Sequence[SourceFile]) -> list[tuple[Piece, ...]]:
     pieces = [piece for file in files for piece in _pieces(file)]
     least, most = _PORTION_BYTES
     size = min(max(sum(piece.size_bytes for piece in pieces) // _PORTIONS, least), most)
-    found: list[tuple[Piece, ...]] = []
+    result: list[tuple[Piece, ...]] = []
     portion: list[Piece] = []
     filled = 0
     for piece in pieces:
         portion.append(piece)
         filled += piece.size_bytes
         if filled >= size:
-            found.append(tuple(portion))
+            result.append(tuple(portion))
             portion, filled = [], 0
-    return [*found, tuple(portion)] if portion else found
+    return [*result, tuple(portion)] if portion else result
 
 
 def _pieces(file: SourceFile) -> Iterator[Piece]:

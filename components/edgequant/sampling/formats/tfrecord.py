@@ -68,14 +68,14 @@ class _Reader:
         Raises:
             ExamplesError: There are no whole ones before the file ends, or before damage.
         """
-        found = _Payloads()
+        payloads = _Payloads()
         checksums: list[int] = []
         if self._error is None:
             try:
-                found.block = self._read(_BATCH_BYTES)
-                rest = self._find(found, checksums)
+                payloads.block = self._read(_BATCH_BYTES)
+                rest = self._find(payloads, checksums)
                 if rest:
-                    self._complete(rest, found, checksums)
+                    self._complete(rest, payloads, checksums)
             except ExamplesError as error:
                 self._error = error  # What is whole before it comes first.
             except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -83,20 +83,20 @@ class _Reader:
                     f"{self._path}: the gzip data is damaged or truncated, {self.number:,} whole records or more into it"
                     f" ({error})"
                 )
-        self._check(found, checksums)
-        if not len(found):
+        self._check(payloads, checksums)
+        if not len(payloads):
             if self._error is not None:
                 raise self._error
             return None
-        size = found.size_bytes()
-        where = _RecordPlaces(self._path, self.number, self.offset, found)
-        self.number += len(found)
-        self.offset += size + len(found) * (_HEADER_BYTES + _FOOTER_BYTES)
-        return Batch(found, np.array(checksums, np.uint32), where, size)
+        size = payloads.size_bytes()
+        where = _RecordPlaces(self._path, self.number, self.offset, payloads)
+        self.number += len(payloads)
+        self.offset += size + len(payloads) * (_HEADER_BYTES + _FOOTER_BYTES)
+        return Batch(payloads, np.array(checksums, np.uint32), where, size)
 
-    def _find(self, found: "_Payloads", checksums: list[int]) -> bytes:
+    def _find(self, payloads: "_Payloads", checksums: list[int]) -> bytes:
         """Finds the whole records of a block, and returns what is left of it: the beginning of one more."""
-        block, lengths = found.block, self._lengths
+        block, lengths = payloads.block, self._lengths
         size, value = len(block), google_crc32c.value
         at = 0
         while True:
@@ -105,41 +105,43 @@ class _Reader:
             if length is None:
                 if len(header) < _HEADER_BYTES:
                     break
-                length = self._length(header, found)
+                length = self._length(header, payloads)
             start = at + _HEADER_BYTES
             stop = start + length
             if stop + _FOOTER_BYTES > size:
                 break
             checksums.append(value(block[start:stop]))
-            found.starts.append(start)
-            found.stops.append(stop)
+            payloads.starts.append(start)
+            payloads.stops.append(stop)
             at = stop + _FOOTER_BYTES
         return block[at:]
 
-    def _complete(self, begun: bytes, found: "_Payloads", checksums: list[int]) -> None:
+    def _complete(self, begun: bytes, payloads: "_Payloads", checksums: list[int]) -> None:
         """Reads the rest of a record that the block holds the beginning of."""
         header = begun[:_HEADER_BYTES]
         if len(header) < _HEADER_BYTES:
             header += self._read(_HEADER_BYTES - len(header))
-        length = self._length(header, found)
-        whole = length + _FOOTER_BYTES
+        length = self._length(header, payloads)
+        body_size = length + _FOOTER_BYTES
         body = begun[_HEADER_BYTES:]
-        body += self._read_on(whole - len(body))
-        if len(body) < whole:
-            raise self._damage(found, f"the file ends after {len(body)} of the record's {whole} bytes; it is truncated")
-        found.last, found.footer = body[:length], body[length:]
-        checksums.append(google_crc32c.value(found.last))
+        body += self._read_on(body_size - len(body))
+        if len(body) < body_size:
+            raise self._damage(
+                payloads, f"the file ends after {len(body)} of the record's {body_size} bytes; it is truncated"
+            )
+        payloads.last, payloads.footer = body[:length], body[length:]
+        checksums.append(google_crc32c.value(payloads.last))
 
-    def _length(self, header: bytes, found: "_Payloads") -> int:
+    def _length(self, header: bytes, payloads: "_Payloads") -> int:
         """Returns the length that a header holds."""
-        known = self._lengths.get(header)
-        if known is not None:
-            return known
+        cached = self._lengths.get(header)
+        if cached is not None:
+            return cached
         if len(header) < _HEADER_BYTES:
-            raise self._damage(found, "the file ends inside the record's header; it is truncated")
+            raise self._damage(payloads, "the file ends inside the record's header; it is truncated")
         length, checksum = _HEADER.unpack(header)
         if _masked(np.array([google_crc32c.value(header[:8])], np.uint32))[0] != checksum:
-            raise self._damage(found, "the checksum of the length is wrong; it is corrupted or not a TFRecord file")
+            raise self._damage(payloads, "the checksum of the length is wrong; it is corrupted or not a TFRecord file")
         if len(self._lengths) >= _MOST_LENGTHS:
             self._lengths.clear()
         self._lengths[header] = length
@@ -153,18 +155,18 @@ class _Reader:
             size -= len(part)
         return b"".join(parts)
 
-    def _check(self, found: "_Payloads", checksums: list[int]) -> None:
+    def _check(self, payloads: "_Payloads", checksums: list[int]) -> None:
         """Compares the records' checksums with those they carry; those from the first wrong one on are dropped."""
-        wrong = np.flatnonzero(_masked(np.array(checksums, np.uint32)) != found.footers())
+        wrong = np.flatnonzero(_masked(np.array(checksums, np.uint32)) != payloads.footers())
         if len(wrong):
             first = int(wrong[0])
             del checksums[first:]
-            found.keep(first)
-            self._error = self._damage(found, "the checksum of the payload is wrong; it is corrupted")
+            payloads.keep(first)
+            self._error = self._damage(payloads, "the checksum of the payload is wrong; it is corrupted")
 
-    def _damage(self, found: "_Payloads", reason: str) -> ExamplesError:
-        """Returns the error that is in the record after those found."""
-        where = _RecordPlaces(self._path, self.number, self.offset, found)(len(found))
+    def _damage(self, payloads: "_Payloads", reason: str) -> ExamplesError:
+        """Returns the error that is in the record after the payloads."""
+        where = _RecordPlaces(self._path, self.number, self.offset, payloads)(len(payloads))
         return ExamplesError(f"{where}: {reason}")
 
 
@@ -203,8 +205,8 @@ class _Payloads(Sequence[bytes]):
         """Returns the checksum that follows each payload."""
         data = np.frombuffer(self.block, np.uint8)
         places = np.array(self.stops, np.intp)[:, np.newaxis] + np.arange(_FOOTER_BYTES)
-        found = data[places].reshape(-1).tobytes() if self.stops else b""
-        return np.frombuffer(found + self.footer, "<u4")
+        stored = data[places].reshape(-1).tobytes() if self.stops else b""
+        return np.frombuffer(stored + self.footer, "<u4")
 
     def keep(self, count: int) -> None:
         """Drops all but the first payloads."""
@@ -216,13 +218,13 @@ class _Payloads(Sequence[bytes]):
 class _RecordPlaces:
     """A position in a batch → where that record is, for messages."""
 
-    def __init__(self, path: str, number: int, offset: int, found: _Payloads) -> None:
-        self._path, self._number, self._offset, self._found = path, number, offset, found
+    def __init__(self, path: str, number: int, offset: int, payloads: _Payloads) -> None:
+        self._path, self._number, self._offset, self._payloads = path, number, offset, payloads
         self._offsets: list[int] = []
 
     def __call__(self, position: int) -> str:
         if not self._offsets:
-            sizes = (size + _HEADER_BYTES + _FOOTER_BYTES for size in self._found.sizes())
+            sizes = (size + _HEADER_BYTES + _FOOTER_BYTES for size in self._payloads.sizes())
             self._offsets = list(accumulate(sizes, initial=self._offset))
         return f"{self._path}: record {self._number + position} at byte {self._offsets[position]}"
 

@@ -47,7 +47,7 @@ def test_one_purpose_takes_the_whole_source(tmp_path: Path, points: Points, writ
     two = write_tfrecord(tmp_path / "b.tfrecord", records[:2])
     drawn = run(DrawRule(keep={EVALUATION: Keep(lowest=10)}, seed=1), tmp_path / "scratch", two, one)[EVALUATION]
     assert sorted(identities(drawn)) == sorted(map(identify, records))
-    assert drawn.found == Counter({"": 9})
+    assert drawn.records == Counter({"": 9})
     spool = Spool(tmp_path / "scratch")
     copies = {spool.read(item.stored): (item.copies, item.origin) for item in drawn.lowest}
     assert sorted(copies) == sorted(records)
@@ -87,9 +87,9 @@ def test_classes_are_drawn_apart(tmp_path: Path, points: Points, write_tfrecord:
     keep = {CALIBRATION: Keep(lowest=50, shared=8, most_of_a_class=8), EVALUATION: Keep(lowest=7)}
     drawn = run(DrawRule(keep=keep, seed=1, classes="label"), tmp_path / "scratch", file)
     assert {label: len(kept) for label, kept in drawn[CALIBRATION].shares.classes.items()} == dict.fromkeys("0123", 3)
-    assert sorted(drawn[CALIBRATION].found) == list("0123")
+    assert sorted(drawn[CALIBRATION].records) == list("0123")
     assert len(drawn[EVALUATION].lowest) == 7
-    assert drawn[CALIBRATION].found.total() + drawn[EVALUATION].found[""] == 200
+    assert drawn[CALIBRATION].records.total() + drawn[EVALUATION].records[""] == 200
 
 
 def test_excluded_records_are_not_drawn(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
@@ -99,7 +99,7 @@ def test_excluded_records_are_not_drawn(tmp_path: Path, points: Points, write_tf
     rule = DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1, exclude=frozenset([identify(records[0])]))
     drawn = run(rule, tmp_path / "scratch", file)[CALIBRATION]
     assert sorted(identities(drawn)) == sorted(map(identify, records[1:]))
-    assert drawn.found.total() == 5
+    assert drawn.records.total() == 5
 
 
 def test_watched_records_are_seen(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
@@ -175,7 +175,7 @@ def test_a_failed_draw_leaves_nothing_behind(tmp_path: Path, points: Points, wri
         )
     assert list(shared.iterdir()) == []
     drawn = run(DrawRule(keep={EVALUATION: Keep(lowest=0)}, seed=1), tmp_path / "two", whole, options=options)
-    assert (len(drawn[EVALUATION].lowest), drawn[EVALUATION].found.total()) == (0, 30)
+    assert (len(drawn[EVALUATION].lowest), drawn[EVALUATION].records.total()) == (0, 30)
     assert list(shared.iterdir()) == []
 
 
@@ -218,7 +218,7 @@ def test_progress_is_said(
                 yield dataclasses.replace(batch, payloads=list(batch.payloads)[part], checksums=batch.checksums[part])
 
     monkeypatch.setattr(beam_pipeline, "read_piece", slow)
-    monkeypatch.setattr(beam_pipeline, "_SAY_SECONDS", 0.3)
+    monkeypatch.setattr(beam_pipeline, "_REPORT_SECONDS", 0.3)
     monkeypatch.setattr(beam_pipeline, "_TICK_SECONDS", 0.0)
     run(DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", file)
     lines = capsys.readouterr().out.splitlines()
@@ -265,7 +265,7 @@ def test_what_is_likely_changes_nothing(
         assert [(c.identity, c.copies) for c in drawn.lowest] == [
             (c.identity, c.copies) for c in expected[purpose].lowest
         ]
-        assert drawn.found == expected[purpose].found
+        assert drawn.records == expected[purpose].records
 
 
 def test_a_spool_that_is_cut_short(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_a_settled_draw_is_the_draw_without(
         for label, rank in rows:
             for pool in (found.lowest, found.shares):
                 pool.add(Candidate(float(rank), f"{label}{rank}".encode(), 0, Stored("", 0, 0), "", label))
-            found.found[label] += 1
+            found.records[label] += 1
         return found
 
     plenty = Keep(lowest=1000, shared=wanted if stratify != FALSE else 0, most_of_a_class=1000)

@@ -22,7 +22,7 @@ def drawn(records: list[tuple[str, int]], keep: Keep, known: Drawn | None = None
     for label, rank in records:
         for pool in (found.lowest, found.shares):
             pool.add(Candidate(float(rank), f"{label}{rank}".encode(), rank, Stored("file", rank, 3), "here", label))
-        found.found[label] += 1
+        found.records[label] += 1
     found.pieces = len(records)
     return found
 
@@ -32,7 +32,7 @@ def taken(found: Drawn) -> tuple[list[tuple[bytes, int]], dict[str, list[bytes]]
     held = {label: [c.identity for c in kept] for label, kept in found.shares.classes.items() if kept}
     quotas = equal_quotas(found.keep.shared, {label: len(rows) for label, rows in held.items()}, SEED)
     shares = {label: rows[: quotas[label]] for label, rows in held.items() if quotas[label]}
-    return [(c.identity, c.copies) for c in found.lowest], shares, dict(found.found)
+    return [(c.identity, c.copies) for c in found.lowest], shares, dict(found.records)
 
 
 @settings(deadline=None)
