@@ -184,15 +184,15 @@ def test_a_runner_that_loses_input(
     tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord, monkeypatch: pytest.MonkeyPatch, lost: int
 ) -> None:
     """A part of the input that never reaches the sample, or all of it, is an error that says how much."""
-    files = [write_tfrecord(tmp_path / f"{name}.tfrecord", points(5)) for name in "abc"]
+    paths = [write_tfrecord(tmp_path / f"{name}.tfrecord", points(5)) for name in "abc"]
     monkeypatch.setattr(files, "_PORTION_BYTES", (1, 1))
-    monkeypatch.setattr(beam, "Reshuffle", lambda: beam.Filter(_seen, files[: 3 - lost]))
+    monkeypatch.setattr(beam, "Reshuffle", lambda: beam.Filter(_seen, paths[: 3 - lost]))
     message = {
         1: "the Beam runner gave back 2 of 3 pieces of the input for calibration; the sample would not be one of all",
         3: "the Beam runner ended without giving back what it drew for calibration; workers on other machines need",
     }
     with pytest.raises(ExamplesError, match=f"^{message[lost]}"):
-        run(DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", *files)
+        run(DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", *paths)
 
 
 def _seen(portion: tuple[files.Piece, ...], files: list[Path]) -> bool:
