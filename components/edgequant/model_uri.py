@@ -53,7 +53,7 @@ class PinnedModel:
 
 
 def is_path(uri: str) -> bool:
-    """Tells whether a model URI is a path on this machine."""
+    """Returns whether a model URI is a path on this machine."""
     return not _SCHEME.match(uri)
 
 

@@ -29,7 +29,7 @@ class TensorSpec:
         return None if self.shape is None else self.shape[1:]
 
     def allows(self, example_shape: tuple[int, ...]) -> bool:
-        """Tells whether an example may have a shape (without the batch dimension)."""
+        """Returns whether an example may have a shape (without the batch dimension)."""
         expected = self.example_shape
         return expected is None or (
             len(expected) == len(example_shape)

@@ -76,7 +76,7 @@ def _watch(pid: int) -> None:
 
 
 def _alive(pid: int) -> bool:
-    """Tells whether a process runs; one that is dead and not yet collected by its parent does not."""
+    """Returns whether a process runs; one that is dead and not yet collected by its parent does not."""
     try:
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

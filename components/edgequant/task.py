@@ -38,7 +38,7 @@ def check_task_name(task: str) -> str:
 
 
 def is_custom(task: str) -> bool:
-    """Tells whether the task is a user's own metric."""
+    """Returns whether the task is a user's own metric."""
     return task not in TASKS
 
 

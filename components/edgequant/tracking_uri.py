@@ -103,6 +103,6 @@ def _without_secret(option: re.Match[str]) -> str:
 
 
 def _is_secret(option: re.Match[str]) -> bool:
-    """Tells whether an option of a URI, ``NAME=VALUE``, has a secret for its value, or in it."""
+    """Returns whether an option of a URI, ``NAME=VALUE``, has a secret for its value, or in it."""
     name, value = unquote_plus(option[1]), unquote_plus(option[2])
     return bool(value) and (_SENSITIVE_NAME.search(name) is not None or _SENSITIVE_WITHIN.search(value) is not None)

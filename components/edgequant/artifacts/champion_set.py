@@ -1,4 +1,4 @@
-"""The champion: a variant set of one, so that it is evaluated as the variants are (champion → evaluate, validate)."""
+"""The champion: a variant set of one model, so that it is evaluated like the variants (champion → evaluate, validate)."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -24,8 +24,8 @@ class ChampionFacts:
     """Which model is the champion.
 
     Attributes:
-        uri: Its URI as the step was given it; "" when none is configured.
-        version: The URI of the version that it stood for, or None.
+        uri: The URI that the step received; "" when none is configured.
+        version: The URI of the version that it resolved to, or None.
         missing: Why there is none yet, or None.
     """
 

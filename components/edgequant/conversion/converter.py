@@ -50,7 +50,7 @@ def convert(files: ModelFiles, signature: str, variant: str, calibration: Calibr
 
 
 def needs_tf_keras(saved_model: Path) -> bool:
-    """Tells whether Keras 2 wrote a SavedModel, whose optimizer only `tf_keras` can restore."""
+    """Returns whether Keras 2 wrote a SavedModel, whose optimizer only `tf_keras` can restore."""
     if (saved_model / "keras_metadata.pb").is_file():
         return True
     data = (saved_model / "saved_model.pb").read_bytes()

@@ -46,7 +46,7 @@ def notes(variant: Variant, inspection: Inspection) -> tuple[str, ...]:
 
 
 def _integers_as_made(inspection: Inspection) -> bool:
-    """Tells whether a model computes in int8 and has no float input or output to keep, such as words in and a class out."""
+    """Returns whether a model computes in int8 and has no float input or output to keep, such as words in and a class out."""
     edges = inspection.inputs + inspection.outputs
     return inspection.kind == "integer_only" and not any(tensor.dtype == "INT8" for tensor in edges)
 

@@ -1,4 +1,4 @@
-"""Tells whether a calibration set is large enough: int8 models made from its two halves should not differ much."""
+"""Returns whether a calibration set is large enough: int8 models made from its two halves should not differ much."""
 
 import math
 import tempfile

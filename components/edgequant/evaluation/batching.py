@@ -103,7 +103,7 @@ def _run(model: Model, reader: RowReader, rows: range, batch: int) -> Outputs:
 
 
 def _equal(outputs: Outputs, expected: Outputs) -> bool:
-    """Tells whether outputs are the same bit for bit, NaN included."""
+    """Returns whether outputs are the same bit for bit, NaN included."""
     return all(
         values.shape == expected[name].shape and values.tobytes() == expected[name].tobytes()
         for name, values in outputs.items()

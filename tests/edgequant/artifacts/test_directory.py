@@ -123,12 +123,12 @@ def test_takes_an_empty_directory(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["file", "directory"])
 def test_leaves_what_is_not_its_own(tmp_path: Path, kind: str) -> None:
-    """A file, and a directory that no attempt made, are in the way and stay as they are."""
+    """A file, and a directory that no attempt made, are not overwritten."""
     path = tmp_path / "note"
     precious = path if kind == "file" else path / "thesis.tex"
     precious.parent.mkdir(exist_ok=True)
     precious.write_text("years of work")
-    with pytest.raises(ArtifactError, match=rf"^{path}: is in the way; an output directory must be new, empty or"):
+    with pytest.raises(ArtifactError, match=rf"^{path}: already exists; an output directory must be new, empty or"):
         write_note(path)
     assert precious.read_text() == "years of work"
 

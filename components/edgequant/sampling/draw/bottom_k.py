@@ -84,7 +84,7 @@ class BottomK:
         return self
 
     def is_full(self) -> bool:
-        """Tells whether it holds as many as it keeps."""
+        """Returns whether it holds as many as it keeps."""
         return len(self) == self.k
 
     def _settle(self) -> None:

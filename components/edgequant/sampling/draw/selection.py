@@ -109,7 +109,7 @@ def class_counts(pool: Candidates, plan: DrawPlan, chosen: Iterable[Candidate]) 
 
 
 def is_settled(drawn: Drawn, pool: Candidates, plan: DrawPlan) -> bool:
-    """Tells whether a choice from what is left of a draw is the one that all records but those left out would give."""
+    """Returns whether a choice from what is left of a draw is the one that all records but those left out would give."""
     if plan.stratify != EQUAL and len(pool.lowest) < plan.wanted and drawn.lowest.is_full():
         return False
     left = {label: len(rows) for label, rows in pool.classes.items()}

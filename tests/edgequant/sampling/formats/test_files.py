@@ -19,6 +19,7 @@ from pyarrow import parquet
 
 from edgequant.artifacts.example_set import SourceFile
 from edgequant.errors import ExamplesError
+from edgequant.sampling.formats import files
 from edgequant.sampling.formats.features import Features
 from edgequant.sampling.formats.files import Piece, file_format, find_files, portions, read_piece
 
@@ -364,15 +365,15 @@ def test_large_parquet_files_are_read_in_pieces(tmp_path: Path, monkeypatch: pyt
     """A large file is split by row groups into pieces, which together give each row once, with its number in the file."""
     path = write_parquet(tmp_path / "a.parquet", {"x": np.arange(1000)}, row_group_size=100)
     small = write_parquet(tmp_path / "b.parquet", {"x": np.arange(3)})
-    files = find_files([str(path), str(small)], "calibration")
-    assert portions(files) == [tuple(Piece(file.path, file.size_bytes) for file in files)]
+    sources = find_files([str(path), str(small)], "calibration")
+    assert portions(sources) == [tuple(Piece(file.path, file.size_bytes) for file in sources)]
     monkeypatch.setattr(files, "_PIECE_BYTES", 2000)
     monkeypatch.setattr(files, "_PORTION_BYTES", (3000, 3000))
-    found = portions(files)
-    assert len(found) > 2
+    result = portions(sources)
+    assert len(result) > 2
     rows = [
         batch.where(position)
-        for portion in found
+        for portion in result
         for piece in portion
         for batch in read_piece(piece)
         for position in range(len(batch.payloads))
