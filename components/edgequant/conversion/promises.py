@@ -1,4 +1,4 @@
-"""Checks that a converted file is what its variant's name says."""
+"""Checks that a converted file has the kind that its variant's name promises."""
 
 from edgequant.inspection import SMALL_WEIGHTS, Inspection
 from edgequant.variants import Variant
@@ -7,10 +7,10 @@ _MAX_NAMED = 6
 
 
 def broken_promise(variant: Variant, inspection: Inspection) -> str | None:
-    """Returns why a file is not what its name says, with the operators named; None when it is.
+    """Returns why a file does not match its variant, with the operators named; None when it does.
 
     Args:
-        variant: The variant it should be.
+        variant: The variant it should match.
         inspection: What its flatbuffer holds.
     """
     if inspection.flex:
@@ -32,7 +32,7 @@ def broken_promise(variant: Variant, inspection: Inspection) -> str | None:
 
 
 def notes(variant: Variant, inspection: Inspection) -> tuple[str, ...]:
-    """Returns what a reader should know about a file that is what its name says."""
+    """Returns remarks about a file that matches its variant."""
     remarks = []
     if variant.kind == "dynamic_range" and inspection.small_weights:
         many = inspection.small_weights != 1
@@ -46,7 +46,7 @@ def notes(variant: Variant, inspection: Inspection) -> tuple[str, ...]:
 
 
 def _integers_as_made(inspection: Inspection) -> bool:
-    """Returns whether a model computes in int8 and has no float input or output to keep, such as words in and a class out."""
+    """Returns whether a model computes in int8 and has no float input or output to keep, such as token ids in and a class out."""
     edges = inspection.inputs + inspection.outputs
     return inspection.kind == "integer_only" and not any(tensor.dtype == "INT8" for tensor in edges)
 

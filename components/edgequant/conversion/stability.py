@@ -1,4 +1,4 @@
-"""Returns whether a calibration set is large enough: int8 models made from its two halves should not differ much."""
+"""Split-half check of a calibration set: int8 models calibrated on its two halves should hardly differ."""
 
 import math
 import tempfile
@@ -17,8 +17,8 @@ from edgequant.outputs import sqnr_db
 
 _VARIANT = "full_int8"
 _MOST_EXAMPLES = 500
-# Two int8 models whose scales differ in the least round independently, and so differ by twice the noise of one: 3 dB. As much
-# again is left for what the measurement itself varies by.
+# Two int8 models whose scales differ slightly round independently, so the energy of their difference is twice the noise of
+# one: 3 dB. Another 3 dB allow for the variance of the measurement.
 _MARGIN_DB = 6.0
 Outputs = dict[str, NDArray[Any]]
 
@@ -29,7 +29,7 @@ def check_stability(
     """Returns how much int8 models of a calibration set's two halves differ.
 
     Args:
-        context: Where child processes come from (see `edgequant.child_process.forkserver`).
+        context: The context that starts child processes (see `edgequant.child_process.forkserver`).
         source: The model, and the key of the signature to convert.
         sets: The calibration set, and the set whose examples the models are compared on.
         float32: The reference's file.
@@ -54,7 +54,7 @@ def convert_half(files: ModelFiles, signature: str, calibration_set: Path, half:
     """Writes the int8 model calibrated on every other example, from the first or from the second on.
 
     Raises:
-        ModelError: It cannot be converted, or there is no such half.
+        ModelError: It cannot be converted, or the calibration set is too small to have such a half.
     """
     from edgequant.conversion.converter import convert
 
@@ -66,7 +66,7 @@ def convert_half(files: ModelFiles, signature: str, calibration_set: Path, half:
 
 
 def compare_halves(float32: Path, first_half: Path, second_half: Path, example_set: Path) -> Stability:
-    """Returns how much two int8 models differ, beside how much the first differs from float32."""
+    """Returns how much two int8 models differ, and for comparison how much the first differs from float32."""
     examples = load_example_set(example_set, verify=False)
     inputs = {name: values[:_MOST_EXAMPLES] for name, values in examples.inputs.items()}
     reference, first, second = (_outputs(path, inputs) for path in (float32, first_half, second_half))
@@ -82,13 +82,13 @@ def compare_halves(float32: Path, first_half: Path, second_half: Path, example_s
 
 
 def outputs_sqnr_db(signal: Outputs, other: Outputs) -> float | None:
-    """Returns the signal-to-noise ratio of outputs, in dB, what differs being the noise; None when nothing does."""
+    """Returns the signal-to-noise ratio of outputs, in dB, with the difference as the noise; None when they are equal."""
     power = noise = 0.0
     for name, values in signal.items():
         expected = np.asarray(values, np.float64)
         power += float((expected**2).sum())
         noise += float(((expected - other[name]) ** 2).sum())
-    # Where the signal is nought all the same, any noise is too much.
+    # An all-zero signal gets the smallest energy, so that any noise gives a very low ratio.
     return sqnr_db(max(power, float(np.finfo(np.float64).tiny)), noise)
 
 
@@ -113,7 +113,7 @@ def _agreement(first: Outputs, second: Outputs) -> float | None:
 
 
 def _sentence(halves: float | None, quantization: float | None, agreement: float | None) -> str:
-    """Returns whether the calibration set is large enough, in plain words."""
+    """Returns a sentence on whether the calibration set is large enough."""
     same = "" if agreement is None else f", and choose the same class for {100 * agreement:.1f}% of the examples"
     if halves is None:
         return (

@@ -41,7 +41,7 @@ def evaluate(
 ) -> None:
     """Evaluates one variant. One that cannot be run is recorded as failed, with the reason.
 
-    The model runs in a child process: one that crashes the interpreter, or does not come back, has failed.
+    The model runs in a child process, so that one that crashes or hangs the interpreter is recorded as failed.
 
     Args:
         variant: The variant's name.
@@ -49,15 +49,15 @@ def evaluate(
         evaluation_set: The directory of the evaluation set.
         evaluation: The directory to write.
         task: The task.
-        budget_seconds: After this time no further examples are begun.
+        budget_seconds: No further examples are started after this time.
         resolver: Which kernels run the model: xnnpack, builtin or reference.
-        margin_seconds: How long beyond the budget the child is waited for.
+        margin_seconds: How long to wait for the child beyond the budget.
 
     Raises:
-        ArtifactError: An input directory is not what it should be, or an example was calibrated on.
+        ArtifactError: An input directory is missing or damaged, or an example is in the calibration set.
         ConfigError: There is no such resolver.
-        EvaluationError: The reference cannot be evaluated, so nothing can be compared; or there are no examples.
-        OSError: The disk does not take the outputs.
+        EvaluationError: The reference cannot be evaluated, or there are no examples.
+        OSError: The outputs cannot be written.
     """
     check_resolver(resolver)
     variants = load_variant_set(variant_set)
@@ -78,7 +78,7 @@ def evaluate(
     )
     with new_directory(evaluation) as draft:
         if variants[variant].status == ABSENT:
-            # No champion: the step that looked for one has told why.
+            # No champion exists; its step has recorded the reason.
             write_manifest(draft, SCHEMA, replace(blank, status=ABSENT, reason=variants[variant].reason))
             return
         try:
@@ -111,7 +111,7 @@ def _model(variants: VariantSet, variant: str) -> Path:
 def _evaluate(
     request: PredictionRequest, examples: ExampleSet, blank: EvaluationContent, *, seconds: float
 ) -> EvaluationContent:
-    """Writes the outputs of a model, and returns what they are of."""
+    """Writes the outputs of a model, and returns the content of the manifest."""
     predictions = _predict(blank.variant, request, seconds)
     if predictions.not_finite:
         raise _not_finite(request, predictions, seconds)
@@ -131,7 +131,7 @@ def _evaluate(
 def _predict(variant: str, request: PredictionRequest, seconds: float) -> Predictions:
     """Runs the model in a child process.
 
-    What fails with several examples at once is run again one by one: that a batch fails says nothing of the model.
+    A batch that fails is run again with a batch size of 1, since the model itself may support only that.
 
     Raises:
         EvaluationError: The model cannot be run.
@@ -152,7 +152,7 @@ def _predict(variant: str, request: PredictionRequest, seconds: float) -> Predic
 
 
 def _not_finite(request: PredictionRequest, predictions: Predictions, seconds: float) -> NotFiniteOutputError:
-    """Returns the error of a model whose outputs are not all finite, with where that starts."""
+    """Returns the error of a model whose outputs are not all finite, with the operator where that starts."""
     outcome = run_in_child(trace, request, predictions.first_not_finite, seconds=seconds)
     origin: Origin | None = outcome.value
     name, count = next(iter(predictions.not_finite.items()))
