@@ -36,7 +36,7 @@ class Trial:
 
     Attributes:
         seconds: The longest that one example took.
-        peak_memory_bytes: What memory it takes; None where the system does not tell, or where the model is too slow to
+        peak_memory_bytes: What memory it takes; None where the system does not report it, or where the model is too slow to
             be run twice.
     """
 
@@ -78,7 +78,7 @@ def try_model(path: Path, evaluation_set: Path, count: int, resolver: str, budge
 
 
 def _run(model: Model, examples: Sequence[Mapping[str, NDArray[Any]]], seconds: float) -> tuple[Model, float]:
-    """Runs a model on the examples that there is time for, and returns it with the longest that one took."""
+    """Runs a model on as many examples as the time allows, and returns it with the longest time of one."""
     longest = 0.0
     end = time.monotonic() + seconds
     for example in examples:
@@ -92,7 +92,7 @@ def _run(model: Model, examples: Sequence[Mapping[str, NDArray[Any]]], seconds: 
 
 
 def _resident() -> int | None:
-    """Returns this process's resident memory in bytes, and has the system forget the peak it had until now."""
+    """Returns this process's resident memory in bytes, and resets its peak in the system."""
     try:
         _CLEAR.write_text(_FORGET_PEAK)
     except OSError:
