@@ -58,22 +58,22 @@ def decide(task: str, output: NDArray[Any], reading: str) -> NDArray[Any]:
 
 
 def glance(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any] | None) -> dict[str, float]:
-    """Returns what one sees at first of a model by itself: its task's main metric, or all of a user's function.
+    """Returns a preview of a model's metrics: its task's main metric, or all metrics of a custom function.
 
-    A verdict measures anew, and more: it reads the outputs of all models as the float one's are to be read.
+    The verdict computes more, and interprets the outputs of all models as the reference's.
 
     Args:
         task: The task.
         outputs: Float arrays by output name, the example first.
-        labels: The labels in the form of `check_label`, or None. There may be more of them than outputs, whose examples
-            are the first ones.
+        labels: The labels in the form of `check_label`, or None. There may be more labels than outputs, which belong to
+            the first examples.
 
     Returns:
         The metrics by name; none without labels.
 
     Raises:
-        ConfigError: There is no such function of the user's.
-        EvaluationError: The outputs do not suit the labels, or a user's metric fails.
+        ConfigError: The custom function does not exist.
+        EvaluationError: The outputs do not fit the labels, or a custom metric fails.
     """
     if labels is None or task == NONE:
         return {}
@@ -91,16 +91,16 @@ def glance(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any] 
 
 
 def sqnr_db(signal: float, noise: float) -> float | None:
-    """Returns 10 log10(signal / noise), in dB, of two energies (sums of squares); None where either is nought."""
+    """Returns 10 log10(signal / noise), in dB, of two energies (sums of squares); None where either is zero."""
     return 10 * math.log10(signal / noise) if signal and noise else None
 
 
 def own_metrics(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-    """Returns what a user's function measures, by name and the main one first: a number, or one per example.
+    """Returns the metrics of a custom function by name, the main one first: a number, or one per example.
 
     Raises:
         ConfigError: There is no such function.
-        EvaluationError: It fails, or returns something else.
+        EvaluationError: It fails, or does not return metrics.
     """
     values = dict(outputs) if len(outputs) > 1 else next(iter(outputs.values()))
     try:

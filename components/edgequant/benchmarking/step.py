@@ -54,10 +54,10 @@ def benchmark(
         runs: How many counted runs each variant gets.
         budget_seconds: Runs end early after this time.
         resolver: Which kernels run the models: xnnpack, builtin or reference.
-        margin_seconds: How long beyond the budget a child is waited for; longer by what slow models take.
+        margin_seconds: How long to wait for a child beyond the budget; slow models extend it.
 
     Raises:
-        ArtifactError: An input directory is not what it should be.
+        ArtifactError: An input directory is missing or damaged.
         ConfigError: There is no such resolver.
         ExamplesError: There are no examples.
     """

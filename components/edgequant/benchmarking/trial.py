@@ -1,4 +1,4 @@
-"""Runs one model a few times, to know that it can be run and what memory it takes. In a child process of its own."""
+"""Runs one model a few times in a child process, to check that it can be run and to measure its memory."""
 
 import re
 import time
@@ -15,15 +15,15 @@ from edgequant.litert_interpreter import InterpreterError, Model
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 _FORGET_PEAK = "5"
-# A model that takes this long for an example is run on further ones for this share of the budget only, and not once more
-# when the first time took that share.
+# A model that takes this long for an example is run on further ones only for the first share of the budget, and its second
+# pass is skipped when the first one took the second share.
 _SLOW_SECONDS = 0.1
 _EXAMPLES_SHARE = 0.1
 _AGAIN_SHARE = 0.5
 
 
 def read_examples(evaluation_set: Path, count: int) -> list[dict[str, NDArray[Any]]]:
-    """Returns the first examples of a set, at most so many."""
+    """Returns the first examples of a set, at most `count`."""
     # The evaluate step has read every byte of this set; here only a few rows are used.
     inputs = load_example_set(evaluation_set, verify=False).inputs
     rows = min(count, len(next(iter(inputs.values()))))
@@ -32,11 +32,11 @@ def read_examples(evaluation_set: Path, count: int) -> list[dict[str, NDArray[An
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """How a model ran.
+    """The result of running a model on a few examples.
 
     Attributes:
-        seconds: The longest that one example took.
-        peak_memory_bytes: What memory it takes; None where the system does not report it, or where the model is too slow to
+        seconds: The longest time of one example.
+        peak_memory_bytes: The memory it needs; None where the system does not report it, or where the model is too slow to
             be run twice.
     """
 
@@ -45,7 +45,7 @@ class Trial:
 
 
 def try_model(path: Path, evaluation_set: Path, count: int, resolver: str, budget_seconds: float) -> Trial | str:
-    """Loads a model and runs it on a few examples, twice; the memory that it takes is what the second takes.
+    """Loads a model and runs it on a few examples, twice; the memory of the second pass is the memory that it needs.
 
     The first makes the system load what code of the runtime the model needs, and stays. A slow model is run on fewer
     examples, one at least, and a very slow one once.
