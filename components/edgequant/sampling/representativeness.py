@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from edgequant.artifacts.example_set import InputSpread, Representativeness
 
 BINS = 20
-# Of a larger example, evenly spaced values are counted, about so many; its least and greatest value are those of all.
+# Larger examples contribute about this many evenly spaced values to the histogram; minimum and maximum are those of all values.
 _HISTOGRAM_VALUES = 4096
-# From here on a set is called large enough: what share of its range each half spans, and of the reservoir's values lies
-# outside of it.
+# A set is large enough if each half spans at least the first share of its range, and at most the second share of the
+# reservoir's values lies outside of it.
 _HALF_SPANS = 0.9
 _OUTSIDE = 0.001
-# Fewer are not called enough, whatever their ranges. Source: https://ai.google.dev/edge/litert/models/post_training_quantization
+# Fewer examples are too few, whatever their ranges. Source: https://ai.google.dev/edge/litert/models/post_training_quantization
 _LEAST = 100
 
 Range = tuple[float, float]
@@ -24,7 +24,7 @@ Range = tuple[float, float]
 def compare(
     calibration: Mapping[str, NDArray[Any]], reservoir: Iterable[Mapping[str, NDArray[Any]]]
 ) -> Representativeness:
-    """Returns how well a calibration set stands for its source.
+    """Returns how well a calibration set represents its source.
 
     Args:
         calibration: Arrays by input name, the example first, in the order of the draw.
@@ -70,7 +70,7 @@ class _Spread:
         self._low, self._high = min(self._low, least), max(self._high, most)
 
     def result(self) -> InputSpread:
-        """Returns what was found."""
+        """Returns the ranges and histograms."""
         return InputSpread(
             range=self._range,
             halves=self._halves,
@@ -83,12 +83,12 @@ class _Spread:
 
 
 def extremes(ranges: Sequence[Mapping[str, Range]], most: int) -> list[int]:
-    """Returns the positions of the examples that hold the least and the greatest values, the most extreme first.
+    """Returns the positions of the examples with the minimum and maximum of the inputs, the most extreme first.
 
-    Takes turns: of every input the example of the least value, then that of the greatest, then the next ones.
+    Round robin: for every input the example with the minimum, then that with the maximum, then the next ones.
 
     Args:
-        ranges: Of each example, by input name, its least and its greatest value.
+        ranges: The minimum and maximum of each input, for each example.
         most: How many to return at most.
     """
     orders = []
@@ -104,7 +104,7 @@ def extremes(ranges: Sequence[Mapping[str, Range]], most: int) -> list[int]:
 
 
 def range_of(inputs: Mapping[str, NDArray[Any]]) -> dict[str, Range]:
-    """Returns the least and the greatest value of each input of an example."""
+    """Returns the minimum and maximum of each input of an example."""
     return {name: _range(values) for name, values in inputs.items()}
 
 
@@ -113,7 +113,7 @@ def _range(values: NDArray[Any]) -> Range:
 
 
 def _sentence(inputs: Mapping[str, InputSpread], size: int, reservoir: int) -> str:
-    """Returns whether the set is large enough, by its ranges, in plain words."""
+    """Returns a sentence on whether the set is large enough, by its ranges."""
     spans = {name: min(_share(half, spread.range) for half in spread.halves) for name, spread in inputs.items()}
     narrow = min(spans, key=lambda name: spans[name])
     outside = max(inputs, key=lambda name: inputs[name].outside_share)

@@ -25,7 +25,7 @@ from edgequant.sampling.settings import ExampleSources
 from edgequant.steps import say
 from edgequant.task import check_outputs
 
-# The largest share of sampled records that may be left out because they hold NaN or infinity.
+# The largest share of sampled records that may be excluded because they hold NaN or infinity.
 MAX_NOT_FINITE = 0.01
 IN_BOTH = "also in the evaluation files"
 NOT_FINITE = "NaN or infinity"
@@ -47,15 +47,15 @@ def sample(examples: ExampleSources, calibration_set: Path, evaluation_set: Path
     examples = read_referenced_files(examples)
     plan = examples.plan()
     messages: dict[str, list[str]] = {}
-    # Both directories take their places at the end, or neither does.
+    # Both directories are moved into place at the end, or neither.
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgequant-"))
-        # Beam leaves a directory of its own behind for each pipeline.
+        # Beam leaves a temporary directory behind for each pipeline.
         stack.enter_context(patch.object(tempfile, "tempdir", scratch))
         engine = Engine(parse_options(examples.beam_options), Path(scratch))
         draws = _draw(examples, plan, engine)
         _check_records(draws)
-        # The evaluation set first: a record that is no input of the model is told as that, and not as one that all files hold.
+        # The evaluation set first: if no record fits the model, that is the error, and not that both sources hold the same records.
         for purpose, target in ((EVALUATION, evaluation_set), (CALIBRATION, calibration_set)):
             draw = draws[purpose]
             if not draw.pool.lowest:
@@ -75,7 +75,7 @@ def sample(examples: ExampleSources, calibration_set: Path, evaluation_set: Path
 
 
 def _draw(examples: ExampleSources, plan: DrawPlan, engine: Engine) -> dict[str, Draw]:
-    """Returns what was drawn for each purpose."""
+    """Returns the draw of each purpose."""
     sources = find_files(examples.calibration, CALIBRATION)
     classes = "" if plan.stratify == FALSE else examples.label
     rule = DrawRule(keep={}, seed=examples.seed, classes=classes, weight=examples.weight, columns=examples.columns())
@@ -88,7 +88,7 @@ def _draw(examples: ExampleSources, plan: DrawPlan, engine: Engine) -> dict[str,
 def _write_calibration(
     writer: ExampleSetWriter, examples: ExampleSources, plan: DrawPlan, draw: Draw, make: RowMaker
 ) -> list[str]:
-    """Chooses the calibration examples, writes them, compares them with the reservoir, and returns what to say."""
+    """Chooses the calibration examples, writes them, compares them with the reservoir, and returns the messages to print."""
     extreme = _extremes(draw.pool.lowest, make, int(examples.extremes * plan.wanted))
     chosen = choose(draw.pool, plan, taken=extreme)
     left_out = _write(writer, CALIBRATION, chosen, make)
@@ -99,7 +99,7 @@ def _write_calibration(
 
 
 def _extremes(reservoir: Sequence[Candidate], make: RowMaker, most: int) -> list[Candidate]:
-    """Returns the candidates that hold the least and the greatest values of the inputs."""
+    """Returns the candidates that hold the minima and maxima of the inputs."""
     if not most:
         return []
     rows = [
@@ -139,7 +139,7 @@ def _representativeness(
     labels: Counter[str] = Counter()
 
     def rows() -> Iterator[DecodedRow]:
-        # A record that cannot be made an input of is an error when it is drawn, and none here.
+        # A record that cannot be decoded is an error when it is drawn, and ignored here.
         for _, row in make_rows(make, reservoir):
             if isinstance(row, DecodedRow):
                 if row.label is not None and row.label.ndim == 0 and row.label.dtype.kind == "i":
@@ -155,7 +155,7 @@ def _representativeness(
 
 
 def _balance(source: dict[str, int], taken: dict[str, int]) -> dict[str, tuple[float, float]]:
-    """Returns each class's share of the source, and of what was taken."""
+    """Returns each class's share of the source, and of the calibration set."""
     of_source, of_taken = max(sum(source.values()), 1), max(sum(taken.values()), 1)
     return {
         label: (source.get(label, 0) / of_source, taken.get(label, 0) / of_taken)
@@ -199,14 +199,14 @@ def _facts(
         classes=class_counts(draw.pool, plan, chosen) if purpose == CALIBRATION else {},
         extremes=extreme,
         sources=draw.sources,
-        # Of the calibration set alone: the evaluation set stays the same where only calibration is asked for otherwise.
+        # Only for the calibration set, so that the evaluation set does not change with the calibration settings.
         recipe=examples.recipe() if purpose == CALIBRATION else {},
         names_in_file=tuple(examples.classes) if examples.classes_file and purpose == CALIBRATION else (),
     )
 
 
 def _rule(examples: ExampleSources, plan: DrawPlan, purpose: str, extreme: int) -> Iterator[str]:
-    """Yields the rule of the draw, in words."""
+    """Yields the parts of the rule of the draw, in words."""
     yield "lowest seeded content hashes"
     if not examples.evaluation:
         yield f"of a {CALIBRATION_SHARE if purpose == CALIBRATION else 1 - CALIBRATION_SHARE:.0%} split by content"
@@ -223,7 +223,7 @@ def _rule(examples: ExampleSources, plan: DrawPlan, purpose: str, extreme: int) 
 
 
 def _finish(writer: ExampleSetWriter, facts: Provenance, left_out: int) -> list[str]:
-    """Writes the manifest, and returns what to say of the set."""
+    """Writes the manifest, and returns the messages to print."""
     if left_out:
         facts = replace(facts, skipped={**facts.skipped, NOT_FINITE: left_out})
     used = writer.finish(facts)
@@ -240,7 +240,7 @@ def _finish(writer: ExampleSetWriter, facts: Provenance, left_out: int) -> list[
 
 
 def _unmet(examples: ExampleSources, plan: DrawPlan, facts: Provenance) -> Iterator[str]:
-    """Yields which settings the numbers do not allow to meet."""
+    """Yields a message for each setting that the number of examples does not allow to satisfy."""
     classes = len(facts.classes)
     if plan.stratify == PROPORTIONAL and plan.minimum * classes > plan.wanted:
         yield (

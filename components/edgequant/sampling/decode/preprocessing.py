@@ -1,4 +1,4 @@
-"""Turns a record's features into model inputs, of the dtypes and shapes that the model's signature names."""
+"""Converts a record's features to model inputs with the dtypes and shapes of the model's signature."""
 
 import io
 import math
@@ -36,11 +36,11 @@ class InputSource:
     """How one model input is made.
 
     Attributes:
-        feature: The feature that feeds it.
-        decode: ``image`` for PNG or JPEG bytes, or None for values as they are.
+        feature: The feature that it is made from.
+        decode: ``image`` for PNG or JPEG bytes, or None to use the values unchanged.
         resize: Height and width to resize an image to, or None to keep its size.
-        scale: What values are multiplied with.
-        offset: What is then added.
+        scale: The factor that values are multiplied by.
+        offset: The number that is added afterwards.
     """
 
     feature: str
@@ -51,7 +51,7 @@ class InputSource:
 
 
 def input_sources(declared: Mapping[str, Any], signature: ModelSignature) -> dict[str, InputSource]:
-    """Returns how each input of the signature is made; one that is not declared is fed by the feature of its name.
+    """Returns how each input of the signature is made; one that is not declared is made from the feature of the same name.
 
     Args:
         declared: By input name, a feature's name or a mapping of `feature`, `decode`, `resize`, `scale`, `offset`.
@@ -189,7 +189,7 @@ def _call(function: Callable[..., Any], name: str, features: Features) -> dict[s
     }
     try:
         result = function(plain)
-    except (Exception, SystemExit) as error:  # The user's own code: whatever it raises is reported as its own message.
+    except (Exception, SystemExit) as error:  # The user's code may raise anything; its message is reported.
         raise ExamplesError(f"{name} raised {type(error).__name__}: {error}") from error
     if not isinstance(result, Mapping):
         raise ExamplesError(f"{name} returned a {type(result).__name__}; a dict of input arrays is needed")

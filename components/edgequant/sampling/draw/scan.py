@@ -1,4 +1,4 @@
-"""Reads records once and keeps what a rule may draw: values that merge to the same whatever the order."""
+"""Reads records once and keeps the candidates of a rule; merging them gives the same result in any order."""
 
 import math
 from collections import Counter
@@ -31,9 +31,9 @@ class Drawn:
         seed: The seed.
         lowest: The candidates of lowest rank.
         shares: The candidates that an equal division among classes may take.
-        records: Records by class, copies included; a single class "" when the draw knows none.
+        records: Records by class, copies included; a single class "" when the draw has no classes.
         left_out: Records that cannot be drawn, by reason.
-        watched: The identities looked out for that were seen.
+        watched: The identities of the watch list that were found.
         pieces: How many pieces of the input were read.
         error: Why a file could not be read, or "".
     """
@@ -52,11 +52,11 @@ class Drawn:
         self.error = ""
 
     def empty(self) -> "Drawn":
-        """Returns what holds nothing yet of the same."""
+        """Returns an empty draw with the same settings."""
         return Drawn(self.keep, self.seed)
 
     def tighten(self, other: "Drawn") -> None:
-        """Keeps nothing from now on that could not be drawn beside what another draw keeps."""
+        """Excludes candidates that could not be drawn in addition to those of another draw."""
         self.lowest.threshold = min(self.lowest.threshold, other.lowest.threshold)
         self.shares.tighten(other.shares)
 
@@ -74,12 +74,12 @@ class Drawn:
 
 
 class Scan:
-    """What some files hold for each purpose of a rule.
+    """The candidates in some files for each purpose of a rule.
 
     Args:
         rule: The rule.
         kind: The files' format.
-        store: Takes the bytes of a candidate, and returns where they are.
+        store: Stores the bytes of a candidate, and returns where they are.
     """
 
     def __init__(self, rule: DrawRule, kind: Format, store: Callable[[bytes], Stored]) -> None:
@@ -93,10 +93,10 @@ class Scan:
         """Adds records.
 
         Raises:
-            ExamplesError: A record has no class or weight, or it is none.
+            ExamplesError: A class or a weight is missing or not valid.
         """
         ranks = uniform(batch.checksums, self._rule.seed, "rank")
-        # Of every record: a wrong weight is an error wherever it is.
+        # For every record, since a wrong weight is always an error.
         weights = self._each(batch, np.arange(len(ranks)), self._weight) if self._rule.weight else []
         for purpose, positions in self._split(batch.checksums).items():
             drawn = self.drawn[purpose]
@@ -109,7 +109,7 @@ class Scan:
                 self._look_out(drawn, batch, positions)
 
     def _split(self, checksums: NDArray[np.uint32]) -> dict[str, NDArray[np.intp]]:
-        """Returns the positions of the records that serve each purpose: equal records always the same one."""
+        """Returns the positions of the records of each purpose; equal records have the same purpose."""
         if len(self.drawn) == 1:
             return {next(iter(self.drawn)): np.arange(len(checksums))}
         calibration = uniform(checksums, self._rule.seed, "split") < CALIBRATION_SHARE
@@ -123,7 +123,7 @@ class Scan:
         ranks: NDArray[np.float64],
         weights: NDArray[np.float64],
     ) -> None:
-        """Adds records whose weight or class counts."""
+        """Adds records with their weights or classes."""
         labels = [""] * len(positions)
         if self._rule.classes:
             labels = self._each(batch, positions, self._class_of)
@@ -181,7 +181,7 @@ class Scan:
                 drawn.watched.add(identity)
 
     def _each(self, batch: Batch, positions: NDArray[np.intp], read: Callable[[bytes], T]) -> list[T]:
-        """Returns what is told of each record; an error names the record."""
+        """Returns what a function reads from each record; an error names the record."""
         payloads = [batch.payloads[at] for at in positions.tolist()]
         try:
             return list(map(read, payloads))

@@ -58,7 +58,7 @@ def read_parquet(
         row_groups: The row groups to read; None: all.
 
     Raises:
-        ExamplesError: The file is damaged, or a column is missing or holds what is no feature.
+        ExamplesError: The file is damaged, or a column is missing or cannot be used as a feature.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -161,7 +161,7 @@ def _cell(value: Any, name: str, where: str) -> Feature:
 
 
 def _strangest(values: list[Any]) -> str:
-    """Returns what a list holds that an array of numbers cannot."""
+    """Returns the content of a list that an array of numbers cannot hold."""
     if None in values:
         return "null in it"
     return " and ".join(sorted({type(value).__name__ for value in values})) + " in it"

@@ -23,7 +23,7 @@ from edgequant.sampling.formats.features import Batch, Features
 
 _HEADER = struct.Struct("<QI")
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4
-# How much is read at a time: enough that looking at it as arrays pays, and about what a processor's cache holds.
+# How much is read at a time: enough for array operations to pay off, and about the size of a processor's cache.
 _BATCH_BYTES = 1 << 20
 _MOST_LENGTHS = 4096
 # Source: tensorflow/core/example/example.proto and feature.proto
@@ -38,7 +38,7 @@ _MESSAGES = {
 
 
 def read_batches(stream: IO[bytes], path: str) -> Iterator[Batch]:
-    """Yields a file's records, some at a time, each with the CRC-32C that it carries, which is found right.
+    """Yields a file's records, some at a time, each with its CRC-32C, which is verified.
 
     Raises:
         ExamplesError: The file is empty, truncated or corrupted; the message names the record and its byte offset.
@@ -51,12 +51,12 @@ def read_batches(stream: IO[bytes], path: str) -> Iterator[Batch]:
 
 
 class _Reader:
-    """Reads the records of a file in order, a block at a time: records are found in it, and only those wanted are copied out."""
+    """Reads the records of a file in order, a block at a time; only records that are needed are copied out of it."""
 
     def __init__(self, stream: IO[bytes], path: str) -> None:
         self._read = stream.read
         self._path = path
-        # By header, the length it holds, once its checksum was found right.
+        # The lengths of headers whose checksum was verified.
         self._lengths: dict[bytes, int] = {}
         self._error: ExamplesError | None = None
         self.number = 0
@@ -66,7 +66,7 @@ class _Reader:
         """Returns the next records; None at the end of the file.
 
         Raises:
-            ExamplesError: There are no whole ones before the file ends, or before damage.
+            ExamplesError: There are no complete ones before the end of the file or before damage.
         """
         payloads = _Payloads()
         checksums: list[int] = []
@@ -77,7 +77,7 @@ class _Reader:
                 if rest:
                     self._complete(rest, payloads, checksums)
             except ExamplesError as error:
-                self._error = error  # What is whole before it comes first.
+                self._error = error  # The complete records before it come first.
             except (EOFError, gzip.BadGzipFile, zlib.error) as error:
                 self._error = ExamplesError(
                     f"{self._path}: the gzip data is damaged or truncated, {self.number:,} whole records or more into it"
@@ -95,7 +95,7 @@ class _Reader:
         return Batch(payloads, np.array(checksums, np.uint32), where, size)
 
     def _find(self, payloads: "_Payloads", checksums: list[int]) -> bytes:
-        """Finds the whole records of a block, and returns what is left of it: the beginning of one more."""
+        """Finds the complete records of a block, and returns the rest: the beginning of another record."""
         block, lengths = payloads.block, self._lengths
         size, value = len(block), google_crc32c.value
         at = 0
@@ -117,7 +117,7 @@ class _Reader:
         return block[at:]
 
     def _complete(self, begun: bytes, payloads: "_Payloads", checksums: list[int]) -> None:
-        """Reads the rest of a record that the block holds the beginning of."""
+        """Reads the rest of a record whose beginning is in the block."""
         header = begun[:_HEADER_BYTES]
         if len(header) < _HEADER_BYTES:
             header += self._read(_HEADER_BYTES - len(header))
@@ -148,7 +148,7 @@ class _Reader:
         return int(length)
 
     def _read_on(self, size: int) -> bytes:
-        """Returns up to `size` bytes, fewer only at the end; memory grows with what is there, not with what is claimed."""
+        """Returns up to `size` bytes, fewer only at the end; memory grows with the data that exists, not with the size that a header claims."""
         parts = []
         while size and (part := self._read(min(size, _BATCH_BYTES))):
             parts.append(part)
@@ -156,7 +156,7 @@ class _Reader:
         return b"".join(parts)
 
     def _check(self, payloads: "_Payloads", checksums: list[int]) -> None:
-        """Compares the records' checksums with those they carry; those from the first wrong one on are dropped."""
+        """Verifies the records' checksums; records from the first wrong one on are dropped."""
         wrong = np.flatnonzero(_masked(np.array(checksums, np.uint32)) != payloads.footers())
         if len(wrong):
             first = int(wrong[0])
@@ -165,13 +165,13 @@ class _Reader:
             self._error = self._damage(payloads, "the checksum of the payload is wrong; it is corrupted")
 
     def _damage(self, payloads: "_Payloads", reason: str) -> ExamplesError:
-        """Returns the error that is in the record after the payloads."""
+        """Returns an error about the record that follows the payloads."""
         where = _RecordPlaces(self._path, self.number, self.offset, payloads)(len(payloads))
         return ExamplesError(f"{where}: {reason}")
 
 
 class _Payloads(Sequence[bytes]):
-    """The payloads of a batch: parts of a block, and one that reached past its end. They are copied out when asked for."""
+    """The payloads of a batch: parts of a block, and one that extends past its end. They are copied on access."""
 
     __slots__ = ("block", "footer", "last", "starts", "stops")
 
@@ -216,7 +216,7 @@ class _Payloads(Sequence[bytes]):
 
 
 class _RecordPlaces:
-    """A position in a batch → where that record is, for messages."""
+    """Maps a position in a batch to the place of that record, for messages."""
 
     def __init__(self, path: str, number: int, offset: int, payloads: _Payloads) -> None:
         self._path, self._number, self._offset, self._payloads = path, number, offset, payloads
@@ -230,7 +230,7 @@ class _RecordPlaces:
 
 
 def _masked(checksums: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Returns checksums as the format stores them, so that the checksum of data that holds checksums is a good one."""
+    """Returns masked checksums, as the format stores them, so that data which contains checksums can be checksummed."""
     turned = (checksums >> np.uint32(15)) | (checksums << np.uint32(17))
     return np.asarray(turned + np.uint32(0xA282EAD8), np.uint32)
 
