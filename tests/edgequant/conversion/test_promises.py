@@ -113,12 +113,12 @@ def test_any_other_kind_is_a_broken_promise(name: str, kind: str) -> None:
     ],
 )
 def test_the_reason_names_what_is_wrong(variant: str, inspection: Inspection, reason: str | None) -> None:
-    """The reason names the promise, what was found instead, and the operators, float ones first."""
+    """The reason names the promise, the actual kind, and the operators, float ones first."""
     assert broken_promise(VARIANTS[variant], inspection) == reason
 
 
 @pytest.mark.parametrize(
-    ("variant", "inspection", "found"),
+    ("variant", "inspection", "expected"),
     [
         ("float32", _inspection("float32", small_weights=2), ()),
         (
@@ -139,6 +139,6 @@ def test_the_reason_names_what_is_wrong(variant: str, inspection: Inspection, re
         ),
     ],
 )
-def test_notes_say_what_a_reader_should_know(variant: str, inspection: Inspection, found: tuple[str, ...]) -> None:
+def test_notes_say_what_a_reader_should_know(variant: str, inspection: Inspection, expected: tuple[str, ...]) -> None:
     """Weights that stayed float, and float islands in an int8 file; nothing where it goes without saying."""
-    assert notes(VARIANTS[variant], inspection) == found
+    assert notes(VARIANTS[variant], inspection) == expected

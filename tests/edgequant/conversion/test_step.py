@@ -109,13 +109,13 @@ def test_the_quantized_digits_agree_with_the_float_ones(digits: Path, digits_var
         interpreter.allocate_tensors()
         source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
         scale, zero = source["quantization"]
-        found = []
+        results = []
         for row in pixels:
             value = row[None] if not scale else np.clip(np.round(row[None] / scale) + zero, -128, 127).astype(np.int8)
             interpreter.set_tensor(source["index"], value)
             interpreter.invoke()
-            found.append(interpreter.get_tensor(result["index"])[0].argmax())
-        named[name] = np.array(found)
+            results.append(interpreter.get_tensor(result["index"])[0].argmax())
+        named[name] = np.array(results)
     for name in VARIANTS:
         assert (named[name] == named["float32"]).mean() >= 0.98, name
 

@@ -31,8 +31,8 @@ OPTIONS = ["--runner=FnApiRunner"]
 def run(rule: DrawRule, scratch: Path, *files: Path, options: list[str] = OPTIONS) -> dict[str, Drawn]:
     """Returns what a rule draws from files."""
     scratch.mkdir(exist_ok=True)
-    found = find_files([str(file) for file in files], CALIBRATION)
-    return draw(found, rule, Engine(parse_options(options), scratch))
+    sources = find_files([str(file) for file in files], CALIBRATION)
+    return draw(sources, rule, Engine(parse_options(options), scratch))
 
 
 def identities(drawn: Drawn) -> list[bytes]:
@@ -125,10 +125,10 @@ def test_the_first_damaged_file_is_named(tmp_path: Path, points: Points, write_t
 def test_a_file_that_vanishes_before_it_is_read(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
     """A shard that was listed and is gone when a worker opens it is an error that names it."""
     files = [write_tfrecord(tmp_path / f"{name}.tfrecord", points(3)) for name in "ab"]
-    found = find_files([str(file) for file in files], CALIBRATION)
+    sources = find_files([str(file) for file in files], CALIBRATION)
     files[1].unlink()
     with pytest.raises(ExamplesError, match=r"b.tfrecord: cannot be read \("):
-        draw(found, DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), Engine(parse_options(OPTIONS), tmp_path))
+        draw(sources, DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), Engine(parse_options(OPTIONS), tmp_path))
 
 
 def test_workers_that_cannot_write(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
@@ -259,9 +259,9 @@ def test_what_is_likely_changes_nothing(
 
     monkeypatch.setattr(beam_pipeline, "_draw", counted)
     monkeypatch.setattr(thresholds, "_WORTH_A_LOOK", 1)
-    found = run(rule, tmp_path / "scratch", *files)
+    result = run(rule, tmp_path / "scratch", *files)
     assert len(runs) == draws
-    for purpose, drawn in found.items():
+    for purpose, drawn in result.items():
         assert [(c.identity, c.copies) for c in drawn.lowest] == [
             (c.identity, c.copies) for c in expected[purpose].lowest
         ]

@@ -60,8 +60,8 @@ def test_finds_files_sorted_and_once(tmp_path: Path) -> None:
     """Files that match any pattern are found once each, by path, with their sizes."""
     for name, size in (("b.npz", 2), ("a.npz", 1), ("c.npz", 3), ("d.txt", 4)):
         (tmp_path / name).write_bytes(bytes(size))
-    found = find_files([str(tmp_path / "[bc].npz"), str(tmp_path / "*.npz")], "calibration")
-    assert [(Path(file.path).name, file.size_bytes) for file in found] == [("a.npz", 1), ("b.npz", 2), ("c.npz", 3)]
+    sources = find_files([str(tmp_path / "[bc].npz"), str(tmp_path / "*.npz")], "calibration")
+    assert [(Path(file.path).name, file.size_bytes) for file in sources] == [("a.npz", 1), ("b.npz", 2), ("c.npz", 3)]
 
 
 def test_no_file_matches(tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_parquet_rows_count_across_groups(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "found"),
+    ("column", "error"),
     [
         ([1, None], "row 1: column 'x' is null"),
         ([[1.0], [1.0, None]], "row 1: column 'x' holds a list with null in it"),
@@ -292,10 +292,10 @@ def test_parquet_rows_count_across_groups(tmp_path: Path) -> None:
     ],
     ids=["null", "null-in-list", "null-in-words", "ragged", "struct", "date"],
 )
-def test_parquet_cells_that_are_no_feature(tmp_path: Path, column: Any, found: str) -> None:
+def test_parquet_cells_that_are_no_feature(tmp_path: Path, column: Any, error: str) -> None:
     """A null, a ragged list and a cell of another kind are errors that name the row and the column."""
     path = write_parquet(tmp_path / "a.parquet", {"x": column})
-    with pytest.raises(ExamplesError, match=rf"a.parquet: {found}"):
+    with pytest.raises(ExamplesError, match=rf"a.parquet: {error}"):
         features_of(path)
 
 
