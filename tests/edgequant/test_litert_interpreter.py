@@ -177,18 +177,18 @@ def test_an_example_of_another_model_is_refused(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("value", "held"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
-def test_values_that_integers_cannot_stand_for_are_refused(value: float, held: str, tflite: Path) -> None:
+@pytest.mark.parametrize(("value", "content"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
+def test_values_that_integers_cannot_stand_for_are_refused(value: float, content: str, tflite: Path) -> None:
     """One such value of a quantized input, in one example or a batch, is refused in words; a float input takes it."""
     path = tflite / "integer_only.tflite"
     image = np.zeros((6, 6, 4), np.float32)
     image[3, 2, 1] = value
-    said = f"{path}: input 'image' holds {held}; it is quantized to int8, which stands for finite values alone"
+    message = f"{path}: input 'image' holds {content}; it is quantized to int8, which stands for finite values alone"
     with pytest.raises(InterpreterError) as one:
         Model(path).prepare({"image": image})
     with pytest.raises(InterpreterError) as batch:
         Model(path).prepare_batch({"image": np.stack([np.zeros_like(image), image])})
-    assert str(one.value) == str(batch.value) == said
+    assert str(one.value) == str(batch.value) == message
     assert _results(Model(tflite / "double.tflite"), {"x": np.full(8, np.inf)})["y"].tolist() == [np.inf] * 8
 
 

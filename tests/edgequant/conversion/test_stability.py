@@ -69,9 +69,9 @@ def test_halves_are_compared(digits_model: Path, digits_sets: Any, tmp_path: Pat
     assert stability.quantization_sqnr_db == pytest.approx(decibels(reference, outputs[0]), abs=1e-3)
     assert stability.agreement == (outputs[0].argmax(axis=1) == outputs[1].argmax(axis=1)).mean()
     large = (stability.halves_sqnr_db or 0) >= (stability.quantization_sqnr_db or 0) - 6
-    told = "large enough" if large else "too small"
+    size = "large enough" if large else "too small"
     assert stability.sentence.startswith(
-        f"By the outputs, the calibration set is {told}: int8 models of its two halves differ"
+        f"By the outputs, the calibration set is {size}: int8 models of its two halves differ"
     )
 
 

@@ -943,9 +943,9 @@ def test_settings_that_cannot_be_met_are_said(
     """More classes than examples, a minimum that is too much for all, and a share of less than one example are said."""
     write_tfrecord(tmp_path / "a.tfrecord", points(300))
     draw_sets(to="a", calibration_count=3, extremes=0.1)
-    told = capsys.readouterr().out
-    assert "edgequant: sample: sampling.calibration: 3 examples leave 1 of 4 classes without any\n" in told
-    assert "edgequant: sample: sampling.extremes: 0.1 of 3 examples is less than one; none is taken\n" in told
+    output = capsys.readouterr().out
+    assert "edgequant: sample: sampling.calibration: 3 examples leave 1 of 4 classes without any\n" in output
+    assert "edgequant: sample: sampling.extremes: 0.1 of 3 examples is less than one; none is taken\n" in output
     draw_sets(to="b", stratify="proportional", minimum_per_class=5)
     assert (
         "sampling.minimum_per_class: 5 of each of 4 classes are more than 8 examples; each gets"
