@@ -157,8 +157,8 @@ class Model:
                 if value.dtype.kind == "f" and not np.isfinite(value).all():
                     content = "NaN" if np.isnan(value).any() else "infinity"
                     raise InterpreterError(
-                        f"{self._path}: input {name!r} holds {content}; it is quantized to {port.dtype}, which stands for"
-                        " finite values alone"
+                        f"{self._path}: input {name!r} holds {content}; it is quantized to {port.dtype}, which holds"
+                        " finite values only"
                     )
                 value = quantize(value, port.scale, port.zero_point, port.dtype)
             elif value.dtype.kind not in _KINDS.get(port.dtype.kind, port.dtype.kind):

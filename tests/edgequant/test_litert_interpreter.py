@@ -183,7 +183,7 @@ def test_values_that_integers_cannot_stand_for_are_refused(value: float, content
     path = tflite / "integer_only.tflite"
     image = np.zeros((6, 6, 4), np.float32)
     image[3, 2, 1] = value
-    message = f"{path}: input 'image' holds {content}; it is quantized to int8, which stands for finite values alone"
+    message = f"{path}: input 'image' holds {content}; it is quantized to int8, which holds finite values only"
     with pytest.raises(InterpreterError) as one:
         Model(path).prepare({"image": image})
     with pytest.raises(InterpreterError) as batch:

@@ -119,7 +119,7 @@ def inside(directory: Path, name: str) -> Path:
     """
     pure = PurePosixPath(name)
     if pure.is_absolute() or ".." in pure.parts:
-        raise ArtifactError(f"{directory}: the name {name!r} leads out of the directory")
+        raise ArtifactError(f"{directory}: the name {name!r} points outside of the directory")
     return directory / pure
 
 

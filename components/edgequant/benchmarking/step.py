@@ -110,7 +110,7 @@ def _try_all(plan: TrialPlan, seconds: float) -> tuple[dict[str, Trial], dict[st
 def _failure(outcome: ChildOutcome) -> str | None:
     """Returns why a model cannot be run; None if it ran."""
     if outcome.failure is not None:
-        return f"LiteRT did not survive it: {outcome.failure}"
+        return f"LiteRT cannot run the model: {outcome.failure}"
     return outcome.value if isinstance(outcome.value, str) else None
 
 
@@ -215,5 +215,5 @@ def _report(content: Benchmark) -> None:
 def _noise(environment: Environment) -> str:
     """Returns why a ratio is inconclusive, and what to do about it."""
     if environment.load_average > environment.cores:
-        return f"the machine's load is {environment.load_average:g} on {environment.cores} cores; a quieter node would tell"
-    return "a quieter node, or more runs, would tell"
+        return f"the machine's load is {environment.load_average:g} on {environment.cores} cores; measure on a quieter node"
+    return "measure on a quieter node, or with more runs"

@@ -14,21 +14,19 @@ def broken_promise(variant: Variant, inspection: Inspection) -> str | None:
         inspection: What its flatbuffer holds.
     """
     if inspection.flex:
-        return f"not what it says: needs the Flex delegate for {', '.join(inspection.flex)}"
+        return f"does not match its variant: needs the Flex delegate for {', '.join(inspection.flex)}"
     if inspection.custom:
-        return f"not what it says: has the custom operators {', '.join(inspection.custom)}"
+        return f"does not match its variant: has the custom operators {', '.join(inspection.custom)}"
     if "READ_VARIABLE" in inspection.ops and "ASSIGN_VARIABLE" not in inspection.ops:
         return "the SavedModel has lost its variables: they are read and never set; save the model with model.export()"
     if inspection.kind == variant.kind or (variant.kind == "full_int8" and _integers_as_made(inspection)):
         return None
     if variant.kind == "dynamic_range" and inspection.kind == "float32":
         return (
-            f"not what it says: no weight was quantized; the converter leaves weights of fewer than {SMALL_WEIGHTS:,}"
+            f"does not match its variant: no weight was quantized; the converter leaves weights of fewer than {SMALL_WEIGHTS:,}"
             f" elements as they are ({inspection.small_weights} here)"
         )
-    return (
-        f"not what it says: its kind is {inspection.kind}, {variant.kind} is promised; it has {_operators(inspection)}"
-    )
+    return f"does not match its variant: its kind is {inspection.kind}, {variant.kind} is needed; it has {_operators(inspection)}"
 
 
 def notes(variant: Variant, inspection: Inspection) -> tuple[str, ...]:

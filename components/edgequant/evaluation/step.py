@@ -144,7 +144,7 @@ def _predict(variant: str, request: PredictionRequest, seconds: float) -> Predic
             outcome = run_in_child(predict, replace(request, batch=batch, batch_file=batch_file), seconds=seconds)
             if isinstance(outcome.value, Predictions):
                 return outcome.value
-            reason = outcome.value or f"LiteRT did not survive it: {outcome.failure}"
+            reason = outcome.value or f"LiteRT cannot run the model: {outcome.failure}"
             if batch_file.read_text() == "1" or outcome.seconds >= seconds:
                 break
             say("evaluate", f"{variant}: not run several examples at once, but one by one: {reason}")

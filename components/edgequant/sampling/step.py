@@ -228,7 +228,7 @@ def _finish(writer: ExampleSetWriter, facts: Provenance, left_out: int) -> list[
         facts = replace(facts, skipped={**facts.skipped, NOT_FINITE: left_out})
     used = writer.finish(facts)
     skipped = "".join(f"; {count:,} left out: {reason}" for reason, count in facts.skipped.items())
-    short = f" (asked for {facts.asked:,}, found {used + left_out:,}, used {used:,})" if used < facts.asked else ""
+    short = f" (requested {facts.asked:,}, found {used + left_out:,}, used {used:,})" if used < facts.asked else ""
     copies = f"; further copies of these: {facts.duplicates:,}" if facts.duplicates else ""
     messages = [f"{facts.purpose}: {used:,} of {facts.records_read:,} records{short}{copies}{skipped}"]
     messages += [

@@ -153,7 +153,7 @@ def test_a_load_above_the_cores_is_noisy(
     assert ratio is not None
     assert ratio.noisy
     assert (
-        "over 8 trials; noisy: the machine's load is 9.25 on 2 cores; a quieter node would tell"
+        "over 8 trials; noisy: the machine's load is 9.25 on 2 cores; measure on a quieter node"
         in capsys.readouterr().out
     )
 
@@ -209,8 +209,8 @@ def test_a_variant_that_cannot_be_run_costs_the_others_nothing(
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        ("crash", "LiteRT did not survive it: the process was killed by SIGSEGV"),
-        ("hang", "LiteRT did not survive it: took longer than 3 s"),
+        ("crash", "LiteRT cannot run the model: the process was killed by SIGSEGV"),
+        ("hang", "LiteRT cannot run the model: took longer than 3 s"),
     ],
 )
 @pytest.mark.usefixtures("ending_interpreter")
@@ -229,8 +229,8 @@ def test_a_model_that_ends_or_blocks_the_interpreter_costs_itself_only(
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        ("crash", "LiteRT did not survive it: the process was killed by SIGSEGV, in turn with the others"),
-        ("hang", "LiteRT did not survive it: took longer than 3 s, in turn with the others"),
+        ("crash", "LiteRT cannot run the model: the process was killed by SIGSEGV, in turn with the others"),
+        ("hang", "LiteRT cannot run the model: took longer than 3 s, in turn with the others"),
         ("row", "LiteRT cannot run the model"),
     ],
 )

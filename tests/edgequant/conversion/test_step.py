@@ -200,7 +200,7 @@ def test_small_weights_are_not_called_quantized(converted: Callable[[str], Varia
     """When every weight is too small for the converter to quantize, weights_only fails with that reason; int8 does not."""
     variants = converted("small_weights")
     assert variants["weights_only"].reason == (
-        "not what it says: no weight was quantized; the converter leaves weights of fewer than 1,024 elements as they are"
+        "does not match its variant: no weight was quantized; the converter leaves weights of fewer than 1,024 elements as they are"
         " (1 here)"
     )
     assert variants.converted == ("float32", "integer_only", "full_int8", "int16x8")

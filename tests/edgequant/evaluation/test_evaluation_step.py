@@ -151,8 +151,8 @@ def test_inputs_of_nan_are_blamed_on_the_examples(sets: Any, small_models: dict[
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        ("crash", "LiteRT did not survive it: the process was killed by SIGSEGV"),
-        ("hang", "LiteRT did not survive it: took longer than 1.5 s"),
+        ("crash", "LiteRT cannot run the model: the process was killed by SIGSEGV"),
+        ("hang", "LiteRT cannot run the model: took longer than 1.5 s"),
     ],
 )
 @pytest.mark.usefixtures("ending_interpreter")
@@ -198,7 +198,7 @@ def test_a_crash_with_one_example_at_a_time_is_the_models(
     content = load_evaluation(tmp_path / "out").content
     assert content.status == status
     if status == "failed":
-        assert content.reason == "LiteRT did not survive it: the process was killed by SIGSEGV"
+        assert content.reason == "LiteRT cannot run the model: the process was killed by SIGSEGV"
 
 
 def test_how_many_examples_run_at_once_is_told(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ def test_sources_that_share_records(
     assert len(evaluation.identities) == 20
     assert rows_of(calibration) == {(float(number), float(-number)) for number in range(30)}
     assert calibration.provenance.skipped == {"also in the evaluation files": 10}
-    assert "30 of 40 records (asked for 100, found 30, used 30); 10 left out: also in the evaluation files" in (
+    assert "30 of 40 records (requested 100, found 30, used 30); 10 left out: also in the evaluation files" in (
         capsys.readouterr().out
     )
 
@@ -265,10 +265,10 @@ def test_fewer_than_asked(shard: Path, draw_sets: DrawSets, capsys: pytest.Captu
     assert (calibration.provenance.asked, evaluation.provenance.asked) == (500, 10_000)
     output = capsys.readouterr().out
     assert (
-        f"calibration: {counts[0]} of {counts[0]} records (asked for 500, found {counts[0]}, used {counts[0]})"
+        f"calibration: {counts[0]} of {counts[0]} records (requested 500, found {counts[0]}, used {counts[0]})"
         in output
     )
-    assert f"evaluation: {counts[1]} of {counts[1]} records (asked for 10,000, found {counts[1]}" in output
+    assert f"evaluation: {counts[1]} of {counts[1]} records (requested 10,000, found {counts[1]}" in output
 
 
 def write_npz(folder: Path, points: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> str:
@@ -541,7 +541,7 @@ def test_one_percent_may_be_not_finite(
     assert evaluation.labels is not None
     assert np.array_equal(evaluation.labels, evaluation.inputs["x"][:, 0] % 4)
     assert evaluation.provenance.skipped == {"NaN or infinity": 1}
-    assert "99 of 100 records (asked for 100, found 100, used 99); 1 left out: NaN or infinity" in (
+    assert "99 of 100 records (requested 100, found 100, used 99); 1 left out: NaN or infinity" in (
         capsys.readouterr().out
     )
 

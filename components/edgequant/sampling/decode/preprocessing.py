@@ -244,7 +244,7 @@ def _fit(value: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
         raise ExamplesError(f"input {spec.name!r} is {value.dtype}; the model takes {spec}")
     if value.dtype.kind == "f" and dtype.kind != "f":
         raise ExamplesError(
-            f"input {spec.name!r} is {value.dtype}; the model takes {spec}, and no rounding is done unasked"
+            f"input {spec.name!r} is {value.dtype}; the model takes {spec}, and values are not rounded implicitly"
         )
     if value.dtype.kind == "f" and not np.isfinite(value).all():
         raise NotFiniteError(f"input {spec.name!r} holds NaN or infinity")

@@ -89,7 +89,7 @@ def _slice(features: Features, name: str) -> str:
     text = class_name(features, name)
     if len(text) > _LONGEST_SLICE:
         raise ExamplesError(
-            f"feature {name!r} has a value of {len(text):,} characters; a value to tell examples apart by has"
+            f"feature {name!r} has a value of {len(text):,} characters; a value to slice by has"
             f" {_LONGEST_SLICE} at most (examples.slice)"
         )
     return text

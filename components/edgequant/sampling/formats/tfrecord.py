@@ -116,14 +116,14 @@ class _Reader:
             at = stop + _FOOTER_BYTES
         return block[at:]
 
-    def _complete(self, begun: bytes, payloads: "_Payloads", checksums: list[int]) -> None:
+    def _complete(self, beginning: bytes, payloads: "_Payloads", checksums: list[int]) -> None:
         """Reads the rest of a record whose beginning is in the block."""
-        header = begun[:_HEADER_BYTES]
+        header = beginning[:_HEADER_BYTES]
         if len(header) < _HEADER_BYTES:
             header += self._read(_HEADER_BYTES - len(header))
         length = self._length(header, payloads)
         body_size = length + _FOOTER_BYTES
-        body = begun[_HEADER_BYTES:]
+        body = beginning[_HEADER_BYTES:]
         body += self._read_on(body_size - len(body))
         if len(body) < body_size:
             raise self._damage(
