@@ -53,7 +53,7 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
             *_no_champion(found),
             *_more_examples(loaded.examples, judged),
         ),
-        gate=gate.asked(),
+        gate=gate.settings(),
         outcome=outcome,
         best=best,
         why=headline(gate, found.asked.metric, outcome, best, judged, doubt(found.asked, found.runs[REFERENCE])),
