@@ -65,8 +65,8 @@ def validate(
             champion_evaluation=Path(champion_evaluation.path) if champion_evaluation else None,
             model_uri=model_uri,
         )
-        found = run(name, task, parse_gate(gate), inputs, Path(verdict.path))
-        metrics.metadata.update(kfp_view.metrics(found, Path(metrics.path)))
-        confusion.metadata.update(kfp_view.confusion(found, Path(confusion.path)))
+        result = run(name, task, parse_gate(gate), inputs, Path(verdict.path))
+        metrics.metadata.update(kfp_view.metrics(result, Path(metrics.path)))
+        confusion.metadata.update(kfp_view.confusion(result, Path(confusion.path)))
         shutil.copyfile(Path(verdict.path) / "report.html", report.path)
         shutil.copyfile(Path(verdict.path) / "summary.md", summary.path)

@@ -135,8 +135,10 @@ def check_together(task: str, variants: VariantSet, evaluations: dict[str, Evalu
         if evaluations[name].content.model_sha256 != variant.sha256:
             raise ArtifactError(f"validate: the evaluation of {name!r} is of another file than the variant set's")
         if evaluations[name].content.task != task:
-            found = evaluations[name].content.task
-            raise ArtifactError(f"validate: the evaluation of {name!r} is for the task {found!r}; {task!r} is asked")
+            evaluated_task = evaluations[name].content.task
+            raise ArtifactError(
+                f"validate: the evaluation of {name!r} is for the task {evaluated_task!r}; {task!r} is asked"
+            )
     sets = {evaluation.content.evaluation_sha256 for evaluation in evaluations.values()}
     if len(sets) > 1:
         raise ArtifactError(

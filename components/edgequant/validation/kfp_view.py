@@ -15,10 +15,10 @@ from edgequant.variants import REFERENCE
 def metrics(verdict: Verdict, path: Path) -> dict[str, float]:
     """Writes and returns each variant's main metric, drop and size, by names that KFP's table of metrics shows."""
     values: dict[str, float | None] = {}
-    for name, found in verdict.variants.items():
-        values[f"{name} {verdict.main_metric}"] = main_metric(verdict, found)[0]
-        values[f"{name} drop, points"] = found.drop_points
-        values[f"{name} bytes"] = found.size_bytes
+    for name, variant in verdict.variants.items():
+        values[f"{name} {verdict.main_metric}"] = main_metric(verdict, variant)[0]
+        values[f"{name} drop, points"] = variant.drop_points
+        values[f"{name} bytes"] = variant.size_bytes
     known = {name: float(value) for name, value in values.items() if value is not None}
     write_json(path, known)
     return known
@@ -32,12 +32,12 @@ def confusion(verdict: Verdict, path: Path) -> dict[str, Any]:
     """
     judged = [verdict.best] if verdict.best else [name for name in verdict.variants if name != REFERENCE]
     matrices = (verdict.variants[name].confusion for name in judged)
-    found = next((matrix for matrix in matrices if matrix is not None), None)
+    matrix = next((matrix for matrix in matrices if matrix is not None), None)
     kept: dict[str, Any] = {}
-    if found is not None and found.counts:
+    if matrix is not None and matrix.counts:
         kept["confusionMatrix"] = {
-            "annotationSpecs": [{"displayName": verdict.class_name(label)} for label in range(len(found.counts))],
-            "rows": [{"row": list(row)} for row in found.counts],
+            "annotationSpecs": [{"displayName": verdict.class_name(label)} for label in range(len(matrix.counts))],
+            "rows": [{"row": list(row)} for row in matrix.counts],
         }
     write_json(path, kept)
     return kept

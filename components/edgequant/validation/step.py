@@ -14,7 +14,7 @@ from edgequant.steps import say
 from edgequant.validation.gate.data_warnings import caveats, doubt, labelled
 from edgequant.validation.gate.decide import choose_best, overall
 from edgequant.validation.gate.headline import headline
-from edgequant.validation.gate.variant_verdict import Material, material, undefined, verdict_of
+from edgequant.validation.gate.variant_verdict import VerdictContext, undefined, verdict_context, verdict_of
 from edgequant.validation.inputs import Inputs, load
 from edgequant.validation.report.page import write_report
 from edgequant.variants import REFERENCE
@@ -36,33 +36,35 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         EvaluationError: The reference's outputs do not suit the labels.
     """
     loaded = load(task, inputs)
-    found = material(gate, loaded)
-    judged = {variant: verdict_of(variant, found) for variant in loaded.variants.content.variants}
+    context = verdict_context(gate, loaded)
+    judged = {variant: verdict_of(variant, context) for variant in loaded.variants.content.variants}
     best = choose_best(gate, judged)
     outcome = overall(gate, judged)
     verdict = Verdict(
         name=name,
         task=task,
-        main_metric=found.asked.metric,
-        classes=found.asked.classes,
-        labelled=found.asked.labels is not None,
-        reading=found.runs[REFERENCE].reading,
+        main_metric=context.settings.metric,
+        classes=context.settings.classes,
+        labelled=context.settings.labels is not None,
+        reading=context.runs[REFERENCE].reading,
         notes=(
-            *undefined(found),
-            *caveats(gate, found.asked, found.runs[REFERENCE]),
-            *_no_champion(found),
+            *undefined(context),
+            *caveats(gate, context.settings, context.runs[REFERENCE]),
+            *_no_champion(context),
             *_more_examples(loaded.examples, judged),
         ),
         gate=gate.asked(),
         outcome=outcome,
         best=best,
-        why=headline(gate, found.asked.metric, outcome, best, judged, doubt(found.asked, found.runs[REFERENCE])),
+        why=headline(
+            gate, context.settings.metric, outcome, best, judged, doubt(context.settings, context.runs[REFERENCE])
+        ),
         variants=judged,
-        champion=None if found.champion is None else found.champion.known,
+        champion=None if context.champion is None else context.champion.known,
         environment=loaded.benchmark.environment,
         calibration=loaded.calibration.facts(),
         evaluation=loaded.examples.facts(),
-        evaluation_classes=labelled(found.asked, found.runs[REFERENCE], len(found.runs[REFERENCE])).counts,
+        evaluation_classes=labelled(context.settings, context.runs[REFERENCE], len(context.runs[REFERENCE])).counts,
         stability=loaded.variants.content.stability,
         made_from=_made_from(inputs.model_uri, loaded.variants, loaded.evaluations[REFERENCE]),
     )
@@ -77,9 +79,9 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
     return verdict
 
 
-def _no_champion(found: Material) -> tuple[str, ...]:
+def _no_champion(context: VerdictContext) -> tuple[str, ...]:
     """Returns a sentence on a champion that is not there: before the first release that is so, and by a slip of the pen."""
-    champion = None if found.champion is None else found.champion.known
+    champion = None if context.champion is None else context.champion.known
     if champion is None or champion.status != MISSING:
         return ()
     return (f"{NO_CHAMPION}: {champion.uri}: {champion.reason}",)
@@ -88,7 +90,7 @@ def _no_champion(found: Material) -> tuple[str, ...]:
 def _more_examples(examples: ExampleSet, judged: Mapping[str, VariantVerdict]) -> tuple[str, ...]:
     """Returns a sentence on examples that are there and were not drawn, where more would settle something."""
     facts = examples.provenance
-    is_open = any(check.need is not None for found in judged.values() for check in found.checks)
+    is_open = any(check.need is not None for variant in judged.values() for check in variant.checks)
     # Fewer than were asked for are all that there are: the other records are copies, or are left out.
     if not is_open or facts.records_read <= facts.asked or len(examples.identities) < facts.asked:
         return ()

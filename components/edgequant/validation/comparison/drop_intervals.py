@@ -92,41 +92,43 @@ def paired_drop(reference: Figure, variant: Figure, count: int, confidence: floa
     points = POINTS * sign * (reference.value - variant.value)
     if not math.isfinite(points):
         return PairedDrop(drop=Drop(points=None, note=UNDEFINED), examples=count)
-    if reference.weighed is None or variant.weighed is None:
+    if reference.weighted is None or variant.weighted is None:
         return PairedDrop(drop=Drop(points=points, note=reference.note or variant.note), examples=count)
-    found = paired_bootstrap_interval(reference.weighed, variant.weighed, Resampling(confidence=confidence, seed=SEED))
+    bootstrap = paired_bootstrap_interval(
+        reference.weighted, variant.weighted, Resampling(confidence=confidence, seed=SEED)
+    )
     unseen = UnseenChanges(examples=count, worst_case=variant.worst_case, unit=POINTS)
-    resampled = _resampled(found, points, sign, unseen)
+    resampled = _resampled(bootstrap, points, sign, unseen)
     interval = None if resampled is None else widened(points, resampled, unseen, confidence)
-    method = "" if interval is None else _UNSEEN if found.interval is None else _BOOTSTRAP
-    note = "" if interval and method == _BOOTSTRAP else _why(found, points)
+    method = "" if interval is None else _UNSEEN if bootstrap.interval is None else _BOOTSTRAP
+    note = "" if interval and method == _BOOTSTRAP else _why(bootstrap, points)
     return PairedDrop(
         drop=Drop(points=points, interval=interval, method=method, note=note),
         examples=count,
-        influential=found.influential,
+        influential=bootstrap.influential,
         resampled=resampled,
         unseen=unseen,
-        least_points=None if interval else _least(points, found, unseen, confidence),
+        least_points=None if interval else _least(points, bootstrap, unseen, confidence),
     )
 
 
-def _resampled(found: BootstrapDrop, points: float, sign: float, unseen: UnseenChanges) -> Ends | None:
+def _resampled(bootstrap: BootstrapDrop, points: float, sign: float, unseen: UnseenChanges) -> Ends | None:
     """Returns the ends that the examples seen give by themselves, in points; None where they give none.
 
     A model that loses all it had loses the same whichever examples are left out: what was not seen is then all that may differ.
     """
-    if found.interval is not None:
-        low, high = sorted(POINTS * sign * end for end in found.interval)
+    if bootstrap.interval is not None:
+        low, high = sorted(POINTS * sign * end for end in bootstrap.interval)
         return low, high
-    if not found.influential and unseen.worst_case is not None:
+    if not bootstrap.influential and unseen.worst_case is not None:
         return points, points
     return None
 
 
-def _least(points: float, found: BootstrapDrop, unseen: UnseenChanges, confidence: float) -> float | None:
+def _least(points: float, bootstrap: BootstrapDrop, unseen: UnseenChanges, confidence: float) -> float | None:
     """Returns what a drop is at least that hangs on a few examples: were there as many of their kind as may be, and all for it."""
-    few = math.ceil(found.influential)
-    if unseen.worst_case is None or found.redrawn or not few:
+    few = math.ceil(bootstrap.influential)
+    if unseen.worst_case is None or bootstrap.redrawn or not few:
         return None
     _, rise = unseen.worst_case(exact_ends(min(few, unseen.examples), unseen.examples, confidence)[1])
     return points - unseen.unit * rise
@@ -234,16 +236,16 @@ def own_interval(figure: Figure, count: int, confidence: float) -> OwnInterval:
     if each is not None:
         ends = _clipped(mean_interval(each, one_sided), figure.bounds)
         return OwnInterval(ends=ends, method="mean" if ends else "", unseen=unseen, bounds=figure.bounds)
-    if figure.weighed is None or not math.isfinite(figure.value):
+    if figure.weighted is None or not math.isfinite(figure.value):
         return OwnInterval(note=figure.note)
-    found = paired_bootstrap_interval(figure.weighed, None, Resampling(confidence=one_sided, seed=SEED))
+    bootstrap = paired_bootstrap_interval(figure.weighted, None, Resampling(confidence=one_sided, seed=SEED))
     return OwnInterval(
-        ends=_clipped(found.interval, figure.bounds),
-        method="bootstrap" if found.interval else "",
-        influential=found.influential,
+        ends=_clipped(bootstrap.interval, figure.bounds),
+        method="bootstrap" if bootstrap.interval else "",
+        influential=bootstrap.influential,
         unseen=unseen,
         bounds=figure.bounds,
-        note=_FEW_RESAMPLES if found.too_sure else "",
+        note=_FEW_RESAMPLES if bootstrap.too_few_resamples else "",
     )
 
 
@@ -251,15 +253,15 @@ def _clipped(ends: Ends | None, bounds: Ends) -> Ends | None:
     return None if ends is None else (max(ends[0], bounds[0]), min(ends[1], bounds[1]))
 
 
-def _why(found: BootstrapDrop, points: float) -> str:
+def _why(bootstrap: BootstrapDrop, points: float) -> str:
     """Returns why a bootstrap gives no interval."""
-    if not found.influential:
+    if not bootstrap.influential:
         return NOTHING_CHANGES if abs(points) <= _EQUAL else _ALL_ALIKE
-    if found.too_sure:
+    if bootstrap.too_few_resamples:
         return _FEW_RESAMPLES
-    if found.redrawn:
+    if bootstrap.redrawn:
         return "it is not defined on most resamples of these examples"
-    about = round(found.influential)
+    about = round(bootstrap.influential)
     return f"it hangs on about {about} example{'' if about == 1 else 's'}, too few to tell an interval from"
 
 

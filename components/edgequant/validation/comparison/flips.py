@@ -27,7 +27,7 @@ def flips(
         classes: The names of the classes; none where they are known by number.
     """
 
-    def told(decision: Any) -> str:
+    def names(decision: Any) -> str:
         values = np.asarray(decision)
         numbers = [int(values)] if values.ndim == 0 else np.flatnonzero(values).tolist()
         return ", ".join(class_name(number, classes) for number in numbers) or "none"
@@ -35,12 +35,14 @@ def flips(
     changed = int(_any(reference != variant).sum())
     if labels is None:
         return Flips(changed=changed)
-    was, now = ~_any(reference != labels), ~_any(variant != labels)
-    lost, gained = np.flatnonzero(was & ~now), np.flatnonzero(~was & now)
+    reference_right, variant_right = ~_any(reference != labels), ~_any(variant != labels)
+    lost, gained = np.flatnonzero(reference_right & ~variant_right), np.flatnonzero(~reference_right & variant_right)
 
     def named(rows: NDArray[np.intp]) -> tuple[Flip, ...]:
         return tuple(
-            Flip(example=int(row), label=told(labels[row]), reference=told(reference[row]), variant=told(variant[row]))
+            Flip(
+                example=int(row), label=names(labels[row]), reference=names(reference[row]), variant=names(variant[row])
+            )
             for row in rows[:_NAMED]
         )
 

@@ -31,20 +31,20 @@ def agreement(
     """
     least = np.ones(len(next(iter(reference.values()))))
     for name, expected in reference.items():
-        found = variant[name]
+        actual = variant[name]
         spread = _spread(expected, apart=apart)
-        total = sum(_agreed(expected[rows], found[rows], spread).sum(axis=0) for rows in chunks(expected))
+        total = sum(_agreed(expected[rows], actual[rows], spread).sum(axis=0) for rows in chunks(expected))
         worst = int(np.argmin(total))
-        parts = [_agreed(expected[rows], found[rows], spread)[:, worst] for rows in chunks(expected)]
+        parts = [_agreed(expected[rows], actual[rows], spread)[:, worst] for rows in chunks(expected)]
         agreed = np.concatenate(parts)
         if agreed.mean() < least.mean():
             least = agreed
     return least
 
 
-def _agreed(expected: NDArray[Any], found: NDArray[Any], spread: NDArray[np.float64]) -> NDArray[np.float64]:
+def _agreed(expected: NDArray[Any], actual: NDArray[Any], spread: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns 1 minus the errors in their spreads, no less than 0, [examples, spreads]: one for all numbers, or one each."""
-    errors = np.abs(_flat(found) - _flat(expected))
+    errors = np.abs(_flat(actual) - _flat(expected))
     if len(spread) != errors.shape[1]:
         errors = np.sqrt((errors**2).sum(axis=1, keepdims=True))
     return np.clip(1.0 - errors / spread, 0.0, 1.0)
@@ -74,7 +74,7 @@ def constant(outputs: Mapping[str, NDArray[Any]]) -> list[str]:
     ]
 
 
-def output_drift(expected: NDArray[Any], found: NDArray[Any]) -> OutputDrift:
+def output_drift(expected: NDArray[Any], actual: NDArray[Any]) -> OutputDrift:
     """Returns how far the values of one output are from the reference's, both [examples, …].
 
     The signal-to-noise ratio is over all values of all examples: 10 log10(Σ expected² / Σ (found - expected)²). The cosine
@@ -86,7 +86,7 @@ def output_drift(expected: NDArray[Any], found: NDArray[Any]) -> OutputDrift:
     cosines = np.ones(len(expected))
     product, other_energy = 0.0, 0.0
     for rows in chunks(expected):
-        values, other = _flat(expected[rows]), _flat(found[rows])
+        values, other = _flat(expected[rows]), _flat(actual[rows])
         errors = other - values
         signal += float((values**2).sum())
         noise += float((errors**2).sum())
@@ -105,7 +105,7 @@ def output_drift(expected: NDArray[Any], found: NDArray[Any]) -> OutputDrift:
     )
 
 
-def divergence(task: str, reading: str, expected: NDArray[Any], found: NDArray[Any]) -> float | None:
+def divergence(task: str, reading: str, expected: NDArray[Any], actual: NDArray[Any]) -> float | None:
     """Returns the mean over examples of the Kullback-Leibler divergence of the variant's probabilities, in nats.
 
     That is Σ p log(p/q) with the reference's p and the variant's q; for multilabel the sum over the classes of that of each yes
@@ -120,7 +120,7 @@ def divergence(task: str, reading: str, expected: NDArray[Any], found: NDArray[A
         return None
     total = 0.0
     for rows in chunks(expected):
-        p, q = probabilities(task, expected[rows], reading), probabilities(task, found[rows], reading)
+        p, q = probabilities(task, expected[rows], reading), probabilities(task, actual[rows], reading)
         terms = p * np.log(p / q)
         if task == MULTILABEL:
             terms += (1 - p) * np.log((1 - p) / (1 - q))

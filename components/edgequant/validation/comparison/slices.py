@@ -120,7 +120,7 @@ def sliced(name: str, groups: Sequence[Group], confidence: float, examples: int,
     else:
         ends, own_upper = _ends_of_means(groups, confidence)
     drops = [float(group.differences.mean()) for group in groups]
-    lowest = [-np.inf if found is None else found[0] for found in ends]
+    lowest = [-np.inf if interval is None else interval[0] for interval in ends]
     worst_first = sorted(range(len(groups)), key=lambda index: (-drops[index], -lowest[index], index))
     values = tuple(
         SliceValue(
@@ -134,7 +134,7 @@ def sliced(name: str, groups: Sequence[Group], confidence: float, examples: int,
         for index in worst_first[:_KEPT]
     )
     worst = None
-    if all(found is not None for found in ends):
+    if all(interval is not None for interval in ends):
         worst = (max(lowest), max(own_upper))
     return Sliced(
         slice=Slice(name=name, total=len(groups), values=values, worst_interval_points=_points(worst)),
@@ -156,8 +156,8 @@ def _ends_of_tables(groups: Sequence[Group], confidence: float) -> tuple[list[En
         for group in groups
     ]
     distinct = list(dict.fromkeys(tables))
-    found = class_drops(distinct, confidence ** (len(distinct) / len(tables)))
-    ends = {table: drop.interval for table, drop in zip(distinct, found.drops, strict=True) if drop is not None}
+    drops = class_drops(distinct, confidence ** (len(distinct) / len(tables)))
+    ends = {table: drop.interval for table, drop in zip(distinct, drops.drops, strict=True) if drop is not None}
     upper = {table: paired_drop_interval(*table, confidence)[1] for table in distinct}
     return [ends[table] for table in tables], [upper[table] for table in tables]
 
@@ -167,7 +167,7 @@ def _ends_of_means(groups: Sequence[Group], confidence: float) -> tuple[list[End
     each = confidence ** (1 / len(groups))
     ends = [mean_drop_ends(group.differences, each) for group in groups]
     alone = [mean_drop_ends(group.differences, confidence) for group in groups]
-    return ends, [np.inf if found is None else found[1] for found in alone]
+    return ends, [np.inf if interval is None else interval[1] for interval in alone]
 
 
 def _points(ends: Ends | None) -> Ends | None:

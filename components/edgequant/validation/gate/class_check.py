@@ -23,7 +23,7 @@ def check_worst_class(limit: Limit, classes: Sliced | None) -> Check:
     worst, ends = classes.slice.values[0], classes.slice.worst_interval_points
     if ends is None:
         return limit.check(INCONCLUSIVE, "the drop by class has no interval", worst.drop_points)
-    (low, high), told = ends, _worst(classes)
+    (low, high), message = ends, _worst(classes)
     one, many = _nouns(classes)
     digits = places(limit.value, low, high)
     most = (
@@ -36,9 +36,9 @@ def check_worst_class(limit: Limit, classes: Sliced | None) -> Check:
         worst.drop_points,
         ends,
         (
-            f"{told}; {most}, {limit.at}",
-            f"{told}, the worst {one} at least {change(_RECALL, low, digits)} {limit.at}",
-            f"{told}; {most}, {limit.at}: that leaves open for {len(open_):,} {many if len(open_) != 1 else one} whether"
+            f"{message}; {most}, {limit.at}",
+            f"{message}, the worst {one} at least {change(_RECALL, low, digits)} {limit.at}",
+            f"{message}; {most}, {limit.at}: that leaves open for {len(open_):,} {many if len(open_) != 1 else one} whether"
             f" {'they are' if len(open_) > 1 else 'it is'} within the {limit.value:g} allowed; {_settled(classes, needs, rejecting=worst.drop_points > limit.value)}",
         ),
     )
@@ -82,7 +82,7 @@ def _needs(limit: Limit, classes: Sliced, open_: Sequence[Group]) -> list[Need]:
     confidence, power = limit.confidence, POWER ** (1 / max(1, len(open_)))
     if past:
         confidence, power = limit.confidence ** (1 / classes.slice.total), POWER
-    found, known = [], dict[tuple[float, float, int], int | None]()
+    needs, known = [], dict[tuple[float, float, int], int | None]()
     for group in past or open_:
         differences, count = group.differences, len(group.reference)
         table = (float(differences.mean()), float(differences.std()), count)
@@ -93,9 +93,9 @@ def _needs(limit: Limit, classes: Sliced, open_: Sequence[Group]) -> list[Need]:
             if not past:
                 return []
             continue
-        found.append(Need(examples=scaled(needed, count, classes.examples), group=group.value, of_group=needed))
-    found.sort(key=lambda need: -need.examples)
-    return found[-1:] if past else found
+        needs.append(Need(examples=scaled(needed, count, classes.examples), group=group.value, of_group=needed))
+    needs.sort(key=lambda need: -need.examples)
+    return needs[-1:] if past else needs
 
 
 def _settled(classes: Sliced, needs: Sequence[Need], *, rejecting: bool) -> str:
@@ -105,15 +105,19 @@ def _settled(classes: Sliced, needs: Sequence[Need], *, rejecting: bool) -> str:
     have = {group.value: len(group.reference) for group in classes.groups}
     parts = []
     for need in needs[:_NAMED]:
-        of_group, there = need.of_group or 0, have[need.group]
-        more = f"{of_group - there:,} more than these" if of_group > there else f"{there:,} are here"
+        of_group, available = need.of_group or 0, have[need.group]
+        more = f"{of_group - available:,} more than these" if of_group > available else f"{available:,} are here"
         parts.append(f"{of_group:,} examples {_of(classes, need)}" + (f" ({more})" if len(needs) > 1 else ""))
     rest = len(needs) - _NAMED
     some = f" and fewer of {rest:,} more" if rest > 0 else ""
     first, only = needs[0], ""
     if len(needs) == 1:
-        of_group, there = first.of_group or 0, have[first.group]
-        only = f", {of_group - there:,} more than these" if of_group > there else f", though these {there:,} did not"
+        of_group, available = first.of_group or 0, have[first.group]
+        only = (
+            f", {of_group - available:,} more than these"
+            if of_group > available
+            else f", though these {available:,} did not"
+        )
     how = " by rejecting it" if rejecting else ""
     return f"about {', '.join(parts)}{some} would settle it{how}{only}: {first.examples:,} in all under the same mix"
 

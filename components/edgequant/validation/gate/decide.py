@@ -58,16 +58,16 @@ def judge(gate: Gate, evidence: Evidence) -> tuple[str, tuple[Check, ...], tuple
     """
     if not gate:
         return NOT_GATED, (), ("no gate is set",)
-    found = tuple(
+    results = tuple(
         _doubted(_check(name, gate, evidence), evidence) for name in CHECKS if getattr(gate, name) is not None
     )
-    verdicts = {check.verdict for check in found}
+    verdicts = {check.verdict for check in results}
     verdict = next((name for name in (REJECTED, INCONCLUSIVE, BLESSED) if name in verdicts), NOT_GATED)
     order = (REJECTED, INCONCLUSIVE, BLESSED, NO_CHAMPION)
     sentences = tuple(
-        check.sentence for check in sorted(found, key=lambda check: (order.index(check.verdict), -_needed(check)))
+        check.sentence for check in sorted(results, key=lambda check: (order.index(check.verdict), -_needed(check)))
     )
-    return verdict, found, sentences
+    return verdict, results, sentences
 
 
 def failed(gate: Gate, reason: str) -> tuple[Check, ...]:
@@ -78,9 +78,9 @@ def failed(gate: Gate, reason: str) -> tuple[Check, ...]:
         reason: Why there is nothing.
     """
     return tuple(
-        Check(name=name, asked=asked, measured=None, interval=None, verdict=REJECTED, sentence=reason)
+        Check(name=name, asked=limit, measured=None, interval=None, verdict=REJECTED, sentence=reason)
         for name in CHECKS
-        if (asked := getattr(gate, name)) is not None
+        if (limit := getattr(gate, name)) is not None
     )
 
 

@@ -20,14 +20,14 @@ def check_latency(limit: Limit, variant: str, benchmark: Benchmark) -> Check:
         return limit.check(INCONCLUSIVE, f"its latency was not measured: {reason}")
     ratio = latency.ratio
     proxy = f"a proxy, measured on {benchmark.environment.cpu}"
-    told, sure = f"its median latency is {ratio.value:.3f} of the reference's", two_sided(ratio.confidence)
+    message, sure = f"its median latency is {ratio.value:.3f} of the reference's", two_sided(ratio.confidence)
     span = f"({ratio.low:.3f} to {ratio.high:.3f} {sure}; {proxy})"
     ends = (ratio.low, ratio.high)
     far = ratio.trials >= FEWEST_TRIALS and (ratio.low > _FAR * limit.value or ratio.high < limit.value / _FAR)
     if ratio.noisy and not far:
         return limit.check(
             INCONCLUSIVE,
-            f"{told} {span}: the machine was too noisy to tell; measure on a quiet one",
+            f"{message} {span}: the machine was too noisy to tell; measure on a quiet one",
             ratio.value,
             ends,
         )
@@ -35,9 +35,9 @@ def check_latency(limit: Limit, variant: str, benchmark: Benchmark) -> Check:
         ratio.value,
         ends,
         (
-            f"{told}, at most {ratio.high:.3f} {sure} ({proxy})",
-            f"{told}, at least {ratio.low:.3f} {sure} ({proxy})",
-            f"{told} {span}: that does not tell whether it is within the {limit.value:g} allowed;"
+            f"{message}, at most {ratio.high:.3f} {sure} ({proxy})",
+            f"{message}, at least {ratio.low:.3f} {sure} ({proxy})",
+            f"{message} {span}: that does not tell whether it is within the {limit.value:g} allowed;"
             f" {_surer(limit.value, ratio, latency.runs)}",
         ),
     )
@@ -50,5 +50,5 @@ def _surer(limit: float, ratio: Ratio, runs: int) -> str:
         return f"no number of runs would settle it, as nearer than {100 * LEAST_DOUBT:g}% two benchmarks do not agree"
     ends = math.log(ratio.low / ratio.value), math.log(ratio.high / ratio.value)
     needed = settle_by_width(0.0, ends, distance, runs, (1 + ratio.confidence) / 2)
-    told = settle(needed, runs, "runs")
-    return told if needed is None else f"{told}: `edgequant benchmark --runs {needed}`, then `edgequant validate`"
+    message = settle(needed, runs, "runs")
+    return message if needed is None else f"{message}: `edgequant benchmark --runs {needed}`, then `edgequant validate`"

@@ -10,7 +10,7 @@ from edgequant.gate import Gate, check_gate
 from edgequant.outputs import read
 from edgequant.task import NONE, check_answer
 from edgequant.validation.comparison.champion import AgainstChampion, EvaluatedChampion, evaluated_champion
-from edgequant.validation.comparison.compare import AGREEMENT, Asked, Run, alone, compare, confused
+from edgequant.validation.comparison.compare import AGREEMENT, ComparisonSettings, Run, alone, compare, confused
 from edgequant.validation.comparison.output_drift import constant
 from edgequant.validation.gate.data_warnings import labelled
 from edgequant.validation.gate.decide import Evidence, failed, judge
@@ -19,25 +19,25 @@ from edgequant.variants import REFERENCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
+class VerdictContext:
     """What every variant's verdict is made from.
 
     Attributes:
         gate: What a variant must hold.
-        asked: What it is compared by.
+        settings: What it is compared by.
         loaded: The artifacts of the earlier steps.
         runs: The outputs of each variant that was evaluated.
         champion: The champion; None when none is configured.
     """
 
     gate: Gate
-    asked: Asked
+    settings: ComparisonSettings
     loaded: Loaded
     runs: dict[str, Run]
     champion: EvaluatedChampion | None
 
 
-def material(gate: Gate, loaded: Loaded) -> Material:
+def verdict_context(gate: Gate, loaded: Loaded) -> VerdictContext:
     """Returns what every variant's verdict is made from.
 
     Raises:
@@ -48,11 +48,11 @@ def material(gate: Gate, loaded: Loaded) -> Material:
     check_gate(gate, task, labelled=labels is not None, champion=loaded.champion is not None)
     reading = read(task, next(iter(loaded.evaluations[REFERENCE].outputs.values())))
     runs = {
-        name: Run(found.outputs, reading)
-        for name, found in loaded.evaluations.items()
-        if found.content.status == EVALUATED
+        name: Run(evaluation.outputs, reading)
+        for name, evaluation in loaded.evaluations.items()
+        if evaluation.content.status == EVALUATED
     }
-    asked = Asked(
+    settings = ComparisonSettings(
         task=task,
         metric=AGREEMENT,
         labels=labels,
@@ -63,10 +63,10 @@ def material(gate: Gate, loaded: Loaded) -> Material:
     if labels is None:
         check_answer(task, runs[REFERENCE].outputs)
     else:
-        names = list(runs[REFERENCE].figures(asked, len(runs[REFERENCE])))
-        asked = replace(asked, metric=_judged_metric(gate, names))
-    champion = None if loaded.champion is None else evaluated_champion(asked, loaded.champion, runs[REFERENCE])
-    return Material(gate=gate, asked=asked, loaded=loaded, runs=runs, champion=champion)
+        names = list(runs[REFERENCE].figures(settings, len(runs[REFERENCE])))
+        settings = replace(settings, metric=_judged_metric(gate, names))
+    champion = None if loaded.champion is None else evaluated_champion(settings, loaded.champion, runs[REFERENCE])
+    return VerdictContext(gate=gate, settings=settings, loaded=loaded, runs=runs, champion=champion)
 
 
 def _judged_metric(gate: Gate, names: list[str]) -> str:
@@ -83,19 +83,19 @@ def _judged_metric(gate: Gate, names: list[str]) -> str:
     return metric
 
 
-def undefined(found: Material) -> tuple[str, ...]:
+def undefined(context: VerdictContext) -> tuple[str, ...]:
     """Returns a sentence on the metrics that these labels do not define."""
-    run = found.runs[REFERENCE]
-    names = [name for name, figure in run.figures(found.asked, len(run)).items() if figure.value != figure.value]
+    run = context.runs[REFERENCE]
+    names = [name for name, figure in run.figures(context.settings, len(run)).items() if figure.value != figure.value]
     if not names:
         return ()
     return (f"not defined on these {len(run):,} examples, whose labels are all of one kind: {', '.join(names)}",)
 
 
-def verdict_of(name: str, material: Material) -> VariantVerdict:
+def verdict_of(name: str, context: VerdictContext) -> VariantVerdict:
     """Returns the verdict of one variant."""
-    variant, content = material.loaded.variants[name], material.loaded.evaluations[name].content
-    gate, benchmark = material.gate, material.loaded.benchmark
+    variant, content = context.loaded.variants[name], context.loaded.evaluations[name].content
+    gate, benchmark = context.gate, context.loaded.benchmark
     if content.status != EVALUATED:
         reason = f"failed: {variant.reason or content.reason}"
         return VariantVerdict(
@@ -110,7 +110,7 @@ def verdict_of(name: str, material: Material) -> VariantVerdict:
             peak_memory_bytes=benchmark.peak_memory_bytes.get(name),
             inspection=variant.inspection,
         )
-    found = VariantVerdict(
+    measured = VariantVerdict(
         status=variant.status,
         notes=(*variant.notes, *_partial(content), *_unmeasured(name, benchmark)),
         size_bytes=variant.size_bytes,
@@ -120,60 +120,60 @@ def verdict_of(name: str, material: Material) -> VariantVerdict:
         peak_memory_bytes=benchmark.peak_memory_bytes.get(name),
         inspection=variant.inspection,
     )
-    return _of_reference(found, material) if name == REFERENCE else _judged(found, name, material)
+    return _of_reference(measured, context) if name == REFERENCE else _judged(measured, name, context)
 
 
-def _of_reference(found: VariantVerdict, material: Material) -> VariantVerdict:
-    run, asked = material.runs[REFERENCE], material.asked
-    measures = alone(asked, run, len(run))
+def _of_reference(base: VariantVerdict, context: VerdictContext) -> VariantVerdict:
+    run, settings = context.runs[REFERENCE], context.settings
+    measures = alone(settings, run, len(run))
     return replace(
-        found,
+        base,
         examples=len(run),
         metrics={name: measured.value for name, measured in measures.items()},
         measures=measures,
-        metric_interval=measures[asked.metric].interval if asked.metric in measures else None,
+        metric_interval=measures[settings.metric].interval if settings.metric in measures else None,
         drop_points=0.0,
         agreement=1.0,
-        confusion=confused(asked, run, len(run)),
+        confusion=confused(settings, run, len(run)),
     )
 
 
-def _judged(found: VariantVerdict, name: str, material: Material) -> VariantVerdict:
+def _judged(base: VariantVerdict, name: str, context: VerdictContext) -> VariantVerdict:
     """Returns the verdict of a variant that was evaluated, with all that its comparison with the reference tells."""
-    asked, variants = material.asked, material.loaded.variants
-    against = None if material.champion is None else material.champion.against(asked, material.runs[name])
-    comparison = compare(asked, material.runs[REFERENCE], material.runs[name])
-    known = labelled(asked, material.runs[REFERENCE], comparison.examples)
+    settings, variants = context.settings, context.loaded.variants
+    against = None if context.champion is None else context.champion.against(settings, context.runs[name])
+    comparison = compare(settings, context.runs[REFERENCE], context.runs[name])
+    known = labelled(settings, context.runs[REFERENCE], comparison.examples)
     evidence = Evidence(
         variant=name,
-        metric=asked.metric,
+        metric=settings.metric,
         comparison=comparison,
         size_bytes=variants[name].size_bytes or 0,
         reference_size_bytes=variants[REFERENCE].size_bytes or 0,
-        kind=None if found.inspection is None else found.inspection.kind,
-        benchmark=material.loaded.benchmark,
+        kind=None if base.inspection is None else base.inspection.kind,
+        benchmark=context.loaded.benchmark,
         champion=against,
         missing=known.missing,
-        missing_against=_missing_against(against, material),
+        missing_against=_missing_against(against, context),
         everywhere=known.everywhere,
     )
-    verdict, checks, reasons = judge(material.gate, evidence)
+    verdict, checks, reasons = judge(context.gate, evidence)
     measures = {
         metric: replace(measured, drop=comparison.drops[metric].drop if metric in comparison.drops else None)
         for metric, measured in comparison.measures.items()
     }
-    judged = comparison.drops.get(asked.metric)
+    judged = comparison.drops.get(settings.metric)
     return replace(
-        found,
+        base,
         notes=(
-            *found.notes,
-            *_stuck(material.runs[REFERENCE], material.runs[name]),
-            *_same_as_champion(variants[name].sha256, material),
+            *base.notes,
+            *_stuck(context.runs[REFERENCE], context.runs[name]),
+            *_same_as_champion(variants[name].sha256, context),
         ),
         examples=comparison.examples,
         metrics={metric: measured.value for metric, measured in measures.items()},
         measures=measures,
-        metric_interval=measures[asked.metric].interval if asked.metric in measures else None,
+        metric_interval=measures[settings.metric].interval if settings.metric in measures else None,
         drop_points=None if judged is None else judged.drop.points,
         drop_interval_points=None if judged is None else judged.drop.interval,
         versus_champion=None if against is None or against.drop is None else against.drop.drop,
@@ -183,26 +183,26 @@ def _judged(found: VariantVerdict, name: str, material: Material) -> VariantVerd
         flips=comparison.flips,
         drift=comparison.drift,
         confusion=comparison.confusion,
-        slices=tuple(found.slice for found in comparison.slices),
+        slices=tuple(sliced.slice for sliced in comparison.slices),
         verdict=verdict,
         checks=checks,
         reasons=reasons,
     )
 
 
-def _same_as_champion(sha256: str | None, material: Material) -> tuple[str, ...]:
+def _same_as_champion(sha256: str | None, context: VerdictContext) -> tuple[str, ...]:
     """Returns a sentence on a variant that is the champion's file."""
-    known = None if material.champion is None else material.champion.known
+    known = None if context.champion is None else context.champion.known
     if known is None or known.sha256 is None or known.sha256 != sha256:
         return ()
     return (f"it is the file of {known.version or known.uri}, to the byte",)
 
 
-def _missing_against(against: AgainstChampion | None, material: Material) -> str:
+def _missing_against(against: AgainstChampion | None, context: VerdictContext) -> str:
     """Returns which classes have no example among those that both a variant and the champion were run on."""
     if against is None or against.drop is None:
         return ""
-    return labelled(material.asked, material.runs[REFERENCE], against.drop.examples).missing
+    return labelled(context.settings, context.runs[REFERENCE], against.drop.examples).missing
 
 
 def _partial(content: EvaluationContent) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edgequant.outputs import PROBABILITIES, decide
 from edgequant.task import BINARY, CLASSIFICATION
 from edgequant.validation.metrics.metric import Figure, mean_of
-from edgequant.validation.metrics.ranking import Ranking, weighed_f1
+from edgequant.validation.metrics.ranking import Ranking, weighted_f1
 from edgequant.validation.statistics import Resampled, one_by_one
 from edgequant.validation.statistics.worst_case import (
     auc_worst_case,
@@ -61,7 +61,7 @@ def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
+class ClassPredictions:
     """What a model answers to each example, where it decides for one class.
 
     Attributes:
@@ -79,7 +79,7 @@ class Answers:
     classes: int
 
 
-def answers(task: str, output: NDArray[Any], labels: NDArray[np.int64], reading: str) -> Answers:
+def class_predictions(task: str, output: NDArray[Any], labels: NDArray[np.int64], reading: str) -> ClassPredictions:
     """Returns what a model answers to each example of ``classification`` or ``binary``."""
     parts = []
     for rows in chunks(output):
@@ -91,7 +91,7 @@ def answers(task: str, output: NDArray[Any], labels: NDArray[np.int64], reading:
     decisions, confidence, label_probability, among_top = (
         np.concatenate([part[index] for part in parts]) for index in range(4)
     )
-    return Answers(
+    return ClassPredictions(
         decisions=decisions,
         confidence=confidence,
         label_probability=label_probability,
@@ -117,30 +117,30 @@ def classification(output: NDArray[Any], labels: NDArray[np.int64], reading: str
     """Returns the metrics of single-class decisions by name, the main one first."""
     from sklearn.metrics import f1_score
 
-    found = answers(CLASSIFICATION, output, labels, reading)
-    right = mean_of(found.decisions == labels)
+    predictions = class_predictions(CLASSIFICATION, output, labels, reading)
+    right = mean_of(predictions.decisions == labels)
     present = np.unique(labels)
-    macro = f1_score(labels, found.decisions, labels=present, average="macro", zero_division=0)
+    macro = f1_score(labels, predictions.decisions, labels=present, average="macro", zero_division=0)
     figures = {"accuracy": right}
-    if found.classes > _TOP:
-        figures["top_5_accuracy"] = mean_of(found.among_top)
+    if predictions.classes > _TOP:
+        figures["top_5_accuracy"] = mean_of(predictions.among_top)
     # Of one decision per example, micro F1 is the accuracy.
     figures |= {
         "macro_f1": Figure(
             value=float(macro),
-            weighed=_macro_f1(labels, found.decisions, found.classes),
-            worst_case=macro_f1_worst_case(labels, found.decisions, found.classes),
+            weighted=_macro_f1(labels, predictions.decisions, predictions.classes),
+            worst_case=macro_f1_worst_case(labels, predictions.decisions, predictions.classes),
         ),
         "micro_f1": right,
     }
-    return figures | _calibration(found, labels)
+    return figures | _calibration(predictions, labels)
 
 
 def binary(output: NDArray[Any], labels: NDArray[np.int64], reading: str) -> dict[str, Figure]:
     """Returns the metrics of yes and no decisions by name, the main one first."""
     from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-    found = answers(BINARY, output, labels, reading)
+    predictions = class_predictions(BINARY, output, labels, reading)
     values = np.asarray(output, np.float64).reshape(len(output), -1)
     # Of two units, their difference: it keeps the order that probabilities near 1 would lose.
     scores = values[:, 0] if values.shape[1] == 1 else values[:, 1] - values[:, 0]
@@ -150,19 +150,19 @@ def binary(output: NDArray[Any], labels: NDArray[np.int64], reading: str) -> dic
     nan = float("nan")
     area = float(roc_auc_score(labels, scores)) if both else nan
     return {
-        "accuracy": mean_of(found.decisions == labels),
-        "auc": Figure(value=area, weighed=auc, worst_case=auc_worst_case(labels, area) if both else None),
+        "accuracy": mean_of(predictions.decisions == labels),
+        "auc": Figure(value=area, weighted=auc, worst_case=auc_worst_case(labels, area) if both else None),
         "average_precision": Figure(
             value=float(average_precision_score(labels, scores)) if some else nan,
-            weighed=precision,
+            weighted=precision,
             worst_case=average_precision_worst_case(scores, labels) if some else None,
         ),
         "f1": Figure(
-            value=float(f1_score(labels, found.decisions)) if some else nan,
-            weighed=weighed_f1(labels, found.decisions),
-            worst_case=f1_worst_case(labels, found.decisions) if some else None,
+            value=float(f1_score(labels, predictions.decisions)) if some else nan,
+            weighted=weighted_f1(labels, predictions.decisions),
+            worst_case=f1_worst_case(labels, predictions.decisions) if some else None,
         ),
-        **_calibration(found, labels),
+        **_calibration(predictions, labels),
     }
 
 
@@ -195,12 +195,12 @@ def multilabel(output: NDArray[Any], labels: NDArray[np.int64], reading: str) ->
         "subset_accuracy": mean_of(same.all(axis=1)),
         "macro_f1": Figure(
             value=macro,
-            weighed=Resampled(over_classes, len(labels)),
+            weighted=Resampled(over_classes, len(labels)),
             worst_case=many_labels_macro_f1_worst_case(labels, decisions) if present.any() else None,
         ),
         "micro_f1": Figure(
             value=micro,
-            weighed=Resampled(over_all, len(labels)),
+            weighted=Resampled(over_all, len(labels)),
             worst_case=many_labels_micro_f1_worst_case(labels, decisions) if present.any() else None,
         ),
     }
@@ -240,15 +240,15 @@ def _mean_f1(
     return np.asarray(np.divide(f1.sum(axis=1), classes, out=np.full(len(f1), np.nan), where=classes > 0))
 
 
-def _calibration(found: Answers, labels: NDArray[np.int64]) -> dict[str, Figure]:
+def _calibration(predictions: ClassPredictions, labels: NDArray[np.int64]) -> dict[str, Figure]:
     """Returns the log loss, and the expected calibration error over 15 bins of equal width.
 
     Source: Guo et al. 2017, "On calibration of modern neural networks", ICML, equation 3.
     """
-    right = (found.decisions == labels).astype(np.float64)
-    bins = np.clip(np.ceil(found.confidence * _BINS).astype(np.int64) - 1, 0, _BINS - 1)
+    right = (predictions.decisions == labels).astype(np.float64)
+    bins = np.clip(np.ceil(predictions.confidence * _BINS).astype(np.int64) - 1, 0, _BINS - 1)
 
-    gaps = right - found.confidence
+    gaps = right - predictions.confidence
 
     def over(weights: NDArray[np.float64]) -> NDArray[np.float64]:
         sums = np.stack([np.bincount(bins, row * gaps, _BINS) for row in weights])
@@ -256,6 +256,6 @@ def _calibration(found: Answers, labels: NDArray[np.int64]) -> dict[str, Figure]
 
     ece = Resampled(over, len(labels))
     return {
-        "log_loss": mean_of(-np.log(found.label_probability)),
-        "ece": Figure(value=ece.value(), weighed=ece),
+        "log_loss": mean_of(-np.log(predictions.label_probability)),
+        "ece": Figure(value=ece.value(), weighted=ece),
     }

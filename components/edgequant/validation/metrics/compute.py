@@ -44,7 +44,7 @@ def figures(
         EvaluationError: The outputs do not suit the labels, or the user's function fails.
     """
     if is_custom(task):
-        return _own(task, outputs, labels)
+        return _custom_metrics(task, outputs, labels)
     output = check_fit(task, outputs, labels)
     if task == REGRESSION:
         computed = _regression(output, labels, spread)
@@ -65,20 +65,20 @@ def _as_declared(spec: MetricSpec, figure: Figure) -> Figure:
     )
     if not spec.no_interval:
         return declared
-    return replace(declared, weighed=None, note=f"it {spec.no_interval}, so that no interval can be told")
+    return replace(declared, weighted=None, note=f"it {spec.no_interval}, so that no interval can be told")
 
 
 def _regression(output: NDArray[Any], labels: NDArray[Any], spread: NDArray[np.float64] | float) -> dict[str, Figure]:
     """Returns the metrics of numbers by name, the main one first."""
     from sklearn.metrics import r2_score
 
-    found = np.asarray(output, np.float64).reshape(len(output), -1)
+    predicted = np.asarray(output, np.float64).reshape(len(output), -1)
     expected = np.asarray(labels, np.float64).reshape(len(labels), -1)
-    errors = found - expected
+    errors = predicted - expected
     explained = _explained(expected, errors)
     known = np.isfinite(explained.value())
-    value = float(r2_score(expected, found)) if known else float("nan")
-    r2 = Figure(value=value, weighed=explained, worst_case=r2_worst_case(value) if known else None)
+    value = float(r2_score(expected, predicted)) if known else float("nan")
+    r2 = Figure(value=value, weighted=explained, worst_case=r2_worst_case(value) if known else None)
     # A number near 300 must not hide what happens to one near 1.
     scaled = _errors(errors / spread)
     plain = {name: replace(figure, scaled=scaled[name]) for name, figure in _errors(errors).items()}
@@ -97,7 +97,7 @@ def _errors(errors: NDArray[np.float64]) -> dict[str, Figure]:
         "mae": mean_of(np.abs(errors).mean(axis=1)),
         "rmse": Figure(
             value=rmse.value(),
-            weighed=rmse,
+            weighted=rmse,
             worst_case=rmse_worst_case(rmse.value()),
         ),
         "max_error": Figure(
@@ -122,26 +122,26 @@ def _explained(expected: NDArray[np.float64], errors: NDArray[np.float64]) -> Re
     return Resampled(one_by_one(over), len(expected))
 
 
-def _own(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> dict[str, Figure]:
+def _custom_metrics(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> dict[str, Figure]:
     """Returns the metrics of a user's function: with a value per example they are means, else taken anew for each resample."""
-    found, took = _timed(task, outputs, labels)
-    if took.is_long:
+    values, call_time = _timed(task, outputs, labels)
+    if call_time.is_long:
         # The first call also imports what the function needs.
-        found, took = _timed(task, outputs, labels)
+        values, call_time = _timed(task, outputs, labels)
     return {
         name: mean_of(value)
         if value.shape == (len(labels),)
         else Figure(
             value=float(value.mean()),
-            weighed=_taken_anew(task, name, outputs, labels) if not took.is_long else None,
-            note=f"a call of {task} takes {1000 * took.wall_seconds:.0f} ms, too long for thousands of resamples: return a value per example",
+            weighted=_resampled_metric(task, name, outputs, labels) if not call_time.is_long else None,
+            note=f"a call of {task} takes {1000 * call_time.wall_seconds:.0f} ms, too long for thousands of resamples: return a value per example",
         )
-        for name, value in found.items()
+        for name, value in values.items()
     }
 
 
 @dataclass(frozen=True, slots=True)
-class _Took:
+class _CallTime:
     """How long a call took: of this process, and by the clock on the wall."""
 
     own_seconds: float
@@ -155,14 +155,14 @@ class _Took:
 
 def _timed(
     task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]
-) -> tuple[dict[str, NDArray[np.float64]], _Took]:
+) -> tuple[dict[str, NDArray[np.float64]], _CallTime]:
     """Returns what a user's function measures, and how long that took."""
     own, wall = time.process_time(), time.perf_counter()
-    found = own_metrics(task, outputs, labels)
-    return found, _Took(time.process_time() - own, time.perf_counter() - wall)
+    values = own_metrics(task, outputs, labels)
+    return values, _CallTime(time.process_time() - own, time.perf_counter() - wall)
 
 
-def _taken_anew(task: str, name: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> Resampled:
+def _resampled_metric(task: str, name: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> Resampled:
     def over(weights: NDArray[np.float64]) -> float:
         rows = np.repeat(np.arange(len(labels)), weights.astype(np.int64))
         try:

@@ -37,23 +37,23 @@ class Ranking:
         return float(yes @ (np.cumsum(no) - no / 2) / pairs)
 
     def average_precision(self, weights: NDArray[np.float64]) -> float:
-        """Returns the mean of the precisions at each score, weighed by how much the recall rises there."""
+        """Returns the mean of the precisions at each score, weighted by how much the recall rises there."""
         yes, no = self._counted(weights)
         if not yes.sum():
             return float("nan")
-        found, taken = np.cumsum(yes[::-1]), np.cumsum((yes + no)[::-1])
-        precision = np.divide(found, taken, out=np.zeros_like(found), where=taken > 0)
+        hits, taken = np.cumsum(yes[::-1]), np.cumsum((yes + no)[::-1])
+        precision = np.divide(hits, taken, out=np.zeros_like(hits), where=taken > 0)
         return float(precision @ yes[::-1] / yes.sum())
 
 
-def weighed_f1(labels: NDArray[np.int64], decisions: NDArray[np.int64]) -> Resampled:
+def weighted_f1(labels: NDArray[np.int64], decisions: NDArray[np.int64]) -> Resampled:
     """Returns F1 of yes and no decisions, not defined without a yes among the labels."""
     right, either = np.asarray(labels * decisions, np.float64), np.asarray(labels + decisions, np.float64)
     known = np.asarray(labels, np.float64)
 
     def over(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        there = weights @ known > 0
-        f1 = np.divide(2 * (weights @ right), weights @ either, out=np.full(len(weights), np.nan), where=there)
+        has_positives = weights @ known > 0
+        f1 = np.divide(2 * (weights @ right), weights @ either, out=np.full(len(weights), np.nan), where=has_positives)
         return np.asarray(f1)
 
     return Resampled(over, len(labels))

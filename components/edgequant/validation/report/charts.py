@@ -85,13 +85,13 @@ def colour_of(verdict: str) -> str:
     return COLOURS[{BLESSED: "good", REJECTED: "bad", INCONCLUSIVE: "open"}.get(verdict, "soft")]
 
 
-def draw(name: str, title: str, told: str, height: float, paint: Callable[["Figure"], None]) -> Chart:
+def draw(name: str, title: str, description: str, height: float, paint: Callable[["Figure"], None]) -> Chart:
     """Returns a chart.
 
     Args:
         name: The name of its PNG file, without the ending.
         title: Its title.
-        told: What it shows, for those who do not see it.
+        description: What it shows, for those who do not see it.
         height: In inches, at a width of `WIDTH`.
         paint: Draws it.
     """
@@ -119,7 +119,7 @@ def draw(name: str, title: str, told: str, height: float, paint: Callable[["Figu
         figure.set_layout_engine("none")
         canvas = FigureCanvasSVG(figure)
         canvas.print_svg(svg, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    return Chart(name=name, svg=_element(svg.getvalue(), f"{title}: {told}"), png=png.getvalue())
+    return Chart(name=name, svg=_element(svg.getvalue(), f"{title}: {description}"), png=png.getvalue())
 
 
 def _element(svg: str, alt: str) -> Markup:
@@ -130,9 +130,9 @@ def _element(svg: str, alt: str) -> Markup:
     opening = f'<svg role="img" aria-label="{escape(alt)}" {view.group() if view else ""}>'
     svg = opening + svg[svg.index(">") + 1 :].replace("xlink:href", "href")
     svg = re.sub(r' transform="rotate\(-0 [^)]*\)"', "", svg)
-    svg = re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found.group()), svg)
+    svg = re.sub(r' (?:d|x|y)="[^"]*"', lambda match: re.sub(r"(\.\d\d)\d+", r"\1", match.group()), svg)
     used = set(re.findall(r'(?:url\(|href=")#(\w+)', svg))
-    svg = re.sub(r' id="([^"]*)"', lambda found: found.group() if found.group(1) in used else "", svg)
+    svg = re.sub(r' id="([^"]*)"', lambda match: match.group() if match.group(1) in used else "", svg)
     for variable, value in COLOURS.items():
         svg = svg.replace(f": {value}", f": var(--{variable})")
     return Markup(re.sub(r">\s+<", "><", svg))  # noqa: S704 - made above, by matplotlib, which escapes every text

@@ -35,19 +35,19 @@ class Change:
     Attributes:
         label: The label.
         decision: The class.
-        was: How often by float32.
-        now: How often by the variant.
+        reference: How often by float32.
+        variant: How often by the variant.
     """
 
     label: int
     decision: int
-    was: int
-    now: int
+    reference: int
+    variant: int
 
     @property
     def difference(self) -> int:
         """How much more often by the variant."""
-        return self.now - self.was
+        return self.variant - self.reference
 
     @property
     def worse(self) -> bool:
@@ -72,69 +72,69 @@ class Confused:
 
 def confused(verdict: Verdict, variant: str) -> Confused | None:
     """Returns how a variant's confusion differs; None where one of the two is not known."""
-    was = verdict.variants[REFERENCE].confusion if REFERENCE in verdict.variants else None
-    now = verdict.variants[variant].confusion
-    if was is None or now is None or variant == REFERENCE:
+    reference_matrix = verdict.variants[REFERENCE].confusion if REFERENCE in verdict.variants else None
+    variant_matrix = verdict.variants[variant].confusion
+    if reference_matrix is None or variant_matrix is None or variant == REFERENCE:
         return None
-    if was.examples != now.examples:
-        note = f"It was run on {now.examples:,} examples and float32 on {was.examples:,}: their counts do not compare."
+    if reference_matrix.examples != variant_matrix.examples:
+        note = f"It was run on {variant_matrix.examples:,} examples and float32 on {reference_matrix.examples:,}: their counts do not compare."
         return Confused(chart=None, mistakes=(), note=note)
-    found = changes(was, now)
-    mistakes = tuple(change for change in found if change.label != change.decision)[:_LISTED]
-    classes = len(was.counts)
+    differences = changes(reference_matrix, variant_matrix)
+    mistakes = tuple(change for change in differences if change.label != change.decision)[:_LISTED]
+    classes = len(reference_matrix.counts)
     note = ""
-    if not found:
+    if not differences:
         note = "It takes every class for what float32 takes it for, in the same numbers."
     elif classes == 0:
         note = f"Of so many classes only the {_MISTAKES} most frequent mistakes of each are compared."
     names = [verdict.class_name(number) for number in range(classes)]
-    chart = _matrix(variant, found, names) if found and 0 < classes <= _MATRIX else None
+    chart = _matrix(variant, differences, names) if differences and 0 < classes <= _MATRIX else None
     return Confused(chart=chart, mistakes=mistakes, note=note)
 
 
-def changes(was: Confusion, now: Confusion) -> list[Change]:
-    """Returns where two confusions over the same examples differ, the largest difference first.
+def changes(reference: Confusion, variant: Confusion) -> list[Change]:
+    """Returns where two confusion matrices over the same examples differ, the largest difference first.
 
-    Where the matrices are not known, these are of mistakes alone, and of those whose number is known for both.
+    Where the matrices are not known, only mistakes are compared, and only those whose count is known for both models.
     """
-    first, second = (_cells(found) for found in (was, now))
-    cut = {id(cells) for cells, found in ((first, was), (second, now)) if _is_cut(found)}
-    found = [
-        Change(label=cell[0], decision=cell[1], was=first.get(cell, 0), now=second.get(cell, 0))
+    first, second = (_cells(confusion) for confusion in (reference, variant))
+    cut = {id(cells) for cells, confusion in ((first, reference), (second, variant)) if _is_cut(confusion)}
+    compared = [
+        Change(label=cell[0], decision=cell[1], reference=first.get(cell, 0), variant=second.get(cell, 0))
         for cell in sorted(first.keys() | second.keys())
         if all(cell in cells or id(cells) not in cut for cells in (first, second))
     ]
-    return sorted((change for change in found if change.difference), key=lambda change: -abs(change.difference))
+    return sorted((change for change in compared if change.difference), key=lambda change: -abs(change.difference))
 
 
-def _is_cut(found: Confusion) -> bool:
+def _is_cut(confusion: Confusion) -> bool:
     """Tells whether there may be mistakes that are not named."""
-    return not found.counts and len(found.mistakes) >= _MISTAKES
+    return not confusion.counts and len(confusion.mistakes) >= _MISTAKES
 
 
-def _cells(found: Confusion) -> dict[tuple[int, int], int]:
+def _cells(confusion: Confusion) -> dict[tuple[int, int], int]:
     """Returns the counts that are not 0, by label and decision."""
-    if not found.counts:
-        return {(label, decision): count for label, decision, count in found.mistakes}
+    if not confusion.counts:
+        return {(label, decision): count for label, decision, count in confusion.mistakes}
     return {
         (label, decision): count
-        for label, row in enumerate(found.counts)
+        for label, row in enumerate(confusion.counts)
         for decision, count in enumerate(row)
         if count
     }
 
 
-def _matrix(variant: str, found: list[Change], names: list[str]) -> Chart:
+def _matrix(variant: str, differences: list[Change], names: list[str]) -> Chart:
     """Returns the differences as a matrix."""
     classes = len(names)
     shown = [label(name, _NAME) for name in names]
     # Numbers and letters are short enough to stand side by side.
     upright = max(map(len, shown)) > _SHORT
-    told = "; ".join(
-        f"{names[change.label]} as {names[change.decision]} {change.difference:+d}" for change in found[:_LISTED]
+    description = "; ".join(
+        f"{names[change.label]} as {names[change.decision]} {change.difference:+d}" for change in differences[:_LISTED]
     )
     title = f"{label(variant)}: decisions against float32"
-    told += "; and more" if len(found) > _LISTED else ""
+    description += "; and more" if len(differences) > _LISTED else ""
 
     def paint(figure: "Figure") -> None:
         from matplotlib.patches import Patch
@@ -148,27 +148,29 @@ def _matrix(variant: str, found: list[Change], names: list[str]) -> Chart:
         axes.set_yticks(ticks, [shown[tick] for tick in ticks])
         axes.spines[["top", "right"]].set_visible(True)
         axes.plot([-0.5, classes - 0.5], [-0.5, classes - 0.5], color=COLOURS["line"], linewidth=0.8, zorder=0)
-        _paint_cells(axes, found)
+        _paint_cells(axes, differences)
         if classes <= _NUMBERED:
-            for change in found:
+            for change in differences:
                 text = f"{change.difference:+d}".replace("-", "\N{MINUS SIGN}")
                 axes.text(change.decision, change.label, text, ha="center", va="center", fontsize=min(9, 100 / classes))
         keys = [Patch(color=_WORSE, alpha=0.5, label="for the worse")]
         keys.append(Patch(color=_BETTER, alpha=0.5, label="for the better"))
         figure.legend(handles=keys, loc="outside lower left", ncols=2)
 
-    return draw(f"confusion_{variant}", title, f"label as decision, {told}.", 4.0 + (0.5 if upright else 0.0), paint)
+    return draw(
+        f"confusion_{variant}", title, f"label as decision, {description}.", 4.0 + (0.5 if upright else 0.0), paint
+    )
 
 
-def _paint_cells(axes: "Axes", found: list[Change]) -> None:
+def _paint_cells(axes: "Axes", differences: list[Change]) -> None:
     """Colours the cells in four shades, all of a shade in one shape: there may be hundreds."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
     from matplotlib.transforms import Affine2D
 
-    largest = max(abs(change.difference) for change in found)
+    largest = max(abs(change.difference) for change in differences)
     shades: dict[tuple[bool, int], list[Path]] = {}
-    for change in found:
+    for change in differences:
         place = Affine2D().translate(change.decision - 0.5, change.label - 0.5)
         shade = ceil(4 * abs(change.difference) / largest)
         shades.setdefault((change.worse, shade), []).append(Path.unit_rectangle().transformed(place))

@@ -95,7 +95,7 @@ def unit(verdict: Verdict, *, sliced: bool = False) -> str:
 
 def sliced_metric(verdict: Verdict) -> str:
     """Returns the metric that drops by class or feature are in: the first of the task, whichever is judged."""
-    measured = next((found.measures for found in verdict.variants.values() if found.measures), None)
+    measured = next((variant.measures for variant in verdict.variants.values() if variant.measures), None)
     if not measured:
         return AGREEMENT
     return next(iter(measured)) if is_custom(verdict.task) else METRICS[verdict.task][0]
@@ -105,7 +105,7 @@ def _forest(name: str, title: str, measured_in: str, rows: Sequence[DropRow], li
     """Returns drops as points on lines, the first on top; None without any."""
     if not rows:
         return None
-    told = "; ".join(f"{row.name} {fixed(row.points, 2)} {ends(row.interval, 2)}".strip() for row in rows)
+    description = "; ".join(f"{row.name} {fixed(row.points, 2)} {ends(row.interval, 2)}".strip() for row in rows)
     allowed = "" if limit is None else f" Allowed are {limit:g}."
 
     def paint(figure: "Figure") -> None:
@@ -127,7 +127,7 @@ def _forest(name: str, title: str, measured_in: str, rows: Sequence[DropRow], li
     return draw(
         name,
         title,
-        f"{told}, in {measured_in}.{allowed}",
+        f"{description}, in {measured_in}.{allowed}",
         1.2 + 0.24 * len(rows) + 0.2 * (limit is not None),
         paint,
     )

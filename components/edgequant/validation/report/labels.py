@@ -83,8 +83,8 @@ def label_quantiles(verdict: Verdict, labels: NDArray[Any] | None) -> tuple[list
     if labels is None or verdict.task != REGRESSION or not len(labels):
         return [], 0
     numbers = np.asarray(labels, np.float64).reshape(len(labels), -1)
-    found = np.quantile(numbers[:, :_NUMBERS], list(_QUANTILES.values()), axis=0)
-    told = [{name: f"{value:.4g}" for name, value in zip(_QUANTILES, of_one, strict=True)} for of_one in found.T]
-    names = [str(number) for number in range(len(told))] if numbers.shape[1] > 1 else ["label"]
-    rows = [QuantilesRow(name, quantiles) for name, quantiles in zip(names, told, strict=True)]
+    values = np.quantile(numbers[:, :_NUMBERS], list(_QUANTILES.values()), axis=0)
+    formatted = [{name: f"{value:.4g}" for name, value in zip(_QUANTILES, of_one, strict=True)} for of_one in values.T]
+    names = [str(number) for number in range(len(formatted))] if numbers.shape[1] > 1 else ["label"]
+    rows = [QuantilesRow(name, quantiles) for name, quantiles in zip(names, formatted, strict=True)]
     return rows, numbers.shape[1] - len(rows)

@@ -32,20 +32,20 @@ def number(value: float | str | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 10_000 or value == round(value) else f"{value:.4g}"
 
 
-def span(interval: Ends, measured: float | str | None, asked: float | str) -> tuple[str, str, str]:
+def span(interval: Ends, measured: float | str | None, limit: float | str) -> tuple[str, str, str]:
     """Returns the ends of an interval and what was measured with as many places each as the interval's width tells.
 
     That is two digits of the width, and two places at least; more where an end would else read like the limit that it is not at.
     """
     width = abs(interval[1] - interval[0])
     places = min(max(1 - math.floor(math.log10(width)), _FEWEST_PLACES), _MOST_PLACES) if width > 0 else _MOST_PLACES
-    if isinstance(asked, float | int):
+    if isinstance(limit, float | int):
         while places < _MOST_PLACES and any(
-            end != asked and fixed(end, places) == fixed(asked, places) for end in interval
+            end != limit and fixed(end, places) == fixed(limit, places) for end in interval
         ):
             places += 1
-    told = fixed(measured, places) if isinstance(measured, float | int) else number(measured)
-    return fixed(interval[0], places), fixed(interval[1], places), told
+    measured_text = fixed(measured, places) if isinstance(measured, float | int) else number(measured)
+    return fixed(interval[0], places), fixed(interval[1], places), measured_text
 
 
 def fixed(value: float | None, places: int) -> str:

@@ -82,9 +82,9 @@ def render(
         sliced_unit=unit(verdict, sliced=True),
         trials=max(
             (
-                found.latency.ratio.trials
-                for found in verdict.variants.values()
-                if found.latency and found.latency.ratio
+                variant.latency.ratio.trials
+                for variant in verdict.variants.values()
+                if variant.latency and variant.latency.ratio
             ),
             default=0,
         ),
@@ -99,16 +99,16 @@ def _champion(verdict: Verdict) -> dict[str, str] | None:
     champion = verdict.champion
     if champion is None:
         return None
-    found = {"model": champion.version or champion.uri, "status": champion.status}
+    fields = {"model": champion.version or champion.uri, "status": champion.status}
     if champion.reason:
-        found["why"] = champion.reason
+        fields["why"] = champion.reason
     if champion.size_bytes:
-        found["size, bytes"] = f"{champion.size_bytes:,}"
+        fields["size, bytes"] = f"{champion.size_bytes:,}"
     if champion.examples:
-        found["examples"] = f"{champion.examples:,}"
+        fields["examples"] = f"{champion.examples:,}"
     for name, measured in champion.measures.items():
-        found[name] = f"{fixed(measured.value, 4)} {ends(measured.interval, 4)}".strip()
-    return found
+        fields[name] = f"{fixed(measured.value, 4)} {ends(measured.interval, 4)}".strip()
+    return fields
 
 
 @cache

@@ -47,7 +47,7 @@ class CheckRow:
 
     variant: str
     name: str
-    asked: str
+    limit: str
     measured: str
     interval: str
     verdict: str
@@ -58,7 +58,7 @@ class CheckRow:
 class SliceRow:
     """Where a variant loses most, of the values that a class or a feature has, as a row of a table."""
 
-    told_apart_by: str
+    grouped_by: str
     variant: str
     worst: str
     examples: str
@@ -104,11 +104,11 @@ class Detail:
 def rows(verdict: Verdict) -> list[VariantRow]:
     """Returns every variant as a row of the table."""
     largest = max((variant.size_bytes or 0 for variant in verdict.variants.values()), default=0) or 1
-    found = []
+    table = []
     for name, variant in verdict.variants.items():
         value, interval = main_metric(verdict, variant)
         latency = variant.latency
-        found.append(
+        table.append(
             VariantRow(
                 name=name,
                 best=name == verdict.best,
@@ -128,34 +128,34 @@ def rows(verdict: Verdict) -> list[VariantRow]:
                 verdict=variant.verdict,
             )
         )
-    return found
+    return table
 
 
 def check_rows(verdict: Verdict) -> list[CheckRow]:
     """Returns the answer of every check of every variant, or why there is none."""
-    found = []
+    table = []
     for name, variant in verdict.variants.items():
         if variant.verdict == REFERENCE_VERDICT:
             continue
-        found += [_check_row(name, check) for check in variant.checks] or [
+        table += [_check_row(name, check) for check in variant.checks] or [
             CheckRow(
                 variant=name,
                 name=NOTHING,
-                asked=NOTHING,
+                limit=NOTHING,
                 measured=NOTHING,
                 interval=NOTHING,
                 verdict=variant.verdict,
                 sentence="; ".join(variant.reasons),
             )
         ]
-    return found
+    return table
 
 
 def slice_rows(verdict: Verdict) -> list[SliceRow]:
     """Returns, by class and by each feature, the value that each variant loses most on."""
-    found = [
+    table = [
         SliceRow(
-            told_apart_by=part.name,
+            grouped_by=part.name,
             variant=name,
             worst=part.values[0].value,
             examples=f"{part.values[0].examples:,}",
@@ -167,8 +167,8 @@ def slice_rows(verdict: Verdict) -> list[SliceRow]:
         for part in variant.slices
         if part.values
     ]
-    order = list(dict.fromkeys(row.told_apart_by for row in found))
-    return sorted(found, key=lambda row: order.index(row.told_apart_by))
+    order = list(dict.fromkeys(row.grouped_by for row in table))
+    return sorted(table, key=lambda row: order.index(row.grouped_by))
 
 
 def details(verdict: Verdict, picture: Picture | None) -> list[Detail]:
@@ -178,10 +178,10 @@ def details(verdict: Verdict, picture: Picture | None) -> list[Detail]:
         verdict: The verdict.
         picture: Makes pictures of the evaluation examples; None where they are no images.
     """
-    found = []
+    shown = []
     for name, variant in verdict.variants.items():
         charts = [slice_drops(verdict, name, i, part) for i, part in enumerate(variant.slices[:_CHARTED_SLICES])]
-        found.append(
+        shown.append(
             Detail(
                 name=name,
                 verdict=variant.verdict,
@@ -195,7 +195,7 @@ def details(verdict: Verdict, picture: Picture | None) -> list[Detail]:
                 examples=_examples(variant, picture),
             )
         )
-    return found
+    return shown
 
 
 def _check_row(variant: str, check: Check) -> CheckRow:
@@ -207,7 +207,7 @@ def _check_row(variant: str, check: Check) -> CheckRow:
     return CheckRow(
         variant=variant,
         name=check.name,
-        asked=number(check.asked),
+        limit=number(check.asked),
         measured=measured,
         interval=interval,
         verdict=check.verdict,
@@ -220,8 +220,8 @@ def _change(verdict: Verdict, variant: VariantVerdict, value: float | None) -> s
     base = verdict.variants.get(REFERENCE)
     if verdict.task != REGRESSION or base is None or value is None or variant.verdict == REFERENCE_VERDICT:
         return ""
-    was, _ = main_metric(verdict, base)
-    return "" if was is None else f"{verdict.main_metric} {value - was:+.3g}"
+    reference_value, _ = main_metric(verdict, base)
+    return "" if reference_value is None else f"{verdict.main_metric} {value - reference_value:+.3g}"
 
 
 def _sqnr(variant: VariantVerdict) -> str:

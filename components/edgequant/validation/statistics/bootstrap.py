@@ -11,7 +11,7 @@ from scipy import stats
 
 # Takes how often each example is counted, [resamples, examples], and gives the metric of each resample, [resamples]; NaN
 # where it is not defined.
-Weighed: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+WeightedMetric: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 # Groups of examples that are left out in turn: beyond, the acceleration hardly gains, and each costs two metrics.
 _GROUPS = 200
@@ -55,14 +55,14 @@ class BootstrapDrop:
         influential: About how many examples the drop hangs on: the sum of squared influences, squared, over the sum of
             their fourth powers. 0 when neither leaving out any example nor drawing them anew changes anything; at most 200.
         redrawn: Resamples on which the metric was not defined, such as those of one class; each was drawn again.
-        too_sure: Whether the confidence is one that so few resamples have no end for.
+        too_few_resamples: Whether the confidence is one that so few resamples have no end for.
     """
 
     drop: float
     interval: tuple[float, float] | None
     influential: float
     redrawn: int
-    too_sure: bool = False
+    too_few_resamples: bool = False
 
 
 class Resampled:
@@ -73,7 +73,7 @@ class Resampled:
         count: How many examples there are.
     """
 
-    def __init__(self, over: Weighed, count: int) -> None:
+    def __init__(self, over: WeightedMetric, count: int) -> None:
         self.over = over
         self.count = count
         self._taken: dict[tuple[int, int], NDArray[np.float64]] = {}
@@ -103,7 +103,7 @@ class Resampled:
         return self._taken[seed, resamples]
 
 
-def one_by_one(over: Callable[[NDArray[np.float64]], float]) -> Weighed:
+def one_by_one(over: Callable[[NDArray[np.float64]], float]) -> WeightedMetric:
     """Returns a metric that takes the counts of one resample, [examples], as one that takes those of many."""
     return lambda weights: np.array([over(row) for row in weights])
 
@@ -148,7 +148,7 @@ def paired_bootstrap_interval(reference: Resampled, variant: Resampled | None, r
     if influential < _FEWEST_INFLUENTIAL:
         return BootstrapDrop(drop=drop, interval=None, influential=influential, redrawn=0)
     if round((1 - resampling.confidence) * resampling.resamples, 6) < _BEYOND:
-        return BootstrapDrop(drop=drop, interval=None, influential=influential, redrawn=0, too_sure=True)
+        return BootstrapDrop(drop=drop, interval=None, influential=influential, redrawn=0, too_few_resamples=True)
     drawn, redrawn = _drops(reference, variant, resampling)
     interval = None
     if drawn is not None:
@@ -178,15 +178,15 @@ def _drops(
     reference: Resampled, variant: Resampled | None, resampling: Resampling
 ) -> tuple[NDArray[np.float64] | None, int]:
     """Returns the drops of as many resamples as asked for, None when as many again are not defined; and how many are not."""
-    asked = resampling.resamples
-    for count in (asked, 2 * asked):
+    requested = resampling.resamples
+    for count in (requested, 2 * requested):
         drops = reference.drawn(resampling.seed, count)
         if variant is not None:
             drops = drops - variant.drawn(resampling.seed, count)
         defined = np.flatnonzero(np.isfinite(drops))
-        if len(defined) >= asked:
-            return drops[defined[:asked]], int(defined[asked - 1]) + 1 - asked
-    return None, asked + 1
+        if len(defined) >= requested:
+            return drops[defined[:requested]], int(defined[requested - 1]) + 1 - requested
+    return None, requested + 1
 
 
 def _blocks(count: int, seed: int, resamples: int) -> Iterator[NDArray[np.uint8]]:

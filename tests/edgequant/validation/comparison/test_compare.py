@@ -13,7 +13,7 @@ from scipy import stats
 from edgequant.artifacts.comparison import Flip
 from edgequant.errors import EvaluationError
 from edgequant.outputs import LOGITS, PROBABILITIES, read
-from edgequant.validation.comparison.compare import Asked, Comparison, Run, alone, compare, drops
+from edgequant.validation.comparison.compare import Comparison, ComparisonSettings, Run, alone, compare, drops
 from edgequant.validation.gate.checks import Limit, check_least
 from edgequant.validation.metrics import classification
 from edgequant.validation.statistics import paired_drop_interval, wilson_interval
@@ -28,7 +28,7 @@ def _run(task: str, output: NDArray[Any], reading: str | None = None) -> Run:
 def _compare(task: str, reference: NDArray[Any], variant: NDArray[Any], labels: Any = None, **asked: Any) -> Comparison:
     first = _run(task, reference)
     known = None if labels is None else np.asarray(labels)
-    of = Asked(task=task, metric="", labels=known, **asked)
+    of = ComparisonSettings(task=task, metric="", labels=known, **asked)
     return compare(of, first, _run(task, variant, first.reading))
 
 
@@ -143,7 +143,9 @@ def test_agreement_is_that_of_the_worst_output_by_name() -> None:
     reference = Run({"large": large, "small": small}, "")
     for changed, expected in (((0.75, -0.5), (0.75 + 0.5) / 2), ((-1.0, 1.0), 0.0)):
         variant = Run({"small": np.array(changed), "large": large}, "")
-        assert compare(Asked(task="none", metric=""), reference, variant).agreement.value == pytest.approx(expected)
+        assert compare(ComparisonSettings(task="none", metric=""), reference, variant).agreement.value == pytest.approx(
+            expected
+        )
 
 
 def test_agreement_of_a_regression_is_that_of_its_worst_number() -> None:
@@ -156,7 +158,7 @@ def test_agreement_of_a_regression_is_that_of_its_worst_number() -> None:
     together = _compare("regression", reference, variant).agreement.value
     assert together == pytest.approx(expected, abs=0.02)
     outputs = [{"high": both[:, :1], "low": both[:, 1:]} for both in (reference, variant)]
-    apart = compare(Asked(task="none", metric=""), Run(outputs[0], ""), Run(outputs[1], ""))
+    apart = compare(ComparisonSettings(task="none", metric=""), Run(outputs[0], ""), Run(outputs[1], ""))
     assert apart.agreement.value == pytest.approx(together)
     assert _compare("none", reference, variant).agreement.value > 0.98
 
@@ -176,7 +178,9 @@ def test_agreement_in_pieces_is_that_at_once(monkeypatch: pytest.MonkeyPatch) ->
 def test_rounding_of_a_constant_output_is_no_disagreement() -> None:
     """An output that is the same but for float32's rounding is taken by its size, not by that rounding."""
     constant = np.array([300.0, np.nextafter(np.float32(300.0), np.float32(301.0))])
-    found = compare(Asked(task="none", metric=""), Run({"y": constant}, ""), Run({"y": constant + 3.0}, ""))
+    found = compare(
+        ComparisonSettings(task="none", metric=""), Run({"y": constant}, ""), Run({"y": constant + 3.0}, "")
+    )
     assert found.agreement.value == pytest.approx(0.99)
 
 
@@ -325,7 +329,9 @@ def test_a_users_function_that_waits_is_not_called_thousands_of_times(
     monkeypatch.syspath_prepend(tmp_path)
     labels = np.arange(300) % 4
     runs = [Run({"y": _EYE[np.where(np.arange(300) % step == 0, 0, labels)]}, "") for step in (10, 7)]
-    found = drops(Asked(task="my_wait:metric", metric="rate", labels=labels), runs[0], runs[1])["rate"].drop
+    found = drops(ComparisonSettings(task="my_wait:metric", metric="rate", labels=labels), runs[0], runs[1])[
+        "rate"
+    ].drop
     assert "too long for thousands of resamples" in found.note
     assert len(importlib.import_module("my_wait").calls) == 4
 
@@ -338,7 +344,7 @@ def test_a_users_error_is_no_metric(tmp_path: Any, monkeypatch: pytest.MonkeyPat
     monkeypatch.syspath_prepend(tmp_path)
     run = Run({"y": np.ones((4, 1))}, "")
     with pytest.raises(EvaluationError, match=r"metric 'mae' is the better the lower, .* such as negative_mae"):
-        run.figures(Asked(task="my_error:metric", metric="", labels=np.ones(4)), 4)
+        run.figures(ComparisonSettings(task="my_error:metric", metric="", labels=np.ones(4)), 4)
 
 
 def test_what_a_users_function_imports_does_not_make_it_slow(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,7 +367,9 @@ def test_what_a_users_function_imports_does_not_make_it_slow(tmp_path: Any, monk
     labels = np.arange(300) % 4
     runs = [Run({"y": _EYE[np.where(np.arange(300) % step == 0, 0, labels)]}, "") for step in (10, 7)]
     for name in ("at_first", "always"):
-        found = drops(Asked(task=f"my_slow:{name}", metric="rate", labels=labels), runs[0], runs[1])["rate"].drop
+        found = drops(ComparisonSettings(task=f"my_slow:{name}", metric="rate", labels=labels), runs[0], runs[1])[
+            "rate"
+        ].drop
         assert (found.interval is None) == (name == "always")
         assert ("too long for thousands of resamples" in found.note) == (name == "always")
         runs = [Run(run.outputs, "") for run in runs]
@@ -382,7 +390,7 @@ def test_only_the_judged_number_of_a_users_function_is_resampled(
     reference = np.where(random.uniform(size=300) < 0.9, labels, 0)
     variant = np.where(random.uniform(size=300) < 0.9, reference, 1)
     runs = [Run({"y": _EYE[decisions]}, "") for decisions in (reference, variant)]
-    found = drops(Asked(task="my_numbers:metric", metric="rate", labels=labels), runs[0], runs[1])
+    found = drops(ComparisonSettings(task="my_numbers:metric", metric="rate", labels=labels), runs[0], runs[1])
     assert list(found) == ["rate", "other", "each"]
     other = found["other"].drop
     assert (other.interval, other.method) == (None, "")
@@ -398,7 +406,7 @@ def test_metrics_that_labels_do_not_define_are_left_out() -> None:
     """With one class alone there is no AUC, and with no yes no F1; the others are there."""
 
     def names(label: int) -> list[str]:
-        asked = Asked(task="binary", metric="accuracy", labels=np.full(3, label))
+        asked = ComparisonSettings(task="binary", metric="accuracy", labels=np.full(3, label))
         return list(alone(asked, _run("binary", np.array([[0.1], [0.2], [0.9]])), 3))
 
     assert names(0) == ["accuracy", "log_loss", "ece"]
@@ -409,7 +417,7 @@ def test_classes_go_by_name_where_they_have_one() -> None:
     """Drops by class and flips tell a class's name; one beyond the names given keeps its number."""
     labels = np.array([0, 0, 1, 1, 2, 2] * 5)
     changed = np.where(np.arange(30) == 2, 0, labels)
-    asked = Asked(task="classification", metric="accuracy", labels=labels, classes=("cat", "dog"))
+    asked = ComparisonSettings(task="classification", metric="accuracy", labels=labels, classes=("cat", "dog"))
     found = compare(asked, *(Run({"y": _EYE[decisions]}, "probabilities") for decisions in (labels, changed)))
     assert [value.value for value in found.slices[0].slice.values] == ["dog", "cat", "2"]
     assert found.flips is not None

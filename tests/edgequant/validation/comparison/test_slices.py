@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from edgequant.validation.comparison.compare import Asked, Run, compare
+from edgequant.validation.comparison.compare import ComparisonSettings, Run, compare
 from edgequant.validation.comparison.flips import confusion
 from edgequant.validation.comparison.slices import by_class_of_many, grouped, sliced
 from edgequant.validation.statistics import class_drops, mean_drop_interval
@@ -81,7 +81,7 @@ def test_a_class_of_many_that_is_found_everywhere_is_the_worst() -> None:
     outputs = labels.astype(np.float64)
     spoilt = outputs.copy()
     spoilt[:, 0] = 1.0
-    asked = Asked(task="multilabel", metric="accuracy", labels=labels)
+    asked = ComparisonSettings(task="multilabel", metric="accuracy", labels=labels)
     found = compare(asked, Run({"y": outputs}, "probabilities"), Run({"y": spoilt}, "probabilities"))
     assert found.drops["accuracy"].drop.points == pytest.approx(100 * (1 - labels[:, 0].mean()) / 100)
     (classes,) = (item.slice for item in found.slices)

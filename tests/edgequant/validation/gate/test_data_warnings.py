@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edgequant.artifacts.benchmark import Benchmark, Environment
 from edgequant.gate import Gate
 from edgequant.outputs import PROBABILITIES
-from edgequant.validation.comparison.compare import Asked, Run, compare
+from edgequant.validation.comparison.compare import ComparisonSettings, Run, compare
 from edgequant.validation.gate.checks import Limit
 from edgequant.validation.gate.class_check import check_worst_class
 from edgequant.validation.gate.data_warnings import caveats, doubt, labelled
@@ -23,11 +23,11 @@ def _run(decisions: NDArray[Any]) -> Run:
     return Run({"y": np.eye(5)[decisions] * 0.8 + 0.04}, PROBABILITIES)
 
 
-def _asked(labels: NDArray[Any], metric: str = "accuracy") -> Asked:
-    return Asked(task="classification", metric=metric, labels=labels, classes=_NAMES)
+def _asked(labels: NDArray[Any], metric: str = "accuracy") -> ComparisonSettings:
+    return ComparisonSettings(task="classification", metric=metric, labels=labels, classes=_NAMES)
 
 
-def _evidence(asked: Asked, run: Run, missing: str, everywhere: str = "") -> Evidence:
+def _evidence(asked: ComparisonSettings, run: Run, missing: str, everywhere: str = "") -> Evidence:
     """Returns what a variant that answers as the reference does is judged by."""
     environment = Environment(cpu="a CPU", cores=2, threads=1, delegate="", runtime="", load_average=0.0)
     return Evidence(
@@ -85,7 +85,7 @@ def test_classes_of_many_that_all_have_or_hardly_any_lacks_are_named() -> None:
     labels = np.ones((1000, 3), np.int64)
     labels[:5, 1] = 0
     labels[::2, 2] = 0
-    asked = Asked(task="multilabel", metric="accuracy", labels=labels, classes=("all", "most", "half"))
+    asked = ComparisonSettings(task="multilabel", metric="accuracy", labels=labels, classes=("all", "most", "half"))
     run = Run({"y": 0.8 * labels + 0.1}, PROBABILITIES)
     gate = Gate(max_worst_class_drop_points=2.0)
     everywhere, few = caveats(gate, asked, run)
@@ -105,7 +105,7 @@ def test_one_class_of_its_own_has_two_groups() -> None:
     labels = np.arange(1000)[:, None] % 2
     variant = labels.copy()
     variant[:60:2] = 1
-    asked = Asked(task="multilabel", metric="accuracy", labels=labels, classes=("cat",))
+    asked = ComparisonSettings(task="multilabel", metric="accuracy", labels=labels, classes=("cat",))
     runs = [Run({"y": 0.8 * decisions + 0.1}, PROBABILITIES) for decisions in (labels, variant)]
     (by_class,) = compare(asked, *runs).slices
     check = check_worst_class(Limit(name="max_worst_class_drop_points", value=6.0, confidence=0.95), by_class)
@@ -158,7 +158,7 @@ def test_accuracy_given_away_for_a_rare_answer_is_no_doubt(metric: str, doubted:
     decisions = labels.copy()
     decisions[3::20] = 1
     run = Run({"y": 0.8 * decisions[:, None] + 0.1}, PROBABILITIES)
-    asked = Asked(task="binary", metric=metric, labels=labels)
+    asked = ComparisonSettings(task="binary", metric=metric, labels=labels)
     assert bool(doubt(asked, run)) == doubted
     assert any("is no better than always answering 0" in note for note in caveats(Gate(), asked, run))
 
@@ -166,7 +166,7 @@ def test_accuracy_given_away_for_a_rare_answer_is_no_doubt(metric: str, doubted:
 def test_a_regression_no_better_than_the_mean_is_noticed() -> None:
     """An R² of 0 or less: the labels' mean would do as well."""
     labels = np.linspace(-1.0, 1.0, 300)[:, None]
-    asked = Asked(task="regression", metric="mae", labels=labels)
+    asked = ComparisonSettings(task="regression", metric="mae", labels=labels)
     (note,) = caveats(Gate(max_drop_points=1.0), asked, Run({"y": -labels}, ""))
     assert note.startswith("float32 is no better than the labels' mean: its r2 is -3.0000")
     assert caveats(Gate(max_drop_points=1.0), asked, Run({"y": labels * 0.9}, "")) == ()
@@ -179,9 +179,9 @@ def test_few_examples_of_numbers_are_said_to_be_few() -> None:
     expected = (
         "30 examples are too few to bless a variant, even one that changes nothing: max_drop_points of 1 takes 299"
     )
-    (note,) = caveats(gate, Asked(task="regression", metric="mae", labels=labels), run)
+    (note,) = caveats(gate, ComparisonSettings(task="regression", metric="mae", labels=labels), run)
     assert note == f"{expected}; min_agreement of 0.99 takes 299"
-    (note,) = caveats(Gate(max_drop_points=1.0), Asked(task="none", metric="agreement"), run)
+    (note,) = caveats(Gate(max_drop_points=1.0), ComparisonSettings(task="none", metric="agreement"), run)
     assert note.startswith(
         "30 examples are too few to bless a variant, even one that changes nothing: max_drop_points of 1"
     )
@@ -196,6 +196,6 @@ def test_few_examples_of_numbers_are_said_to_be_few() -> None:
 )
 def test_labels_that_do_not_vary_are_noticed(labels: Any, told: str) -> None:
     """Without a standard deviation errors count in the label's own unit, and that is said."""
-    asked = Asked(task="regression", metric="mae", labels=labels)
+    asked = ComparisonSettings(task="regression", metric="mae", labels=labels)
     notes = caveats(Gate(max_drop_points=1.0), asked, Run({"y": labels + 0.001}, ""))
     assert any(note.startswith(told) for note in notes)

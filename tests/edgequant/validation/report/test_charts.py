@@ -99,10 +99,10 @@ def test_what_is_confused_otherwise() -> None:
     now = Confusion(examples=20, counts=((10, 0), (3, 7)))
     found = changes(was, now)
     assert found == [
-        Change(label=1, decision=0, was=0, now=3),
-        Change(label=1, decision=1, was=10, now=7),
-        Change(label=0, decision=0, was=9, now=10),
-        Change(label=0, decision=1, was=1, now=0),
+        Change(label=1, decision=0, reference=0, variant=3),
+        Change(label=1, decision=1, reference=10, variant=7),
+        Change(label=0, decision=0, reference=9, variant=10),
+        Change(label=0, decision=1, reference=1, variant=0),
     ]
     assert [(change.difference, change.worse) for change in found] == [(3, True), (-3, True), (1, False), (-1, False)]
 
@@ -137,7 +137,7 @@ def test_of_more_than_thirty_classes_there_is_no_matrix(handmade: Handmade) -> N
     reference = replace(verdict.variants["float32"], confusion=was)
     found = confused(replace(verdict, variants={**verdict.variants, "float32": reference}), "full_int8")
     assert found is not None
-    assert (found.chart, found.mistakes) == (None, (Change(label=3, decision=4, was=0, now=1),))
+    assert (found.chart, found.mistakes) == (None, (Change(label=3, decision=4, reference=0, variant=1),))
 
 
 def spread(low: float, high: float) -> InputSpread:

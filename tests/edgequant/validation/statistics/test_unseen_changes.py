@@ -12,7 +12,7 @@ from scipy import optimize
 from edgequant.artifacts.verdict import Check
 from edgequant.gate import Gate
 from edgequant.outputs import PROBABILITIES
-from edgequant.validation.comparison.compare import Asked, Run, alone, compare
+from edgequant.validation.comparison.compare import ComparisonSettings, Run, alone, compare
 from edgequant.validation.comparison.drop_intervals import mean_drop_ends, paired_drop
 from edgequant.validation.gate.checks import Limit, check_drop, check_least
 from edgequant.validation.gate.data_warnings import caveats
@@ -200,7 +200,7 @@ def test_a_number_of_ones_own_that_nothing_changes_is_not_judged(
     monkeypatch.syspath_prepend(tmp_path)
     labels = np.arange(400) % 2
     run = Run({"y": np.eye(2)[labels]}, "")
-    found = compare(Asked(task="my_rate:metric", metric="rate", labels=labels), run, run)
+    found = compare(ComparisonSettings(task="my_rate:metric", metric="rate", labels=labels), run, run)
     limit = Limit(name="max_drop_points", value=1.0, confidence=0.95)
     check = check_drop(limit, found.drops["rate"], "rate")
     assert (check.verdict, check.need, check.interval) == ("inconclusive", None, None)
@@ -229,7 +229,7 @@ def test_a_model_that_loses_all_is_rejected(
     """What is the same whichever examples are left out need not be nothing: a drop of everything is as sure as can be."""
     shape = (1000, -1)
     runs = [Run({"y": 0.8 * values.reshape(shape) + 0.1}, PROBABILITIES) for values in (reference, variant)]
-    found = compare(Asked(task=task, metric=metric, labels=labels), *runs)
+    found = compare(ComparisonSettings(task=task, metric=metric, labels=labels), *runs)
     check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), found.drops[metric], metric)
     assert check.verdict == "rejected", check.sentence
     assert check.measured == pytest.approx(lost)
@@ -255,7 +255,7 @@ def test_rounding_is_no_sign_of_what_was_not_seen(metric: str, limit: float, cou
     blessed = 0
     for _ in range(60):
         labels, *outputs = _off_by_less_than_their_spread(count, random)
-        asked = Asked(task="regression", metric=metric, labels=labels)
+        asked = ComparisonSettings(task="regression", metric=metric, labels=labels)
         was, now = (Run({"y": output}, "").figures(asked, count)[metric] for output in outputs)
         drop = paired_drop(was, now, count, 0.95)
         blessed += (
@@ -274,7 +274,7 @@ def test_an_rmse_that_does_not_change_takes_so_many_examples() -> None:
     needed = math.ceil(math.log(0.05) / math.log1p(0.1**2 - 0.11**2))
     for count, verdict in ((1000, "inconclusive"), (2000, "blessed")):
         run = Run({"y": (labels + errors)[:count, None]}, "")
-        found = compare(Asked(task="regression", metric="rmse", labels=labels), run, run)
+        found = compare(ComparisonSettings(task="regression", metric="rmse", labels=labels), run, run)
         check = check_drop(limit, found.drops["rmse"], "rmse")
         assert check.verdict == verdict, check.sentence
         if verdict == "inconclusive":
@@ -285,7 +285,7 @@ def test_an_rmse_that_does_not_change_takes_so_many_examples() -> None:
 def _least(metric: str, output: NDArray[Any], labels: NDArray[np.int64], limit: float) -> Check:
     task = "binary"
     run = Run({"y": output}, PROBABILITIES)
-    found = compare(Asked(task=task, metric=metric, labels=labels), run, run)
+    found = compare(ComparisonSettings(task=task, metric=metric, labels=labels), run, run)
     asked = Limit(name="min_metric", value=limit, confidence=0.95)
     return check_least(asked, found.measures[metric], metric, len(labels), found.own[metric])
 
@@ -337,7 +337,9 @@ def test_a_metric_is_not_held_by_examples_that_were_not_seen() -> None:
         return np.where(labels == 1, 1.0, 0.7 * random.normal(size=count))[:, None], labels
 
     output, labels = draw(1000)
-    measured = alone(Asked(task="binary", metric="auc", labels=labels), Run({"y": output}, PROBABILITIES), 1000)["auc"]
+    measured = alone(
+        ComparisonSettings(task="binary", metric="auc", labels=labels), Run({"y": output}, PROBABILITIES), 1000
+    )["auc"]
     assert measured.interval is not None
     limit = measured.interval[0] - 0.01
     check = _least("auc", output, labels, limit)
@@ -350,7 +352,7 @@ def test_a_metric_is_not_held_by_examples_that_were_not_seen() -> None:
 def test_a_set_with_too_few_yes_is_noticed_before_any_verdict() -> None:
     """Of 400 with 8 yes, F1 within 1 point cannot be shown of a variant that changes nothing: the note tells the number of the check."""
     yes = np.arange(400) % 50 == 0
-    asked = Asked(task="binary", metric="f1", labels=yes.astype(np.int64))
+    asked = ComparisonSettings(task="binary", metric="f1", labels=yes.astype(np.int64))
     (note,) = caveats(Gate(max_drop_points=1.0), asked, Run({"y": np.where(yes, 0.9, 0.1)[:, None]}, PROBABILITIES))
     check = _same("f1", yes, 1.0)
     assert check.need is not None
@@ -376,7 +378,7 @@ def test_an_auc_that_is_lost_whole_is_rejected_however_few_examples_it_hangs_on(
     labels = (np.arange(228) < 143).astype(np.int64)
     scores = np.where(labels == 1, 0.9, 0.1) + random.uniform(-0.05, 0.05, 228)
     scores[[5, 9]] = 0.01
-    asked = Asked(task="binary", metric="auc", labels=labels)
+    asked = ComparisonSettings(task="binary", metric="auc", labels=labels)
     runs = [Run({"y": values[:, None]}, PROBABILITIES) for values in (scores, np.full(228, 0.57))]
     found = compare(asked, runs[0], runs[1]).drops["auc"]
     assert found.drop.interval is None
@@ -396,7 +398,7 @@ def test_a_few_changes_alone_reject_nothing() -> None:
     reference = np.where(labels == 1, 0.9, 0.1)
     variant = reference.copy()
     variant[:2] = 0.2
-    asked = Asked(task="binary", metric="f1", labels=labels)
+    asked = ComparisonSettings(task="binary", metric="f1", labels=labels)
     found = compare(
         asked, Run({"y": reference[:, None]}, PROBABILITIES), Run({"y": variant[:, None]}, PROBABILITIES)
     ).drops["f1"]
