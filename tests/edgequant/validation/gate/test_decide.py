@@ -98,8 +98,8 @@ def test_a_size_is_within_its_limit_or_not(limit: float, verdict: str) -> None:
 def test_the_worst_check_decides(high: float, ratio: float, verdict: str) -> None:
     """One rejection rejects, whatever else is open; one open check leaves the verdict open; what speaks against comes first."""
     gate = Gate(max_drop_points=1.0, max_size_ratio=ratio)
-    found, checks, reasons = judge(gate, _evidence(_paired(0.0, high)))
-    assert found == verdict
+    outcome, checks, reasons = judge(gate, _evidence(_paired(0.0, high)))
+    assert outcome == verdict
     assert [check.name for check in checks] == ["max_drop_points", "max_size_ratio"]
     assert next(check.verdict for check in checks if check.sentence == reasons[0]) == verdict
 
@@ -149,8 +149,8 @@ def test_an_open_verdict_says_how_many_examples_would_settle_it() -> None:
 def test_a_bootstrapped_drop_is_settled_by_its_width() -> None:
     """At one standard error of 0.5 points, one point from the limit: (1.645 + 0.842)² · 0.25 of the examples as many, so 1,546."""
     half = 1.6448536 * 0.5
-    found = PairedDrop(drop=Drop(points=0.0, interval=(-half, half), method="paired bootstrap"), examples=1000)
-    check = check_drop(Limit(name="max_drop_points", value=0.4, confidence=0.95), found, "auc")
+    drop = PairedDrop(drop=Drop(points=0.0, interval=(-half, half), method="paired bootstrap"), examples=1000)
+    check = check_drop(Limit(name="max_drop_points", value=0.4, confidence=0.95), drop, "auc")
     assert check.verdict == "inconclusive"
     assert check.interval == (-half, half)
     assert (
@@ -163,8 +163,8 @@ def test_a_bootstrapped_drop_is_settled_by_its_width() -> None:
 def test_few_influential_examples_leave_the_check_open() -> None:
     """Where two of 100 examples make the difference, 250 would make five: enough for an interval."""
     drop = Drop(points=0.5, note="it hangs on about 2 examples, too few to tell an interval from")
-    found = PairedDrop(drop=drop, examples=100, influential=2.0)
-    check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), found, "macro_f1")
+    paired = PairedDrop(drop=drop, examples=100, influential=2.0)
+    check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), paired, "macro_f1")
     assert (check.verdict, check.measured, check.interval) == ("inconclusive", 0.5, None)
     assert check.sentence == (
         "macro_f1 drops 0.50 points, without an interval: it hangs on about 2 examples, too few to tell an interval from;"
@@ -193,9 +193,9 @@ def test_the_least_agreement_is_judged_by_its_own_interval(limit: float, verdict
     )
     assert (check.verdict, check.measured) == (verdict, 0.96)
     assert check.interval == pytest.approx(exact)
-    told = {"blessed": ", at least 0.9482 at 95%", "rejected": ", at most 0.9697 at 95%"}
+    ends = {"blessed": ", at least 0.9482 at 95%", "rejected": ", at most 0.9697 at 95%"}
     assert check.sentence.startswith(
-        f"agreement is 0.9600{told.get(verdict, ' (between 0.9482 and 0.9697, each at 95%')}"
+        f"agreement is 0.9600{ends.get(verdict, ' (between 0.9482 and 0.9697, each at 95%')}"
     )
     assert ("evaluation examples" in check.sentence) == (verdict == "inconclusive")
 
@@ -308,7 +308,7 @@ def test_a_missing_champion_counts_neither_for_nor_against() -> None:
     assert "registered model 'x' has no alias 'champion'" in check.sentence
     verdict, checks, reasons = judge(Gate(max_drop_points=1.0, max_drop_points_vs_champion=1.0), evidence)
     assert verdict == "blessed"
-    assert [found.verdict for found in checks] == ["blessed", "no champion yet"]
+    assert [check.verdict for check in checks] == ["blessed", "no champion yet"]
     assert reasons[-1].startswith("no champion yet: ")
 
 

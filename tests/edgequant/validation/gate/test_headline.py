@@ -49,8 +49,10 @@ def test_what_to_ship_is_told_in_a_line() -> None:
         drop_points=-0.12,
         drop_interval_points=(-0.5, 0.3),
     )
-    told = headline(Gate(max_drop_points=1.0), "accuracy", "blessed", "small", {"float32": _reference(), "small": best})
-    assert told == (
+    sentence = headline(
+        Gate(max_drop_points=1.0), "accuracy", "blessed", "small", {"float32": _reference(), "small": best}
+    )
+    assert sentence == (
         "Ship small: 27.5 kB (0.28 of float32), accuracy gains 0.12 points (at worst 0.30 lost, 95% one-sided);"
         " all 5 checks pass."
     )
@@ -59,8 +61,8 @@ def test_what_to_ship_is_told_in_a_line() -> None:
 def test_a_reference_that_is_good_for_nothing_is_not_to_be_shipped() -> None:
     """What loses nothing of a model that guesses is no better: that comes first, and then what the gate alone says."""
     judged = {"float32": _reference(), "small": _variant("blessed", _check("a", "blessed", "fine"), size_bytes=27_500)}
-    told = headline(Gate(max_drop_points=1.0), "accuracy", "blessed", "small", judged, "float32 guesses")
-    assert told.startswith(
+    sentence = headline(Gate(max_drop_points=1.0), "accuracy", "blessed", "small", judged, "float32 guesses")
+    assert sentence.startswith(
         "Do not ship before this is understood: float32 guesses. Of the gate alone: Ship small: 27.5 kB"
     )
 
@@ -82,11 +84,11 @@ def test_the_number_that_settles_the_variant_is_that_of_the_check_that_takes_mos
 
 def test_two_checks_are_both() -> None:
     """And one is one."""
-    for number, told in ((1, "its one check passes."), (2, "both checks pass.")):
+    for number, sentence in ((1, "its one check passes."), (2, "both checks pass.")):
         best = _variant("blessed", *(_check(str(index), "blessed", "") for index in range(number)), size_bytes=900)
         judged = {"float32": _reference(), "small": best}
-        found = headline(Gate(max_size_ratio=1.0), "accuracy", "blessed", "small", judged)
-        assert found == f"Ship small: 900 bytes (0.01 of float32); {told}"
+        line = headline(Gate(max_size_ratio=1.0), "accuracy", "blessed", "small", judged)
+        assert line == f"Ship small: 900 bytes (0.01 of float32); {sentence}"
 
 
 def test_all_failing_checks_are_named() -> None:
@@ -99,7 +101,7 @@ def test_all_failing_checks_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("points", "interval", "told"),
+    ("points", "interval", "beginning"),
     [
         (-0.12, (-0.5, 0.3), "accuracy gains 0.12 points, at most 0.30 lost at 95%, one-sided: within"),
         (-2.0, (-3.0, -1.0), "accuracy gains 2.00 points, at least 1.00 gained at 95%, one-sided: within"),
@@ -110,11 +112,11 @@ def test_all_failing_checks_are_named() -> None:
     ],
 )
 def test_no_drop_is_told_with_a_minus_sign_and_the_end_that_decides_is_quoted(
-    points: float, interval: tuple[float, float], told: str
+    points: float, interval: tuple[float, float], beginning: str
 ) -> None:
     """A negative drop is a gain; a rejection quotes the lower end, in as many places as tell it from the limit."""
     sentence = check_drop(_DROP, _drop(points, *interval), "accuracy").sentence
-    assert sentence.startswith(told)
+    assert sentence.startswith(beginning)
     assert not re.search(r"-\d", sentence)
 
 
@@ -178,8 +180,8 @@ def test_what_some_open_check_takes_may_not_be_known() -> None:
         _check("max_latency_ratio", "inconclusive", "too noisy"),
     )
     judged = {"float32": _reference(), "small": _variant("inconclusive", *checks)}
-    told = headline(Gate(max_drop_points=1.0), "accuracy", "inconclusive", None, judged)
-    assert told.endswith("about 288 would settle it; what max_latency_ratio would take is not known.")
+    sentence = headline(Gate(max_drop_points=1.0), "accuracy", "inconclusive", None, judged)
+    assert sentence.endswith("about 288 would settle it; what max_latency_ratio would take is not known.")
 
 
 def test_a_class_past_the_limit_is_settled_by_a_rejection() -> None:
@@ -202,8 +204,8 @@ def test_exact_ends_are_those_of_scipy(successes: int, count: int) -> None:
 def test_one_of_three_that_differs_rejects_nothing() -> None:
     """At an agreement of 0.97, one or more of three differ in 8.7% of runs: that is no rejection at 95%."""
     assert float(stats.binom.sf(0, 3, 0.03)) == pytest.approx(0.087, abs=0.001)
-    found = Measured(value=2 / 3, interval=(0.2077, 0.9385), method="wilson")
-    assert check_least(_AGREEMENT, found, "agreement", 3).verdict == "inconclusive"
+    measured = Measured(value=2 / 3, interval=(0.2077, 0.9385), method="wilson")
+    assert check_least(_AGREEMENT, measured, "agreement", 3).verdict == "inconclusive"
 
 
 @pytest.mark.parametrize("limit", [0.5, 0.9, 0.97, 0.99])
@@ -236,7 +238,7 @@ def test_the_number_for_a_share_settles_it_in_four_of_five_runs(share: float, li
 
 def test_an_open_drop_carries_its_number() -> None:
     """What the sentence says is also there to be read by programs."""
-    found = paired_mean(np.repeat([1.0, -1.0, 0.0], [9, 8, 283]), 0.95)
-    check = check_drop(_DROP, found, "accuracy")
+    drop = paired_mean(np.repeat([1.0, -1.0, 0.0], [9, 8, 283]), 0.95)
+    check = check_drop(_DROP, drop, "accuracy")
     assert check.need is not None
     assert f"about {check.need.examples:,} evaluation examples would settle it" in check.sentence

@@ -50,8 +50,8 @@ def _interval(
     labels: NDArray[Any],
     resampling: Resampling,
 ) -> BootstrapDrop:
-    was, now = (_resampled(metric, labels, outputs) for outputs in (reference, variant))
-    return paired_bootstrap_interval(was, now, resampling)
+    reference_metric, variant_metric = (_resampled(metric, labels, outputs) for outputs in (reference, variant))
+    return paired_bootstrap_interval(reference_metric, variant_metric, resampling)
 
 
 def _scored(random: np.random.Generator, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -82,18 +82,18 @@ def test_it_is_scipys_paired_bca_interval(count: int) -> None:
     def drop(rows: NDArray[np.intp]) -> float:
         return _auc(labels[rows], reference[rows]) - _auc(labels[rows], variant[rows])
 
-    found = _interval(_auc, reference, variant, labels, Resampling(confidence=0.95, seed=9, resamples=500))
+    result = _interval(_auc, reference, variant, labels, Resampling(confidence=0.95, seed=9, resamples=500))
     expected = stats.bootstrap(
         (np.arange(count),),
         drop,
         vectorized=False,
         n_resamples=500,
-        confidence_level=_two_sided(found.influential),
+        confidence_level=_two_sided(result.influential),
         method="BCa",
         rng=np.random.default_rng(9),
     ).confidence_interval
-    assert found.drop == drop(np.arange(count))
-    assert found.interval == pytest.approx((expected.low, expected.high))
+    assert result.drop == drop(np.arange(count))
+    assert result.interval == pytest.approx((expected.low, expected.high))
 
 
 def test_leaving_out_groups_of_a_large_set_is_nearly_leaving_out_single_examples() -> None:
@@ -103,17 +103,17 @@ def test_leaving_out_groups_of_a_large_set_is_nearly_leaving_out_single_examples
     def drop(rows: NDArray[np.intp]) -> float:
         return _f1(labels[rows], reference[rows]) - _f1(labels[rows], variant[rows])
 
-    found = _interval(_f1, reference, variant, labels, Resampling(confidence=0.95, seed=9, resamples=2000))
+    result = _interval(_f1, reference, variant, labels, Resampling(confidence=0.95, seed=9, resamples=2000))
     expected = stats.bootstrap(
         (np.arange(1000),),
         drop,
         vectorized=False,
         n_resamples=2000,
-        confidence_level=_two_sided(found.influential),
+        confidence_level=_two_sided(result.influential),
         method="BCa",
         rng=np.random.default_rng(9),
     ).confidence_interval
-    assert found.interval == pytest.approx((expected.low, expected.high), abs=(expected.high - expected.low) / 20)
+    assert result.interval == pytest.approx((expected.low, expected.high), abs=(expected.high - expected.low) / 20)
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:
@@ -131,14 +131,14 @@ def test_swapping_the_two_mirrors_the_interval() -> None:
     """A gain is a negative drop."""
     reference, variant, labels = _scored(np.random.default_rng(4), 100)
     resampling = Resampling(confidence=0.95, seed=1, resamples=200)
-    found = _interval(_auc, reference, variant, labels, resampling)
+    result = _interval(_auc, reference, variant, labels, resampling)
     mirrored = _interval(_auc, variant, reference, labels, resampling)
-    assert found.interval is not None
-    assert mirrored.interval == pytest.approx((-found.interval[1], -found.interval[0]))
+    assert result.interval is not None
+    assert mirrored.interval == pytest.approx((-result.interval[1], -result.interval[0]))
 
 
-def _covered(found: list[BootstrapDrop], truth: float) -> tuple[float, float]:
-    intervals = np.array([drop.interval for drop in found], np.float64)
+def _covered(drops: list[BootstrapDrop], truth: float) -> tuple[float, float]:
+    intervals = np.array([drop.interval for drop in drops], np.float64)
     return float(np.mean(intervals[:, 0] <= truth)), float(np.mean(intervals[:, 1] >= truth))
 
 
@@ -168,13 +168,13 @@ def _simulated(
     seed: int,
 ) -> list[BootstrapDrop]:
     """The drops of 2,000 simulated sets of so many examples, a hundred of them with the same resamples."""
-    random, found = np.random.default_rng(seed), []
+    random, drops = np.random.default_rng(seed), []
     for number in range(2000):
         reference, variant, labels = draw(random, count)
-        was, now = (weighted(labels, outputs) for outputs in (reference, variant))
+        reference_metric, variant_metric = (weighted(labels, outputs) for outputs in (reference, variant))
         resampling = Resampling(confidence=0.95, seed=number // 100, resamples=1000)
-        found.append(paired_bootstrap_interval(was, now, resampling))
-    return found
+        drops.append(paired_bootstrap_interval(reference_metric, variant_metric, resampling))
+    return drops
 
 
 def test_many_resamples_at_once_are_as_one_by_one() -> None:
@@ -198,8 +198,8 @@ def test_the_ends_cover_the_true_drop_in_auc(count: int) -> None:
     The AUC of N(1.5, s²) against N(0, s²) is Φ(1.5 / (s√2)): s is 1 for the reference, √1.25 for the variant.
     """
     truth = float(stats.norm.cdf(1.5 / np.sqrt(2)) - stats.norm.cdf(1.5 / np.sqrt(2.5)))
-    found = _covered(_simulated(_weighted_auc, _scored, count, 5), truth)
-    assert min(found) >= 0.94, found
+    coverage = _covered(_simulated(_weighted_auc, _scored, count, 5), truth)
+    assert min(coverage) >= 0.94, coverage
 
 
 @pytest.mark.long
@@ -211,8 +211,8 @@ def test_the_ends_cover_the_true_drop_in_f1(count: int) -> None:
     0.1·0.94 + 0.9·0.06 = 0.148 of either kind: 0.2556 found, 0.1036 taken for positive.
     """
     truth = 2 * 0.27 / (0.3 + 0.27 + 0.07) - 2 * 0.2556 / (0.3 + 0.2556 + 0.1036)
-    found = _covered(_simulated(_weighted_f1, _decided, count, 6), truth)
-    assert min(found) >= 0.94, found
+    coverage = _covered(_simulated(_weighted_f1, _decided, count, 6), truth)
+    assert min(coverage) >= 0.94, coverage
 
 
 def test_resamples_without_the_metric_are_drawn_again_and_counted() -> None:
@@ -228,9 +228,9 @@ def test_resamples_without_the_metric_are_drawn_again_and_counted() -> None:
         return float(scores.mean()) if (numbers == 0).any() else float("nan")
 
     resampling = Resampling(confidence=0.95, seed=1, resamples=1000)
-    found = _interval(mean_with_the_first, reference, variant, np.arange(200), resampling)
-    assert found.redrawn == pytest.approx(580, rel=0.1)
-    assert found.interval is not None
+    result = _interval(mean_with_the_first, reference, variant, np.arange(200), resampling)
+    assert result.redrawn == pytest.approx(580, rel=0.1)
+    assert result.interval is not None
 
 
 def test_a_metric_seldom_defined_has_no_interval() -> None:
@@ -243,8 +243,8 @@ def test_a_metric_seldom_defined_has_no_interval() -> None:
         return Resampled(lambda weights: np.where(weights[:, :4].all(axis=1), whole.over(weights), np.nan), 100)
 
     models = with_the_first(reference), with_the_first(variant)
-    found = paired_bootstrap_interval(*models, Resampling(confidence=0.95, seed=1, resamples=100))
-    assert (found.interval, found.redrawn) == (None, 101)
+    result = paired_bootstrap_interval(*models, Resampling(confidence=0.95, seed=1, resamples=100))
+    assert (result.interval, result.redrawn) == (None, 101)
 
 
 @pytest.mark.parametrize(("different", "known"), [(0, False), (1, False), (3, False), (30, True)])
@@ -254,9 +254,9 @@ def test_where_hardly_an_example_counts_there_is_no_interval(different: int, kno
     reference = labels ^ (np.arange(1000) % 10 < 2)
     variant = reference.copy()
     variant[: 7 * different : 7] ^= True
-    found = _interval(_f1, reference, variant, labels, Resampling(confidence=0.95, seed=1, resamples=100))
-    assert (found.interval is not None) == known
-    assert found.influential == pytest.approx(different, rel=0.25)
+    result = _interval(_f1, reference, variant, labels, Resampling(confidence=0.95, seed=1, resamples=100))
+    assert (result.interval is not None) == known
+    assert result.influential == pytest.approx(different, rel=0.25)
 
 
 @pytest.mark.parametrize(("confidence", "known"), [(0.995, True), (0.996, False), (0.999, False), (0.99999, False)])
@@ -265,9 +265,9 @@ def test_an_end_that_no_resample_is_beyond_is_none(confidence: float, known: boo
     labels = np.arange(1000) % 10 == 0
     variant = labels.copy()
     variant[:50:10] = False
-    found = _interval(_f1, labels, variant, labels, Resampling(confidence=confidence, seed=1))
-    assert 5 < found.influential < 10
-    assert (found.interval is not None, found.too_few_resamples) == (known, not known)
+    result = _interval(_f1, labels, variant, labels, Resampling(confidence=confidence, seed=1))
+    assert 5 < result.influential < 10
+    assert (result.interval is not None, result.too_few_resamples) == (known, not known)
 
 
 def test_one_class_and_arrays_that_do_not_match_are_refused() -> None:

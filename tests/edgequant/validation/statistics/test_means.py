@@ -35,9 +35,9 @@ def test_the_ends_solve_halls_equation() -> None:
 def test_mirrored_differences_have_the_mirrored_interval() -> None:
     """A gain is a negative drop."""
     differences = np.random.default_rng(5).exponential(size=40)
-    found, mirrored = mean_drop_interval(differences, 0.95), mean_drop_interval(-differences, 0.95)
-    assert found is not None
-    assert mirrored == pytest.approx((-found[1], -found[0]))
+    interval, mirrored = mean_drop_interval(differences, 0.95), mean_drop_interval(-differences, 0.95)
+    assert interval is not None
+    assert mirrored == pytest.approx((-interval[1], -interval[0]))
 
 
 def test_one_example_has_no_spread() -> None:
