@@ -16,13 +16,13 @@ from edgequant.validation.inputs import LoadedChampion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgainstChampion:
-    """A variant against the champion.
+    """A variant compared with the champion.
 
     Attributes:
         name: The URI of the champion's version.
-        missing: Why there is none yet, or None.
-        failed: Why it could not be evaluated, or None.
-        drop: How much worse the variant's metric is than the champion's; None without one.
+        missing: The reason why there is no champion yet; else None.
+        failed: The reason why the champion could not be evaluated; else None.
+        drop: The drop of the metric from the champion to the variant; None without a comparison.
     """
 
     name: str
@@ -33,18 +33,18 @@ class AgainstChampion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluatedChampion:
-    """The champion.
+    """The champion with its metrics and outputs.
 
     Attributes:
-        known: What is known of it.
-        run: Its outputs; None when it was not evaluated.
+        known: The champion as the verdict records it.
+        run: Its outputs; None if it was not evaluated.
     """
 
     known: Champion
     run: Run | None
 
     def against(self, settings: ComparisonSettings, variant: Run) -> AgainstChampion:
-        """Returns how a variant compares with it, over the examples that both were run on."""
+        """Returns the comparison of a variant with the champion, over the examples that both were evaluated on."""
         name = self.known.version or self.known.uri
         if self.run is None:
             missing = self.known.status == verdict.MISSING
@@ -54,14 +54,14 @@ class EvaluatedChampion:
 
 
 def evaluated_champion(settings: ComparisonSettings, champion: LoadedChampion, reference: Run) -> EvaluatedChampion:
-    """Returns the champion, measured as the variants are.
+    """Returns the champion, measured like the variants.
 
-    Its outputs are read by themselves: it may give logits where the new model gives probabilities.
+    Whether its outputs are logits or probabilities is detected separately: it may differ from the new model.
 
     Args:
-        settings: What is compared by.
+        settings: The settings of the comparison.
         champion: The model and its evaluation.
-        reference: The outputs of the new model, in float.
+        reference: The outputs of the reference.
     """
     facts, variant, content = champion.facts, champion.variants[CHAMPION], champion.evaluation.content
     reason, status = facts.missing or content.reason, verdict.MISSING if facts.missing else verdict.FAILED
@@ -89,7 +89,7 @@ def evaluated_champion(settings: ComparisonSettings, champion: LoadedChampion, r
 
 
 def _incomparable(settings: ComparisonSettings, run: Run, reference: Run) -> str | None:
-    """Returns why answers cannot be compared where there are no labels, or None."""
+    """Returns why outputs cannot be compared without labels; None if they can."""
     if settings.labels is not None:
         return None
     try:
@@ -99,7 +99,7 @@ def _incomparable(settings: ComparisonSettings, run: Run, reference: Run) -> str
     if settings.task == BINARY:
         return None
     own, new = ({name: values.shape[1:] for name, values in one.outputs.items()} for one in (run, reference))
-    # A decision is the same whatever the output is called.
+    # Decisions do not depend on the name of the output.
     if own == new or (settings.task in DECIDING and list(own.values()) == list(new.values())):
         return None
     outputs = [", ".join(f"{name} {list(shape)}" for name, shape in shapes.items()) for shapes in (own, new)]

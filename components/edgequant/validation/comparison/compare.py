@@ -1,4 +1,4 @@
-"""Compares one model with another, example by example."""
+"""Paired comparison of two models, example by example."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -29,15 +29,15 @@ AGREEMENT = "agreement"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonSettings:
-    """What a comparison is by.
+    """The settings of a comparison.
 
     Attributes:
         task: The task.
-        metric: The metric that is judged.
-        labels: The labels of the whole evaluation set; None when there are none, or the task asks for none.
-        slices: By feature, the text of its value in each example.
-        classes: The names of the classes; none where they are known by number.
-        confidence: Of each end of an interval of a drop, and of an interval of a metric as a whole.
+        metric: The metric that the gate judges.
+        labels: The labels of the whole evaluation set; None if there are none, or if the task needs none.
+        slices: The text of a feature's value in each example, by feature.
+        classes: The names of the classes; empty if they only have numbers.
+        confidence: The confidence level of each one-sided end of a drop, and of the two-sided interval of a metric.
     """
 
     task: str
@@ -49,14 +49,14 @@ class ComparisonSettings:
 
     @property
     def spread(self) -> NDArray[np.float64]:
-        """The standard deviation of each number of a label over all labels, [numbers]; 1 where it does not vary, or is none."""
+        """The standard deviation of each number of the label, [numbers]; 1 for a constant one, and for other tasks."""
         if self.labels is None or self.task != REGRESSION:
             return np.ones(1)
         return np.where(self.varies, _numbers(self.labels).std(axis=0), 1.0)
 
     @property
     def varies(self) -> NDArray[np.bool_]:
-        """Whether each number of a label varies over all labels, [numbers]; that of equal ones may have a standard deviation, of rounding."""
+        """Whether each number of the label varies, [numbers]; by the range, as rounding gives equal numbers a standard deviation."""
         if self.labels is None or self.task != REGRESSION:
             return np.ones(1, np.bool_)
         return np.asarray(np.ptp(_numbers(self.labels), axis=0) > 0)
@@ -67,11 +67,11 @@ def _numbers(labels: NDArray[Any]) -> NDArray[np.float64]:
 
 
 class Run:
-    """A model's outputs over the first examples of the evaluation set, measured as often as it takes and no more.
+    """A model's outputs over the first examples of the evaluation set; its metrics are computed once per number of examples.
 
     Args:
-        outputs: Float arrays by output name, the example first.
-        reading: How they are read, as `task.read` tells of the float model's.
+        outputs: Float arrays by output name, the example axis first.
+        reading: ``probabilities`` or ``logits``, as `outputs.read` detects for the reference.
     """
 
     def __init__(self, outputs: Mapping[str, NDArray[Any]], reading: str) -> None:
@@ -87,11 +87,11 @@ class Run:
         return {name: values[:count] for name, values in self.outputs.items()}
 
     def decisions(self, settings: ComparisonSettings, count: int) -> NDArray[Any]:
-        """Returns what it decides for the first examples."""
+        """Returns its decisions for the first examples."""
         return decide(settings.task, next(iter(self.first(count).values())), self.reading)
 
     def figures(self, settings: ComparisonSettings, count: int) -> dict[str, Figure]:
-        """Returns its metrics over the first examples, the main one first; none without labels."""
+        """Returns its metrics over the first examples, the main one first; empty without labels."""
         if settings.labels is None:
             return {}
         if count not in self._figures:
@@ -102,20 +102,20 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A variant against the reference, over the examples that both were run on.
+    """A variant compared with the reference, over the examples that both were evaluated on.
 
     Attributes:
-        examples: How many.
-        measures: The variant's metrics, with their intervals and drops.
-        drops: How much worse than the reference's each metric is, and agreement.
+        examples: The number of examples.
+        measures: The variant's metrics with their intervals.
+        drops: The drop of each metric from the reference to the variant; without labels, of agreement.
         agreement: The mean agreement with the reference, 0 to 1, and its interval.
-        agreeing: How sure that is.
-        divergence_nats: The mean divergence of its probabilities; None where there are none.
-        flips: The examples that it decides otherwise; None where nothing is decided.
-        drift: By output, how far its values are from the reference's.
-        confusion: What it takes for what; None where that is not asked.
-        slices: Its drop by class, then by each feature.
-        own: How sure the variant's metrics are by themselves.
+        agreeing: The interval of the agreement, and what a sample size is computed from.
+        divergence_nats: The mean Kullback-Leibler divergence of its probabilities; None without probabilities.
+        flips: The examples with another decision than the reference's; None for tasks without decisions.
+        drift: The difference of its values from the reference's, by output.
+        confusion: Its confusion matrix; None without labels of exclusive classes.
+        slices: Its drops by class, then by each feature.
+        own: The intervals of the variant's metrics, and what sample sizes are computed from.
     """
 
     examples: int
@@ -132,7 +132,7 @@ class Comparison:
 
 
 def alone(settings: ComparisonSettings, run: Run, count: int) -> dict[str, Measured]:
-    """Returns a model's metrics over the first examples, with their intervals; those that these do not define are left out."""
+    """Returns a model's metrics over the first examples with their intervals; metrics that are undefined on them are left out."""
     return _measured(settings, run, count, _own(settings, run, count))
 
 
@@ -162,13 +162,11 @@ def _measured(
 
 
 def drops(settings: ComparisonSettings, reference: Run, variant: Run, only: str = "") -> dict[str, PairedDrop]:
-    """Returns how much worse each metric of the variant is, over the examples that both were run on.
-
-    Without labels that is agreement alone.
+    """Returns the drop of each metric over the examples that both models were evaluated on; without labels, of agreement.
 
     Args:
-        settings: What it is by.
-        reference: The model compared with.
+        settings: The settings of the comparison.
+        reference: The reference or the champion.
         variant: The variant.
         only: The one metric to compare; "" for all.
     """
@@ -186,12 +184,12 @@ def drops(settings: ComparisonSettings, reference: Run, variant: Run, only: str 
 
 
 def compare(settings: ComparisonSettings, reference: Run, variant: Run) -> Comparison:
-    """Returns how a variant compares with the reference.
+    """Returns the comparison of a variant with the reference.
 
     Args:
-        settings: What it is by.
+        settings: The settings of the comparison.
         reference: The reference.
-        variant: The variant, run on the same or fewer examples: the first ones.
+        variant: The variant, evaluated on the same examples or on the first of them.
     """
     count = min(len(reference), len(variant))
     agreements = _agreements(settings, reference, variant, count)
@@ -217,7 +215,7 @@ def compare(settings: ComparisonSettings, reference: Run, variant: Run) -> Compa
 
 
 def confused(settings: ComparisonSettings, run: Run, count: int) -> Confusion | None:
-    """Returns what a model takes for what among the first examples; None but for one class of several, with labels."""
+    """Returns a model's confusion matrix over the first examples; None without labels of exclusive classes."""
     if settings.labels is None or settings.task not in (CLASSIFICATION, BINARY):
         return None
     output = next(iter(run.outputs.values()))
@@ -226,16 +224,16 @@ def confused(settings: ComparisonSettings, run: Run, count: int) -> Confusion | 
 
 
 def _has_interval(settings: ComparisonSettings, name: str, figure: Figure) -> bool:
-    """Tells whether a metric gets an interval: a user's function is called anew for the judged one only."""
+    """Tells whether a metric gets an interval: of a custom function, only the judged metric is resampled."""
     if figure.each is not None or not is_custom(settings.task):
         return True
     return name == settings.metric
 
 
 def _agreements(settings: ComparisonSettings, reference: Run, variant: Run, count: int) -> NDArray[np.float64]:
-    """Returns, per example, how far the variant answers as the reference does, 0 to 1.
+    """Returns the agreement of the variant with the reference, 0 to 1, [examples].
 
-    For tasks with decisions the share of equal ones (top-1 agreement); for all others by the error of the values.
+    For tasks with decisions it is the share of equal decisions (top-1 agreement); for others see `output_drift.agreement`.
     """
     if settings.task in DECIDING:
         same = reference.decisions(settings, count) == variant.decisions(settings, count)
@@ -253,7 +251,7 @@ def _flips(settings: ComparisonSettings, reference: Run, variant: Run, count: in
 def _slices(
     settings: ComparisonSettings, reference: Run, variant: Run, agreements: NDArray[np.float64]
 ) -> tuple[Sliced, ...]:
-    """Returns the drops by class and by feature; none where no example has a score of its own."""
+    """Returns the drops by class and by feature; empty for a metric without values per example."""
     count = len(agreements)
     reference_scores, variant_scores = np.ones(count), agreements
     groups = {}
