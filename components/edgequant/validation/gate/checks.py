@@ -1,4 +1,4 @@
-"""The checks of a gate: what was asked, what was measured, and whether that settles it."""
+"""The checks of a gate: each compares a measurement and its interval with a limit."""
 
 from dataclasses import dataclass, replace
 
@@ -27,12 +27,12 @@ _WILSON = "wilson"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """What a check is about.
+    """A limit of the gate.
 
     Attributes:
         name: The key of the gate.
         value: The limit.
-        confidence: How sure one must be.
+        confidence: The confidence level of one-sided bounds.
     """
 
     name: str
@@ -41,22 +41,23 @@ class Limit:
 
     @property
     def at(self) -> str:
-        """The confidence, as it is told."""
+        """The confidence level in words."""
         return one_sided(self.confidence)
 
     def check(self, verdict: str, sentence: str, measured: float | None = None, ends: Ends | None = None) -> Check:
-        """Returns the answer."""
+        """Returns the result of the check."""
         return Check(
             name=self.name, asked=self.value, measured=measured, interval=ends, verdict=verdict, sentence=sentence
         )
 
     def at_most(self, measured: float, ends: Ends, sentences: tuple[str, str, str]) -> Check:
-        """Returns the answer for what may be no more than the limit: by the ends of its interval.
+        """Returns the result of a check for an upper limit, by the ends of an interval.
 
         Args:
             measured: The estimate.
             ends: Its interval.
-            sentences: What is said of the end that blesses, of the one that rejects, and of both where they leave it open.
+            sentences: The beginnings of the sentence if blessed (the upper end), if rejected (the lower end), and the whole
+                sentence if inconclusive.
         """
         low, high = ends
         if high <= self.value:
@@ -67,13 +68,13 @@ class Limit:
 
 
 def check_drop(limit: Limit, paired: PairedDrop | None, metric: str, against: str = "") -> Check:
-    """Tests non-inferiority: blessed when the upper end of the drop is within the limit, rejected when the lower end is past it.
+    """Tests non-inferiority: blessed if the upper end of the drop is within the limit, rejected if the lower end exceeds it.
 
     Args:
-        limit: How many points may be lost.
-        paired: The drop, None when the metric was not measured.
-        metric: Its name.
-        against: What it is compared with, in words that begin the sentence; "" for float32.
+        limit: The greatest drop allowed, in points.
+        paired: The drop; None if the metric was not measured.
+        metric: The name of the metric.
+        against: The beginning of the sentence, which names the model compared with; "" for the reference.
     """
     if paired is None or paired.drop.points is None:
         return limit.check(INCONCLUSIVE, f"{against}the drop in {metric} is not known: {_unknown(paired)}")
@@ -107,14 +108,14 @@ def check_drop(limit: Limit, paired: PairedDrop | None, metric: str, against: st
 
 
 def _needing(check: Check, needed: int | None) -> Check:
-    """Returns the answer with how many examples would settle it, where it is open."""
+    """Returns a result with the number of examples that would settle it, if it is inconclusive."""
     if check.verdict != INCONCLUSIVE or needed is None:
         return check
     return replace(check, need=Need(examples=needed))
 
 
 def _unchanged_drop(limit: Limit, paired: PairedDrop, what: str) -> Check:
-    """Judges a metric of all examples that stays as it is, by what could change in examples that were not seen, and what that does."""
+    """Checks a metric without values per example that does not change, by the worst case of changes that are not observed."""
     count, unseen = paired.examples, paired.unseen
     message = f"{what}: {NOTHING_CHANGES} in any of {count:,} examples"
     moves = None if unseen is None else unseen.moves(limit.confidence)
@@ -136,14 +137,14 @@ def _unchanged_drop(limit: Limit, paired: PairedDrop, what: str) -> Check:
 def check_least(
     limit: Limit, measured: Measured | None, metric: str, count: int, own: OwnInterval | None = None
 ) -> Check:
-    """Tests whether a metric is at least the limit: a share of right answers by its exact one-sided ends, others by their own interval.
+    """Tests whether a metric is at least the limit: a share by its one-sided Clopper-Pearson ends, others by their own interval.
 
     Args:
-        limit: The least that it may be.
-        measured: The metric; None when it was not measured.
-        metric: Its name.
-        count: How many examples it is over.
-        own: What tells how many examples would make a metric of all examples surer; None where nothing does.
+        limit: The least value allowed.
+        measured: The metric; None if it was not measured.
+        metric: The name of the metric.
+        count: The number of examples.
+        own: The interval of the metric with what a sample size is computed from; None without one.
     """
     if measured is None:
         return limit.check(INCONCLUSIVE, f"{metric} is not known: it is not defined on these examples")
@@ -171,14 +172,14 @@ def check_least(
 def _at_least(
     limit: Limit, value: float, ends: Ends, words: tuple[str, str, str], examples: tuple[int | None, int]
 ) -> Check:
-    """Returns the answer for what may be no less than the limit: by the ends of its interval.
+    """Returns the result of a check for a lower limit, by the ends of an interval.
 
     Args:
         limit: The limit.
         value: The estimate.
         ends: Its interval.
-        words: What was measured, how sure an end is, and both ends.
-        examples: How many would settle it, and how many there are.
+        words: The measurement, the confidence level of an end, and both ends, in words.
+        examples: The number of examples that would settle it, and the number of examples.
     """
     (low, high), (message, sure, span) = ends, words
     if low >= limit.value:
@@ -196,7 +197,7 @@ def _at_least(
 
 
 def _examples_with_unseen(needed: int | None, limit: Limit, value: float, unseen: UnseenChanges) -> int | None:
-    """Returns how many examples settle it by what was seen and by what was not."""
+    """Returns the number of examples that settles a check by the interval and by the worst case of unobserved changes."""
     if needed is None:
         return None
     room, falling = abs(value - limit.value), value > limit.value
@@ -204,7 +205,7 @@ def _examples_with_unseen(needed: int | None, limit: Limit, value: float, unseen
 
 
 def _unchanged_metric(limit: Limit, value: float, message: str, own: OwnInterval, unseen: UnseenChanges) -> Check:
-    """Judges a metric that is the same whichever examples are left out, as an AUC of 1 is, by what those not seen could do to it."""
+    """Checks a metric that no single example influences, such as an AUC of 1, by the worst case of changes that are not observed."""
     count, moves = unseen.examples, unseen.moves(limit.confidence)
     message = f"{message}, whichever of {count:,} examples are left out"
     if moves is None:
@@ -216,19 +217,19 @@ def _unchanged_metric(limit: Limit, value: float, message: str, own: OwnInterval
 
 
 def check_size_ratio(limit: Limit, size: int, reference: int) -> Check:
-    """Compares the size of a variant's file, as a share of the reference's, with the limit."""
+    """Checks the size of a variant's file relative to the reference's."""
     ratio = size / (reference or 1)
     return limit.at_most(ratio, (ratio, ratio), (f"its file is {ratio:.3f} of the reference's size",) * 3)
 
 
 def check_size(limit: Limit, size: int) -> Check:
-    """Compares the size of a variant's file with the limit."""
+    """Checks the size of a variant's file in bytes."""
     verdict, how = (BLESSED, "within") if size <= limit.value else (REJECTED, "more than")
     return limit.check(verdict, f"its file has {size:,} bytes: {how} the {limit.value:,.0f} allowed", float(size))
 
 
 def check_integer_only(kind: str | None) -> Check:
-    """Tells whether a file computes in integers alone, its input and output included."""
+    """Checks that a file computes in integers only, input and output included."""
     description = kind or "not known"
     verdict = BLESSED if kind == _INTEGER_ONLY else REJECTED if kind else INCONCLUSIVE
     sentence = f"its file is {description}: integer_only is required"
@@ -236,7 +237,7 @@ def check_integer_only(kind: str | None) -> Check:
 
 
 def no_champion(limit: Limit, reason: str) -> Check:
-    """Returns the row of a check against a champion that there is not."""
+    """Returns the result of a check against the champion if there is none yet."""
     return limit.check(NO_CHAMPION, f"{NO_CHAMPION}: {reason}; this check counts neither for nor against")
 
 

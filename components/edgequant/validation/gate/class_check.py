@@ -1,4 +1,4 @@
-"""The check on drops class by class, and how many examples of which class would settle it."""
+"""The check of drops by class, and the number of examples of each class that would settle it."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from edgequant.validation.gate.wording import at_worst, change, places, scaled
 from edgequant.validation.statistics import POWER, examples_to_settle
 
 _RECALL = "recall"
-# How many open classes are named with their numbers.
+# The number of open classes that the sentence names.
 _NAMED = 3
 
 
@@ -56,7 +56,7 @@ def check_worst_class(limit: Limit, classes: Sliced | None) -> Check:
 
 
 def _nouns(classes: Sliced) -> tuple[str, str]:
-    """Returns what one group is called, and what several are."""
+    """Returns the singular and the plural of what the groups are called."""
     return ("group", "groups by class") if classes.shared else ("class", "classes")
 
 
@@ -73,10 +73,10 @@ def _worst(classes: Sliced) -> str:
 
 
 def _needs(limit: Limit, classes: Sliced, open_: Sequence[Group]) -> list[Need]:
-    """Returns what settles the check, the most first: every class that may be past the limit must be shown not to be.
+    """Returns the numbers of examples that settle the check, the greatest first, for every class that may exceed the limit.
 
-    Where the drop found in some class is past it, that class alone settles it, by a rejection: the one that takes least.
-    Several must all be settled, so that each is more likely to be than four times out of five.
+    If the measured drop of a class exceeds the limit, a rejection of one such class settles the check: the class that needs the
+    fewest examples. Otherwise all must be settled at once, so that each needs the power 0.8^(1 / classes).
     """
     past = [group for group in open_ if POINTS * float(group.differences.mean()) > limit.value]
     confidence, power = limit.confidence, POWER ** (1 / max(1, len(open_)))
@@ -99,7 +99,7 @@ def _needs(limit: Limit, classes: Sliced, open_: Sequence[Group]) -> list[Need]:
 
 
 def _settled(classes: Sliced, needs: Sequence[Need], *, rejecting: bool) -> str:
-    """Returns how many examples of which classes settle it, and how many in all."""
+    """Returns a sentence on the number of examples of each class that settles the check, and the number in all."""
     if not needs:
         return "no number of examples would settle it"
     have = {group.value: len(group.reference) for group in classes.groups}
@@ -123,5 +123,5 @@ def _settled(classes: Sliced, needs: Sequence[Need], *, rejecting: bool) -> str:
 
 
 def _of(classes: Sliced, need: Need) -> str:
-    """Returns which examples are meant: those of a class, or those without it."""
+    """Returns the name of a group in a sentence: the examples of a class, or those without it."""
     return need.group if classes.shared and need.group.startswith(WITHOUT) else f"of class {need.group}"

@@ -1,4 +1,4 @@
-"""What a reader should know before any verdict: of the evaluation set and of the reference itself."""
+"""Warnings about the evaluation set and the reference that limit what a verdict means."""
 
 from dataclasses import dataclass
 
@@ -22,9 +22,10 @@ from edgequant.validation.statistics import (
 from edgequant.validation.statistics.worst_case import UnseenChanges
 from edgequant.variants import REFERENCE
 
-# A relabelling is told when it makes this share of all examples right that were not.
+# The increase in accuracy from which another order of the classes is reported.
 _RAISED = 0.2
-# With fewer examples for each class some relabelling fits by chance; with more classes the search takes too long.
+# The fewest examples per class, as with fewer another order may fit by chance; and the most classes, as the assignment problem
+# takes cubic time.
 _EACH = 5
 _SEARCHED = 1000
 _POINTS = 100.0
@@ -35,9 +36,9 @@ class Labelled:
     """The labels of the evaluation set.
 
     Attributes:
-        counts: By class, how many examples are of it; empty where the task has no classes, or without labels.
-        examples: How many examples there are.
-        shared: Whether an example may be of several classes at once, or of none.
+        counts: The number of examples by class; empty for tasks without classes, and without labels.
+        examples: The number of examples.
+        shared: Whether an example may have several classes or none (multilabel).
     """
 
     counts: dict[str, int]
@@ -46,7 +47,7 @@ class Labelled:
 
     @property
     def missing(self) -> str:
-        """Which classes have no example; "" where all have."""
+        """A sentence on the classes without an example; "" if there are none."""
         names = [name for name, count in self.counts.items() if not count]
         if not names:
             return ""
@@ -55,19 +56,19 @@ class Labelled:
 
     @property
     def everywhere(self) -> str:
-        """Which of several classes at once every example has, so that none shows false alarms; "" for none."""
+        """A sentence on multilabel classes that every example has, so that none shows false alarms; "" if there are none."""
         names = [name for name, count in self.counts.items() if self.shared and count == self.examples]
         return f"every evaluation example has {listed(names)}, and none is without" if names else ""
 
     @property
     def groups(self) -> dict[str, int]:
-        """How many examples there are of each class, and of several at once without it, where there are any."""
+        """The number of examples with each class, and for multilabel without it; empty groups are left out."""
         without = {f"{WITHOUT}{name}": self.examples - count for name, count in self.counts.items() if self.shared}
         return {name: count for name, count in {**self.counts, **without}.items() if count}
 
 
 def labelled(settings: ComparisonSettings, run: Run, count: int) -> Labelled:
-    """Returns how many of the first examples are of each class that the output of a model has."""
+    """Returns the number of examples of each class among the first examples."""
     if settings.labels is None or settings.task not in DECIDING:
         return Labelled(counts={}, examples=count)
     labels = np.asarray(settings.labels[:count])
@@ -88,11 +89,11 @@ def _classes(settings: ComparisonSettings, run: Run) -> int:
 
 
 def caveats(gate: Gate, settings: ComparisonSettings, run: Run) -> tuple[str, ...]:
-    """Returns a sentence on each thing that makes less of the verdicts than they seem.
+    """Returns the warnings, a sentence each.
 
     Args:
-        gate: What a variant must hold.
-        settings: What it is compared by.
+        gate: The gate.
+        settings: The settings of the comparison.
         run: The reference's outputs.
     """
     known = labelled(settings, run, len(run))
@@ -108,14 +109,14 @@ def caveats(gate: Gate, settings: ComparisonSettings, run: Run) -> tuple[str, ..
 
 
 def doubt(settings: ComparisonSettings, run: Run) -> str:
-    """Returns why a variant that is as good as the reference would be good for nothing; "" where the reference is good."""
-    # Of rare answers the accuracy says little, and who judges by another metric may have traded it for that.
+    """Returns the warning that the reference itself is not usable; "" if it is."""
+    # With rare classes accuracy says little, and a gate on another metric may have traded accuracy for it.
     is_of_all = settings.task == REGRESSION or settings.metric == "accuracy"
     return (_no_better_than_constant(settings, run) if is_of_all else "") or _relabelled(settings, run)
 
 
 def _no_better_than_constant(settings: ComparisonSettings, run: Run) -> str:
-    """Tells of a reference that is no better than an answer that looks at no input."""
+    """Returns a warning if the reference is no better than a constant prediction; else ""."""
     if settings.labels is None or settings.task not in (*DECIDING, REGRESSION):
         return ""
     figures, labels = run.figures(settings, len(run)), np.asarray(settings.labels[: len(run)])
@@ -139,7 +140,10 @@ def _no_better_than_constant(settings: ComparisonSettings, run: Run) -> str:
 
 
 def _relabelled(settings: ComparisonSettings, run: Run) -> str:
-    """Tells of a reference that other names of its outputs would make much more accurate, as classes in another order do."""
+    """Returns a warning if another order of the classes would make the reference much more accurate; else "".
+
+    The best order is the solution of the linear assignment problem over the confusion matrix.
+    """
     if settings.labels is None or settings.task not in (CLASSIFICATION, BINARY):
         return ""
     count, classes = len(run), _classes(settings, run)
@@ -164,7 +168,7 @@ def _relabelled(settings: ComparisonSettings, run: Run) -> str:
 
 
 def _unvarying(settings: ComparisonSettings) -> str:
-    """Tells of numbers that have no spread for their errors to be told in."""
+    """Returns a warning if numbers of the label are constant, so that drops cannot be in their standard deviation; else ""."""
     if settings.labels is None or settings.task != REGRESSION:
         return ""
     numbers = [str(number) for number in np.flatnonzero(~settings.varies)]
@@ -177,7 +181,7 @@ def _unvarying(settings: ComparisonSettings) -> str:
 
 
 def _too_few(gate: Gate, settings: ComparisonSettings, known: Labelled, run: Run) -> str:
-    """Tells of limits that so few examples cannot show to be held, even by a variant that answers as the reference does."""
+    """Returns a warning if there are too few examples to bless even a variant that equals the reference; else ""."""
     parts, rejectable = _too_few_for_drops(gate, settings, run)
     confidence, count = gate.confidence, len(run)
     limit = gate.min_agreement
@@ -201,7 +205,7 @@ def _too_few(gate: Gate, settings: ComparisonSettings, known: Labelled, run: Run
 
 
 def _too_few_for_drops(gate: Gate, settings: ComparisonSettings, run: Run) -> tuple[list[str], bool]:
-    """Returns what the limits on drops take that so few examples cannot show to be held, and whether they can show the contrary."""
+    """Returns the numbers of examples that the limits on drops need, if there are too few, and whether any can be rejected."""
     parts, rejectable, count, confidence = [], False, len(run), gate.confidence
     right = (
         settings.task in (CLASSIFICATION, BINARY)
@@ -220,7 +224,7 @@ def _too_few_for_drops(gate: Gate, settings: ComparisonSettings, run: Run) -> tu
             needed = unseen.examples_to_leave(limit, confidence)
         if limit is not None and needed is not None and needed > count:
             parts.append(f"{key} of {limit:g} takes {needed:,}")
-            # One that loses all it can; of a metric of all examples an interval takes five that do.
+            # The extreme variant loses every example; a bootstrap interval also needs five influential examples.
             rejectable |= paired_drop_interval(count, 0, count, confidence)[0] * _POINTS > limit and (
                 shares or count >= FEWEST_INFLUENTIAL
             )
@@ -228,7 +232,7 @@ def _too_few_for_drops(gate: Gate, settings: ComparisonSettings, run: Run) -> tu
 
 
 def _unchanged_needs(limit: float, count: int, confidence: float) -> int | None:
-    """Returns how many examples without a change are within a limit, where so many are not; or None."""
+    """Returns the number of unchanged examples whose interval is within a limit; None if the given number is enough."""
     if _POINTS * paired_drop_interval(0, 0, count, confidence)[1] <= limit:
         return None
     return examples_to_settle(np.zeros(count), limit / _POINTS, confidence, POWER)

@@ -1,4 +1,4 @@
-"""The one sentence at the top of a verdict: what to ship, or what speaks against all."""
+"""The headline of a verdict: the variant to ship, or the reason against the closest one."""
 
 import math
 from collections import Counter
@@ -23,15 +23,15 @@ _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 def headline(
     gate: Gate, metric: str, outcome: str, best: str | None, judged: dict[str, VariantVerdict], doubt: str = ""
 ) -> str:
-    """Returns one sentence on what decided; of several variants none of which is blessed, on the closest.
+    """Returns one sentence on the variant to ship, or on the closest variant if none is blessed.
 
     Args:
-        gate: What a variant must hold.
-        metric: The metric that drops are of.
-        outcome: Of all.
-        best: The best blessed variant, or None.
-        judged: The verdict of each.
-        doubt: What makes the reference itself worth nothing; "" where it is good for something.
+        gate: The gate.
+        metric: The metric of the drops.
+        outcome: The outcome of the run.
+        best: The best blessed variant; None without one.
+        judged: The verdicts by variant.
+        doubt: The warning that the reference is not usable; "" if it is.
     """
     if outcome == NOT_GATED and not gate:
         return "No gate is set: nothing was judged, and nothing is promoted."
@@ -49,7 +49,7 @@ def headline(
 
 
 def _ship(gate: Gate, metric: str, best: str, judged: dict[str, VariantVerdict]) -> str:
-    """Returns what to ship, its size, what it loses and that its checks pass, in a line."""
+    """Returns the sentence on the variant to ship: its size, its drop and its checks."""
     chosen, full = judged[best], judged[REFERENCE].size_bytes
     blessed = sum(variant.verdict == BLESSED for variant in judged.values())
     which = f", {_LEAST[gate.prefer]} of {blessed} blessed" if blessed > 1 else ""
@@ -72,7 +72,7 @@ def _size(size: int) -> str:
 
 
 def _against(variant: VariantVerdict) -> str:
-    """Returns how many checks speak against a variant, and the sentence of the one that decides: of open ones, that takes most."""
+    """Returns the number of checks against a variant, and the sentence of the deciding one: the first rejected, or most expensive open one."""
     names = [check.name for check in variant.checks if check.verdict == variant.verdict]
     reason = variant.reasons[0]
     if variant.verdict not in (REJECTED, INCONCLUSIVE) or len(names) < 2 or not variant.examples:
@@ -87,15 +87,15 @@ def _against(variant: VariantVerdict) -> str:
 
 
 def _first_name(variant: VariantVerdict) -> str:
-    """Returns the name of the check whose sentence comes first."""
+    """Returns the name of the check with the first sentence."""
     return next(check.name for check in variant.checks if check.sentence == variant.reasons[0])
 
 
 def closest(judged: dict[str, VariantVerdict]) -> str | None:
-    """Returns the variant that is nearest to being blessed: of the fewest checks against it; None without any.
+    """Returns the variant with the fewest checks against it; None without any variant.
 
-    What is inconclusive is nearer than what is rejected, and what has run than what has not; of equal ones it is the one whose
-    metric drops least.
+    Variants that ran come before those that failed; then fewer rejected checks decide, then fewer inconclusive ones, then the
+    smaller drop.
     """
 
     def distance(name: str) -> tuple[bool, int, int, float]:

@@ -1,4 +1,4 @@
-"""The check on latency, and what would settle it on the machine of the benchmark."""
+"""The check of latency, and the number of runs that would settle it on the machine of the benchmark."""
 
 import math
 
@@ -8,12 +8,12 @@ from edgequant.validation.comparison.drop_intervals import settle_by_width
 from edgequant.validation.gate.checks import Limit
 from edgequant.validation.gate.wording import settle, two_sided
 
-# How many times the limit a ratio, or the limit a ratio, must be for a noisy machine to tell.
+# The factor by which a ratio must be above or below the limit to be settled on a noisy machine.
 _FAR = 2.0
 
 
 def check_latency(limit: Limit, variant: str, benchmark: Benchmark) -> Check:
-    """Compares a variant's median latency, as a share of the reference's, with the limit: on the machine of the benchmark."""
+    """Checks a variant's median latency relative to the reference's, on the machine of the benchmark."""
     latency = benchmark.latencies.get(variant)
     if latency is None or latency.ratio is None:
         reason = benchmark.failures.get(variant, "its ratio to the reference's could not be taken")
@@ -44,7 +44,7 @@ def check_latency(limit: Limit, variant: str, benchmark: Benchmark) -> Check:
 
 
 def _surer(limit: float, ratio: Ratio, runs: int) -> str:
-    """Returns what would tell on which side of a limit a ratio is: nothing, where it is no farther than benchmarks differ."""
+    """Returns the number of runs that would settle a ratio, in words; none if it is nearer to the limit than two benchmarks agree."""
     distance = math.log(limit / ratio.value) if limit > 0 else -math.inf
     if abs(distance) < math.log1p(LEAST_DOUBT):
         return f"no number of runs would settle it, as nearer than {100 * LEAST_DOUBT:g}% two benchmarks do not agree"

@@ -1,4 +1,4 @@
-"""The verdict of each variant, from its own outputs and the reference's."""
+"""The verdict of each variant, from its outputs and those of the reference."""
 
 from dataclasses import dataclass, replace
 
@@ -20,14 +20,14 @@ from edgequant.variants import REFERENCE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictContext:
-    """What every variant's verdict is made from.
+    """The inputs of all variants' verdicts.
 
     Attributes:
-        gate: What a variant must hold.
-        settings: What it is compared by.
+        gate: The gate.
+        settings: The settings of the comparison.
         loaded: The artifacts of the earlier steps.
         runs: The outputs of each variant that was evaluated.
-        champion: The champion; None when none is configured.
+        champion: The champion; None if none is configured.
     """
 
     gate: Gate
@@ -38,10 +38,10 @@ class VerdictContext:
 
 
 def verdict_context(gate: Gate, loaded: Loaded) -> VerdictContext:
-    """Returns what every variant's verdict is made from.
+    """Returns the inputs of all variants' verdicts.
 
     Raises:
-        ConfigError: The gate asks for what the task, the labels or the models cannot tell.
+        ConfigError: The gate has a key that the task, the labels or the models do not support.
         EvaluationError: The reference's outputs do not suit the task or the labels.
     """
     task, labels = loaded.task, None if loaded.task == NONE else loaded.examples.labels
@@ -70,10 +70,10 @@ def verdict_context(gate: Gate, loaded: Loaded) -> VerdictContext:
 
 
 def _judged_metric(gate: Gate, names: list[str]) -> str:
-    """Returns the metric that the gate names, or the main one.
+    """Returns the metric that the gate names, or the task's main one.
 
     Raises:
-        ConfigError: There is no such metric.
+        ConfigError: The models have no such metric.
     """
     metric = gate.metric or names[0]
     if metric not in names:
@@ -84,7 +84,7 @@ def _judged_metric(gate: Gate, names: list[str]) -> str:
 
 
 def undefined(context: VerdictContext) -> tuple[str, ...]:
-    """Returns a sentence on the metrics that these labels do not define."""
+    """Returns a note on the metrics that are undefined with these labels."""
     run = context.runs[REFERENCE]
     names = [name for name, figure in run.figures(context.settings, len(run)).items() if figure.value != figure.value]
     if not names:
@@ -139,7 +139,7 @@ def _of_reference(base: VariantVerdict, context: VerdictContext) -> VariantVerdi
 
 
 def _judged(base: VariantVerdict, name: str, context: VerdictContext) -> VariantVerdict:
-    """Returns the verdict of a variant that was evaluated, with all that its comparison with the reference tells."""
+    """Returns the verdict of an evaluated variant, with the results of its comparison with the reference."""
     settings, variants = context.settings, context.loaded.variants
     against = None if context.champion is None else context.champion.against(settings, context.runs[name])
     comparison = compare(settings, context.runs[REFERENCE], context.runs[name])
@@ -191,7 +191,7 @@ def _judged(base: VariantVerdict, name: str, context: VerdictContext) -> Variant
 
 
 def _same_as_champion(sha256: str | None, context: VerdictContext) -> tuple[str, ...]:
-    """Returns a sentence on a variant that is the champion's file."""
+    """Returns a note if a variant is the same file as the champion."""
     known = None if context.champion is None else context.champion.known
     if known is None or known.sha256 is None or known.sha256 != sha256:
         return ()
@@ -199,7 +199,7 @@ def _same_as_champion(sha256: str | None, context: VerdictContext) -> tuple[str,
 
 
 def _missing_against(against: AgainstChampion | None, context: VerdictContext) -> str:
-    """Returns which classes have no example among those that both a variant and the champion were run on."""
+    """Returns a sentence on the classes without an example among those that variant and champion were evaluated on; or ""."""
     if against is None or against.drop is None:
         return ""
     return labelled(context.settings, context.runs[REFERENCE], against.drop.examples).missing
@@ -212,7 +212,7 @@ def _partial(content: EvaluationContent) -> tuple[str, ...]:
 
 
 def _stuck(reference: Run, variant: Run) -> tuple[str, ...]:
-    """Returns a sentence for each output that always answers the same, where the reference's does not, and what most often does that."""
+    """Returns a note on each output that is constant where the reference's is not, with the usual cause."""
     moving = {name: values for name, values in variant.outputs.items() if name not in constant(reference.outputs)}
     return tuple(
         f"output {name!r} is the same for all {len(variant):,} examples; {REFERENCE}'s is not. All numbers of a tensor share one"
