@@ -26,13 +26,13 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
     Args:
         name: The name of the quantization.
         task: The task.
-        gate: What a variant must hold.
+        gate: The gate.
         inputs: The directories of the earlier steps.
         target: The directory to write.
 
     Raises:
-        ArtifactError: An input directory is not what it should be, or they do not belong together.
-        ConfigError: The gate asks for what the task, the labels or the models cannot tell.
+        ArtifactError: An input directory is not a valid artifact, or the inputs do not belong together.
+        ConfigError: The gate has a key that the task, the labels or the models do not support.
         EvaluationError: The reference's outputs do not suit the labels.
     """
     loaded = load(task, inputs)
@@ -80,7 +80,7 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
 
 
 def _no_champion(context: VerdictContext) -> tuple[str, ...]:
-    """Returns a sentence on a champion that is not there: before the first release that is so, and by a slip of the pen."""
+    """Returns a note if the champion does not exist: before the first release, or because of a typing error in its URI."""
     champion = None if context.champion is None else context.champion.known
     if champion is None or champion.status != MISSING:
         return ()
@@ -88,10 +88,10 @@ def _no_champion(context: VerdictContext) -> tuple[str, ...]:
 
 
 def _more_examples(examples: ExampleSet, judged: Mapping[str, VariantVerdict]) -> tuple[str, ...]:
-    """Returns a sentence on examples that are there and were not drawn, where more would settle something."""
+    """Returns a note on examples that exist and were not drawn, if more examples would settle a check."""
     facts = examples.provenance
     is_open = any(check.need is not None for variant in judged.values() for check in variant.checks)
-    # Fewer than were asked for are all that there are: the other records are copies, or are left out.
+    # A set that is smaller than requested has all there are: the other records are duplicates or were skipped.
     if not is_open or facts.records_read <= facts.asked or len(examples.identities) < facts.asked:
         return ()
     return (

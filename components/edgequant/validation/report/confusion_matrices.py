@@ -1,4 +1,4 @@
-"""What a variant takes for what, against what float32 does."""
+"""The difference of a variant's confusion matrix from the reference's."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Of more classes than these a matrix is not to be read.
+# With more classes, a matrix is not readable.
 _MATRIX = 30
-# Of more than these the cells are too small for numbers.
+# With more classes, the cells are too small for numbers.
 _NUMBERED = 20
 _LISTED = 10
-# Red and blue, which everybody can tell from each other.
+# Red and blue, which readers with colour blindness can distinguish.
 _WORSE, _BETTER = COLOURS["bad"], COLOURS["bar"]
-# How long a name of a class may be along the chart, and how long one that need not stand upright.
+# The greatest length of a class name on an axis, and of one that is not rotated.
 _NAME = 12
 _SHORT = 3
-# How many mistakes are known where the matrix is not.
+# The number of mistakes in a verdict without the matrix.
 _MISTAKES = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """How often examples of a label are decided as a class.
+    """A cell that differs between two confusion matrices.
 
     Attributes:
         label: The label.
-        decision: The class.
-        reference: How often by float32.
-        variant: How often by the variant.
+        decision: The predicted class.
+        reference: The count of the reference.
+        variant: The count of the variant.
     """
 
     label: int
@@ -46,23 +46,23 @@ class Change:
 
     @property
     def difference(self) -> int:
-        """How much more often by the variant."""
+        """The variant's count minus the reference's."""
         return self.variant - self.reference
 
     @property
     def worse(self) -> bool:
-        """Whether the change is for the worse: a mistake made more often, or a right decision less often."""
+        """Whether the change is for the worse: more mistakes, or fewer right decisions."""
         return (self.difference > 0) != (self.label == self.decision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confused:
-    """How a variant's confusion differs from float32's.
+    """The difference of a variant's confusion matrix from the reference's.
 
     Attributes:
-        chart: All differences; None where there are none, or too many classes.
-        mistakes: The mistakes that differ most in number.
-        note: What else to know; "" for nothing.
+        chart: The chart of all differences; None if there are none, or too many classes.
+        mistakes: The mistakes whose counts differ most.
+        note: A remark; "" for none.
     """
 
     chart: Chart | None
@@ -71,7 +71,7 @@ class Confused:
 
 
 def confused(verdict: Verdict, variant: str) -> Confused | None:
-    """Returns how a variant's confusion differs; None where one of the two is not known."""
+    """Returns the difference of a variant's confusion matrix; None if one of the two is unknown."""
     reference_matrix = verdict.variants[REFERENCE].confusion if REFERENCE in verdict.variants else None
     variant_matrix = verdict.variants[variant].confusion
     if reference_matrix is None or variant_matrix is None or variant == REFERENCE:
@@ -108,12 +108,12 @@ def changes(reference: Confusion, variant: Confusion) -> list[Change]:
 
 
 def _is_cut(confusion: Confusion) -> bool:
-    """Tells whether there may be mistakes that are not named."""
+    """Tells whether there may be mistakes that are not listed."""
     return not confusion.counts and len(confusion.mistakes) >= _MISTAKES
 
 
 def _cells(confusion: Confusion) -> dict[tuple[int, int], int]:
-    """Returns the counts that are not 0, by label and decision."""
+    """Returns the nonzero counts by label and decision."""
     if not confusion.counts:
         return {(label, decision): count for label, decision, count in confusion.mistakes}
     return {
@@ -125,10 +125,10 @@ def _cells(confusion: Confusion) -> dict[tuple[int, int], int]:
 
 
 def _matrix(variant: str, differences: list[Change], names: list[str]) -> Chart:
-    """Returns the differences as a matrix."""
+    """Returns the chart of the differences as a matrix."""
     classes = len(names)
     shown = [label(name, _NAME) for name in names]
-    # Numbers and letters are short enough to stand side by side.
+    # Numbers and single letters fit side by side.
     upright = max(map(len, shown)) > _SHORT
     description = "; ".join(
         f"{names[change.label]} as {names[change.decision]} {change.difference:+d}" for change in differences[:_LISTED]
@@ -163,7 +163,7 @@ def _matrix(variant: str, differences: list[Change], names: list[str]) -> Chart:
 
 
 def _paint_cells(axes: "Axes", differences: list[Change]) -> None:
-    """Colours the cells in four shades, all of a shade in one shape: there may be hundreds."""
+    """Colours the cells in four shades, with one shape per shade because there may be hundreds of cells."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
     from matplotlib.transforms import Affine2D

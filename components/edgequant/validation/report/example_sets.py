@@ -1,4 +1,4 @@
-"""What the report shows of the data: where it is from, and how well the calibration set stands for its source."""
+"""The report's view of the example sets: their origin, and how representative the calibration set is."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -42,7 +42,7 @@ class InputView:
 
 
 def set_row(facts: DatasetFacts) -> SetRow:
-    """Returns what the report tells of an example set."""
+    """Returns an example set as a row of a table."""
     provenance = facts.provenance
     files = [f"{source.path} ({source.size_bytes:,} B)" for source in provenance.sources]
     shown = files if len(files) <= _FILES + 1 else [*files[:_FILES], f"and {len(files) - _FILES:,} more"]
@@ -60,13 +60,13 @@ def set_row(facts: DatasetFacts) -> SetRow:
 
 
 def input_views(provenance: Provenance) -> list[InputView]:
-    """Returns what the report shows of each input of the calibration set."""
+    """Returns the ranges of each input of the calibration set, as text."""
     spread = provenance.representativeness
     return [_input_view(name, input_spread) for name, input_spread in spread.inputs.items()] if spread else []
 
 
 def histograms(provenance: Provenance) -> Chart | None:
-    """Returns the histograms of the calibration set's inputs, at most six; None without any."""
+    """Returns the histograms of the calibration set's inputs, at most six; None without inputs."""
     spread = provenance.representativeness
     if spread is None or not spread.inputs:
         return None

@@ -1,4 +1,4 @@
-"""Size against metric, and which variants no other one beats in both."""
+"""The chart of size against metric, with the Pareto front."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _MARKERS = "osD^vP"
 _CHAMPION = "X"
-# Of the chart's width: nearer points are set apart by as much, so that their intervals can be told from each other.
+# The least distance of points as a share of the greatest size, so that their intervals do not overlap.
 _NEAR = 0.035
 
 
@@ -24,12 +24,12 @@ class Point:
     """A model in the chart.
 
     Attributes:
-        name: Its name.
+        name: The name of the model.
         verdict: Its verdict.
-        marker: Its mark, as matplotlib names it.
+        marker: The matplotlib marker.
         size_bytes: The size of its file.
         value: Its metric.
-        interval: The metric's interval, or None.
+        interval: The interval of the metric; None without one.
     """
 
     name: str
@@ -41,20 +41,20 @@ class Point:
 
 
 def main_metric(verdict: Verdict, variant: VariantVerdict) -> tuple[float | None, Ends | None]:
-    """Returns the metric that a variant is judged by, and its interval: without labels, agreement."""
+    """Returns a variant's value of the judged metric, and its interval; without labels, of agreement."""
     if verdict.main_metric == AGREEMENT and AGREEMENT not in variant.metrics:
         return variant.agreement, variant.agreement_interval
     return variant.metrics.get(verdict.main_metric), variant.metric_interval
 
 
 def higher_is_better(verdict: Verdict) -> bool:
-    """Tells whether more of the main metric is better."""
+    """Tells whether a higher value of the main metric is better."""
     measures = (variant.measures.get(verdict.main_metric) for variant in verdict.variants.values())
     return next((measured.higher_is_better for measured in measures if measured is not None), True)
 
 
 def points(verdict: Verdict) -> list[Point]:
-    """Returns the models of which size and metric are known: variants, then the champion."""
+    """Returns the models with a known size and metric: variants, then the champion."""
     models = []
     for index, (name, variant) in enumerate(verdict.variants.items()):
         value, interval = main_metric(verdict, variant)
@@ -88,7 +88,7 @@ def points(verdict: Verdict) -> list[Point]:
 
 
 def front(models: Sequence[Point], *, higher: bool) -> list[Point]:
-    """Returns the points of which no other one is both as small and better, or smaller and as good; the smallest first."""
+    """Returns the Pareto front, the smallest first: no other point is as small and better, or smaller and as good."""
     sign = 1.0 if higher else -1.0
     kept: list[Point] = []
     for point in sorted(models, key=lambda point: (point.size_bytes, -sign * point.value)):
@@ -98,7 +98,7 @@ def front(models: Sequence[Point], *, higher: bool) -> list[Point]:
 
 
 def size_metric(verdict: Verdict) -> Chart | None:
-    """Returns the chart of size against metric; None where the two are known of no model."""
+    """Returns the chart of size against metric; None if both are known for no model."""
     models = points(verdict)
     if not models:
         return None
@@ -120,7 +120,7 @@ def size_metric(verdict: Verdict) -> Chart | None:
             axes.plot([place, place], point.interval or [point.value] * 2, color=colour, linewidth=1.4)
             text = f"{label(point.name)} ({label(point.verdict)})"
             axes.plot(place, point.value, point.marker, color=colour, markersize=6.5, label=text)
-        # It goes on to the right: beyond its last point a larger file gains nothing.
+        # The front continues to the right: a larger file gains nothing beyond its last point.
         right = 1.06 * max(places.values())
         (line,) = axes.plot(
             [*(places[point.name] for point in best), right], [*(point.value for point in best), best[-1].value]
@@ -135,7 +135,7 @@ def size_metric(verdict: Verdict) -> Chart | None:
 
 
 def _apart(models: Sequence[Point]) -> list[float]:
-    """Returns the size at which each point is drawn: its own, or a little more where it would hide another one."""
+    """Returns the x position of each point: its size, moved right if it would hide another point."""
     step = _NEAR * max(point.size_bytes for point in models)
     places = [0.0] * len(models)
     last = 0.0

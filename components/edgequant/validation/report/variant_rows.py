@@ -1,4 +1,4 @@
-"""What the report shows of each variant, as text."""
+"""The report's rows and details of each variant, as text."""
 
 from dataclasses import dataclass
 
@@ -56,7 +56,7 @@ class CheckRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceRow:
-    """Where a variant loses most, of the values that a class or a feature has, as a row of a table."""
+    """The group of a slice on which a variant loses most, as a row of a table."""
 
     grouped_by: str
     variant: str
@@ -69,7 +69,7 @@ class SliceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """An example that a variant decides otherwise: where it is, what was decided, and its picture, or ""."""
+    """A flipped example: its row in the evaluation set, both decisions, and its picture; "" without one."""
 
     row: int
     label: str
@@ -81,7 +81,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detail:
-    """What the report shows of one variant by itself."""
+    """The report's section on one variant."""
 
     name: str
     verdict: str
@@ -132,7 +132,7 @@ def rows(verdict: Verdict) -> list[VariantRow]:
 
 
 def check_rows(verdict: Verdict) -> list[CheckRow]:
-    """Returns the answer of every check of every variant, or why there is none."""
+    """Returns the result of every check of every variant; for a variant without checks, the reason."""
     table = []
     for name, variant in verdict.variants.items():
         if variant.verdict == REFERENCE_VERDICT:
@@ -152,7 +152,7 @@ def check_rows(verdict: Verdict) -> list[CheckRow]:
 
 
 def slice_rows(verdict: Verdict) -> list[SliceRow]:
-    """Returns, by class and by each feature, the value that each variant loses most on."""
+    """Returns the group that each variant loses most on, by class and by each feature."""
     table = [
         SliceRow(
             grouped_by=part.name,
@@ -172,11 +172,11 @@ def slice_rows(verdict: Verdict) -> list[SliceRow]:
 
 
 def details(verdict: Verdict, picture: Picture | None) -> list[Detail]:
-    """Returns what there is to show of each variant by itself.
+    """Returns the report's section on each variant.
 
     Args:
         verdict: The verdict.
-        picture: Makes pictures of the evaluation examples; None where they are no images.
+        picture: Draws an evaluation example; None without an image input.
     """
     shown = []
     for name, variant in verdict.variants.items():
@@ -199,7 +199,7 @@ def details(verdict: Verdict, picture: Picture | None) -> list[Detail]:
 
 
 def _check_row(variant: str, check: Check) -> CheckRow:
-    """Returns a check as a row; what is exact has no interval."""
+    """Returns a check as a row; exact measurements have no interval."""
     measured, interval = number(check.measured), NOTHING
     if check.interval is not None and check.interval[0] != check.interval[1]:
         low, high, measured = span(check.interval, check.measured, check.asked)
@@ -216,7 +216,7 @@ def _check_row(variant: str, check: Check) -> CheckRow:
 
 
 def _change(verdict: Verdict, variant: VariantVerdict, value: float | None) -> str:
-    """Returns how an error of numbers changes in its own unit, since its drop is in another; "" for all others."""
+    """Returns the change of a regression's metric in its own unit, as its drop is in another one; "" for other tasks."""
     base = verdict.variants.get(REFERENCE)
     if verdict.task != REGRESSION or base is None or value is None or variant.verdict == REFERENCE_VERDICT:
         return ""
@@ -268,7 +268,7 @@ def _drift(variant: VariantVerdict) -> tuple[tuple[str, str, str, str], ...]:
 
 
 def _flips(variant: VariantVerdict) -> str:
-    """Returns a sentence on the examples decided otherwise; "" where nothing is decided."""
+    """Returns a sentence on the flips; "" for tasks without decisions."""
     flips = variant.flips
     if flips is None:
         return ""
@@ -281,7 +281,7 @@ def _flips(variant: VariantVerdict) -> str:
 
 
 def _examples(variant: VariantVerdict, picture: Picture | None) -> tuple[Example, ...]:
-    """Returns some of the examples decided otherwise, those from right to wrong first."""
+    """Returns some of the flipped examples, those from right to wrong first."""
     if variant.flips is None:
         return ()
     gained = variant.flips.gained[: max(_GAINED, _FLIPS - len(variant.flips.lost))]
