@@ -15,7 +15,7 @@ _NAMED = 3
 
 
 def check_worst_class(limit: Limit, classes: Sliced | None) -> Check:
-    """Tests whether no class loses more than the limit: by the interval of the greatest drop, whichever class it is in."""
+    """Tests whether no class loses more than the limit, by the interval of the greatest drop of any class."""
     if classes is None:
         return limit.check(
             INCONCLUSIVE, "the drop by class is not known: no example of any class has a score of its own"
