@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edgequant.outputs import PROBABILITIES, decide
 from edgequant.task import BINARY, CLASSIFICATION
 from edgequant.validation.metrics.metric import Figure, mean_of
-from edgequant.validation.metrics.ranking import Ranking, weighted_f1
+from edgequant.validation.metrics.ranking import Ranking, resampled_f1
 from edgequant.validation.statistics import Resampled, one_by_one
 from edgequant.validation.statistics.worst_case import (
     auc_worst_case,
@@ -159,7 +159,7 @@ def binary(output: NDArray[Any], labels: NDArray[np.int64], reading: str) -> dic
         ),
         "f1": Figure(
             value=float(f1_score(labels, predictions.decisions)) if some else nan,
-            weighted=weighted_f1(labels, predictions.decisions),
+            weighted=resampled_f1(labels, predictions.decisions),
             worst_case=f1_worst_case(labels, predictions.decisions) if some else None,
         ),
         **_calibration(predictions, labels),

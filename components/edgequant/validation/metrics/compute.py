@@ -133,7 +133,7 @@ def _custom_metrics(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDAr
         if value.shape == (len(labels),)
         else Figure(
             value=float(value.mean()),
-            weighted=_resampled_metric(task, name, outputs, labels) if not call_time.is_long else None,
+            weighted=_recomputed(task, name, outputs, labels) if not call_time.is_long else None,
             note=f"a call of {task} takes {1000 * call_time.wall_seconds:.0f} ms, too long for thousands of resamples: return a value per example",
         )
         for name, value in values.items()
@@ -162,7 +162,7 @@ def _timed(
     return values, _CallTime(time.process_time() - own, time.perf_counter() - wall)
 
 
-def _resampled_metric(task: str, name: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> Resampled:
+def _recomputed(task: str, name: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> Resampled:
     def over(weights: NDArray[np.float64]) -> float:
         rows = np.repeat(np.arange(len(labels)), weights.astype(np.int64))
         try:

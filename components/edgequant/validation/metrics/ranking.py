@@ -46,7 +46,7 @@ class Ranking:
         return float(precision @ yes[::-1] / yes.sum())
 
 
-def weighted_f1(labels: NDArray[np.int64], decisions: NDArray[np.int64]) -> Resampled:
+def resampled_f1(labels: NDArray[np.int64], decisions: NDArray[np.int64]) -> Resampled:
     """Returns F1 of binary decisions over weighted examples; NaN without a positive label."""
     right, either = np.asarray(labels * decisions, np.float64), np.asarray(labels + decisions, np.float64)
     known = np.asarray(labels, np.float64)

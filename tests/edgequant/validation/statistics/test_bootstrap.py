@@ -142,7 +142,7 @@ def _covered(drops: list[BootstrapDrop], truth: float) -> tuple[float, float]:
     return float(np.mean(intervals[:, 0] <= truth)), float(np.mean(intervals[:, 1] >= truth))
 
 
-def _weighted_auc(labels: NDArray[Any], scores: NDArray[Any]) -> Resampled:
+def _resampled_auc(labels: NDArray[Any], scores: NDArray[Any]) -> Resampled:
     """AUC over many resamples at once, as `_auc` has it; an example drawn twice is level with itself, which counts half."""
     order = np.argsort(scores)
     yes = labels[order].astype(np.float64)
@@ -156,7 +156,7 @@ def _weighted_auc(labels: NDArray[Any], scores: NDArray[Any]) -> Resampled:
     return Resampled(over, len(labels))
 
 
-def _weighted_f1(labels: NDArray[Any], decisions: NDArray[Any]) -> Resampled:
+def _resampled_f1(labels: NDArray[Any], decisions: NDArray[Any]) -> Resampled:
     hits, either = (labels & decisions).astype(np.float64), labels.astype(np.float64) + decisions
     return Resampled(lambda weights: 2 * (weights @ hits) / (weights @ either), len(labels))
 
@@ -181,8 +181,8 @@ def test_many_resamples_at_once_are_as_one_by_one() -> None:
     """The metrics of the simulations below are those of the examples above."""
     random = np.random.default_rng(11)
     for metric, weighted, (reference, _, labels) in (
-        (_auc, _weighted_auc, _scored(random, 50)),
-        (_f1, _weighted_f1, _decided(random, 50)),
+        (_auc, _resampled_auc, _scored(random, 50)),
+        (_f1, _resampled_f1, _decided(random, 50)),
     ):
         once = np.ones((1, 50))
         once[0, 7] = 0.0
@@ -198,7 +198,7 @@ def test_the_ends_cover_the_true_drop_in_auc(count: int) -> None:
     The AUC of N(1.5, s²) against N(0, s²) is Φ(1.5 / (s√2)): s is 1 for the reference, √1.25 for the variant.
     """
     truth = float(stats.norm.cdf(1.5 / np.sqrt(2)) - stats.norm.cdf(1.5 / np.sqrt(2.5)))
-    coverage = _covered(_simulated(_weighted_auc, _scored, count, 5), truth)
+    coverage = _covered(_simulated(_resampled_auc, _scored, count, 5), truth)
     assert min(coverage) >= 0.94, coverage
 
 
@@ -211,7 +211,7 @@ def test_the_ends_cover_the_true_drop_in_f1(count: int) -> None:
     0.1·0.94 + 0.9·0.06 = 0.148 of either kind: 0.2556 found, 0.1036 taken for positive.
     """
     truth = 2 * 0.27 / (0.3 + 0.27 + 0.07) - 2 * 0.2556 / (0.3 + 0.2556 + 0.1036)
-    coverage = _covered(_simulated(_weighted_f1, _decided, count, 6), truth)
+    coverage = _covered(_simulated(_resampled_f1, _decided, count, 6), truth)
     assert min(coverage) >= 0.94, coverage
 
 
