@@ -138,13 +138,15 @@ def check_together(task: str, variants: VariantSet, evaluations: dict[str, Evalu
             raise ArtifactError(f"validate: {name!r} is evaluated and not in the variant set, which holds {known}")
     for name, variant in variants.content.variants.items():
         if name not in evaluations:
-            raise ArtifactError(f"validate: the evaluation of {name!r} is missing; found are {', '.join(evaluations)}")
+            raise ArtifactError(
+                f"validate: the evaluation of {name!r} is missing; the evaluations are of {', '.join(evaluations)}"
+            )
         if evaluations[name].content.model_sha256 != variant.sha256:
             raise ArtifactError(f"validate: the evaluation of {name!r} is of another file than the variant set's")
         if evaluations[name].content.task != task:
             evaluated_task = evaluations[name].content.task
             raise ArtifactError(
-                f"validate: the evaluation of {name!r} is for the task {evaluated_task!r}; {task!r} is asked"
+                f"validate: the evaluation of {name!r} is for the task {evaluated_task!r}, not {task!r}"
             )
     sets = {evaluation.content.evaluation_sha256 for evaluation in evaluations.values()}
     if len(sets) > 1:

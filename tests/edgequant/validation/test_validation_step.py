@@ -109,7 +109,7 @@ def _copy(path: Path, target: Path, **changes: Any) -> Path:
         ({"variant": "float32"}, "there are two evaluations of 'float32'"),
         (
             {"task": "regression"},
-            "the evaluation of 'full_int8' is for the task 'regression'; 'classification' is asked",
+            "the evaluation of 'full_int8' is for the task 'regression', not 'classification'",
         ),
         (
             {"resolver": "builtin"},
@@ -142,7 +142,9 @@ def test_a_benchmark_of_other_variants_is_refused(
 def test_a_missing_evaluation_is_refused(digits_sets: Any, tmp_path: Path) -> None:
     """Every variant of the set needs an evaluation."""
     inputs = replace(digits_sets.inputs, evaluations=list(digits_sets.evaluations.values())[:-1])
-    with pytest.raises(ArtifactError, match="the evaluation of 'integer_only' is missing; found are float32"):
+    with pytest.raises(
+        ArtifactError, match="the evaluation of 'integer_only' is missing; the evaluations are of float32"
+    ):
         _validate(inputs, tmp_path / "verdict")
 
 

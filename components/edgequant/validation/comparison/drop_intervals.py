@@ -27,7 +27,7 @@ SEED = 17
 POINTS = 100.0
 NOTHING_CHANGES = "nothing that it is made of changes"
 _ALL_ALIKE = "it is the same whichever examples are left out"
-_FEW_RESAMPLES = "so few resamples tell no end that sure: gate.confidence of 0.99 or less has one"
+_FEW_RESAMPLES = "too few resamples for this confidence level: set gate.confidence to 0.99 or less"
 UNDEFINED = "it is not defined on these examples"
 NOT_JUDGED = "only the judged metric of a function of one's own is resampled; a value per example needs no resampling"
 _BOOTSTRAP = "paired bootstrap"
@@ -184,7 +184,7 @@ def paired_mean(differences: NDArray[np.float64], confidence: float) -> PairedDr
         points=POINTS * float(differences.mean()),
         interval=None if ends is None else (POINTS * ends[0], POINTS * ends[1]),
         method="" if ends is None else method,
-        note="" if ends is not None else "of one example no interval can be told",
+        note="" if ends is not None else "a single example has no interval",
     )
     return PairedDrop(drop=drop, examples=len(differences), differences=differences, unseen=unseen)
 
@@ -269,7 +269,7 @@ def _why(bootstrap: BootstrapDrop, points: float) -> str:
     if bootstrap.redrawn:
         return "it is not defined on most resamples of these examples"
     about = round(bootstrap.influential)
-    return f"it hangs on about {about} example{'' if about == 1 else 's'}, too few to tell an interval from"
+    return f"it depends on about {about} example{'' if about == 1 else 's'}, too few for an interval"
 
 
 def settle_by_width(measured: float, ends: Ends, limit: float, count: int, confidence: float) -> int | None:

@@ -85,7 +85,7 @@ def check_drop(limit: Limit, paired: PairedDrop | None, metric: str, against: st
     if drop.interval is None:
         least = paired.least_points
         if least is not None and least > limit.value:
-            about = f"were as many more against it as may be of the {paired.influential:.0f} or so examples that it hangs on"
+            about = f"in the worst case of the about {paired.influential:.0f} examples that it depends on"
             message = f"{message}, at least {change(metric, least)} {limit.at}, {about}: more than the {limit.value:g} allowed"
             return limit.check(REJECTED, message, points)
         message = f"{message}, without an interval: {drop.note}{enough(paired.influential, paired.examples)}"
@@ -100,7 +100,7 @@ def check_drop(limit: Limit, paired: PairedDrop | None, metric: str, against: st
         (
             f"{message}, {at_worst(metric, high, digits)} {sure}",
             f"{message}, at least {change(metric, low, digits)} {sure}",
-            f"{message} ({span}): {paired.examples:,} examples cannot tell whether it is within the {limit.value:g} allowed;"
+            f"{message} ({span}): {paired.examples:,} examples do not settle whether it is within the {limit.value:g} allowed;"
             f" {settle(needed, paired.examples)}",
         ),
     )
@@ -183,14 +183,14 @@ def _at_least(
     """
     (low, high), (message, sure, span) = ends, words
     if low >= limit.value:
-        message = f"{message}, at least {low:.4f} {sure}: at least the {limit.value:g} asked"
+        message = f"{message}, at least {low:.4f} {sure}: at least the {limit.value:g} required"
         return limit.check(BLESSED, message, value, ends)
     if high < limit.value:
-        message = f"{message}, at most {high:.4f} {sure}: less than the {limit.value:g} asked"
+        message = f"{message}, at most {high:.4f} {sure}: less than the {limit.value:g} required"
         return limit.check(REJECTED, message, value, ends)
     needed, count = examples
     message = (
-        f"{message} ({span}): {count:,} examples cannot tell whether it is at least the {limit.value:g} asked;"
+        f"{message} ({span}): {count:,} examples do not settle whether it is at least the {limit.value:g} required;"
         f" {settle(needed, count)}"
     )
     return _needing(limit.check(INCONCLUSIVE, message, value, ends), needed)

@@ -37,7 +37,7 @@ def check_latency(limit: Limit, variant: str, benchmark: Benchmark) -> Check:
         (
             f"{message}, at most {ratio.high:.3f} {sure} ({proxy})",
             f"{message}, at least {ratio.low:.3f} {sure} ({proxy})",
-            f"{message} {span}: that does not tell whether it is within the {limit.value:g} allowed;"
+            f"{message} {span}: that does not settle whether it is within the {limit.value:g} allowed;"
             f" {_surer(limit.value, ratio, latency.runs)}",
         ),
     )

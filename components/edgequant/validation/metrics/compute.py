@@ -65,7 +65,7 @@ def _as_declared(spec: MetricSpec, figure: Figure) -> Figure:
     )
     if not spec.no_interval:
         return declared
-    return replace(declared, weighted=None, note=f"it {spec.no_interval}, so that no interval can be told")
+    return replace(declared, weighted=None, note=f"it {spec.no_interval}, so that it has no interval")
 
 
 def _regression(output: NDArray[Any], labels: NDArray[Any], spread: NDArray[np.float64] | float) -> dict[str, Figure]:

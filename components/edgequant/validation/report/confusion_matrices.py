@@ -84,7 +84,7 @@ def confused(verdict: Verdict, variant: str) -> Confused | None:
     classes = len(reference_matrix.counts)
     note = ""
     if not differences:
-        note = "It takes every class for what float32 takes it for, in the same numbers."
+        note = "Its confusion matrix is equal to float32's."
     elif classes == 0:
         note = f"Of so many classes only the {_MISTAKES} most frequent mistakes of each are compared."
     names = [verdict.class_name(number) for number in range(classes)]

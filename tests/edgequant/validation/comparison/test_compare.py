@@ -315,7 +315,7 @@ def test_few_changes_of_a_metric_of_all_have_no_interval() -> None:
     variant[:2] = _EYE[[1, 2]]
     drop = _compare("classification", _EYE[labels], variant, labels).drops["macro_f1"].drop
     assert drop.interval is None
-    assert drop.note.startswith("it hangs on about 2 examples, too few")
+    assert drop.note.startswith("it depends on about 2 examples, too few")
 
 
 def test_a_users_function_that_waits_is_not_called_thousands_of_times(

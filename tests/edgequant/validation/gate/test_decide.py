@@ -139,7 +139,7 @@ def test_an_open_verdict_says_how_many_examples_would_settle_it() -> None:
     needed = examples_to_settle(np.repeat([1.0, -1.0, 0.0], [30, 10, 960]), 0.01, 0.95)
     assert needed is not None
     assert sentence.endswith(
-        f": 1,000 examples cannot tell whether it is within the 1 allowed; about {needed:,} evaluation examples would"
+        f": 1,000 examples do not settle whether it is within the 1 allowed; about {needed:,} evaluation examples would"
         f" settle it, {needed - 1000:,} more than these"
     )
     sentence = _one(gate, _evidence(_paired(0.1, 1.9, lost=20))).sentence
@@ -162,12 +162,12 @@ def test_a_bootstrapped_drop_is_settled_by_its_width() -> None:
 
 def test_few_influential_examples_leave_the_check_open() -> None:
     """Where two of 100 examples make the difference, 250 would make five: enough for an interval."""
-    drop = Drop(points=0.5, note="it hangs on about 2 examples, too few to tell an interval from")
+    drop = Drop(points=0.5, note="it depends on about 2 examples, too few for an interval")
     paired = PairedDrop(drop=drop, examples=100, influential=2.0)
     check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), paired, "macro_f1")
     assert (check.verdict, check.measured, check.interval) == ("inconclusive", 0.5, None)
     assert check.sentence == (
-        "macro_f1 drops 0.50 points, without an interval: it hangs on about 2 examples, too few to tell an interval from;"
+        "macro_f1 drops 0.50 points, without an interval: it depends on about 2 examples, too few for an interval;"
         " about 250 evaluation examples would do for one, 150 more than these"
     )
 

@@ -189,7 +189,7 @@ def test_changes_that_cancel_out_are_not_none() -> None:
     reference[7], variant[207] = 0.0, 0.0
     before, after = (binary(output, labels, PROBABILITIES)["f1"] for output in (reference, variant))
     drop = paired_drop(before, after, 400, 0.95)
-    assert drop.drop.note.startswith("it hangs on about 1 example, too few")
+    assert drop.drop.note.startswith("it depends on about 1 example, too few")
 
 
 def test_a_number_of_ones_own_that_nothing_changes_is_not_judged(
@@ -390,7 +390,7 @@ def test_an_auc_that_is_lost_whole_is_rejected_however_few_examples_it_hangs_on(
     assert 1.0 < drop.least_points < (drop.drop.points or 0.0)
     check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), drop, "auc")
     assert (check.verdict, check.measured) == ("rejected", drop.drop.points)
-    assert "examples that it hangs on: more than the 1 allowed" in check.sentence
+    assert "examples that it depends on: more than the 1 allowed" in check.sentence
     assert check_drop(Limit(name="max_drop_points", value=49.0, confidence=0.95), drop, "auc").verdict == "inconclusive"
 
 
