@@ -11,7 +11,7 @@ from edgequant.artifacts.variant_set import VariantSet
 from edgequant.artifacts.verdict import MISSING, NO_CHAMPION, VariantVerdict, Verdict, write_verdict
 from edgequant.gate import Gate
 from edgequant.steps import say
-from edgequant.validation.gate.data_warnings import caveats, doubt, labelled
+from edgequant.validation.gate.data_warnings import caveats, doubt, label_counts
 from edgequant.validation.gate.decide import choose_best, overall
 from edgequant.validation.gate.headline import headline
 from edgequant.validation.gate.variant_verdict import VerdictContext, undefined, verdict_context, verdict_of
@@ -64,7 +64,7 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         environment=loaded.benchmark.environment,
         calibration=loaded.calibration.facts(),
         evaluation=loaded.examples.facts(),
-        evaluation_classes=labelled(context.settings, context.runs[REFERENCE], len(context.runs[REFERENCE])).counts,
+        evaluation_classes=label_counts(context.settings, context.runs[REFERENCE], len(context.runs[REFERENCE])).counts,
         stability=loaded.variants.content.stability,
         made_from=_made_from(inputs.model_uri, loaded.variants, loaded.evaluations[REFERENCE]),
     )

@@ -9,7 +9,7 @@ from edgequant.artifacts.verdict import Champion
 from edgequant.errors import EvaluationError
 from edgequant.outputs import read
 from edgequant.task import BINARY, DECIDING, check_answer
-from edgequant.validation.comparison.compare import ComparisonSettings, Run, alone, drops
+from edgequant.validation.comparison.compare import ComparisonSettings, Run, drops, measured_metrics
 from edgequant.validation.comparison.drop_intervals import PairedDrop
 from edgequant.validation.inputs import LoadedChampion
 
@@ -71,7 +71,7 @@ def evaluated_champion(settings: ComparisonSettings, champion: LoadedChampion, r
         reason = _incomparable(settings, run, reference)
         status = verdict.FAILED if reason else verdict.EVALUATED
     run = None if reason else run
-    measures = {} if run is None else alone(settings, run, len(run))
+    measures = {} if run is None else measured_metrics(settings, run, len(run))
     return EvaluatedChampion(
         known=Champion(
             uri=facts.uri,

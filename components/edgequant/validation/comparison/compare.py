@@ -131,7 +131,7 @@ class Comparison:
     own: dict[str, OwnInterval] = field(default_factory=dict)
 
 
-def alone(settings: ComparisonSettings, run: Run, count: int) -> dict[str, Measured]:
+def measured_metrics(settings: ComparisonSettings, run: Run, count: int) -> dict[str, Measured]:
     """Returns a model's metrics over the first examples with their intervals; metrics that are undefined on them are left out."""
     return _measured(settings, run, count, _own(settings, run, count))
 

@@ -104,14 +104,14 @@ def paired_drop(reference: Figure, variant: Figure, count: int, confidence: floa
     resampled = _resampled(bootstrap, points, sign, unseen)
     interval = None if resampled is None else widened(points, resampled, unseen, confidence)
     method = "" if interval is None else _UNSEEN if bootstrap.interval is None else _BOOTSTRAP
-    note = "" if interval and method == _BOOTSTRAP else _why(bootstrap, points)
+    note = "" if interval and method == _BOOTSTRAP else _no_interval_reason(bootstrap, points)
     return PairedDrop(
         drop=Drop(points=points, interval=interval, method=method, note=note),
         examples=count,
         influential=bootstrap.influential,
         resampled=resampled,
         unseen=unseen,
-        least_points=None if interval else _least(points, bootstrap, unseen, confidence),
+        least_points=None if interval else _lower_bound(points, bootstrap, unseen, confidence),
     )
 
 
@@ -129,7 +129,7 @@ def _resampled(bootstrap: BootstrapDrop, points: float, sign: float, unseen: Uns
     return None
 
 
-def _least(points: float, bootstrap: BootstrapDrop, unseen: UnseenChanges, confidence: float) -> float | None:
+def _lower_bound(points: float, bootstrap: BootstrapDrop, unseen: UnseenChanges, confidence: float) -> float | None:
     """Returns a lower bound of a drop with few influential examples.
 
     Such examples may be as frequent as the upper Clopper-Pearson bound for their number; at worst all of them favour the variant.
@@ -260,7 +260,7 @@ def _clipped(ends: Ends | None, bounds: Ends) -> Ends | None:
     return None if ends is None else (max(ends[0], bounds[0]), min(ends[1], bounds[1]))
 
 
-def _why(bootstrap: BootstrapDrop, points: float) -> str:
+def _no_interval_reason(bootstrap: BootstrapDrop, points: float) -> str:
     """Returns the reason why there is no bootstrap interval."""
     if not bootstrap.influential:
         return NOTHING_CHANGES if abs(points) <= _EQUAL else _ALL_ALIKE

@@ -23,16 +23,16 @@ from edgequant.validation.statistics.worst_case import UnseenChanges
 from edgequant.variants import REFERENCE
 
 # The increase in accuracy from which another order of the classes is reported.
-_RAISED = 0.2
+_LEAST_INCREASE = 0.2
 # The fewest examples per class, as with fewer another order may fit by chance; and the most classes, as the assignment problem
 # takes cubic time.
-_EACH = 5
-_SEARCHED = 1000
+_FEWEST_PER_CLASS = 5
+_MOST_CLASSES = 1000
 _POINTS = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Labelled:
+class LabelCounts:
     """The labels of the evaluation set.
 
     Attributes:
@@ -67,16 +67,16 @@ class Labelled:
         return {name: count for name, count in {**self.counts, **without}.items() if count}
 
 
-def labelled(settings: ComparisonSettings, run: Run, count: int) -> Labelled:
+def label_counts(settings: ComparisonSettings, run: Run, count: int) -> LabelCounts:
     """Returns the number of examples of each class among the first examples."""
     if settings.labels is None or settings.task not in DECIDING:
-        return Labelled(counts={}, examples=count)
+        return LabelCounts(counts={}, examples=count)
     labels = np.asarray(settings.labels[:count])
     if settings.task == MULTILABEL:
         counts = labels.sum(axis=0)
     else:
         counts = np.bincount(labels.astype(np.int64), minlength=_classes(settings, run))
-    return Labelled(
+    return LabelCounts(
         counts={class_name(number, settings.classes): int(size) for number, size in enumerate(counts)},
         examples=count,
         shared=settings.task == MULTILABEL,
@@ -96,13 +96,13 @@ def caveats(gate: Gate, settings: ComparisonSettings, run: Run) -> tuple[str, ..
         settings: The settings of the comparison.
         run: The reference's outputs.
     """
-    known = labelled(settings, run, len(run))
+    known = label_counts(settings, run, len(run))
     notes = (
         known.missing,
         known.everywhere,
         _no_better_than_constant(settings, run),
-        _relabelled(settings, run),
-        _unvarying(settings),
+        _other_class_order(settings, run),
+        _constant_labels(settings),
         _too_few(gate, settings, known, run),
     )
     return tuple(note for note in notes if note)
@@ -112,7 +112,7 @@ def doubt(settings: ComparisonSettings, run: Run) -> str:
     """Returns the warning that the reference itself is not usable; "" if it is."""
     # With rare classes accuracy says little, and a gate on another metric may have traded accuracy for it.
     is_of_all = settings.task == REGRESSION or settings.metric == "accuracy"
-    return (_no_better_than_constant(settings, run) if is_of_all else "") or _relabelled(settings, run)
+    return (_no_better_than_constant(settings, run) if is_of_all else "") or _other_class_order(settings, run)
 
 
 def _no_better_than_constant(settings: ComparisonSettings, run: Run) -> str:
@@ -139,7 +139,7 @@ def _no_better_than_constant(settings: ComparisonSettings, run: Run) -> str:
     return f"{REFERENCE}'s accuracy, {accuracy:.4f}, is no better than {what} ({level:.4f}){doubt}"
 
 
-def _relabelled(settings: ComparisonSettings, run: Run) -> str:
+def _other_class_order(settings: ComparisonSettings, run: Run) -> str:
     """Returns a warning if another order of the classes would make the reference much more accurate; else "".
 
     The best order is the solution of the linear assignment problem over the confusion matrix.
@@ -148,13 +148,13 @@ def _relabelled(settings: ComparisonSettings, run: Run) -> str:
         return ""
     count, classes = len(run), _classes(settings, run)
     labels = np.asarray(settings.labels[:count]).astype(np.int64)
-    if not 2 <= classes <= _SEARCHED or count < _EACH * classes or len(np.unique(labels)) < 2:
+    if not 2 <= classes <= _MOST_CLASSES or count < _FEWEST_PER_CLASS * classes or len(np.unique(labels)) < 2:
         return ""
     table = np.zeros((classes, classes), np.int64)
     np.add.at(table, (run.decisions(settings, count).astype(np.int64), labels), 1)
     outputs, names = linear_sum_assignment(table, maximize=True)
     accuracy, raised = table.trace() / count, table[outputs, names].sum() / count
-    if raised - accuracy < _RAISED:
+    if raised - accuracy < _LEAST_INCREASE:
         return ""
     moved = [
         f"{class_name(int(output), settings.classes)} as {class_name(int(name), settings.classes)}"
@@ -167,7 +167,7 @@ def _relabelled(settings: ComparisonSettings, run: Run) -> str:
     )
 
 
-def _unvarying(settings: ComparisonSettings) -> str:
+def _constant_labels(settings: ComparisonSettings) -> str:
     """Returns a warning if numbers of the label are constant, so that drops cannot be in their standard deviation; else ""."""
     if settings.labels is None or settings.task != REGRESSION:
         return ""
@@ -180,7 +180,7 @@ def _unvarying(settings: ComparisonSettings) -> str:
     return f"{which} the same in all examples: for want of a standard deviation, its errors count in its own unit"
 
 
-def _too_few(gate: Gate, settings: ComparisonSettings, known: Labelled, run: Run) -> str:
+def _too_few(gate: Gate, settings: ComparisonSettings, known: LabelCounts, run: Run) -> str:
     """Returns a warning if there are too few examples to bless even a variant that equals the reference; else ""."""
     parts, rejectable = _too_few_for_drops(gate, settings, run)
     confidence, count = gate.confidence, len(run)

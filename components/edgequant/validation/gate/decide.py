@@ -59,7 +59,9 @@ def judge(gate: Gate, evidence: Evidence) -> tuple[str, tuple[Check, ...], tuple
     if not gate:
         return NOT_GATED, (), ("no gate is set",)
     results = tuple(
-        _doubted(_check(name, gate, evidence), evidence) for name in CHECKS if getattr(gate, name) is not None
+        _open_without_examples(_check(name, gate, evidence), evidence)
+        for name in CHECKS
+        if getattr(gate, name) is not None
     )
     verdicts = {check.verdict for check in results}
     verdict = next((name for name in (REJECTED, INCONCLUSIVE, BLESSED) if name in verdicts), NOT_GATED)
@@ -88,7 +90,7 @@ def _needed(check: Check) -> int:
     return 0 if check.need is None else check.need.examples
 
 
-def _doubted(check: Check, evidence: Evidence) -> Check:
+def _open_without_examples(check: Check, evidence: Evidence) -> Check:
     """Returns a check about all classes as inconclusive if some have no example, unless the others reject it."""
     missing = evidence.missing_against if check.name == _AGAINST else evidence.missing
     if check.name == _BY_CLASS:

@@ -10,9 +10,16 @@ from edgequant.gate import Gate, check_gate
 from edgequant.outputs import read
 from edgequant.task import NONE, check_answer
 from edgequant.validation.comparison.champion import AgainstChampion, EvaluatedChampion, evaluated_champion
-from edgequant.validation.comparison.compare import AGREEMENT, ComparisonSettings, Run, alone, compare, confused
+from edgequant.validation.comparison.compare import (
+    AGREEMENT,
+    ComparisonSettings,
+    Run,
+    compare,
+    confused,
+    measured_metrics,
+)
 from edgequant.validation.comparison.output_drift import constant
-from edgequant.validation.gate.data_warnings import labelled
+from edgequant.validation.gate.data_warnings import label_counts
 from edgequant.validation.gate.decide import Evidence, failed, judge
 from edgequant.validation.inputs import Loaded
 from edgequant.variants import REFERENCE
@@ -125,7 +132,7 @@ def verdict_of(name: str, context: VerdictContext) -> VariantVerdict:
 
 def _of_reference(base: VariantVerdict, context: VerdictContext) -> VariantVerdict:
     run, settings = context.runs[REFERENCE], context.settings
-    measures = alone(settings, run, len(run))
+    measures = measured_metrics(settings, run, len(run))
     return replace(
         base,
         examples=len(run),
@@ -143,7 +150,7 @@ def _judged(base: VariantVerdict, name: str, context: VerdictContext) -> Variant
     settings, variants = context.settings, context.loaded.variants
     against = None if context.champion is None else context.champion.against(settings, context.runs[name])
     comparison = compare(settings, context.runs[REFERENCE], context.runs[name])
-    known = labelled(settings, context.runs[REFERENCE], comparison.examples)
+    known = label_counts(settings, context.runs[REFERENCE], comparison.examples)
     evidence = Evidence(
         variant=name,
         metric=settings.metric,
@@ -167,7 +174,7 @@ def _judged(base: VariantVerdict, name: str, context: VerdictContext) -> Variant
         base,
         notes=(
             *base.notes,
-            *_stuck(context.runs[REFERENCE], context.runs[name]),
+            *_constant_outputs(context.runs[REFERENCE], context.runs[name]),
             *_same_as_champion(variants[name].sha256, context),
         ),
         examples=comparison.examples,
@@ -202,7 +209,7 @@ def _missing_against(against: AgainstChampion | None, context: VerdictContext) -
     """Returns a sentence on the classes without an example among those that variant and champion were evaluated on; or ""."""
     if against is None or against.drop is None:
         return ""
-    return labelled(context.settings, context.runs[REFERENCE], against.drop.examples).missing
+    return label_counts(context.settings, context.runs[REFERENCE], against.drop.examples).missing
 
 
 def _partial(content: EvaluationContent) -> tuple[str, ...]:
@@ -211,7 +218,7 @@ def _partial(content: EvaluationContent) -> tuple[str, ...]:
     return (f"evaluated on the first {content.examples:,} of {content.available:,} examples: the time budget ended",)
 
 
-def _stuck(reference: Run, variant: Run) -> tuple[str, ...]:
+def _constant_outputs(reference: Run, variant: Run) -> tuple[str, ...]:
     """Returns a note on each output that is constant where the reference's is not, with the usual cause."""
     moving = {name: values for name, values in variant.outputs.items() if name not in constant(reference.outputs)}
     return tuple(

@@ -56,7 +56,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Confused:
+class ConfusionDifference:
     """The difference of a variant's confusion matrix from the reference's.
 
     Attributes:
@@ -70,7 +70,7 @@ class Confused:
     note: str = ""
 
 
-def confused(verdict: Verdict, variant: str) -> Confused | None:
+def confusion_difference(verdict: Verdict, variant: str) -> ConfusionDifference | None:
     """Returns the difference of a variant's confusion matrix; None if one of the two is unknown."""
     reference_matrix = verdict.variants[REFERENCE].confusion if REFERENCE in verdict.variants else None
     variant_matrix = verdict.variants[variant].confusion
@@ -78,7 +78,7 @@ def confused(verdict: Verdict, variant: str) -> Confused | None:
         return None
     if reference_matrix.examples != variant_matrix.examples:
         note = f"It was run on {variant_matrix.examples:,} examples and float32 on {reference_matrix.examples:,}: their counts do not compare."
-        return Confused(chart=None, mistakes=(), note=note)
+        return ConfusionDifference(chart=None, mistakes=(), note=note)
     differences = changes(reference_matrix, variant_matrix)
     mistakes = tuple(change for change in differences if change.label != change.decision)[:_LISTED]
     classes = len(reference_matrix.counts)
@@ -89,7 +89,7 @@ def confused(verdict: Verdict, variant: str) -> Confused | None:
         note = f"Of so many classes only the {_MISTAKES} most frequent mistakes of each are compared."
     names = [verdict.class_name(number) for number in range(classes)]
     chart = _matrix(variant, differences, names) if differences and 0 < classes <= _MATRIX else None
-    return Confused(chart=chart, mistakes=mistakes, note=note)
+    return ConfusionDifference(chart=chart, mistakes=mistakes, note=note)
 
 
 def changes(reference: Confusion, variant: Confusion) -> list[Change]:

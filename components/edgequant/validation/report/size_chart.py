@@ -109,7 +109,7 @@ def size_metric(verdict: Verdict) -> Chart | None:
         f"{point.name} {point.size_bytes / scale:,.1f} {unit}, {fixed(point.value, 4)}" for point in models
     )
     description = f"{description}. On the Pareto front: {', '.join(point.name for point in best)}."
-    places = {point.name: place / scale for point, place in zip(models, _apart(models), strict=True)}
+    places = {point.name: place / scale for point, place in zip(models, _spread_out(models), strict=True)}
 
     def paint(figure: "Figure") -> None:
         axes = figure.subplots()
@@ -134,7 +134,7 @@ def size_metric(verdict: Verdict) -> Chart | None:
     return draw("size_metric", f"Size against {metric}", description, 3.0 + 0.17 * (len(models) + 1), paint)
 
 
-def _apart(models: Sequence[Point]) -> list[float]:
+def _spread_out(models: Sequence[Point]) -> list[float]:
     """Returns the x position of each point: its size, moved right if it would hide another point."""
     step = _NEAR * max(point.size_bytes for point in models)
     places = [0.0] * len(models)

@@ -7,7 +7,7 @@ from edgequant.artifacts.comparison import Flip
 from edgequant.artifacts.verdict import REFERENCE_VERDICT, Check, VariantVerdict, Verdict
 from edgequant.task import REGRESSION
 from edgequant.validation.report.charts import Chart
-from edgequant.validation.report.confusion_matrices import Confused, confused
+from edgequant.validation.report.confusion_matrices import ConfusionDifference, confusion_difference
 from edgequant.validation.report.drop_chart import slice_drops
 from edgequant.validation.report.flip_pictures import Picture
 from edgequant.validation.report.number_format import NOTHING, ends, fixed, number, share, span
@@ -90,7 +90,7 @@ class Detail:
     drift: tuple[tuple[str, str, str, str], ...]
     divergence: str
     slices: tuple[Chart, ...]
-    confused: Confused | None
+    confused: ConfusionDifference | None
     flips: str
     examples: tuple[Example, ...]
 
@@ -190,7 +190,7 @@ def details(verdict: Verdict, picture: Picture | None) -> list[Detail]:
                 drift=_drift(variant),
                 divergence="" if variant.divergence_nats is None else f"{variant.divergence_nats:.3g}",
                 slices=tuple(chart for chart in charts if chart is not None),
-                confused=confused(verdict, name),
+                confused=confusion_difference(verdict, name),
                 flips=_flips(variant),
                 examples=_examples(variant, picture),
             )

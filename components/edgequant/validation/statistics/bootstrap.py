@@ -20,13 +20,13 @@ _FEWEST_INFLUENTIAL = 5
 # Resamples that are computed at once.
 _BLOCK = 64
 # Resamples that must lie beyond each end of an interval.
-_BEYOND = 5
+_FEWEST_BEYOND = 5
 # Metrics of two resamples that differ by less are equal.
 _ROUNDING = 1e-12
 # The most weights that are cached for the next metric: 32 MB.
-_KEPT = 2**25
+_CACHED = 2**25
 # The greatest confidence level of an end: above it the normal quantile is infinite.
-_ALL_BUT = 1 - 1e-9
+_MOST_CONFIDENCE = 1 - 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class Resampled:
     def __init__(self, over: WeightedMetric, count: int) -> None:
         self.over = over
         self.count = count
-        self._taken: dict[tuple[int, int], NDArray[np.float64]] = {}
+        self._cache: dict[tuple[int, int], NDArray[np.float64]] = {}
 
     @property
     def groups(self) -> int:
@@ -90,18 +90,18 @@ class Resampled:
 
     def without(self) -> NDArray[np.float64]:
         """Returns the jackknife values: the metric without each group, [groups]."""
-        if (0, 0) not in self._taken:
+        if (0, 0) not in self._cache:
             left = np.arange(self.count) % self.groups
             kept = (np.where(left == group, 0.0, 1.0) for group in range(self.groups))
-            self._taken[0, 0] = np.concatenate([self.over(row[np.newaxis]) for row in kept])
-        return self._taken[0, 0]
+            self._cache[0, 0] = np.concatenate([self.over(row[np.newaxis]) for row in kept])
+        return self._cache[0, 0]
 
     def drawn(self, seed: int, resamples: int) -> NDArray[np.float64]:
         """Returns the metric of each resample, [resamples]; the same seed draws the same examples for every metric."""
-        if (seed, resamples) not in self._taken:
+        if (seed, resamples) not in self._cache:
             blocks = _blocks(self.count, seed, resamples)
-            self._taken[seed, resamples] = np.concatenate([self.over(block.astype(np.float64)) for block in blocks])
-        return self._taken[seed, resamples]
+            self._cache[seed, resamples] = np.concatenate([self.over(block.astype(np.float64)) for block in blocks])
+        return self._cache[seed, resamples]
 
 
 def one_by_one(over: Callable[[NDArray[np.float64]], float]) -> WeightedMetric:
@@ -148,7 +148,7 @@ def paired_bootstrap_interval(reference: Resampled, variant: Resampled | None, r
         influential = 1.0
     if influential < _FEWEST_INFLUENTIAL:
         return BootstrapDrop(drop=drop, interval=None, influential=influential, redrawn=0)
-    if round((1 - resampling.confidence) * resampling.resamples, 6) < _BEYOND:
+    if round((1 - resampling.confidence) * resampling.resamples, 6) < _FEWEST_BEYOND:
         return BootstrapDrop(drop=drop, interval=None, influential=influential, redrawn=0, too_few_resamples=True)
     drawn, redrawn = _drops(reference, variant, resampling)
     interval = None
@@ -195,7 +195,7 @@ def _drops(
 
 def _blocks(count: int, seed: int, resamples: int) -> Iterator[NDArray[np.uint8]]:
     """Yields the weights of the examples in blocks of resamples, [resamples, examples]."""
-    if count * resamples <= _KEPT:
+    if count * resamples <= _CACHED:
         kept = _counts(count, seed, resamples)
         yield from (kept[start : start + _BLOCK] for start in range(0, resamples, _BLOCK))
         return
@@ -221,7 +221,7 @@ def _widened(confidence: float, influential: float) -> float:
     """Returns the confidence level at which a bootstrap with few influential examples is as wide as Student's interval."""
     quantile = stats.t.ppf(confidence, influential - 1) * np.sqrt(influential / (influential - 1))
     # With 5 examples, Student's quantile may be so large that the normal distribution function rounds to 1.
-    return min(float(stats.norm.cdf(quantile)), _ALL_BUT)
+    return min(float(stats.norm.cdf(quantile)), _MOST_CONFIDENCE)
 
 
 def _bca(drawn: NDArray[np.float64], drop: float, acceleration: float, confidence: float) -> tuple[float, float]:

@@ -13,7 +13,14 @@ from scipy import stats
 from edgequant.artifacts.comparison import Flip
 from edgequant.errors import EvaluationError
 from edgequant.outputs import LOGITS, PROBABILITIES, read
-from edgequant.validation.comparison.compare import Comparison, ComparisonSettings, Run, alone, compare, drops
+from edgequant.validation.comparison.compare import (
+    Comparison,
+    ComparisonSettings,
+    Run,
+    compare,
+    drops,
+    measured_metrics,
+)
 from edgequant.validation.gate.checks import Limit, check_least
 from edgequant.validation.metrics import classification
 from edgequant.validation.statistics import paired_drop_interval, wilson_interval
@@ -409,7 +416,7 @@ def test_metrics_that_labels_do_not_define_are_left_out() -> None:
 
     def names(label: int) -> list[str]:
         settings = ComparisonSettings(task="binary", metric="accuracy", labels=np.full(3, label))
-        return list(alone(settings, _run("binary", np.array([[0.1], [0.2], [0.9]])), 3))
+        return list(measured_metrics(settings, _run("binary", np.array([[0.1], [0.2], [0.9]])), 3))
 
     assert names(0) == ["accuracy", "log_loss", "ece"]
     assert names(1) == ["accuracy", "average_precision", "f1", "log_loss", "ece"]

@@ -12,7 +12,7 @@ from edgequant.outputs import PROBABILITIES
 from edgequant.validation.comparison.compare import ComparisonSettings, Run, compare
 from edgequant.validation.gate.checks import Limit
 from edgequant.validation.gate.class_check import check_worst_class
-from edgequant.validation.gate.data_warnings import caveats, doubt, labelled
+from edgequant.validation.gate.data_warnings import caveats, doubt, label_counts
 from edgequant.validation.gate.decide import Evidence, judge
 from edgequant.validation.statistics import paired_drop_interval
 
@@ -59,7 +59,7 @@ def test_classes_without_an_example_are_named() -> None:
     """All of one class of five: the other four are named first of all, and every class is counted."""
     labels = np.zeros(400, np.int64)
     settings, run = _settings(labels), _run(labels)
-    assert labelled(settings, run, len(run)).counts == {
+    assert label_counts(settings, run, len(run)).counts == {
         "dot": 400,
         "cross": 0,
         "square": 0,
@@ -77,7 +77,7 @@ def test_what_is_about_all_classes_is_not_blessed_on_some(metric: str, verdicts:
     """On one class of five accuracy may be blessed; macro F1 and the drop by class are open, with the reason."""
     labels = np.zeros(400, np.int64)
     settings, run = _settings(labels, metric), _run(labels)
-    evidence = _evidence(settings, run, labelled(settings, run, len(run)).missing)
+    evidence = _evidence(settings, run, label_counts(settings, run, len(run)).missing)
     _, checks, _ = judge(Gate(max_drop_points=1.0, max_worst_class_drop_points=1.0), evidence)
     assert [check.verdict for check in checks] == verdicts
     assert "4 of 5 classes have no evaluation example: cross, square" in checks[1].sentence
@@ -98,7 +98,7 @@ def test_classes_of_many_that_all_have_or_hardly_any_lacks_are_named() -> None:
     assert everywhere == "every evaluation example has all, and none is without"
     needed = next(count for count in range(1, 1000) if paired_drop_interval(0, 0, count, 0.95)[1] <= 0.02)
     assert f"max_worst_class_drop_points of 2 takes {needed} of each group; without most has 5" in few
-    known = labelled(settings, run, 1000)
+    known = label_counts(settings, run, 1000)
     evidence = _evidence(settings, run, known.missing, known.everywhere)
     _, (check,), _ = judge(Gate(max_worst_class_drop_points=50.0), evidence)
     assert (check.verdict, everywhere in check.sentence) == ("inconclusive", True)

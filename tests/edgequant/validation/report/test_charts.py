@@ -15,7 +15,7 @@ from edgequant.artifacts.comparison import Confusion, Ends, Slice, SliceValue
 from edgequant.artifacts.example_set import InputSpread, Representativeness
 from edgequant.artifacts.verdict import Verdict
 from edgequant.validation.report.charts import draw
-from edgequant.validation.report.confusion_matrices import Change, changes, confused
+from edgequant.validation.report.confusion_matrices import Change, changes, confusion_difference
 from edgequant.validation.report.drop_chart import drops, slice_drops
 from edgequant.validation.report.example_sets import histograms
 from edgequant.validation.report.flip_pictures import data_uri, is_image, own_range
@@ -126,7 +126,7 @@ def test_confusion_over_other_examples_is_not_compared(handmade: Handmade) -> No
     """A variant that ran out of time was run on fewer examples; the page says so instead."""
     verdict = handmade(variant={"confusion": Confusion(examples=50, counts=((50,),))})
     reference = replace(verdict.variants["float32"], confusion=Confusion(examples=100, counts=((100,),)))
-    view = confused(replace(verdict, variants={**verdict.variants, "float32": reference}), "full_int8")
+    view = confusion_difference(replace(verdict, variants={**verdict.variants, "float32": reference}), "full_int8")
     assert view is not None
     assert view.chart is None
     assert view.note == "It was run on 50 examples and float32 on 100: their counts do not compare."
@@ -142,7 +142,7 @@ def test_of_more_than_thirty_classes_there_is_no_matrix(handmade: Handmade) -> N
     )
     verdict = handmade(variant={"confusion": variant_matrix})
     reference = replace(verdict.variants["float32"], confusion=reference_matrix)
-    view = confused(replace(verdict, variants={**verdict.variants, "float32": reference}), "full_int8")
+    view = confusion_difference(replace(verdict, variants={**verdict.variants, "float32": reference}), "full_int8")
     assert view is not None
     assert (view.chart, view.mistakes) == (None, (Change(label=3, decision=4, reference=0, variant=1),))
 

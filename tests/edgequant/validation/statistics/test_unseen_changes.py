@@ -12,7 +12,7 @@ from scipy import optimize
 from edgequant.artifacts.verdict import Check
 from edgequant.gate import Gate
 from edgequant.outputs import PROBABILITIES
-from edgequant.validation.comparison.compare import ComparisonSettings, Run, alone, compare
+from edgequant.validation.comparison.compare import ComparisonSettings, Run, compare, measured_metrics
 from edgequant.validation.comparison.drop_intervals import mean_drop_ends, paired_drop
 from edgequant.validation.gate.checks import Limit, check_drop, check_least
 from edgequant.validation.gate.data_warnings import caveats
@@ -341,7 +341,7 @@ def test_a_metric_is_not_held_by_examples_that_were_not_seen() -> None:
         return np.where(labels == 1, 1.0, 0.7 * random.normal(size=count))[:, None], labels
 
     output, labels = draw(1000)
-    measured = alone(
+    measured = measured_metrics(
         ComparisonSettings(task="binary", metric="auc", labels=labels), Run({"y": output}, PROBABILITIES), 1000
     )["auc"]
     assert measured.interval is not None
