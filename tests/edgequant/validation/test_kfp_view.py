@@ -1,4 +1,4 @@
-"""What KFP's pages show of a verdict, in KFP's own form."""
+"""The metrics and the confusion matrix on KFP's pages, in KFP's own format."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ def test_the_matrix_is_what_kfp_would_keep(digits_sets: Any, tmp_path: Path) -> 
 
 
 def test_without_a_matrix_there_is_nothing(digits_sets: Any, tmp_path: Path) -> None:
-    """Where nothing is classified, or too many classes are, KFP gets no matrix."""
+    """For tasks without classes, and for too many classes, KFP gets no matrix."""
     verdict = load_verdict(digits_sets.verdict)
     for matrix in (None, Confusion(examples=9)):
         changed = {name: replace(variant, confusion=matrix) for name, variant in verdict.variants.items()}

@@ -60,7 +60,7 @@ def test_a_verdict_is_read_back_as_it_was_given(digits_sets: Any, tmp_path: Path
 
 
 def test_the_smallest_blessed_variant_is_best(digits_sets: Any, tmp_path: Path) -> None:
-    """Every digits variant holds five points; the best is the one with the smallest file, and the sentence says so."""
+    """Every digits variant is within five points; the best is the one with the smallest file, and the headline says so."""
     verdict = _validate(digits_sets.inputs, tmp_path / "verdict")
     sizes = {name: variant.size_bytes for name, variant in verdict.variants.items() if name != "float32"}
     assert verdict.best == min(sizes, key=lambda name: sizes[name] or 0)
@@ -149,7 +149,7 @@ def test_a_missing_evaluation_is_refused(digits_sets: Any, tmp_path: Path) -> No
 
 
 def test_a_failed_reference_is_refused(digits_sets: Any, tmp_path: Path) -> None:
-    """With a reference that was not evaluated there is nothing to compare with."""
+    """A reference that was not evaluated is an error."""
     others = [path for name, path in digits_sets.evaluations.items() if name != "float32"]
     changed = _copy(digits_sets.evaluations["float32"], tmp_path / "c", status="failed", reason="no memory", outputs=[])
     with pytest.raises(ArtifactError, match="the reference 'float32' is not evaluated: no memory"):
@@ -157,7 +157,7 @@ def test_a_failed_reference_is_refused(digits_sets: Any, tmp_path: Path) -> None
 
 
 def test_a_damaged_evaluation_is_refused(digits_sets: Any, tmp_path: Path) -> None:
-    """An output changed by hand after the evaluation is found by its digest."""
+    """An output that was edited after the evaluation is detected by its digest."""
     changed = tmp_path / "changed"
     shutil.copytree(digits_sets.evaluations["full_int8"], changed)
     path = changed / "outputs" / "output_0.npy"
@@ -279,7 +279,7 @@ def test_only_the_reference_blesses_nothing(sets: Any, small_models: dict[str, b
 
 
 def test_a_verdict_changed_by_hand_is_refused(digits_sets: Any, tmp_path: Path) -> None:
-    """A verdict that was edited after it was given is not read."""
+    """A verdict that was edited after it was written is refused."""
     shutil.copytree(digits_sets.verdict, tmp_path / "verdict")
     path = tmp_path / "verdict" / "verdict.json"
     write_json(path, {**json.loads(path.read_text()), "outcome": "blessed!"})

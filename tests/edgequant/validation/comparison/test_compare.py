@@ -1,4 +1,4 @@
-"""A variant against the reference, on arrays that can be checked by hand."""
+"""Comparison of a variant with the reference, on arrays that can be checked by hand."""
 
 import importlib
 from typing import Any
@@ -83,7 +83,7 @@ def test_no_more_than_fifty_flips_of_a_kind_are_named() -> None:
     )
 )
 def test_laws_of_flips_and_agreement(drawn: tuple[int, NDArray[np.int64]]) -> None:
-    """Lost minus gained flips are the drop times the examples; agreement is symmetric, and what is not changed."""
+    """Lost minus gained flips equal the drop times the examples; agreement is symmetric, and the share without a flip."""
     classes, rows = drawn
     first, second = np.eye(classes)[rows[:, 0]], np.eye(classes)[rows[:, 1]]
     comparison, swapped = (
@@ -144,12 +144,12 @@ def test_without_labels_agreement_stands_in() -> None:
 def test_agreement_is_of_decisions_or_of_values(
     task: str, reference: NDArray[Any], variant: NDArray[Any], expected: float
 ) -> None:
-    """Equal decisions where the task decides; one minus the error in the outputs' spread where it does not."""
+    """The share of equal decisions for tasks with decisions; else one minus the error relative to the outputs' spread."""
     assert _compare(task, reference, variant).agreement.value == pytest.approx(expected)
 
 
 def test_agreement_is_that_of_the_worst_output_by_name() -> None:
-    """Outputs are matched by name, and a large one that is right hides no small one that is wrong, example by example."""
+    """Outputs are matched by name, and a large correct output does not hide a small wrong one."""
     large, small = np.array([1000.0, -1000.0]), np.array([1.0, -1.0])
     reference = Run({"large": large, "small": small}, "")
     for changed, expected in (((0.75, -0.5), (0.75 + 0.5) / 2), ((-1.0, 1.0), 0.0)):
@@ -160,7 +160,7 @@ def test_agreement_is_that_of_the_worst_output_by_name() -> None:
 
 
 def test_agreement_of_a_regression_is_that_of_its_worst_number() -> None:
-    """Two targets in one tensor are told apart as two outputs are: the one near 1 is lost beside the one near 300."""
+    """Two targets in one tensor are compared like two outputs: the error of the one near 1 counts beside the one near 300."""
     random = np.random.default_rng(6)
     reference = random.normal(size=(2000, 2)) * (10.0, 0.1) + (300.0, 1.0)
     variant = np.column_stack([reference[:, 0], np.full(2000, reference[:, 1].mean())])
@@ -187,7 +187,7 @@ def test_agreement_in_pieces_is_that_at_once(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_rounding_of_a_constant_output_is_no_disagreement() -> None:
-    """An output that is the same but for float32's rounding is taken by its size, not by that rounding."""
+    """An output that is constant except for float32 rounding is compared relative to its size, not to the rounding."""
     constant = np.array([300.0, np.nextafter(np.float32(300.0), np.float32(301.0))])
     comparison = compare(
         ComparisonSettings(task="none", metric=""), Run({"y": constant}, ""), Run({"y": constant + 3.0}, "")
@@ -227,7 +227,7 @@ def test_regression_tells_errors_in_standard_deviations() -> None:
 
 
 def test_many_differences_have_students_ends() -> None:
-    """With enough examples what none of them shows is less than what they spread: the interval is that of the mean."""
+    """With enough examples, the worst case of unobserved changes is inside the interval of the mean."""
     labels = np.array([2.0, 6.0] * 500)
     variant = labels + np.array([0.0, 4.0] * 500)
     drop = _compare("regression", labels[:, None], variant[:, None], labels).drops["mae"].drop
@@ -236,7 +236,7 @@ def test_many_differences_have_students_ends() -> None:
 
 
 def test_each_number_of_a_label_counts_in_its_own_spread() -> None:
-    """A number near 300 hides nothing of what happens to one near 1: that is lost whole, and half of all with it."""
+    """A number near 300 does not hide the error of a number near 1: it has the full loss, and the metric half of it."""
     random = np.random.default_rng(4)
     labels = random.normal(size=(4000, 2)) * (1.0, 0.01) + (300.0, 0.5)
     variant = np.column_stack([labels[:, 0], np.full(4000, labels[:, 1].mean())])
@@ -252,7 +252,7 @@ def test_each_number_of_a_label_counts_in_its_own_spread() -> None:
 
 @pytest.mark.parametrize("value", [0.1, 0.3, 3.7, 19.99])
 def test_a_number_that_does_not_vary_has_no_spread_of_rounding(value: float) -> None:
-    """The standard deviation of equal numbers need not be 0 on a computer; errors count in the number's own unit."""
+    """The computed standard deviation of equal numbers may not be 0; their errors count in their own unit."""
     labels = np.column_stack([np.full(1000, value), np.random.default_rng(4).normal(size=1000)])
     reference = labels + np.array([0.0002, 0.01])
     variant = np.column_stack([np.full(1000, value + 0.0001), np.zeros(1000)])
@@ -261,7 +261,7 @@ def test_a_number_that_does_not_vary_has_no_spread_of_rounding(value: float) -> 
 
 
 def test_few_examples_bless_no_agreement_of_values() -> None:
-    """Of 5 examples that agree but for rounding nothing is known of the others: 299 are needed for 99%, as the note says."""
+    """Five examples that agree except for rounding bless nothing: 299 are needed for 99%, as the note says."""
     random = np.random.default_rng(5)
     for count, verdict in ((5, "inconclusive"), (298, "inconclusive"), (320, "blessed")):
         labels = random.normal(size=(count, 1))
@@ -275,7 +275,7 @@ def test_few_examples_bless_no_agreement_of_values() -> None:
 
 @pytest.mark.parametrize("count", [3, 30, 299])
 def test_few_examples_bless_no_regression(count: int) -> None:
-    """Errors that hardly change in a few examples tell nothing of the ones that were not seen: 299 are not enough for a point."""
+    """Errors that hardly change in a few examples do not bound those that were not observed: 299 are not enough for a point."""
     random = np.random.default_rng(count)
     labels = random.normal(size=(count, 1))
     drop = _compare("regression", labels, labels + 1e-4 * random.normal(size=(count, 1)), labels).drops["mae"]
@@ -303,7 +303,7 @@ def test_drops_of_metrics_of_all_examples_are_bootstrapped_and_repeat() -> None:
 
 
 def test_a_metric_that_nothing_changes_is_told_so() -> None:
-    """Equal decisions have no bootstrap interval, and the reason is not that there are too few: it is that of what was not seen."""
+    """Equal decisions have no bootstrap interval; their interval is the worst case of unobserved changes."""
     random = np.random.default_rng(3)
     labels = random.integers(0, 4, 100)
     output = random.normal(size=(100, 4))
@@ -328,7 +328,7 @@ def test_few_changes_of_a_metric_of_all_have_no_interval() -> None:
 def test_a_users_function_that_waits_is_not_called_thousands_of_times(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What waits for another process or machine takes no time of this one, and takes it all the same."""
+    """A function that waits for another process uses no CPU time of this one, but its wall time counts."""
     (tmp_path / "my_wait.py").write_text(
         "import time\n"
         "calls = []\n"
@@ -346,7 +346,7 @@ def test_a_users_function_that_waits_is_not_called_thousands_of_times(
 
 
 def test_a_users_error_is_no_metric(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More of a user's metric is better: one by the name of an error would be judged upside down."""
+    """Higher is better for a custom metric: one with the name of an error would be judged in the wrong direction."""
     (tmp_path / "my_error.py").write_text(
         "def metric(outputs, labels):\n    return {'mae': abs(outputs[:, 0] - labels)}\n"
     )
@@ -357,7 +357,7 @@ def test_a_users_error_is_no_metric(tmp_path: Any, monkeypatch: pytest.MonkeyPat
 
 
 def test_what_a_users_function_imports_does_not_make_it_slow(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first call may take long; one that always does is not resampled, and says what it takes."""
+    """A slow first call is ignored; a function that is always slow is not resampled, and the note has its time."""
     (tmp_path / "my_slow.py").write_text(
         "import time\n"
         "calls = []\n"
@@ -387,7 +387,7 @@ def test_what_a_users_function_imports_does_not_make_it_slow(tmp_path: Any, monk
 def test_only_the_judged_number_of_a_users_function_is_resampled(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A user's function that gives one number for all is called anew for the metric that is judged, for no other."""
+    """Of a custom function, only the judged metric without values per example is resampled."""
     (tmp_path / "my_numbers.py").write_text(
         "def metric(outputs, labels):\n"
         "    hit = (outputs.argmax(1) == labels).mean()\n"
@@ -412,7 +412,7 @@ def test_only_the_judged_number_of_a_users_function_is_resampled(
 
 
 def test_metrics_that_labels_do_not_define_are_left_out() -> None:
-    """With one class alone there is no AUC, and with no yes no F1; the others are there."""
+    """With one class there is no AUC, without positives no F1; the other metrics are computed."""
 
     def names(label: int) -> list[str]:
         settings = ComparisonSettings(task="binary", metric="accuracy", labels=np.full(3, label))
@@ -423,7 +423,7 @@ def test_metrics_that_labels_do_not_define_are_left_out() -> None:
 
 
 def test_classes_go_by_name_where_they_have_one() -> None:
-    """Drops by class and flips tell a class's name; one beyond the names given keeps its number."""
+    """Drops by class and flips have the classes' names; a class without a name keeps its number."""
     labels = np.array([0, 0, 1, 1, 2, 2] * 5)
     changed = np.where(np.arange(30) == 2, 0, labels)
     settings = ComparisonSettings(task="classification", metric="accuracy", labels=labels, classes=("cat", "dog"))

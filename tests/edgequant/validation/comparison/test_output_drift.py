@@ -1,4 +1,4 @@
-"""How far outputs are from each other, against sums by hand and SciPy."""
+"""Differences of outputs, against sums by hand and SciPy."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_the_cosine_of_one_value_per_example_is_that_of_all(monkeypatch: pytest.
 
 
 def test_equal_outputs_have_no_noise() -> None:
-    """Without an error the ratio is infinite, which JSON cannot hold: None; so is that of nothing at all."""
+    """Without an error the ratio is infinite, which JSON cannot represent: None; also for two zero outputs."""
     values = np.random.default_rng(1).normal(size=(5, 3))
     drift = output_drift(values, values)
     assert (drift.sqnr_db, drift.largest_error) == (None, 0.0)
@@ -38,7 +38,7 @@ def test_equal_outputs_have_no_noise() -> None:
 
 
 def test_many_chunks_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is taken piece by piece, so that memory stays bounded, is what it would be at once."""
+    """Results computed in chunks, which bound the memory, equal those computed at once."""
     random = np.random.default_rng(1)
     first, second = random.normal(size=(50, 4)), random.normal(size=(50, 4))
     whole = output_drift(first, second), divergence("classification", "logits", first, second)
@@ -62,7 +62,7 @@ def test_divergence_is_scipys() -> None:
 
 
 def test_divergence_of_multilabel_sums_each_class() -> None:
-    """Each class is a yes or no of its own: 0.5 told as 0.25 is half of ln(4/3)... by SciPy, twice for two classes."""
+    """Each class is binary: 0.5 against 0.25 is half of ln(4/3)... by SciPy, twice for two classes."""
     expected = 2 * float(stats.entropy([0.5, 0.5], [0.75, 0.25]))
     value = divergence("multilabel", "probabilities", np.array([[0.5, 0.5]]), np.array([[0.25, 0.25]]))
     assert value == pytest.approx(expected)

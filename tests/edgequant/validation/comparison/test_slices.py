@@ -31,7 +31,7 @@ def test_each_class_has_its_drop_and_the_worst_comes_first() -> None:
 
 
 def test_the_group_that_leaves_most_open_is_known() -> None:
-    """A class of two examples tells less than one of two hundred, whatever it loses."""
+    """A class of two examples has a wider interval than one of two hundred."""
     keys = np.repeat(["many", "few"], [200, 2])
     result = sliced("kind", grouped(keys, np.ones(202), np.ones(202)), 0.95, 202)
     assert [group.value for group in result.open_past(5.0)] == ["few"]
@@ -39,7 +39,7 @@ def test_the_group_that_leaves_most_open_is_known() -> None:
 
 
 def test_scores_that_are_not_right_or_wrong_get_the_interval_of_a_mean() -> None:
-    """Errors by feature get Student's interval without its skewness, corrected for the number of groups."""
+    """Errors by feature get the skewness-corrected interval of a mean, corrected for the number of groups."""
     random = np.random.default_rng(4)
     keys = np.repeat(["a", "b"], 30)
     reference, variant = random.normal(size=60), random.normal(size=60)
@@ -53,7 +53,7 @@ def test_scores_that_are_not_right_or_wrong_get_the_interval_of_a_mean() -> None
 
 
 def test_a_group_of_one_number_leaves_the_worst_open() -> None:
-    """Of one error no interval can be told, so that the worst of all groups is not bounded."""
+    """A single error has no interval, so that the worst of all groups is not bounded."""
     keys = np.array(["a", "a", "b"])
     result = sliced("kind", grouped(keys, np.array([0.1, 0.2, 0.3]), np.zeros(3)), 0.95, 3).slice
     assert [value.drop_interval_points is None for value in result.values] == [True, False]
@@ -61,7 +61,7 @@ def test_a_group_of_one_number_leaves_the_worst_open() -> None:
 
 
 def test_a_class_of_many_is_looked_for_with_and_without_it() -> None:
-    """For labels of a 0 or 1 per class, a class's score is whether it is found where it is, and not where it is not."""
+    """A multilabel class has two groups: the examples with it, and those without it."""
     labels = np.array([[1, 1, 0], [1, 0, 0], [0, 1, 0]])
     variant = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0]])
     result = by_class_of_many(labels, labels, variant, ["cat", "dog", "owl"])
@@ -75,7 +75,7 @@ def test_a_class_of_many_is_looked_for_with_and_without_it() -> None:
 
 
 def test_a_class_of_many_that_is_found_everywhere_is_the_worst() -> None:
-    """One of 100 classes that a variant answers yes to for every example costs little on average, and all of its own."""
+    """One of 100 classes that a variant assigns to every example costs little on average, but all examples without it."""
     random = np.random.default_rng(7)
     labels = (random.uniform(size=(2000, 100)) < 0.05).astype(np.int64)
     outputs = labels.astype(np.float64)
@@ -90,7 +90,7 @@ def test_a_class_of_many_that_is_found_everywhere_is_the_worst() -> None:
 
 
 def test_ten_thousand_classes_are_bounded_and_quick() -> None:
-    """Of many classes the worst 50 are kept, in less time than it takes to make a variant."""
+    """The worst 50 of many classes are kept, in less time than a conversion takes."""
     random = np.random.default_rng(5)
     labels = random.integers(0, 10_000, 50_000)
     reference, variant = ((random.uniform(size=50_000) < 0.8).astype(np.float64) for _ in range(2))
@@ -103,7 +103,7 @@ def test_ten_thousand_classes_are_bounded_and_quick() -> None:
 
 
 def test_the_confusion_matrix_is_what_is_taken_for_what() -> None:
-    """Rows are labels, columns decisions; mistakes are named, the most frequent first."""
+    """Rows are labels, columns decisions; mistakes are listed, the most frequent first."""
     result = confusion(np.array([0, 1, 1, 2, 1]), np.array([0, 0, 0, 1, 1]), 3)
     assert result.counts == ((1, 2, 0), (0, 1, 1), (0, 0, 0))
     assert result.mistakes == ((0, 1, 2), (1, 2, 1))
@@ -111,7 +111,7 @@ def test_the_confusion_matrix_is_what_is_taken_for_what() -> None:
 
 
 def test_a_matrix_of_many_classes_is_left_out() -> None:
-    """Of 1,000 classes the mistakes are named, and there is no matrix of a million numbers."""
+    """With 1,000 classes the mistakes are listed, and there is no matrix of a million numbers."""
     labels = np.arange(1000)
     result = confusion(np.where(labels < 60, labels + 1, labels), labels, 1000)
     assert result.counts == ()

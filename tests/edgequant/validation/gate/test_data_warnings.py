@@ -1,4 +1,4 @@
-"""What is said of evaluation sets and references that make little of any verdict."""
+"""Warnings about evaluation sets and references that limit what a verdict means."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def _labels() -> NDArray[np.int64]:
 
 
 def test_a_good_reference_on_enough_examples_needs_no_word() -> None:
-    """Nine in ten right of a thousand examples of all classes: nothing to say."""
+    """An accuracy of 0.9 on a thousand examples of all classes has no warning."""
     labels = _labels()
     decisions = np.where(np.arange(1000) % 10 == 0, (labels + 1) % 5, labels)
     gate = Gate(max_drop_points=1.0, min_agreement=0.98, max_worst_class_drop_points=5.0)
@@ -56,7 +56,7 @@ def test_a_good_reference_on_enough_examples_needs_no_word() -> None:
 
 
 def test_classes_without_an_example_are_named() -> None:
-    """All of one class of five: the other four are named first of all, and every class is counted."""
+    """If all examples have one of five classes, the other four are named first, and every class is counted."""
     labels = np.zeros(400, np.int64)
     settings, run = _settings(labels), _run(labels)
     assert label_counts(settings, run, len(run)).counts == {
@@ -87,7 +87,7 @@ def test_what_is_about_all_classes_is_not_blessed_on_some(metric: str, verdicts:
 
 
 def test_classes_of_many_that_all_have_or_hardly_any_lacks_are_named() -> None:
-    """Of several classes at once the examples without one are a group as those with it: none shows no false alarms, five too few."""
+    """Multilabel examples without a class are a group, too: none of them shows no false alarms, five are too few."""
     labels = np.ones((1000, 3), np.int64)
     labels[:5, 1] = 0
     labels[::2, 2] = 0
@@ -107,7 +107,7 @@ def test_classes_of_many_that_all_have_or_hardly_any_lacks_are_named() -> None:
 
 
 def test_one_class_of_its_own_has_two_groups() -> None:
-    """A yes or no of one class is two groups by class, those with it and those without, and no two classes."""
+    """A multilabel task of one class has two groups, with and without it, and not two classes."""
     labels = np.arange(1000)[:, None] % 2
     variant = labels.copy()
     variant[:60:2] = 1
@@ -119,7 +119,7 @@ def test_one_class_of_its_own_has_two_groups() -> None:
 
 
 def test_a_reference_whose_outputs_are_in_another_order_is_noticed() -> None:
-    """Two of five names are exchanged: 540 of 1,000 are right, and 900 would be."""
+    """With two of five names exchanged, 540 of 1,000 are right, and 900 would be."""
     labels = _labels()
     decisions = np.where(np.arange(1000) % 10 == 0, (labels + 1) % 5, labels)
     decisions = np.array([0, 1, 3, 2, 4])[decisions]
@@ -137,7 +137,7 @@ def test_a_reference_that_guesses_is_not_taken_for_a_relabelled_one() -> None:
 
 
 def test_a_reference_no_better_than_the_most_frequent_class_is_noticed() -> None:
-    """Nine in ten are dots, and it always says dot: an accuracy of 0.9 that is worth nothing."""
+    """Nine in ten examples are dots, and the model always predicts dot: an accuracy of 0.9 is no better than constant."""
     labels = np.where(np.arange(1000) % 10 < 9, 0, np.arange(1000) // 10 % 4 + 1)
     (note,) = caveats(Gate(max_drop_points=1.0), _settings(labels), _run(np.zeros(1000, np.int64)))
     assert note.startswith(
@@ -146,7 +146,7 @@ def test_a_reference_no_better_than_the_most_frequent_class_is_noticed() -> None
 
 
 def test_a_set_too_small_to_bless_is_noticed() -> None:
-    """Of 20 examples without a change neither check can be blessed: the numbers are those that the checks take."""
+    """With 20 unchanged examples neither check can be blessed: the numbers are those that the checks need."""
     labels = np.tile(np.arange(5), 4)
     gate = Gate(max_drop_points=1.0, min_agreement=0.99, max_worst_class_drop_points=5.0)
     (note,) = caveats(gate, _settings(labels), _run(labels))
@@ -159,7 +159,7 @@ def test_a_set_too_small_to_bless_is_noticed() -> None:
 
 @pytest.mark.parametrize(("metric", "doubted"), [("accuracy", True), ("f1", False), ("auc", False)])
 def test_accuracy_given_away_for_a_rare_answer_is_no_doubt(metric: str, doubted: bool) -> None:
-    """Of 3% of yes a model that finds them all by 50 false alarms is less accurate than one that finds none, and no worse for that."""
+    """With 3% positives, a model that finds all with 50 false alarms is less accurate than one that finds none, but not worse."""
     labels = (np.arange(1000) % 100 < 3).astype(np.int64)
     decisions = labels.copy()
     decisions[3::20] = 1
@@ -170,7 +170,7 @@ def test_accuracy_given_away_for_a_rare_answer_is_no_doubt(metric: str, doubted:
 
 
 def test_a_regression_no_better_than_the_mean_is_noticed() -> None:
-    """An R² of 0 or less: the labels' mean would do as well."""
+    """An R² of 0 or less is no better than predicting the labels' mean."""
     labels = np.linspace(-1.0, 1.0, 300)[:, None]
     settings = ComparisonSettings(task="regression", metric="mae", labels=labels)
     (note,) = caveats(Gate(max_drop_points=1.0), settings, Run({"y": -labels}, ""))
@@ -179,7 +179,7 @@ def test_a_regression_no_better_than_the_mean_is_noticed() -> None:
 
 
 def test_few_examples_of_numbers_are_said_to_be_few() -> None:
-    """Of errors and of agreement with values, too, a limit takes its number of examples."""
+    """Limits on errors and on agreement of values need their number of examples, too."""
     labels = np.linspace(-1.0, 1.0, 30)[:, None]
     run, gate = Run({"y": labels * 0.9}, ""), Gate(max_drop_points=1.0, min_agreement=0.99)
     expected = (
@@ -201,7 +201,7 @@ def test_few_examples_of_numbers_are_said_to_be_few() -> None:
     ],
 )
 def test_labels_that_do_not_vary_are_noticed(labels: Any, message: str) -> None:
-    """Without a standard deviation errors count in the label's own unit, and that is said."""
+    """Without a standard deviation errors count in the label's own unit, and a warning says so."""
     settings = ComparisonSettings(task="regression", metric="mae", labels=labels)
     notes = caveats(Gate(max_drop_points=1.0), settings, Run({"y": labels + 0.001}, ""))
     assert any(note.startswith(message) for note in notes)

@@ -1,4 +1,4 @@
-"""How the report tells of labels, and of figures in units that can be read."""
+"""The report's view of labels, and numbers in readable units."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -44,7 +44,7 @@ def test_the_evaluation_sets_balance_is_beside_the_calibration_sets(handmade: Ha
 
 
 def test_numbers_are_no_classes(handmade: Handmade) -> None:
-    """Of a regression the quantiles of the labels are told, by NumPy's linear rule, and no label as a class."""
+    """A regression has the quantiles of its labels, by NumPy's linear rule, and no classes."""
     labels = np.arange(101) * 2.0
     verdict = replace(_with(handmade(), {"3": (0.5, 0.5), "4": (0.5, 0.5)}), task="regression", main_metric="mae")
     assert class_rows(verdict, labels) == ([], 0)
@@ -87,7 +87,7 @@ def test_each_number_of_a_label_is_told_by_itself(handmade: Handmade) -> None:
     ],
 )
 def test_times_have_three_digits_and_their_unit(milliseconds: float, text: str) -> None:
-    """A model that takes less than a microsecond is not told as 0.001 ms."""
+    """A latency below a microsecond is not shown as 0.001 ms."""
     assert duration(milliseconds) == text
 
 

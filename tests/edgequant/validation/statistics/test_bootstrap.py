@@ -1,4 +1,4 @@
-"""The paired bootstrap against SciPy's, by simulation, and where it has nothing to go by."""
+"""The paired bootstrap against SciPy's, by simulation, and with too few influential examples."""
 
 from collections.abc import Callable
 from typing import Any
@@ -117,7 +117,7 @@ def test_leaving_out_groups_of_a_large_set_is_nearly_leaving_out_single_examples
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:
-    """And another seed another one."""
+    """The same seed gives the same interval, and another seed another one."""
     data = _scored(np.random.default_rng(3), 100)
     first, again, other = (
         _interval(_auc, *data, Resampling(confidence=0.95, seed=seed, resamples=200)) for seed in (1, 1, 2)
@@ -234,7 +234,7 @@ def test_resamples_without_the_metric_are_drawn_again_and_counted() -> None:
 
 
 def test_a_metric_seldom_defined_has_no_interval() -> None:
-    """When more resamples fail than are asked for, there is a drop and no interval."""
+    """If more resamples are undefined than requested, there is a drop and no interval."""
     reference, variant, labels = _scored(np.random.default_rng(8), 100)
 
     def with_the_first(model: NDArray[Any]) -> Resampled:
@@ -249,7 +249,7 @@ def test_a_metric_seldom_defined_has_no_interval() -> None:
 
 @pytest.mark.parametrize(("different", "known"), [(0, False), (1, False), (3, False), (30, True)])
 def test_where_hardly_an_example_counts_there_is_no_interval(different: int, known: bool) -> None:
-    """Drawing from a handful of examples says nothing of those not seen; none at all would say «no drop, for sure»."""
+    """With fewer than five influential examples there is no interval."""
     labels = np.arange(1000) % 2 == 0
     reference = labels ^ (np.arange(1000) % 10 < 2)
     variant = reference.copy()
@@ -261,7 +261,7 @@ def test_where_hardly_an_example_counts_there_is_no_interval(different: int, kno
 
 @pytest.mark.parametrize(("confidence", "known"), [(0.995, True), (0.996, False), (0.999, False), (0.99999, False)])
 def test_an_end_that_no_resample_is_beyond_is_none(confidence: float, known: bool) -> None:
-    """Of 1,000 resamples 5 lie beyond an end at 99.5%; what is more than sure than that is not told, also with few influential examples."""
+    """Of 1,000 resamples 5 lie beyond an end at 99.5%; above that there is no interval, also with few influential examples."""
     labels = np.arange(1000) % 10 == 0
     variant = labels.copy()
     variant[:50:10] = False
@@ -283,7 +283,7 @@ def test_one_class_and_arrays_that_do_not_match_are_refused() -> None:
 
 @pytest.mark.parametrize("count", [300, 40_000])
 def test_what_is_kept_is_what_would_be_drawn_again(count: int) -> None:
-    """A second metric over the same examples sees the same resamples, kept or, of more examples, drawn anew."""
+    """A second metric over the same examples has the same resamples, cached or drawn again."""
     rows = np.random.default_rng(3)
     expected = [np.bincount(rows.integers(0, count, count), minlength=count)[:2].tolist() for _ in range(1000)]
     for column in (0, 1):
@@ -292,7 +292,7 @@ def test_what_is_kept_is_what_would_be_drawn_again(count: int) -> None:
 
 
 def test_a_metric_is_taken_once_for_all_comparisons() -> None:
-    """The reference's metric is the same whichever variant it is compared with, and a call may be dear."""
+    """The reference's metric is computed once for all variants, because a call may be expensive."""
     reference, variant, labels = _decided(np.random.default_rng(9), 300)
     calls = 0
 

@@ -1,4 +1,4 @@
-"""Drops by class: worked by hand, and how often all of them hold at once."""
+"""Drops by class, by hand, and the simultaneous coverage of their intervals by simulation."""
 
 from functools import cache
 
@@ -39,7 +39,7 @@ def test_one_class_needs_no_correction() -> None:
 
 
 def test_of_equal_drops_the_surer_one_is_the_worst() -> None:
-    """A tenth lost of 100 examples is known better than a tenth of 10."""
+    """Of equal drops, the one with more examples has the greater lower end."""
     assert class_drops([(1, 0, 10), (10, 0, 100)], 0.95).worst == 1
 
 

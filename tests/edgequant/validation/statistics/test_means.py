@@ -1,4 +1,4 @@
-"""The interval of a mean difference: Student's where there is no skewness, and sure where there is."""
+"""The interval of a mean difference: Student's without skewness, and its coverage with skewness."""
 
 import math
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def test_mirrored_differences_have_the_mirrored_interval() -> None:
 
 
 def test_one_example_has_no_spread() -> None:
-    """The spread of a single difference is not known, so there is no interval; that of equal ones is nought."""
+    """A single difference has no standard deviation and no interval; equal ones have a standard deviation of 0."""
     assert mean_drop_interval(np.array([0.3]), 0.95) is None
     assert mean_drop_interval(np.array([0.25, 0.25, 0.25]), 0.95) == (0.25, 0.25)
 

@@ -119,7 +119,7 @@ _PAST = {
 
 @pytest.mark.parametrize("name", list(_PAST))
 def test_a_variant_past_the_limit_is_hardly_blessed_where_it_does_not_show(name: str) -> None:
-    """Of 60 sets, few of which show what is lost, at most 6% are blessed; by the share of all examples it was a fifth to two thirds."""
+    """Of 60 sets, few of which show a loss, at most 6% are blessed."""
     assert _blessed(*_PAST[name], points=1.0, sets=60) <= 0.06
 
 
@@ -195,7 +195,7 @@ def test_changes_that_cancel_out_are_not_none() -> None:
 def test_a_number_of_ones_own_that_nothing_changes_is_not_judged(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What one example more could do to it is not known: that is said, and that no number of examples helps."""
+    """A custom metric has no worst-case bound: the sentence says so, and that no number of examples settles it."""
     (tmp_path / "my_rate.py").write_text(
         "def metric(outputs, labels):\n    return {'rate': float((labels == 0).mean())}\n"
     )
@@ -377,7 +377,7 @@ def test_a_mean_whose_rare_losses_few_examples_show_is_blessed_in_at_most_6_perc
 
 
 def test_an_auc_that_is_lost_whole_is_rejected_however_few_examples_it_hangs_on() -> None:
-    """A variant that gives one score to all ranks nothing: the drop hangs on the few that the reference ranks wrong, and is sure."""
+    """A variant with one score for all examples has lost its AUC: it is rejected, although few examples are influential."""
     random = np.random.default_rng(31)
     labels = (np.arange(228) < 143).astype(np.int64)
     scores = np.where(labels == 1, 0.9, 0.1) + random.uniform(-0.05, 0.05, 228)
@@ -395,7 +395,7 @@ def test_an_auc_that_is_lost_whole_is_rejected_however_few_examples_it_hangs_on(
 
 
 def test_a_few_changes_alone_reject_nothing() -> None:
-    """Where as many more of their kind could undo a drop past the limit, it stays open."""
+    """A drop beyond the limit that a few more examples could undo is inconclusive."""
     labels = (np.arange(400) < 100).astype(np.int64)
     reference = np.where(labels == 1, 0.9, 0.1)
     variant = reference.copy()
