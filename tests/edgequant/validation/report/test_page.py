@@ -415,6 +415,7 @@ def test_the_configuration_is_the_one_of_the_draw(handmade: Handmade, tmp_path: 
     config = load_config(tmp_path / "flowers.yaml")
     assert config.model_dump()["examples"] == {
         **recipe["examples"],
+        "classes_file": "",
         "preprocess": f"{tmp_path / 'scale.py'}:scale",
     }
     assert {key: config.model_dump()["sampling"][key] for key in recipe["sampling"]} == recipe["sampling"]
