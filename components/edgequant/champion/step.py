@@ -41,8 +41,11 @@ def fetch_champion(uri: str, tracking_uri: str, target: Path, waiting: Waiting =
         say("champion", f"no champion yet: {pinned.missing}")
         return
     facts = ChampionFacts(uri=uri, version=pinned.uri)
-    with told_of("champion"), nullcontext(Path(uri)) if is_path(uri) else downloaded(pinned.uri, server) as found:
-        write_champion(target, facts, partial(shutil.copyfile, find_tflite(found, uri)))
+    with (
+        told_of("champion"),
+        nullcontext(Path(uri)) if is_path(uri) else downloaded(pinned.uri, server) as downloaded_path,
+    ):
+        write_champion(target, facts, partial(shutil.copyfile, find_tflite(downloaded_path, uri)))
     say("champion", f"{uri} is {pinned.uri}" if uri != pinned.uri else uri)
 
 
@@ -56,11 +59,11 @@ def find_tflite(path: Path, uri: str) -> Path:
     Raises:
         ModelError: There is none, or there are several.
     """
-    found = [path] if path.is_file() else sorted(path.rglob("*.tflite"))
-    named = [file for file in found if file.name == _MODEL]
+    files = [path] if path.is_file() else sorted(path.rglob("*.tflite"))
+    named = [file for file in files if file.name == _MODEL]
     if len(named) == 1:
         return named[0]
-    if len(found) != 1 or found[0].suffix != ".tflite":
-        names = ", ".join(file.name for file in found) or "none"
+    if len(files) != 1 or files[0].suffix != ".tflite":
+        names = ", ".join(file.name for file in files) or "none"
         raise ModelError(f"model: {uri} holds no single .tflite file; found are: {names}")
-    return found[0]
+    return files[0]

@@ -45,16 +45,16 @@ def _passes(status: int) -> bool:
 
 def _is_transient_of_store(error: BaseException) -> bool:
     """Tells the same of an error of a store's own client: it, or what it came from, has a status, or could not connect."""
-    found: BaseException | None = error
-    while found is not None and type(found).__module__.partition(".")[0] in _STORES:
-        response = getattr(found, "response", None)
+    cause: BaseException | None = error
+    while cause is not None and type(cause).__module__.partition(".")[0] in _STORES:
+        response = getattr(cause, "response", None)
         if isinstance(response, dict):
             slow = response.get("Error", {}).get("Code") == _TOO_SLOW
             return slow or _passes(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        status = getattr(found, "code", None) or getattr(response, "status_code", None)
+        status = getattr(cause, "code", None) or getattr(response, "status_code", None)
         if isinstance(status, int):
             return _passes(status)
-        if _NOT_REACHED & {f"{kind.__module__}.{kind.__qualname__}" for kind in type(found).__mro__}:
+        if _NOT_REACHED & {f"{kind.__module__}.{kind.__qualname__}" for kind in type(cause).__mro__}:
             return True
-        found = found.__cause__ or found.__context__
+        cause = cause.__cause__ or cause.__context__
     return False

@@ -30,7 +30,7 @@ class Waiting:
     tell: Callable[[str], None] = field(default=partial(say, "mlflow"))
 
 
-def asked(ask: Callable[[], T], server: str, waiting: Waiting) -> T:
+def retried(ask: Callable[[], T], server: str, waiting: Waiting) -> T:
     """Returns what a question to MLflow returns; it is asked again while there is no answer.
 
     Args:

@@ -91,8 +91,8 @@ class Patience:
             Exception: The last attempt's, as it was.
         """
         numbers = count(1)
-        told = "trying again in {:.1f} s, for at most " + f"{self._seconds:g} s in all"
-        return self._retrying(stop_never, self._growing_wait, told)(lambda: attempt(next(numbers)))
+        wait_sentence = "trying again in {:.1f} s, for at most " + f"{self._seconds:g} s in all"
+        return self._retrying(stop_never, self._growing_wait, wait_sentence)(lambda: attempt(next(numbers)))
 
     def repeat(self, request: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Returns what a request returns that leaves the same when it is made twice; after a transient error it is made again.
@@ -108,21 +108,21 @@ class Patience:
         growing = wait_exponential_jitter(
             multiplier=_FIRST_WAIT_SECONDS, max=_LONGEST_WAIT_SECONDS, jitter=_FIRST_WAIT_SECONDS
         )
-        told = "repeating the request in {:.1f} s"
-        return self._retrying(stop_after_attempt(_TIMES_IN_PLACE), growing, told)(request, *args, **kwargs)
+        wait_sentence = "repeating the request in {:.1f} s"
+        return self._retrying(stop_after_attempt(_TIMES_IN_PLACE), growing, wait_sentence)(request, *args, **kwargs)
 
     def _growing_wait(self, _: RetryCallState) -> float:
         self._attempts_in_vain += 1
         wait = min(_FIRST_WAIT_SECONDS * 2.0 ** (self._attempts_in_vain - 1), _LONGEST_WAIT_SECONDS)
         return wait + random.uniform(0, _FIRST_WAIT_SECONDS)  # noqa: S311 - no secret
 
-    def _retrying(self, stop: stop_base, wait: Callable[[RetryCallState], float], told: str) -> Retrying:
+    def _retrying(self, stop: stop_base, wait: Callable[[RetryCallState], float], wait_sentence: str) -> Retrying:
         def before_sleep(state: RetryCallState) -> None:
             if state.outcome is not None and state.next_action is not None:
                 error, sleep = state.outcome.exception(), state.next_action.sleep
                 # Several files at a time are uploaded.
                 with self._lock:
-                    self.tell(f"MLflow did not take it ({first_line(error)}); {told.format(sleep)}")
+                    self.tell(f"MLflow did not take it ({first_line(error)}); {wait_sentence.format(sleep)}")
 
         return Retrying(
             stop=stop | stop_before_delay(self._end - time.monotonic()),
@@ -166,8 +166,8 @@ class PatientClient:
         except MlflowException:
             # Its answer may have been lost, this time or the last; MLflow's database refuses it a second time.
             outputs = self._client.get_run(run_id).outputs
-            there = {output.model_id for output in outputs.model_outputs} if outputs else set()
-            if not there.issuperset(model.model_id for model in models):
+            logged_ids = {output.model_id for output in outputs.model_outputs} if outputs else set()
+            if not logged_ids.issuperset(model.model_id for model in models):
                 raise
 
 

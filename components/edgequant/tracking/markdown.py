@@ -22,7 +22,7 @@ def literal(text: str) -> str:
     """
     line = " ".join(text.split())
     shown = "".join("\ufffd" if unicodedata.category(each) in _HIDDEN else each for each in line)
-    return _MARKUP.sub(lambda found: f"{found[0][:-1]}&#{ord(found[0][-1])};", shown)
+    return _MARKUP.sub(lambda match: f"{match[0][:-1]}&#{ord(match[0][-1])};", shown)
 
 
 def plain(markdown: str) -> str:

@@ -92,15 +92,15 @@ def record(directory: Path, uri: str = "") -> Tracked:
     public_uri()
     result = load_result(directory)
     settings = result.content.settings
-    given = "" if uri else _given_run()
+    kfp_run_id = "" if uri else _kfp_run_id()
     key = "--tracking-uri" if uri else "tracking.uri"
     # The environment's server is that of the run that KFP gave.
     environments = os.environ.get(TRACKING_URI, "")
-    where = check_tracking_uri(TRACKING_URI, environments) if given else tracking_uri(uri or settings.uri, key)
-    if given:
-        say("track", f"the run {given} that {_RUN_ID} names at {where} is the summary run")
+    where = check_tracking_uri(TRACKING_URI, environments) if kfp_run_id else tracking_uri(uri or settings.uri, key)
+    if kfp_run_id:
+        say("track", f"the run {kfp_run_id} that {_RUN_ID} names at {where} is the summary run")
     with _one_writer(directory.parent / f".{result.digest[:16]}.lock"):
-        tracked, experiment = _record(result, where, given)
+        tracked, experiment = _record(result, where, kfp_run_id)
     write_json(directory / "result.json", result_json(result.verdict, tracked))
     _report(result, tracked, experiment)
     return tracked
@@ -124,7 +124,7 @@ def _one_writer(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _record(result: LoadedResult, uri: str, given_run_id: str) -> tuple[Tracked, str]:
+def _record(result: LoadedResult, uri: str, kfp_run_id: str) -> tuple[Tracked, str]:
     """Records a result, trying again while MLflow does not answer; returns where it is, and the name of its experiment."""
     with client_settings():
         # It loads MLflow, which takes a second.
@@ -138,14 +138,14 @@ def _record(result: LoadedResult, uri: str, given_run_id: str) -> tuple[Tracked,
         patience = Patience(result.content.settings.retry_seconds, tell)
         recorder = None
         try:
-            recorder = Recorder(result, Place(uri=uri, given_run_id=given_run_id), patience)
+            recorder = Recorder(result, Place(uri=uri, kfp_run_id=kfp_run_id), patience)
             return patience.persistently(lambda number: recorder.record(again=number > 1)), recorder.experiment
         except Exception as error:  # MLflow, its HTTP client and its database raise many kinds.
-            told = isinstance(error, EdgequantError)
-            why = str(error) if told else f"MLflow at {uri} did not take the results ({first_line(error)})"
+            is_our_error = isinstance(error, EdgequantError)
+            why = str(error) if is_our_error else f"MLflow at {uri} did not take the results ({first_line(error)})"
             if recorder is not None and not is_transient(error):
                 recorder.give_up(why)
-            if told:
+            if is_our_error:
                 raise
             raise TrackingError(why) from error
 
@@ -172,7 +172,7 @@ def _where_is(alias: str, tracked: Tracked) -> str:
     return f"; alias {alias} is {where}, and was left there"
 
 
-def _given_run() -> str:
+def _kfp_run_id() -> str:
     """Returns the run that KFP's MLflow plugin, or `mlflow run`, gave this process; "" without one."""
     return os.environ.get(_RUN_ID, "") if os.environ.get(TRACKING_URI) else ""
 
@@ -185,9 +185,9 @@ def pipeline_run(configured: str, kfp_run: str) -> str:
     Raises:
         TrackingError: The cluster's KFP gives no identifier.
     """
-    found = configured or (kfp_run if os.environ.get(ON_CLUSTER) else "")
-    if found.startswith(_NOT_FILLED_IN):
+    identifier = configured or (kfp_run if os.environ.get(ON_CLUSTER) else "")
+    if identifier.startswith(_NOT_FILLED_IN):
         raise TrackingError(
-            f"Kubeflow Pipelines left {found!r} as it is instead of filling in the run's identifier, which every run would share; give pipeline_run"
+            f"Kubeflow Pipelines left {identifier!r} as it is instead of filling in the run's identifier, which every run would share; give pipeline_run"
         )
-    return found
+    return identifier

@@ -94,30 +94,30 @@ def common_tags(result: LoadedResult, source_run: str = "") -> dict[str, str]:
 
 def variant_tags(result: LoadedResult, variant: str) -> dict[str, str]:
     """Returns the tags of a variant's run besides those of `common_tags`."""
-    found, sha256 = result.verdict.variants[variant], result.variants[variant].sha256
+    verdict, sha256 = result.verdict.variants[variant], result.variants[variant].sha256
     main_metric = result.verdict.main_metric
     entries = {
         ROLE: VARIANT_ROLE,
         VARIANT: variant,
-        VERDICT: found.verdict,
-        STATUS: found.status,
-        MAIN_METRIC: metric_names([*found.metrics, main_metric])[main_metric].value if main_metric else "",
+        VERDICT: verdict.verdict,
+        STATUS: verdict.status,
+        MAIN_METRIC: metric_names([*verdict.metrics, main_metric])[main_metric].value if main_metric else "",
     }
     if sha256:
         entries[TFLITE_SHA256] = sha256
-    if found.reason:
-        entries[REASON] = found.reason
+    if verdict.reason:
+        entries[REASON] = verdict.reason
     return mlflow_names.cut_tags(entries)
 
 
 def version_tags(result: LoadedResult, variant: str, source_run: str = "") -> dict[str, str]:
     """Returns the tags of a variant's registered version, what a reader looks for first: the UI keeps their order."""
-    found, content = result.verdict.variants[variant], result.content
-    high = found.drop_interval_points[1] if found.drop_interval_points else None
+    verdict, content = result.verdict.variants[variant], result.content
+    high = verdict.drop_interval_points[1] if verdict.drop_interval_points else None
     first = {
         VARIANT: variant,
-        VERDICT: found.verdict,
-        DROP_POINTS: _points(found.drop_points),
+        VERDICT: verdict.verdict,
+        DROP_POINTS: _points(verdict.drop_points),
         DROP_HIGH_POINTS: _points(high),
     }
     rest = {

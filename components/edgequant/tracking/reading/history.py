@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgequant.errors import TrackingError, did_you_mean
 from edgequant.tracking import tags
-from edgequant.tracking.reading.mlflow_client import all_pages, asked, existing, listed
+from edgequant.tracking.reading.mlflow_client import all_pages, connected_client, existing, listed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -67,8 +67,8 @@ def history(name: str, last: int, uri: str = "") -> list[HistoryRow]:
         ConfigError: There is no tracking URI.
         TrackingError: Nothing is known of this name, or MLflow does not answer.
     """
-    with asked(existing(uri)) as client:
-        experiments = [str(found.experiment_id) for found in all_pages(client.search_experiments)]
+    with connected_client(existing(uri)) as client:
+        experiments = [str(experiment.experiment_id) for experiment in all_pages(client.search_experiments)]
         names = {name, *_names_of(client, name)}
         runs = _last([run for each in sorted(names) for run in _runs(client, experiments, each)], last)
         if not runs:
@@ -82,8 +82,8 @@ def history(name: str, last: int, uri: str = "") -> list[HistoryRow]:
 
 def _names_of(client: "MlflowClient", name: str) -> set[str]:
     """Returns the quantizations whose variants went to a registered model."""
-    found = all_pages(client.search_model_versions, f"name = '{_quoted(name)}'")
-    return {version.tags[tags.NAME] for version in found if tags.NAME in version.tags}
+    versions = all_pages(client.search_model_versions, f"name = '{_quoted(name)}'")
+    return {version.tags[tags.NAME] for version in versions if tags.NAME in version.tags}
 
 
 def _runs(client: "MlflowClient", experiments: list[str], name: str) -> list[Any]:
@@ -141,21 +141,21 @@ def _variant_of(run_tags: Mapping[str, str]) -> tuple[str, ...]:
 
 def _versions(client: "MlflowClient", names: set[str]) -> _Versions:
     """Returns the registered versions of quantizations."""
-    found = [
+    versions = [
         version
         for name in names
         for version in all_pages(client.search_model_versions, f"tags.`{tags.NAME}` = '{_quoted(name)}'")
     ]
-    aliases = {name: client.get_registered_model(name).aliases for name in {version.name for version in found}}
+    aliases = {name: client.get_registered_model(name).aliases for name in {version.name for version in versions}}
     on = {
         f"{version.name}/{version.version}": tuple(
             alias for alias, number in aliases[version.name].items() if str(number) == str(version.version)
         )
-        for version in found
+        for version in versions
     }
     return _Versions(
-        by_run={str(version.run_id): f"{version.name}/{version.version}" for version in found},
-        by_result={_variant_of(version.tags): f"{version.name}/{version.version}" for version in found},
+        by_run={str(version.run_id): f"{version.name}/{version.version}" for version in versions},
+        by_result={_variant_of(version.tags): f"{version.name}/{version.version}" for version in versions},
         aliases=on,
     )
 

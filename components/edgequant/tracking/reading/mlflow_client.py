@@ -37,7 +37,7 @@ def existing(configured: str) -> str:
 
 
 @contextmanager
-def asked(uri: str) -> Iterator["MlflowClient"]:
+def connected_client(uri: str) -> Iterator["MlflowClient"]:
     """Yields a client of an MLflow server, whose failures become one sentence.
 
     Raises:

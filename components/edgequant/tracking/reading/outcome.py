@@ -53,8 +53,8 @@ def read_outcome(uri: str, pipeline_run: str) -> Outcome:
     """
     for name, value in _CLIENT_DEFAULTS.items():
         os.environ.setdefault(name, value)
-    asked = uri or os.environ.get(TRACKING_URI, "")
-    if not asked:
+    tracking_uri = uri or os.environ.get(TRACKING_URI, "")
+    if not tracking_uri:
         raise TrackingError("no MLflow is named: tracking.uri is empty, and MLFLOW_TRACKING_URI is not set")
     where = f"MLflow at {without_credentials(uri)}" if uri else "MLflow"
     try:
@@ -67,9 +67,9 @@ def read_outcome(uri: str, pipeline_run: str) -> Outcome:
     if not runs:
         raise NoRecordError(f"{where} has no summary of pipeline run {pipeline_run}")
     info, run_tags = runs[0].info, runs[0].data.tags
-    is_server = asked.startswith("http") or ui_links.public_uri()
+    is_server = tracking_uri.startswith("http") or ui_links.public_uri()
     page = (
-        ui_links.run_page(ui_links.base(without_credentials(asked)), info.experiment_id, info.run_id)
+        ui_links.run_page(ui_links.base(without_credentials(tracking_uri)), info.experiment_id, info.run_id)
         if is_server
         else ""
     )

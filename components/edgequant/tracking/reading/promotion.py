@@ -8,7 +8,7 @@ from edgequant.artifacts.verdict import BLESSED
 from edgequant.errors import ConfigError, TrackingError, did_you_mean
 from edgequant.model_uri import check_alias
 from edgequant.tracking import tags
-from edgequant.tracking.reading.mlflow_client import asked, existing, listed
+from edgequant.tracking.reading.mlflow_client import connected_client, existing, listed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -63,19 +63,19 @@ def promote(wanted: Promotion, uri: str = "") -> Promoted:
     check_alias("--alias", wanted.alias)
     if not _VERSION.fullmatch(wanted.version):
         raise ConfigError(f"VERSION: {wanted.version!r} is not a version; a number, such as 3, is")
-    with asked(existing(uri)) as client:
+    with connected_client(existing(uri)) as client:
         model, version = _find(client, wanted)
         verdict = version.tags.get(tags.VERDICT, "")
         blessed = verdict == BLESSED
         if not blessed and not wanted.force:
-            found = f"its verdict is {verdict!r}" if verdict else f"it has no tag {tags.VERDICT}"
+            reason = f"its verdict is {verdict!r}" if verdict else f"it has no tag {tags.VERDICT}"
             raise TrackingError(
-                f"version {wanted.version} of {wanted.name!r} was not blessed: {found}; --force promotes it all the same"
+                f"version {wanted.version} of {wanted.name!r} was not blessed: {reason}; --force promotes it all the same"
             )
         if not blessed:
             # Before the alias: nobody sees it on a version that does not say why.
-            said = f"promoted with --force; the verdict was {verdict or 'none'}"
-            client.set_model_version_tag(wanted.name, wanted.version, f"{tags.FORCED}{wanted.alias}", said)
+            description = f"promoted with --force; the verdict was {verdict or 'none'}"
+            client.set_model_version_tag(wanted.name, wanted.version, f"{tags.FORCED}{wanted.alias}", description)
         client.set_registered_model_alias(wanted.name, wanted.alias, wanted.version)
         return Promoted(verdict=verdict, before=str(model.aliases.get(wanted.alias, "")), forced=not blessed)
 
@@ -91,7 +91,7 @@ def _find(client: "MlflowClient", wanted: Promotion) -> tuple[Any, Any]:
     except MlflowException as error:
         if error.error_code != NOT_THERE:
             raise
-        names = sorted(found.name for found in client.search_registered_models(max_results=1000))
+        names = sorted(registered.name for registered in client.search_registered_models(max_results=1000))
         raise TrackingError(
             f"there is no registered model {wanted.name!r}; there are {listed(names)}{did_you_mean(wanted.name, names)}"
         ) from error
@@ -100,6 +100,6 @@ def _find(client: "MlflowClient", wanted: Promotion) -> tuple[Any, Any]:
     except MlflowException as error:
         if error.error_code != NOT_THERE:
             raise
-        found = client.search_model_versions(f"name = '{wanted.name}'", max_results=1000)
-        numbers = [str(number) for number in sorted(int(version.version) for version in found)]
+        versions = client.search_model_versions(f"name = '{wanted.name}'", max_results=1000)
+        numbers = [str(number) for number in sorted(int(version.version) for version in versions)]
         raise TrackingError(f"{wanted.name!r} has no version {wanted.version}; it has {listed(numbers)}") from error

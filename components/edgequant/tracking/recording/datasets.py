@@ -56,20 +56,20 @@ def _source(files: Sequence[SourceFile], rule: str) -> str:
         rule: The sampling rule in words.
     """
     lines = "".join(f"{file.path} {file.size_bytes}\n" for file in files)
-    told = {
+    source = {
         "uri": _uri([file.path for file in files]),
         "count": len(files),
         "files_digest": hashlib.sha256(lines.encode()).hexdigest(),
         "rule": cut(rule, PARAMETER_CHARACTERS),
     }
     listed: list[str] = []
-    room = DATASET_SOURCE_CHARACTERS - len(json.dumps({**told, "files": []}))
+    room = DATASET_SOURCE_CHARACTERS - len(json.dumps({**source, "files": []}))
     for file in files[:_LISTED]:
         room -= len(json.dumps(file.path)) + _BETWEEN
         if room < 0:
             break
         listed.append(file.path)
-    return json.dumps({**told, "files": listed})
+    return json.dumps({**source, "files": listed})
 
 
 def _uri(paths: Sequence[str]) -> str:

@@ -36,16 +36,16 @@ _WORDS = {True: "auto", False: "false"}
 _MODEL = "model"
 
 
-def as_run(given: str, settings: TrackingSettings, variants: VariantSetContent, verdict: Verdict) -> str:
+def as_run(configured: str, settings: TrackingSettings, variants: VariantSetContent, verdict: Verdict) -> str:
     """Returns the configuration of a run as YAML; comments at its top name what is not as configured, and what is not known.
 
     Args:
-        given: The configuration that the run was given, returned as it is where the run did what it says; "" for none.
+        configured: The configuration that the run was given, returned as it is where the run did what it says; "" for none.
         settings: Where the run is recorded.
         variants: The manifest of its variant set.
         verdict: Its verdict.
     """
-    values = _mapping(given)
+    values = _mapping(configured)
     known = _known(settings, variants, verdict)
     known[_MODEL] = settings.model_uri or values.get(_MODEL) or _MODEL
     if not verdict.calibration.provenance.recipe and not values.get("examples"):
@@ -53,8 +53,8 @@ def as_run(given: str, settings: TrackingSettings, variants: VariantSetContent, 
     config, replaced = _merged(values, known)
     notes = [] if settings.model_uri else [_no_place(variants)]
     if not replaced:
-        return _comments(notes) + given
-    first = f"Not as configured but as run: {', '.join(replaced)}." if values else _of_the_steps(given)
+        return _comments(notes) + configured
+    first = f"Not as configured but as run: {', '.join(replaced)}." if values else _of_the_steps(configured)
     notes = [first, *notes, *_missing(config, verdict)]
     return _comments(notes) + yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
 
@@ -68,8 +68,8 @@ def _mapping(text: str) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _of_the_steps(given: str) -> str:
-    why = "what was given is no YAML mapping" if given.strip() else "none was given"
+def _of_the_steps(configured: str) -> str:
+    why = "what was given is no YAML mapping" if configured.strip() else "none was given"
     return f"What the steps recorded of the configuration, as {why}. They do not record beam and kubeflow."
 
 
@@ -114,51 +114,53 @@ def _files(verdict: Verdict) -> dict[str, list[str]]:
     return {provenance.purpose: [file.path for file in provenance.sources] for provenance in sets}
 
 
-def _merged(given: Mapping[str, Any], known: Mapping[str, Any], within: str = "") -> tuple[dict[str, Any], list[str]]:
+def _merged(
+    configured: Mapping[str, Any], known: Mapping[str, Any], within: str = ""
+) -> tuple[dict[str, Any], list[str]]:
     """Returns given values with what is known in the place of what differs from it, and the keys of these.
 
     Args:
-        given: The values of a section.
+        configured: The values of a section.
         known: What is known of them.
         within: The key of the section, with a dot behind it; "" for the whole.
     """
-    merged, replaced = dict(given), []
+    merged, replaced = dict(configured), []
     for name, value in known.items():
         key = f"{within}{name}"
         if key in ("examples", "sampling", "tracking"):
             section = merged.get(name)
             merged[name], inner = _merged(section if isinstance(section, dict) else {}, value, f"{key}.")
             replaced += inner
-        elif not _is_same(key, given.get(name), value):
+        elif not _is_same(key, configured.get(name), value):
             merged[name] = value
             replaced.append(key)
     return merged, replaced
 
 
-def _is_same(key: str, given: object, known: object) -> bool:
+def _is_same(key: str, configured: object, known: object) -> bool:
     """Tells whether a configured value, None where there is none, asks for what the run had."""
-    if given is None:
+    if configured is None:
         return known is False or known in ("", [], {})
-    if given == known:
+    if configured == known:
         return True
     if key == "gate":
-        return _gate(given) == known
-    if key == "variants" and isinstance(given, list) and isinstance(known, list):
-        return sorted(map(str, given)) == sorted(known)
-    if key in _PATTERNS and isinstance(given, str):
-        return [given] == known
+        return _gate(configured) == known
+    if key == "variants" and isinstance(configured, list) and isinstance(known, list):
+        return sorted(map(str, configured)) == sorted(known)
+    if key in _PATTERNS and isinstance(configured, str):
+        return [configured] == known
     if key == "examples.preprocess":
-        return _without_folder(str(given)) == known
-    if key == "sampling.stratify" and isinstance(given, bool):
-        return _WORDS[given] == known
+        return _without_folder(str(configured)) == known
+    if key == "sampling.stratify" and isinstance(configured, bool):
+        return _WORDS[configured] == known
     # Empty, this stands for the environment's, which the run found.
-    return key == "tracking.uri" and given == ""
+    return key == "tracking.uri" and configured == ""
 
 
-def _gate(given: object) -> dict[str, float | str]:
+def _gate(configured: object) -> dict[str, float | str]:
     """Returns a configured gate with its defaults, as a verdict tells it; empty, which no verdict's is, for one that is wrong."""
     try:
-        return parse_gate(given).asked() if isinstance(given, dict) else {}
+        return parse_gate(configured).asked() if isinstance(configured, dict) else {}
     except ConfigError:
         return {}
 

@@ -13,7 +13,7 @@ ALREADY_THERE = "RESOURCE_ALREADY_EXISTS"
 ACTIVE = "active"
 
 
-def given_run(client: MlflowClient, run_id: str, uri: str) -> Run | None:
+def kfp_run(client: MlflowClient, run_id: str, uri: str) -> Run | None:
     """Returns the run that KFP's plugin gave, None where it gave none.
 
     Raises:
@@ -33,10 +33,10 @@ def find_experiment(client: MlflowClient, name: str, uri: str) -> Any:
     Raises:
         TrackingError: It was deleted.
     """
-    found = client.get_experiment_by_name(name) or _new(client, name, uri)
-    if found.lifecycle_stage != ACTIVE:
+    experiment = client.get_experiment_by_name(name) or _new(client, name, uri)
+    if experiment.lifecycle_stage != ACTIVE:
         raise TrackingError(f"tracking.experiment: {name!r} at {uri} was deleted; restore it, or name another")
-    return found
+    return experiment
 
 
 def _new(client: MlflowClient, name: str, uri: str) -> Any:

@@ -36,7 +36,7 @@ class LoggedModels:
         """Tells whether a variant has a file which runs."""
         return bool(self._result.variants[variant].sha256) and self._result.verdict.variants[variant].reason is None
 
-    def found(self, runs: Mapping[str, Run]) -> dict[str, LoggedModel]:
+    def existing(self, runs: Mapping[str, Run]) -> dict[str, LoggedModel]:
         """Returns the logged models of a result's runs, by variant."""
         by_run = self._by_run()
         return {
@@ -61,12 +61,12 @@ class LoggedModels:
 
     def _by_run(self) -> dict[str, list[LoggedModel]]:
         """Returns the models of this result by run, that to keep first: a registered one, else the first that is whole."""
-        found = self._client.search_logged_models(
+        models_of_key = self._client.search_logged_models(
             [self._experiment_id], f"tags.`{tags.KEY}` = '{tags.key(self._result)}'"
         )
         by_run: dict[str, list[LoggedModel]] = {}
         digest = self._result.digest
-        for model in (each for each in found if each.tags.get(tags.RESULT_DIGEST, digest) == digest):
+        for model in (each for each in models_of_key if each.tags.get(tags.RESULT_DIGEST, digest) == digest):
             by_run.setdefault(str(model.source_run_id), []).append(model)
         registered = self._registered() if any(len(models) > 1 for models in by_run.values()) else frozenset()
 

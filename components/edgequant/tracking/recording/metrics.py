@@ -15,92 +15,92 @@ _IN_HUNDREDTHS = ("_percent", "_points")
 _Values = dict[str, float | None]
 
 
-def metrics(found: VariantVerdict, main_metric: str) -> dict[str, float]:
+def metrics(variant: VariantVerdict, main_metric: str) -> dict[str, float]:
     """Returns every figure of a variant; what is not known or finite is left out.
 
     Args:
-        found: Everything known about the variant.
+        variant: Everything known about the variant.
         main_metric: The metric that drops are of.
     """
-    return main_figures(found, main_metric) | _known(_details(found, main_metric))
+    return main_figures(variant, main_metric) | _known(_details(variant, main_metric))
 
 
-def main_figures(found: VariantVerdict, main_metric: str) -> dict[str, float]:
+def main_figures(variant: VariantVerdict, main_metric: str) -> dict[str, float]:
     """Returns the figures that a table of variants has room for: of other metrics than the main one, the values alone.
 
     Args:
-        found: Everything known about the variant.
+        variant: Everything known about the variant.
         main_metric: The metric that drops are of, which has the ends of its interval.
     """
-    names = metric_names(found.metrics)
-    values: _Values = {names[name].value: value * names[name].scale for name, value in found.metrics.items()}
+    names = metric_names(variant.metrics)
+    values: _Values = {names[name].value: value * names[name].scale for name, value in variant.metrics.items()}
     if main_metric in names:
-        values |= _interval(names[main_metric], found.metric_interval)
-    values |= _scaled(("agreement_low_percent", "agreement_high_percent"), found.agreement_interval, PERCENT)
-    values |= _scaled(("drop_low_points", "drop_high_points"), found.drop_interval_points)
+        values |= _interval(names[main_metric], variant.metric_interval)
+    values |= _scaled(("agreement_low_percent", "agreement_high_percent"), variant.agreement_interval, PERCENT)
+    values |= _scaled(("drop_low_points", "drop_high_points"), variant.drop_interval_points)
     values |= {
-        "drop_points": found.drop_points,
-        "agreement_percent": None if found.agreement is None else found.agreement * PERCENT,
-        "size_bytes": found.size_bytes,
-        "peak_memory_bytes": found.peak_memory_bytes,
-        "examples": found.examples or None,
+        "drop_points": variant.drop_points,
+        "agreement_percent": None if variant.agreement is None else variant.agreement * PERCENT,
+        "size_bytes": variant.size_bytes,
+        "peak_memory_bytes": variant.peak_memory_bytes,
+        "examples": variant.examples or None,
     }
-    if found.versus_champion is not None:
-        values["drop_vs_champion_points"] = found.versus_champion.points
-    if found.flips is not None:
+    if variant.versus_champion is not None:
+        values["drop_vs_champion_points"] = variant.versus_champion.points
+    if variant.flips is not None:
         values |= {
-            "right_to_wrong": found.flips.right_to_wrong,
-            "wrong_to_right": found.flips.wrong_to_right,
+            "right_to_wrong": variant.flips.right_to_wrong,
+            "wrong_to_right": variant.flips.wrong_to_right,
         }
-    decibels = [drift.sqnr_db for drift in found.drift.values() if drift.sqnr_db is not None]
+    decibels = [drift.sqnr_db for drift in variant.drift.values() if drift.sqnr_db is not None]
     values |= {
-        "divergence_nats": found.divergence_nats,
+        "divergence_nats": variant.divergence_nats,
         "sqnr_db": min(decibels, default=None),
-        "cosine": min((drift.cosine for drift in found.drift.values()), default=None),
+        "cosine": min((drift.cosine for drift in variant.drift.values()), default=None),
     }
-    classes = _classes(found)
+    classes = _classes(variant)
     values["worst_class_drop_points"] = classes.values[0].drop_points if classes and classes.values else None
-    return _known(values | _latency(found))
+    return _known(values | _latency(variant))
 
 
-def _latency(found: VariantVerdict) -> _Values:
-    if found.latency is None:
+def _latency(variant: VariantVerdict) -> _Values:
+    if variant.latency is None:
         return {}
     return {
-        "latency_ratio": found.latency.ratio.value if found.latency.ratio else None,
-        "latency_p50_ms": found.latency.p50_ms,
-        "latency_p90_ms": found.latency.p90_ms,
-        "latency_p99_ms": found.latency.p99_ms,
+        "latency_ratio": variant.latency.ratio.value if variant.latency.ratio else None,
+        "latency_p50_ms": variant.latency.p50_ms,
+        "latency_p90_ms": variant.latency.p90_ms,
+        "latency_p99_ms": variant.latency.p99_ms,
     }
 
 
-def _details(found: VariantVerdict, main_metric: str) -> _Values:
+def _details(variant: VariantVerdict, main_metric: str) -> _Values:
     """Returns what `main_figures` leaves out: the intervals and the drops of the other metrics, and the remaining intervals."""
     values: _Values = {}
-    names = metric_names(found.metrics)
-    for name, measured in found.measures.items():
+    names = metric_names(variant.metrics)
+    for name, measured in variant.measures.items():
         if name == main_metric or name not in names:
             continue
         values |= _interval(names[name], measured.interval)
         if measured.drop is not None:
             values[names[name].drop] = measured.drop.points
             values |= _scaled(names[name].drop_ends, measured.drop.interval)
-    if found.versus_champion is not None:
+    if variant.versus_champion is not None:
         ends = ("drop_vs_champion_low_points", "drop_vs_champion_high_points")
-        values |= _scaled(ends, found.versus_champion.interval)
-    if (classes := _classes(found)) is not None:
+        values |= _scaled(ends, variant.versus_champion.interval)
+    if (classes := _classes(variant)) is not None:
         ends = ("worst_class_drop_low_points", "worst_class_drop_high_points")
         values |= _scaled(ends, classes.worst_interval_points)
-    if found.latency is not None and found.latency.ratio is not None:
-        values |= {"latency_ratio_low": found.latency.ratio.low, "latency_ratio_high": found.latency.ratio.high}
+    if variant.latency is not None and variant.latency.ratio is not None:
+        values |= {"latency_ratio_low": variant.latency.ratio.low, "latency_ratio_high": variant.latency.ratio.high}
     return values | {
-        "flips": None if found.flips is None else found.flips.changed,
-        "largest_error": max((drift.largest_error for drift in found.drift.values()), default=None),
+        "flips": None if variant.flips is None else variant.flips.changed,
+        "largest_error": max((drift.largest_error for drift in variant.drift.values()), default=None),
     }
 
 
-def _classes(found: VariantVerdict) -> Slice | None:
-    return next((part for part in found.slices if part.name == "class"), None)
+def _classes(variant: VariantVerdict) -> Slice | None:
+    return next((part for part in variant.slices if part.name == "class"), None)
 
 
 def _interval(name: MetricName, interval: Ends | None) -> _Values:

@@ -68,11 +68,13 @@ def _signature(tflite: Path, example: dict[str, NDArray[Any]]) -> ModelSignature
 
     Examples give the dtypes of the inputs, since an integer model's own are not what it is given.
     """
-    found = inspect_model(tflite)
-    inputs = {tensor.name: tensor for tensor in found.inputs}
+    inspected = inspect_model(tflite)
+    inputs = {tensor.name: tensor for tensor in inspected.inputs}
     return ModelSignature(
         inputs=Schema([_spec(inputs[name], values.dtype) for name, values in example.items()]),
-        outputs=Schema([_spec(tensor, _real_dtype(tensor)) for tensor in sorted(found.outputs, key=lambda t: t.name)]),
+        outputs=Schema(
+            [_spec(tensor, _real_dtype(tensor)) for tensor in sorted(inspected.outputs, key=lambda t: t.name)]
+        ),
     )
 
 

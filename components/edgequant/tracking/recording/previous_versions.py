@@ -87,13 +87,13 @@ class History:
     @cached_property
     def _versions(self) -> list[Any]:
         """The newest versions that other results of the quantization have, the newest first."""
-        found = self._client.search_model_versions(
+        versions = self._client.search_model_versions(
             f"name = '{self._settings.registered_model}' AND tags.`{tags.NAME}` = '{self._result.verdict.name}'",
             max_results=_LOOKED_AT,
             order_by=["version_number DESC"],
         )
         # What another recording of this result has made by now is no earlier one.
-        others = [version for version in found if version.tags.get(tags.KEY) != tags.key(self._result)]
+        others = [version for version in versions if version.tags.get(tags.KEY) != tags.key(self._result)]
         return sorted(others, key=lambda version: int(version.version), reverse=True)
 
     @cached_property

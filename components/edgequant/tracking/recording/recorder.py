@@ -23,7 +23,7 @@ from edgequant.mlflow_access.retries import Patience, PatientClient
 from edgequant.tracking import mlflow_names, tags, ui_links
 from edgequant.tracking.recording import source_model, summary
 from edgequant.tracking.recording.datasets import datasets
-from edgequant.tracking.recording.experiments import find_experiment, given_run
+from edgequant.tracking.recording.experiments import find_experiment, kfp_run
 from edgequant.tracking.recording.logged_models import LoggedModels
 from edgequant.tracking.recording.metrics import metrics
 from edgequant.tracking.recording.previous_versions import NOT_THERE
@@ -43,11 +43,11 @@ class Place:
 
     Attributes:
         uri: The MLflow tracking URI.
-        given_run_id: The run that KFP's plugin gave, which is then the summary run; "" for none.
+        kfp_run_id: The run that KFP's plugin gave, which is then the summary run; "" for none.
     """
 
     uri: str
-    given_run_id: str = ""
+    kfp_run_id: str = ""
 
 
 class Recorder:
@@ -95,7 +95,7 @@ class Recorder:
         try:
             return self._record(again=again)
         except MlflowException as error:
-            if is_transient(error) or not self._was_overtaken(error):
+            if is_transient(error) or not self._lost_runs(error):
                 raise
             self._tell(
                 "another recording of the same result has removed runs of this one, and goes before it: its own are used"
@@ -120,32 +120,32 @@ class Recorder:
                 if not is_kfps(run):
                     self._client.set_terminated(run.info.run_id, FAILED)
 
-    def _was_overtaken(self, error: MlflowException) -> bool:
+    def _lost_runs(self, error: MlflowException) -> bool:
         """Tells whether an error is of a run that another recording of the same result has removed, and kept its own."""
         is_of_removed = bool(self._in_use) and error.error_code in _OF_REMOVED
-        return is_of_removed and not self._result_runs.are_there(self._in_use)
+        return is_of_removed and not self._result_runs.all_exist(self._in_use)
 
     def _record(self, *, again: bool) -> Tracked | None:
-        there = {variant: runs[0] for variant, runs in self._result_runs.found(self._given).items()}
-        are_new = not (there.keys() - {SUMMARY}) and not again
+        existing = {variant: runs[0] for variant, runs in self._result_runs.existing(self._kfp_summary).items()}
+        are_new = not (existing.keys() - {SUMMARY}) and not again
         runs = {
-            variant: there.get(variant) or self._result_runs.create(variant)
+            variant: existing.get(variant) or self._result_runs.create(variant)
             for variant in self._result.verdict.variants
         }
-        summary_run = there.get(SUMMARY) or self._result_runs.create(SUMMARY)
-        if not there.keys() >= {*runs, SUMMARY}:
+        summary_run = existing.get(SUMMARY) or self._result_runs.create(SUMMARY)
+        if not existing.keys() >= {*runs, SUMMARY}:
             # Before anything is sent: another result may have begun under this key at the same time.
             self._result_runs.own()
         self._summary_run_id = str(summary_run.info.run_id)
         used = {self._summary_run_id, *(str(run.info.run_id) for run in runs.values())}
-        self._in_use = sorted(used - {self._place.given_run_id})
-        logged = {} if are_new else self._models.found(runs)
+        self._in_use = sorted(used - {self._place.kfp_run_id})
+        logged = {} if are_new else self._models.existing(runs)
         without = [variant for variant in runs if self._models.has_model(variant) and variant not in logged]
         open_runs = {variant: run for variant, run in runs.items() if run.info.status != FINISHED or variant in without}
         if without:
             made = {variant: self._models.create(variant, runs[variant]) for variant in without}
             # Another recording that goes on with the same runs may have made some meanwhile: no run can lose one that it named.
-            logged = {**made, **self._models.found(runs)}
+            logged = {**made, **self._models.existing(runs)}
         self._fill(open_runs, summary_run, logged)
         registered = self._registry.register(runs, logged)
         self._finish_summary(summary_run, runs, registered)
@@ -158,12 +158,12 @@ class Recorder:
         """Removes what is there twice, and tells whether what is left is what was recorded here, and nothing was removed."""
         if again:
             # What a request of ours made late. Another recording that makes a version finds ours, which is before it.
-            self._registry.found()
-        found = self._result_runs.found()
-        doubles = self._result_runs.remove_doubles(found)
-        left = {variant: str(each[0].info.run_id) for variant, each in found.items()}
+            self._registry.existing()
+        runs_by_variant = self._result_runs.existing()
+        doubles = self._result_runs.remove_doubles(runs_by_variant)
+        left = {variant: str(each[0].info.run_id) for variant, each in runs_by_variant.items()}
         recorded = {variant: str(run.info.run_id) for variant, run in {**runs, SUMMARY: summary_run}.items()}
-        if doubles | self._models.remove_doubles({variant: each[0] for variant, each in found.items()}):
+        if doubles | self._models.remove_doubles({variant: each[0] for variant, each in runs_by_variant.items()}):
             self._tell("some of it was there twice, of two recordings at once or a late request: one of each is kept")
             return False
         return left == recorded
@@ -209,10 +209,10 @@ class Recorder:
     @cached_property
     def _task_run(self) -> Run | None:
         """The run that KFP's plugin gave this task, or None."""
-        return given_run(self._client, self._place.given_run_id, self._place.uri)
+        return kfp_run(self._client, self._place.kfp_run_id, self._place.uri)
 
     @cached_property
-    def _given(self) -> Run | None:
+    def _kfp_summary(self) -> Run | None:
         """The run that KFP's plugin gave, unless another result has it for its summary already."""
         run = self._task_run
         if run is not None and run.data.tags.get(tags.KEY, self._key) != self._key:
@@ -263,7 +263,7 @@ class Recorder:
 
     def _is_finished(self, summary_run: Run) -> bool:
         """Tells whether a summary was finished by us: the end of a run that KFP gave is KFP's business."""
-        return summary_run.info.status == FINISHED and self._given is None
+        return summary_run.info.status == FINISHED and self._kfp_summary is None
 
     def _finish_variant(self, variant: str, run: Run, model: LoggedModel | None) -> None:
         run_id = str(run.info.run_id)
@@ -286,24 +286,24 @@ class Recorder:
         return [Metric(key, value, stamp, 0, model_id, name, digest, run.info.run_id) for key, value in values.items()]
 
     def _finish_summary(self, run: Run, runs: dict[str, Run], registered: summary.Registered) -> None:
-        said = summary.registration(self._result, registered)
+        sentence = summary.registration(self._result, registered)
         if registered.earlier or registered.holder:
-            self._tell(said)
+            self._tell(sentence)
         source_link = (
             ui_links.run_page(self._base, self._source.experiment_id, self._source.run_id)
             if self._source.run_id
             else ""
         )
         summary_tags = {
-            **(tags.common_tags(self._result, self._source.run_id) if self._given is not None else {}),
-            **summary.summary_tags(self._result, said),
-            summary.NOTE_TAG: summary.note(self._result, said, source_link),
-            **{f"{tags.RUN_OF}{variant}": str(found.info.run_id) for variant, found in runs.items()},
+            **(tags.common_tags(self._result, self._source.run_id) if self._kfp_summary is not None else {}),
+            **summary.summary_tags(self._result, sentence),
+            summary.NOTE_TAG: summary.note(self._result, sentence, source_link),
+            **{f"{tags.RUN_OF}{variant}": str(run_of_variant.info.run_id) for variant, run_of_variant in runs.items()},
         }
         # Also of a run that was finished before: another setting may have registered more since.
         self._client.log_batch(run.info.run_id, tags=[RunTag(name, value) for name, value in summary_tags.items()])
         if self._is_finished(run):
             return
         self._client.log_inputs(run.info.run_id, datasets=datasets(self._result.content))
-        if self._given is None:
+        if self._kfp_summary is None:
             self._client.set_terminated(run.info.run_id, FINISHED)

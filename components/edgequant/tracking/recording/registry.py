@@ -46,14 +46,14 @@ class Registry:
         wanted = self._wanted()
         if not wanted:
             return summary.Registered()
-        found = self.found()
-        missing = {variant: runs[variant] for variant in wanted if variant not in found}
+        existing = self.existing()
+        missing = {variant: runs[variant] for variant in wanted if variant not in existing}
         history = History(self._client, self._result) if missing else None
         earlier = {
             variant: same for variant, run in missing.items() if history and (same := history.same(variant, run))
         }
         versions = {
-            variant: found.get(variant)
+            variant: existing.get(variant)
             or earlier.get(variant)
             or self._create(variant, str(runs[variant].info.run_id), models[variant])
             for variant in wanted
@@ -61,8 +61,8 @@ class Registry:
         if missing.keys() - earlier.keys():
             # Another recording of this result, or a request of ours that was given up, may have made a lower one meanwhile:
             # from now on all go by that, so that no alias is ever given to one that goes.
-            found = self.found()
-            versions |= {variant: found[variant] for variant in wanted if variant in found}
+            existing = self.existing()
+            versions |= {variant: existing[variant] for variant in wanted if variant in existing}
         best, holder = self._result.verdict.best, None
         if best in versions and self._settings.alias:
             holder = self._settle_alias(versions[best], history if best in earlier else None)
@@ -81,7 +81,7 @@ class Registry:
             self._settings.register, []
         )
 
-    def found(self) -> dict[str, Any]:
+    def existing(self) -> dict[str, Any]:
         """Returns the versions that this result has, by variant.
 
         Of those that were made twice the one of the lowest number is kept, which none that comes later can have: whoever looks
@@ -99,18 +99,18 @@ class Registry:
             return kept
         self._replace(others)
         # With the tags that they have now.
-        return self.found()
+        return self.existing()
 
     def kept(self) -> list[Any]:
         """Returns the versions of this result's key, once each, also those of a registered model that it went to before."""
-        self.found()
+        self.existing()
         return self._of_key()
 
     def _search(self) -> list[Any]:
         # Another result that was begun under this key at once is refused, and may have made its own by then: no doubles.
         digest = self._result.digest
-        found = self._of_key(f"name = '{self._settings.registered_model}' AND ")
-        return [version for version in found if version.tags.get(tags.RESULT_DIGEST, digest) == digest]
+        versions = self._of_key(f"name = '{self._settings.registered_model}' AND ")
+        return [version for version in versions if version.tags.get(tags.RESULT_DIGEST, digest) == digest]
 
     def _of_key(self, besides: str = "") -> list[Any]:
         query = f"{besides}tags.`{tags.KEY}` = '{tags.key(self._result)}'"
@@ -165,7 +165,7 @@ class Registry:
         """
         if not self._is_due(version, history):
             return self._newer_holder(self._on_alias())
-        given_before, alias = self._given_before, self._settings.alias
+        aliased_before, alias = self._aliased_before, self._settings.alias
         # Asked for last: another recording has but this moment to move it.
         on = self._on_alias()
         holder = self._newer_holder(on)
@@ -174,17 +174,17 @@ class Registry:
         elif on is not None and self._is_later(on, version):
             self._tag(version, tags.NOT_ALIASED, f"{alias} stays on version {on.version}, which was given it later")
         else:
-            holder = self._give_alias(version, given_before)
+            holder = self._give_alias(version, aliased_before)
         return holder
 
-    def _give_alias(self, version: Any, given_before: frozenset[str]) -> summary.Holder | None:
+    def _give_alias(self, version: Any, aliased_before: frozenset[str]) -> summary.Holder | None:
         """Moves the alias, unless the quantization of a newer source was given it meanwhile; returns that version, or None.
 
         The request may have taken its time. The older one looks after it has moved the alias, the newer one after it has said
         that it did: whichever request was first, one of them sees the other.
         """
         self._move_alias(str(version.version))
-        meanwhile = [each for each in self._given() if str(each.version) not in given_before]
+        meanwhile = [each for each in self._aliased() if str(each.version) not in aliased_before]
         newer = next((holder for each in meanwhile if (holder := self._newer_holder(each))), None)
         if newer is not None:
             self._move_alias(newer.version)
@@ -199,16 +199,16 @@ class Registry:
     def _move_alias(self, number: str) -> None:
         self._client.set_registered_model_alias(self._settings.registered_model, self._settings.alias, number)
 
-    def _given(self) -> list[Any]:
+    def _aliased(self) -> list[Any]:
         """Returns the newest versions that were given the alias when they were made."""
         query = f"name = '{self._settings.registered_model}' AND tags.`{tags.ALIASED}` = '{self._settings.alias}'"
         newest_first = ["version_number DESC"]
         return list(self._client.search_model_versions(query, max_results=_LOOKED_AT, order_by=newest_first))
 
     @cached_property
-    def _given_before(self) -> frozenset[str]:
+    def _aliased_before(self) -> frozenset[str]:
         """The numbers of those that were given it before this recording came to that: somebody may have moved it since."""
-        return frozenset(str(version.version) for version in self._given())
+        return frozenset(str(version.version) for version in self._aliased())
 
     def _is_later(self, on: Any, version: Any) -> bool:
         """Tells whether a version of a later result was given the alias, so that this one's was stopped before it said so."""
@@ -258,5 +258,5 @@ class Registry:
 def description(result: LoadedResult, variant: str) -> str:
     """Returns the description of a variant's version, which MLflow shows as Markdown: why it is what it is."""
     verdict = result.verdict
-    said = verdict.why if variant == verdict.best else "; ".join(verdict.variants[variant].reasons)
-    return mlflow_names.cut(literal(said), mlflow_names.DESCRIPTION_CHARACTERS)
+    sentence = verdict.why if variant == verdict.best else "; ".join(verdict.variants[variant].reasons)
+    return mlflow_names.cut(literal(sentence), mlflow_names.DESCRIPTION_CHARACTERS)

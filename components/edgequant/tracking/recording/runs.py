@@ -57,11 +57,11 @@ class ResultRuns:
         self._home = home
         self._registered = registered
 
-    def found(self, given: Run | None = None) -> dict[str, list[Run]]:
+    def existing(self, kfp_run: Run | None = None) -> dict[str, list[Run]]:
         """Returns the runs that there are by variant, `SUMMARY` for the summary, of each the one to keep first.
 
         Args:
-            given: The run that KFP gave to be the summary, which may have no tags yet; None without one.
+            kfp_run: The run that KFP gave to be the summary, which may have no tags yet; None without one.
 
         Raises:
             TrackingError: Another result has this one's key.
@@ -73,8 +73,8 @@ class ResultRuns:
                 variant = run.data.tags[tags.VARIANT] if role == tags.VARIANT_ROLE else SUMMARY
                 by_role.setdefault(variant, []).append(run)
         summaries = by_role.get(SUMMARY, [])
-        if given is not None and given.info.run_id not in {run.info.run_id for run in summaries}:
-            by_role[SUMMARY] = [*summaries, given]
+        if kfp_run is not None and kfp_run.info.run_id not in {run.info.run_id for run in summaries}:
+            by_role[SUMMARY] = [*summaries, kfp_run]
         variants_twice = any(len(runs) > 1 for variant, runs in by_role.items() if variant != SUMMARY)
         registered = self._registered() if variants_twice else frozenset()
         return {
@@ -82,14 +82,14 @@ class ResultRuns:
             for variant, runs in by_role.items()
         }
 
-    def are_there(self, run_ids: Iterable[str]) -> bool:
+    def all_exist(self, run_ids: Iterable[str]) -> bool:
         """Tells whether none of these runs was removed."""
         return {str(run.info.run_id) for run in self.own()}.issuperset(run_ids)
 
-    def remove_doubles(self, found: Mapping[str, list[Run]]) -> bool:
+    def remove_doubles(self, runs_by_variant: Mapping[str, list[Run]]) -> bool:
         """Removes all runs of each variant but the first, and tells whether there were any; one of KFP's stays, as superseded."""
         removed = False
-        for first, *others in found.values():
+        for first, *others in runs_by_variant.values():
             for run in others:
                 if is_kfps(first):
                     # Not ours to delete: of KFP's earlier attempts, or made when there was none.
@@ -114,9 +114,9 @@ class ResultRuns:
             TrackingError: Another result has the key: its first run began before this one's.
         """
         query = f"tags.`{tags.KEY}` = '{tags.key(self._result)}'"
-        found = list(self._client.search_runs([self._home.experiment_id], query))
-        own = [run for run in found if self._digest(run) == self._result.digest]
-        first = min(found, key=_began, default=None)
+        runs = list(self._client.search_runs([self._home.experiment_id], query))
+        own = [run for run in runs if self._digest(run) == self._result.digest]
+        first = min(runs, key=_began, default=None)
         if first is not None and first not in own:
             self._withdraw(own)
             self._refuse(first)

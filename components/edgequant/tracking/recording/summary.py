@@ -72,8 +72,8 @@ def write_files(result: LoadedResult, target: Path) -> None:
 
 def tables(result: LoadedResult) -> dict[str, Table]:
     """Returns the tables by file name, as columns and data: MLflow's layout for tables."""
-    found = {COMPARISON: comparison(result), CLASSES: classes(result)}
-    return {name: table for name, table in found.items() if table["data"]}
+    tables_by_name = {COMPARISON: comparison(result), CLASSES: classes(result)}
+    return {name: table for name, table in tables_by_name.items() if table["data"]}
 
 
 def summary_tags(result: LoadedResult, registered: str) -> dict[str, str]:
@@ -120,10 +120,10 @@ def registration(result: LoadedResult, registered: Registered) -> str:
         if name in registered.earlier
     ]
     if not new:
-        said = f"Nothing new is registered in {model}: {'; '.join(known)}."
+        sentence = f"Nothing new is registered in {model}: {'; '.join(known)}."
     else:
-        said = f"Registered in {model}: {', '.join(new)}." + (f" Not anew: {'; '.join(known)}." if known else "")
-    return said + _left(result, registered)
+        sentence = f"Registered in {model}: {', '.join(new)}." + (f" Not anew: {'; '.join(known)}." if known else "")
+    return sentence + _left(result, registered)
 
 
 def _left(result: LoadedResult, registered: Registered) -> str:
@@ -151,15 +151,15 @@ def note(result: LoadedResult, registered: str, source_link: str = "") -> str:
     """
     verdict = result.verdict
     # Not the reason twice, one below the other: what is long is folded.
-    said = registered.replace(f": {verdict.why}", ".")
-    lines = [f"**{literal(verdict.outcome)}**: {literal(verdict.why)}", "", literal(said), ""]
+    sentence = registered.replace(f": {verdict.why}", ".")
+    lines = [f"**{literal(verdict.outcome)}**: {literal(verdict.why)}", "", literal(sentence), ""]
     if source_link:
         model = literal(result.content.settings.model_uri)
         lines += [f"Source: {model}, from [this training run]({source_link}).", ""]
     lines += ["| variant | verdict | why |", "| --- | --- | --- |"]
     lines += [
-        f"| {literal(name)} | {literal(found.verdict)} | {literal('; '.join(found.reasons))} |"
-        for name, found in verdict.variants.items()
+        f"| {literal(name)} | {literal(variant.verdict)} | {literal('; '.join(variant.reasons))} |"
+        for name, variant in verdict.variants.items()
     ]
     return mlflow_names.cut("\n".join(lines), mlflow_names.TAG_CHARACTERS)
 
@@ -172,13 +172,13 @@ def comparison(result: LoadedResult) -> Table:
     """
     verdict = result.verdict
     names = list(verdict.variants)
-    found = {name: main_figures(variant, verdict.main_metric) for name, variant in verdict.variants.items()}
-    columns = list(dict.fromkeys(column for values in found.values() for column in values))
+    metrics = {name: main_figures(variant, verdict.main_metric) for name, variant in verdict.variants.items()}
+    columns = list(dict.fromkeys(column for values in metrics.values() for column in values))
     table: Table = {
         "variant": list(names),
         "verdict": [verdict.variants[name].verdict for name in names],
     }
-    table |= {column: [_short(found[name].get(column)) for name in names] for column in columns}
+    table |= {column: [_short(metrics[name].get(column)) for name in names] for column in columns}
     table["source"] = [tags.source(result)] * len(names)
     return {"columns": list(table), "data": [list(row) for row in zip(*table.values(), strict=True)]}
 
@@ -202,8 +202,8 @@ def classes(result: LoadedResult) -> Table:
             *map(_short, (value.reference * _PERCENT, value.variant * _PERCENT, value.drop_points)),
             *map(_short, value.drop_interval_points or (None, None)),
         ]
-        for variant, found in result.verdict.variants.items()
-        for part in found.slices
+        for variant, verdict in result.verdict.variants.items()
+        for part in verdict.slices
         if part.name == "class"
         for value in part.values
     ]
@@ -221,5 +221,5 @@ def configuration(result: LoadedResult) -> str:
 def blessed(result: LoadedResult) -> list[str]:
     """Returns the blessed variants, the best one last: its version is then the newest."""
     best = result.verdict.best
-    others = [name for name, found in result.verdict.variants.items() if found.verdict == BLESSED and name != best]
+    others = [name for name, variant in result.verdict.variants.items() if variant.verdict == BLESSED and name != best]
     return [*others, *([best] if best else [])]
