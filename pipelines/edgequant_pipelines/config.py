@@ -237,11 +237,11 @@ def _override(values: dict[str, Any], text: str) -> None:
         values[parent] = dict(inner)
         values = values[parent]
     try:
-        given = read_yaml(value)
+        parsed = read_yaml(value)
     except ConfigError as error:
         raise ConfigError(f"--set: the value of {text!r}: {error}") from error
-    if given is not None:
-        values[last] = given
+    if parsed is not None:
+        values[last] = parsed
     elif last in values:
         del values[last]
     else:

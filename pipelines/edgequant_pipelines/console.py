@@ -70,21 +70,25 @@ class Screen:
         for _, group in groupby(rows, key=lambda row: row.pipeline_run):
             console.print(_history_table(list(group)), no_wrap=True, crop=False)
 
-    def inspection(self, found: Inspection, path: Path) -> None:
+    def inspection(self, inspection: Inspection, path: Path) -> None:
         """Prints what a flatbuffer holds."""
-        self._console.print(f"[bold]{escape(str(path))}[/bold]: {found.kind}")
-        for role, tensors in (("input", found.inputs), ("output", found.outputs)):
+        self._console.print(f"[bold]{escape(str(path))}[/bold]: {inspection.kind}")
+        for role, tensors in (("input", inspection.inputs), ("output", inspection.outputs)):
             for tensor in tensors:
                 scale = "" if tensor.scale is None else f", scale {tensor.scale:g}, zero point {tensor.zero_point}"
                 self._console.print(
                     f"{role:<8}{escape(tensor.name)} {tensor.dtype} {escape(str(list(tensor.shape)))}{scale}"
                 )
         table = Table("operator", "count", "types (input/weight/output)")
-        for name, operator in found.ops.items():
+        for name, operator in inspection.ops.items():
             types = ", ".join(f"{count} {text}" for text, count in operator.types.items())
             table.add_row(escape(name), str(operator.count), escape(types))
         self._console.print(table)
-        for title, names in (("float", found.float_islands), ("Flex", found.flex), ("custom", found.custom)):
+        for title, names in (
+            ("float", inspection.float_islands),
+            ("Flex", inspection.flex),
+            ("custom", inspection.custom),
+        ):
             if names:
                 self._console.print(f"{title}: {escape(', '.join(names))}")
 
@@ -105,16 +109,16 @@ def _table(result: dict[str, Any]) -> Table:
     for heading in ("bytes", metric, "drop, points", "agreement", "p50"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    for name, found in result["variants"].items():
-        style = _STYLES.get(found["verdict"], "")
+    for name, variant in result["variants"].items():
+        style = _STYLES.get(variant["verdict"], "")
         table.add_row(
             f"{name} ★" if name == result["best"] else name,
-            "–" if found["size_bytes"] is None else f"{found['size_bytes']:,}",
-            _value(found["metrics"].get(metric), found["metric_interval"], 4),
-            _value(found["drop_points"], found["drop_interval_points"], 2),
-            "–" if found["agreement"] is None else f"{100 * found['agreement']:.2f} %",
-            "–" if found["latency_ms"] is None else duration(found["latency_ms"]["p50"]),
-            f"[{style}]{found['verdict']}[/{style}]" if style else found["verdict"],
+            "–" if variant["size_bytes"] is None else f"{variant['size_bytes']:,}",
+            _value(variant["metrics"].get(metric), variant["metric_interval"], 4),
+            _value(variant["drop_points"], variant["drop_interval_points"], 2),
+            "–" if variant["agreement"] is None else f"{100 * variant['agreement']:.2f} %",
+            "–" if variant["latency_ms"] is None else duration(variant["latency_ms"]["p50"]),
+            f"[{style}]{variant['verdict']}[/{style}]" if style else variant["verdict"],
         )
     return table
 

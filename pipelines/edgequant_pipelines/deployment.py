@@ -188,15 +188,15 @@ def _check_room(where: str, own: Mapping[str, str], default: Mapping[str, str]) 
         # It costs a second to import.
         from kubernetes.utils.quantity import parse_quantity
 
-        asked, most = ({**default, **own}[name] for name in (request, limit))
-        if parse_quantity(asked) <= parse_quantity(most):
+        requested, allowed = ({**default, **own}[name] for name in (request, limit))
+        if parse_quantity(requested) <= parse_quantity(allowed):
             continue
         if limit not in own:
             raise ConfigError(
-                f"{where}.{request}: {asked!r} is above the {limit} {most!r}, the step's default; give {limit} as well"
+                f"{where}.{request}: {requested!r} is above the {limit} {allowed!r}, the step's default; give {limit} as well"
             )
         whose = "" if request in own else f", the step's default; give {request} as well"
-        raise ConfigError(f"{where}.{limit}: {most!r} is below the {request} {asked!r}{whose}")
+        raise ConfigError(f"{where}.{limit}: {allowed!r} is below the {request} {requested!r}{whose}")
 
 
 def _check_labels(where: str, labels: Mapping[str, str]) -> None:

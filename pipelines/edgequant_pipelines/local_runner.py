@@ -129,7 +129,7 @@ def _run_pipeline(config: Config, tracking_uri: str, work: Path, *, cache: bool,
     if not cache:
         # Forgotten rather than passed by, so that the next run finds what this one leaves.
         shutil.rmtree(state / "cache", ignore_errors=True)
-    with (work / "run.log").open("w", encoding="utf-8") as stream, _surroundings(tracking_uri):
+    with (work / "run.log").open("w", encoding="utf-8") as stream, _step_environment(tracking_uri):
         # Where MLflow is changes nothing of what is made, and the cache's keys are of the arguments: steps find it around them.
         arguments = pipeline_arguments(config, tracking_uri, show) | {"tracking_uri": ""}
         # Without a champion that step has nothing to do, and says nothing.
@@ -150,7 +150,7 @@ def _run_pipeline(config: Config, tracking_uri: str, work: Path, *, cache: bool,
 
 
 @contextmanager
-def _surroundings(tracking_uri: str) -> Iterator[None]:
+def _step_environment(tracking_uri: str) -> Iterator[None]:
     """Sets what the steps' processes find around them, and clears up after them."""
     from kfp.local import logging_utils
 
@@ -190,10 +190,10 @@ def _surroundings(tracking_uri: str) -> Iterator[None]:
 
 def _publish(work: Path, since: float) -> bool:
     """Puts the newest result, tracked or not, where people look for it, and tells whether there is one."""
-    found = [path for path in (work / _STATE / "runs").glob("*/track*/result") if path.stat().st_mtime >= since]
-    if not found:
+    results = [path for path in (work / _STATE / "runs").glob("*/track*/result") if path.stat().st_mtime >= since]
+    if not results:
         return False
-    newest = max(found, key=lambda path: path.stat().st_mtime)
+    newest = max(results, key=lambda path: path.stat().st_mtime)
     link_tree(newest, work / RESULTS)
     for name in ("report.html", "result.json"):
         shutil.copyfile(newest / name, work / name)
@@ -247,13 +247,13 @@ class _Log:
         )
 
     def _take(self, line: str) -> None:
-        said = parse(line)
-        if said is None or said.step not in _STAGES:
+        record = parse(line)
+        if record is None or record.step not in _STAGES:
             self._last = line.strip() or self._last
             return
-        self._reused(_STAGES[said.step])
-        self._seen.add(said.step)
-        match said:
+        self._reused(_STAGES[record.step])
+        self._seen.add(record.step)
+        match record:
             case ConfigErrorLine(step, text):
                 self._error = ConfigError(f"{step}: {text}")
             case ErrorLine(step, text):

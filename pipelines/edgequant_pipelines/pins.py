@@ -12,23 +12,25 @@ from edgequant.fingerprinting.component import fingerprint
 from edgequant.pinning.component import pin
 
 # The parameters of `quantize_model` that the two steps find out, so that nobody gives them.
-FOUND = ("model_digest", "champion_digest", "examples_digest")
+LOOKED_UP = ("model_digest", "champion_digest", "examples_digest")
 
 
-def look_up(given: Mapping[str, Any]) -> dict[str, Any]:
+def look_up(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Makes the two steps in the pipeline that is being built, and returns the arguments of `quantize_model` that they give.
 
     Args:
-        given: The other parameters of the pipeline, by name.
+        parameters: The other parameters of the pipeline, by name.
     """
-    pinned = pin(model_uri=given["model"], champion_uri=given["champion"], tracking_uri=given["tracking_uri"])
+    pinned = pin(
+        model_uri=parameters["model"], champion_uri=parameters["champion"], tracking_uri=parameters["tracking_uri"]
+    )
     files = fingerprint(
-        calibration_examples=given["calibration_examples"],
-        evaluation_examples=given["evaluation_examples"],
-        classes_file=given["classes_file"],
-        preprocess=given["preprocess"],
+        calibration_examples=parameters["calibration_examples"],
+        evaluation_examples=parameters["evaluation_examples"],
+        classes_file=parameters["classes_file"],
+        preprocess=parameters["preprocess"],
     )
     for task in (pinned, files):
         task.set_caching_options(enable_caching=False)
-    found = {name: pinned.outputs[name] for name in ("model", "model_digest", "champion", "champion_digest")}
-    return {**found, "examples_digest": files.output}
+    outputs = {name: pinned.outputs[name] for name in ("model", "model_digest", "champion", "champion_digest")}
+    return {**outputs, "examples_digest": files.output}

@@ -205,11 +205,11 @@ def quantize(
     return tracked.outputs["result"]
 
 
-def _quantize_model(given: Mapping[str, Any]) -> Any:
+def _quantize_model(parameters: Mapping[str, Any]) -> Any:
     """Makes the tasks of `quantize_model`, and returns its output."""
-    passed = dict(given)
+    passed = dict(parameters)
     uri, digest = passed.pop("model"), passed.pop("model_digest")
-    resolved = resolve(model_uri=uri, model_digest=digest, tracking_uri=given["tracking_uri"])
+    resolved = resolve(model_uri=uri, model_digest=digest, tracking_uri=parameters["tracking_uri"])
     return quantize(saved_model=resolved.outputs["model"], model_uri=uri, **passed).output
 
 

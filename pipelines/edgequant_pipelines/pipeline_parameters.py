@@ -62,8 +62,8 @@ def make_pipeline(
     """
     ordered = sorted(parameters, key=lambda item: not item.required)
 
-    def function(*given: Any) -> Any:
-        return body(dict(zip((item.name for item in ordered), given, strict=True)))
+    def function(*values: Any) -> Any:
+        return body(dict(zip((item.name for item in ordered), values, strict=True)))
 
     # KFP's own types for parameters, set as if they had been written.
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD

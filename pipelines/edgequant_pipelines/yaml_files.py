@@ -42,11 +42,11 @@ class _Loader(yaml.SafeLoader):
 
     def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
         node: yaml.ScalarNode = super().compose_scalar_node(anchor)
-        found = _NO_CHARACTER.search(node.value)
-        if found:
+        match = _NO_CHARACTER.search(node.value)
+        if match:
             line = node.start_mark.line + 1
             raise ConfigError(
-                f"line {line}: a text holds the character {found[0]!a}, which no name, path or address does"
+                f"line {line}: a text holds the character {match[0]!a}, which no name, path or address does"
             )
         return node
 
@@ -218,4 +218,4 @@ def _section_of(annotation: Any) -> type[BaseModel] | None:
     """Returns the section that an annotation is, or holds."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for item in get_args(annotation) if (found := _section_of(item))), None)
+    return next((section for item in get_args(annotation) if (section := _section_of(item))), None)

@@ -10,7 +10,7 @@ from kfp import dsl, local
 from edgequant.pinning.step import pin
 from edgequant.resolution.component import resolve
 from edgequant_pipelines.compilation import CompileOptions, compile_pipeline
-from edgequant_pipelines.pins import FOUND, look_up
+from edgequant_pipelines.pins import LOOKED_UP, look_up
 
 
 @dsl.component(base_image="edgequant/sampling", install_kfp_package=False)  # type: ignore[untyped-decorator]
@@ -73,7 +73,7 @@ def test_the_compiled_pipeline_looks_first() -> None:
     (spec, *_) = compile_pipeline(CompileOptions()).documents
     tasks = spec["root"]["dag"]["tasks"]
     assert [tasks[name].get("cachingOptions") for name in ("pin", "fingerprint")] == [{}, {}]
-    assert not set(FOUND) & set(spec["root"]["inputDefinitions"]["parameters"])
+    assert not set(LOOKED_UP) & set(spec["root"]["inputDefinitions"]["parameters"])
 
     def source(task: str, name: str) -> tuple[str, str]:
         found = tasks[task]["inputs"]["parameters"][name]["taskOutputParameter"]

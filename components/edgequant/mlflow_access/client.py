@@ -19,12 +19,12 @@ def new_client(uri: str) -> MlflowClient:
     Args:
         uri: The MLflow tracking URI; "" for the environment's.
     """
-    with _alone(database_file(uri or mlflow.get_tracking_uri())):
+    with _locked(database_file(uri or mlflow.get_tracking_uri())):
         return MlflowClient(tracking_uri=uri or None, registry_uri=uri or None)
 
 
 @contextmanager
-def _alone(file: Path | None) -> Iterator[None]:
+def _locked(file: Path | None) -> Iterator[None]:
     """Keeps other processes waiting that make a client of the same file."""
     if file is None:
         yield

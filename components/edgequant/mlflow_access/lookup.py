@@ -53,9 +53,9 @@ def retried(ask: Callable[[], T], server: str, waiting: Waiting) -> T:
             # A server that says nothing at all is asked twice as well.
             os.environ[_TIMEOUT] = str(int(min(max(waiting.seconds / 2, _SHORTEST_TIMEOUT), _LONGEST_TIMEOUT)))
         # It loads MLflow, which takes a second.
-        from edgequant.mlflow_access.retries import Patience
+        from edgequant.mlflow_access.retries import RetryPolicy
 
-        return Patience(waiting.seconds, tell).persistently(lambda _: ask())
+        return RetryPolicy(waiting.seconds, tell).retry(lambda _: ask())
 
 
 def reason(error: Exception) -> str:

@@ -62,7 +62,7 @@ T = TypeVar("T")
 Tell = Callable[[str], None]
 
 
-class Patience:
+class RetryPolicy:
     """The time in which a recording tries again, which begins when this is made.
 
     Args:
@@ -81,7 +81,7 @@ class Patience:
         """Notes that something was made: the wait before another attempt is short again."""
         self._attempts_in_vain = 0
 
-    def persistently(self, attempt: Callable[[int], T]) -> T:
+    def retry(self, attempt: Callable[[int], T]) -> T:
         """Returns what an attempt returns; after a transient error it is made again, with waits that grow while nothing is made.
 
         Args:
@@ -133,32 +133,32 @@ class Patience:
         )
 
 
-class PatientClient:
+class RetryingClient:
     """MLflow's client, whose requests are repeated where that is safe.
 
     Args:
         client: MLflow's client.
-        patience: How long.
+        policy: How long.
     """
 
-    def __init__(self, client: MlflowClient, patience: Patience) -> None:
+    def __init__(self, client: MlflowClient, policy: RetryPolicy) -> None:
         self._client = client
-        self._patience = patience
+        self._policy = policy
 
     def __getattr__(self, name: str) -> Any:
         request = getattr(self._client, name)
         if name in _REPEATABLE:
-            return partial(self._patience.repeat, request)
+            return partial(self._policy.repeat, request)
         return partial(self._make, request) if name.startswith("create_") else request
 
     def _make(self, request: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         made = request(*args, **kwargs)
-        self._patience.advanced()
+        self._policy.advanced()
         return made
 
     def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
         """Names models as outputs of a run that has none of them yet."""
-        self._patience.repeat(self._log_outputs, run_id, models)
+        self._policy.repeat(self._log_outputs, run_id, models)
 
     def _log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
         try:

@@ -129,17 +129,17 @@ def _record(result: LoadedResult, uri: str, kfp_run_id: str) -> tuple[Tracked, s
     with client_settings():
         # It loads MLflow, which takes a second.
         from edgequant.mlflow_access.failures import is_transient
-        from edgequant.mlflow_access.retries import Patience, first_line
+        from edgequant.mlflow_access.retries import RetryPolicy, first_line
         from edgequant.tracking.recording.recorder import Place, Recorder
 
         def tell(sentence: str) -> None:
             say("track", sentence)
 
-        patience = Patience(result.content.settings.retry_seconds, tell)
+        policy = RetryPolicy(result.content.settings.retry_seconds, tell)
         recorder = None
         try:
-            recorder = Recorder(result, Place(uri=uri, kfp_run_id=kfp_run_id), patience)
-            return patience.persistently(lambda number: recorder.record(again=number > 1)), recorder.experiment
+            recorder = Recorder(result, Place(uri=uri, kfp_run_id=kfp_run_id), policy)
+            return policy.retry(lambda number: recorder.record(again=number > 1)), recorder.experiment
         except Exception as error:  # MLflow, its HTTP client and its database raise many kinds.
             is_our_error = isinstance(error, EdgequantError)
             why = str(error) if is_our_error else f"MLflow at {uri} did not take the results ({first_line(error)})"

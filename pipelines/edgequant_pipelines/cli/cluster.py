@@ -84,7 +84,7 @@ def submit(
         check_tracking_uri("--tracking-uri", tracking_uri)
     loaded, compiled, connection = _prepare(config, overrides, where)
     run = _started(connection, loaded, compiled, where["experiment"], run_name or "")
-    state = f"already there, {run.state.lower()}" if run.found else run.state.lower()
+    state = f"already there, {run.state.lower()}" if run.already_existed else run.state.lower()
     click.echo(f"{run.name}: {state}\nrun:     {run.url}")
     _explain_path(connection)
     if not wait:
@@ -170,16 +170,16 @@ def _is_blessed(ended: Any, config: Any, tracking_uri: str) -> bool:
 
     unknown = "the run succeeded, but what it found is not known here"
     try:
-        found = read_outcome(tracking_uri or config.tracking.uri, ended.run_id)
+        outcome = read_outcome(tracking_uri or config.tracking.uri, ended.run_id)
     except NoRecordError as error:
         raise TrackingError(f"{unknown}: {error}; is that where the run's pods record?") from error
     except TrackingError as error:
         raise TrackingError(f"{unknown}: {error}; give --tracking-uri as this machine reaches MLflow") from error
-    said = found.why or found.best
-    click.echo(f"{found.outcome}: {said}" if said else found.outcome)
-    if found.link:
-        click.echo(f"MLflow:  {found.link}")
-    return found.outcome in _FINE
+    explanation = outcome.why or outcome.best
+    click.echo(f"{outcome.outcome}: {explanation}" if explanation else outcome.outcome)
+    if outcome.link:
+        click.echo(f"MLflow:  {outcome.link}")
+    return outcome.outcome in _FINE
 
 
 @main.command()
@@ -245,13 +245,13 @@ def schedule(
     click.echo(f"next:    {'once it is resumed, ' if done.schedule.paused else ''}{times} {_ZONE}")
 
 
-def _check_plain(**given: object) -> None:
+def _check_plain(**options: object) -> None:
     """Checks that nothing of a new schedule is given where none is made.
 
     Raises:
         ConfigError: An option is given.
     """
-    for name, value in given.items():
+    for name, value in options.items():
         if value:
             raise ConfigError(f"--{name.replace('_', '-')}: goes with CONFIG, not with --list or --delete")
 
@@ -276,14 +276,14 @@ def _list(where: dict[str, str]) -> None:
     from edgequant_pipelines.kubeflow.cron import EVERY
     from edgequant_pipelines.kubeflow.schedule import schedules
 
-    found = schedules(_connect(where))
-    for item in found:
+    listed_schedules = schedules(_connect(where))
+    for item in listed_schedules:
         # What is counted from when it was made or last fired is not known here.
         counted = item.plan.cron.startswith(EVERY)
         state = "active" if counted else f"next {_times(item.plan.cron).partition(',')[0]} {_ZONE}"
         state = "paused" if item.paused else state
         click.echo(f"{item.name}: {item.plan.cron}, at most {item.plan.max_concurrency} at once, {state}")
-    if not found:
+    if not listed_schedules:
         click.echo("no schedules")
 
 

@@ -21,11 +21,11 @@ def inspect(model: Path, as_json: bool) -> None:
     from edgequant.inspection import inspect_model
     from edgequant_pipelines.console import Screen
 
-    found = inspect_model(model)
+    inspection = inspect_model(model)
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=1))
+        click.echo(json.dumps(asdict(inspection), indent=1))
     else:
-        Screen().inspection(found, model)
+        Screen().inspection(inspection, model)
 
 
 @main.command()
@@ -68,8 +68,8 @@ def describe_model(model: str, signature: str) -> None:
     from edgequant.signature_reader import read_signature
 
     with _model(model) as path:
-        found = read_signature(path, signature)
-    for role, specs in (("input", found.inputs), ("output", found.outputs)):
+        specification = read_signature(path, signature)
+    for role, specs in (("input", specification.inputs), ("output", specification.outputs)):
         for spec in specs:
             click.echo(f"{role:<8}{spec}")
 

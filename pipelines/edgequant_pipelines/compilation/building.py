@@ -11,7 +11,7 @@ from edgequant_pipelines.argument_size import check_argument_size
 from edgequant_pipelines.arguments import declared_arguments
 from edgequant_pipelines.compilation.options import CompileOptions
 from edgequant_pipelines.compilation.placement import Placement
-from edgequant_pipelines.pins import FOUND, look_up
+from edgequant_pipelines.pins import LOOKED_UP, look_up
 from edgequant_pipelines.pipeline_parameters import Parameter, make_pipeline, parameters_of, with_defaults
 
 
@@ -35,12 +35,12 @@ def build_quantize_model(options: CompileOptions) -> Any:
     placement = Placement(options=options)
     # Given every argument, it needs no defaults.
     quantize = _quantize(placement, {})
-    parameters = [item for item in parameters_of(pipeline.quantize_model) if item.name not in FOUND]
+    parameters = [item for item in parameters_of(pipeline.quantize_model) if item.name not in LOOKED_UP]
     return make_pipeline(
         pipeline.quantize_model.name,
         pipeline.quantize_model.description,
         [*with_defaults(parameters, _defaults(options)), *placement.parameters()],
-        lambda given: _quantize_model(given, quantize, placement),
+        lambda arguments: _quantize_model(arguments, quantize, placement),
     )
 
 
@@ -57,9 +57,9 @@ def _quantize(placement: Placement, defaults: Mapping[str, Any]) -> Any:
     own = with_defaults(parameters_of(pipeline.quantize), defaults)
     resources = [item for item in placement.parameters() if not _of_outer(item)]
 
-    def body(given: Mapping[str, Any]) -> Any:
-        output = pipeline.quantize.pipeline_func(**{item.name: given[item.name] for item in own})
-        _place_all(placement, given)
+    def body(parameters: Mapping[str, Any]) -> Any:
+        output = pipeline.quantize.pipeline_func(**{item.name: parameters[item.name] for item in own})
+        _place_all(placement, parameters)
         _limit_loops(placement.settings.parallelism)
         return output
 
@@ -71,19 +71,21 @@ def _of_outer(parameter: Parameter) -> bool:
     return parameter.name.startswith(("pin_", "fingerprint_", "resolve_"))
 
 
-def _quantize_model(given: Mapping[str, Any], quantize: Any, placement: Placement) -> Any:
+def _quantize_model(parameters: Mapping[str, Any], quantize: Any, placement: Placement) -> Any:
     """Makes the tasks of `quantize_model`, and returns its output."""
-    known = {**given, **look_up(given)}
-    resolved = resolve(model_uri=known["model"], model_digest=known["model_digest"], tracking_uri=given["tracking_uri"])
-    _place_all(placement, given)
+    known = {**parameters, **look_up(parameters)}
+    resolved = resolve(
+        model_uri=known["model"], model_digest=known["model_digest"], tracking_uri=parameters["tracking_uri"]
+    )
+    _place_all(placement, parameters)
     passed = {name: value for name, value in known.items() if name in quantize.component_spec.inputs}
     return quantize(**{**passed, "saved_model": resolved.outputs["model"], "model_uri": known["model"]}).output
 
 
-def _place_all(placement: Placement, given: Mapping[str, Any]) -> None:
+def _place_all(placement: Placement, parameters: Mapping[str, Any]) -> None:
     """Places every task made so far in the pipeline that is being made."""
     for task in pipeline_context.Pipeline.get_default_pipeline().tasks.values():
-        placement.place(task, given)
+        placement.place(task, parameters)
 
 
 def _limit_loops(parallelism: int) -> None:

@@ -30,8 +30,8 @@ def compile_components(options: CompileOptions) -> dict[str, CompiledPipeline]:
     Raises:
         ConfigError: The file that the configuration's `preprocess` names cannot be read.
     """
-    found = {name: compiled(_with_image(component, options)) for name, component in components().items()}
-    return {**found, "quantize": compiled(build_quantize(options))}
+    steps = {name: compiled(_with_image(component, options)) for name, component in components().items()}
+    return {**steps, "quantize": compiled(build_quantize(options))}
 
 
 def _with_image(component: Any, options: CompileOptions) -> Any:

@@ -99,5 +99,5 @@ def step_named(name: str) -> str:
 
 
 def _tolerate(task: dsl.PipelineTask, toleration: Toleration) -> None:
-    given = {name: value for name, value in toleration.model_dump().items() if value}
-    kubernetes.add_toleration(task, **given)
+    fields = {name: value for name, value in toleration.model_dump().items() if value}
+    kubernetes.add_toleration(task, **fields)

@@ -32,10 +32,12 @@ def cluster_arguments(config: Config) -> dict[str, Any]:
     return arguments
 
 
-def differing(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+def differing(existing: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """Returns the names of the arguments that make another run of it, in order: where the configuration is kept makes none."""
-    names = (there.keys() | wanted.keys()) - {_RECORD}
-    return sorted(name for name in names if (name in there) != (name in wanted) or there.get(name) != wanted.get(name))
+    names = (existing.keys() | wanted.keys()) - {_RECORD}
+    return sorted(
+        name for name in names if (name in existing) != (name in wanted) or existing.get(name) != wanted.get(name)
+    )
 
 
 def only_here(config: Config) -> Iterator[str]:

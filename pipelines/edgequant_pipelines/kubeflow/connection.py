@@ -46,7 +46,7 @@ class KubeflowError(EdgequantError):
         return self.status == _FORBIDDEN
 
     @property
-    def not_there(self) -> bool:
+    def not_found(self) -> bool:
         """Whether KFP itself says that what was asked for is not there; a gateway says so of all behind it."""
         return self.status == _NOT_FOUND and self.code == _NO_SUCH_THING
 
@@ -112,7 +112,7 @@ def connect(host: str = "", namespace: str = "", *, timeout_s: float = 60.0) -> 
     host = _checked(host or os.environ.get(ENDPOINT, ""))
     where = host or "the cluster"
     QuietClient.timeout = (min(timeout_s, 10.0), timeout_s)
-    with asked("cannot be asked how it is", where), warnings.catch_warnings():
+    with request_errors("cannot be asked how it is", where), warnings.catch_warnings():
         # That it works with versions from 2.0.0-beta.2 only.
         warnings.filterwarnings("ignore", category=FutureWarning)
         client = QuietClient(host=host or None, **credentials(host))
@@ -124,15 +124,15 @@ def connect(host: str = "", namespace: str = "", *, timeout_s: float = 60.0) -> 
         )
     if namespace:
         client.set_user_namespace(namespace)
-    found = str(client.get_user_namespace() or "")
-    if multi_user and not found:
+    user_namespace = str(client.get_user_namespace() or "")
+    if multi_user and not user_namespace:
         raise ConfigError(f"namespace: {where} is a multi-user installation; give --namespace")
     ui = (os.environ.get(UI_ENDPOINT) or host).rstrip("/")
-    return Connection(client=client, host=where, ui=ui, namespace=found, timeout_s=timeout_s)
+    return Connection(client=client, host=where, ui=ui, namespace=user_namespace, timeout_s=timeout_s)
 
 
 @contextmanager
-def asked(what: str, host: str) -> Iterator[None]:
+def request_errors(what: str, host: str) -> Iterator[None]:
     """Turns what KFP's client raises into one line.
 
     Args:
@@ -155,7 +155,7 @@ def asked(what: str, host: str) -> Iterator[None]:
         raise KubeflowError(f"{start}: {what}: {error}", _UNAUTHORIZED) from error
     except ApiException as error:
         refusal = read_refusal(error)
-        raise KubeflowError(_said(what, host, refusal), refusal.status, refusal.code) from error
+        raise KubeflowError(_refusal_message(what, host, refusal), refusal.status, refusal.code) from error
     except urllib3.exceptions.MaxRetryError as error:
         raise KubeflowError(f"{start} cannot be reached: {cause_of(error)}") from error
     except urllib3.exceptions.HTTPError as error:
@@ -167,7 +167,7 @@ def asked(what: str, host: str) -> Iterator[None]:
         ) from error
 
 
-def _said(what: str, host: str, refusal: Refusal) -> str:
+def _refusal_message(what: str, host: str, refusal: Refusal) -> str:
     start = f"Kubeflow Pipelines at {host}"
     if refusal.status == _UNAUTHORIZED:
         return f"{start} refuses the credentials ({refusal.answered}): the token is missing, expired or of another audience; {token_advice()}"

@@ -54,7 +54,7 @@ class TokenFile(ServiceAccountTokenVolumeCredentials):  # type: ignore[misc]
         return token
 
 
-def given_token() -> str:
+def environment_token() -> str:
     """Returns the token of the environment, or "".
 
     Raises:
@@ -83,7 +83,7 @@ def credentials(host: str) -> dict[str, Any]:
     Raises:
         ConfigError: The token is none, or its file is not there.
     """
-    token = given_token()
+    token = environment_token()
     if token and host:
         # Given a token and no host, KFP's client asks localhost, and looks for neither a pod's cluster nor a kubeconfig.
         return {"existing_token": token}

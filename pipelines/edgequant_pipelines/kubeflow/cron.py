@@ -86,14 +86,14 @@ def _wrong(field: str, position: int) -> str:
         return f"the {name} {field!r} is not what Kubeflow Pipelines reads; numbers, names such as MON, '*', '?', ',', '-' and '/' are"
     least, most = _BOUNDS[position]
     for part in field.split(","):
-        found = _PART.fullmatch(part)
-        if not found or found[3] == "0" or (_any(part) and found[2]):
+        match = _PART.fullmatch(part)
+        if not match or match[3] == "0" or (_any(part) and match[2]):
             return f"the {name} {field!r} is not allowed; {allowed} are"
-        start, end = _ends(found, position)
+        start, end = _ends(match, position)
         if start is None or end is None or not (least <= start <= most and least <= end <= most):
             return f"the {name} {field!r} is not allowed; {allowed} are"
         if start > end:
-            return f"in the {name} {field!r} the range {found[1]}-{found[2]} begins after its end, which Kubeflow Pipelines does not read; write two ranges, with a comma"
+            return f"in the {name} {field!r} the range {match[1]}-{match[2]} begins after its end, which Kubeflow Pipelines does not read; write two ranges, with a comma"
     return ""
 
 
@@ -127,12 +127,12 @@ def _every(position: int) -> set[int]:
 
 def _numbers(field: str, position: int) -> set[int]:
     """Returns the numbers that a field stands for."""
-    found: set[int] = set()
+    numbers: set[int] = set()
     for match in filter(None, map(_PART.fullmatch, field.split(","))):
         start, end = _ends(match, position)
         if start is not None and end is not None:
-            found.update(range(start, end + 1, int(match[3] or 1)))
-    return found
+            numbers.update(range(start, end + 1, int(match[3] or 1)))
+    return numbers
 
 
 def next_times(expression: str, after: datetime, count: int = 3) -> list[datetime]:
@@ -159,7 +159,7 @@ def next_times(expression: str, after: datetime, count: int = 3) -> list[datetim
         numbers[_DAY_OF_MONTH], numbers[_DAY_OF_WEEK] = _every(_DAY_OF_MONTH), _every(_DAY_OF_WEEK)
     try:
         # In numbers, croniter has nothing to read otherwise than KFP does.
-        text = " ".join(",".join(map(str, sorted(found))) for found in numbers)
+        text = " ".join(",".join(map(str, sorted(allowed))) for allowed in numbers)
         times = croniter(text, after, second_at_beginning=True, ret_type=datetime, day_or=not both)
         return list(islice(times, count))
     except CroniterBadDateError as error:

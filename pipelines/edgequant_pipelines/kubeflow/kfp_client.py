@@ -12,7 +12,7 @@ from kfp_server_api import ApiException
 from kfp_server_api.rest import RESTClientObject
 
 from edgequant.errors import ConfigError
-from edgequant_pipelines.kubeflow.credentials import TokenFile, given_token, token_path
+from edgequant_pipelines.kubeflow.credentials import TokenFile, environment_token, token_path
 from edgequant_pipelines.kubeflow.kubeconfig import kubeconfigs, wrong_with
 
 ENDPOINT = "KF_PIPELINES_ENDPOINT"
@@ -45,10 +45,10 @@ class _JsonClient(RESTClientObject):  # type: ignore[misc]
                 f"leads to {where.geturl() or 'another address'} instead ({error.status})"
             ) from error
         try:
-            found = json.loads(answer.data)
+            content = json.loads(answer.data)
         except ValueError:
-            found = None
-        if not isinstance(found, dict):
+            content = None
+        if not isinstance(content, dict):
             kind = "a web page" if answer.data.lstrip()[:1] == b"<" else "something else"
             raise NotKubeflowError(f"answers with {kind}")
         return answer
@@ -68,11 +68,11 @@ class QuietClient(Client):  # type: ignore[misc]
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             config = super()._load_config(*arguments, **options)
         if _NO_KUBECONFIG in printed.getvalue():
-            there = kubeconfigs()
-            found = (
-                f"the kubeconfig cannot be used: {wrong_with(there)}; mend it," if there else "there is no kubeconfig;"
+            files = kubeconfigs()
+            problem = (
+                f"the kubeconfig cannot be used: {wrong_with(files)}; mend it," if files else "there is no kubeconfig;"
             )
-            raise ConfigError(f"host: none is given, this is no pod, and {found} give --host or set {ENDPOINT}")
+            raise ConfigError(f"host: none is given, this is no pod, and {problem} give --host or set {ENDPOINT}")
         # Reading is retried; creating never is without looking first. A redirect is an answer, and not KFP's.
         config.retries = urllib3.Retry(
             total=3,
@@ -90,7 +90,7 @@ class QuietClient(Client):  # type: ignore[misc]
 
     def _get_config_with_default_credentials(self, config: Any) -> Any:
         # In a pod, without a host.
-        token, path = given_token(), token_path()
+        token, path = environment_token(), token_path()
         if token:
             config.api_key["authorization"] = token
         elif path is not None:

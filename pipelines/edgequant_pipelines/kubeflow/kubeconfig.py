@@ -34,17 +34,17 @@ def wrong_with(paths: list[Path]) -> str:
         paths: The files, at least one.
     """
     read = [_read(path) for path in paths]
-    for found in read:
-        if isinstance(found, str):
-            return found
+    for content in read:
+        if isinstance(content, str):
+            return content
     files = ", ".join(map(str, paths))
-    return _context(files, [found for found in read if isinstance(found, dict)]) or _loading(files, paths)
+    return _context(files, [content for content in read if isinstance(content, dict)]) or _loading(files, paths)
 
 
 def _read(path: Path) -> dict[str, Any] | str:
     """Returns what a file holds, or what is wrong with it by itself."""
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         return f"{path} cannot be read ({error.strerror})"
     except UnicodeDecodeError:
@@ -53,23 +53,25 @@ def _read(path: Path) -> dict[str, Any] | str:
         # Its own text quotes the file, and so a token.
         mark = getattr(error, "problem_mark", None)
         return f"{path} is not YAML" + (f" (line {mark.line + 1})" if mark else "")
-    if found is None:
+    if content is None:
         return f"{path} is empty"
-    return found if isinstance(found, dict) else f"{path} is no mapping"
+    return content if isinstance(content, dict) else f"{path} is no mapping"
 
 
 def _context(files: str, read: list[dict[str, Any]]) -> str:
     """Returns what is wrong with the context that the files name, or "" when it is there or they have another shape."""
     # As Kubernetes' client merges them: the contexts of all, and the last current one.
-    current = next((found["current-context"] for found in reversed(read) if "current-context" in found), "")
+    current = next((content["current-context"] for content in reversed(read) if "current-context" in content), "")
     try:
-        names = [str(context["name"]) for found in read for context in found.get("contexts") or []]
+        names = [str(context["name"]) for content in read for context in content.get("contexts") or []]
     except (TypeError, KeyError):
         return ""
     if current in names:
         return ""
-    there = f"there are {', '.join(names)}" if names else "there are none"
-    return f"{files}: current-context: {current!r} is none of its contexts; {there}{did_you_mean(str(current), names)}"
+    available = f"there are {', '.join(names)}" if names else "there are none"
+    return (
+        f"{files}: current-context: {current!r} is none of its contexts; {available}{did_you_mean(str(current), names)}"
+    )
 
 
 def _loading(files: str, paths: list[Path]) -> str:
@@ -78,9 +80,9 @@ def _loading(files: str, paths: list[Path]) -> str:
         kube_config.load_kube_config(_SEPARATOR.join(map(str, paths)), None, Configuration(), persist_config=False)
     except ConfigException as error:
         for pattern, saying in _SAYINGS.items():
-            said = pattern.match(str(error))
-            if said:
-                return f"{files} {saying.format(*said.groups())}"
+            match = pattern.match(str(error))
+            if match:
+                return f"{files} {saying.format(*match.groups())}"
         return f"{files} has not the shape of one"
     except Exception as error:  # Whatever it trips over, KFP's client has passed over.
         return f"{files} has not the shape of one ({type(error).__name__})"

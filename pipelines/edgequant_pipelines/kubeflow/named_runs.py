@@ -7,7 +7,7 @@ from edgequant.errors import EdgequantError
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow.cluster_arguments import cluster_arguments, differing
-from edgequant_pipelines.kubeflow.connection import Connection, asked
+from edgequant_pipelines.kubeflow.connection import Connection, request_errors
 from edgequant_pipelines.kubeflow.names import check_name, check_other
 from edgequant_pipelines.kubeflow.pipeline_versions import compile_for, find_uploaded
 from edgequant_pipelines.kubeflow.submission import (
@@ -57,10 +57,10 @@ def submit(
     check_name("experiment", experiment or config.name)
     arguments = cluster_arguments(config)
     pipeline = compiled or compile_for(config)
-    found, other = find_run_or_other(connection, name) if run_name else (None, "")
-    if found is not None:
-        _check_same(connection, found, pipeline, arguments, experiment or config.name)
-        return replace(found, found=True)
+    existing, other = find_run_or_other(connection, name) if run_name else (None, "")
+    if existing is not None:
+        _check_same(connection, existing, pipeline, arguments, experiment or config.name)
+        return replace(existing, already_existed=True)
     check_other(connection, "run", name, other)
     prepared = prepare_run(connection, config, experiment=experiment or config.name, compiled=pipeline)
     return start(connection, name, prepared)
@@ -68,7 +68,7 @@ def submit(
 
 def _check_same(
     connection: Connection,
-    found: SubmittedRun,
+    existing: SubmittedRun,
     pipeline: CompiledPipeline,
     arguments: dict[str, Any],
     experiment: str,
@@ -79,10 +79,11 @@ def _check_same(
         OtherRunError: They differ.
         KubeflowError: The server cannot be reached, or refuses.
     """
-    run = get_run(connection, found.run_id)
-    there = dict((run.runtime_config.parameters if run.runtime_config else None) or {})
+    run = get_run(connection, existing.run_id)
+    arguments_of_run = dict((run.runtime_config.parameters if run.runtime_config else None) or {})
     others = [
-        f"{key} ({_shown(there, key)} there, {_shown(arguments, key)} now)" for key in differing(there, arguments)
+        f"{key} ({_shown(arguments_of_run, key)} there, {_shown(arguments, key)} now)"
+        for key in differing(arguments_of_run, arguments)
     ]
     reference = run.pipeline_version_reference
     if (reference.pipeline_version_id if reference else None) != find_uploaded(connection, pipeline):
@@ -91,8 +92,8 @@ def _check_same(
         others.append(f"the experiment ({_experiment_name(connection, run.experiment_id)} there, {experiment!r} now)")
     if others:
         raise OtherRunError(
-            f"run name: there is a run {found.name!r}, of something else: {'; '.join(others)}; "
-            f"give another name to start another run: {found.url}"
+            f"run name: there is a run {existing.name!r}, of something else: {'; '.join(others)}; "
+            f"give another name to start another run: {existing.url}"
         )
 
 
@@ -102,6 +103,6 @@ def _shown(arguments: dict[str, Any], name: str) -> str:
 
 
 def _experiment_name(connection: Connection, identifier: str) -> str:
-    with asked(f"the experiment {identifier} cannot be looked up", connection.host):
-        found = connection.client.experiments.experiment_service_get_experiment(identifier, **connection.request())
-    return repr(found.display_name)
+    with request_errors(f"the experiment {identifier} cannot be looked up", connection.host):
+        experiment = connection.client.experiments.experiment_service_get_experiment(identifier, **connection.request())
+    return repr(experiment.display_name)

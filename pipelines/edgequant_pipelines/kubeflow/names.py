@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from edgequant.errors import ConfigError
-from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError, asked
+from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError, request_errors
 
 # In characters; what is longer is an error of the server.
 LONGEST = {"pipeline": 127, "pipeline version": 127, "experiment": 128, "run": 255}
@@ -73,7 +73,7 @@ def each(connection: Connection, what: str, list_page: ListPage, items: str, **q
     """
     token = ""
     while True:
-        with asked(what, connection.host):
+        with request_errors(what, connection.host):
             page = list_page(**{"page_size": PAGE, "page_token": token, **query}, **connection.request())
         yield from getattr(page, items) or []
         token = page.next_page_token or ""
@@ -81,10 +81,10 @@ def each(connection: Connection, what: str, list_page: ListPage, items: str, **q
             return
 
 
-def exactly(found: Iterable[Any], name: str) -> tuple[Any | None, str]:
+def exactly(items: Iterable[Any], name: str) -> tuple[Any | None, str]:
     """Returns the first of exactly this name; without one, the name of the first that the database takes for it, or ""."""
     other = ""
-    for item in found:
+    for item in items:
         if item.display_name == name:
             return item, ""
         other = other or str(item.display_name)

@@ -28,9 +28,9 @@ def create_once(connection: Connection, look: Callable[[], T | None], create: Ca
         except KubeflowError as error:
             if not error.ambiguous:
                 raise
-            found = _look_repeatedly(connection, look)
-            if found is not None:
-                return found
+            existing = _look_repeatedly(connection, look)
+            if existing is not None:
+                return existing
             if attempt == _ATTEMPTS:
                 raise
     raise AssertionError
@@ -40,7 +40,7 @@ def _look_repeatedly(connection: Connection, look: Callable[[], T | None]) -> T 
     """Looks now and after each pause: a request may be carried out a little after its client gave up on it."""
     for pause in (0.0, *connection.settle_s):
         time.sleep(pause)
-        found = look()
-        if found is not None:
-            return found
+        existing = look()
+        if existing is not None:
+            return existing
     return None

@@ -86,12 +86,12 @@ def _code(body: dict[str, Any]) -> int:
 def _reason(body: dict[str, Any], text: str) -> str:
     """Returns the sentence of an answer: of the gateway, of an upload, or the plain text; "" for a page."""
     if body:
-        said = str(body.get("message") or body.get("error_message") or body.get("error") or "")
+        sentence = str(body.get("message") or body.get("error_message") or body.get("error") or "")
         # The calls that led to it follow in the next lines.
         detail = str(body.get("error_details") or "").strip().partition("\n")[0]
-        if detail and detail not in said:
-            said = detail if said in detail else f"{said}: {detail}"
+        if detail and detail not in sentence:
+            sentence = detail if sentence in detail else f"{sentence}: {detail}"
     else:
-        said = "" if text.lstrip()[:1] == "<" else text
-    said = " ".join(said.split())
-    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"
+        sentence = "" if text.lstrip()[:1] == "<" else text
+    sentence = " ".join(sentence.split())
+    return sentence if len(sentence) <= _LONGEST_REASON else f"{sentence[:_LONGEST_REASON]}…"

@@ -68,14 +68,14 @@ def pipeline_steps(compiled: CompiledPipeline) -> list[RunStep]:
 def _steps(graph: Mapping[str, Any], components: Mapping[str, Any]) -> list[RunStep]:
     tasks = dict(graph["dag"]["tasks"])
     inner = {key: _steps_of(key, task, components) for key, task in tasks.items()}
-    found: list[RunStep] = []
+    steps: list[RunStep] = []
     while tasks:
         ready = [key for key, task in tasks.items() if not set(task.get("dependentTasks", ())) & tasks.keys()]
         # In a compiled pipeline tasks are in no order.
         key = min(ready, key=lambda name: (min(step.rank for step in inner[name]), name))
-        found += inner[key]
+        steps += inner[key]
         del tasks[key]
-    return found
+    return steps
 
 
 def _steps_of(key: str, task: Mapping[str, Any], components: Mapping[str, Any]) -> list[RunStep]:

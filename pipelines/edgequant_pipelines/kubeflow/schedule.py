@@ -10,7 +10,7 @@ from edgequant.errors import ConfigError, did_you_mean
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow.cluster_arguments import cluster_arguments, differing
-from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError, asked
+from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError, request_errors
 from edgequant_pipelines.kubeflow.cron import six_fields
 from edgequant_pipelines.kubeflow.names import check_name, check_other, each, named
 from edgequant_pipelines.kubeflow.once import create_once
@@ -149,7 +149,7 @@ def reconcile(connection: Connection, config: Config, plan: SchedulePlan, option
     kept = _like(wanted, before)
     check_none_under_way(connection, _keys(other for other in before if other is not kept), options.deletion)
     schedule = kept or _make(connection, wanted, compiled, experiment)
-    others = [found for found in schedules(connection, config.name) if found.schedule_id != schedule.schedule_id]
+    others = [other for other in schedules(connection, config.name) if other.schedule_id != schedule.schedule_id]
     left = list(others)
     try:
         _delete_all(connection, left, options.deletion)
@@ -173,17 +173,17 @@ def _make(connection: Connection, wanted: Schedule, compiled: CompiledPipeline, 
     )
 
 
-def _keys(found: Iterable[Schedule]) -> list[tuple[str, str]]:
-    return [(schedule.schedule_id, schedule.experiment_id) for schedule in found]
+def _keys(several: Iterable[Schedule]) -> list[tuple[str, str]]:
+    return [(schedule.schedule_id, schedule.experiment_id) for schedule in several]
 
 
-def _like(wanted: Schedule, found: list[Schedule]) -> Schedule | None:
-    return next((schedule for schedule in found if schedule.runs_as(wanted)), None)
+def _like(wanted: Schedule, candidates: list[Schedule]) -> Schedule | None:
+    return next((schedule for schedule in candidates if schedule.runs_as(wanted)), None)
 
 
-def _unfinished(error: KubeflowError, there: list[Schedule]) -> KubeflowError:
+def _unfinished(error: KubeflowError, remaining: list[Schedule]) -> KubeflowError:
     """Returns what is to be said when the old one of several schedules cannot be deleted."""
-    active = sum(not schedule.paused for schedule in there)
+    active = sum(not schedule.paused for schedule in remaining)
     which = {0: "neither is", 1: "one of them is", 2: "both are"}.get(active, f"{active} of that name are")
     message = f"the new one is there beside it, and {which} active now; the same call again finishes it"
     return KubeflowError(f"{error}; {message}", error.status, error.code)
@@ -201,7 +201,7 @@ def schedules(connection: Connection, name: str = "") -> list[Schedule]:
 
 def _listed(connection: Connection, name: str) -> list[Schedule]:
     """Returns those that the server lists: also those of names that its database takes for this one."""
-    found = each(
+    recurring_runs = each(
         connection,
         "the schedules cannot be listed",
         connection.client.recurring_runs.recurring_run_service_list_recurring_runs,
@@ -210,7 +210,7 @@ def _listed(connection: Connection, name: str) -> list[Schedule]:
         filter=named(name) if name else "",
         **connection.where(),
     )
-    return [schedule for schedule in map(_schedule, found) if schedule]
+    return [schedule for schedule in map(_schedule, recurring_runs) if schedule]
 
 
 def _of_name(connection: Connection, name: str) -> list[Schedule]:
@@ -240,13 +240,13 @@ def delete(connection: Connection, name: str, deletion: Deletion | None = None) 
         UnderWayError: One has a run under way, which is to be kept.
         KubeflowError: The server cannot be reached, or refuses.
     """
-    found = _of_name(connection, name)
-    if not found:
+    matching = _of_name(connection, name)
+    if not matching:
         names = sorted({schedule.name for schedule in schedules(connection)})
-        there = f"there are {', '.join(names)}" if names else "there is none at all"
-        raise ConfigError(f"schedule: there is no {name!r}; {there}{did_you_mean(name, names)}")
-    _delete_all(connection, list(found), deletion or Deletion())
-    return len(found)
+        available = f"there are {', '.join(names)}" if names else "there is none at all"
+        raise ConfigError(f"schedule: there is no {name!r}; {available}{did_you_mean(name, names)}")
+    _delete_all(connection, list(matching), deletion or Deletion())
+    return len(matching)
 
 
 def _delete_all(connection: Connection, left: list[Schedule], deletion: Deletion) -> None:
@@ -263,7 +263,7 @@ def _delete_all(connection: Connection, left: list[Schedule], deletion: Deletion
 
 
 def _pause(connection: Connection, schedule: Schedule) -> None:
-    with asked(f"the schedule {schedule.name!r} cannot be paused", connection.host):
+    with request_errors(f"the schedule {schedule.name!r} cannot be paused", connection.host):
         connection.client.recurring_runs.recurring_run_service_disable_recurring_run(
             recurring_run_id=schedule.schedule_id, **connection.request()
         )
@@ -281,7 +281,7 @@ def _create(connection: Connection, wanted: Schedule, reference: Any) -> Schedul
         no_catchup=not wanted.plan.catch_up,
         mode=api.RecurringRunMode.DISABLE if wanted.paused else api.RecurringRunMode.ENABLE,
     )
-    with asked("the schedule cannot be made", connection.host):
+    with request_errors("the schedule cannot be made", connection.host):
         made = connection.client.recurring_runs.recurring_run_service_create_recurring_run(
             recurring_run=body, **connection.request()
         )
@@ -290,34 +290,36 @@ def _create(connection: Connection, wanted: Schedule, reference: Any) -> Schedul
 
 def _delete(connection: Connection, schedule: Schedule) -> None:
     try:
-        with asked(f"the schedule {schedule.name!r} cannot be deleted", connection.host):
+        with request_errors(f"the schedule {schedule.name!r} cannot be deleted", connection.host):
             connection.client.recurring_runs.recurring_run_service_delete_recurring_run(
                 recurring_run_id=schedule.schedule_id, **connection.request()
             )
     except KubeflowError as error:
         # A deletion that was not answered is sent again by itself.
-        if not error.not_there:
+        if not error.not_found:
             raise
 
 
-def _schedule(found: Any) -> Schedule | None:
+def _schedule(recurring_run: Any) -> Schedule | None:
     """Returns a recurring run as a schedule; None for one that was not made here, as its description or its shape tells."""
-    cron = found.trigger.cron_schedule if found.trigger else None
-    reference = found.pipeline_version_reference
-    if not (found.description or "").startswith(_OURS) or not cron or not reference:
+    cron = recurring_run.trigger.cron_schedule if recurring_run.trigger else None
+    reference = recurring_run.pipeline_version_reference
+    if not (recurring_run.description or "").startswith(_OURS) or not cron or not reference:
         return None
     try:
         plan = SchedulePlan(
-            cron=cron.cron or "", max_concurrency=int(found.max_concurrency or 1), catch_up=not found.no_catchup
+            cron=cron.cron or "",
+            max_concurrency=int(recurring_run.max_concurrency or 1),
+            catch_up=not recurring_run.no_catchup,
         )
     except ConfigError:
         return None
     return Schedule(
-        schedule_id=found.recurring_run_id,
-        name=found.display_name,
+        schedule_id=recurring_run.recurring_run_id,
+        name=recurring_run.display_name,
         plan=plan,
-        paused=found.status == _DISABLED,
+        paused=recurring_run.status == _DISABLED,
         version_id=reference.pipeline_version_id,
-        experiment_id=found.experiment_id,
-        arguments=dict((found.runtime_config.parameters if found.runtime_config else None) or {}),
+        experiment_id=recurring_run.experiment_id,
+        arguments=dict((recurring_run.runtime_config.parameters if recurring_run.runtime_config else None) or {}),
     )

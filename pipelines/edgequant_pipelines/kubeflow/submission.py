@@ -11,7 +11,7 @@ import kfp_server_api as api
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow.cluster_arguments import cluster_arguments
-from edgequant_pipelines.kubeflow.connection import Connection, asked
+from edgequant_pipelines.kubeflow.connection import Connection, request_errors
 from edgequant_pipelines.kubeflow.names import check_name, check_other, each, exactly, named
 from edgequant_pipelines.kubeflow.once import create_once
 from edgequant_pipelines.kubeflow.pipeline_versions import Uploaded, upload
@@ -29,7 +29,7 @@ class SubmittedRun:
         state: KFP's word: PENDING, RUNNING, SUCCEEDED, FAILED, SKIPPED, CANCELING, CANCELED or PAUSED.
         error: Why it failed, as far as the server says; "" otherwise.
         failed: The names of the steps that failed, in the pipeline's order.
-        found: Whether it was there when it was to be started.
+        already_existed: Whether a run of this name existed when this one was to be started.
     """
 
     run_id: str
@@ -38,7 +38,7 @@ class SubmittedRun:
     state: str
     error: str = ""
     failed: tuple[str, ...] = ()
-    found: bool = False
+    already_existed: bool = False
 
     @property
     def ended(self) -> bool:
@@ -135,8 +135,8 @@ def find_run_or_other(connection: Connection, run_name: str) -> tuple[SubmittedR
     list_page = connection.client.runs.run_service_list_runs
     what = f"the run {run_name!r} cannot be looked up"
     query = {"filter": named(run_name), "sort_by": "created_at asc", **connection.where()}
-    found, other = exactly(each(connection, what, list_page, "runs", **query), run_name)
-    return (submitted(connection, found) if found else None), other
+    run, other = exactly(each(connection, what, list_page, "runs", **query), run_name)
+    return (submitted(connection, run) if run else None), other
 
 
 def check_access(connection: Connection) -> None:
@@ -145,7 +145,7 @@ def check_access(connection: Connection) -> None:
     Raises:
         KubeflowError: The server cannot be reached, or the account may not see runs.
     """
-    with asked("the runs cannot be listed", connection.host):
+    with request_errors("the runs cannot be listed", connection.host):
         connection.client.runs.run_service_list_runs(page_size=1, **connection.where(), **connection.request())
 
 
@@ -160,7 +160,7 @@ def state_of(connection: Connection, run_id: str) -> SubmittedRun:
 
 def get_run(connection: Connection, run_id: str) -> Any:
     """Returns everything the server says of a run."""
-    with asked(f"the run {run_id!r} cannot be looked up", connection.host):
+    with request_errors(f"the run {run_id!r} cannot be looked up", connection.host):
         return connection.client.runs.run_service_get_run(run_id=run_id, **connection.request())
 
 
@@ -173,11 +173,11 @@ def find_experiment(connection: Connection, name: str) -> str | None:
     """
     list_page = connection.client.experiments.experiment_service_list_experiments
     what = f"the experiment {name!r} cannot be looked up"
-    found, other = exactly(
+    experiment, other = exactly(
         each(connection, what, list_page, "experiments", filter=named(name), **connection.where()), name
     )
     check_other(connection, "experiment", name, other)
-    return str(found.experiment_id) if found else None
+    return str(experiment.experiment_id) if experiment else None
 
 
 def create_experiment(connection: Connection, name: str) -> str:
@@ -185,7 +185,7 @@ def create_experiment(connection: Connection, name: str) -> str:
 
     def create() -> str:
         body = api.V2beta1Experiment(display_name=name, namespace=connection.namespace or None)
-        with asked(f"the experiment {name!r} cannot be made", connection.host):
+        with request_errors(f"the experiment {name!r} cannot be made", connection.host):
             made = connection.client.experiments.experiment_service_create_experiment(
                 experiment=body, **connection.request()
             )
@@ -201,7 +201,7 @@ def _create_run(connection: Connection, name: str, prepared: PreparedRun) -> Sub
         pipeline_version_reference=prepared.uploaded.reference(),
         runtime_config=api.V2beta1RuntimeConfig(parameters=prepared.arguments),
     )
-    with asked("the run cannot be created", connection.host):
+    with request_errors("the run cannot be created", connection.host):
         return submitted(connection, connection.client.runs.run_service_create_run(run=body, **connection.request()))
 
 

@@ -7,7 +7,7 @@ from enum import Enum
 
 from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError
 from edgequant_pipelines.kubeflow.names import each
-from edgequant_pipelines.kubeflow.patience import patiently
+from edgequant_pipelines.kubeflow.poll_retries import retried_poll
 from edgequant_pipelines.kubeflow.run_steps import ENDED
 from edgequant_pipelines.kubeflow.submission import SubmittedRun, submitted
 
@@ -53,7 +53,7 @@ def runs_under_way(connection: Connection, schedules: Collection[tuple[str, str]
         KubeflowError: The server cannot be reached, or refuses.
     """
     identifiers = {schedule for schedule, _ in schedules}
-    found = []
+    under_way = []
     for experiment in sorted({experiment for _, experiment in schedules}):
         # The server cannot be asked for the runs of a schedule.
         runs = each(
@@ -65,8 +65,8 @@ def runs_under_way(connection: Connection, schedules: Collection[tuple[str, str]
             sort_by="created_at desc",
             page_size=_PAGE,
         )
-        found += [run for run in runs if run.recurring_run_id in identifiers and run.state not in ENDED]
-    return [submitted(connection, run) for run in found]
+        under_way += [run for run in runs if run.recurring_run_id in identifiers and run.state not in ENDED]
+    return [submitted(connection, run) for run in under_way]
 
 
 def check_none_under_way(connection: Connection, schedules: Collection[tuple[str, str]], deletion: Deletion) -> None:
@@ -97,13 +97,13 @@ def settle(connection: Connection, schedules: Collection[tuple[str, str]], delet
     check_none_under_way(connection, schedules, deletion)
     if deletion.under_way is UnderWay.KEEP or not schedules:
         return
-    said: set[str] = set()
+    shown: set[str] = set()
     while True:
-        runs = patiently(lambda: runs_under_way(connection, schedules), deletion.poll_s)
+        runs = retried_poll(lambda: runs_under_way(connection, schedules), deletion.poll_s)
         ending = deletion.under_way is UnderWay.END
         for run in runs:
-            if run.run_id not in said:
-                said.add(run.run_id)
+            if run.run_id not in shown:
+                shown.add(run.run_id)
                 what = "may be ended now, with its schedule" if ending else "is waited for"
                 deletion.show(f"{run.name}: {what}: {run.url}")
         if ending or not runs:

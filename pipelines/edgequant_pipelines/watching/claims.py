@@ -114,18 +114,18 @@ class Claim:
         """Returns the claim once nothing more is tried with the tags as they are."""
         return replace(self, state=FAILED, reason=reason, retry_at=0.0)
 
-    def after_failure(self, rule: Rule | None, reason: str, now: float) -> Self:
+    def after_failure(self, rule: Rule | None, reason: str, timestamp: float) -> Self:
         """Returns the claim after a failed attempt: to be retried after a while, twice as long each time, or given up.
 
         Args:
             rule: The claim's rule; None when it is no longer there.
             reason: Why the attempt failed.
-            now: The time, in seconds since 1970.
+            timestamp: The time, in seconds since 1970.
         """
         if rule is None or self.attempt > rule.retries:
             return replace(self.given_up(reason), tags="")
         wait = min(rule.retry_seconds * 2.0 ** min(self.attempt - 1, 30), _LONGEST_WAIT_SECONDS)
-        return replace(self, state=RETRY, reason=reason, retry_at=now + max(wait, rule.retry_seconds))
+        return replace(self, state=RETRY, reason=reason, retry_at=timestamp + max(wait, rule.retry_seconds))
 
     def next_attempt(self) -> Self:
         """Returns the claim of the next attempt."""

@@ -13,9 +13,9 @@ from edgequant_pipelines.watching.model_registry import ModelRegistry
 from edgequant_pipelines.watching.model_version import ModelVersion, TrainingRun
 from edgequant_pipelines.watching.prometheus import Measures
 from edgequant_pipelines.watching.rules.rule_warnings import (
+    RuleWarnings,
     SeenMetrics,
     SeenTags,
-    Warnings,
     missing_alias,
     missing_name,
 )
@@ -69,9 +69,9 @@ def _is_free(rule: Rule, template: Template, version: ModelVersion) -> bool:
     return claim is not None and claim.is_outdated(template.tags_of(version))
 
 
-def _only(alias: str, given: Mapping[str, Mapping[str, str]]) -> Aliases:
+def _only(alias: str, aliases: Mapping[str, Mapping[str, str]]) -> Aliases:
     """Returns the version that one alias stands for, of each registered model that has it."""
-    return {name: {alias: found[alias]} for name, found in given.items() if alias in found}
+    return {name: {alias: versions[alias]} for name, versions in aliases.items() if alias in versions}
 
 
 class Discovery:
@@ -90,7 +90,7 @@ class Discovery:
     def __init__(self, registry: ModelRegistry, measures: Measures, show: Callable[[str], None]) -> None:
         self._registry = registry
         self._measures = measures
-        self._warnings = Warnings(show)
+        self._warnings = RuleWarnings(show)
         self._metrics: dict[str, SeenMetrics] = {}
         self._newest: float | None = None
         self._newest_since = 0.0
@@ -110,37 +110,37 @@ class Discovery:
         self.incomplete = False
         self._next_sweep = 0.0
 
-    def look(self, rules: Rules, now: float) -> list[Claim]:
+    def look(self, rules: Rules, timestamp: float) -> list[Claim]:
         """Adds newly selected versions to the backlog, and returns the claims that are under way or to be retried.
 
         Args:
             rules: The rules.
-            now: The time, in seconds since 1970.
+            timestamp: The time, in seconds since 1970.
 
         Raises:
             RegistryError: MLflow cannot be asked.
         """
-        found: list[Claim] = []
+        claims: list[Claim] = []
         before = self._newest
         # The newest first: what is made during a sweep is newer than this mark.
-        found += self._look_at_newest(rules, now)
-        if now >= self._next_sweep or (self.incomplete and not self.backlog):
+        claims += self._look_at_newest(rules, timestamp)
+        if timestamp >= self._next_sweep or (self.incomplete and not self.backlog):
             self.incomplete = False
-            found += self._sweep(rules, before)
-            self._next_sweep = now + rules.sweep_seconds
+            claims += self._sweep(rules, before)
+            self._next_sweep = timestamp + rules.sweep_seconds
         else:
-            found += self._look_at_waiting(rules)
-            found += self._look_at_aliases(rules)
+            claims += self._look_at_waiting(rules)
+            claims += self._look_at_aliases(rules)
         for name, seen in self._metrics.items():
             self._warnings.tell(rules.rules[name], "metrics", seen.missing(rules.rules[name]))
-        return found
+        return claims
 
-    def _look_at_newest(self, rules: Rules, now: float) -> list[Claim]:
+    def _look_at_newest(self, rules: Rules, timestamp: float) -> list[Claim]:
         known = self._newest
         # Once the newest has been known for a while, those around it are known too, however many they are.
-        since = (known or 0.0) - (_OVERLAP_SECONDS if now < self._newest_since + _OVERLAP_SECONDS else 0.0)
+        since = (known or 0.0) - (_OVERLAP_SECONDS if timestamp < self._newest_since + _OVERLAP_SECONDS else 0.0)
         newest = known or 0.0
-        found: list[Claim] = []
+        claims: list[Claim] = []
         for page in self._registry.versions(page_size=_NEWEST_PAGE):
             newest = max([newest, *(version.created for version in page)])
             if known is None:
@@ -148,35 +148,35 @@ class Discovery:
                 break
             fresh = [version for version in page if version.created > since]
             self._count(fresh, rules.rules.values(), known)
-            found += self._consider(fresh, rules, rules.rules.values())
+            claims += self._consider(fresh, rules, rules.rules.values())
             if len(fresh) < len(page):
                 break
         # Only now: a look that fails half-way is repeated.
         if newest != known:
-            self._newest, self._newest_since = newest, now
-        return found
+            self._newest, self._newest_since = newest, timestamp
+        return claims
 
     def _sweep(self, rules: Rules, counted_until: float | None) -> list[Claim]:
-        found: list[Claim] = []
+        claims: list[Claim] = []
         for rule in rules.rules.values():
             if rule.alias:
-                given = self._registry.aliases(name_filter(rule))
-                self._aliases[rule.name] = _only(rule.alias, given)
-                self._warnings.tell(rule, "alias", missing_alias(rule, given))
+                aliases = self._registry.aliases(name_filter(rule))
+                self._aliases[rule.name] = _only(rule.alias, aliases)
+                self._warnings.tell(rule, "alias", missing_alias(rule, aliases))
             tags = SeenTags(rule=rule, template=rules.templates[rule.name])
             # Whatever their tags: what was begun goes on though a tag that the rule asks for was changed since.
             for page in self._registry.versions(name_filter(rule)):
                 tags.add(page)
                 if counted_until is None:
                     self._count(page, [rule], 0.0)
-                found += self._consider(page, rules, [rule])
+                claims += self._consider(page, rules, [rule])
                 # The first sweep by these rules also finds what was begun before `created_after` was set to a later day.
                 if self._next_sweep and page and page[-1].created < oldest(rule):
                     break
             self._warnings.tell(rule, "tags", tags.missing())
             unnamed = {} if tags.looked else missing_name(rule, self._registry.aliases(""))
             self._warnings.tell(rule, "registered_model", unnamed)
-        return found
+        return claims
 
     def _look_at_waiting(self, rules: Rules) -> list[Claim]:
         """Looks again at the versions whose run was not finished."""
@@ -188,24 +188,24 @@ class Discovery:
 
     def _look_at_aliases(self, rules: Rules) -> list[Claim]:
         """Looks at the versions that were given an alias since the last look."""
-        found: list[Claim] = []
+        claims: list[Claim] = []
         for rule in rules.rules.values():
             if rule.alias:
                 before, after = self._aliases.get(rule.name, {}), self._aliases_of(rule)
                 self._aliases[rule.name] = after
-                moved = [(name, given[rule.alias]) for name, given in after.items() if before.get(name) != given]
-                found += self._look_at(moved, rules, [rule])
-        return found
+                moved = [(name, aliases[rule.alias]) for name, aliases in after.items() if before.get(name) != aliases]
+                claims += self._look_at(moved, rules, [rule])
+        return claims
 
     def _look_at(self, keys: Iterable[tuple[str, str]], rules: Rules, some: Iterable[Rule]) -> list[Claim]:
-        found: list[Claim] = []
+        claims: list[Claim] = []
         some = list(some)
         for name, number in keys:
             version = self._registry.version(name, number)
             self._waiting.pop((name, number), None)
             if version is not None:
-                found += self._consider([version], rules, some)
-        return found
+                claims += self._consider([version], rules, some)
+        return claims
 
     def _consider(self, versions: list[ModelVersion], rules: Rules, some: Iterable[Rule]) -> list[Claim]:
         """Adds those that rules select to the backlog, and returns the claims among their tags that are not ended."""

@@ -75,8 +75,8 @@ class ModelRegistry:
         Raises:
             RegistryError: MLflow cannot be asked.
         """
-        found = _ask(partial(self._client.get_model_version, name, version), missing=True)
-        return None if found is None else _version(found)
+        item = _ask(partial(self._client.get_model_version, name, version), missing=True)
+        return None if item is None else _version(item)
 
     def aliases(self, filter_string: str) -> dict[str, dict[str, str]]:
         """Returns the version that each alias stands for, by registered model.
@@ -104,13 +104,13 @@ class ModelRegistry:
         if not wanted:
             return {}
         experiments = self._experiments()
-        found: dict[str, TrainingRun] = {}
+        runs_by_id: dict[str, TrainingRun] = {}
         for start in range(0, len(wanted), _RUNS_AT_ONCE):
             names = ", ".join(f"'{run_id}'" for run_id in wanted[start : start + _RUNS_AT_ONCE])
             search = partial(self._client.search_runs, experiments, f"attributes.run_id IN ({names})")
             page = _ask(partial(search, max_results=_RUNS_AT_ONCE))
-            found |= {run.info.run_id: _run(run) for run in page}
-        return found
+            runs_by_id |= {run.info.run_id: _run(run) for run in page}
+        return runs_by_id
 
     def has_files(self, version: ModelVersion) -> bool:
         """Tells whether the version's files are still where they were.

@@ -9,7 +9,7 @@ from edgequant_pipelines.watching.model_registry import RefusedError
 from edgequant_pipelines.watching.prometheus import Measures
 
 
-class HeldUp:
+class BlockedVersions:
     """What held versions up at the last look.
 
     Args:
@@ -22,23 +22,23 @@ class HeldUp:
         self._measures = measures
         self._notices = ChangeNotices(show)
         self._once = once
-        self._now: dict[str, str] = {}
-        self._before: dict[str, str] = {}
+        self._current: dict[str, str] = {}
+        self._previous: dict[str, str] = {}
 
     def __contains__(self, what: object) -> bool:
-        return str(what) in self._before
+        return str(what) in self._previous
 
     @property
     def reasons(self) -> str:
         """What held which version up, or ""."""
-        return "; ".join(f"{what}: {reason}" for what, reason in self._before.items())
+        return "; ".join(f"{what}: {reason}" for what, reason in self._previous.items())
 
     def begin(self) -> None:
         """Begins a look."""
-        self._now = {}
+        self._current = {}
 
     @contextmanager
-    def alone(self, what: object, launcher: str) -> Iterator[None]:
+    def isolated(self, what: object, launcher: str) -> Iterator[None]:
         """Takes a step with a version, and lets the next have its turn when MLflow refuses it or its run cannot be read.
 
         Args:
@@ -49,21 +49,21 @@ class HeldUp:
             yield
         except RefusedError as error:
             self._measures.registry_errors.inc()
-            self._now[str(what)] = str(error)
+            self._current[str(what)] = str(error)
         except UnreadableRunError as error:
             self._measures.launcher_errors.labels(launcher).inc()
-            self._now[str(what)] = str(error)
+            self._current[str(what)] = str(error)
 
     def end(self) -> None:
         """Ends a look."""
-        self._notices.keep(self._now.__contains__)
-        for what, reason in self._now.items():
+        self._notices.keep(self._current.__contains__)
+        for what, reason in self._current.items():
             self._notices.tell(what, f"{what}: {reason}{'' if self._once else '; retried at every look'}")
         # Another one: the endpoint's thread may be going through the earlier.
-        self._before = self._now
+        self._previous = self._current
 
 
-class Room:
+class ConcurrencyNotice:
     """Says when versions wait because as many runs are under way as may be: otherwise nobody would see why nothing starts.
 
     Args:
@@ -82,8 +82,8 @@ class Room:
             allowed: How many there may be.
         """
         if not waiting or under_way < allowed:
-            self._notices.end(Room)
+            self._notices.end(ConcurrencyNotice)
             return
         versions = "1 version waits" if waiting == 1 else f"{waiting} versions wait"
         runs = "1 run is" if under_way == 1 else f"{under_way} runs are"
-        self._notices.tell(Room, f"{versions} for room: {runs} under way, and concurrency is {allowed}")
+        self._notices.tell(ConcurrencyNotice, f"{versions} for room: {runs} under way, and concurrency is {allowed}")

@@ -30,7 +30,7 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Hindrance:
+class NotReady:
     """Why a claim cannot run.
 
     Attributes:
@@ -46,7 +46,7 @@ class Hindrance:
 
 def prepare(
     rules: Rules, registry: ModelRegistry, claim: Claim, version: ModelVersion | None = None
-) -> Ready | Hindrance:
+) -> Ready | NotReady:
     """Returns what a claim's run needs, or why it cannot run.
 
     Args:
@@ -59,24 +59,24 @@ def prepare(
         RegistryError: MLflow cannot be asked for the version.
     """
     if claim.rule not in rules.rules:
-        return Hindrance()
+        return NotReady()
     template = rules.templates[claim.rule]
     if template.digest != claim.digest:
-        return Hindrance(_CHANGED)
+        return NotReady(_CHANGED)
     version = version or registry.version(claim.name, claim.version)
     if version is None or not claim.is_of(version):
-        return Hindrance()
+        return NotReady()
     try:
-        there = registry.has_files(version)
+        files_exist = registry.has_files(version)
     except RegistryError as error:
         # It may be this version's alone; when all of MLflow is silent, the claim cannot be written either.
-        return Hindrance(f"its files cannot be listed: {error}", final=False)
-    if not there:
-        return Hindrance(_GONE)
+        return NotReady(f"its files cannot be listed: {error}", final=False)
+    if not files_exist:
+        return NotReady(_GONE)
     tags = template.tags_of(version)
     try:
         return Ready(version, template.fill(version), tags)
     except ConfigError as error:
-        return Hindrance(describe(error), tags=tags)
+        return NotReady(describe(error), tags=tags)
     except KeyError as error:
-        return Hindrance(f"it has no tag {error}", tags=tags)
+        return NotReady(f"it has no tag {error}", tags=tags)

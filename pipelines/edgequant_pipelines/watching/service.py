@@ -17,7 +17,7 @@ from edgequant.tracking_uri import TRACKING_URI, check_tracking_uri
 from edgequant_pipelines.watching.change_notices import ChangeNotices
 from edgequant_pipelines.watching.context import WatchContext
 from edgequant_pipelines.watching.endpoint import serving
-from edgequant_pipelines.watching.launchers.pool import Fleet
+from edgequant_pipelines.watching.launchers.pool import LauncherPool
 from edgequant_pipelines.watching.model_registry import ModelRegistry, RegistryError
 from edgequant_pipelines.watching.prometheus import Measures
 from edgequant_pipelines.watching.rules.rules import RulesFile
@@ -30,7 +30,7 @@ _ONCE_PAUSE_SECONDS = 2.0
 _HUNG_SECONDS = 900.0
 # MLflow's client would wait two minutes for each answer, ask eight times, which a silent server does not need, and sleep as long as
 # a server's Retry-After says.
-_PATIENCE = {
+_CLIENT_LIMITS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
@@ -89,14 +89,14 @@ class Service:
         """
         uri = tracking_uri(self._settings.tracking_uri)
         rules = RulesFile(self._settings.rules, uri)
-        with self._alone(), _signals(self._stop), _patience():
-            fleet = Fleet(rules, self._settings.work / "runs", uri)
+        with self._exclusive(), _signals(self._stop), _client_limits():
+            pool = LauncherPool(rules, self._settings.work / "runs", uri)
             try:
                 watcher = Watcher(
                     rules,
                     WatchContext(
                         registry=ModelRegistry(uri),
-                        launchers=fleet.launcher,
+                        launchers=pool.launcher,
                         measures=self._measures,
                         show=self._show,
                         stopping=self._stop.is_set,
@@ -105,12 +105,12 @@ class Service:
                 )
                 with self._endpoint(watcher):
                     # A server that takes connections and does not answer takes minutes of it, in which the probes are answered.
-                    fleet.check()
+                    pool.check()
                     count = len(rules.rules.rules)
                     self._show(f"watching {uri} by {count} rule{'s' * (count > 1)} of {self._settings.rules}")
                     (self._once if once else self._forever)(watcher)
             finally:
-                fleet.close()
+                pool.close()
         if self._stop.is_set():
             self._show("ended as told; the next watcher goes on from here")
 
@@ -172,7 +172,7 @@ class Service:
         return serving(settings.metrics_host, settings.metrics_port, self._measures.registry, probes)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _exclusive(self) -> Iterator[None]:
         """Keeps other watchers out of the work directory.
 
         Raises:
@@ -191,13 +191,13 @@ class Service:
             yield
 
 
-def tracking_uri(given: str) -> str:
+def tracking_uri(configured: str) -> str:
     """Returns MLflow's tracking URI: the one given, or the environment's.
 
     Raises:
         ConfigError: There is none, it is none, or it holds a password.
     """
-    uri = given or os.environ.get(TRACKING_URI, "")
+    uri = configured or os.environ.get(TRACKING_URI, "")
     if not uri:
         raise ConfigError(f"{_TRACKING_URI}: none is given, and {TRACKING_URI} is not set")
     check_tracking_uri(_TRACKING_URI, uri)
@@ -218,9 +218,9 @@ def _undone(watcher: Watcher) -> str:
 
 
 @contextmanager
-def _patience() -> Iterator[None]:
+def _client_limits() -> Iterator[None]:
     """Sets how long MLflow's client waits for an answer, where the environment does not."""
-    ours = {name: value for name, value in _PATIENCE.items() if name not in os.environ}
+    ours = {name: value for name, value in _CLIENT_LIMITS.items() if name not in os.environ}
     os.environ.update(ours)
     try:
         yield

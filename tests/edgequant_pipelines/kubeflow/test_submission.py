@@ -78,7 +78,7 @@ def test_a_named_run_is_started_once(server: KfpServer, connection: Connection, 
     """Asked again under the same name, the run that is there is returned; a name that is part of another is not it."""
     assert find_run(connection, "flowers-7") is None
     run = submit(connection, config, run_name="flowers-7")
-    assert submit(connection, config, run_name="flowers-7") == replace(run, found=True)
+    assert submit(connection, config, run_name="flowers-7") == replace(run, already_existed=True)
     assert find_run(connection, "flowers-7") == run
     assert find_run(connection, "flowers") is None
     assert len(server.all("run")) == 1
@@ -186,7 +186,7 @@ def test_a_server_that_is_killed_and_started_again(
     try:
         connection = connect(f"http://127.0.0.1:{port}")
         assert find_run(connection, "flowers-1") == run
-        assert submit(connection, config, run_name="flowers-1") == replace(run, found=True)
+        assert submit(connection, config, run_name="flowers-1") == replace(run, already_existed=True)
     finally:
         second.kill()
         second.communicate()

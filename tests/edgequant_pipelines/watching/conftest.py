@@ -23,7 +23,7 @@ from edgequant_pipelines.watching.claims import Claim, claims_of
 from edgequant_pipelines.watching.context import WatchContext
 from edgequant_pipelines.watching.launchers import kubeflow
 from edgequant_pipelines.watching.launchers.base import LaunchedRun, LauncherError, Progress
-from edgequant_pipelines.watching.launchers.pool import Fleet
+from edgequant_pipelines.watching.launchers.pool import LauncherPool
 from edgequant_pipelines.watching.model_registry import ModelRegistry
 from edgequant_pipelines.watching.prometheus import Measures
 from edgequant_pipelines.watching.rules.rules import RulesFile
@@ -274,7 +274,7 @@ def on_kubeflow(scene: Scene, compiled: CompiledPipeline, monkeypatch: pytest.Mo
             scene.rules(rule, config=config, kubeflow={"host": host, "namespace": namespace}, **settings)
         # The rules that the watcher reads again are the fleet's, too.
         file = RulesFile(rules)
-        fleet = Fleet(file, scene.folder, scene.uri)
+        fleet = LauncherPool(file, scene.folder, scene.uri)
         return Watcher(file, scene.surroundings(launchers=fleet.launcher))
 
     return make

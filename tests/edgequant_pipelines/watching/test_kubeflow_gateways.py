@@ -8,7 +8,7 @@ import pytest
 from tests.kfp_server import Fault, KfpServer, served
 
 from edgequant_pipelines.watching.claims import CLAIMED, FAILED, RETRY, SUBMITTED, SUCCEEDED
-from edgequant_pipelines.watching.launchers.pool import Fleet
+from edgequant_pipelines.watching.launchers.pool import LauncherPool
 from edgequant_pipelines.watching.rules.rules import RulesFile
 from edgequant_pipelines.watching.service import Service, Settings, WatchError
 from edgequant_pipelines.watching.watcher import Watcher
@@ -133,7 +133,7 @@ def test_an_ingress_that_is_away(
     service = Service(Settings(rules=rules, tracking_uri=scene.uri, work=scene.folder, interval=1.0), scene.said.append)
     fault = Fault(method="GET", path=path, times=1000, **answer)
     server.fail(fault)
-    Fleet(RulesFile(rules), scene.folder, scene.uri).check()
+    LauncherPool(RulesFile(rules), scene.folder, scene.uri).check()
     for _ in range(2):
         assert service._look(watcher)
         assert "kubeflow: " in service._ready(watcher)

@@ -251,7 +251,7 @@ def test_a_registry_does_not_say_how_long_the_watcher_sleeps(monkeypatch: pytest
     """Its Retry-After may be hours: the next look asks again."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     began = time.monotonic()
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Overloaded) as server, services._patience():
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Overloaded) as server, services._client_limits():
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with pytest.raises(RegistryError, match="does not answer: too many 503 error responses"):
             next(ModelRegistry(f"http://127.0.0.1:{server.server_port}").versions())

@@ -19,7 +19,7 @@ from edgequant.artifacts.result import LoadedResult, Tracked
 from edgequant.errors import TrackingError
 from edgequant.mlflow_access.client import new_client
 from edgequant.mlflow_access.failures import is_transient
-from edgequant.mlflow_access.retries import Patience, PatientClient
+from edgequant.mlflow_access.retries import RetryingClient, RetryPolicy
 from edgequant.tracking import mlflow_names, tags, ui_links
 from edgequant.tracking.recording import source_model, summary
 from edgequant.tracking.recording.datasets import datasets
@@ -56,15 +56,15 @@ class Recorder:
     Args:
         result: The result.
         place: Where to.
-        patience: How long requests are repeated, and who is told what a reader should know and is no failure.
+        policy: How long requests are repeated, and who is told what a reader should know and is no failure.
     """
 
-    def __init__(self, result: LoadedResult, place: Place, patience: Patience) -> None:
+    def __init__(self, result: LoadedResult, place: Place, policy: RetryPolicy) -> None:
         self._result = result
         self._place = place
-        self._patience = patience
-        self._tell = patience.tell
-        self._client = PatientClient(new_client(place.uri), patience)
+        self._policy = policy
+        self._tell = policy.tell
+        self._client = RetryingClient(new_client(place.uri), policy)
         # The summary run that an earlier attempt has uploaded the files of.
         self._with_files = ""
         # The runs that the attempt records into, but for one that KFP gave, which may have no key yet.
@@ -247,7 +247,7 @@ class Recorder:
         """Uploads all files, and finishes each variant as soon as its own are there: whatever fails then, it is done."""
         with (
             tempfile.TemporaryDirectory(prefix="edgequant-") as scratch,
-            Uploader(self._place.uri, self._patience) as uploader,
+            Uploader(self._place.uri, self._policy) as uploader,
         ):
             packages = self._models.package(logged, Path(scratch) / "models")
             copies = {variant: uploader.begin(files) for variant, files in packages}

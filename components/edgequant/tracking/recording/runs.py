@@ -116,7 +116,7 @@ class ResultRuns:
         query = f"tags.`{tags.KEY}` = '{tags.key(self._result)}'"
         runs = list(self._client.search_runs([self._home.experiment_id], query))
         own = [run for run in runs if self._digest(run) == self._result.digest]
-        first = min(runs, key=_began, default=None)
+        first = min(runs, key=_start_order, default=None)
         if first is not None and first not in own:
             self._withdraw(own)
             self._refuse(first)
@@ -140,7 +140,7 @@ class ResultRuns:
         )
 
 
-def _began(run: Run) -> tuple[bool, int, str]:
+def _start_order(run: Run) -> tuple[bool, int, str]:
     """Returns what sorts the runs of a key by their beginning, those of variants before: a summary may be KFP's, and older."""
     return run.data.tags.get(tags.ROLE) != tags.VARIANT_ROLE, run.info.start_time, run.info.run_id
 

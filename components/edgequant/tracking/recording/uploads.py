@@ -9,7 +9,7 @@ from typing import Self
 
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from edgequant.mlflow_access.retries import Patience
+from edgequant.mlflow_access.retries import RetryPolicy
 
 _AT_ONCE = 8
 
@@ -32,12 +32,12 @@ class Uploader:
 
     Args:
         tracking_uri: The MLflow server, which keeps the artifacts of some locations itself.
-        patience: How long a file is retried.
+        policy: How long a file is retried.
     """
 
-    def __init__(self, tracking_uri: str, patience: Patience) -> None:
+    def __init__(self, tracking_uri: str, policy: RetryPolicy) -> None:
         self._tracking_uri = tracking_uri
-        self._patience = patience
+        self._policy = policy
         self._pool = ThreadPoolExecutor(_AT_ONCE)
 
     def __enter__(self) -> Self:
@@ -52,7 +52,7 @@ class Uploader:
         """Begins to copy every file of a directory, for `complete`; what an earlier attempt left there is replaced."""
         repository = get_artifact_repository(upload.location, tracking_uri=self._tracking_uri)
         return [
-            self._pool.submit(self._patience.repeat, repository.log_artifact, str(file), folder)
+            self._pool.submit(self._policy.repeat, repository.log_artifact, str(file), folder)
             for file, folder in _files(upload.directory)
         ]
 

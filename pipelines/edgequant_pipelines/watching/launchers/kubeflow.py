@@ -49,7 +49,7 @@ class KubeflowLauncher:
         self._experiment = where.experiment
         self._tracking_uri = tracking_uri
         self._compiled: tuple[object, CompiledPipeline] | None = None
-        with _asked():
+        with _request_errors():
             self._connection: Connection = connect(where.host, where.namespace)
 
     @property
@@ -59,14 +59,14 @@ class KubeflowLauncher:
 
     def check(self) -> None:
         """Asks for a run, whichever: an account whose token has expired, or that may see none, can start none."""
-        with _asked():
+        with _request_errors():
             check_access(self._connection)
 
     def find(self, run_name: str) -> LaunchedRun | None:
         """Returns the run of a name, or None when there is none."""
-        with _asked():
-            found = find_run(self._connection, run_name)
-        return None if found is None else _launched(found)
+        with _request_errors():
+            run = find_run(self._connection, run_name)
+        return None if run is None else _launched(run)
 
     def submit(self, config: Config, run_name: str) -> LaunchedRun:
         """Starts a run, unless there is one of that name.
@@ -78,9 +78,9 @@ class KubeflowLauncher:
             UnansweredError: The server answers, and fails to make this run.
         """
         # A claim's name stands for its configuration; what an earlier release started under it is its run, too.
-        found = self.find(run_name)
-        if found is not None:
-            return found
+        existing = self.find(run_name)
+        if existing is not None:
+            return existing
         if not config.tracking.uri:
             tracking = config.tracking.model_copy(update={"uri": self._tracking_uri})
             config = config.model_copy(update={"tracking": tracking})
@@ -92,10 +92,10 @@ class KubeflowLauncher:
                 raise
             if not error.ambiguous or error.status == _TOO_MANY:
                 raise LauncherError(str(error)) from error
-            found = self.find(run_name)
-            if found is None:
+            existing = self.find(run_name)
+            if existing is None:
                 raise UnansweredError(str(error)) from error
-            return found
+            return existing
         return _launched(run)
 
     def _prepared(self, config: Config) -> PreparedRun:
@@ -114,7 +114,7 @@ class KubeflowLauncher:
         try:
             return _launched(state_of(self._connection, run_id))
         except KubeflowError as error:
-            if error.not_there:
+            if error.not_found:
                 return LaunchedRun(run_id=run_id, progress=Progress.GONE)
             if error.status and error.status not in _HELD:
                 raise UnreadableRunError(str(error)) from error
@@ -132,7 +132,7 @@ class KubeflowLauncher:
 
 
 @contextmanager
-def _asked() -> Iterator[None]:
+def _request_errors() -> Iterator[None]:
     """Takes whatever a question ends in for a server that cannot be asked: it is asked again later.
 
     Raises:
@@ -146,7 +146,7 @@ def _asked() -> Iterator[None]:
 
 def _refuses(error: KubeflowError) -> bool:
     """Tells whether a server refuses one run alone: another one may be taken, and this one is no better later."""
-    gateway = error.status == _NOT_FOUND and not error.not_there
+    gateway = error.status == _NOT_FOUND and not error.not_found
     return 400 <= error.status < 500 and not error.ambiguous and error.status not in _HELD and not gateway
 
 

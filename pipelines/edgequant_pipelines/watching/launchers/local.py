@@ -53,9 +53,9 @@ class LocalLauncher:
 
     def submit(self, config: Config, run_name: str) -> LaunchedRun:
         """Starts a run, or continues the one that was interrupted; one that has ended stays as it is."""
-        found = self.find(run_name)
-        if found is not None:
-            return found
+        existing = self.find(run_name)
+        if existing is not None:
+            return existing
         work = self._directory / run_name
         work.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True)

@@ -9,7 +9,7 @@ from edgequant_pipelines.watching.launchers.local import LocalLauncher
 from edgequant_pipelines.watching.rules.rules import KUBEFLOW, LOCAL, KubeflowServer, RulesFile
 
 
-class Fleet:
+class LauncherPool:
     """Launchers by name.
 
     Args:

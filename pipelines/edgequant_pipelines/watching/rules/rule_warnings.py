@@ -50,29 +50,33 @@ class SeenTags:
             held = {key for key, value in self.rule.tags.items() if version.tags.get(key) == value}
             held |= {key for key in self.template.tags - set(self.rule.tags) if key in version.tags}
             self.held |= held
-            self.whole = self.whole or held >= self.asked
+            self.whole = self.whole or held >= self.required
             _keep(self.keys, (key for key in version.tags if not key.startswith(_OURS)))
             for key in self.rule.tags:
                 _keep(self.values.setdefault(key, set()), [version.tags[key]] if key in version.tags else [])
 
     @property
-    def asked(self) -> set[str]:
+    def required(self) -> set[str]:
         """The keys that the rule or its configuration asks for."""
         return {*self.rule.tags, *self.template.tags}
 
     def missing(self) -> dict[str, str]:
         """Returns what no version has, by what asks for it."""
-        found = {}
-        for key in sorted(self.asked - self.held) if self.looked else ():
+        problems = {}
+        for key in sorted(self.required - self.held) if self.looked else ():
             where, value = f"tags.{key}", self.rule.tags.get(key)
             if value is not None and self.values.get(key):
-                found[where] = f"no version of its models has the tag {key}: {value!r}{_hint(value, self.values[key])}"
+                problems[where] = (
+                    f"no version of its models has the tag {key}: {value!r}{_hint(value, self.values[key])}"
+                )
             else:
                 whose = f", which {self.template.path.name} asks for" if value is None else ""
-                found[where] = f"no version of its models has a tag {key!r}{whose}{_hint(key, self.keys)}"
-        if self.looked and not found and not self.whole:
-            found["tags"] = f"no version of its models has all of the tags {', '.join(sorted(self.asked))} as asked for"
-        return found
+                problems[where] = f"no version of its models has a tag {key!r}{whose}{_hint(key, self.keys)}"
+        if self.looked and not problems and not self.whole:
+            problems["tags"] = (
+                f"no version of its models has all of the tags {', '.join(sorted(self.required))} as asked for"
+            )
+        return problems
 
 
 @dataclass(slots=True)
@@ -113,21 +117,21 @@ def missing_name(rule: Rule, names: Collection[str]) -> dict[str, str]:
     return {"registered_model": f"no registered model matches {rule.registered_model!r}{hint}"}
 
 
-def missing_alias(rule: Rule, given: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def missing_alias(rule: Rule, aliases_by_model: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Returns what is wrong when none of a rule's models has its alias, by what asks for it.
 
     Args:
         rule: The rule.
-        given: The version that each alias stands for, by registered model.
+        aliases_by_model: The version that each alias stands for, by registered model.
     """
-    own = [aliases for name, aliases in given.items() if matches(rule, name)]
+    own = [aliases for name, aliases in aliases_by_model.items() if matches(rule, name)]
     if not rule.alias or not own or any(rule.alias in aliases for aliases in own):
         return {}
-    there = {alias for aliases in own for alias in aliases}
-    return {"alias": f"no version of its models has the alias {rule.alias!r}{_hint(rule.alias, there)}"}
+    available = {alias for aliases in own for alias in aliases}
+    return {"alias": f"no version of its models has the alias {rule.alias!r}{_hint(rule.alias, available)}"}
 
 
-class Warnings:
+class RuleWarnings:
     """Says what rules ask for and nothing has.
 
     Args:

@@ -79,9 +79,9 @@ def load_template(path: Path) -> Template:
     for where in _other_keys(values, ""):
         raise ConfigError(f"{path}: {where}")
     tags = set()
-    for found, text in _texts(values, ""):
+    for key, text in _texts(values, ""):
         # What is below may be a password that was taken for a name.
-        where = _SECRETS if found.startswith(f"{_SECRETS}.") else found
+        where = _SECRETS if key.startswith(f"{_SECRETS}.") else key
         for place in _places(text, path, where):
             if any(where == fixed or where.startswith(f"{fixed}.") for fixed in _FIXED):
                 raise ConfigError(

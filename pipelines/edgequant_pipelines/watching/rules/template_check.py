@@ -39,7 +39,7 @@ def check(template: Template) -> None:
         parse_config(_filled(template, template.values))
         declared_arguments(_config(template, template.values))
     except ConfigError as error:
-        raise ConfigError(_told(template, str(error))) from error
+        raise ConfigError(_message(template, str(error))) from error
 
 
 def check_for_cluster(template: Template, tracking_uri: str) -> None:
@@ -61,7 +61,7 @@ def check_for_cluster(template: Template, tracking_uri: str) -> None:
         config = _config(template, values)
         cluster_arguments(config)
     except ConfigError as error:
-        raise ConfigError(_told(template, str(error))) from error
+        raise ConfigError(_message(template, str(error))) from error
     if config.tracking.uri:
         return
     tracking = config.tracking.model_copy(update={"uri": tracking_uri})
@@ -104,7 +104,7 @@ def _refusal(values: Any, folder: Path) -> str:
     return ""
 
 
-def _told(template: Template, text: str) -> str:
+def _message(template: Template, text: str) -> str:
     """Returns a message with the file, and with the version that it tells of if it tells of one."""
     made_up = text.partition(":")[0] in keys_with_places(template.values)
     return f"{template.path}: {text}{f' (as filled in from a made-up {_VERSION})' * made_up}"

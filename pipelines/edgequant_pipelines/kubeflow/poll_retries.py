@@ -7,12 +7,12 @@ from typing import TypeVar
 from edgequant_pipelines.kubeflow.connection import KubeflowError
 
 # As many looks in a row may fail before it is given up: a server that restarts is back by then.
-_PATIENCE = 10
+_FAILED_POLLS = 10
 
 T = TypeVar("T")
 
 
-def patiently(look: Callable[[], T], pause_s: float) -> T:
+def retried_poll(look: Callable[[], T], pause_s: float) -> T:
     """Returns what a look shows, once one does not fail.
 
     Args:
@@ -22,11 +22,11 @@ def patiently(look: Callable[[], T], pause_s: float) -> T:
     Raises:
         KubeflowError: The server refuses, or is away for long.
     """
-    for failures in range(1, _PATIENCE + 1):
+    for failures in range(1, _FAILED_POLLS + 1):
         try:
             return look()
         except KubeflowError as error:
-            if not error.ambiguous or failures == _PATIENCE:
+            if not error.ambiguous or failures == _FAILED_POLLS:
                 raise
             time.sleep(pause_s)
     raise AssertionError
