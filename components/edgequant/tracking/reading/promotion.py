@@ -13,19 +13,19 @@ from edgequant.tracking.reading.mlflow_client import connected_client, existing,
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# As MLflow writes them: "٣" and "03" are others to its search.
+# MLflow's search compares version numbers as text, so only its own spelling matches: neither "٣" nor "03".
 _VERSION = re.compile("[1-9][0-9]{0,9}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
-    """What is asked for.
+    """A request to move an alias.
 
     Attributes:
         name: The registered model.
         version: Its version.
         alias: The alias to move.
-        force: Whether to move it to a version that was not blessed as well.
+        force: Whether to move it even if the version was not blessed.
     """
 
     name: str
@@ -36,11 +36,11 @@ class Promotion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promoted:
-    """What was done.
+    """The outcome of a promotion.
 
     Attributes:
-        verdict: The verdict of the version; "" where it has none.
-        before: The version that the alias was on; "" for none.
+        verdict: The verdict of the version; "" if it has none.
+        before: The version that had the alias; "" for none.
         forced: Whether the verdict was overridden.
     """
 
@@ -50,15 +50,15 @@ class Promoted:
 
 
 def promote(request: Promotion, uri: str = "") -> Promoted:
-    """Moves an alias, and leaves a tag on the version when its verdict was overridden.
+    """Moves an alias, and tags the version if its verdict was overridden.
 
     Args:
-        request: What is asked for.
+        request: The alias and the version.
         uri: The MLflow tracking URI; "" for the environment's.
 
     Raises:
-        ConfigError: The version is none, MLflow refuses the alias, or there is no tracking URI.
-        TrackingError: There is no such model or version, it was not blessed, or MLflow does not answer.
+        ConfigError: The version is not a number, MLflow refuses the alias, or no tracking URI is set.
+        TrackingError: The model or version does not exist, was not blessed, or MLflow does not answer.
     """
     check_alias("--alias", request.alias)
     if not _VERSION.fullmatch(request.version):
@@ -73,7 +73,7 @@ def promote(request: Promotion, uri: str = "") -> Promoted:
                 f"version {request.version} of {request.name!r} was not blessed: {reason}; --force promotes it all the same"
             )
         if not blessed:
-            # Before the alias: nobody sees it on a version that does not say why.
+            # Set before the alias, so that the alias is never on a version without this tag.
             description = f"promoted with --force; the verdict was {verdict or 'none'}"
             client.set_model_version_tag(request.name, request.version, f"{tags.FORCED}{request.alias}", description)
         client.set_registered_model_alias(request.name, request.alias, request.version)

@@ -1,4 +1,4 @@
-"""The figures of a variant as MLflow's metrics, in units that charts show well."""
+"""The metrics of a variant for MLflow, in units that suit its charts."""
 
 import math
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from edgequant.artifacts.comparison import Ends, Slice
 from edgequant.artifacts.verdict import VariantVerdict
 from edgequant.tracking.mlflow_names import PERCENT, MetricName, metric_names
 
-# What the UI's columns have room for; a count or a size has no fraction, and keeps its digits.
+# The width of the UI's columns; counts and sizes are integers and keep all digits.
 PLACES = 4
 _SIGNIFICANT = 6
 _IN_HUNDREDTHS = ("_percent", "_points")
@@ -16,21 +16,21 @@ _Values = dict[str, float | None]
 
 
 def metrics(variant: VariantVerdict, main_metric: str) -> dict[str, float]:
-    """Returns every figure of a variant; what is not known or finite is left out.
+    """Returns all metrics of a variant; unknown and non-finite values are left out.
 
     Args:
-        variant: Everything known about the variant.
-        main_metric: The metric that drops are of.
+        variant: The variant's verdict.
+        main_metric: The metric that the drop refers to.
     """
     return main_figures(variant, main_metric) | _known(_details(variant, main_metric))
 
 
 def main_figures(variant: VariantVerdict, main_metric: str) -> dict[str, float]:
-    """Returns the figures that a table of variants has room for: of other metrics than the main one, the values alone.
+    """Returns the metrics for the table of variants: all values, but intervals only of the main metric.
 
     Args:
-        variant: Everything known about the variant.
-        main_metric: The metric that drops are of, which has the ends of its interval.
+        variant: The variant's verdict.
+        main_metric: The metric that the drop refers to.
     """
     names = metric_names(variant.metrics)
     values: _Values = {names[name].value: value * names[name].scale for name, value in variant.metrics.items()}
@@ -75,7 +75,7 @@ def _latency(variant: VariantVerdict) -> _Values:
 
 
 def _details(variant: VariantVerdict, main_metric: str) -> _Values:
-    """Returns what `main_figures` leaves out: the intervals and the drops of the other metrics, and the remaining intervals."""
+    """Returns the metrics that `main_figures` leaves out: intervals and drops of the other metrics, and further intervals."""
     values: _Values = {}
     names = metric_names(variant.metrics)
     for name, measured in variant.measures.items():
@@ -117,7 +117,7 @@ def _known(values: Mapping[str, float | None]) -> dict[str, float]:
 
 
 def rounded(name: str, value: float) -> float:
-    """Returns a metric with as many digits as say something and can be shown: percent and points have four places."""
+    """Returns a metric rounded to the digits that are significant and visible: four decimals for percent and points."""
     if float(value).is_integer():
         return float(value)
     return round(value, PLACES) if name.endswith(_IN_HUNDREDTHS) else float(f"{value:.{_SIGNIFICANT}g}")
