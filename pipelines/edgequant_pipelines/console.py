@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: progress, the table, and where to look next."""
+"""The terminal output: progress, the table of results, and links."""
 
 import shlex
 import shutil
@@ -17,7 +17,7 @@ from edgequant.artifacts.benchmark import duration
 from edgequant.inspection import Inspection
 from edgequant.tracking.reading.history import HistoryRow
 
-# What the table needs; a narrower terminal wraps it.
+# The width of the table; a narrower terminal wraps its lines.
 _WIDTH = 118
 _WIDEST = 400
 _STYLES = {"blessed": "green", "rejected": "red", "inconclusive": "yellow"}
@@ -27,13 +27,13 @@ class Screen:
     """Prints to the terminal."""
 
     def __init__(self) -> None:
-        # The stream of this moment: while the pipeline runs, what steps print goes to a log instead.
+        # Bound now: while the pipeline runs, sys.stdout is redirected to a log.
         self._console = Console(
             file=sys.stdout, highlight=False, soft_wrap=True, emoji=False, width=max(_WIDTH, Console().width)
         )
 
     def begin(self, name: str, work: Path) -> None:
-        """Says what is run, and where."""
+        """Prints the name of the quantization and the work directory."""
         self._console.print(f"[bold]{escape(name)}[/bold] in {escape(str(work))}")
 
     def progress(self, step: str, text: str) -> None:
@@ -41,7 +41,7 @@ class Screen:
         self._console.print(f"[cyan]{step:<9}[/cyan] {escape(text)}")
 
     def end(self, result: dict[str, Any], work: Path) -> None:
-        """Prints the table, the best variant and why, and what to open."""
+        """Prints the table, the verdict, the best variant, and the paths of the outputs."""
         self._console.print()
         self._console.print(_table(result), no_wrap=True, crop=False)
         outcome = result["outcome"]
@@ -56,7 +56,7 @@ class Screen:
         self.tracked(result["tracking"]["uri"], result["tracking"]["links"])
 
     def tracked(self, uri: str, links: dict[str, str]) -> None:
-        """Prints how to see what was recorded."""
+        """Prints the links to the recorded results."""
         self._console.print("\nMLflow:")
         if not uri.startswith("http"):
             self._console.print(f"  {escape(_mlflow())} server --backend-store-uri {escape(shlex.quote(uri))}")
@@ -71,7 +71,7 @@ class Screen:
             console.print(_history_table(list(group)), no_wrap=True, crop=False)
 
     def inspection(self, inspection: Inspection, path: Path) -> None:
-        """Prints what a flatbuffer holds."""
+        """Prints the inputs, outputs and operators of a flatbuffer."""
         self._console.print(f"[bold]{escape(str(path))}[/bold]: {inspection.kind}")
         for role, tensors in (("input", inspection.inputs), ("output", inspection.outputs)):
             for tensor in tensors:
@@ -94,7 +94,7 @@ class Screen:
 
 
 def _mlflow() -> str:
-    """Returns the command of the MLflow that is installed beside this package, as one can type it here."""
+    """Returns the command that runs the installed MLflow from the current directory."""
     beside = Path(sys.executable).with_name("mlflow")
     if shutil.which("mlflow") == str(beside) or not beside.is_file():
         return "mlflow"

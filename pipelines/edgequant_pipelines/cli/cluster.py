@@ -19,7 +19,7 @@ _ZONE = "(UTC, unless the installation sets another time zone)"
 
 
 def _server(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options that say which server, and which images."""
+    """Adds the options for the server and the images."""
     for option in (
         click.option("--tag", default="", help="The images' tag.  [default: the configuration's, or the version]"),
         click.option(
@@ -78,7 +78,7 @@ def submit(
     failure.
     """
     if run_name is not None and not run_name.strip():
-        # As a variable that is not set gives it: each call would start a run.
+        # As from an unset shell variable: each call would start a new run.
         raise ConfigError(f"--run-name: {run_name!r} is no name; leave it out for a new one at each call")
     if tracking_uri:
         check_tracking_uri("--tracking-uri", tracking_uri)
@@ -103,7 +103,7 @@ def submit(
 
 
 def _started(connection: Any, config: Any, compiled: Any, experiment: str, run_name: str) -> Any:
-    """Returns a run that was started; when it is interrupted without a name to look for, it says what that may leave."""
+    """Starts a run and returns it; on an interrupt without a run name, warns that the run may exist."""
     from edgequant_pipelines.kubeflow import submit as start
 
     try:
@@ -119,7 +119,7 @@ def _started(connection: Any, config: Any, compiled: Any, experiment: str, run_n
 
 
 def _prepare(config: Path, overrides: tuple[str, ...], where: dict[str, str]) -> tuple[Any, Any, Any]:
-    """Returns the configuration, the compiled pipeline and the connection: what is wrong in itself is said first."""
+    """Returns the configuration, the compiled pipeline and the connection; local errors are reported before connecting."""
     from edgequant_pipelines.config import load_config
     from edgequant_pipelines.kubeflow.cluster_arguments import cluster_arguments
     from edgequant_pipelines.kubeflow.pipeline_versions import compile_for
@@ -133,13 +133,13 @@ def _prepare(config: Path, overrides: tuple[str, ...], where: dict[str, str]) ->
 def _connect(where: dict[str, str]) -> Any:
     from edgequant_pipelines.kubeflow import connect
 
-    # Each attempt is a warning there; what matters is how it ends. KFP's client sets the level of the logger above.
+    # urllib3 logs a warning per attempt; only the final error matters. KFP's client sets the level of the parent logger.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     return connect(where["host"], where["namespace"])
 
 
 def _explain_path(connection: Any) -> None:
-    """Says of a link without an address, which is printed where KFP's pages are not known, how to get a whole one."""
+    """Explains how to get complete links, if the address of KFP's UI is unknown and links are only paths."""
     from edgequant_pipelines.kubeflow.connection import UI_ENDPOINT
 
     if not connection.ui:
@@ -151,11 +151,11 @@ def _show_step(step: Any) -> None:
 
 
 def _is_blessed(ended: Any, config: Any, tracking_uri: str) -> bool:
-    """Tells whether what a run found, which has ended, may be shipped.
+    """Returns whether the verdict of a finished run is blessed, or no gate is set.
 
     Raises:
-        KubeflowError: It failed.
-        TrackingError: It succeeded, and what it found is not known here.
+        KubeflowError: The run failed.
+        TrackingError: The run succeeded, but its verdict cannot be read here.
     """
     from edgequant_pipelines.kubeflow import KubeflowError
 
@@ -246,10 +246,10 @@ def schedule(
 
 
 def _check_plain(**options: object) -> None:
-    """Checks that nothing of a new schedule is given where none is made.
+    """Checks that the options of a new schedule are not combined with --list or --delete.
 
     Raises:
-        ConfigError: An option is given.
+        ConfigError: An option is set.
     """
     for name, value in options.items():
         if value:
@@ -278,7 +278,7 @@ def _list(where: dict[str, str]) -> None:
 
     listed_schedules = schedules(_connect(where))
     for item in listed_schedules:
-        # What is counted from when it was made or last fired is not known here.
+        # @every counts from the last firing, which is unknown here.
         counted = item.plan.cron.startswith(EVERY)
         state = "active" if counted else f"next {_times(item.plan.cron).partition(',')[0]} {_ZONE}"
         state = "paused" if item.paused else state

@@ -1,4 +1,4 @@
-"""The commands that run one step, and those that tell what a model is."""
+"""The commands that run a single step, and those that describe a model."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,7 +76,7 @@ def describe_model(model: str, signature: str) -> None:
 
 @contextmanager
 def _model(uri: str, tracking_uri: str = "", seconds: float = 60.0) -> Iterator[Path]:
-    """Yields the path of a model's files, fetched when they are not on this machine: by default from the environment's MLflow."""
+    """Yields the path of a model's files; downloads them if the model is a URI, by default from the environment's MLflow."""
     import tempfile
 
     from edgequant.mlflow_access.lookup import Waiting
@@ -86,7 +86,7 @@ def _model(uri: str, tracking_uri: str = "", seconds: float = 60.0) -> Iterator[
         yield Path(uri)
         return
     with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
-        # What these commands print may be read by a script.
+        # Standard output may be read by a script.
         fetch(uri, tracking_uri, Path(folder) / "model", Waiting(seconds=seconds, tell=partial(click.echo, err=True)))
         yield Path(folder) / "model"
 

@@ -62,6 +62,6 @@ def watch(
 
 
 def _show(text: str) -> None:
-    """Prints a line for people; with the time where nobody sees it come."""
+    """Prints a line, with a timestamp if the output is not a terminal."""
     stamp = "" if sys.stdout.isatty() else f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} "
     click.echo(f"{stamp}edgequant: watch: {text}")
