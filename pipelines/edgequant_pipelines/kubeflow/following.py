@@ -1,4 +1,4 @@
-"""Follows a run until it ends."""
+"""Polls a run until it ends."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -21,10 +21,10 @@ def follow(
         run_id: The run.
         steps: The pipeline's steps.
         show: Called with each step that has ended.
-        poll_s: The pause between looks.
+        poll_s: The pause between polls.
 
     Raises:
-        KubeflowError: The server cannot be asked any more; the run goes on.
+        KubeflowError: The server no longer answers; the run continues.
     """
     seen: set[str] = set()
     while True:

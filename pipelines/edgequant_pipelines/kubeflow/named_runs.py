@@ -1,4 +1,4 @@
-"""Runs by name: of each there is one, which is what it was asked to be."""
+"""Runs with unique names: a run is started once per name, and compared with the request if it already exists."""
 
 from dataclasses import replace
 from typing import Any
@@ -24,7 +24,7 @@ _SHOWN = 60
 
 
 class OtherRunError(EdgequantError):
-    """There is a run of the name that was asked for, and it is of something else."""
+    """A run of the requested name already exists, with other arguments, another pipeline or another experiment."""
 
 
 def submit(
@@ -35,21 +35,21 @@ def submit(
     run_name: str = "",
     compiled: CompiledPipeline | None = None,
 ) -> SubmittedRun:
-    """Starts a run, or returns the one there is under its name: however often it is asked, there is one run of a name.
+    """Starts a run, or returns the existing run of its name: repeated calls start one run per name.
 
-    The one that is there must be of the same pipeline with the same arguments, in the same experiment.
+    An existing run must have the same pipeline, arguments and experiment.
 
     Args:
         connection: The server.
         config: The configuration.
-        experiment: The experiment at Kubeflow; "" for the configuration's name. It is made if it is not there.
+        experiment: The experiment at Kubeflow, created if necessary; "" for the configuration's name.
         run_name: The run's name; "" for a new one.
-        compiled: The pipeline; None to compile it as the configuration says.
+        compiled: The pipeline; None to compile it for the configuration.
 
     Raises:
-        ConfigError: The configuration cannot work on a cluster, or the server cannot hold a name.
-        OtherRunError: The run of that name has other arguments, or is of another pipeline or in another experiment.
-        SameNameError: There is none of that name, and one whose name the server's database takes for it; the same of the experiment.
+        ConfigError: The configuration cannot run on a cluster, or the server does not allow a name.
+        OtherRunError: The run of that name has other arguments, another pipeline or another experiment.
+        SameNameError: A run or an experiment exists whose name the server's database considers equal.
         KubeflowError: The server cannot be reached, or refuses.
     """
     name = run_name or new_run_name(config.name)
@@ -73,7 +73,7 @@ def _check_same(
     arguments: dict[str, Any],
     experiment: str,
 ) -> None:
-    """Compares a run that is there with what was to be started.
+    """Compares an existing run with the one to start.
 
     Raises:
         OtherRunError: They differ.

@@ -1,4 +1,4 @@
-"""Puts a compiled pipeline on a server: a version named by its digest, once."""
+"""Uploads a compiled pipeline once, as a version named after its digest."""
 
 import tempfile
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Uploaded:
         pipeline_id: The pipeline.
         version_id: The version.
         version: The version's name.
-        new: Whether it was uploaded now.
+        new: Whether this call uploaded it.
     """
 
     pipeline_id: str
@@ -31,7 +31,7 @@ class Uploaded:
     new: bool
 
     def reference(self) -> Any:
-        """Returns what a run says of its pipeline."""
+        """Returns the reference to this version for a run."""
         return api.V2beta1PipelineVersionReference(pipeline_id=self.pipeline_id, pipeline_version_id=self.version_id)
 
 
@@ -40,22 +40,22 @@ def compile_for(config: Config, *, image_prefix: str = "", tag: str = "") -> Com
 
     Args:
         config: The configuration.
-        image_prefix: What comes before the images' names; "" for the configuration's.
+        image_prefix: The prefix of image names; "" for the configuration's.
         tag: The images' tag; "" for the configuration's.
 
     Raises:
-        ConfigError: The prefix or the tag is not one that a registry takes.
+        ConfigError: The prefix or the tag is invalid.
     """
     options = CompileOptions(config=config, image_prefix=image_prefix or None, tag=tag or None, defaults=False)
     return compile_pipeline(options)
 
 
 def upload(connection: Connection, compiled: CompiledPipeline) -> Uploaded:
-    """Returns the version of this pipeline: the one there is, or a new one.
+    """Returns the version of this pipeline; uploads it if it does not exist.
 
     Raises:
-        ConfigError: The server cannot hold its name.
-        SameNameError: There is a pipeline or a version whose name the server's database takes for this one's.
+        ConfigError: The server does not allow its name.
+        SameNameError: A pipeline or a version exists whose name the server's database considers equal.
         KubeflowError: The server cannot be reached, or refuses.
     """
     check_name("pipeline", compiled.name)
@@ -76,7 +76,7 @@ def upload(connection: Connection, compiled: CompiledPipeline) -> Uploaded:
 
 
 def find_uploaded(connection: Connection, compiled: CompiledPipeline) -> str | None:
-    """Returns the identifier of this pipeline's version, or None when it was never uploaded."""
+    """Returns the identifier of this pipeline's version, or None if it was never uploaded."""
     pipeline_id = _find_pipeline(connection, compiled.name)
     return _find_version(connection, pipeline_id, compiled.version) if pipeline_id else None
 
@@ -91,7 +91,7 @@ def _find_pipeline(connection: Connection, name: str) -> str | None:
 
 
 def _create_pipeline(connection: Connection, name: str) -> str:
-    """Makes a pipeline without a version: an upload would name its first version after the pipeline."""
+    """Creates a pipeline without a version: an upload would name the first version after the pipeline."""
     body = api.V2beta1Pipeline(display_name=name, name=name, namespace=connection.namespace or None)
     with request_errors(f"the pipeline {name!r} cannot be made", connection.host):
         made = connection.client.pipelines.pipeline_service_create_pipeline(pipeline=body, **connection.request())

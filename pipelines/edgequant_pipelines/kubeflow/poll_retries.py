@@ -1,4 +1,4 @@
-"""Looks at a server that may be away for a while."""
+"""Retries of polls while the server is unavailable."""
 
 import time
 from collections.abc import Callable
@@ -6,21 +6,21 @@ from typing import TypeVar
 
 from edgequant_pipelines.kubeflow.connection import KubeflowError
 
-# As many looks in a row may fail before it is given up: a server that restarts is back by then.
+# The limit of consecutive failures: enough for a restart of the server.
 _FAILED_POLLS = 10
 
 T = TypeVar("T")
 
 
 def retried_poll(look: Callable[[], T], pause_s: float) -> T:
-    """Returns what a look shows, once one does not fail.
+    """Returns the result of a poll, retried after transient errors.
 
     Args:
-        look: Looks.
-        pause_s: The pause after one that failed.
+        look: The poll.
+        pause_s: The pause after a failure.
 
     Raises:
-        KubeflowError: The server refuses, or is away for long.
+        KubeflowError: The server refuses, or too many consecutive polls failed.
     """
     for failures in range(1, _FAILED_POLLS + 1):
         try:

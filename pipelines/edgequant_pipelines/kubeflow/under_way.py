@@ -1,4 +1,4 @@
-"""The runs that a schedule has started and that are under way: Kubernetes collects them with it, and so may end them."""
+"""The unfinished runs of a schedule: Kubernetes may garbage-collect them, and so end them, when the schedule is deleted."""
 
 import time
 from collections.abc import Callable, Collection
@@ -11,12 +11,12 @@ from edgequant_pipelines.kubeflow.poll_retries import retried_poll
 from edgequant_pipelines.kubeflow.run_steps import ENDED
 from edgequant_pipelines.kubeflow.submission import SubmittedRun, submitted
 
-# What the server sends at most.
+# The server's limit.
 _PAGE = 200
 
 
 class UnderWay(Enum):
-    """What becomes of the runs under way when their schedule is deleted."""
+    """How runs under way affect the deletion of their schedule."""
 
     KEEP = "keep"
     WAIT = "wait"
@@ -28,9 +28,9 @@ class Deletion:
     """How schedules are deleted.
 
     Attributes:
-        under_way: With runs under way: not at all, once they have ended, or all the same.
-        show: Takes a line for people.
-        poll_s: The pause between looks.
+        under_way: With runs under way: refuse, wait for their end, or delete anyway.
+        show: Called with progress messages.
+        poll_s: The pause between polls.
     """
 
     under_way: UnderWay = UnderWay.KEEP
@@ -39,11 +39,11 @@ class Deletion:
 
 
 class UnderWayError(KubeflowError):
-    """A schedule is not deleted, as runs that it has started are under way."""
+    """A schedule is not deleted, because runs of it are under way."""
 
 
 def runs_under_way(connection: Connection, schedules: Collection[tuple[str, str]]) -> list[SubmittedRun]:
-    """Returns the runs of schedules that have not ended, the newest first.
+    """Returns the unfinished runs of schedules, the newest first.
 
     Args:
         connection: The server.
@@ -55,7 +55,7 @@ def runs_under_way(connection: Connection, schedules: Collection[tuple[str, str]
     identifiers = {schedule for schedule, _ in schedules}
     under_way = []
     for experiment in sorted({experiment for _, experiment in schedules}):
-        # The server cannot be asked for the runs of a schedule.
+        # The API cannot list the runs of a schedule.
         runs = each(
             connection,
             "the runs of the schedule cannot be listed",
@@ -70,10 +70,10 @@ def runs_under_way(connection: Connection, schedules: Collection[tuple[str, str]
 
 
 def check_none_under_way(connection: Connection, schedules: Collection[tuple[str, str]], deletion: Deletion) -> None:
-    """Checks that no run is under way that is to be kept.
+    """Checks that no run is under way, if runs are to be kept.
 
     Raises:
-        UnderWayError: There is one.
+        UnderWayError: A run is under way.
         KubeflowError: The server cannot be reached, or refuses.
     """
     if deletion.under_way is not UnderWay.KEEP or not schedules:
@@ -88,10 +88,10 @@ def check_none_under_way(connection: Connection, schedules: Collection[tuple[str
 
 
 def settle(connection: Connection, schedules: Collection[tuple[str, str]], deletion: Deletion) -> None:
-    """Returns when schedules may be deleted: at once, or when their runs have ended; they should be paused then.
+    """Waits, if required, until the runs of schedules have ended; the schedules should be paused.
 
     Raises:
-        UnderWayError: One has a run under way, which is to be kept.
+        UnderWayError: A run is under way, and is to be kept.
         KubeflowError: The server cannot be reached, or refuses.
     """
     check_none_under_way(connection, schedules, deletion)
