@@ -1,7 +1,7 @@
-"""The attempts in hand: each is claimed, started, followed and ended here, and has exactly one run.
+"""The current attempts: each is claimed, started, followed and ended here, and has exactly one run.
 
-A claim is written to the version before its run is started, under a name that follows from the claim. Before a run is started, one of
-that name is looked for, where it may be; what may have been started elsewhere is left alone.
+A claim is written to the version before its run is started, and determines the run's name. Before a run is started, a run of that
+name is looked up, so that none is started twice. Runs that may have been started at another server are left alone.
 """
 
 from dataclasses import replace
@@ -25,22 +25,22 @@ from edgequant_pipelines.watching.model_version import ModelVersion
 from edgequant_pipelines.watching.preparation import Ready, prepare
 from edgequant_pipelines.watching.rules.rules import LOCAL, RulesFile
 
-# Versions to be retried that are kept in mind; a sweep finds the others when their time has come.
+# The limit of versions to be retried that are kept in memory; a sweep finds the others when they are due.
 _MOST_RETRYING = 1000
 Key = tuple[str, str, str, str]
 
 
 class Attempts:
-    """What is under way, and what is to be retried.
+    """The claims under way and those to be retried.
 
     Args:
         rules: The rules' file.
-        context: What it works with.
+        context: The watcher's dependencies.
         availability: The launchers.
 
     Attributes:
         open: The claims whose runs are under way.
-        retrying: Those whose last attempt failed.
+        retrying: The claims whose last attempt failed.
     """
 
     def __init__(self, rules: RulesFile, context: WatchContext, availability: Availability) -> None:
@@ -53,19 +53,19 @@ class Attempts:
         self.retrying: dict[Key, Claim] = {}
 
     def begin(self) -> None:
-        """Begins a look."""
+        """Begins a poll."""
         self._failing.clear()
 
     def forget(self) -> None:
-        """Says again, for other rules, what is left alone."""
+        """Resets the notices about runs that are left alone, after the rules changed."""
         self._notices.forget()
 
     def adopt(self, claim: Claim) -> None:
-        """Takes up a claim that a tag holds, unless it is in hand or has ended."""
+        """Adds a claim from a tag, unless it is known or has ended."""
         if claim.rule not in self._file.rules.rules and not (
             claim.state == SUBMITTED and self._availability.has(claim.launcher, claim.place)
         ):
-            # Not ours to start or to end: other rules made it. A run that one of ours started, which is gone now, is followed.
+            # A claim of other rules is left alone. A run that a removed rule started with our launcher is still followed.
             return
         if claim.state in OPEN:
             self.retrying.pop(claim.key, None)
@@ -74,11 +74,11 @@ class Attempts:
             self.retrying[claim.key] = claim
 
     def follow(self, claim: Claim) -> None:
-        """Takes a claim that is under way a step further.
+        """Advances a claim that is under way.
 
         Raises:
-            LauncherError: The launcher cannot be asked.
-            UnreadableRunError: It answers, and cannot tell of this run.
+            LauncherError: The launcher is unavailable.
+            UnreadableRunError: The launcher answers, but cannot read this run.
         """
         if claim.state == CLAIMED:
             self._launch(claim, find=True)
@@ -107,15 +107,15 @@ class Attempts:
             self._look_for(claim)
 
     def moved(self, claim: Claim) -> Claim:
-        """Returns a claim with what its rule says now that runs are started with.
+        """Returns a claim with the launcher that its rule names now.
 
-        A run whose creation was not answered may yet be made: the next attempt looks for it, and goes on, where that was.
+        If the creation of its run was not answered, the run may exist: then the claim stays with its launcher.
         """
         rule = self._file.rules.rules.get(claim.rule)
         return claim if rule is None or claim.unanswered else replace(claim, launcher=rule.submit)
 
     def retry(self, claim: Claim) -> None:
-        """Begins the next attempt of a claim."""
+        """Starts the next attempt of a claim."""
         if (
             claim.unanswered
             and self._is_elsewhere(claim)
@@ -138,14 +138,14 @@ class Attempts:
             self._submit(claim, ready)
 
     def _launch(self, claim: Claim, *, find: bool) -> None:
-        """Starts the run of a claim that is written, unless there is one, or may be one where this watcher does not look."""
+        """Starts the run of a written claim, unless it exists, or may exist at another server."""
         run = self._availability[claim.launcher].find(claim.run_name) if find else None
         if run is not None:
             self._note(claim, run)
             return
         moved = self.moved(claim)
         if claim.launcher == LOCAL != moved.launcher:
-            # It ended with its watcher, and its rule says something else now.
+            # The local run ended with its watcher, and the rule names another launcher now.
             step = partial(self.claim, replace(moved, state=CLAIMED, run_id=""))
             self._availability.guarded(moved.launcher, step)
             return
@@ -157,7 +157,7 @@ class Attempts:
             self._submit(claim, ready)
 
     def _look_for(self, claim: Claim) -> None:
-        """Looks by its name for a run that is not there by its identifier: one answer alone does not make a second run."""
+        """Looks up a run by its name if its identifier is unknown: a single wrong answer must not start a second run."""
         run = self._availability[claim.launcher].find(claim.run_name)
         if run is not None:
             if run.run_id != claim.run_id:
@@ -168,11 +168,11 @@ class Attempts:
             self._failed(replace(claim, unanswered=0), "the run was deleted")
 
     def _is_elsewhere(self, claim: Claim) -> bool:
-        """Tells whether what a claim began may go on in another place: runs on a machine end with their watcher."""
+        """Returns whether the run of a claim may exist in another place; local runs end with their watcher."""
         return claim.launcher != LOCAL and claim.place not in ("", self._availability[claim.launcher].place)
 
     def _leave(self, claim: Claim) -> None:
-        """Lets a claim go as it is, and says so once."""
+        """Leaves a claim unchanged, and reports that once."""
         self._drop(claim)
         where = "is" if claim.state == SUBMITTED else "may have been started"
         here = self._availability[claim.launcher].place
@@ -183,7 +183,7 @@ class Attempts:
         )
 
     def _prepared(self, claim: Claim, version: ModelVersion | None = None) -> Ready | None:
-        """Returns what a run needs; None when it cannot run: then the claim is ended, or let go when it is nobody's here."""
+        """Returns the prerequisites of a run; None if it cannot run: then the claim is ended, or dropped if not ours."""
         prepared = prepare(self._file.rules, self._context.registry, claim, version)
         if isinstance(prepared, Ready):
             return prepared
@@ -201,7 +201,7 @@ class Attempts:
             raise
         except UnansweredError as error:
             if claim.launcher in self._failing:
-                # No run of this look could be started: it is the launcher rather than the version, which is not counted against.
+                # No run of this poll could be started: the launcher is at fault, so the version's attempt does not count.
                 raise LauncherError(str(error)) from error
             self._failing.add(claim.launcher)
             self._failed(claim.unsure(), describe(error))
@@ -216,7 +216,7 @@ class Attempts:
         self._note(claim, run)
 
     def _note(self, claim: Claim, run: LaunchedRun) -> None:
-        """Writes that a claim's run was started."""
+        """Records that a claim's run was started."""
         self.open[claim.key] = claim
         noted = claim.submitted(run.run_id)
         if not self._context.registry.write(noted):
@@ -226,7 +226,7 @@ class Attempts:
         self._context.show(f"{claim}: run {claim.run_name} started: {run.shown}")
 
     def _failed(self, claim: Claim, reason: str, *, final: bool = False) -> None:
-        """Writes that an attempt failed, and whether there will be another."""
+        """Records that an attempt failed, and whether it will be retried."""
         rule = self._file.rules.rules.get(claim.rule)
         ended = claim.given_up(reason) if final else claim.after_failure(rule, reason, self._context.clock())
         recorded = self._end(ended)
@@ -246,9 +246,9 @@ class Attempts:
             )
 
     def _end(self, claim: Claim) -> bool:
-        """Writes a claim that is no longer under way, and tells whether its version is there."""
+        """Writes a claim that is no longer under way, and returns whether its version exists."""
         version = self._context.registry.version(claim.name, claim.version)
-        # There may be another of its name and number.
+        # A recreated model may have another version with the same number.
         recorded = version is not None and claim.is_of(version) and self._context.registry.write(claim)
         self._drop(claim)
         return recorded

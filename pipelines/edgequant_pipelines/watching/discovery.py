@@ -1,8 +1,7 @@
-"""Finds the versions that rules select, in few requests and in little memory.
+"""Finds the versions that rules select, with few requests and little memory.
 
-Every look asks for the newest versions alone, and of the rest only what may have changed: runs that were not finished, and
-aliases. Once in a while a sweep goes through all versions of the rules' models: it finds what a look cannot, such as a tag that
-an old version was given, and what an earlier watcher began.
+Every poll requests only the newest versions, unfinished training runs, and aliases. A periodic sweep reads all versions of the
+rules' models: it finds changes that a poll does not see, such as new tags on old versions, and claims of earlier watchers.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -32,10 +31,10 @@ from edgequant_pipelines.watching.rules.version_selection import (
     with_alias,
 )
 
-# Clocks of the registry's servers may differ, and a version may be seen later than one that is newer.
+# The clocks of the registry's servers may differ, so that a version may appear after a newer one.
 _OVERLAP_SECONDS = 60.0
 _NEWEST_PAGE = 200
-# What is more than this is found again by a sweep.
+# A sweep finds versions beyond these limits again.
 _MOST_BACKLOG = 1000
 _MOST_WAITING = 1000
 
@@ -61,7 +60,7 @@ class VersionCandidate:
 
 
 def _is_free(rule: Rule, template: Template, version: ModelVersion) -> bool:
-    """Tells whether a version has no claim of a rule, or one that was given up for tags that have changed since."""
+    """Returns whether a version has no claim of a rule, or one that failed with tags that have changed since."""
     key = tag_key(rule.name, template.digest)
     if not is_claimed(version, key):
         return True
@@ -70,21 +69,21 @@ def _is_free(rule: Rule, template: Template, version: ModelVersion) -> bool:
 
 
 def _only(alias: str, aliases: Mapping[str, Mapping[str, str]]) -> Aliases:
-    """Returns the version that one alias stands for, of each registered model that has it."""
+    """Returns, by registered model, the version that has an alias; models without the alias are left out."""
     return {name: {alias: versions[alias]} for name, versions in aliases.items() if alias in versions}
 
 
 class Discovery:
-    """What is known of the registry between two looks.
+    """The state of the registry that is kept between polls.
 
     Args:
         registry: The registry.
-        measures: What is counted.
-        show: Takes a line for people.
+        measures: The Prometheus metrics.
+        show: Prints a line.
 
     Attributes:
-        backlog: Selected versions whose run has not begun, in the order they were found.
-        incomplete: Whether there were more than the backlog holds.
+        backlog: Selected versions whose run was not started, in the order in which they were found.
+        incomplete: Whether there were more versions than the backlog holds.
     """
 
     def __init__(self, registry: ModelRegistry, measures: Measures, show: Callable[[str], None]) -> None:
@@ -101,7 +100,7 @@ class Discovery:
         self.incomplete = False
 
     def forget(self) -> None:
-        """Begins anew, for other rules."""
+        """Resets the state, after the rules changed."""
         self.backlog.clear()
         self._waiting.clear()
         self._aliases.clear()
@@ -118,11 +117,11 @@ class Discovery:
             timestamp: The time, in seconds since 1970.
 
         Raises:
-            RegistryError: MLflow cannot be asked.
+            RegistryError: MLflow does not answer.
         """
         claims: list[Claim] = []
         before = self._newest
-        # The newest first: what is made during a sweep is newer than this mark.
+        # Before the sweep: versions that are created during the sweep are newer than this mark.
         claims += self._look_at_newest(rules, timestamp)
         if timestamp >= self._next_sweep or (self.incomplete and not self.backlog):
             self.incomplete = False
@@ -137,21 +136,21 @@ class Discovery:
 
     def _look_at_newest(self, rules: Rules, timestamp: float) -> list[Claim]:
         known = self._newest
-        # Once the newest has been known for a while, those around it are known too, however many they are.
+        # Once the newest version has been known for a while, no older one can appear any more.
         since = (known or 0.0) - (_OVERLAP_SECONDS if timestamp < self._newest_since + _OVERLAP_SECONDS else 0.0)
         newest = known or 0.0
         claims: list[Claim] = []
         for page in self._registry.versions(page_size=_NEWEST_PAGE):
             newest = max([newest, *(version.created for version in page)])
             if known is None:
-                # Everything is older than the first sweep, which follows.
+                # The first sweep, which follows, reads all versions.
                 break
             fresh = [version for version in page if version.created > since]
             self._count(fresh, rules.rules.values(), known)
             claims += self._consider(fresh, rules, rules.rules.values())
             if len(fresh) < len(page):
                 break
-        # Only now: a look that fails half-way is repeated.
+        # Set last, so that a failed poll is repeated.
         if newest != known:
             self._newest, self._newest_since = newest, timestamp
         return claims
@@ -164,13 +163,13 @@ class Discovery:
                 self._aliases[rule.name] = _only(rule.alias, aliases)
                 self._warnings.tell(rule, "alias", missing_alias(rule, aliases))
             tags = SeenTags(rule=rule, template=rules.templates[rule.name])
-            # Whatever their tags: what was begun goes on though a tag that the rule asks for was changed since.
+            # Not filtered by tags: a claim continues even if a tag that the rule requires was changed since.
             for page in self._registry.versions(name_filter(rule)):
                 tags.add(page)
                 if counted_until is None:
                     self._count(page, [rule], 0.0)
                 claims += self._consider(page, rules, [rule])
-                # The first sweep by these rules also finds what was begun before `created_after` was set to a later day.
+                # The first sweep also finds claims from before `created_after` was set to a later date.
                 if self._next_sweep and page and page[-1].created < oldest(rule):
                     break
             self._warnings.tell(rule, "tags", tags.missing())
@@ -179,7 +178,7 @@ class Discovery:
         return claims
 
     def _look_at_waiting(self, rules: Rules) -> list[Claim]:
-        """Looks again at the versions whose run was not finished."""
+        """Checks the versions whose training run was not finished."""
         runs = self._registry.runs(self._waiting.values())
         ended = [
             key for key, run_id in self._waiting.items() if run_id not in runs or runs[run_id].status not in UNFINISHED
@@ -187,7 +186,7 @@ class Discovery:
         return self._look_at(ended, rules, rules.rules.values())
 
     def _look_at_aliases(self, rules: Rules) -> list[Claim]:
-        """Looks at the versions that were given an alias since the last look."""
+        """Checks the versions that received an alias since the last poll."""
         claims: list[Claim] = []
         for rule in rules.rules.values():
             if rule.alias:
@@ -208,7 +207,7 @@ class Discovery:
         return claims
 
     def _consider(self, versions: list[ModelVersion], rules: Rules, some: Iterable[Rule]) -> list[Claim]:
-        """Adds those that rules select to the backlog, and returns the claims among their tags that are not ended."""
+        """Adds versions that rules select to the backlog, and returns the unfinished claims in the versions' tags."""
         candidates = [
             (rule, version)
             for rule in some
@@ -238,7 +237,7 @@ class Discovery:
                 self.incomplete = True
 
     def _aliases_of(self, rule: Rule) -> Aliases:
-        """Returns the version that the rule's alias stands for, of each of its models that has it."""
+        """Returns, by registered model, the version that has the rule's alias."""
         return _only(rule.alias, self._registry.aliases(name_filter(rule)))
 
     def _count(self, versions: list[ModelVersion], some: Iterable[Rule], since: float) -> None:

@@ -1,4 +1,4 @@
-"""What holds versions up, said once for each change."""
+"""Notices about versions that cannot proceed, shown once per change."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,12 +10,12 @@ from edgequant_pipelines.watching.prometheus import Measures
 
 
 class BlockedVersions:
-    """What held versions up at the last look.
+    """The versions that failed in the last poll, and why.
 
     Args:
-        measures: What is counted.
-        show: Takes a line for people.
-        once: Whether nobody tries again.
+        measures: The Prometheus metrics.
+        show: Prints a line.
+        once: Whether the watcher polls only once, without retries.
     """
 
     def __init__(self, measures: Measures, show: Callable[[str], None], *, once: bool) -> None:
@@ -30,20 +30,20 @@ class BlockedVersions:
 
     @property
     def reasons(self) -> str:
-        """What held which version up, or ""."""
+        """The failed versions with their reasons, or ""."""
         return "; ".join(f"{what}: {reason}" for what, reason in self._previous.items())
 
     def begin(self) -> None:
-        """Begins a look."""
+        """Begins a poll."""
         self._current = {}
 
     @contextmanager
     def isolated(self, what: object, launcher: str) -> Iterator[None]:
-        """Takes a step with a version, and lets the next have its turn when MLflow refuses it or its run cannot be read.
+        """Isolates the errors of one version: if MLflow refuses it or its run cannot be read, the poll continues with others.
 
         Args:
-            what: The version, for people.
-            launcher: The name of what runs it.
+            what: The version, for messages.
+            launcher: The name of its launcher.
         """
         try:
             yield
@@ -55,31 +55,31 @@ class BlockedVersions:
             self._current[str(what)] = str(error)
 
     def end(self) -> None:
-        """Ends a look."""
+        """Ends a poll."""
         self._notices.keep(self._current.__contains__)
         for what, reason in self._current.items():
             self._notices.tell(what, f"{what}: {reason}{'' if self._once else '; retried at every look'}")
-        # Another one: the endpoint's thread may be going through the earlier.
+        # Replaced, not changed: the endpoint's thread may be iterating over the previous one.
         self._previous = self._current
 
 
 class ConcurrencyNotice:
-    """Says when versions wait because as many runs are under way as may be: otherwise nobody would see why nothing starts.
+    """Reports that versions wait because of the concurrency limit.
 
     Args:
-        show: Takes a line for people.
+        show: Prints a line.
     """
 
     def __init__(self, show: Callable[[str], None]) -> None:
         self._notices = ChangeNotices(show)
 
     def tell(self, *, waiting: int, under_way: int, allowed: int) -> None:
-        """Says how many versions wait, unless none does or it was just said.
+        """Reports the number of waiting versions, if there are any and it changed.
 
         Args:
-            waiting: How many versions could begin now if there were room.
-            under_way: How many runs there are.
-            allowed: How many there may be.
+            waiting: The number of versions that wait for a free slot.
+            under_way: The number of runs under way.
+            allowed: The concurrency limit.
         """
         if not waiting or under_way < allowed:
             self._notices.end(ConcurrencyNotice)

@@ -1,6 +1,6 @@
-"""One look at the registry after another: follows the runs under way, finds versions, starts runs.
+"""Polls the registry: follows the runs under way, finds versions, and starts runs.
 
-What becomes of a version that a rule selects is in `attempts`.
+The state machine of a selected version is in `attempts`.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ class Watcher:
 
     Args:
         rules: The file.
-        context: What it works with.
+        context: The watcher's dependencies.
     """
 
     def __init__(self, rules: RulesFile, context: WatchContext) -> None:
@@ -46,7 +46,7 @@ class Watcher:
 
     @property
     def more(self) -> bool:
-        """Whether another look would start something at once."""
+        """Whether another poll would start a run at once."""
         backlog = self._discovery.backlog
         waiting = (
             any(candidate not in self._blocked for candidate in backlog) if backlog else self._discovery.incomplete
@@ -55,12 +55,12 @@ class Watcher:
 
     @property
     def attached(self) -> bool:
-        """Whether a run is under way that ends with the watcher."""
+        """Whether a local run is under way, which would end with the watcher."""
         return any(claim.launcher == LOCAL for claim in self.open.values())
 
     @property
     def later(self) -> str:
-        """What is left for another look because its time has not come, or ""."""
+        """A message on the versions whose retry is not due yet, or ""."""
         retrying = self._attempts.retrying
         if not retrying:
             return ""
@@ -70,24 +70,24 @@ class Watcher:
 
     @property
     def problem(self) -> str:
-        """What is wrong with the rules' file now, or ""."""
+        """The error in the current rules' file, or ""."""
         return self._file.problem
 
     @property
     def silence(self) -> str:
-        """Why launchers could not be asked when they were last, or ""."""
+        """Why launchers are unavailable since their last check, or ""."""
         return self._availability.silence
 
     @property
     def held_up(self) -> str:
-        """What held single versions up at the last look, or ""."""
+        """The versions that failed in the last poll with their reasons, or ""."""
         return self._blocked.reasons
 
     def poll(self) -> None:
-        """Looks once.
+        """Polls once.
 
         Raises:
-            RegistryError: MLflow cannot be asked; the next look goes on.
+            RegistryError: MLflow does not answer; the next poll continues.
         """
         self._reload()
         self._attempts.begin()
@@ -99,7 +99,7 @@ class Watcher:
         held = set(self.open) | {claim.key for claim in known}
         for claim in self._discovery.look(self._file.rules, self._context.clock()):
             self._attempts.adopt(claim)
-        # What an earlier watcher began: this look may be the only one.
+        # Also the claims of an earlier watcher that this poll found: it may be the only poll.
         for claim in [claim for key, claim in self.open.items() if key not in held]:
             self._guarded(claim, self._attempts.follow)
         self._start()
@@ -134,7 +134,7 @@ class Watcher:
         return [claim for claim in self._attempts.retrying.values() if claim.retry_at <= self._context.clock()]
 
     def _start(self) -> None:
-        """Starts what is due, as many as may be under way."""
+        """Starts the due runs, up to the concurrency limit."""
         due = self._due()
         while due and self._free > 0 and not self._context.stopping():
             self._guarded(self._attempts.moved(due.pop()), self._attempts.retry)
@@ -148,20 +148,20 @@ class Watcher:
                 self._take(candidate)
 
     def _take(self, candidate: VersionCandidate) -> None:
-        """Begins with a version of the backlog, which stays there while MLflow does not take its claim."""
+        """Starts the run of a version of the backlog; the version stays there if MLflow does not accept its claim."""
         backlog = self._discovery.backlog
         try:
             self._begin(candidate)
         except RegistryError:
             del backlog[candidate]
             if not self._is_open(candidate):
-                # The next look begins with another, so that one version cannot hold up the rest.
+                # Moved to the end, so that one version cannot block the others.
                 backlog[candidate] = None
             raise
         del backlog[candidate]
 
     def _is_open(self, candidate: VersionCandidate) -> bool:
-        """Tells whether a version's run is under way by the rule as it is."""
+        """Returns whether a version's run is under way with the current rule."""
         tag = tag_key(candidate.rule, self._file.rules.templates[candidate.rule].digest)
         return any(
             (claim.name, claim.version, claim.tag) == (candidate.name, candidate.version, tag)
@@ -169,7 +169,7 @@ class Watcher:
         )
 
     def _begin(self, candidate: VersionCandidate) -> None:
-        """Claims a version and starts its run, if it is still what its rule selects."""
+        """Claims a version and starts its run, if its rule still selects it."""
         rule = self._file.rules.rules[candidate.rule]
         template = self._file.rules.templates[candidate.rule]
         version = self._context.registry.version(candidate.name, candidate.version)
@@ -196,6 +196,6 @@ class Watcher:
         self._availability.guarded(claim.launcher, partial(self._attempts.claim, claim, version))
 
     def _guarded(self, claim: Claim, step: Callable[[Claim], None]) -> None:
-        """Takes a step unless the claim's launcher was found silent in this look; what fails of it alone holds up no other."""
+        """Executes a step unless the claim's launcher did not answer in this poll; errors of one claim do not affect others."""
         with self._blocked.isolated(claim, claim.launcher):
             self._availability.guarded(claim.launcher, partial(step, claim))
