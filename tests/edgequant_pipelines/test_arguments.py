@@ -55,12 +55,12 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
 
 def test_arguments(folder: Path, arguments: Arguments) -> None:
     """Every value of the configuration is an argument, and so are the digests of what it names."""
-    found = arguments(gate={"max_drop_points": 1.0}, sampling={"calibration": 5, "seed": 3})
-    digests = {found.pop(name) for name in ("model_digest", "examples_digest")}
+    values = arguments(gate={"max_drop_points": 1.0}, sampling={"calibration": 5, "seed": 3})
+    digests = {values.pop(name) for name in ("model_digest", "examples_digest")}
     assert all(len(digest) == 64 for digest in digests)
-    recorded = yaml.safe_load(found.pop("configuration"))
+    recorded = yaml.safe_load(values.pop("configuration"))
     assert (recorded["name"], recorded["gate"]) == ("digits", {"max_drop_points": 1.0})
-    assert found == {
+    assert values == {
         "model": str(folder / "saved_model"),
         "name": "digits",
         "signature": "serving_default",

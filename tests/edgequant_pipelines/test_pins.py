@@ -29,9 +29,9 @@ def first_steps(model: str, calibration_examples: list[str]) -> str:
         "model": model, "champion": "", "tracking_uri": "", "calibration_examples": calibration_examples,
         "evaluation_examples": [], "classes_file": "", "preprocess": "",
     }  # fmt: skip
-    found = look_up(given)
-    resolve(model_uri=found["model"], model_digest=found["model_digest"], tracking_uri="")
-    return read(patterns=calibration_examples, examples_digest=found["examples_digest"]).output  # type: ignore[no-any-return]
+    outputs = look_up(given)
+    resolve(model_uri=outputs["model"], model_digest=outputs["model_digest"], tracking_uri="")
+    return read(patterns=calibration_examples, examples_digest=outputs["examples_digest"]).output  # type: ignore[no-any-return]
 
 
 @pytest.fixture
@@ -76,8 +76,8 @@ def test_the_compiled_pipeline_looks_first() -> None:
     assert not set(LOOKED_UP) & set(spec["root"]["inputDefinitions"]["parameters"])
 
     def source(task: str, name: str) -> tuple[str, str]:
-        found = tasks[task]["inputs"]["parameters"][name]["taskOutputParameter"]
-        return found["producerTask"], found["outputParameterKey"]
+        output = tasks[task]["inputs"]["parameters"][name]["taskOutputParameter"]
+        return output["producerTask"], output["outputParameterKey"]
 
     assert source("resolve", "model_uri") == ("pin", "model")
     assert source("resolve", "model_digest") == ("pin", "model_digest")

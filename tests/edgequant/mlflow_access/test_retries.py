@@ -14,9 +14,9 @@ _SHORTEST = 0.5
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The waits, in seconds, none of which is waited for; MLflow's database has shorter ones of its own."""
-    found: list[float] = []
-    monkeypatch.setattr(time, "sleep", lambda seconds: found.append(seconds) if seconds >= _SHORTEST else None)
-    return found
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", lambda seconds: waits.append(seconds) if seconds >= _SHORTEST else None)
+    return waits
 
 
 def test_waits_grow_until_something_is_made(waits: list[float], tmp_path: Path) -> None:

@@ -90,9 +90,9 @@ def test_a_named_run_of_something_else(server: KfpServer, connection: Connection
     posted = server.requests("POST")
     with pytest.raises(
         OtherRunError, match=r"gate \({'max_drop_points': 1.0} there, {'max_drop_points': 2.0} now\); give"
-    ) as told:
+    ) as raised:
         submit(connection, config.model_copy(update={"gate": {"max_drop_points": 2.0}}), run_name="flowers-7")
-    assert "model" not in str(told.value)
+    assert "model" not in str(raised.value)
     placed = config.model_copy(update={"kubeflow": config.kubeflow.model_copy(update={"retries": 1})})
     with pytest.raises(
         OtherRunError, match=r"of something else: the pipeline \(now quantize-model-[0-9a-f]{12}\); give"
@@ -109,8 +109,8 @@ def test_state_of_a_run(server: KfpServer, connection: Connection, config: Confi
     """What the server says of a run is passed on, with its reason."""
     run = submit(connection, config)
     server.set_run(run.run_id, "FAILED", error="no such\n bucket")
-    found = state_of(connection, run.run_id)
-    assert (found.state, found.ended, found.succeeded, found.error) == ("FAILED", True, False, "no such bucket")
+    current = state_of(connection, run.run_id)
+    assert (current.state, current.ended, current.succeeded, current.error) == ("FAILED", True, False, "no such bucket")
     with pytest.raises(KubeflowError, match=r"'nowhere'.*\(404\)"):
         state_of(connection, "nowhere")
 

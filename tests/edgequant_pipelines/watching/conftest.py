@@ -171,8 +171,8 @@ class Scene:
 
     def claims(self, name: str = "digits-cnn", version: str = "1") -> list[Claim]:
         """Returns the claims that a version's tags hold now."""
-        found = ModelRegistry(self.uri).version(name, version)
-        return list(claims_of(found)) if found else []
+        current = ModelRegistry(self.uri).version(name, version)
+        return list(claims_of(current)) if current else []
 
     def value(self, metric: str, **labels: str) -> float:
         """Returns a metric's value."""
@@ -243,8 +243,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KfpServe
     for name in ("ENDPOINT", "UI_ENDPOINT", "TOKEN", "SA_TOKEN_PATH"):
         monkeypatch.delenv(f"KF_PIPELINES_{name}", raising=False)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    with served(tmp_path / "kfp.db") as found:
-        yield found
+    with served(tmp_path / "kfp.db") as kfp_server:
+        yield kfp_server
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,8 @@ PAGE_404: dict[str, Any] = {"status": 404, "html": True}
 
 def states(scene: Any, count: int) -> list[str]:
     """Returns the state of each version, or ""."""
-    found = [scene.claims(version=str(number)) for number in range(1, count + 1)]
-    return [claims[0].state if claims else "" for claims in found]
+    by_version = [scene.claims(version=str(number)) for number in range(1, count + 1)]
+    return [claims[0].state if claims else "" for claims in by_version]
 
 
 @pytest.mark.parametrize("answer", [PAGE_404, {"status": 404}], ids=["a gateway's page", "KFP's own words"])

@@ -27,10 +27,10 @@ from edgequant_pipelines.watching.service import Service, Settings, WatchError
 _PATIENCE_SECONDS = 120.0
 
 
-def wait_for(found: Callable[[], object], process: "subprocess.Popen[str] | None" = None) -> None:
+def wait_for(condition: Callable[[], object], process: "subprocess.Popen[str] | None" = None) -> None:
     """Waits until a function returns something true, as long as a process runs."""
     limit = time.monotonic() + _PATIENCE_SECONDS
-    while not found():
+    while not condition():
         assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < limit
         time.sleep(0.1)

@@ -384,18 +384,18 @@ def test_claims_of_others_cost_one_question_at_a_look(scene: Any) -> None:
     value = json.dumps({"state": SUBMITTED, "attempt": 1, "launcher": "kubeflow", "place": "http://b b", "run_id": "r"})
     for _ in range(3):
         scene.version(tags={"edgequant.watch.theirs.0123456789ab": value})
-    asked: list[str] = []
+    checked: list[str] = []
 
     def launcher(name: str) -> Any:
         if name == "local":
             return scene.ledger
-        asked.append(name)
+        checked.append(name)
         raise LauncherError("cannot be reached")
 
     watcher = scene.watcher(scene.rules({}), launchers=launcher)
     for looks in (1, 2):
         watcher.poll()
-        assert asked == ["kubeflow"] * looks
+        assert checked == ["kubeflow"] * looks
         scene.now += 601
     assert watcher.silence == ""
     assert len(scene.ledger.names) == 3

@@ -223,8 +223,8 @@ def test_a_namespace_that_is_needed(scene: Any, tmp_path: Path) -> None:
         rules = scene.rules({"submit": "kubeflow"}, config=CONFIG, kubeflow={"host": server.url})
         with pytest.raises(ConfigError) as caught:
             LauncherPool(RulesFile(rules), scene.folder, scene.uri).check()
-    asked = f"kubeflow.namespace: {server.url} is a multi-user installation; give kubeflow.namespace"
-    assert str(caught.value) == f"{rules}: {asked}"
+    message = f"kubeflow.namespace: {server.url} is a multi-user installation; give kubeflow.namespace"
+    assert str(caught.value) == f"{rules}: {message}"
 
 
 def test_a_server_that_is_not_there(scene: Any) -> None:
