@@ -245,7 +245,9 @@ def _override(values: dict[str, Any], text: str) -> None:
     elif last in values:
         del values[last]
     else:
-        raise ConfigError(f"--set: {text!r} removes {key!r}, which is not there{did_you_mean(last, map(str, values))}")
+        raise ConfigError(
+            f"--set: {text!r} removes {key!r}, which does not exist{did_you_mean(last, map(str, values))}"
+        )
 
 
 def _absolute(config: Config, folder: Path) -> Config:

@@ -60,7 +60,7 @@ class _Loader(yaml.SafeLoader):
             line = key.start_mark.line + 1
             if (key.tag, key.value) in lines:
                 first = lines[key.tag, key.value]
-                raise ConfigError(f"line {line}: the key {key.value!r} is there already, on line {first}; keep one")
+                raise ConfigError(f"line {line}: the key {key.value!r} already exists, on line {first}; keep one")
             if key.tag in (_BOOLEAN, _NULL):
                 read_as = "null" if key.tag == _NULL else str(self.construct_yaml_bool(key)).lower()
                 raise ConfigError(

@@ -554,9 +554,9 @@ def test_not_a_mapping(tmp_path: Path, text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: a\nmodel: m\nname: b\n", "line 3: the key 'name' is there already, on line 1; keep one"),
-        ("gate:\n  a: 1\n  'a': 2\n", "line 3: the key 'a' is there already, on line 2; keep one"),
-        ("beam: [{1: a, 1: b}]", "line 1: the key '1' is there already, on line 1; keep one"),
+        ("name: a\nmodel: m\nname: b\n", "line 3: the key 'name' already exists, on line 1; keep one"),
+        ("gate:\n  a: 1\n  'a': 2\n", "line 3: the key 'a' already exists, on line 2; keep one"),
+        ("beam: [{1: a, 1: b}]", "line 1: the key '1' already exists, on line 1; keep one"),
     ],
 )
 def test_a_key_that_is_there_twice(tmp_path: Path, text: str, message: str) -> None:
@@ -738,7 +738,7 @@ def test_an_override_of_one_of_two_sections_that_share_an_anchor(tmp_path: Path)
 
 def test_an_override_beside_a_key_that_is_no_text(tmp_path: Path) -> None:
     """What is to be removed is looked for among all keys."""
-    assert refusal(tmp_path, MINIMAL | {1: 2}, "nam=").endswith("which is not there; did you mean 'name'?")
+    assert refusal(tmp_path, MINIMAL | {1: 2}, "nam=").endswith("which does not exist; did you mean 'name'?")
 
 
 def test_the_last_override_wins(tmp_path: Path) -> None:
@@ -755,11 +755,11 @@ def test_the_last_override_wins(tmp_path: Path) -> None:
         ("name=[", "--set: the value of 'name=[': is not YAML ("),
         (
             "gate={a: 1, a: 2}",
-            "--set: the value of 'gate={a: 1, a: 2}': line 1: the key 'a' is there already, on line 1",
+            "--set: the value of 'gate={a: 1, a: 2}': line 1: the key 'a' already exists, on line 1",
         ),
         ("sampling.sed=3", "unknown key 'sampling.sed'"),
         ("gate.max_drop=3", "gate: unknown key 'max_drop'"),
-        ("sampling.sed=", "--set: 'sampling.sed=' removes 'sampling.sed', which is not there"),
+        ("sampling.sed=", "--set: 'sampling.sed=' removes 'sampling.sed', which does not exist"),
     ],
 )
 def test_wrong_overrides(tmp_path: Path, override: str, message: str) -> None:

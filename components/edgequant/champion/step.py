@@ -65,5 +65,5 @@ def find_tflite(path: Path, uri: str) -> Path:
         return named[0]
     if len(files) != 1 or files[0].suffix != ".tflite":
         names = ", ".join(file.name for file in files) or "none"
-        raise ModelError(f"model: {uri} holds no single .tflite file; found are: {names}")
+        raise ModelError(f"model: {uri} does not hold exactly one .tflite file; it holds: {names}")
     return files[0]

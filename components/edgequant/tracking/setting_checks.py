@@ -72,5 +72,7 @@ def _check_characters(key: str, text: str, forbidden: str) -> str:
                 f"{key}: {text!r} holds {character!r}, which MLflow refuses; all characters but {all_but} are allowed"
             )
     if text.endswith(_ESCAPES):
-        raise ConfigError(f"{key}: {text!r} ends in a backslash, at which MLflow's searches go on; take it away")
+        raise ConfigError(
+            f"{key}: {text!r} ends in a backslash, which escapes the closing quote in MLflow's searches; remove it"
+        )
     return text

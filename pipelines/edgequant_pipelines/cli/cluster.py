@@ -31,7 +31,7 @@ def _server(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--experiment",
             default="",
-            help="The experiment at Kubeflow, made if it is not there.  [default: the configuration's name]",
+            help="The experiment at Kubeflow, created if it does not exist.  [default: the configuration's name]",
         ),
         click.option("--namespace", default="", help="Yours, on a multi-user installation.  [default: the pod's]"),
         click.option(
@@ -84,7 +84,7 @@ def submit(
         check_tracking_uri("--tracking-uri", tracking_uri)
     loaded, compiled, connection = _prepare(config, overrides, where)
     run = _started(connection, loaded, compiled, where["experiment"], run_name or "")
-    state = f"already there, {run.state.lower()}" if run.already_existed else run.state.lower()
+    state = f"already exists, {run.state.lower()}" if run.already_existed else run.state.lower()
     click.echo(f"{run.name}: {state}\nrun:     {run.url}")
     _explain_path(connection)
     if not wait:
@@ -168,7 +168,7 @@ def _is_blessed(ended: Any, config: Any, tracking_uri: str) -> bool:
         return True
     from edgequant.tracking.reading.outcome import NoRecordError, read_outcome
 
-    unknown = "the run succeeded, but what it found is not known here"
+    unknown = "the run succeeded, but its verdict is not known here"
     try:
         outcome = read_outcome(tracking_uri or config.tracking.uri, ended.run_id)
     except NoRecordError as error:
@@ -193,7 +193,7 @@ def _is_blessed(ended: Any, config: Any, tracking_uri: str) -> bool:
 )
 @click.option("--max-concurrency", type=int, default=1, show_default=True, help="How many runs at once, 1 to 10.")
 @click.option("--no-catch-up", is_flag=True, help="Of firings that were missed, make up for the last only.")
-@click.option("--list", "list_them", is_flag=True, help="List the schedules that are there.")
+@click.option("--list", "list_them", is_flag=True, help="List the existing schedules.")
 @click.option("--delete", metavar="NAME", default="", help="Delete the schedule of exactly this name.")
 @click.option("--wait-running", is_flag=True, help="Before one is replaced or deleted, wait for the end of its runs.")
 @click.option("--end-running", is_flag=True, help="Replace or delete one at once, which may end its runs.")

@@ -70,7 +70,7 @@ class QuietClient(Client):  # type: ignore[misc]
         if _NO_KUBECONFIG in printed.getvalue():
             files = kubeconfigs()
             problem = (
-                f"the kubeconfig cannot be used: {wrong_with(files)}; mend it," if files else "there is no kubeconfig;"
+                f"the kubeconfig cannot be used: {wrong_with(files)}; fix it," if files else "there is no kubeconfig;"
             )
             raise ConfigError(f"host: none is given, this is no pod, and {problem} give --host or set {ENDPOINT}")
         # Only reads and deletions are retried; creations are not idempotent. KFP does not redirect.

@@ -14,7 +14,7 @@ from edgequant.errors import did_you_mean
 _SEPARATOR = kube_config.ENV_KUBECONFIG_PATH_SEPARATOR
 # Error messages of Kubernetes' client, and the parts of them that hold no secrets: it quotes values around a missing key.
 _SAYINGS = {
-    re.compile("File does not exist: (.*)"): "names {}, which is not there",
+    re.compile("File does not exist: (.*)"): "names {}, which does not exist",
     re.compile(r".*Expected object with name (.*) in .*/(\w+) list"): "names {!r}, which is not among its {}",
     re.compile(r".*Expected key (\S+) in "): "has no {!r} where one is needed",
 }
@@ -55,7 +55,7 @@ def _read(path: Path) -> dict[str, Any] | str:
         return f"{path} is not YAML" + (f" (line {mark.line + 1})" if mark else "")
     if content is None:
         return f"{path} is empty"
-    return content if isinstance(content, dict) else f"{path} is no mapping"
+    return content if isinstance(content, dict) else f"{path} is not a mapping"
 
 
 def _context(files: str, read: list[dict[str, Any]]) -> str:
@@ -83,7 +83,7 @@ def _loading(files: str, paths: list[Path]) -> str:
             match = pattern.match(str(error))
             if match:
                 return f"{files} {saying.format(*match.groups())}"
-        return f"{files} has not the shape of one"
+        return f"{files} is not a valid kubeconfig"
     except Exception as error:  # KFP's client ignores any exception here.
-        return f"{files} has not the shape of one ({type(error).__name__})"
+        return f"{files} is not a valid kubeconfig ({type(error).__name__})"
     return f"{files} was not loaded at first, and is now"

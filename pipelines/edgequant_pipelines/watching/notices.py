@@ -86,4 +86,6 @@ class ConcurrencyNotice:
             return
         versions = "1 version waits" if waiting == 1 else f"{waiting} versions wait"
         runs = "1 run is" if under_way == 1 else f"{under_way} runs are"
-        self._notices.tell(ConcurrencyNotice, f"{versions} for room: {runs} under way, and concurrency is {allowed}")
+        self._notices.tell(
+            ConcurrencyNotice, f"{versions} for a free slot: {runs} under way, and concurrency is {allowed}"
+        )

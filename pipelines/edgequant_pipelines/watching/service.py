@@ -111,7 +111,7 @@ class Service:
             finally:
                 pool.close()
         if self._stop.is_set():
-            self._show("ended as told; the next watcher goes on from here")
+            self._show("stopped by a signal; the next watcher continues from here")
 
     def _forever(self, watcher: Watcher) -> None:
         failures = 0
@@ -183,7 +183,7 @@ class Service:
             work.mkdir(parents=True, exist_ok=True)
             lock = FileLock(work / "watch.lock").acquire(timeout=0)
         except Timeout:
-            raise WatchError(f"{work}: another watcher is at work here; there may be one") from None
+            raise WatchError(f"{work}: another watcher uses this work directory; only one may") from None
         except OSError as error:
             raise ConfigError(f"--work-directory: {work} cannot be written to ({error.strerror})") from error
         with lock:

@@ -132,7 +132,7 @@ def test_another_name_at_the_command_line(server: KfpServer, config_file: Path, 
     done = command("submit", config_file, "--host", server.url, "--run-name", "DIGITS-first")
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert "there is no 'DIGITS-first'" in done.stderr
-    assert "already there" not in done.output
+    assert "already exists" not in done.output
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def test_endpoints_rules_that_are_edited_and_the_end(scene: Any, edgequant: Any)
         )
         assert get(port, "/")[0] == 404
         second = edgequant("watch", "RULES.yaml", *options, cwd=scene.folder)
-        assert (second.returncode, "another watcher is at work here" in second.stderr) == (1, True)
+        assert (second.returncode, "another watcher uses this work directory" in second.stderr) == (1, True)
         right = rules.read_text()
         rules.write_text("rules: nothing")
         wait_for(lambda: get(port, "/readyz")[0] == 503, process)
@@ -159,7 +159,7 @@ def test_endpoints_rules_that_are_edited_and_the_end(scene: Any, edgequant: Any)
     assert lines[0].partition(" ")[2].startswith("edgequant: watch: watching sqlite:")
     assert " by 1 rule of " in lines[0]
     assert sum("the earlier ones stay in force" in line for line in lines) == 1
-    assert lines[-1].partition(" ")[2] == "edgequant: watch: ended as told; the next watcher goes on from here"
+    assert lines[-1].partition(" ")[2] == "edgequant: watch: stopped by a signal; the next watcher continues from here"
     assert "Traceback" not in output
 
 

@@ -85,7 +85,7 @@ class Recorder:
             if tracked is not None:
                 return tracked
         raise TrackingError(
-            f"{self._result.path}: the same result is recorded at {self._place.uri} by others, over and over; wait for them,"
+            f"{self._result.path}: other recordings of the same result at {self._place.uri} keep interfering; wait for them,"
             " and finish with `edgequant track`"
         )
 
