@@ -226,7 +226,7 @@ def test_an_mlflow_that_is_gone_is_waited_for_as_configured(folder: Path, tmp_pa
             load_config(folder / "config.yaml"), tmp_path / "work", cache=True, show=lambda *line: said.append(line)
         )
     assert time.monotonic() - start < 15
-    assert said == [("pin", "MLflow at http://127.0.0.1:9 gives no answer; asking it again, for at most 1.5 s")]
+    assert said == [("pin", "MLflow at http://127.0.0.1:9 does not answer; retrying for at most 1.5 s")]
 
 
 def test_where_results_are_recorded(

@@ -309,9 +309,9 @@ def test_results_survive_an_mlflow_that_cannot_be_reached(project: Path, edgequa
         "variants=[float32, weights_only]",
     )
     assert done.returncode == 1
-    assert "MLflow at http://127.0.0.1:9 did not take the results" in done.stderr
+    assert "MLflow at http://127.0.0.1:9 did not accept the results" in done.stderr
     assert f"edgequant track {work}" in done.stderr
-    assert "track     MLflow did not take it" in done.stdout
+    assert "track     MLflow request failed" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert result(work)["outcome"] == "blessed"
     assert result(work)["tracking"] is None

@@ -41,7 +41,7 @@ def retried(ask: Callable[[], T], server: str, waiting: Waiting) -> T:
     Raises:
         Exception: The error of the last attempt.
     """
-    sentences = iter([f"MLflow at {server} gives no answer; asking it again, for at most {waiting.seconds:g} s"])
+    sentences = iter([f"MLflow at {server} does not answer; retrying for at most {waiting.seconds:g} s"])
 
     def tell(_: str) -> None:
         for sentence in sentences:

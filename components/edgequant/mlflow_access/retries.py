@@ -91,7 +91,7 @@ class RetryPolicy:
             Exception: The error of the last attempt.
         """
         numbers = count(1)
-        wait_sentence = "trying again in {:.1f} s, for at most " + f"{self._seconds:g} s in all"
+        wait_sentence = "retrying in {:.1f} s, for at most " + f"{self._seconds:g} s in all"
         return self._retrying(stop_never, self._growing_wait, wait_sentence)(lambda: attempt(next(numbers)))
 
     def repeat(self, request: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -108,7 +108,7 @@ class RetryPolicy:
         growing = wait_exponential_jitter(
             multiplier=_FIRST_WAIT_SECONDS, max=_LONGEST_WAIT_SECONDS, jitter=_FIRST_WAIT_SECONDS
         )
-        wait_sentence = "repeating the request in {:.1f} s"
+        wait_sentence = "retrying the request in {:.1f} s"
         return self._retrying(stop_after_attempt(_TIMES_IN_PLACE), growing, wait_sentence)(request, *args, **kwargs)
 
     def _growing_wait(self, _: RetryCallState) -> float:
@@ -122,7 +122,7 @@ class RetryPolicy:
                 error, sleep = state.outcome.exception(), state.next_action.sleep
                 # Uploads run in several threads.
                 with self._lock:
-                    self.tell(f"MLflow did not take it ({first_line(error)}); {wait_sentence.format(sleep)}")
+                    self.tell(f"MLflow request failed ({first_line(error)}); {wait_sentence.format(sleep)}")
 
         return Retrying(
             stop=stop | stop_before_delay(self._end - time.monotonic()),

@@ -142,7 +142,7 @@ def _record(result: LoadedResult, uri: str, kfp_run_id: str) -> tuple[Tracked, s
             return policy.retry(lambda number: recorder.record(again=number > 1)), recorder.experiment
         except Exception as error:  # MLflow, its HTTP client and its database driver raise many types.
             is_our_error = isinstance(error, EdgequantError)
-            why = str(error) if is_our_error else f"MLflow at {uri} did not take the results ({first_line(error)})"
+            why = str(error) if is_our_error else f"MLflow at {uri} did not accept the results ({first_line(error)})"
             if recorder is not None and not is_transient(error):
                 recorder.give_up(why)
             if is_our_error:

@@ -63,7 +63,7 @@ def test_a_server_that_is_gone(uri: str, ask: Ask) -> None:
     ):
         ask(uri, server, Waiting(seconds=2.0, tell=messages.append))
     assert time.monotonic() - start < 20
-    assert messages == [f"MLflow at {server} gives no answer; asking it again, for at most 2 s"]
+    assert messages == [f"MLflow at {server} does not answer; retrying for at most 2 s"]
     assert settings() == before
 
 

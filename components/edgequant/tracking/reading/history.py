@@ -91,8 +91,8 @@ def _runs(client: "MlflowClient", experiments: list[str], name: str) -> list[Any
     return _in_role(client, experiments, tags.VARIANT_ROLE, f" AND tags.`{tags.NAME}` = '{_quoted(name)}'")
 
 
-def _in_role(client: "MlflowClient", experiments: list[str], role: str, besides: str = "") -> list[Any]:
-    return all_pages(partial(client.search_runs, experiments), f"tags.`{tags.ROLE}` = '{role}'{besides}")
+def _in_role(client: "MlflowClient", experiments: list[str], role: str, extra_filter: str = "") -> list[Any]:
+    return all_pages(partial(client.search_runs, experiments), f"tags.`{tags.ROLE}` = '{role}'{extra_filter}")
 
 
 def _last(runs: Iterable[Any], count: int) -> list[Any]:

@@ -112,8 +112,8 @@ class Registry:
         versions = self._of_key(f"name = '{self._settings.registered_model}' AND ")
         return [version for version in versions if version.tags.get(tags.RESULT_DIGEST, digest) == digest]
 
-    def _of_key(self, besides: str = "") -> list[Any]:
-        query = f"{besides}tags.`{tags.KEY}` = '{tags.key(self._result)}'"
+    def _of_key(self, name_filter: str = "") -> list[Any]:
+        query = f"{name_filter}tags.`{tags.KEY}` = '{tags.key(self._result)}'"
         return list(self._client.search_model_versions(query))
 
     def _replace(self, others: list[tuple[Any, Any]]) -> None:
