@@ -51,7 +51,7 @@ def _server(command: Callable[..., None]) -> Callable[..., None]:
 @_server
 @click.option(
     "--run-name",
-    help="Of a run by this name there is one, however often this is called; an error if it is of another CONFIG.",
+    help="A unique name: repeated calls start one run. An error if the existing run has another CONFIG.",
 )
 @click.option("--wait", is_flag=True, help="Follow the run to its end, and exit as `run` does.")
 @click.option(
@@ -192,7 +192,7 @@ def _is_blessed(ended: Any, config: Any, tracking_uri: str) -> bool:
     help='Six fields, seconds first, or five without, or @daily and the like; UTC. "0 0 2 * * *": every night at two.',
 )
 @click.option("--max-concurrency", type=int, default=1, show_default=True, help="How many runs at once, 1 to 10.")
-@click.option("--no-catch-up", is_flag=True, help="Of firings that were missed, make up for the last only.")
+@click.option("--no-catch-up", is_flag=True, help="After missed firings, start only the last one.")
 @click.option("--list", "list_them", is_flag=True, help="List the existing schedules.")
 @click.option("--delete", metavar="NAME", default="", help="Delete the schedule of exactly this name.")
 @click.option("--wait-running", is_flag=True, help="Before one is replaced or deleted, wait for the end of its runs.")
@@ -211,11 +211,11 @@ def schedule(
     poll_seconds: float,
     **where: str,
 ) -> None:
-    """Run the pipeline on Kubeflow again and again, as CONFIG says.
+    """Schedule recurring runs of the pipeline on Kubeflow, as CONFIG says.
 
-    Called again it changes nothing, unless something changed: then it replaces the schedule, and one that is paused stays paused.
-    Each run looks up the model and the examples anew. Deleting a schedule may end its run that is under way: such a schedule is
-    neither replaced nor deleted without --wait-running or --end-running.
+    A repeated call replaces the schedule only if something changed; a paused schedule stays paused. Each run looks up the model and
+    the examples again. Deleting a schedule may end its run that is under way: without --wait-running or --end-running, such a
+    schedule is neither replaced nor deleted.
     """
     if [bool(config), list_them, bool(delete)].count(True) != 1:
         raise ConfigError("schedule: one of CONFIG, --list and --delete NAME is needed")

@@ -75,4 +75,4 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="edgequant")
 def main() -> None:
-    """Take a trained TensorFlow model to its best quantized LiteRT model, with numbers to trust."""
+    """Find the best quantized LiteRT variant of a trained TensorFlow model, with statistically sound evidence."""

@@ -14,7 +14,7 @@ from edgequant_pipelines.cli.program import CONFIG, OUTPUT, RESOLVER, SET, VARIA
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(model: Path, as_json: bool) -> None:
-    """Tell what a .tflite file is: its inputs, its outputs, and what its operators compute in."""
+    """Describe a .tflite file: its inputs, its outputs, and the types of its operators."""
     import json
     from dataclasses import asdict
 
@@ -64,7 +64,7 @@ def sample(config: Path, overrides: tuple[str, ...], output: Path) -> None:
 @click.argument("model")
 @click.option("--signature", default="serving_default", show_default=True, help="The signature's key.")
 def describe_model(model: str, signature: str) -> None:
-    """Tell the inputs of MODEL, a path or a URI of MLflow, and its outputs, which a .keras file does not name."""
+    """Print the inputs of MODEL, a path or an MLflow URI, and its outputs, which a .keras file does not name."""
     from edgequant.signature_reader import read_signature
 
     with _model(model) as path:
@@ -100,7 +100,7 @@ def _model(uri: str, tracking_uri: str = "", seconds: float = 60.0) -> Iterator[
 )
 @OUTPUT
 def convert(config: Path, overrides: tuple[str, ...], calibration: Path, evaluation: Path | None, output: Path) -> None:
-    """Make every variant of CONFIG's model, each proven to be what its name says."""
+    """Convert CONFIG's model to every variant, and verify that each is what its name says."""
     from edgequant.conversion.step import ConversionRequest
     from edgequant.conversion.step import convert as run_step
     from edgequant_pipelines.config import load_config
@@ -209,7 +209,7 @@ def validate(
     champion_evaluation: Path | None,
     output: Path,
 ) -> None:
-    """Judge every variant by CONFIG's gate, and write the verdict and the report."""
+    """Check every variant against CONFIG's gate, and write the verdict and the report."""
     from edgequant.validation.inputs import Inputs
     from edgequant.validation.step import validate as run_step
     from edgequant_pipelines.config import load_config
