@@ -63,6 +63,8 @@ class TrackingError(EdgequantError):
     """the results could not be recorded in MLflow."""
 
 
+# A shorter word is part of too many others.
+_LONG_ENOUGH = 4
 # Keys by their former names.
 RENAMED = {"baseline": "champion", "max_drop_points_vs_baseline": "max_drop_points_vs_champion"}
 
@@ -72,5 +74,7 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     allowed = list(allowed)
     if RENAMED.get(word) in allowed:
         return f"; it is named {RENAMED[word]!r} now"
-    nearest = get_close_matches(word, allowed, n=1)
+    # Who writes int8 means full_int8 rather than int16x8.
+    holding = [name for name in allowed if len(word) >= _LONG_ENOUGH and word in name]
+    nearest = holding or get_close_matches(word, allowed, n=1)
     return f"; did you mean {nearest[0]!r}?" if nearest else ""

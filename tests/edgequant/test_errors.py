@@ -17,8 +17,14 @@ def test_every_error_is_in_the_tree_that_the_module_draws() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "hint"), [("float23", "; did you mean 'float32'?"), ("flot32", "; did you mean 'float32'?"), ("xyz", "")]
+    ("word", "hint"),
+    [
+        ("int8", "; did you mean 'full_int8'?"),
+        ("float23", "; did you mean 'float32'?"),
+        ("flot32", "; did you mean 'float32'?"),
+        ("xyz", ""),
+    ],
 )
 def test_the_nearest_word_is_offered_only_when_one_is_near(word: str, hint: str) -> None:
     """A typo gets a suggestion; a word like nothing known gets none."""
-    assert errors.did_you_mean(word, ["float32", "full_int8"]) == hint
+    assert errors.did_you_mean(word, ["float32", "int16x8", "full_int8"]) == hint

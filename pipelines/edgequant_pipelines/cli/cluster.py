@@ -82,7 +82,7 @@ def submit(
         raise ConfigError(f"--run-name: {run_name!r} is no name; leave it out for a new one at each call")
     if tracking_uri:
         check_tracking_uri("--tracking-uri", tracking_uri)
-    loaded, compiled, connection = _prepare(config, overrides, where)
+    loaded, compiled, connection = _prepare(config, overrides, where, run_name)
     run = _started(connection, loaded, compiled, where["experiment"], run_name or "")
     state = f"already exists, {run.state.lower()}" if run.already_existed else run.state.lower()
     click.echo(f"{run.name}: {state}\nrun:     {run.url}")
@@ -118,13 +118,19 @@ def _started(connection: Any, config: Any, compiled: Any, experiment: str, run_n
         sys.exit(_INTERRUPTED)
 
 
-def _prepare(config: Path, overrides: tuple[str, ...], where: dict[str, str]) -> tuple[Any, Any, Any]:
+def _prepare(
+    config: Path, overrides: tuple[str, ...], where: dict[str, str], run_name: str | None = None
+) -> tuple[Any, Any, Any]:
     """Returns the configuration, the compiled pipeline and the connection; local errors are reported before connecting."""
     from edgequant_pipelines.config import load_config
     from edgequant_pipelines.kubeflow.cluster_arguments import cluster_arguments
+    from edgequant_pipelines.kubeflow.names import check_name
     from edgequant_pipelines.kubeflow.pipeline_versions import compile_for
 
     loaded = load_config(config, overrides)
+    check_name("experiment", where["experiment"] or loaded.name)
+    if run_name is not None:
+        check_name("run", run_name)
     cluster_arguments(loaded)
     compiled = compile_for(loaded, image_prefix=where["image_prefix"], tag=where["tag"])
     return loaded, compiled, _connect(where)

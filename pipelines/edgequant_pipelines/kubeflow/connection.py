@@ -132,6 +132,17 @@ def connect(host: str = "", namespace: str = "", *, timeout_s: float = 60.0) -> 
     return Connection(client=client, host=where, ui=ui, namespace=user_namespace, timeout_s=timeout_s)
 
 
+def required_id(identifier: str | None) -> str:
+    """Returns the identifier in an answer.
+
+    Raises:
+        NotKubeflowError: There is none, so that the answer is not KFP's.
+    """
+    if not identifier:
+        raise NotKubeflowError("answers without an identifier of what it was asked for")
+    return identifier
+
+
 @contextmanager
 def request_errors(what: str, host: str) -> Iterator[None]:
     """Turns the exceptions of KFP's client into a one-line KubeflowError.

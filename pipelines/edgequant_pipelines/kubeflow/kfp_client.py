@@ -17,6 +17,8 @@ from edgequant_pipelines.kubeflow.kubeconfig import kubeconfigs, wrong_with
 
 ENDPOINT = "KF_PIPELINES_ENDPOINT"
 _NO_KUBECONFIG = "Failed to load kube config"
+# A server that takes longer to say that it is well cannot be worked with.
+_HEALTH_SECONDS = 20.0
 
 
 class NotKubeflowError(Exception):
@@ -77,6 +79,8 @@ class QuietClient(Client):  # type: ignore[misc]
         config.retries = urllib3.Retry(
             total=3,
             connect=1,
+            # Each waits as long as a request may take, in silence.
+            read=1,
             redirect=0,
             raise_on_redirect=False,
             backoff_factor=0.3,
@@ -105,7 +109,8 @@ class QuietClient(Client):  # type: ignore[misc]
         client = self._healthz_api.api_client
         if not isinstance(client.rest_client, _JsonClient):
             client.rest_client = _JsonClient(client.configuration)
-        return self._healthz_api.healthz_service_get_healthz(_request_timeout=self.timeout)
+        connect, read = self.timeout
+        return self._healthz_api.healthz_service_get_healthz(_request_timeout=(connect, min(read, _HEALTH_SECONDS)))
 
     def set_user_namespace(self, namespace: str) -> None:
         """Sets the namespace of this client."""

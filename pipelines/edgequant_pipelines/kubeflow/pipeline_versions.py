@@ -9,7 +9,7 @@ import kfp_server_api as api
 
 from edgequant_pipelines.compilation import CompiledPipeline, CompileOptions, compile_pipeline
 from edgequant_pipelines.config import Config
-from edgequant_pipelines.kubeflow.connection import Connection, request_errors
+from edgequant_pipelines.kubeflow.connection import Connection, request_errors, required_id
 from edgequant_pipelines.kubeflow.names import check_name, check_other, each, exactly, named
 from edgequant_pipelines.kubeflow.once import create_once
 
@@ -95,7 +95,7 @@ def _create_pipeline(connection: Connection, name: str) -> str:
     body = api.V2beta1Pipeline(display_name=name, name=name, namespace=connection.namespace or None)
     with request_errors(f"the pipeline {name!r} cannot be made", connection.host):
         made = connection.client.pipelines.pipeline_service_create_pipeline(pipeline=body, **connection.request())
-    return str(made.pipeline_id)
+        return required_id(made.pipeline_id)
 
 
 def _find_version(connection: Connection, pipeline_id: str, version: str) -> str | None:
@@ -115,4 +115,4 @@ def _create_version(connection: Connection, pipeline_id: str, version: str, comp
             made = connection.client.pipeline_uploads.upload_pipeline_version(
                 str(path), name=version, pipelineid=pipeline_id, **connection.request()
             )
-    return str(made.pipeline_version_id)
+            return required_id(made.pipeline_version_id)

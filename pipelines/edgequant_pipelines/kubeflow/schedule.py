@@ -10,7 +10,7 @@ from edgequant.errors import ConfigError, did_you_mean
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow.cluster_arguments import cluster_arguments, differing
-from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError, request_errors
+from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError, request_errors, required_id
 from edgequant_pipelines.kubeflow.cron import six_fields
 from edgequant_pipelines.kubeflow.names import check_name, check_other, each, named
 from edgequant_pipelines.kubeflow.once import create_once
@@ -285,7 +285,7 @@ def _create(connection: Connection, wanted: Schedule, reference: Any) -> Schedul
         made = connection.client.recurring_runs.recurring_run_service_create_recurring_run(
             recurring_run=body, **connection.request()
         )
-    return replace(wanted, schedule_id=made.recurring_run_id)
+        return replace(wanted, schedule_id=required_id(made.recurring_run_id))
 
 
 def _delete(connection: Connection, schedule: Schedule) -> None:

@@ -11,7 +11,7 @@ import kfp_server_api as api
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow.cluster_arguments import cluster_arguments
-from edgequant_pipelines.kubeflow.connection import Connection, request_errors
+from edgequant_pipelines.kubeflow.connection import Connection, request_errors, required_id
 from edgequant_pipelines.kubeflow.names import check_name, check_other, each, exactly, named
 from edgequant_pipelines.kubeflow.once import create_once
 from edgequant_pipelines.kubeflow.pipeline_versions import Uploaded, upload
@@ -161,7 +161,9 @@ def state_of(connection: Connection, run_id: str) -> SubmittedRun:
 def get_run(connection: Connection, run_id: str) -> Any:
     """Returns the server's answer about a run."""
     with request_errors(f"the run {run_id!r} cannot be looked up", connection.host):
-        return connection.client.runs.run_service_get_run(run_id=run_id, **connection.request())
+        run = connection.client.runs.run_service_get_run(run_id=run_id, **connection.request())
+        required_id(run.run_id)
+    return run
 
 
 def find_experiment(connection: Connection, name: str) -> str | None:
@@ -189,7 +191,7 @@ def create_experiment(connection: Connection, name: str) -> str:
             made = connection.client.experiments.experiment_service_create_experiment(
                 experiment=body, **connection.request()
             )
-        return str(made.experiment_id)
+            return required_id(made.experiment_id)
 
     return create_once(connection, partial(find_experiment, connection, name), create)
 
@@ -202,7 +204,9 @@ def _create_run(connection: Connection, name: str, prepared: PreparedRun) -> Sub
         runtime_config=api.V2beta1RuntimeConfig(parameters=prepared.arguments),
     )
     with request_errors("the run cannot be created", connection.host):
-        return submitted(connection, connection.client.runs.run_service_create_run(run=body, **connection.request()))
+        made = connection.client.runs.run_service_create_run(run=body, **connection.request())
+        required_id(made.run_id)
+    return submitted(connection, made)
 
 
 def submitted(connection: Connection, run: Any) -> SubmittedRun:

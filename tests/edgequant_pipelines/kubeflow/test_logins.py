@@ -88,3 +88,31 @@ def test_an_answer_that_is_not_kubeflows(server: KfpServer, connection: Connecti
     server.fail(Fault(method="GET", path="/runs$", html=True, page=text))
     with pytest.raises(KubeflowError, match="in front of KFP's API"):
         find_run(connection, "any")
+
+
+@pytest.mark.parametrize("path", ["/experiments$", "/pipelines$", "/upload_version$", "/runs$"])
+def test_an_empty_answer_creates_nothing(
+    server: KfpServer, config_file: Path, command: Callable[..., Result], path: str
+) -> None:
+    """A proxy that answers a creation with `{}` and 200 is not KFP: an error names it, and no page of a run is shown."""
+    server.fail(Fault(method="POST", path=path, status=200, text="{}", times=1000))
+    done = command("submit", str(config_file), "--host", server.url)
+    assert (done.exit_code, done.stdout) == (1, ""), done.output
+    assert "answers without an identifier" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "message"),
+    [
+        ("--run-name", "x" * 256, "has 256 characters; 255 are allowed"),
+        ("--run-name", " x", "begins or ends with white space"),
+        ("--experiment", "x" * 129, "has 129 characters; 128 are allowed"),
+    ],
+)
+def test_names_are_checked_before_the_server_is_reached(
+    config_file: Path, command: Callable[..., Result], option: str, name: str, message: str
+) -> None:
+    """A wrong name is reported although no server answers."""
+    done = command("submit", str(config_file), option, name, "--host", "http://127.0.0.1:9")
+    assert done.exit_code == 2, done.output
+    assert message in done.stderr
