@@ -150,7 +150,9 @@ def environment(cache: Path | None) -> dict[str, str]:
 
 def clone(commit: str, target: Path) -> None:
     """Makes a clone at a commit; one that exists is kept, and moved to the commit."""
-    if not target.exists():
+    if target.exists():
+        run(["git", "fetch", "--quiet", str(ROOT), commit], target, None)
+    else:
         run(["git", "clone", "--quiet", "--no-checkout", str(ROOT), str(target)], ROOT, None)
     run(["git", "checkout", "--quiet", "--detach", commit], target, None)
 
