@@ -1,12 +1,15 @@
 """The comparison of two commits' tests: benchmarks/test_time.py and the behaviours that it breaks."""
 
+import json
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import test_time
 from mutation_check import CAUGHT, FAILED, SURVIVED, Change, MutationRunner, load_mutations, read_checkout
-from test_time import Results, Timing, read_results
+from test_time_results import Results, Timing, read_results
 
 ROOT = Path(__file__).resolve().parent.parent
 MUTATIONS = load_mutations()
@@ -98,3 +101,49 @@ def test_ratios_are_medians_over_complete_rounds(tmp_path: Path) -> None:
     assert read_results(tmp_path / "results.json", "a", "b") == results
     with pytest.raises(SystemExit, match="holds results of a and b; give another file"):
         read_results(tmp_path / "results.json", "a", "c")
+
+
+_GIT = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com"]
+_MAKEFILE = "install:\n\techo installed\ntest:\n\t{}\n"
+
+
+@pytest.fixture
+def commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Two commits of a repository: the tests of the first take longer."""
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    monkeypatch.setattr(test_time, "ROOT", repository)
+    subprocess.run([*_GIT, "init", "--quiet"], cwd=repository, check=True)
+    names = []
+    for test in ("sleep 2", "test -f Makefile"):
+        (repository / "Makefile").write_text(_MAKEFILE.format(test))
+        subprocess.run([*_GIT, "add", "Makefile"], cwd=repository, check=True)
+        subprocess.run([*_GIT, "commit", "--quiet", "-m", test], cwd=repository, check=True)
+        names.append(test_time.commit_of("HEAD"))
+    return names
+
+
+def test_two_commits_are_timed_in_turn(commits: list[str], tmp_path: Path) -> None:
+    """Each in a new clone, and what a round lacks is added to the file."""
+    path = tmp_path / "results.json"
+    for _ in range(2):
+        comparison = test_time.Comparison(
+            results=read_results(path, *commits), path=path, folder=tmp_path, keep_cache=False
+        )
+        comparison.time_round("tests", 1)
+    values = json.loads(path.read_text())
+    assert [timing["side"] for timing in values["timings"]] == ["old", "new"]
+    assert values["timings"][0]["seconds"] > 2
+    assert values["test_ratio"] < 1
+
+
+def test_a_suite_that_fails_ends_the_comparison(commits: list[str], tmp_path: Path) -> None:
+    """Its time says nothing; the end of its output is shown, and what was measured before is kept."""
+    (test_time.ROOT / "Makefile").write_text(_MAKEFILE.format("echo broken; false"))
+    subprocess.run([*_GIT, "commit", "--quiet", "-am", "broken"], cwd=test_time.ROOT, check=True)
+    path = tmp_path / "results.json"
+    results = Results(old=commits[0], new=test_time.commit_of("HEAD"))
+    comparison = test_time.Comparison(results=results, path=path, folder=tmp_path, keep_cache=True)
+    with pytest.raises(SystemExit, match=r"make test in .* ended with 2:\n(?s:.*)broken"):
+        comparison.time_round("tests", 1)
+    assert [timing["side"] for timing in json.loads(path.read_text())["timings"]] == ["old"]
