@@ -66,12 +66,12 @@ def environment(cache: Path | None) -> dict[str, str]:
 
 
 def clone(commit: str, target: Path) -> None:
-    """Makes a clone at a commit; one that exists is kept, and moved to the commit."""
+    """Makes a clone at a commit; one that exists is kept, moved to the commit, and rid of what an interrupted run changed."""
     if target.exists():
         run(["git", "fetch", "--quiet", str(ROOT), commit], target, None)
     else:
         run(["git", "clone", "--quiet", "--no-checkout", str(ROOT), str(target)], ROOT, None)
-    run(["git", "checkout", "--quiet", "--detach", commit], target, None)
+    run(["git", "checkout", "--quiet", "--force", "--detach", commit], target, None)
 
 
 def run(command: Sequence[str], folder: Path, log: Path | None, values: dict[str, str] | None = None) -> float:
