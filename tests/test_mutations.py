@@ -45,6 +45,7 @@ def change(find: str, replace: str) -> Change:
     return Change(file="total.py", find=find, replace=replace, tests=(TEST,))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("find", "replace", "outcome"),
     [("x + y", "x - y", CAUGHT), ("The sum", "A sum", SURVIVED), ("return", "retrun", FAILED)],
@@ -56,6 +57,7 @@ def test_outcomes(checkout: Path, find: str, replace: str, outcome: str) -> None
     assert (checkout / "total.py").read_text() == before
 
 
+@pytest.mark.heavy
 def test_tests_that_fail_unchanged(checkout: Path) -> None:
     """Where the tests fail without the change, that they fail with it tells nothing."""
     (checkout / TEST).write_text("def test_sum():\n    raise AssertionError\n")
@@ -123,6 +125,7 @@ def commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+@pytest.mark.heavy
 def test_two_commits_are_timed_in_turn(commits: list[str], tmp_path: Path) -> None:
     """Each in a new clone, and what a round lacks is added to the file."""
     path = tmp_path / "results.json"
@@ -137,6 +140,7 @@ def test_two_commits_are_timed_in_turn(commits: list[str], tmp_path: Path) -> No
     assert values["test_ratio"] < 1
 
 
+@pytest.mark.heavy
 def test_a_suite_that_fails_ends_the_comparison(commits: list[str], tmp_path: Path) -> None:
     """Its time says nothing; the end of its output is shown, and what was measured before is kept."""
     (test_time.ROOT / "Makefile").write_text(_MAKEFILE.format("echo broken; false"))
