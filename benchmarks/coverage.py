@@ -17,7 +17,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from edgequant.validation.metrics.ranking import weighed_f1
+from edgequant.validation.metrics.ranking import resampled_f1
 from edgequant.validation.statistics import (
     BootstrapDrop,
     Resampling,
@@ -71,7 +71,7 @@ def _bootstrapped(otherwise: int, sets: int) -> Iterator[BootstrapDrop]:
         labels = random.random(EXAMPLES) < POSITIVE
         reference = labels ^ (random.random(EXAMPLES) < WRONG)
         variant = reference ^ (random.random(EXAMPLES) < otherwise / EXAMPLES)
-        was, now = (weighed_f1(labels.astype(np.int64), decided.astype(np.int64)) for decided in (reference, variant))
+        was, now = (resampled_f1(labels.astype(np.int64), decided.astype(np.int64)) for decided in (reference, variant))
         yield paired_bootstrap_interval(was, now, Resampling(confidence=0.95, seed=seed, resamples=RESAMPLES))
 
 

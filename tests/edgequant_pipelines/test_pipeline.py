@@ -12,6 +12,8 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from component_reference import reference
 from edgequant import __version__
 from edgequant_pipelines import quantize, quantize_model
+from edgequant_pipelines.arguments import declared_arguments
+from edgequant_pipelines.config import parse_config
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = {
@@ -94,6 +96,21 @@ def test_every_parameter_of_the_run_page_is_described(documents: list[Any]) -> N
     assert {"name", "calibration_examples", "experiment"} <= {
         name for name, spec in parameters.items() if not spec.get("isOptional")
     }
+
+
+def test_parameters_have_the_defaults_of_the_configuration() -> None:
+    """A run that KFP's page starts does what a configuration does that leaves the same keys out."""
+    values = {
+        "name": "n",
+        "model": "models:/m/1",
+        "examples": {"calibration": "s3://b/*"},
+        "tracking": {"experiment": "n"},
+    }
+    declared = declared_arguments(parse_config(values))
+    optional = {name: item.default for name, item in quantize_model.component_spec.inputs.items() if item.optional}
+    defaults = {name: default for name, default in optional.items() if name in declared and name != "configuration"}
+    assert len(defaults) > 20
+    assert {name: declared[name] for name in defaults} == defaults
 
 
 def test_the_pipeline_is_found_where_the_readme_says() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request, UploadFile
 from fastapi.responses import Response
 from tests.kfp_server import names
-from tests.kfp_server.authorization import Authorizer, add_authorization
+from tests.kfp_server.authorization import Authorizer, add_authorization, denial
 from tests.kfp_server.cron import check_cron
 from tests.kfp_server.listing import page
 from tests.kfp_server.refusals import PlainRefusedError, RefusedError, UploadRefusedError
@@ -28,13 +28,11 @@ class Rules:
     Attributes:
         token: The bearer token that requests need; "" for none.
         namespaces: The namespaces of a multi-user installation that the account may use; empty: a single-user one.
-        denied: The rights that the account lacks in them, as "create pipelines".
         authorizer: What decides on each right that a request needs; None: everybody may do everything.
     """
 
     token: str = ""
     namespaces: tuple[str, ...] = ()
-    denied: tuple[str, ...] = ()
     authorizer: Authorizer | None = None
 
 
@@ -72,17 +70,9 @@ def _namespace(rules: Rules, given: str | None, right: str = "") -> str:
         return ""
     if not given:
         raise RefusedError(400, "Invalid input error: In multi-user mode, namespace must be specified")
-    if given not in rules.namespaces or right in rules.denied:
-        raise RefusedError(403, _denial(given, right))
+    if given not in rules.namespaces:
+        raise RefusedError(403, denial(given, right))
     return given
-
-
-def _denial(namespace: str, right: str) -> str:
-    verb, _, resource = right.partition(" ")
-    return (
-        "PermissionDenied: User 'system:serviceaccount:team:default-editor' is not authorized with reason:  (request: "
-        f"&ResourceAttributes{{Namespace:{namespace},Verb:{verb},Group:pipelines.kubeflow.org,Resource:{resource},}}): Unauthorized access"
-    )
 
 
 def _check_name(name: str, longest: int, what: str) -> None:

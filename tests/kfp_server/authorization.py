@@ -44,6 +44,31 @@ class Access:
 Authorizer = Callable[[str, Access], None]
 
 
+def denial(namespace: str, right: str) -> str:
+    """Returns what KFP says of a right that is missing.
+
+    Args:
+        namespace: The namespace.
+        right: The verb and the resource, as "create pipelines".
+    """
+    verb, _, resource = right.partition(" ")
+    return (
+        "PermissionDenied: User 'system:serviceaccount:team:default-editor' is not authorized with reason:  (request: "
+        f"&ResourceAttributes{{Namespace:{namespace},Verb:{verb},Group:pipelines.kubeflow.org,Resource:{resource},}}): Unauthorized access"
+    )
+
+
+def denying(*rights: str) -> Authorizer:
+    """Returns what denies these rights, as "create pipelines", and no other."""
+
+    def decide(_token: str, access: Access) -> None:
+        right = f"{access.verb} {access.resource}"
+        if right in rights:
+            raise RefusedError(403, denial(access.namespace, right))
+
+    return decide
+
+
 def add_authorization(application: FastAPI, store: Store, authorizer: Callable[[], Authorizer | None]) -> None:
     """Checks every request but those for the server's health before an application carries it out.
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from kfp_server_api import ApiException
 from tests.kfp_server import Fault, KfpServer
+from tests.kfp_server.authorization import denying
 
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
@@ -81,7 +82,7 @@ def test_a_right_to_upload_that_is_missing(
 ) -> None:
     """It is told as one, with the reason, and not retried."""
     submit(connection, config, compiled=compiled)
-    server.rules.namespaces, server.rules.denied = ("team",), ("create pipelines",)
+    server.rules.namespaces, server.rules.authorizer = ("team",), denying("create pipelines")
     server.add("pipeline", "pipeline_id", {"display_name": compiled.name, "namespace": "team"})
     with pytest.raises(KubeflowError, match=r"cannot be uploaded: the account may not \(400\): .*Verb:create") as told:
         submit(replace(connection, namespace="team"), config, compiled=compiled)

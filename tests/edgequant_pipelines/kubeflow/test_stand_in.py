@@ -10,6 +10,7 @@ import kfp_server_api as api
 import pytest
 import yaml
 from tests.kfp_server import KfpServer
+from tests.kfp_server.authorization import denying
 
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
@@ -259,7 +260,7 @@ def test_uploads_that_are_refused(server: KfpServer, uploading: Callable[..., An
         assert text in body["error_message"]
     answered, body = refusal(lambda: uploading(name="x" * 128))
     assert (answered, body) == (400, "Invalid input error: PipelineVersion.Name length cannot exceed 127\n")
-    server.rules.namespaces, server.rules.denied = ("team",), ("create pipelines",)
+    server.rules.namespaces, server.rules.authorizer = ("team",), denying("create pipelines")
     answered, body = refusal(uploading)
     assert (answered, sorted(body)) == (400, forms)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.kfp_server import Fault, KfpServer, served
+from tests.kfp_server.authorization import denying
 
 from edgequant_pipelines.watching.claims import CLAIMED, FAILED, RETRY, SUBMITTED, SUCCEEDED
 from edgequant_pipelines.watching.launchers.pool import Fleet
@@ -274,7 +275,7 @@ def test_an_unanswered_creation_and_another_address(
 
 def test_a_right_that_is_missing(scene: Any, server: KfpServer, on_kubeflow: New) -> None:
     """KFP answers an upload without the right to it with 400: no version loses an attempt, and all run once there is the right."""
-    server.rules.namespaces, server.rules.denied = ("ours",), ("create pipelines",)
+    server.rules.namespaces, server.rules.authorizer = ("ours",), denying("create pipelines")
     server.add("pipeline", "pipeline_id", {"display_name": "quantize-model", "namespace": "ours"})
     scene.version()
     scene.version()
@@ -285,7 +286,7 @@ def test_a_right_that_is_missing(scene: Any, server: KfpServer, on_kubeflow: New
         scene.now += 700
     assert not {RETRY, FAILED} & set(states(scene, 2))
     assert {claim.attempt for number in "12" for claim in scene.claims(version=number)} == {1}
-    server.rules.denied = ()
+    server.rules.authorizer = None
     scene.now += 700
     watcher.poll()
     watcher.poll()

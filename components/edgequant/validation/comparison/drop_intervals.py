@@ -1,4 +1,4 @@
-"""How sure a metric is, and how sure its drop from one model to another."""
+"""Intervals of a metric, and of its drop from one model to another."""
 
 import math
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ UNDEFINED = "it is not defined on these examples"
 NOT_JUDGED = "only the judged metric of a function of one's own is resampled; a value per example needs no resampling"
 _BOOTSTRAP = "paired bootstrap"
 _UNSEEN = "unseen changes"
-# How likely the number of examples asked for is to settle a verdict.
+# The power of a check with the number of examples that is reported.
 _POWER = 0.8
 _EDGE = 1e-12
 # Values that differ by no more than rounding have no skewness to take out, and are no drop.
@@ -41,16 +41,16 @@ _EQUAL = 1e-12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedDrop:
-    """A drop, and what tells how many examples would make it surer.
+    """A drop, and what determines how many examples would narrow its interval.
 
     Attributes:
         drop: The drop.
         examples: How many examples it is over.
         differences: The drop of each example in hundreds of points, [examples]; None for a metric of all.
-        influential: About how many examples it hangs on; None for a metric with a value per example.
-        resampled: The ends that the examples seen give by themselves, in points; None where there are none.
-        unseen: What others could do to it; None for right and wrong answers, whose interval knows.
-        least_points: What it is at least at the confidence of an end, where it hangs on too few examples for an interval; or None.
+        influential: About how many examples it depends on; None for a metric with a value per example.
+        resampled: Its bounds from the examples alone, without the worst case, in points; None where there are none.
+        unseen: The worst case of unseen changes; None for right and wrong answers, whose interval includes them.
+        least_points: Its lower bound if it depends on too few examples for an interval; or None.
     """
 
     drop: Drop
@@ -62,7 +62,7 @@ class PairedDrop:
     least_points: float | None = None
 
     def examples_to_settle(self, limit_points: float, confidence: float) -> int | None:
-        """Returns about how many examples would tell on which side of a limit the drop is, were it as measured; or None."""
+        """Returns about how many examples would settle on which side of a limit the drop is, if the measured drop is the true one; or None."""
         points, ends = self.drop.points, self.resampled or self.drop.interval
         if ends is None or points is None:
             return None
@@ -92,9 +92,11 @@ def paired_drop(reference: Figure, variant: Figure, count: int, confidence: floa
     points = POINTS * sign * (reference.value - variant.value)
     if not math.isfinite(points):
         return PairedDrop(drop=Drop(points=None, note=UNDEFINED), examples=count)
-    if reference.weighed is None or variant.weighed is None:
+    if reference.weighted is None or variant.weighted is None:
         return PairedDrop(drop=Drop(points=points, note=reference.note or variant.note), examples=count)
-    found = paired_bootstrap_interval(reference.weighed, variant.weighed, Resampling(confidence=confidence, seed=SEED))
+    found = paired_bootstrap_interval(
+        reference.weighted, variant.weighted, Resampling(confidence=confidence, seed=SEED)
+    )
     unseen = UnseenChanges(examples=count, worst_case=variant.worst_case, unit=POINTS)
     resampled = _resampled(found, points, sign, unseen)
     interval = None if resampled is None else widened(points, resampled, unseen, confidence)
@@ -111,9 +113,9 @@ def paired_drop(reference: Figure, variant: Figure, count: int, confidence: floa
 
 
 def _resampled(found: BootstrapDrop, points: float, sign: float, unseen: UnseenChanges) -> Ends | None:
-    """Returns the ends that the examples seen give by themselves, in points; None where they give none.
+    """Returns the bounds from the examples alone, without the worst case, in points; None where there are none.
 
-    A model that loses all it had loses the same whichever examples are left out: what was not seen is then all that may differ.
+    A model that loses everything has the same drop whichever examples are left out: only unseen changes can make a difference.
     """
     if found.interval is not None:
         low, high = sorted(POINTS * sign * end for end in found.interval)
@@ -124,7 +126,7 @@ def _resampled(found: BootstrapDrop, points: float, sign: float, unseen: UnseenC
 
 
 def _least(points: float, found: BootstrapDrop, unseen: UnseenChanges, confidence: float) -> float | None:
-    """Returns what a drop is at least that hangs on a few examples: were there as many of their kind as may be, and all for it."""
+    """Returns the lower bound of a drop that depends on few examples: with their share at its upper Clopper-Pearson bound, all reducing it."""
     few = math.ceil(found.influential)
     if unseen.worst_case is None or found.redrawn or not few:
         return None
@@ -133,10 +135,10 @@ def _least(points: float, found: BootstrapDrop, unseen: UnseenChanges, confidenc
 
 
 def widened(drop: float, ends: Ends, unseen: UnseenChanges, confidence: float) -> Ends:
-    """Returns the ends of a drop that is resampled, no nearer to it than what was not seen could move it.
+    """Returns the bounds of a resampled drop, not narrower than the worst case of unseen changes.
 
-    Resamples hold nothing but what was seen: where the few examples of a rare class are as they were, so are they in every
-    one of them. Whichever of the two is more is enough: that what matters is not seen is the less likely the more there is of it.
+    Resamples contain only what was seen: if none of the few examples of a rare class changes, none changes in any resample. The
+    wider of the two suffices: the more examples change, the less likely it is that none of them is seen.
     """
     moves = unseen.moves(confidence)
     if moves is None:
@@ -207,7 +209,7 @@ class OwnInterval:
         ends: Its two-sided interval; None when it has none.
         method: How that was made; "" without one.
         influential: About how many examples a metric of all hangs on; None for one with a value per example.
-        unseen: What others could do to it; None for right and wrong answers, whose interval knows.
+        unseen: The worst case of unseen changes; None for right and wrong answers, whose interval includes them.
         bounds: What it is no less and no more than.
         note: Why it has no ends, where that is known.
     """
@@ -234,9 +236,9 @@ def own_interval(figure: Figure, count: int, confidence: float) -> OwnInterval:
     if each is not None:
         ends = _clipped(mean_interval(each, one_sided), figure.bounds)
         return OwnInterval(ends=ends, method="mean" if ends else "", unseen=unseen, bounds=figure.bounds)
-    if figure.weighed is None or not math.isfinite(figure.value):
+    if figure.weighted is None or not math.isfinite(figure.value):
         return OwnInterval(note=figure.note)
-    found = paired_bootstrap_interval(figure.weighed, None, Resampling(confidence=one_sided, seed=SEED))
+    found = paired_bootstrap_interval(figure.weighted, None, Resampling(confidence=one_sided, seed=SEED))
     return OwnInterval(
         ends=_clipped(found.interval, figure.bounds),
         method="bootstrap" if found.interval else "",

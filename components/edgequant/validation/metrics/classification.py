@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edgequant.outputs import PROBABILITIES, decide
 from edgequant.task import BINARY, CLASSIFICATION
 from edgequant.validation.metrics.metric import Figure, mean_of
-from edgequant.validation.metrics.ranking import Ranking, weighed_f1
+from edgequant.validation.metrics.ranking import Ranking, resampled_f1
 from edgequant.validation.statistics import Resampled, one_by_one
 from edgequant.validation.statistics.worst_case import (
     auc_worst_case,
@@ -128,7 +128,7 @@ def classification(output: NDArray[Any], labels: NDArray[np.int64], reading: str
     figures |= {
         "macro_f1": Figure(
             value=float(macro),
-            weighed=_macro_f1(labels, found.decisions, found.classes),
+            weighted=_macro_f1(labels, found.decisions, found.classes),
             worst_case=macro_f1_worst_case(labels, found.decisions, found.classes),
         ),
         "micro_f1": right,
@@ -151,15 +151,15 @@ def binary(output: NDArray[Any], labels: NDArray[np.int64], reading: str) -> dic
     area = float(roc_auc_score(labels, scores)) if both else nan
     return {
         "accuracy": mean_of(found.decisions == labels),
-        "auc": Figure(value=area, weighed=auc, worst_case=auc_worst_case(labels, area) if both else None),
+        "auc": Figure(value=area, weighted=auc, worst_case=auc_worst_case(labels, area) if both else None),
         "average_precision": Figure(
             value=float(average_precision_score(labels, scores)) if some else nan,
-            weighed=precision,
+            weighted=precision,
             worst_case=average_precision_worst_case(scores, labels) if some else None,
         ),
         "f1": Figure(
             value=float(f1_score(labels, found.decisions)) if some else nan,
-            weighed=weighed_f1(labels, found.decisions),
+            weighted=resampled_f1(labels, found.decisions),
             worst_case=f1_worst_case(labels, found.decisions) if some else None,
         ),
         **_calibration(found, labels),
@@ -195,12 +195,12 @@ def multilabel(output: NDArray[Any], labels: NDArray[np.int64], reading: str) ->
         "subset_accuracy": mean_of(same.all(axis=1)),
         "macro_f1": Figure(
             value=macro,
-            weighed=Resampled(over_classes, len(labels)),
+            weighted=Resampled(over_classes, len(labels)),
             worst_case=many_labels_macro_f1_worst_case(labels, decisions) if present.any() else None,
         ),
         "micro_f1": Figure(
             value=micro,
-            weighed=Resampled(over_all, len(labels)),
+            weighted=Resampled(over_all, len(labels)),
             worst_case=many_labels_micro_f1_worst_case(labels, decisions) if present.any() else None,
         ),
     }
@@ -257,5 +257,5 @@ def _calibration(found: Answers, labels: NDArray[np.int64]) -> dict[str, Figure]
     ece = Resampled(over, len(labels))
     return {
         "log_loss": mean_of(-np.log(found.label_probability)),
-        "ece": Figure(value=ece.value(), weighed=ece),
+        "ece": Figure(value=ece.value(), weighted=ece),
     }

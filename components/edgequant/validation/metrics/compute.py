@@ -65,7 +65,7 @@ def _as_declared(spec: MetricSpec, figure: Figure) -> Figure:
     )
     if not spec.no_interval:
         return declared
-    return replace(declared, weighed=None, note=f"it {spec.no_interval}, so that no interval can be told")
+    return replace(declared, weighted=None, note=f"it {spec.no_interval}, so that no interval can be told")
 
 
 def _regression(output: NDArray[Any], labels: NDArray[Any], spread: NDArray[np.float64] | float) -> dict[str, Figure]:
@@ -78,7 +78,7 @@ def _regression(output: NDArray[Any], labels: NDArray[Any], spread: NDArray[np.f
     explained = _explained(expected, errors)
     known = np.isfinite(explained.value())
     value = float(r2_score(expected, found)) if known else float("nan")
-    r2 = Figure(value=value, weighed=explained, worst_case=r2_worst_case(value) if known else None)
+    r2 = Figure(value=value, weighted=explained, worst_case=r2_worst_case(value) if known else None)
     # A number near 300 must not hide what happens to one near 1.
     scaled = _errors(errors / spread)
     plain = {name: replace(figure, scaled=scaled[name]) for name, figure in _errors(errors).items()}
@@ -97,7 +97,7 @@ def _errors(errors: NDArray[np.float64]) -> dict[str, Figure]:
         "mae": mean_of(np.abs(errors).mean(axis=1)),
         "rmse": Figure(
             value=rmse.value(),
-            weighed=rmse,
+            weighted=rmse,
             worst_case=rmse_worst_case(rmse.value()),
         ),
         "max_error": Figure(
@@ -133,7 +133,7 @@ def _own(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -
         if value.shape == (len(labels),)
         else Figure(
             value=float(value.mean()),
-            weighed=_taken_anew(task, name, outputs, labels) if not took.is_long else None,
+            weighted=_recomputed(task, name, outputs, labels) if not took.is_long else None,
             note=f"a call of {task} takes {1000 * took.wall_seconds:.0f} ms, too long for thousands of resamples: return a value per example",
         )
         for name, value in found.items()
@@ -162,7 +162,7 @@ def _timed(
     return found, _Took(time.process_time() - own, time.perf_counter() - wall)
 
 
-def _taken_anew(task: str, name: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> Resampled:
+def _recomputed(task: str, name: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> Resampled:
     def over(weights: NDArray[np.float64]) -> float:
         rows = np.repeat(np.arange(len(labels)), weights.astype(np.int64))
         try:

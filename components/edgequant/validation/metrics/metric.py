@@ -19,8 +19,8 @@ class Figure:
     Attributes:
         value: The metric over all examples; NaN when it is not defined on them.
         each: The value of each example, whose mean the metric is, [examples]; None when it gives one number for all.
-        weighed: The metric where examples are counted more than once or not at all; None when it cannot be taken so.
-        worst_case: How far examples that are not among these could move it; None when that is not known.
+        weighted: The metric with a weight per example, for resampling; None if it cannot be recomputed.
+        worst_case: How far changes that no example shows could move it; None if that is unknown.
         higher_is_better: False for errors.
         bounds: What the metric is no less and no more than.
         scaled: The same in the unit that its drop is told in: errors, each number's in the standard deviation of its labels.
@@ -30,7 +30,7 @@ class Figure:
 
     value: float
     each: NDArray[np.float64] | None = None
-    weighed: Resampled | None = None
+    weighted: Resampled | None = None
     worst_case: WorstCase | None = None
     higher_is_better: bool = True
     bounds: Ends = (-inf, inf)

@@ -37,7 +37,7 @@ class Ranking:
         return float(yes @ (np.cumsum(no) - no / 2) / pairs)
 
     def average_precision(self, weights: NDArray[np.float64]) -> float:
-        """Returns the mean of the precisions at each score, weighed by how much the recall rises there."""
+        """Returns the mean of the precisions at each score, weighted by how much the recall rises there."""
         yes, no = self._counted(weights)
         if not yes.sum():
             return float("nan")
@@ -46,7 +46,7 @@ class Ranking:
         return float(precision @ yes[::-1] / yes.sum())
 
 
-def weighed_f1(labels: NDArray[np.int64], decisions: NDArray[np.int64]) -> Resampled:
+def resampled_f1(labels: NDArray[np.int64], decisions: NDArray[np.int64]) -> Resampled:
     """Returns F1 of yes and no decisions, not defined without a yes among the labels."""
     right, either = np.asarray(labels * decisions, np.float64), np.asarray(labels + decisions, np.float64)
     known = np.asarray(labels, np.float64)

@@ -9,19 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-# Takes how often each example is counted, [resamples, examples], and gives the metric of each resample, [resamples]; NaN
-# where it is not defined.
-Weighed: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+# Maps the weight of each example, [resamples, examples], to the metric of each resample, [resamples]; NaN where it is
+# undefined.
+WeightedMetric: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 # Groups of examples that are left out in turn: beyond, the acceleration hardly gains, and each costs two metrics.
 _GROUPS = 200
-# On fewer examples than these a resampled drop says next to nothing of what was not seen.
+# With fewer influential examples, resamples say next to nothing about the population.
 _FEWEST_INFLUENTIAL = 5
-# How many resamples are taken at once, and how many counts are kept for the next metric: 32 MB of them.
+# How many resamples are computed at once, and how many weights are kept for the next metric: 32 MB of them.
 _BLOCK = 64
 # How many resamples must lie beyond an end.
 _BEYOND = 5
-# A metric that differs by less than this from one resample to the next is the same in all.
+# Metrics of two resamples that differ by less than this are equal.
 _ROUNDING = 1e-12
 _KEPT = 2**25
 # No resample is beyond an end of this confidence.
@@ -46,16 +46,16 @@ class Resampling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootstrapDrop:
-    """A drop in a metric, and how sure it is.
+    """A drop in a metric, with its interval.
 
     Attributes:
         drop: The metric of the reference minus that of the variant, in the metric's own unit.
         interval: The ends of its two one-sided intervals; None when too few examples make a difference, or when the metric
             is not defined on more than half of the resamples.
         influential: About how many examples the drop hangs on: the sum of squared influences, squared, over the sum of
-            their fourth powers. 0 when neither leaving out any example nor drawing them anew changes anything; at most 200.
+            their fourth powers. 0 if neither leaving out nor resampling any example changes the drop; at most 200.
         redrawn: Resamples on which the metric was not defined, such as those of one class; each was drawn again.
-        too_sure: Whether the confidence is one that so few resamples have no end for.
+        too_sure: Whether so few resamples have no bound at this confidence level.
     """
 
     drop: float
@@ -66,14 +66,14 @@ class BootstrapDrop:
 
 
 class Resampled:
-    """A metric of one model over resamples of its examples: what has been taken once is kept for the next comparison.
+    """A metric of one model over resamples of its examples: what has been computed once is kept for the next comparison.
 
     Args:
-        over: Takes the metric.
+        over: Computes the metric.
         count: How many examples there are.
     """
 
-    def __init__(self, over: Weighed, count: int) -> None:
+    def __init__(self, over: WeightedMetric, count: int) -> None:
         self.over = over
         self.count = count
         self._taken: dict[tuple[int, int], NDArray[np.float64]] = {}
@@ -103,8 +103,8 @@ class Resampled:
         return self._taken[seed, resamples]
 
 
-def one_by_one(over: Callable[[NDArray[np.float64]], float]) -> Weighed:
-    """Returns a metric that takes the counts of one resample, [examples], as one that takes those of many."""
+def one_by_one(over: Callable[[NDArray[np.float64]], float]) -> WeightedMetric:
+    """Returns a metric of many resamples from one that accepts the weights of one resample, [examples]."""
     return lambda weights: np.array([over(row) for row in weights])
 
 

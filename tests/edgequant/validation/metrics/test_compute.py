@@ -149,9 +149,9 @@ def test_what_is_resampled_is_the_metric_itself(task: str, output: NDArray[Any],
     drawn = figures(task, reading, {"y": output[rows]}, labels[rows])
     weights = np.bincount(rows, minlength=len(labels)).astype(np.float64)
     everything = np.ones(len(labels))
-    weighed = {name: figure.weighed for name, figure in found.items() if figure.weighed is not None}
-    assert weighed
-    for name, take in weighed.items():
+    weighted = {name: figure.weighted for name, figure in found.items() if figure.weighted is not None}
+    assert weighted
+    for name, take in weighted.items():
         expected = pytest.approx([found[name].value, drawn[name].value])
         assert take.over(np.stack([everything, weights])) == expected, name
 

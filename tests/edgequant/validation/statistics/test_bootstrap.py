@@ -156,13 +156,13 @@ def _weighed_auc(labels: NDArray[Any], scores: NDArray[Any]) -> Resampled:
     return Resampled(over, len(labels))
 
 
-def _weighed_f1(labels: NDArray[Any], decisions: NDArray[Any]) -> Resampled:
+def _resampled_f1(labels: NDArray[Any], decisions: NDArray[Any]) -> Resampled:
     hits, either = (labels & decisions).astype(np.float64), labels.astype(np.float64) + decisions
     return Resampled(lambda weights: 2 * (weights @ hits) / (weights @ either), len(labels))
 
 
 def _simulated(
-    weighed: Callable[[NDArray[Any], NDArray[Any]], Resampled],
+    weighted: Callable[[NDArray[Any], NDArray[Any]], Resampled],
     draw: Callable[[np.random.Generator, int], tuple[NDArray[Any], NDArray[Any], NDArray[Any]]],
     count: int,
     seed: int,
@@ -171,7 +171,7 @@ def _simulated(
     random, found = np.random.default_rng(seed), []
     for number in range(2000):
         reference, variant, labels = draw(random, count)
-        was, now = (weighed(labels, outputs) for outputs in (reference, variant))
+        was, now = (weighted(labels, outputs) for outputs in (reference, variant))
         resampling = Resampling(confidence=0.95, seed=number // 100, resamples=1000)
         found.append(paired_bootstrap_interval(was, now, resampling))
     return found
@@ -180,14 +180,14 @@ def _simulated(
 def test_many_resamples_at_once_are_as_one_by_one() -> None:
     """The metrics of the simulations below are those of the examples above."""
     random = np.random.default_rng(11)
-    for metric, weighed, (reference, _, labels) in (
+    for metric, weighted, (reference, _, labels) in (
         (_auc, _weighed_auc, _scored(random, 50)),
-        (_f1, _weighed_f1, _decided(random, 50)),
+        (_f1, _resampled_f1, _decided(random, 50)),
     ):
         once = np.ones((1, 50))
         once[0, 7] = 0.0
         one = _resampled(metric, labels, reference).over(once)
-        assert weighed(labels, reference).over(once) == pytest.approx(one)
+        assert weighted(labels, reference).over(once) == pytest.approx(one)
 
 
 @pytest.mark.long
@@ -211,7 +211,7 @@ def test_the_ends_cover_the_true_drop_in_f1(count: int) -> None:
     0.1·0.94 + 0.9·0.06 = 0.148 of either kind: 0.2556 found, 0.1036 taken for positive.
     """
     truth = 2 * 0.27 / (0.3 + 0.27 + 0.07) - 2 * 0.2556 / (0.3 + 0.2556 + 0.1036)
-    found = _covered(_simulated(_weighed_f1, _decided, count, 6), truth)
+    found = _covered(_simulated(_resampled_f1, _decided, count, 6), truth)
     assert min(found) >= 0.94, found
 
 
