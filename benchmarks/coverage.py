@@ -71,8 +71,12 @@ def _bootstrapped(otherwise: int, sets: int) -> Iterator[BootstrapDrop]:
         labels = random.random(EXAMPLES) < POSITIVE
         reference = labels ^ (random.random(EXAMPLES) < WRONG)
         variant = reference ^ (random.random(EXAMPLES) < otherwise / EXAMPLES)
-        was, now = (resampled_f1(labels.astype(np.int64), decided.astype(np.int64)) for decided in (reference, variant))
-        yield paired_bootstrap_interval(was, now, Resampling(confidence=0.95, seed=seed, resamples=RESAMPLES))
+        reference_f1, variant_f1 = (
+            resampled_f1(labels.astype(np.int64), decided.astype(np.int64)) for decided in (reference, variant)
+        )
+        yield paired_bootstrap_interval(
+            reference_f1, variant_f1, Resampling(confidence=0.95, seed=seed, resamples=RESAMPLES)
+        )
 
 
 def simulated(otherwise: int, sets: int) -> dict[str, float]:

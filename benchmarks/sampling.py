@@ -135,7 +135,7 @@ def ours(paths: list[str], *, stratified: bool, options: list[str]) -> int:
         )
     if len(drawn["evaluation"].pool.lowest) != EVALUATION:
         sys.exit("the sample is short")
-    return sum(draw.drawn.found.total() for draw in drawn.values())
+    return sum(draw.drawn.records.total() for draw in drawn.values())
 
 
 def run_one(kind: str, paths: list[str], options: list[str]) -> None:

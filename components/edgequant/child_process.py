@@ -1,4 +1,4 @@
-"""Runs a function in a child process that may crash, hang or swell without harm to anything else."""
+"""Runs a function in a child process, so that a crash, a hang or excessive memory use affects nothing else."""
 
 import fcntl
 import multiprocessing
@@ -20,14 +20,14 @@ from typing import Any
 import psutil
 
 _POLL_SECONDS = 0.05
-# What `multiprocessing` knows of its processes is not safe to use from several threads at once.
+# The process table of `multiprocessing` is not thread-safe.
 _BOOKKEEPING = threading.Lock()
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a child process may use.
+    """The limits of a child process.
 
     Attributes:
         seconds: Wall time.
@@ -40,14 +40,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildOutcome:
-    """How a child process ended.
+    """The outcome of a child process.
 
     Attributes:
         value: What the function returned, or None.
-        failure: Why it returned nothing, or None.
+        failure: Why it returned no value, or None.
         seconds: How long it ran.
-        peak_memory_bytes: Its peak resident memory, or None when it did not live to tell.
-        os_error: The OSError that the function raised, if that is why: the system's failure, and not the function's.
+        peak_memory_bytes: Its peak resident memory, or None when it crashed or was killed.
+        os_error: The OSError that the function raised, if any: a failure of the system and not of the function.
     """
 
     value: Any
@@ -58,7 +58,7 @@ class ChildOutcome:
 
 
 def machine_memory() -> int:
-    """Returns the memory this process may use, in bytes: the machine's, or its container's limit."""
+    """Returns the memory this process may use, in bytes: the machine's, or the container's limit."""
     total: int = psutil.virtual_memory().total
     if _CGROUP_LIMIT.is_file():
         limit = _CGROUP_LIMIT.read_text().strip()
@@ -70,7 +70,7 @@ def machine_memory() -> int:
 def forkserver(*preload: str) -> Any:
     """Returns a context whose children start in milliseconds, with modules already imported.
 
-    TensorFlow takes seconds to import, and LiteRT a third of one; the fork server does it once.
+    Importing TensorFlow takes seconds and LiteRT a third of a second; the fork server does it once.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     context = multiprocessing.get_context("forkserver")
@@ -81,20 +81,20 @@ def forkserver(*preload: str) -> Any:
 def run(
     context: Any, function: Callable[..., Any], arguments: tuple[Any, ...], limits: Limits, log: Path
 ) -> ChildOutcome:
-    """Runs a function in a child process and returns how that ended.
+    """Runs a function in a child process and returns the outcome.
 
     Args:
         context: From `forkserver`.
-        function: An importable function; what it raises is a failure with the exception's message.
+        function: An importable function; an exception that it raises becomes a failure with the exception's message.
         arguments: Its arguments.
-        limits: What it may use.
-        log: The file that takes the child's output.
+        limits: Its limits.
+        log: The file that the child's output is appended to.
     """
     receiver, sender = context.Pipe(duplex=False)
-    lifeline, held = context.Pipe(duplex=False)
+    lifeline, guard = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(sender, lifeline, function, arguments, log), daemon=True)
     start = time.monotonic()
-    with receiver, held:
+    with receiver, guard:
         with _without_main():
             process.start()
         sender.close()
@@ -104,7 +104,7 @@ def run(
         if stopped is None:
             try:
                 value, failure, peak, os_error = receiver.recv()
-            except (EOFError, OSError):  # It died before, or in the middle of, its answer.
+            except (EOFError, OSError):  # It died before it had sent its result.
                 failure = _ending(_join(process))
         _join(process)
     seconds = time.monotonic() - start
@@ -113,7 +113,7 @@ def run(
 
 def _join(process: Any) -> int:
     """Waits for a process that is ending, and returns its exit code."""
-    # Starting a process also asks how all others ended, and only the first who asks the fork server is told.
+    # Starting a process also polls all others, and the fork server reports an exit code only once.
     with _BOOKKEEPING:
         process.join()
         code: int = process.exitcode
@@ -124,7 +124,7 @@ def _join(process: Any) -> int:
 def _without_main() -> Iterator[None]:
     """Keeps `multiprocessing` from importing the parent's main module again in the child.
 
-    The child needs nothing of it, and it may be a user's script without a ``__main__`` guard, or KFP's executor.
+    The child does not need it, and it may be a user's script without a ``__main__`` guard, or KFP's executor.
     """
     with _BOOKKEEPING:
         main = sys.modules["__main__"]
@@ -136,7 +136,7 @@ def _without_main() -> Iterator[None]:
 
 
 def _wait(process: Any, receiver: Connection, limits: Limits, start: float) -> str | None:
-    """Waits until the child has answered or died; kills it past a limit and returns which."""
+    """Waits until the child has sent a result or died; kills it when it exceeds a limit, and returns which."""
     while not receiver.poll(_POLL_SECONDS):
         if time.monotonic() - start > limits.seconds:
             process.kill()
@@ -181,15 +181,15 @@ def _child(
 
 
 def _plain(error: OSError) -> OSError:
-    """Returns an OSError as Python's own: not every subclass can be sent."""
+    """Returns an OSError as Python's own: not every subclass can be pickled."""
     return OSError(str(error)) if error.errno is None else OSError(error.errno, error.strerror, error.filename)
 
 
 def _end_with(lifeline: Connection) -> None:
-    """Has the kernel end this process, by SIGIO, when the other end of a pipe closes.
+    """Makes the kernel end this process, by SIGIO, when the other end of a pipe closes.
 
-    The other end is the parent's, and nothing is ever sent: it closes when the parent is gone, however it went, and with
-    it whoever would hold this process to its limits. A thread could not do this while the converter holds the GIL.
+    The other end belongs to the parent, which never writes to it; it closes when the parent ends in any way, and with it the
+    enforcement of this process's limits. A thread could not do this while the converter holds the GIL.
     """
     descriptor = lifeline.fileno()
     signal.signal(signal.SIGIO, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""Requests that were not answered: which server it was, and why, without what urllib3 and MLflow wrap it in."""
+"""Extracts the server and the cause from connection errors that urllib3 and MLflow wrap."""
 
 import re
 
@@ -8,7 +8,7 @@ _CONNECTION = re.compile(r"^(?:\w+\(.*?\)|<.*?>): ")
 
 
 def no_answer(error: BaseException | None) -> str:
-    """Returns the server that did not answer and the cause, if that is what an error came from; "" for any other error."""
+    """Returns the server that does not answer and the cause if an error comes from that; "" for any other error."""
     from urllib3.exceptions import PoolError
 
     while error is not None:
@@ -19,11 +19,11 @@ def no_answer(error: BaseException | None) -> str:
 
 
 def cause_of(error: BaseException) -> str:
-    """Returns why one of urllib3's errors came about."""
+    """Returns the cause of one of urllib3's errors."""
     from urllib3.exceptions import ConnectTimeoutError
 
     inner = getattr(error, "reason", None)
     cause = inner if isinstance(inner, BaseException) else error
-    # Its text is that of a tuple, with the connection's address in memory, which is another one each time.
+    # Its text is that of a tuple with the connection's memory address, which differs each time.
     text = str(cause.args[-1] if isinstance(cause, ConnectTimeoutError) and cause.args else cause)
     return " ".join(_CONNECTION.sub("", text).split())[:_LONGEST]

@@ -1,4 +1,4 @@
-"""What can go wrong, as a tree.
+"""The tree of errors.
 
     EdgequantError            a failure to report to the user, without a stack trace
     ├── ConfigError           the configuration or the command line is wrong
@@ -7,10 +7,10 @@
     ├── ExamplesError         the examples cannot be found, read or turned into model inputs
     ├── ConversionError       the reference could not be converted
     ├── EvaluationError       a model cannot be evaluated on the examples
-    ├── ArtifactError         a directory that passes between steps is missing, damaged or of another kind
-    └── TrackingError         MLflow did not take the results
+    ├── ArtifactError         an artifact directory is missing, damaged or of another kind
+    └── TrackingError         the results could not be recorded in MLflow
 
-A message says what is wrong, the value found, and what is allowed.
+A message states what is wrong, the value, and what is allowed.
 """
 
 from collections.abc import Iterable
@@ -30,11 +30,11 @@ class ModelError(EdgequantError):
 
 
 class NoModelYetError(ModelError):
-    """The registered model, or its alias, does not exist: before anything was promoted, that is no failure.
+    """The registered model, or its alias, does not exist; before the first promotion this is expected.
 
     Args:
         uri: The model's URI.
-        server: The MLflow that was asked.
+        server: The MLflow server.
         reason: Which of the two does not exist.
     """
 
@@ -48,19 +48,19 @@ class ExamplesError(EdgequantError):
 
 
 class ConversionError(EdgequantError):
-    """The reference could not be converted, so there is nothing to compare with."""
+    """The reference could not be converted, so no comparison is possible."""
 
 
 class EvaluationError(EdgequantError):
-    """A model cannot be evaluated on the examples it was given."""
+    """A model cannot be evaluated on the examples."""
 
 
 class ArtifactError(EdgequantError):
-    """A directory that passes between steps is missing, damaged or of another kind."""
+    """An artifact directory is missing, damaged or of another kind."""
 
 
 class TrackingError(EdgequantError):
-    """MLflow did not take the results."""
+    """the results could not be recorded in MLflow."""
 
 
 # Keys by their former names.

@@ -1,4 +1,4 @@
-"""The gate as configured: what a variant must hold to be blessed."""
+"""The gate as configured: the limits that a variant must satisfy to be blessed."""
 
 import math
 from collections.abc import Mapping
@@ -31,17 +31,17 @@ _SHARES = ("min_agreement",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """What a variant must hold.
+    """The limits that a variant must satisfy.
 
     Attributes:
-        max_drop_points: How many percentage points of the metric it may lose to float32, or None.
-        max_drop_points_vs_champion: How many it may lose to the champion, or None.
-        max_worst_class_drop_points: How many the examples of any one class may lose to float32, or None.
-        min_metric: The least that the metric itself may be, or None.
-        min_agreement: The least share of examples on which it answers as float32 does, or None.
-        max_size_ratio: How large its file may be, as a share of float32's, or None.
-        max_size_bytes: How large its file may be, or None.
-        max_latency_ratio: Its median latency as a share of float32's, on the machine of the benchmark, or None.
+        max_drop_points: The largest drop of the metric below the reference, in percentage points, or None.
+        max_drop_points_vs_champion: The largest drop below the champion, in percentage points, or None.
+        max_worst_class_drop_points: The largest drop of any class below the reference, in percentage points, or None.
+        min_metric: The smallest value of the metric itself, or None.
+        min_agreement: The smallest share of examples on which it agrees with the reference, or None.
+        max_size_ratio: The largest file size, relative to the reference's, or None.
+        max_size_bytes: The largest file size in bytes, or None.
+        max_latency_ratio: The largest median latency, relative to the reference's on the machine of the benchmark, or None.
         integer_only: ``required`` when the file must compute in integers, its input and output included, or None.
         metric: The metric that `max_drop_points`, `max_drop_points_vs_champion` and `min_metric` are about; None for the
             task's main one.
@@ -65,12 +65,12 @@ class Gate:
     def __bool__(self) -> bool:
         return any(getattr(self, name) is not None for name in CHECKS)
 
-    def asked(self) -> dict[str, float | str]:
-        """Returns the gate as configured, without what is not asked for."""
+    def settings(self) -> dict[str, float | str]:
+        """Returns the gate as configured, without the keys that are unset."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
-# The keys that limit something, in the order in which they are told.
+# The keys that are limits, in the order in which they are reported.
 CHECKS = tuple(name for name in Gate.__dataclass_fields__ if name not in ("metric", "confidence", "prefer"))
 
 
@@ -81,10 +81,10 @@ def parse_gate(values: Mapping[str, Any]) -> Gate:
         ConfigError: A key is unknown, or a value is not allowed.
     """
     _check_keys(values)
-    given = dict(values)
-    if "integer_only" in given:
-        given["integer_only"] = _required(given["integer_only"])
-    gate = Gate(**given)
+    settings = dict(values)
+    if "integer_only" in settings:
+        settings["integer_only"] = _required(settings["integer_only"])
+    gate = Gate(**settings)
     for key in (*_NUMBERS, *_SHARES, "confidence", "min_metric"):
         _check_number(key, getattr(gate, key), negative=key == "min_metric")
     for key in _SHARES:
@@ -104,7 +104,7 @@ def parse_gate(values: Mapping[str, Any]) -> Gate:
 
 
 def _check_keys(values: Mapping[str, Any]) -> None:
-    """Checks that every key is one of the gate's and has a value: an empty one would limit nothing, unsaid."""
+    """Checks that every key is one of the gate's and has a value: an empty one would silently limit nothing."""
     allowed = tuple(Gate.__dataclass_fields__)
     for key, value in values.items():
         if key not in allowed:
@@ -116,7 +116,7 @@ def _check_keys(values: Mapping[str, Any]) -> None:
 
 
 def check_gate(gate: Gate, task: str, *, labelled: bool, champion: bool) -> None:
-    """Checks that a gate asks for what the task, the labels and the models can tell.
+    """Checks that the limits of a gate apply to the task, the labels and the models.
 
     Args:
         gate: The gate.
@@ -125,7 +125,7 @@ def check_gate(gate: Gate, task: str, *, labelled: bool, champion: bool) -> None
         champion: Whether a champion is configured.
 
     Raises:
-        ConfigError: It asks for something else, or the task is a function of labels and there are none.
+        ConfigError: A limit does not apply, or the task is a function of labels and there are none.
     """
     if is_custom(task) and not labelled:
         raise ConfigError(
@@ -146,7 +146,7 @@ def check_gate(gate: Gate, task: str, *, labelled: bool, champion: bool) -> None
 
 
 def _check_metric(gate: Gate, task: str) -> None:
-    """Checks that the metric is one of the task's, and can be judged as asked."""
+    """Checks that the metric is one of the task's, and that the gate's limits can be applied to it."""
     names = METRICS[task]
     metric = gate.metric or names[0]
     if metric not in names:

@@ -1,4 +1,4 @@
-"""Reads a ``.tflite`` flatbuffer back: what it takes and gives, what its operators compute in, and what kind it is.
+"""Inspects a ``.tflite`` flatbuffer: its inputs and outputs, the types that its operators compute in, and its kind.
 
 No interpreter and no TensorFlow: only the flatbuffer schema that LiteRT ships.
 """
@@ -26,7 +26,7 @@ _COMPUTE = {
 }
 _FLOATS = ("FLOAT32", "FLOAT16", "FLOAT64", "BFLOAT16")
 _BOUNDARY = ("QUANTIZE", "DEQUANTIZE")
-# Below this many elements the converter leaves weights as they are when activations are not quantized.
+# The converter does not quantize weights of fewer elements when activations are not quantized.
 SMALL_WEIGHTS = 1024
 
 
@@ -36,7 +36,7 @@ class Tensor:
 
     Attributes:
         name: Its name in the signature, or in the graph when the file has no signature.
-        dtype: Its type in the schema's words, such as ``INT8``.
+        dtype: Its type as the schema names it, such as ``INT8``.
         shape: Its dimensions; -1 where one is not fixed.
         scale: The scale when it is quantized per tensor.
         zero_point: The zero point when it is quantized per tensor.
@@ -89,7 +89,7 @@ class Inspection:
 
 @dataclass(slots=True)
 class _Census:
-    """What one pass over the operators finds."""
+    """The counts of one pass over the operators."""
 
     ops: dict[str, Counter[str]] = field(default_factory=dict)
     compute: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -193,7 +193,7 @@ def _is_constant(model: Any, tensor: Any) -> bool:
 
 
 def _unpacked_constants(model: Any, graph: Any, stored: dict[int, Any], operators: dict[int, str]) -> dict[int, int]:
-    """Returns the constant behind each tensor that a DEQUANTIZE of a constant makes."""
+    """Returns the constant behind each tensor that is a DEQUANTIZE of a constant."""
     sources: dict[int, int] = {}
     for operator in graph.operators:
         name, _ = _operator(model.operatorCodes[operator.opcodeIndex], operators)
@@ -246,7 +246,7 @@ def _interface(model: Any, schema: Any) -> tuple[tuple[Tensor, ...], tuple[Tenso
         )
 
     def describe_all(indices: Any, names: dict[int, list[str]]) -> tuple[Tensor, ...]:
-        """Describes what has more than one name under each: two outputs may be one tensor, or one an input."""
+        """Describes a tensor under each of its names: two outputs may be the same tensor, or an output may be an input."""
         unique = dict.fromkeys(int(index) for index in indices)
         return tuple(
             describe(index, name) for index in unique for name in names.get(index, [_text(graph.tensors[index].name)])
@@ -256,7 +256,7 @@ def _interface(model: Any, schema: Any) -> tuple[tuple[Tensor, ...], tuple[Tenso
 
 
 def _kind(census: _Census, interface: tuple[Tensor, ...]) -> str:
-    """Names the kind by the compute operators; "mixed" where they do not agree."""
+    """Returns the kind by the compute operators; "mixed" where they differ."""
     compute = set(census.compute)
     float_edges = any(tensor.dtype in _FLOATS for tensor in interface)
     if compute and all(entry == ("INT8", "INT8", "INT8") for entry in compute):
@@ -274,7 +274,7 @@ def _kind(census: _Census, interface: tuple[Tensor, ...]) -> str:
 
 
 def _kind_without_compute(census: _Census, *, float_edges: bool) -> str:
-    """Names the kind of a network without weights to multiply by, such as one of additions alone, by its activations."""
+    """Returns the kind of a network without weights to multiply by, such as one of additions alone, by its activations."""
     if not census.floats and census.integers == {"INT8"}:
         return "full_int8" if float_edges else "integer_only"
     return "int16x8" if not census.floats and census.integers == {"INT16"} else "mixed"

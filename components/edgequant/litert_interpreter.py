@@ -1,7 +1,7 @@
-"""The LiteRT interpreter, as a device would run it: float values in, float values out, quantization at the edges.
+"""The LiteRT interpreter, as on a device: accepts and returns floats, and quantizes at the inputs and outputs.
 
-The one module that imports LiteRT's interpreter. It imports nothing else of this package, because it travels with every
-model that is logged to MLflow.
+This is the only module that imports LiteRT's interpreter. It imports nothing else of this package, because a copy of it is
+logged to MLflow with every model.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 XNNPACK = "xnnpack"
 BUILTIN = "builtin"
 REFERENCE = "reference"
-# Which kernels run a model: XNNPACK's with the runtime's own for the rest, the runtime's optimized ones, or its plain ones.
-# They may differ by many steps of an int8 output, so a figure means something only with its resolver.
+# The kernels that run a model: XNNPACK's with the runtime's own for the rest, the runtime's optimized ones, or its reference
+# ones. Their int8 outputs may differ by many steps, so a result is only meaningful with its resolver.
 RESOLVERS = (XNNPACK, BUILTIN, REFERENCE)
 _RESOLVER_TYPES = {XNNPACK: "AUTO", BUILTIN: "BUILTIN_WITHOUT_DEFAULT_DELEGATES", REFERENCE: "BUILTIN_REF"}
-# By the kind of an input's dtype: the kinds that it can hold, so that no fraction is cut off in silence.
+# By the kind of an input's dtype: the kinds that convert to it without silently truncating fractions.
 _KINDS = {"f": "fiub", "i": "iub", "u": "iub", "b": "b"}
 
 
@@ -80,7 +80,7 @@ def quantize(values: NDArray[Any], scale: float, zero_point: int, dtype: np.dtyp
 
 
 def dequantize(values: NDArray[Any], scale: float, zero_point: int) -> NDArray[np.float32]:
-    """Returns integers as the real values they stand for: ``(values - zero_point) * scale``, float32."""
+    """Returns integers as the real values they represent: ``(values - zero_point) * scale``, float32."""
     return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
 
 
@@ -90,7 +90,7 @@ class Model:
     Args:
         path: The file.
         resolver: Which kernels run it: one of `RESOLVERS`.
-        keep_tensors: Whether to keep what every operator writes, for `first_not_finite`.
+        keep_tensors: Whether to keep the output of every operator, for `first_not_finite`.
 
     Raises:
         InterpreterError: The runtime refuses the file.
@@ -155,10 +155,10 @@ class Model:
             port = self.inputs[name]
             if port.quantized:
                 if value.dtype.kind == "f" and not np.isfinite(value).all():
-                    held = "NaN" if np.isnan(value).any() else "infinity"
+                    content = "NaN" if np.isnan(value).any() else "infinity"
                     raise InterpreterError(
-                        f"{self._path}: input {name!r} holds {held}; it is quantized to {port.dtype}, which stands for"
-                        " finite values alone"
+                        f"{self._path}: input {name!r} holds {content}; it is quantized to {port.dtype}, which holds"
+                        " finite values only"
                     )
                 value = quantize(value, port.scale, port.zero_point, port.dtype)
             elif value.dtype.kind not in _KINDS.get(port.dtype.kind, port.dtype.kind):
@@ -167,7 +167,7 @@ class Model:
         return prepared
 
     def _resize(self, name: str, shape: tuple[int, ...]) -> None:
-        """Fits an input whose size the model leaves open to the example's."""
+        """Resizes an input with dynamic dimensions to the shape of the example."""
         port = self.inputs[name]
         try:
             self._interpreter.resize_tensor_input(port.index, shape, strict=True)
@@ -188,12 +188,12 @@ class Model:
         self.run()
 
     def place(self, prepared: Mapping[int, NDArray[Any]]) -> None:
-        """Puts in place what `prepare` or `prepare_batch` returned."""
+        """Sets the input tensors to what `prepare` or `prepare_batch` returned."""
         for index, value in prepared.items():
             self._interpreter.set_tensor(index, value)
 
     def run(self) -> None:
-        """Runs the model once on what is in place.
+        """Runs the model once on the input tensors as they are set.
 
         Raises:
             InterpreterError: The runtime fails on it.
@@ -206,10 +206,10 @@ class Model:
     def results(self) -> dict[str, NDArray[Any]]:
         """Returns the outputs of the last invocation, on one example, by name and without the batch axis.
 
-        Quantized ones come as float32.
+        Quantized outputs are returned as float32.
 
         Raises:
-            InterpreterError: An output holds more or less than one row, as one whose size depends on the values does.
+            InterpreterError: An output does not have exactly one row, such as one whose size depends on the values.
         """
         return {name: value[0] for name, value in self.results_batch(1).items()}
 
@@ -217,7 +217,7 @@ class Model:
         """Returns the outputs of the last invocation by name, the example first; quantized ones as float32.
 
         Args:
-            count: How many examples it was. For one, an output without any axis is that example's.
+            count: The number of examples. For one, a scalar output is that of the example.
 
         Raises:
             InterpreterError: An output does not hold a row per example.
@@ -239,10 +239,10 @@ class Model:
         return values
 
     def first_not_finite(self) -> Origin | None:
-        """Returns where, in the last invocation, values that are not finite come from; None where it cannot be told.
+        """Returns where, in the last invocation, values that are not finite come from; None where it is not known.
 
-        That is the first operator, in the order in which they run, that wrote NaN; infinity, where no output holds NaN,
-        since infinity inside a model may be meant. The model must keep its tensors.
+        That is the first operator in execution order that wrote NaN, or infinity if no output holds NaN, since infinity
+        inside a model may be intended. The model must keep its tensors.
         """
         wrong = (
             np.isnan if any(_holds(np.isnan, self._tensor(port.index)) for port in self.outputs.values()) else np.isinf
@@ -271,7 +271,7 @@ def _holds(wrong: Callable[[NDArray[Any]], NDArray[np.bool_]], values: NDArray[A
 
 
 def _interpreter(path: Path, resolver: str, *, keep_tensors: bool) -> Any:
-    # Here, and not above: a step that only names a resolver need not load the runtime.
+    # Imported here, since a step that only names a resolver need not load the runtime.
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     return Interpreter(

@@ -1,6 +1,6 @@
 """The metrics of the built-in tasks: each is declared here, once.
 
-To add one: a row here, its computation in `validation/metrics/`, and its test. Its worst case over examples that were not seen is the
+To add one, write a row here, its computation in `validation/metrics/`, and its test. Its worst case over examples that were not seen is the
 `worst_case` of the `Figure` that the computation returns (`validation/statistics/worst_case.py`).
 """
 
@@ -12,7 +12,7 @@ from edgequant.task import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, TASKS
 SHARE = "share"
 LABELS = "labels"
 NATS = "nats"
-# What values of a unit are no less and no more than, where they are no shares.
+# The bounds of values that are not shares.
 _ANY = (-math.inf, math.inf)
 _POSITIVE = (0.0, math.inf)
 
@@ -24,11 +24,11 @@ class MetricSpec:
     Attributes:
         name: Its name.
         tasks: The tasks that have it.
-        unit: ``share`` for 0 to 1, ``nats``, or ``labels`` for errors in the labels' unit, whose drop is told in the labels'
-            standard deviation.
-        bounds: The least and the greatest value that it can have.
+        unit: ``share`` for 0 to 1, ``nats``, or ``labels`` for errors in the labels' unit, whose drop is reported in
+            standard deviations of the labels.
+        bounds: The smallest and the largest value that it can have.
         higher_is_better: False for errors.
-        of_all_classes: Whether it means something else where some class has no example.
+        of_all_classes: Whether its value depends on every class having an example.
         of_examples: Whether it is a mean of right or wrong over single-label examples, so that its drop is one of paired proportions.
         no_interval: Why no drop in it can be judged; "" where it can.
     """
@@ -45,7 +45,7 @@ class MetricSpec:
 
 _DECIDED_ONCE = (CLASSIFICATION, BINARY)
 
-# In the order in which they are told: the first of a task is its main one. Top 5 accuracy needs more than 5 classes.
+# In the order of the report: the first of a task is its main one. Top 5 accuracy needs more than 5 classes.
 TABLE = (
     MetricSpec(name="accuracy", tasks=(CLASSIFICATION, BINARY, MULTILABEL), of_examples=True),
     MetricSpec(name="subset_accuracy", tasks=(MULTILABEL,)),
@@ -81,5 +81,5 @@ METRICS = {task: names for task in TASKS if (names := tuple(spec.name for spec i
 
 
 def is_lower_better(metric: str) -> bool:
-    """Returns whether a metric is an error; one of a user's own is the better the higher."""
+    """Returns whether a metric is an error; for a custom one, higher is better."""
     return metric in BY_NAME and not BY_NAME[metric].higher_is_better

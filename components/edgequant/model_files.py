@@ -48,8 +48,8 @@ def find_model(path: Path) -> ModelFiles:
         return find_model(keras[0])
     if not any(path.iterdir()):
         raise ModelError(f"model: {path} is empty; {_ALLOWED} is needed")
-    found = ", ".join(sorted(item.name for item in path.iterdir())[:8])
-    raise ModelError(f"model: {path} holds no saved_model.pb and not exactly one .keras file; it holds {found}")
+    names = ", ".join(sorted(item.name for item in path.iterdir())[:8])
+    raise ModelError(f"model: {path} holds no saved_model.pb and not exactly one .keras file; it holds {names}")
 
 
 def _logged(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Runs models in child processes: one that crashes or hangs the interpreter costs itself and nothing else."""
+"""Runs models in child processes: one that crashes or hangs the interpreter affects nothing else."""
 
 import tempfile
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 from edgequant.child_process import ChildOutcome, Limits, forkserver, machine_memory, run
 
-# How long beyond its time budget a child is waited for: to load a model, and to end the invocation it is in.
+# How long to wait for a child beyond its time budget, so that it can load a model and finish its current invocation.
 MARGIN_SECONDS = 30.0
 _MEMORY_SHARE = 0.9
 _RUNTIME = "ai_edge_litert.interpreter"
@@ -15,10 +15,10 @@ _LOG_LINES = 20
 
 
 def run_in_child(function: Callable[..., Any], *arguments: Any, seconds: float) -> ChildOutcome:
-    """Runs a function that uses the interpreter in a child process and returns how that ended.
+    """Runs a function that uses the interpreter in a child process and returns the outcome.
 
-    What the child printed is shown where it did not live to tell more. The fork server holds the runtime and the function's module, so that
-    a child starts in milliseconds.
+    The last lines of a child that crashed are printed. The fork server has imported the runtime and the function's module,
+    so that a child starts in milliseconds.
 
     Args:
         function: An importable function.
@@ -26,7 +26,7 @@ def run_in_child(function: Callable[..., Any], *arguments: Any, seconds: float) 
         seconds: How long it may take.
 
     Raises:
-        OSError: The function raised it: a disk that is full or cannot be read is not the model's failure.
+        OSError: The function raised it: a full or unreadable disk is not a failure of the model.
     """
     limits = Limits(seconds=seconds, memory_bytes=int(machine_memory() * _MEMORY_SHARE))
     with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:

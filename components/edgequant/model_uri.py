@@ -28,22 +28,22 @@ _FORMS = (_ALIAS, _VERSION, _RUN)
 _ALIAS_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
 _ALLOWED = "a path, models:/NAME/VERSION, models:/NAME@ALIAS and runs:/ID/PATH"
-_NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
+_DOES_NOT_EXIST = "RESOURCE_DOES_NOT_EXIST"
 _WAITING = Waiting()
-# Which MLflow exports, for processes that are begun from this one.
+# MLflow exports these variables for child processes.
 _SET_BY_MLFLOW = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 _MAX_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-# A download that fails is not begun anew; so MLflow's client repeats its requests by itself, with waits of some seconds.
+# A failed download is not restarted, so MLflow's client retries its requests, with a backoff of a few seconds.
 _DOWNLOAD_RETRIES = "3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PinnedModel:
-    """A model whose content cannot change under its name unseen.
+    """A model whose URI and digest identify its content.
 
     Attributes:
-        uri: The URI, an alias replaced by the version it stood for.
-        digest: Identifies the content: a retrained model at the same path or name has another.
+        uri: The URI, with an alias replaced by the version it pointed to.
+        digest: Identifies the content: a retrained model at the same path or name has a different one.
         missing: Why there is no such model yet, or None.
     """
 
@@ -53,12 +53,12 @@ class PinnedModel:
 
 
 def is_path(uri: str) -> bool:
-    """Tells whether a model URI is a path on this machine."""
+    """Returns whether a model URI is a path on this machine."""
     return not _SCHEME.match(uri)
 
 
 def check_model_uri(key: str, uri: str) -> str:
-    """Returns a model URI that can be looked up; whether there is such a model is not asked.
+    """Returns a model URI of a valid form, without looking the model up.
 
     Args:
         key: What the user gave it as, for the message.
@@ -75,14 +75,14 @@ def check_model_uri(key: str, uri: str) -> str:
 
 
 def check_alias(key: str, alias: str) -> str:
-    """Returns an alias that MLflow takes.
+    """Returns an alias that MLflow accepts.
 
     Args:
         key: What the user gave it as, for the message.
         alias: The alias.
 
     Raises:
-        ConfigError: MLflow refuses it.
+        ConfigError: MLflow does not allow it.
     """
     if not _ALIAS_NAME.fullmatch(alias) or _RESERVED_ALIAS.fullmatch(alias):
         raise ConfigError(
@@ -92,7 +92,7 @@ def check_alias(key: str, alias: str) -> str:
 
 
 def pin(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> PinnedModel:
-    """Returns the model that a URI stands for now.
+    """Returns the model that a URI currently refers to.
 
     Args:
         uri: The model's URI.
@@ -100,7 +100,7 @@ def pin(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> PinnedModel
         waiting: How long to wait for it.
 
     Raises:
-        ModelError: There is no such model, or MLflow cannot be asked.
+        ModelError: There is no such model, or MLflow cannot be reached.
         NoModelYetError: The registered model or its alias does not exist.
     """
     if is_path(uri):
@@ -109,7 +109,7 @@ def pin(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> PinnedModel
 
 
 def pin_champion(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> PinnedModel:
-    """Returns the champion that a URI stands for now; where there is none yet, with the reason and no digest.
+    """Returns the champion that a URI currently refers to; if there is none yet, with the reason and without a digest.
 
     Args:
         uri: A path of a ``.tflite`` file, or a model URI.
@@ -117,9 +117,9 @@ def pin_champion(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> Pi
         waiting: How long to wait for it.
 
     Raises:
-        ModelError: The file is missing, or MLflow cannot be asked.
+        ModelError: The file is missing, or MLflow cannot be reached.
     """
-    with told_of("champion"):
+    with model_errors_as("champion"):
         if is_path(uri):
             if not Path(uri).exists():
                 raise ModelError(f"model: {uri} does not exist")
@@ -131,8 +131,8 @@ def pin_champion(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> Pi
 
 
 @contextmanager
-def told_of(key: str) -> Iterator[None]:
-    """Lets errors of models begin with another key of the configuration than ``model``."""
+def model_errors_as(key: str) -> Iterator[None]:
+    """Makes messages of `ModelError` begin with another key of the configuration than ``model``."""
     try:
         yield
     except ModelError as error:
@@ -140,16 +140,16 @@ def told_of(key: str) -> Iterator[None]:
 
 
 def _pin_registered(uri: str, tracking_uri: str, waiting: Waiting) -> PinnedModel:
-    facts = _ask(uri, tracking_uri, waiting)
+    facts = _look_up(uri, tracking_uri, waiting)
     if facts.get("files") == []:
         raise ModelError(f"model: {uri} names nothing: the run has no files there")
-    # Not where it was asked for: one server has many addresses. Its run and its times tell a model from that of another server.
+    # Without the server's address, since one server has many. Run and creation time distinguish models of different servers.
     text = json.dumps(facts, sort_keys=True, default=str)
     return PinnedModel(uri=facts["uri"], digest=hashlib.sha256(text.encode()).hexdigest())
 
 
 def training_run(client: Any, uri: str) -> str:
-    """Returns the run of MLflow that made the model of a URI; "" where none is known.
+    """Returns the MLflow run that logged the model of a URI; "" where none is known.
 
     Args:
         client: MLflow's client.
@@ -179,8 +179,8 @@ def fetch(uri: str, tracking_uri: str, target: Path, waiting: Waiting = _WAITING
     if is_path(uri):
         _copy(Path(uri), target)
         return
-    # Waits for a server that is down: a download would fail.
-    _ask(uri, tracking_uri, waiting)
+    # Waits for a server that is down, since a download would fail.
+    _look_up(uri, tracking_uri, waiting)
     with downloaded(uri, tracking_uri) as path:
         _copy(path, target)
 
@@ -215,8 +215,8 @@ def _copy(path: Path, target: Path) -> None:
         shutil.copytree(files.path, target, copy_function=shutil.copyfile)
 
 
-def _ask(uri: str, tracking_uri: str, waiting: Waiting) -> dict[str, Any]:
-    """Returns what MLflow says of a model: its pinned URI and what identifies its content."""
+def _look_up(uri: str, tracking_uri: str, waiting: Waiting) -> dict[str, Any]:
+    """Returns MLflow's facts about a model: its pinned URI and what identifies its content."""
     if not any(form.fullmatch(uri) for form in _FORMS):
         raise ModelError(f"model: {uri!r} is not a model URI; allowed are {_ALLOWED}")
     server = _server(tracking_uri)
@@ -241,13 +241,13 @@ def _facts_of(client: Any, uri: str, server: str) -> dict[str, Any]:
     if match := _VERSION.fullmatch(uri):
         return _of_version(client.get_model_version(*match.groups()))
     run_id, _, path = uri.removeprefix("runs:/").partition("/")
-    ended = client.get_run(run_id).info.end_time
+    end_time = client.get_run(run_id).info.end_time
     files = sorted((item.path, item.file_size) for item in client.list_artifacts(run_id, path))
-    return {"uri": uri, "files": files, "ended": ended}
+    return {"uri": uri, "files": files, "ended": end_time}
 
 
 def _server(tracking_uri: str) -> str:
-    """Returns the MLflow that is asked, for people: the environment's may hold a password."""
+    """Returns the address of MLflow without credentials, for messages."""
     if not tracking_uri:
         import mlflow
 
@@ -256,7 +256,7 @@ def _server(tracking_uri: str) -> str:
 
 
 def _by_alias(client: Any, uri: str, name: str, alias: str, *, server: str) -> Any:
-    """Returns the version that an alias stands for.
+    """Returns the version that an alias points to.
 
     Raises:
         NoModelYetError: There is no such registered model, or no such alias of it.
@@ -266,7 +266,7 @@ def _by_alias(client: Any, uri: str, name: str, alias: str, *, server: str) -> A
     try:
         aliases = client.get_registered_model(name).aliases
     except MlflowException as error:
-        if error.error_code != _NOT_THERE:
+        if error.error_code != _DOES_NOT_EXIST:
             raise
         raise NoModelYetError(uri, server, f"there is no registered model {name!r}") from error
     if alias not in aliases:
@@ -277,9 +277,9 @@ def _by_alias(client: Any, uri: str, name: str, alias: str, *, server: str) -> A
 
 @contextmanager
 def _using(tracking_uri: str) -> Iterator[None]:
-    """Sets MLflow's server and registry for this process: some calls ask the global ones, whatever their client was given.
+    """Sets MLflow's server and registry for this process: some calls use the global ones, whatever client they belong to.
 
-    Whoever comes after finds them as they were, and the variables that MLflow sets with them.
+    Restores them afterwards, with the environment variables that MLflow sets.
     """
     if not tracking_uri:
         yield

@@ -58,59 +58,63 @@ def decide(task: str, output: NDArray[Any], reading: str) -> NDArray[Any]:
 
 
 def glance(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any] | None) -> dict[str, float]:
-    """Returns what one sees at first of a model by itself: its task's main metric, or all of a user's function.
+    """Returns a preview of a model's metrics: its task's main metric, or all metrics of a custom function.
 
-    A verdict measures anew, and more: it reads the outputs of all models as the float one's are to be read.
+    The verdict computes more, and interprets the outputs of all models as the reference's.
 
     Args:
         task: The task.
         outputs: Float arrays by output name, the example first.
-        labels: The labels in the form of `check_label`, or None. There may be more of them than outputs, whose examples
-            are the first ones.
+        labels: The labels in the form of `check_label`, or None. There may be more labels than outputs, which belong to
+            the first examples.
 
     Returns:
         The metrics by name; none without labels.
 
     Raises:
-        ConfigError: There is no such function of the user's.
-        EvaluationError: The outputs do not suit the labels, or a user's metric fails.
+        ConfigError: The custom function does not exist.
+        EvaluationError: The outputs do not fit the labels, or a custom metric fails.
     """
     if labels is None or task == NONE:
         return {}
-    known = np.asarray(labels[: len(next(iter(outputs.values())))])
+    first_labels = np.asarray(labels[: len(next(iter(outputs.values())))])
     if is_custom(task):
-        return {name: float(value.mean()) for name, value in own_metrics(task, outputs, known).items()}
-    output = check_fit(task, outputs, known)
+        return {name: float(value.mean()) for name, value in own_metrics(task, outputs, first_labels).items()}
+    output = check_fit(task, outputs, first_labels)
     if task == REGRESSION:
-        return {METRICS[task][0]: float(np.abs(output.reshape(len(output), -1) - known.reshape(len(known), -1)).mean())}
-    return {METRICS[task][0]: float((decide(task, output, read(task, output)) == known).mean())}
+        return {
+            METRICS[task][0]: float(
+                np.abs(output.reshape(len(output), -1) - first_labels.reshape(len(first_labels), -1)).mean()
+            )
+        }
+    return {METRICS[task][0]: float((decide(task, output, read(task, output)) == first_labels).mean())}
 
 
 def sqnr_db(signal: float, noise: float) -> float | None:
-    """Returns 10 log10(signal / noise), in dB, of two energies (sums of squares); None where either is nought."""
+    """Returns 10 log10(signal / noise), in dB, of two energies (sums of squares); None where either is zero."""
     return 10 * math.log10(signal / noise) if signal and noise else None
 
 
 def own_metrics(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-    """Returns what a user's function measures, by name and the main one first: a number, or one per example.
+    """Returns the metrics of a custom function by name, the main one first: a number, or one per example.
 
     Raises:
         ConfigError: There is no such function.
-        EvaluationError: It fails, or returns something else.
+        EvaluationError: It fails, or does not return metrics.
     """
     values = dict(outputs) if len(outputs) > 1 else next(iter(outputs.values()))
     try:
-        found = load_function(task)(values, labels)
+        returned = load_function(task)(values, labels)
     except (ConfigError, EvaluationError):
         raise
     except (Exception, SystemExit) as error:  # The user's own code: whatever it raises is reported as its own message.
         raise EvaluationError(f"task {task}: raised {type(error).__name__}: {error}") from error
-    if not isinstance(found, Mapping) or not found:
-        raise EvaluationError(f"task {task}: returned {found!r}; a dict of floats is needed, the main metric first")
+    if not isinstance(returned, Mapping) or not returned:
+        raise EvaluationError(f"task {task}: returned {returned!r}; a dict of floats is needed, the main metric first")
     try:
-        results = {str(name): np.asarray(value, dtype=np.float64) for name, value in found.items()}
+        results = {str(name): np.asarray(value, dtype=np.float64) for name, value in returned.items()}
     except (TypeError, ValueError) as error:
-        raise EvaluationError(f"task {task}: returned {found!r}; its values are not numbers ({error})") from error
+        raise EvaluationError(f"task {task}: returned {returned!r}; its values are not numbers ({error})") from error
     for name, value in results.items():
         if is_lower_better(name):
             raise EvaluationError(

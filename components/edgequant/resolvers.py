@@ -1,14 +1,14 @@
-"""Which kernels run a model."""
+"""The choice of the kernels that run a model."""
 
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant.litert_interpreter import RESOLVERS
 
 
 def check_resolver(resolver: str) -> str:
-    """Returns the resolver once it is known.
+    """Returns the resolver if it is a known one.
 
     Raises:
-        ConfigError: It is not.
+        ConfigError: It is unknown.
     """
     if resolver not in RESOLVERS:
         raise ConfigError(

@@ -29,11 +29,11 @@ class TensorSpec:
         return None if self.shape is None else self.shape[1:]
 
     def allows(self, example_shape: tuple[int, ...]) -> bool:
-        """Tells whether an example may have a shape (without the batch dimension)."""
-        wanted = self.example_shape
-        return wanted is None or (
-            len(wanted) == len(example_shape)
-            and all(size in (None, found) for size, found in zip(wanted, example_shape, strict=True))
+        """Returns whether an example may have a shape (without the batch dimension)."""
+        expected = self.example_shape
+        return expected is None or (
+            len(expected) == len(example_shape)
+            and all(size in (None, actual) for size, actual in zip(expected, example_shape, strict=True))
         )
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
 """The lines that a step's process prints and the local run that started it parses.
 
-These are the only printed lines that one process reads from another. All else that is printed is for people, and what
-processes otherwise tell each other is in files, exit codes and environment variables. A line has the form
+These are the only printed lines that one process reads from another. All other output is for people; processes
+otherwise communicate by files, exit codes and environment variables. A line has the form
 ``edgequant: STEP: TEXT``; a failure's text begins with ``error: `` or ``wrong config: ``. On a cluster the lines are the
 pod's log, and nothing parses them.
 """
@@ -16,14 +16,14 @@ _STEP = re.compile(r"[a-z]+")
 
 @dataclass(frozen=True, slots=True)
 class StepLine:
-    """A line of a step; its kind is the class.
+    """A line of a step; its class is its kind.
 
     Attributes:
         step: The step's name, of lower-case letters.
         text: One line.
     """
 
-    # What sets the kind apart, before the text.
+    # The prefix of the text that marks the kind.
     MARK: ClassVar[str] = ""
 
     step: str
@@ -44,32 +44,32 @@ class StepLine:
 
 @dataclass(frozen=True, slots=True)
 class ProgressLine(StepLine):
-    """What a step does; its text does not begin as a failure's does."""
+    """The progress of a step; its text does not begin with the mark of a failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorLine(StepLine):
-    """Why a step failed, where the configuration is not to blame."""
+    """Why a step failed, for reasons other than the configuration."""
 
     MARK: ClassVar[str] = "error: "
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigErrorLine(StepLine):
-    """Why a step failed: what is wrong in the configuration."""
+    """Why a step failed, because of the configuration."""
 
     MARK: ClassVar[str] = "wrong config: "
 
 
 def parse(line: str) -> StepLine | None:
-    """Returns what a step says in a line of its output, or None for any other line.
+    """Returns the step line in a line of output, or None for any other line.
 
     Args:
-        line: A line without its line break. What precedes the step's own part is ignored: output without a line break
-            at its end runs into the next line.
+        line: A line without its line break. Text before the prefix is ignored, since output without a trailing line
+            break runs into the next line.
     """
-    _, prefix, said = line.partition(_PREFIX)
-    step, separator, text = said.partition(": ")
+    _, prefix, content = line.partition(_PREFIX)
+    step, separator, text = content.partition(": ")
     if not prefix or not separator or not _STEP.fullmatch(step) or "\n" in line:
         return None
     for kind in (ConfigErrorLine, ErrorLine):

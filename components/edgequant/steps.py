@@ -25,13 +25,13 @@ def say(step: str, text: str) -> None:
 
 @contextmanager
 def step(name: str, *, quiet: bool = False) -> Iterator[None]:
-    """Runs a step's body; a failure the user can mend ends the process with one line and exit code 1, or 2 for a wrong config.
+    """Runs a step's body; a failure that the user can fix ends the process with one line and exit code 1, or 2 for a wrong config.
 
-    Anything else is a defect of this package and keeps its stack trace.
+    Any other exception is a defect of this package and keeps its stack trace.
 
     Args:
         name: The step's name.
-        quiet: Whether to leave out that it started and is done, of a step that has nothing to do.
+        quiet: Whether to omit the lines on start and end, for a step that has nothing to do.
     """
     end_with_runner()
     if not quiet:
@@ -49,9 +49,9 @@ def step(name: str, *, quiet: bool = False) -> Iterator[None]:
 
 
 def describe(error: EdgequantError | OSError) -> str:
-    """Returns the one-line message of an error that is the user's to mend."""
+    """Returns the one-line message of an error that the user can fix."""
     if isinstance(error, OSError) and error.strerror:
-        # Of a copy, the second file is the one that could not be written.
+        # When copying, the second file is the one that could not be written.
         path = error.filename2 or error.filename
         where = f": {path}" if path else ""
         return " ".join(f"{error.strerror}{where}".splitlines())
@@ -61,7 +61,7 @@ def describe(error: EdgequantError | OSError) -> str:
 def end_with_runner() -> None:
     """Ends this process soon after the run that started it, so that a killed run leaves no step behind.
 
-    Only a local run names its process in the environment; on a cluster the pod is the boundary.
+    Only a local run sets its process id in the environment; on a cluster the pod ends its processes.
     """
     pid = os.environ.get(RUNNER_PID)
     if pid:
@@ -76,7 +76,7 @@ def _watch(pid: int) -> None:
 
 
 def _alive(pid: int) -> bool:
-    """Tells whether a process runs; one that is dead and not yet collected by its parent does not."""
+    """Returns whether a process runs; a zombie does not."""
     try:
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

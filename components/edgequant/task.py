@@ -17,14 +17,14 @@ MULTILABEL = "multilabel"
 REGRESSION = "regression"
 NONE = "none"
 TASKS = (CLASSIFICATION, BINARY, MULTILABEL, REGRESSION, NONE)
-# Those whose models decide for classes.
+# The tasks whose models decide on classes.
 DECIDING = (CLASSIFICATION, BINARY, MULTILABEL)
 
 _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def check_task_name(task: str) -> str:
-    """Returns the task once it is known or names a function as ``package.module:function``.
+    """Returns the task if it is known or names a function as ``package.module:function``.
 
     Raises:
         ConfigError: It is neither.
@@ -38,15 +38,15 @@ def check_task_name(task: str) -> str:
 
 
 def is_custom(task: str) -> bool:
-    """Tells whether the task is a user's own metric."""
+    """Returns whether the task is a custom function."""
     return task not in TASKS
 
 
 def check_outputs(task: str, signature: ModelSignature) -> None:
-    """Checks, as far as the signature tells, that the model's outputs suit the task.
+    """Checks, as far as the signature allows, that the model's outputs fit the task.
 
     Raises:
-        ConfigError: They do not.
+        ConfigError: They do not fit.
     """
     if task == NONE or is_custom(task) or not signature.outputs:
         return
@@ -80,14 +80,14 @@ def check_label(task: str, label: NDArray[Any], classes: int | None) -> NDArray[
     Args:
         task: The task.
         label: The label's values, any shape.
-        classes: How many classes the model tells apart, or None when not known.
+        classes: The number of classes of the model, or None when not known.
 
     Returns:
-        int64 scalar for classification and binary, int64 [classes] for multilabel, float64 as given for regression,
-        as given for any other task.
+        int64 scalar for classification and binary, int64 [classes] for multilabel, float64 of unchanged shape for regression,
+        unchanged for any other task.
 
     Raises:
-        ExamplesError: The label is not one that the task allows.
+        ExamplesError: The task does not allow the label.
     """
     if task in (CLASSIFICATION, BINARY):
         limit = 2 if task == BINARY else classes
@@ -124,14 +124,14 @@ def _integers(task: str, label: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def check_answer(task: str, outputs: Mapping[str, NDArray[Any]]) -> None:
-    """Checks that the outputs of a model are such as the task reads, whatever the labels; any are for ``none`` and functions of one's own.
+    """Checks that the task can use the outputs of a model, whatever the labels; ``none`` and custom functions accept any.
 
     Args:
         task: The task.
         outputs: Arrays by output name, the example first.
 
     Raises:
-        EvaluationError: There are several outputs, or the only one has a shape that the task does not take.
+        EvaluationError: There are several outputs, or the only one has a shape that the task does not support.
     """
     if task == NONE or is_custom(task):
         return
@@ -155,7 +155,7 @@ def check_answer(task: str, outputs: Mapping[str, NDArray[Any]]) -> None:
 
 
 def check_fit(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> NDArray[Any]:
-    """Returns the only output of a model, once the labels are found to be such as it can answer.
+    """Returns the only output of a model, after checking that it fits the labels.
 
     Args:
         task: ``classification``, ``binary``, ``multilabel`` or ``regression``.
@@ -163,7 +163,7 @@ def check_fit(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[An
         labels: The labels of these examples, in the form of `check_label`.
 
     Raises:
-        EvaluationError: There are several outputs, or its shape or its classes are not those of the labels.
+        EvaluationError: There are several outputs, or its shape or classes do not fit the labels.
     """
     check_answer(task, outputs)
     output = next(iter(outputs.values()))
@@ -179,14 +179,14 @@ def check_fit(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[An
                 f" {int(wrong[0])} of the evaluation set (from 0), and {len(wrong):,} of {len(labels):,} labels are out of range"
             )
         return output
-    found, expected = (len(output), units), (len(labels), labels.reshape(len(labels), -1).shape[1])
-    if found != expected:
-        told = "decide" if task == MULTILABEL else "are"
-        raise EvaluationError(f"outputs {told} {list(found)}; the labels are {list(expected)}")
+    actual, expected = (len(output), units), (len(labels), labels.reshape(len(labels), -1).shape[1])
+    if actual != expected:
+        verb = "decide" if task == MULTILABEL else "are"
+        raise EvaluationError(f"outputs {verb} {list(actual)}; the labels are {list(expected)}")
     return output
 
 
-def _told(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
 
 
@@ -202,8 +202,8 @@ def load_function(name: str) -> Callable[..., Any]:
     except (
         Exception,
         SystemExit,
-    ) as error:  # The user's own code is run by its import, and may raise whatever it likes.
-        raise ConfigError(f"{name}: module {module_name!r} cannot be imported ({_told(error)})") from error
+    ) as error:  # The import runs the user's code, which may raise anything.
+        raise ConfigError(f"{name}: module {module_name!r} cannot be imported ({_message(error)})") from error
     if not callable(function):
         raise ConfigError(f"{name}: module {module_name!r} has no function {function_name!r}")
     return function  # type: ignore[no-any-return]

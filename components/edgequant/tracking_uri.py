@@ -1,4 +1,4 @@
-"""Which MLflow a step talks to: its URI, which holds no secret."""
+"""The MLflow tracking URI of a step, which must hold no secret."""
 
 import os
 import re
@@ -8,19 +8,19 @@ from urllib.parse import unquote, unquote_plus, urlsplit
 from edgequant.errors import ConfigError, TrackingError
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
-# What the runner on this machine gives its steps in the place of an argument, which would be in the keys of its cache.
+# Set by the local runner for its steps; as an argument it would be part of the cache keys.
 LOCAL_TRACKING_URI = "EDGEQUANT_TRACKING_URI"
 ON_CLUSTER = "KUBERNETES_SERVICE_HOST"
 _KEY = "tracking.uri"
 _SQLITE = "sqlite:///"
-# A password that is not quoted may hold "/" and "@": what follows the first ":" and is no port, up to the last "@".
+# A password that is not quoted may hold "/" and "@": it is what follows the first ":" and is not a port, up to the last "@".
 _PASSWORD = r"//[^/\s:]*:(?!\d+/)\S*@"  # noqa: S105 - how one looks
 _WITH_PASSWORD = re.compile(rf"[^/:]+:(?!///){_PASSWORD}")
-# Of a database it is a name; of a server that is asked over the web, some give a token as one.
+# For a database it is a user name; for an HTTP server it may be a token.
 _WITH_USER = re.compile(r"https?://[^/\s]*@", re.IGNORECASE)
 _CREDENTIALS = re.compile(rf"{_PASSWORD}|//[^/\s]*@")
-# Databases' drivers take passwords among their options as well, and proxies tokens. A file that holds one is none: passfile, sslkey;
-# nor is the name of a way to log in: require_auth, auth_plugin.
+# Database drivers also accept passwords as options, and proxies tokens. Options that name a file (passfile, sslkey) or a method
+# of authentication (require_auth, auth_plugin) are no secrets.
 _SENSITIVE = (
     r"pass(?:w|phrase|code)|pwd|secret|token|jwt|credential|signature|(?:access|account|api|auth|private|shared)[_-]?key"
     r"|(?<![a-z])(?<!require_)auth(?!_?(?:mechanism|method|mode|plugin|type)|[a-z])"
@@ -33,14 +33,14 @@ _OPTION = re.compile(r"(?<=[?&;#])([^\s=&;#'\"]+)=([^\s&;#'\"]*)")
 
 
 def check_tracking_uri(key: str, uri: str) -> str:
-    """Returns a tracking URI that holds no secret: it is written into what a run leaves.
+    """Returns a tracking URI that holds no secret, since a run records it.
 
     Args:
-        key: What the user gave it as, for the message.
+        key: The name of the setting, for the message.
         uri: The URI.
 
     Raises:
-        ConfigError: It is not a URI, or holds a password, or what may be a token.
+        ConfigError: It is not a URI, or it holds a password or what may be a token.
     """
     password = _WITH_PASSWORD.match(uri) is not None
     try:
@@ -48,28 +48,28 @@ def check_tracking_uri(key: str, uri: str) -> str:
     except ValueError as error:
         if not password:
             raise ConfigError(f"{key}: {without_credentials(uri)!r} is not a URI ({error})") from error
-    option = next((found[1] for found in _OPTION.finditer(uri) if _is_secret(found)), "")
+    option = next((match[1] for match in _OPTION.finditer(uri) if _is_secret(match)), "")
     if password or option or _WITH_USER.match(uri):
-        held = "a user, which may be a token"
+        content = "a user, which may be a token"
         if password or option:
-            held = "a password" if password else f"a password or a token, {unquote(option)}"
+            content = "a password" if password else f"a password or a token, {unquote(option)}"
         raise ConfigError(
-            f"{key}: holds {held}; give credentials in MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and "
+            f"{key}: holds {content}; give credentials in MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and "
             "MLFLOW_TRACKING_PASSWORD"
         )
     return uri
 
 
 def tracking_uri(configured: str, key: str = _KEY, beside: Path | None = None) -> str:
-    """Returns the tracking URI to use: the one configured, the runner's, the environment's, or on this machine a database.
+    """Returns the tracking URI to use: the one configured, the runner's, the environment's, or a local database.
 
     Args:
         configured: The URI of the configuration; "" for none.
-        key: What the user gave it as, for the message.
+        key: The name of the setting, for the message.
         beside: The folder of that database; None for the working directory.
 
     Raises:
-        TrackingError: None is given on a cluster, where MLflow's own default is a disk that vanishes with the pod.
+        TrackingError: None is set on a cluster, where MLflow's default is a disk that is deleted with the pod.
         ConfigError: It holds a password.
     """
     if configured := configured or runners_tracking_uri():
@@ -81,7 +81,7 @@ def tracking_uri(configured: str, key: str = _KEY, beside: Path | None = None) -
 
 
 def database_file(uri: str) -> Path | None:
-    """Returns the file of a SQLite database, whatever options follow it; None where MLflow is anything else."""
+    """Returns the file of a SQLite database, without its options; None for any other tracking URI."""
     if not uri.startswith(_SQLITE):
         return None
     name = uri.removeprefix(_SQLITE).partition("?")[0]
@@ -89,12 +89,12 @@ def database_file(uri: str) -> Path | None:
 
 
 def runners_tracking_uri() -> str:
-    """Returns the tracking URI that the runner on this machine gave the step; "" on a cluster, and without a runner."""
+    """Returns the tracking URI that the local runner set for the step; "" on a cluster, and without a runner."""
     return os.environ.get(LOCAL_TRACKING_URI, "")
 
 
 def without_credentials(text: str) -> str:
-    """Returns a text for people, such as the error of a request, whose URLs hold neither a user nor a password or a token."""
+    """Returns a message, such as the error of a request, with users, passwords and tokens removed from its URLs."""
     return _OPTION.sub(_without_secret, _CREDENTIALS.sub("//", text))
 
 
@@ -103,6 +103,6 @@ def _without_secret(option: re.Match[str]) -> str:
 
 
 def _is_secret(option: re.Match[str]) -> bool:
-    """Tells whether an option of a URI, ``NAME=VALUE``, has a secret for its value, or in it."""
+    """Returns whether an option of a URI, ``NAME=VALUE``, has a secret as its value or within it."""
     name, value = unquote_plus(option[1]), unquote_plus(option[2])
     return bool(value) and (_SENSITIVE_NAME.search(name) is not None or _SENSITIVE_WITHIN.search(value) is not None)

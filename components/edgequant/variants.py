@@ -1,4 +1,4 @@
-"""The variant table: what each variant's name promises."""
+"""The table of variants."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ REFERENCE = "float32"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One way to convert a model, and what the result must be.
+    """One way to convert a model, and the kind that the result must have.
 
     Attributes:
         name: The variant's name.
-        summary: What it is, in a few words.
+        summary: A short description.
         kind: The kind that an inspection of its flatbuffer must find.
         calibrated: Whether the converter needs a representative dataset.
     """
@@ -53,7 +53,7 @@ VARIANTS = {
 
 
 def check_variants(names: list[str]) -> list[str]:
-    """Returns the names as they are once each is known, named once, and the reference is among them.
+    """Returns the names if each is known and unique, and the reference is among them.
 
     Raises:
         ConfigError: A name is unknown or repeated, or the reference is missing.

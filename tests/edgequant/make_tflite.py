@@ -54,10 +54,10 @@ def converter(path: Path) -> Any:
 
 def quantizer(path: Path, examples: Callable[[], Iterator[list[Any]]] = images) -> Any:
     """Returns TensorFlow's converter of a SavedModel, set to calibrate."""
-    found = converter(path)
-    found.optimizations = [tf.lite.Optimize.DEFAULT]
-    found.representative_dataset = examples
-    return found
+    result = converter(path)
+    result.optimizations = [tf.lite.Optimize.DEFAULT]
+    result.representative_dataset = examples
+    return result
 
 
 def main(target: Path) -> None:

@@ -10,7 +10,7 @@ from edgequant.connection_errors import cause_of, no_answer
 
 
 @pytest.mark.parametrize(
-    ("uri", "said"),
+    ("uri", "message"),
     [
         (
             "http://127.0.0.1:9",
@@ -19,12 +19,12 @@ from edgequant.connection_errors import cause_of, no_answer
         ("http://nowhere.invalid", "nowhere.invalid:80 does not answer: Failed to resolve 'nowhere.invalid' ("),
     ],
 )
-def test_what_mlflow_raises(uri: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_mlflow_raises(uri: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server and the cause; neither the page that was asked for nor how often."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(Exception, match="Max retries exceeded") as caught:
         MlflowClient(tracking_uri=uri).get_experiment_by_name("x")
-    assert no_answer(caught.value).startswith(said)
+    assert no_answer(caught.value).startswith(message)
     assert "/api/" not in no_answer(caught.value)
 
 
@@ -36,7 +36,7 @@ def test_what_urllib3_raises() -> None:
 
 
 def test_a_connection_that_takes_too_long() -> None:
-    """In the same words each time: what is said once is told by its words."""
+    """The message is the same each time, since repeated messages are recognized by their text."""
     full = socket.socket()
     full.bind(("127.0.0.1", 0))
     full.listen(0)

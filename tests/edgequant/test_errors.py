@@ -9,9 +9,9 @@ from edgequant import errors
 
 def test_every_error_is_in_the_tree_that_the_module_draws() -> None:
     """Each error class descends from EdgequantError and is named in the drawing."""
-    found = [item for _, item in inspect.getmembers(errors, inspect.isclass) if issubclass(item, Exception)]
-    assert len(found) == 9
-    for kind in found:
+    kinds = [item for _, item in inspect.getmembers(errors, inspect.isclass) if issubclass(item, Exception)]
+    assert len(kinds) == 9
+    for kind in kinds:
         assert issubclass(kind, errors.EdgequantError)
         assert kind.__name__ in (errors.__doc__ or "")
 

@@ -13,7 +13,7 @@ def test_every_key_is_taken_as_written() -> None:
     """A gate holds the keys of the config, and reports only what was asked."""
     gate = parse_gate({"max_drop_points": 1, "confidence": 0.9, "max_size_ratio": 0.5, "prefer": "latency_ms"})
     assert gate == Gate(max_drop_points=1, confidence=0.9, max_size_ratio=0.5, prefer="latency_ms")
-    assert parse_gate({"max_drop_points": 0.0}).asked() == {
+    assert parse_gate({"max_drop_points": 0.0}).settings() == {
         "max_drop_points": 0.0,
         "confidence": 0.95,
         "prefer": "size_bytes",
@@ -70,12 +70,12 @@ def test_a_wrong_value_is_named_with_what_is_allowed(values: dict[str, Any], mes
         parse_gate(values)
 
 
-@pytest.mark.parametrize(("value", "found"), [("required", "required"), (True, "required"), (False, None)])
-def test_integer_only_is_required_or_not(value: object, found: str | None) -> None:
+@pytest.mark.parametrize(("value", "expected"), [("required", "required"), (True, "required"), (False, None)])
+def test_integer_only_is_required_or_not(value: object, expected: str | None) -> None:
     """YAML's true is the word, and false is its absence, which limits nothing."""
     gate = parse_gate({"integer_only": value})
-    assert gate.integer_only == found
-    assert bool(gate) == (found is not None)
+    assert gate.integer_only == expected
+    assert bool(gate) == (expected is not None)
 
 
 def test_r2_may_be_asked_to_be_more_than_a_negative_number() -> None:

@@ -81,15 +81,15 @@ def test_inputs_and_outputs_are_the_runtimes(name: str, tflite: Path) -> None:
     interpreter = Interpreter(model_path=str(path))
     signature = interpreter._get_full_signature_list()["serving_default"]
     inspection = inspect_model(path)
-    for found, names, details in (
+    for result, names, details in (
         (inspection.inputs, signature["inputs"], interpreter.get_input_details()),
         (inspection.outputs, signature["outputs"], interpreter.get_output_details()),
     ):
         expected = {detail["index"]: detail for detail in details}
-        assert [tensor.name for tensor in found] == [
+        assert [tensor.name for tensor in result] == [
             next(key for key, index in names.items() if index == detail["index"]) for detail in details
         ]
-        for tensor in found:
+        for tensor in result:
             detail = expected[names[tensor.name]]
             scale, zero_point = detail["quantization"]
             assert tensor.dtype.lower() == np.dtype(detail["dtype"]).name
@@ -99,9 +99,9 @@ def test_inputs_and_outputs_are_the_runtimes(name: str, tflite: Path) -> None:
 
 def test_a_tensor_with_several_names_is_an_output_under_each(small_models: dict[str, bytes]) -> None:
     """Two outputs that are one tensor, and one that is the input, have their own names and shapes."""
-    found = inspect_bytes(small_models["steps"])
-    assert [(tensor.name, tensor.shape) for tensor in found.inputs] == [("x", (-1, -1, 4))]
-    assert sorted((tensor.name, tensor.shape) for tensor in found.outputs) == [
+    inspection = inspect_bytes(small_models["steps"])
+    assert [(tensor.name, tensor.shape) for tensor in inspection.inputs] == [("x", (-1, -1, 4))]
+    assert sorted((tensor.name, tensor.shape) for tensor in inspection.outputs) == [
         ("all", (-1, -1, 4)),
         ("last", (-1, 4)),
         ("same", (-1, -1, 4)),
@@ -136,12 +136,12 @@ def test_a_file_without_a_signature_has_the_graphs_names(tflite: Path) -> None:
     graph.tensors[graph.inputs[0]].quantization.zeroPoint = None
     builder = Builder()
     builder.Finish(model.Pack(builder), b"TFL3")
-    found = inspect_bytes(bytes(builder.Output()))
-    assert found.kind == "integer_only"
-    assert [tensor.name for tensor in found.inputs] == ["old name"]
-    assert found.inputs[0].zero_point == 0
-    assert found.inputs[0] == Tensor(
-        name="old name", dtype="INT8", shape=(-1, 6, 6, 4), scale=found.inputs[0].scale, zero_point=0
+    inspection = inspect_bytes(bytes(builder.Output()))
+    assert inspection.kind == "integer_only"
+    assert [tensor.name for tensor in inspection.inputs] == ["old name"]
+    assert inspection.inputs[0].zero_point == 0
+    assert inspection.inputs[0] == Tensor(
+        name="old name", dtype="INT8", shape=(-1, 6, 6, 4), scale=inspection.inputs[0].scale, zero_point=0
     )
 
 

@@ -50,9 +50,9 @@ def test_quantize_by_hand(
     values: list[float], scale: float, zero_point: int, dtype: np.dtype[Any], expected: list[int]
 ) -> None:
     """Rounded quotient plus zero point, clipped to the dtype."""
-    found = quantize(np.array(values), scale, zero_point, dtype)
-    assert found.dtype == dtype
-    assert found.tolist() == expected
+    result = quantize(np.array(values), scale, zero_point, dtype)
+    assert result.dtype == dtype
+    assert result.tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_quantize_by_hand(
 )
 def test_dequantize_by_hand(values: NDArray[Any], scale: float, zero_point: int, expected: list[float]) -> None:
     """The difference from the zero point, times the scale, without the overflow that int8 arithmetic would have."""
-    found = dequantize(values, scale, zero_point)
-    assert found.dtype == np.float32
-    assert found.tolist() == expected
+    result = dequantize(values, scale, zero_point)
+    assert result.dtype == np.float32
+    assert result.tolist() == expected
 
 
 @given(
@@ -103,10 +103,10 @@ def test_results_are_those_of_a_loop_by_hand(name: str, tflite: Path) -> None:
         scale, zero_point = result["quantization"]
         if scale:
             expected = (expected.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
-        found = _results(model, {"image": image})
-        assert list(found) == ["scores"]
-        assert found["scores"].dtype == np.float32
-        assert found["scores"].tobytes() == expected.tobytes()
+        results = _results(model, {"image": image})
+        assert list(results) == ["scores"]
+        assert results["scores"].dtype == np.float32
+        assert results["scores"].tobytes() == expected.tobytes()
 
 
 def test_open_dimensions_take_each_examples_size(tflite: Path) -> None:
@@ -119,10 +119,10 @@ def test_open_dimensions_take_each_examples_size(tflite: Path) -> None:
     )
     price = np.arange(8, dtype=np.float32)
     for words in ([1, 2, 3, 4, 5], [8, 0], [0, 0, 7, 7, 7]):
-        found = _results(model, {"words": np.array(words, np.int32), "price": price})
-        assert set(found) == {"total", "first"}
-        np.testing.assert_allclose(found["total"], price + embedding[words].sum(axis=0), rtol=1e-5, atol=1e-6)
-        assert found["first"] == words[0]
+        result = _results(model, {"words": np.array(words, np.int32), "price": price})
+        assert set(result) == {"total", "first"}
+        np.testing.assert_allclose(result["total"], price + embedding[words].sum(axis=0), rtol=1e-5, atol=1e-6)
+        assert result["first"] == words[0]
 
 
 def test_results_do_not_change_with_the_next_example(tflite: Path) -> None:
@@ -177,18 +177,18 @@ def test_an_example_of_another_model_is_refused(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("value", "held"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
-def test_values_that_integers_cannot_stand_for_are_refused(value: float, held: str, tflite: Path) -> None:
+@pytest.mark.parametrize(("value", "content"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
+def test_values_that_integers_cannot_stand_for_are_refused(value: float, content: str, tflite: Path) -> None:
     """One such value of a quantized input, in one example or a batch, is refused in words; a float input takes it."""
     path = tflite / "integer_only.tflite"
     image = np.zeros((6, 6, 4), np.float32)
     image[3, 2, 1] = value
-    said = f"{path}: input 'image' holds {held}; it is quantized to int8, which stands for finite values alone"
+    message = f"{path}: input 'image' holds {content}; it is quantized to int8, which holds finite values only"
     with pytest.raises(InterpreterError) as one:
         Model(path).prepare({"image": image})
     with pytest.raises(InterpreterError) as batch:
         Model(path).prepare_batch({"image": np.stack([np.zeros_like(image), image])})
-    assert str(one.value) == str(batch.value) == said
+    assert str(one.value) == str(batch.value) == message
     assert _results(Model(tflite / "double.tflite"), {"x": np.full(8, np.inf)})["y"].tolist() == [np.inf] * 8
 
 
@@ -226,10 +226,10 @@ def test_a_batch_gives_what_its_examples_give(name: str, tflite: Path) -> None:
     model, single = Model(tflite / f"{name}.tflite"), Model(tflite / f"{name}.tflite")
     for count in (5, 2, 1):
         model.invoke(model.prepare_batch({"image": images[:count]}))
-        found = model.results_batch(count)["scores"]
-        assert found.shape == (count, 4)
+        result = model.results_batch(count)["scores"]
+        assert result.shape == (count, 4)
         expected = np.stack([_results(single, {"image": image})["scores"] for image in images[:count]])
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+        np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -270,10 +270,10 @@ def test_the_operator_that_makes_nan_is_found(
     (tmp_path / "root.tflite").write_bytes(small_models["root"])
     model = Model(tmp_path / "root.tflite", resolver="reference", keep_tensors=True)
     model.invoke(model.prepare({"x": np.array([1.0, value, 1.0, 1.0], np.float32)}))
-    found = model.first_not_finite()
-    assert (found.operator if found else None) == origin
+    result = model.first_not_finite()
+    assert (result.operator if result else None) == origin
     if origin == "":
-        assert found == Origin(operator="", tensor="x")
+        assert result == Origin(operator="", tensor="x")
 
 
 def test_infinity_is_looked_for_where_there_is_no_nan(small_models: dict[str, bytes], tmp_path: Path) -> None:
@@ -281,9 +281,9 @@ def test_infinity_is_looked_for_where_there_is_no_nan(small_models: dict[str, by
     (tmp_path / "log.tflite").write_bytes(small_models["log"])
     model = Model(tmp_path / "log.tflite", resolver="builtin", keep_tensors=True)
     model.invoke(model.prepare({"x": np.array([1.0, 0.0, 1.0, 1.0], np.float32)}))
-    found = model.first_not_finite()
-    assert found is not None
-    assert found.operator == "LOG"
+    origin = model.first_not_finite()
+    assert origin is not None
+    assert origin.operator == "LOG"
 
 
 def test_two_outputs_of_one_name_are_refused(small_models: dict[str, bytes], tmp_path: Path) -> None:

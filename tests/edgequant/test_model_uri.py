@@ -166,13 +166,13 @@ def test_the_files_of_a_run_are_pinned(training: _Training) -> None:
 def test_the_files_arrive(uri: str, original: str, training: _Training, tmp_path: Path) -> None:
     """What MLflow logged arrives as it was, found by its MLmodel file where there is one."""
     fetch(uri.format(**training.runs), training.uri, tmp_path / "model")
-    found, source = find_model(tmp_path / "model"), find_model(training.folder / original)
-    assert found.format == source.format
-    if found.format == KERAS:
-        assert found.path.read_bytes() == source.path.read_bytes()
+    result, source = find_model(tmp_path / "model"), find_model(training.folder / original)
+    assert result.format == source.format
+    if result.format == KERAS:
+        assert result.path.read_bytes() == source.path.read_bytes()
     else:
         name = "variables/variables.data-00000-of-00001"
-        assert (found.path / name).read_bytes() == (source.path / name).read_bytes()
+        assert (result.path / name).read_bytes() == (source.path / name).read_bytes()
 
 
 def test_paths_are_copied(training: _Training, tmp_path: Path) -> None:

@@ -41,10 +41,10 @@ def test_a_saved_model_is_described_as_tensorflow_does(name: str, zoo: Path) -> 
     signatures = json.loads((zoo / name / "signatures.json").read_text(encoding="utf-8"))
     assert signatures
     for key, facts in signatures.items():
-        found = read_signature(zoo / name / "model", key)
-        assert found.key == key
-        assert _facts(found.inputs) == facts["inputs"]
-        assert _facts(found.outputs) == facts["outputs"]
+        signature = read_signature(zoo / name / "model", key)
+        assert signature.key == key
+        assert _facts(signature.inputs) == facts["inputs"]
+        assert _facts(signature.outputs) == facts["outputs"]
 
 
 @pytest.mark.parametrize("name", _FILES)
@@ -52,10 +52,10 @@ def test_a_keras_file_is_described_by_its_input_layers(name: str, zoo: Path) -> 
     """The inputs of a .keras file are its input layers, by name."""
     with np.load(zoo / name / "examples.npz", allow_pickle=False) as examples:
         expected = {key: {"dtype": "float32", "shape": [None, *examples[key].shape[1:]]} for key in examples}
-    found = read_signature(zoo / name / "model.keras", "serving_default")
-    assert _facts(found.inputs) == expected
-    assert [spec.name for spec in found.inputs] == sorted(expected)
-    assert found.outputs == ()
+    signature = read_signature(zoo / name / "model.keras", "serving_default")
+    assert _facts(signature.inputs) == expected
+    assert [spec.name for spec in signature.inputs] == sorted(expected)
+    assert signature.outputs == ()
 
 
 def test_tensorflow_is_not_imported(zoo: Path) -> None:

@@ -79,8 +79,12 @@ def metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 def test_a_custom_metric_is_a_number_or_one_per_example(metric: Callable[[str], str]) -> None:
     """One number for all examples stays one; an array with a value per example stays an array, so that it can be paired."""
     task = metric("return {'hit': (outputs.argmax(axis=1) == labels).astype(float), 'f1': 0.25, 'other': 3}")
-    found = own_metrics(task, {"y": np.eye(3)}, np.array([0, 1, 0]))
-    assert {name: value.tolist() for name, value in found.items()} == {"hit": [1.0, 1.0, 0.0], "f1": 0.25, "other": 3.0}
+    metrics = own_metrics(task, {"y": np.eye(3)}, np.array([0, 1, 0]))
+    assert {name: value.tolist() for name, value in metrics.items()} == {
+        "hit": [1.0, 1.0, 0.0],
+        "f1": 0.25,
+        "other": 3.0,
+    }
 
 
 def test_a_custom_metric_of_several_outputs_gets_them_by_name(metric: Callable[[str], str]) -> None:

@@ -131,18 +131,18 @@ def test_secrets_among_options_are_refused_and_not_repeated(
     uri: str, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A password or a token in a query is one: at once, of the configuration or the environment, and in no message."""
-    said = []
+    messages = []
     for step in STEPS.values():
         with pytest.raises(ConfigError, match=r"^tracking\.uri: holds a password or a token, .*; give cred") as caught:
             step(uri, model)
-        said.append(str(caught.value))
+        messages.append(str(caught.value))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with pytest.raises(ConfigError, match=r"^MLFLOW_TRACKING_URI: holds a password or a token, ") as caught:
         tracking_uri("")
-    said += [str(caught.value), without_credentials(f"cannot open {uri} (refused)")]
-    assert "planted" not in "".join(said)
-    assert said[-1].startswith("cannot open ")
-    assert said[-1].endswith(" (refused)")
+    messages += [str(caught.value), without_credentials(f"cannot open {uri} (refused)")]
+    assert "planted" not in "".join(messages)
+    assert messages[-1].startswith("cannot open ")
+    assert messages[-1].endswith(" (refused)")
 
 
 @pytest.mark.parametrize(

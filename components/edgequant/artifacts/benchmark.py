@@ -6,13 +6,13 @@ from pathlib import Path
 from edgequant.artifacts.directory import read_manifest
 
 SCHEMA = "edgequant/benchmark/1"
-# What all trials of one benchmark share, none of them shows: no interval of a ratio is narrower than this each way.
+# Trials cannot reveal an error that all of them share, so an interval of a ratio extends at least this far on each side.
 LEAST_DOUBT = 0.005
-# With fewer trials an interval of a ratio is that of next to nothing.
+# With fewer trials the interval of a ratio rests on too little data.
 FEWEST_TRIALS = 5
-# Below this a latency is told in microseconds; from so many units on, in whole ones.
+# Below this a latency is given in microseconds; from this many units on, as an integer.
 _SMALL_MS = 0.1
-_WHOLE = 100
+_INTEGERS_FROM = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +24,9 @@ class Ratio:
         low: The lower end of its interval.
         high: The upper end of its interval.
         confidence: The confidence of the interval.
-        noisy: Whether it settles nothing: an end is more than 10% from the value, the trials are too few to tell, or the
-            machine had more to do than it has processors.
-        trials: How many processes it was measured in, one after the other.
+        noisy: Whether the ratio is inconclusive: an end of the interval is more than 10% from the value, there are too few
+            trials, or the machine's load exceeded its number of processors.
+        trials: How many processes it was measured in, one after another.
     """
 
     value: float
@@ -47,8 +47,8 @@ class Latency:
         p99_ms: 99th percentile, in milliseconds.
         runs: How many invocations were counted.
         ratio: The median over the reference's; None for the reference, and where it could not be measured.
-        warm_up_runs: How many invocations went before, until their time was stable.
-        settled: Whether it was stable before they ended.
+        warm_up_runs: How many invocations warmed it up, until their time was stable.
+        settled: Whether their time was stable at the end of the warm-up.
     """
 
     p50_ms: float
@@ -68,13 +68,13 @@ class Environment:
         cpu: The processor's model.
         cores: How many processors the machine has.
         threads: How many threads the interpreter had.
-        delegate: The delegate that ran what it could, or ``none``.
+        delegate: The delegate that ran the operators it supports, or ``none``.
         runtime: The interpreter's name and version.
-        load_average: The machine's load over the last minute when it began: how busy others kept it.
-        resolver: Which kernels ran: ``xnnpack``, ``builtin`` or ``reference``.
-        flags: The processor's vector extensions, which choose XNNPACK's kernels.
-        pinned_cpu: The processor that the last measuring process was kept on, or None.
-        load_average_after: The load when it ended, the benchmark's own included.
+        load_average: The load average over the last minute when the benchmark began, caused by other processes.
+        resolver: The kernels that ran: ``xnnpack``, ``builtin`` or ``reference``.
+        flags: The processor's vector extensions, by which XNNPACK chooses its kernels.
+        pinned_cpu: The processor that the last measuring process was pinned to, or None.
+        load_average_after: The load average when it ended, the benchmark included.
     """
 
     cpu: str
@@ -99,7 +99,7 @@ class Benchmark:
         failures: The reason by variant, for those that could not.
         environment: What they were measured on.
         peak_memory_bytes: By variant, the peak resident memory of a process that loads and runs it, above what that
-            process had before, the runtime's own code included; where the system tells.
+            process used before, the runtime's code included; absent where the system does not report it.
     """
 
     model_sha256: dict[str, str | None]
@@ -121,4 +121,4 @@ def load_benchmark(path: Path) -> Benchmark:
 def duration(milliseconds: float) -> str:
     """Returns a time with three digits and its unit, microseconds below a tenth of a millisecond."""
     value, unit = (1000 * milliseconds, "µs") if milliseconds < _SMALL_MS else (milliseconds, "ms")
-    return f"{value:,.0f} {unit}" if value >= _WHOLE else f"{value:#.3g} {unit}"
+    return f"{value:,.0f} {unit}" if value >= _INTEGERS_FROM else f"{value:#.3g} {unit}"

@@ -1,4 +1,4 @@
-"""The champion: a variant set of one, so that it is evaluated as the variants are (champion → evaluate, validate)."""
+"""The champion: a variant set of one model, so that it is evaluated like the variants (champion → evaluate, validate)."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -24,8 +24,8 @@ class ChampionFacts:
     """Which model is the champion.
 
     Attributes:
-        uri: Its URI as the step was given it; "" when none is configured.
-        version: The URI of the version that it stood for, or None.
+        uri: The URI that the step received; "" when none is configured.
+        version: The URI of the version that it resolved to, or None.
         missing: Why there is none yet, or None.
     """
 
@@ -45,19 +45,19 @@ def write_champion(target: Path, facts: ChampionFacts, copy: Callable[[Path], No
     with new_directory(target) as draft:
         digest = None
         if copy is None:
-            found = ConvertedVariant(status=ABSENT, reason=facts.missing, seconds=0.0)
+            champion = ConvertedVariant(status=ABSENT, reason=facts.missing, seconds=0.0)
         else:
             model = draft / CHAMPION / "model.tflite"
             model.parent.mkdir()
             copy(model)
             digest = file_digest(model)
-            found = ConvertedVariant(status=CONVERTED, size_bytes=model.stat().st_size, sha256=digest, seconds=0.0)
+            champion = ConvertedVariant(status=CONVERTED, size_bytes=model.stat().st_size, sha256=digest, seconds=0.0)
         content = VariantSetContent(
             signature="",
             converter="",
             model_sha256=digest or "",
             calibration_sha256=None,
-            variants={CHAMPION: found},
+            variants={CHAMPION: champion},
         )
         write_json(draft / _FILE, asdict(facts))
         write_manifest(draft, SCHEMA, content)

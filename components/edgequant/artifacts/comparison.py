@@ -1,4 +1,4 @@
-"""What comparing two models over the same examples finds: metrics, drops, flips, drift, and all of it slice by slice."""
+"""The results of comparing two models on the same examples: metrics, drops, flips, drift, and slices."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ class Drop:
     """How much worse a metric is than another model's, over the same examples.
 
     Attributes:
-        points: In percentage points of the metric: 100 times how far it is on the worse side, for errors in standard
-            deviations of the labels; None when it is not known.
+        points: In percentage points of the metric: 100 times the difference, positive when worse; for errors in units of the
+            labels' standard deviation; None when it is not known.
         interval: The ends of the two one-sided intervals of it, in points, at the gate's confidence; or None.
         method: How the interval was made: ``paired proportions``, ``paired mean``, ``paired bootstrap`` or ``unseen changes``.
-        note: Why there is no interval, or what else to know; "" for nothing.
+        note: Why there is no interval, or another remark; "" for none.
     """
 
     points: float | None
@@ -56,8 +56,8 @@ class Flip:
     Attributes:
         example: Its row in the evaluation set.
         label: Its label.
-        reference: What the reference decides.
-        variant: What the variant decides.
+        reference: The decision of the reference.
+        variant: The decision of the variant.
     """
 
     example: int
@@ -68,7 +68,7 @@ class Flip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flips:
-    """Examples that the variant decides otherwise than the reference.
+    """Examples that the variant decides differently from the reference.
 
     Attributes:
         changed: How many.
@@ -90,8 +90,9 @@ class OutputDrift:
     """How far the values of one output are from the reference's.
 
     Attributes:
-        sqnr_db: The energy of the reference's values over that of the errors; None when they are equal, or all zero.
-        cosine: The mean over examples of the cosine between the two, of one value per example that of all values as one
+        sqnr_db: The signal-to-quantization-noise ratio in dB: the energy of the reference's values over that of the errors; None
+            when they are equal, or all zero.
+        cosine: The mean over examples of the cosine similarity; for outputs of one value per example, that of all values as one
             vector; 1 is the same direction.
         largest_error: The largest absolute difference of all values.
     """
@@ -103,7 +104,7 @@ class OutputDrift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confusion:
-    """What is taken for what.
+    """The confusion matrix.
 
     Attributes:
         examples: How many examples are counted.
@@ -122,13 +123,13 @@ class SliceValue:
     """The main score among the examples that share a class or a feature's value.
 
     Attributes:
-        value: The class, or the feature's text; for several classes at once also `without CLASS`, those that are not of it.
+        value: The class, or the feature's text; for multilabel tasks also `without CLASS`, the examples that do not have it.
         examples: How many.
         reference: The reference's mean score among them; for classes the recall.
         variant: The variant's.
         drop_points: The difference, in percentage points.
         drop_interval_points: The ends of its two one-sided intervals, at the gate's confidence in all values of the slice
-            together; None when it cannot be told.
+            together (simultaneous); None when it is not known.
     """
 
     value: str
@@ -141,14 +142,14 @@ class SliceValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """The evaluation set told apart by class or by a feature.
+    """The evaluation set divided by class or by a feature.
 
     Attributes:
         name: ``class``, or the feature.
         total: How many values it has among the examples.
         values: Those with the greatest drops, at most 50, the worst first.
         worst_interval_points: The ends of the two one-sided intervals of the greatest drop of all values; None when it
-            cannot be told.
+            is not known.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Writes a directory whole or not at all, and reads it back only if nothing in it has changed."""
+"""Writes directories atomically, and verifies the digest of every file when they are read."""
 
 import hashlib
 import json
@@ -32,15 +32,15 @@ class _File:
 
 @contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
-    """Yields a temporary sibling of `path` to fill; it takes the place of `path` when the body ends without an error.
+    """Yields a temporary sibling of `path` to fill; it replaces `path` when the body ends without an error.
 
-    A directory of an earlier attempt is replaced; anything else at `path` is left alone.
+    A directory of an earlier attempt is replaced; anything else at `path` is left unchanged.
 
     Raises:
         ArtifactError: `path` is a file, or a directory that is not empty and holds no manifest.
     """
     if path.is_file() or (path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file()):
-        raise ArtifactError(f"{path}: is in the way; an output directory must be new, empty or of an earlier attempt")
+        raise ArtifactError(f"{path}: already exists; an output directory must be new, empty or of an earlier attempt")
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}"
     draft.mkdir()
@@ -63,7 +63,7 @@ def write_manifest(directory: Path, schema: str, content: object) -> None:
 
 
 def read_manifest(directory: Path, schema: str, kind: type[T], *, verify: bool = True) -> T:
-    """Returns the content of a directory's manifest, once its schema and every file's digest are found right.
+    """Returns the content of a directory's manifest, after checking its schema and the digest of every file.
 
     Args:
         directory: The directory.
@@ -76,8 +76,8 @@ def read_manifest(directory: Path, schema: str, kind: type[T], *, verify: bool =
     """
     manifest = read_json(directory / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("schema") != schema:
-        found = manifest.get("schema") if isinstance(manifest, dict) else None
-        raise ArtifactError(f"{directory}: its schema is {found!r}; {schema!r} is needed")
+        actual = manifest.get("schema") if isinstance(manifest, dict) else None
+        raise ArtifactError(f"{directory}: its schema is {actual!r}; {schema!r} is needed")
     for name, facts in parse(manifest.get("files"), dict[str, _File], directory / MANIFEST).items():
         path = inside(directory, name)
         if not path.is_file():
@@ -91,12 +91,12 @@ def parse(value: object, kind: type[T], path: Path) -> T:
     """Returns JSON values as the dataclass they describe.
 
     Args:
-        value: What `read_json` gave.
+        value: What `read_json` returned.
         kind: The dataclass.
         path: The file, for messages.
 
     Raises:
-        ArtifactError: They do not describe it.
+        ArtifactError: The values do not match the dataclass.
     """
     try:
         return TypeAdapter(kind).validate_python(value)
@@ -112,24 +112,24 @@ def manifest_digest(directory: Path) -> str:
 
 
 def inside(directory: Path, name: str) -> Path:
-    """Returns the path of a relative name inside a directory.
+    """Returns the path of a relative name within a directory.
 
     Raises:
-        ArtifactError: The name leads out of the directory.
+        ArtifactError: The name points outside of the directory.
     """
     pure = PurePosixPath(name)
     if pure.is_absolute() or ".." in pure.parts:
-        raise ArtifactError(f"{directory}: the name {name!r} leads out of the directory")
+        raise ArtifactError(f"{directory}: the name {name!r} points outside of the directory")
     return directory / pure
 
 
 def file_name(tensor_name: str) -> str:
-    """Returns the ``.npy`` file name for a tensor: its name, with what a file name cannot hold percent-encoded."""
+    """Returns the ``.npy`` file name for a tensor: its name, with characters that are not allowed in file names percent-encoded."""
     return quote(tensor_name, safe=" ()[],=") + ".npy"
 
 
 def load_array(path: Path) -> NDArray[Any]:
-    """Returns a ``.npy`` file, memory-mapped; pickled objects are refused.
+    """Returns a ``.npy`` file, memory-mapped; pickled objects are rejected.
 
     Raises:
         ArtifactError: The file is missing, or not a plain ``.npy`` file.
@@ -163,7 +163,7 @@ def tree_digest(path: Path) -> str:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Writes JSON text, whole or not at all; NaN and infinity are refused, since JSON has neither."""
+    """Writes JSON text atomically; NaN and infinity are rejected, since JSON has neither."""
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         draft.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")

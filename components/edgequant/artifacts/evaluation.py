@@ -18,10 +18,10 @@ class NotFinite:
 
     Attributes:
         output: The name of the output.
-        examples: How many examples gave them.
+        examples: How many examples produced them.
         first_example: The row of the first of those.
         operator: The type of the operator where they start; "" where an input of the example holds them; None where that
-            was not found.
+            is not known.
         tensor: The name of the tensor that it writes, or of the input; or None.
     """
 
@@ -39,21 +39,21 @@ class EvaluationContent:
     Attributes:
         variant: The variant's name.
         task: The task.
-        status: ``evaluated``; ``failed`` when the variant was not converted or could not be run; ``absent`` for a model in
-            production that there is not.
+        status: ``evaluated``; ``failed`` when the variant was not converted or could not be run; ``absent`` when there
+            is no champion.
         reason: Why it is not evaluated, or None.
         model_sha256: The digest of the evaluated file, or None.
         evaluation_sha256: The digest of the evaluation set's manifest.
         examples: How many examples were run: the first ones of the evaluation set.
         available: How many examples the evaluation set holds.
         seconds: How long the run took.
-        metrics: The task's main metric, or all of a user's, as its own outputs read: a first look. The verdict's are read
-            as the reference's.
+        metrics: The task's main metric, or all of a custom one's, for a first look: its outputs are interpreted by themselves,
+            whereas the verdict interprets all outputs as the reference's.
         outputs: The names of the outputs.
         runtime: The interpreter's name and version.
         resolver: Which kernels ran it: ``xnnpack``, ``builtin`` or ``reference``.
-        threads: How many interpreters of one thread each ran at once.
-        batch: How many examples an interpreter took at once: 1, unless more gave the same outputs, bit for bit, faster.
+        threads: How many single-threaded interpreters ran concurrently.
+        batch: The batch size: 1, unless a larger one was faster and gave the same outputs bit for bit.
         not_finite: The outputs that hold NaN or infinity, when that is why it failed.
     """
 

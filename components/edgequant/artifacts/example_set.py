@@ -27,7 +27,7 @@ SCHEMA = "edgequant/example-set/1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassCount:
-    """How many examples of one class were wanted, were there, and were taken."""
+    """How many examples of one class were requested, available, and taken."""
 
     wanted: int
     available: int
@@ -47,7 +47,7 @@ class InputSpread:
     """The values of one input in a calibration set, and in a larger reservoir of the same source.
 
     Attributes:
-        range: The least and the greatest value in the set.
+        range: The minimum and maximum in the set.
         halves: Those of its two halves, every other example in the order of the draw.
         reservoir_range: Those in the reservoir.
         outside_share: The share of the reservoir's values outside of the set's range.
@@ -67,7 +67,7 @@ class InputSpread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Representativeness:
-    """How well a calibration set stands for its source.
+    """How well a calibration set represents its source.
 
     Attributes:
         reservoir: How many examples the set is compared with.
@@ -84,22 +84,22 @@ class Representativeness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Where an example set comes from, and by which rule.
+    """Where an example set comes from, and the rule of the draw.
 
     Attributes:
         purpose: ``calibration`` or ``evaluation``.
         signature: The key of the signature that the inputs belong to.
         seed: The seed of the draw.
         rule: The sampling rule in words.
-        asked: How many examples were asked for.
+        asked: How many examples were requested.
         records_read: Records read from the sources, duplicates included.
-        duplicates: Records left out because an equal one had been counted.
+        duplicates: Records left out because an equal one was counted already.
         skipped: Reasons to leave a record out, and how many were left out for each.
         classes: Counts by label, when the draw was stratified.
-        extremes: How many examples were taken because they hold the least or the greatest values.
+        extremes: How many examples were taken because they hold the minimum or maximum of an input.
         sources: The files read.
-        representativeness: How well a calibration set stands for its source; None for an evaluation set.
-        recipe: What was asked for, in the configuration's words: its sections ``examples`` and ``sampling``; empty for an
+        representativeness: How well a calibration set represents its source; None for an evaluation set.
+        recipe: The settings as in the configuration's sections ``examples`` and ``sampling``; empty for an
             evaluation set.
         names_in_file: The names in the file that the recipe names as ``classes_file``; empty where it names none.
     """
@@ -167,7 +167,7 @@ class ExampleSet:
         provenance: Where it comes from.
         inputs: Memory-mapped arrays by input name; the first axis is the example, in sampled order.
         labels: One label (or vector of labels) per example, or None.
-        slices: By feature, the text of its value in each example: what metrics can be told apart by.
+        slices: By feature, the text of its value in each example: what metrics can be broken down by.
         identities: The identity digest of every example.
     """
 
@@ -214,7 +214,7 @@ def load_example_set(path: Path, *, verify: bool = True) -> ExampleSet:
 
 
 def check_disjoint(calibration: Collection[str], evaluation: ExampleSet) -> None:
-    """Checks that no example is both calibrated and evaluated on, by identity.
+    """Checks by identity that no example is in both the calibration set and the evaluation set.
 
     Args:
         calibration: The identities of the calibration examples.
@@ -270,7 +270,7 @@ class ExampleSetWriter:
         """Adds one example; every example has the inputs, dtypes and shapes of the first.
 
         Raises:
-            ExamplesError: It has not.
+            ExamplesError: Its dtypes or shapes differ.
         """
         if not self._identities:
             self._first = dict(inputs)
@@ -290,10 +290,10 @@ class ExampleSetWriter:
         self._identities.append(identity)
 
     def close_inputs(self) -> dict[str, NDArray[Any]]:
-        """Ends the adding, and returns the inputs as written, memory-mapped."""
+        """Closes the files of the inputs, and returns the inputs as written, memory-mapped."""
         for name, stream in self._streams.items():
             if not stream.closed:
-                # NumPy leaves room in a header for a first axis that changes.
+                # NumPy reserves space in a header for a first axis that grows.
                 self._write_header(name, len(self._identities))
                 stream.close()
         return {name: load_array(self._draft / "inputs" / file_name(name)) for name in self._first}

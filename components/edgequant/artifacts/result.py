@@ -41,7 +41,7 @@ class TrackingSettings:
         experiment: The experiment's name.
         registered_model: The registered model that gets blessed variants as new versions; "" for none.
         alias: The alias to give the best one's version; "" for none.
-        register: Which of them: one of `REGISTER`.
+        register: Which blessed variants to register: one of `REGISTER`.
         retry_seconds: How long to retry while MLflow does not answer.
         model_uri: The URI of the source model.
         pipeline_run: The pipeline run's identifier; "" to identify a run by its results.
@@ -77,7 +77,7 @@ class Tracked:
         run_ids: The run of each variant.
         model_version: The registered version of the best variant, or None.
         versions: The registered version of each variant that has one.
-        alias_version: The version that the configured alias is on, which may be a later one; None without an alias.
+        alias_version: The version that the configured alias points to, which may be a later one; None without an alias.
         links: Pages of the MLflow UI by name.
     """
 
@@ -97,7 +97,7 @@ class LoadedResult:
 
     Attributes:
         path: Its directory.
-        digest: Identifies what was made of what, wherever it is recorded.
+        digest: Identifies the results and their inputs, independently of where they are recorded.
         content: Its manifest.
         variants: The variant set.
         verdict: The verdict.
@@ -120,7 +120,7 @@ def write_result(
     examples: tuple[ExampleSet, ExampleSet],
     configuration: str = "",
 ) -> LoadedResult:
-    """Gathers a run's results in one directory, so that tracking can be finished from it at any time.
+    """Collects the results of a run in one directory, from which tracking can be completed at any time.
 
     Args:
         target: The directory to write.
@@ -139,7 +139,7 @@ def write_result(
             (draft / CONFIGURATION).write_text(configuration, encoding="utf-8")
         content = ResultContent(settings=settings, calibration=calibration.facts(), evaluation=evaluation.facts())
         write_manifest(draft, SCHEMA, content)
-        # Not part of the manifest: written anew once the result is tracked.
+        # Not part of the manifest: rewritten when the result is tracked.
         write_json(draft / "result.json", result_json(load_verdict(verdict), None))
         shutil.copyfile(verdict / "report.html", draft / "report.html")
     return load_result(target)
@@ -165,7 +165,7 @@ def load_result(path: Path) -> LoadedResult:
 
 
 def _digest(path: Path, content: ResultContent) -> str:
-    """Returns what identifies the results: not where they are recorded, so that settings of that can change."""
+    """Returns a digest of the results; it leaves out where they are recorded, so that those settings can change."""
     parts = [
         manifest_digest(path / "variants"),
         manifest_digest(path / "verdict"),
@@ -177,10 +177,10 @@ def _digest(path: Path, content: ResultContent) -> str:
 
 
 def result_json(verdict: Verdict, tracked: Tracked | None) -> dict[str, Any]:
-    """Returns what ``result.json`` holds (see docs/result.md)."""
+    """Returns the content of ``result.json`` (see docs/result.md)."""
     variants = {
-        name: _brief(found) | {"run_id": tracked.run_ids.get(name) if tracked else None}
-        for name, found in verdict.variants.items()
+        name: _brief(variant) | {"run_id": tracked.run_ids.get(name) if tracked else None}
+        for name, variant in verdict.variants.items()
     }
     tracking = None
     if tracked is not None:
@@ -202,18 +202,18 @@ def result_json(verdict: Verdict, tracked: Tracked | None) -> dict[str, Any]:
     }
 
 
-def _brief(found: VariantVerdict) -> dict[str, Any]:
-    """Returns what scripts need of a variant; every class, every flip and the confusion are in ``verdict.json``."""
-    fields = asdict(replace(found, confusion=None, slices=()))
+def _brief(variant: VariantVerdict) -> dict[str, Any]:
+    """Returns the fields of a variant that scripts need; ``verdict.json`` has every class, every flip and the confusion matrix."""
+    fields = asdict(replace(variant, confusion=None, slices=()))
     del fields["confusion"], fields["slices"]
     latency = fields.pop("latency")
     fields["latency_ms"] = latency and {key: latency[f"{key}_ms"] for key in ("p50", "p90", "p99")}
     fields["latency_runs"] = latency and latency["runs"]
     fields["latency_ratio"] = latency and latency["ratio"]
-    if found.flips:
+    if variant.flips:
         fields["flips"] = {key: fields["flips"][key] for key in ("changed", "right_to_wrong", "wrong_to_right")}
     fields["worst_slices"] = {
         part.name: {"total": part.total, "interval_points": part.worst_interval_points, **asdict(part.values[0])}
-        for part in found.slices
+        for part in variant.slices
     }
     return fields

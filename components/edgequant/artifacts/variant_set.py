@@ -10,13 +10,13 @@ from edgequant.inspection import Inspection
 SCHEMA = "edgequant/variant-set/1"
 CONVERTED = "converted"
 FAILED = "failed"
-# Of the champion alone, when there is none.
+# The status of the champion alone, when there is none.
 ABSENT = "absent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertedVariant:
-    """What became of one variant.
+    """The result of converting one variant.
 
     Attributes:
         status: ``converted``, ``failed`` or ``absent``.
@@ -25,7 +25,7 @@ class ConvertedVariant:
         size_bytes: The size of its file, or None.
         sha256: The digest of its file, or None.
         seconds: How long the conversion took.
-        peak_memory_bytes: The conversion process's peak resident memory, or None when it did not live to tell.
+        peak_memory_bytes: The conversion process's peak resident memory, or None when it crashed.
         inspection: What its flatbuffer holds, or None.
     """
 
@@ -44,7 +44,7 @@ class Stability:
     """How much int8 models calibrated on the two halves of the calibration set differ.
 
     Attributes:
-        examples: How many examples they are compared on; 0 when they could not be.
+        examples: How many examples they are compared on; 0 when the comparison failed.
         halves_sqnr_db: The signal-to-noise ratio between their outputs; None when they are equal.
         quantization_sqnr_db: That between float32 and the first of them, to compare it with; None when they are equal.
         agreement: The share of examples for which they choose the same class; None where there is no such choice.
@@ -68,8 +68,8 @@ class VariantSetContent:
         model_sha256: The digest of the source model's files.
         calibration_sha256: The digest of the calibration set's manifest, or None when no variant needed it.
         calibration_identities: The identity of every calibration example.
-        variants: What became of each variant, in the order asked.
-        stability: Whether the calibration set is large enough; None when that was not asked.
+        variants: The result of each variant, in the requested order.
+        stability: Whether the calibration set is large enough; None when that was not requested.
     """
 
     signature: str
@@ -96,7 +96,7 @@ class VariantSet:
 
     @property
     def converted(self) -> tuple[str, ...]:
-        """The names of the variants that were converted, in the order asked."""
+        """The names of the variants that were converted, in the requested order."""
         return tuple(name for name, variant in self.content.variants.items() if variant.status == CONVERTED)
 
     def model(self, name: str) -> Path:

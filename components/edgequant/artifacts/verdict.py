@@ -17,10 +17,10 @@ BLESSED = "blessed"
 REJECTED = "rejected"
 INCONCLUSIVE = "inconclusive"
 NOT_GATED = "not gated"
-# What the row of a check says when there is nothing to hold it against yet.
+# The verdict of a check when there is no champion to compare with yet.
 NO_CHAMPION = "no champion yet"
 
-# What became of the champion.
+# The status of the champion.
 EVALUATED = "evaluated"
 MISSING = "missing"
 FAILED = "failed"
@@ -28,12 +28,12 @@ FAILED = "failed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """About how many evaluation examples would settle an open check in four of five runs, were what was measured true.
+    """The sample size that would decide an inconclusive check with a power of 80%, if the measured value were the true one.
 
     Attributes:
-        examples: How many in all, of the same mix of classes.
-        group: The class of which it takes most; "" where all examples count alike.
-        of_group: How many examples of that class, these included; None without one.
+        examples: How many in all, with the same distribution of classes.
+        group: The class that needs the most examples; "" where all examples count equally.
+        of_group: How many examples of that class, the existing ones included; None without a class.
     """
 
     examples: int
@@ -43,18 +43,18 @@ class Need:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """The answer of one check of the gate.
+    """The result of one check of the gate.
 
     Attributes:
         name: The key of the gate.
-        asked: Its value.
-        measured: What was measured, in the unit of what was asked; None when it could not be.
-        interval: The ends that decide, in the same unit: of two one-sided intervals at the gate's confidence, which together are
-            a two-sided one at 90% for 95%; the ends of the metric's own two-sided interval for `min_metric` and
-            `min_agreement` of what is not a share of right answers; None for what is exact, or has none.
+        asked: Its limit.
+        measured: The measured value, in the unit of the limit; None when it is not known.
+        interval: The bounds that decide, in the same unit: of two one-sided intervals at the gate's confidence (for 95%, together a
+            two-sided 90% interval); the ends of the metric's own two-sided interval for `min_metric` and
+            `min_agreement` of what is not a share of right answers; None where the value is exact, or has none.
         verdict: ``blessed``, ``rejected``, ``inconclusive``; or ``no champion yet``, which counts neither for nor against.
-        sentence: What was asked and measured, and what would settle it where it is open.
-        need: How many examples that is; None where it is not open, or no number of examples is known to settle it.
+        sentence: The limit and the measured value, and what would decide an inconclusive check.
+        need: The sample size that would decide it; None where it is decided, or no such size is known.
     """
 
     name: str
@@ -71,15 +71,15 @@ class Champion:
     """The champion, run on the same examples.
 
     Attributes:
-        uri: Its URI as the step was given it: an alias is pinned by a local run.
-        version: The URI of the version that it stood for, or None.
-        status: ``evaluated``, ``missing`` (there is none yet) or ``failed``.
+        uri: The URI that the step received; a local run replaces an alias by its version.
+        version: The URI of the version that it resolved to, or None.
+        status: ``evaluated``, ``missing`` (no champion exists yet) or ``failed``.
         reason: Why it is not evaluated, or None.
         size_bytes: The size of its file.
         sha256: The digest of its file.
         examples: How many evaluation examples it was run on.
         metrics: Its metrics over those.
-        measures: The same with their intervals.
+        measures: The same metrics with their intervals.
     """
 
     uri: str
@@ -95,7 +95,7 @@ class Champion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantVerdict:
-    """Everything known about one variant.
+    """The results of one variant.
 
     Attributes:
         status: ``converted`` or ``failed``.
@@ -104,24 +104,24 @@ class VariantVerdict:
         size_bytes: The size of its file.
         examples: How many evaluation examples were compared.
         metrics: The task's metrics over those examples.
-        measures: The same with their intervals and drops.
+        measures: The same metrics with their intervals and drops.
         metric_interval: The two-sided interval of the main metric; None when it has none.
         drop_points: How much worse than the reference, in percentage points of the main metric.
         drop_interval_points: The ends of the two one-sided intervals of the drop, in percentage points.
         versus_champion: How much worse than the champion's main metric; None without one.
-        agreement: The share of examples on which it answers as the reference does.
+        agreement: The share of examples on which it decides like the reference.
         agreement_interval: Its two-sided interval.
         divergence_nats: The mean over examples of the Kullback-Leibler divergence of its probabilities from the reference's;
             None where there are no probabilities.
-        flips: The examples that it decides otherwise than the reference; None where nothing is decided.
+        flips: The examples that it decides differently from the reference; None where the task has no decisions.
         drift: By output, how far its values are from the reference's.
-        confusion: What it takes for what; None but for single classes with labels.
+        confusion: Its confusion matrix; None unless the task is single-label and the examples have labels.
         slices: Its drop by class, then by each feature kept.
         verdict: ``reference``, ``blessed``, ``rejected``, ``inconclusive`` or ``not gated``.
-        checks: The answer of each check, in the gate's order.
-        reasons: A sentence for each check, what speaks against it first.
+        checks: The result of each check, in the gate's order.
+        reasons: A sentence for each check, the rejecting ones first.
         latency: Its latency on the machine of the benchmark.
-        peak_memory_bytes: The peak memory of a process that loads and runs it there; None where the system does not tell.
+        peak_memory_bytes: The peak memory of a process that loads and runs it there; None where the system does not report it.
         inspection: What its flatbuffer holds.
     """
 
@@ -153,29 +153,30 @@ class VariantVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What was found, and what it means.
+    """The verdict on all variants.
 
     Attributes:
         name: The name of the quantization.
         task: The task.
         main_metric: The metric that drops are measured on: the task's, or the one that the gate names.
-        classes: The names of the classes in the order of the model's outputs; none where they are known by number.
-        labelled: Whether the evaluation examples have labels; without them, agreement stands in for the metric.
-        reading: How the outputs were read, ``probabilities`` or ``logits``, as the reference's are; "" where no task asks.
-        notes: What a reader should know of all, such as classes without an evaluation example, or a poor reference.
+        classes: The names of the classes in the order of the model's outputs; none where classes are numbers.
+        labelled: Whether the evaluation examples have labels; without them, agreement replaces the metric.
+        reading: How the outputs were interpreted, ``probabilities`` or ``logits``, as the reference's are; "" where the task does not need
+            it.
+        notes: Remarks on the evaluation as a whole, such as classes without an evaluation example, or a poor reference.
         gate: The gate as configured.
         outcome: ``blessed``, ``rejected``, ``inconclusive`` or ``not gated``.
         best: The best blessed variant, or None.
-        why: One sentence that says what decided.
-        variants: The verdict of every variant, in the order asked.
+        why: The reason in one sentence.
+        variants: The verdict of every variant, in the requested order.
         champion: The champion; None when none is configured.
         environment: What the latencies were measured on.
         calibration: The calibration set.
         evaluation: The evaluation set.
-        evaluation_classes: By class, how many evaluation examples are of it, those without any included; empty where classes
+        evaluation_classes: The number of evaluation examples by class, classes without any included; empty where classes
             are not known.
-        stability: Whether the calibration set is large enough, when that was asked.
-        made_from: What made the variants: versions, the URI of the model where it is known, and the digests of the model
+        stability: Whether the calibration set is large enough, when that was requested.
+        made_from: The provenance of the variants: versions, the URI of the model where it is known, and the digests of the model
             and of the example sets.
     """
 

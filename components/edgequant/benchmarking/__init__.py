@@ -1,1 +1,1 @@
-"""The step that measures the latency of all variants side by side."""
+"""The step that measures the latency of all variants interleaved."""

@@ -1,4 +1,4 @@
-"""What latencies are measured on: the processor, and the one that a process is kept on."""
+"""The processor that latencies are measured on, and pinning a process to one of its cores."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 
 _CPUINFO = Path("/proc/cpuinfo")
-# The vector extensions that kernels are chosen by, on x86 and on Arm.
+# The vector extensions by which kernels are chosen, on x86 and Arm.
 _VECTORS = ("amx", "asimd", "avx", "bf16", "f16c", "fma", "i8mm", "neon", "sse4", "sve")
 _LOOK_SECONDS = 0.2
 
@@ -18,13 +18,13 @@ def cpu_model() -> str:
 
 
 def cpu_flags() -> tuple[str, ...]:
-    """Returns the processor's vector extensions, in alphabetical order; none where the system does not tell."""
+    """Returns the processor's vector extensions, in alphabetical order; none where the system does not report them."""
     flags = (_cpuinfo("flags") or _cpuinfo("Features")).split()
     return tuple(sorted(flag for flag in flags if flag.startswith(_VECTORS)))
 
 
 def pin() -> int | None:
-    """Keeps this process on one processor, the idlest of those it may use, and returns which; None where it cannot be."""
+    """Pins this process to the idlest processor that it may use, and returns its number; None where that is not supported."""
     if not hasattr(os, "sched_setaffinity"):
         return None
     busy = psutil.cpu_percent(interval=_LOOK_SECONDS, percpu=True)

@@ -1,4 +1,4 @@
-"""Measures the latency of several models side by side, so that a noisy moment touches all of them alike."""
+"""Measures the latency of several models interleaved, so that noise affects all of them equally."""
 
 import random
 import time
@@ -14,19 +14,19 @@ from edgequant.artifacts.benchmark import Latency
 from edgequant.benchmarking.environment import pin
 from edgequant.benchmarking.ratio import median_ratio
 from edgequant.benchmarking.trial import read_examples
-from edgequant.benchmarking.turns import Turns, telling
+from edgequant.benchmarking.turns import Turns, record_turns
 from edgequant.litert_interpreter import InterpreterError, Model
 
 _NS_PER_MS = 1e6
-# Warm-up ends when the medians of two successive windows agree within this share, or when its time is over.
+# Warm-up ends when the medians of two successive windows agree within this share, or after its time limit.
 _STABLE = 0.03
 _WINDOW_RUNS = 5
 _WINDOW_SECONDS = 0.01
 _WARM_UP_SECONDS = 1.0
 _WARM_UP_SHARE = 0.25
-# A model that takes less than this finds its weights gone from the caches after the others' turns.
+# The weights of a model faster than this are evicted from the caches while the other models run.
 _CACHED_NS = 2e6
-# Trials' processes are forks of one, with its memory's layout: each first takes memory of random sizes, up to this.
+# The processes of trials are forks with the same memory layout: each first allocates blocks of random sizes, up to this.
 _SHIFT_BLOCKS = 64
 _SHIFT_BYTES = 64 << 10
 
@@ -40,11 +40,11 @@ class TrialPlan:
         evaluation_set: The directory of the evaluation set; its first examples are the inputs, in turn.
         examples: How many of them.
         runs: How many counted runs each model gets.
-        budget_seconds: Runs end early after this time, with no fewer than one each.
+        budget_seconds: Runs end early after this time, with at least one each.
         resolver: Which kernels run them.
-        trial: The number of this trial: which model is loaded first, and where in memory.
-        turns: The file in which to tell whose turn it is, in the order of `paths`, for when this process does not live to
-            tell; or None.
+        trial: The number of this trial, which determines the model that is loaded first and the memory layout.
+        turns: The file to record the running model in, as its position in `paths`, in case this process crashes; or
+            None.
     """
 
     paths: dict[str, Path]
@@ -59,12 +59,12 @@ class TrialPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """One model's times in one trial.
+    """The times of one model in one trial.
 
     Attributes:
         nanoseconds: Of each counted invocation, float64 [runs], in order.
-        warm_up_runs: How many invocations went before.
-        settled: Whether the time of those was stable in the end.
+        warm_up_runs: How many invocations warmed it up.
+        settled: Whether their time was stable at the end of the warm-up.
     """
 
     nanoseconds: NDArray[np.float64]
@@ -73,7 +73,7 @@ class Timing:
 
 
 def measure(plan: TrialPlan) -> tuple[dict[str, Timing], int | None] | str:
-    """Returns the times of each model in one trial, and the processor that this process was kept on, or None.
+    """Returns the times of each model in one trial, and the processor that this process was pinned to, or None.
 
     For a child process. Where the runtime refuses a model or fails on an example, the reason is returned.
     """
@@ -87,14 +87,14 @@ def measure(plan: TrialPlan) -> tuple[dict[str, Timing], int | None] | str:
 def measure_times(plan: TrialPlan) -> dict[str, Timing]:
     """Returns the times of each model at batch 1 on one thread, the models in turn: A, B, C, A, B, C, ….
 
-    A run is one invocation with its input already in place; quantizing the input is not counted, as on a device whose
-    sensor gives integers. One that is not counted goes before it where the model is small: the others' turns have taken
-    the caches, and a device that runs one model has it there.
+    A run is one invocation with its input already set; quantizing the input does not count, as on a device whose sensor
+    produces integers. Before each run of a small model, an invocation that does not count brings its weights back into the
+    caches, where they are on a device that runs one model.
 
     Raises:
         InterpreterError: The runtime refuses a model or fails on an example.
     """
-    with telling(list(plan.paths), plan.turns) as turns:
+    with record_turns(list(plan.paths), plan.turns) as turns:
         return _measure(plan, turns)
 
 
@@ -104,7 +104,7 @@ def _measure(plan: TrialPlan, turns: Turns) -> dict[str, Timing]:
     shift = _shift(plan.trial)
     models = {}
     prepared = {}
-    for name, path in _turned(plan.paths, plan.trial).items():
+    for name, path in _rotated(plan.paths, plan.trial).items():
         turns.begin(name)
         models[name] = Model(path, resolver=plan.resolver)
         prepared[name] = [models[name].prepare(example) for example in examples]
@@ -130,15 +130,15 @@ def _measure(plan: TrialPlan, turns: Turns) -> dict[str, Timing]:
     }
 
 
-def _turned(paths: Mapping[str, Path], trial: int) -> dict[str, Path]:
-    """Returns the files with another one first in each trial; each still follows the same one."""
+def _rotated(paths: Mapping[str, Path], trial: int) -> dict[str, Path]:
+    """Returns the files rotated by the trial number, so that each trial starts with another one."""
     names = list(paths)
     first = trial % max(len(names), 1)
     return {name: paths[name] for name in names[first:] + names[:first]}
 
 
 def _shift(trial: int) -> list[bytearray]:
-    """Returns memory of random sizes, so that models lie elsewhere in each trial's process."""
+    """Returns allocations of random sizes, so that models have other addresses in each trial."""
     draw = random.Random(trial)  # noqa: S311 (no secret)
     return [bytearray(draw.randrange(1, _SHIFT_BYTES)) for _ in range(draw.randrange(_SHIFT_BLOCKS))]
 
@@ -151,7 +151,7 @@ def _timed(model: Model) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _WarmUp:
-    """How a model's warm-up went: invocations, whether their time was stable, and their last median."""
+    """The warm-up of a model: its invocations, whether their time was stable, and their last median."""
 
     runs: int
     settled: bool
@@ -159,7 +159,7 @@ class _WarmUp:
 
 
 def _warm_up(model: Model, prepared: Sequence[Mapping[int, NDArray[Any]]], limit_seconds: float) -> _WarmUp:
-    """Runs a model until the medians of two successive windows agree, or until its time is over."""
+    """Runs a model until the medians of two successive windows agree, or until the time limit."""
     deadline = time.monotonic() + limit_seconds
     runs, before = 0, 0.0
     while True:
@@ -182,9 +182,9 @@ def summarize(trials: Sequence[Mapping[str, Timing]], reference: str, *, busy: b
     Args:
         trials: The times of each model in each trial.
         reference: The name of the reference.
-        busy: Whether the machine had more to do than it has processors.
+        busy: Whether the machine's load exceeded its number of processors.
     """
-    found = {}
+    latencies = {}
     for name in trials[0]:
         timings = [trial[name] for trial in trials]
         times = np.concatenate([timing.nanoseconds for timing in timings])
@@ -193,7 +193,7 @@ def summarize(trials: Sequence[Mapping[str, Timing]], reference: str, *, busy: b
         if reference in trials[0] and name != reference:
             base = [trial[reference].nanoseconds for trial in trials]
             ratio = median_ratio([timing.nanoseconds for timing in timings], base, busy=busy)
-        found[name] = Latency(
+        latencies[name] = Latency(
             p50_ms=p50,
             p90_ms=p90,
             p99_ms=p99,
@@ -202,4 +202,4 @@ def summarize(trials: Sequence[Mapping[str, Timing]], reference: str, *, busy: b
             warm_up_runs=sum(timing.warm_up_runs for timing in timings),
             settled=all(timing.settled for timing in timings),
         )
-    return found
+    return latencies

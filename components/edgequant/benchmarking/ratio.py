@@ -1,4 +1,4 @@
-"""The ratio of two models' medians, with an interval from trials in processes of their own."""
+"""The ratio of two models' median latencies, with a confidence interval over trials."""
 
 import math
 from collections.abc import Sequence
@@ -17,17 +17,16 @@ def median_ratio(
 ) -> Ratio:
     """Returns the ratio of two models' medians, with a 95% interval.
 
-    What differs from one measurement to the next is the process, with its memory's layout, its processor and its moment,
-    more than the invocation: a thousand invocations of one process agree with each other and not with those of the next.
-    So each trial, a process of its own, gives one ratio of medians, and the interval is Student's of the mean of their
-    logarithms; the ratio is their geometric mean.
+    Latencies vary more between processes than between invocations of one process, since each process has its own memory
+    layout, processor and time. So each trial is a process of its own and yields one ratio of medians. The ratio is their
+    geometric mean, and the interval is Student's t interval of the mean of their logarithms.
 
     Source: Kalibera & Jones 2013, "Rigorous benchmarking in reasonable time", ISMM (repeat at the level that varies).
 
     Args:
         times: A model's times, [runs] of each trial.
         reference: The reference's, of the same trials.
-        busy: Whether the machine had more to do than it has processors.
+        busy: Whether the machine's load exceeded its number of processors.
     """
     from scipy import stats
 

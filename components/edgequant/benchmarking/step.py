@@ -23,10 +23,10 @@ from edgequant.steps import say
 from edgequant.variants import REFERENCE
 
 _EXAMPLES = 16
-# A trial is a process of its own. No fewer than these where there are runs for them; more when more runs are asked for.
+# A trial is a process of its own. At least this many if there are runs for them; more when more runs are requested.
 _TRIALS = 8
 _RUNS_OF_TRIAL = 25
-# How often each model may run in a trial beyond its time, to warm up and to be measured, and each so much slower.
+# Runs of each model that a trial may need beyond its budget, for warm-up and measurement, and how much slower these may be.
 _RUNS_BEYOND = 2
 _SLOWER = 2.0
 
@@ -54,10 +54,10 @@ def benchmark(
         runs: How many counted runs each variant gets.
         budget_seconds: Runs end early after this time.
         resolver: Which kernels run the models: xnnpack, builtin or reference.
-        margin_seconds: How long beyond the budget a child is waited for; longer by what slow models take.
+        margin_seconds: How long to wait for a child beyond the budget; slow models extend it.
 
     Raises:
-        ArtifactError: An input directory is not what it should be.
+        ArtifactError: An input directory is missing or damaged.
         ConfigError: There is no such resolver.
         ExamplesError: There are no examples.
     """
@@ -90,11 +90,11 @@ def benchmark(
     )
     with new_directory(target) as draft:
         write_manifest(draft, SCHEMA, content)
-    _say(content)
+    _report(content)
 
 
 def _try_all(plan: TrialPlan, seconds: float) -> tuple[dict[str, Trial], dict[str, str]]:
-    """Returns how each variant ran that can be run, and why the others cannot."""
+    """Returns the trial run of each variant, and the reason for those that cannot be run."""
     tried, failures = {}, {}
     for name, path in plan.paths.items():
         arguments = (path, plan.evaluation_set, plan.examples, plan.resolver, plan.budget_seconds)
@@ -108,21 +108,21 @@ def _try_all(plan: TrialPlan, seconds: float) -> tuple[dict[str, Trial], dict[st
 
 
 def _failure(outcome: ChildOutcome) -> str | None:
-    """Returns why a model cannot be run; None where it was."""
+    """Returns why a model cannot be run; None if it ran."""
     if outcome.failure is not None:
-        return f"LiteRT did not survive it: {outcome.failure}"
+        return f"LiteRT cannot run the model: {outcome.failure}"
     return outcome.value if isinstance(outcome.value, str) else None
 
 
 def _measure(plan: TrialPlan, beyond: float, *, busy: bool) -> tuple[dict[str, Latency], int | None, dict[str, str]]:
     """Returns latencies, the processor they were measured on, and failures.
 
-    A model that ends the process it is measured in, after all, is left out of every trial, and that one begins anew.
+    A model that crashes a trial is excluded from all trials, and that trial is repeated.
 
     Args:
         plan: What to measure.
-        beyond: How long beyond its time a trial is waited for.
-        busy: Whether the machine had more to do than it has processors.
+        beyond: How long to wait for a trial beyond its budget.
+        busy: Whether the machine's load exceeded its number of processors.
     """
     measured: list[dict[str, Timing]] = []
     failures: dict[str, str] = {}
@@ -146,12 +146,12 @@ def _measure(plan: TrialPlan, beyond: float, *, busy: bool) -> tuple[dict[str, L
         plan = replace(plan, paths={name: path for name, path in plan.paths.items() if name not in failures})
     if not plan.paths:
         return {}, None, failures
-    kept = [{name: timings[name] for name in plan.paths} for timings in measured]
-    return summarize(kept, REFERENCE, busy=busy), cpu, failures
+    complete = [{name: timings[name] for name in plan.paths} for timings in measured]
+    return summarize(complete, REFERENCE, busy=busy), cpu, failures
 
 
 def _run_trial(plan: TrialPlan, seconds: float) -> tuple[ChildOutcome, str | None]:
-    """Returns how a trial ended, and whose turn it was last; None where it was nobody's."""
+    """Returns the outcome of a trial, and the model that ran last; None if none did."""
     with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
         turns = Path(folder) / "turns"
         start_turns(turns)
@@ -160,7 +160,7 @@ def _run_trial(plan: TrialPlan, seconds: float) -> tuple[ChildOutcome, str | Non
 
 
 def _parts(plan: TrialPlan) -> list[TrialPlan]:
-    """Returns the plan of each trial: as many runs in all as asked, and time for `_TRIALS` of them at the least."""
+    """Returns the plan of each trial: the requested runs in all, and a budget that suffices for at least `_TRIALS` trials."""
     trials = min(max(_TRIALS, plan.runs // _RUNS_OF_TRIAL), plan.runs)
     return [
         replace(
@@ -190,7 +190,7 @@ def _load() -> float:
     return round(os.getloadavg()[0], 2)
 
 
-def _say(content: Benchmark) -> None:
+def _report(content: Benchmark) -> None:
     for name, reason in content.failures.items():
         say("benchmark", f"{name}: failed: {reason}")
     for name, latency in content.latencies.items():
@@ -213,7 +213,7 @@ def _say(content: Benchmark) -> None:
 
 
 def _noise(environment: Environment) -> str:
-    """Returns why a ratio settles nothing, and what would."""
+    """Returns why a ratio is inconclusive, and what to do about it."""
     if environment.load_average > environment.cores:
-        return f"the machine's load is {environment.load_average:g} on {environment.cores} cores; a quieter node would tell"
-    return "a quieter node, or more runs, would tell"
+        return f"the machine's load is {environment.load_average:g} on {environment.cores} cores; measure on a quieter node"
+    return "measure on a quieter node, or with more runs"

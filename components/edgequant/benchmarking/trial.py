@@ -1,4 +1,4 @@
-"""Runs one model a few times, to know that it can be run and what memory it takes. In a child process of its own."""
+"""Runs one model a few times in a child process, to check that it can be run and to measure its memory."""
 
 import re
 import time
@@ -15,15 +15,15 @@ from edgequant.litert_interpreter import InterpreterError, Model
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 _FORGET_PEAK = "5"
-# A model that takes this long for an example is run on further ones for this share of the budget only, and not once more
-# when the first time took that share.
+# A model that takes this long for an example is run on further ones only for the first share of the budget, and its second
+# pass is skipped when the first one took the second share.
 _SLOW_SECONDS = 0.1
 _EXAMPLES_SHARE = 0.1
 _AGAIN_SHARE = 0.5
 
 
 def read_examples(evaluation_set: Path, count: int) -> list[dict[str, NDArray[Any]]]:
-    """Returns the first examples of a set, at most so many."""
+    """Returns the first examples of a set, at most `count`."""
     # The evaluate step has read every byte of this set; here only a few rows are used.
     inputs = load_example_set(evaluation_set, verify=False).inputs
     rows = min(count, len(next(iter(inputs.values()))))
@@ -32,11 +32,11 @@ def read_examples(evaluation_set: Path, count: int) -> list[dict[str, NDArray[An
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """How a model ran.
+    """The result of running a model on a few examples.
 
     Attributes:
-        seconds: The longest that one example took.
-        peak_memory_bytes: What memory it takes; None where the system does not tell, or where the model is too slow to
+        seconds: The longest time of one example.
+        peak_memory_bytes: The memory it needs; None where the system does not report it, or where the model is too slow to
             be run twice.
     """
 
@@ -45,7 +45,7 @@ class Trial:
 
 
 def try_model(path: Path, evaluation_set: Path, count: int, resolver: str, budget_seconds: float) -> Trial | str:
-    """Loads a model and runs it on a few examples, twice; the memory that it takes is what the second takes.
+    """Loads a model and runs it on a few examples, twice; the memory of the second pass is the memory that it needs.
 
     The first makes the system load what code of the runtime the model needs, and stays. A slow model is run on fewer
     examples, one at least, and a very slow one once.
@@ -78,7 +78,7 @@ def try_model(path: Path, evaluation_set: Path, count: int, resolver: str, budge
 
 
 def _run(model: Model, examples: Sequence[Mapping[str, NDArray[Any]]], seconds: float) -> tuple[Model, float]:
-    """Runs a model on the examples that there is time for, and returns it with the longest that one took."""
+    """Runs a model on as many examples as the time allows, and returns it with the longest time of one."""
     longest = 0.0
     end = time.monotonic() + seconds
     for example in examples:
@@ -92,7 +92,7 @@ def _run(model: Model, examples: Sequence[Mapping[str, NDArray[Any]]], seconds: 
 
 
 def _resident() -> int | None:
-    """Returns this process's resident memory in bytes, and has the system forget the peak it had until now."""
+    """Returns this process's resident memory in bytes, and resets its peak in the system."""
     try:
         _CLEAR.write_text(_FORGET_PEAK)
     except OSError:
@@ -101,5 +101,5 @@ def _resident() -> int | None:
 
 
 def _status(field: str) -> int | None:
-    found = re.search(rf"^{field}:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
-    return int(found[1]) * 1024 if found else None
+    match = re.search(rf"^{field}:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
+    return int(match[1]) * 1024 if match else None

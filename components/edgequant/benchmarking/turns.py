@@ -1,15 +1,15 @@
-"""Whose turn it is in a process that runs several models: what is left to read when it does not live to tell."""
+"""Records which of several models a process runs, so that its parent can read the last one after a crash."""
 
 import mmap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-_NOBODY = 0xFF
+_NO_MODEL = 0xFF
 
 
 class Turns:
-    """A byte of shared memory that names the model at work. Telling costs no system call, so latencies keep theirs.
+    """A byte of shared memory that identifies the running model. Writing it needs no system call and so no measurable time.
 
     Args:
         names: The models, 255 at most.
@@ -21,13 +21,13 @@ class Turns:
         self._memory = memory
 
     def begin(self, name: str) -> None:
-        """Says that a model is at work from here on, until another is."""
+        """Records that a model runs from here on."""
         self._memory[0] = self._numbers[name]
 
 
 @contextmanager
-def telling(names: Sequence[str], path: Path | None) -> Iterator[Turns]:
-    """Yields the turns that a process tells in a file of `start_turns`; without one, nobody reads them."""
+def record_turns(names: Sequence[str], path: Path | None) -> Iterator[Turns]:
+    """Yields the turns that a process records in a file of `start_turns`; without a file they are discarded."""
     if path is None:
         with mmap.mmap(-1, 1) as memory:
             yield Turns(names, memory)
@@ -37,11 +37,11 @@ def telling(names: Sequence[str], path: Path | None) -> Iterator[Turns]:
 
 
 def start_turns(path: Path) -> None:
-    """Writes a file in which it is nobody's turn."""
-    path.write_bytes(bytes([_NOBODY]))
+    """Writes a file that records no model."""
+    path.write_bytes(bytes([_NO_MODEL]))
 
 
 def whose_turn(names: Sequence[str], path: Path) -> str | None:
-    """Returns the model that was at work last; None where none had begun."""
+    """Returns the model that ran last; None if none did."""
     number = path.read_bytes()[0]
-    return None if number == _NOBODY else names[number]
+    return None if number == _NO_MODEL else names[number]

@@ -8,7 +8,7 @@ from pathlib import Path
 from edgequant.artifacts.champion_set import ChampionFacts, write_champion
 from edgequant.errors import ModelError
 from edgequant.mlflow_access.lookup import Waiting
-from edgequant.model_uri import downloaded, is_path, pin_champion, told_of
+from edgequant.model_uri import downloaded, is_path, model_errors_as, pin_champion
 from edgequant.steps import say
 from edgequant.tracking_uri import tracking_uri as tracking_uri_to_use
 
@@ -41,7 +41,10 @@ def fetch_champion(uri: str, tracking_uri: str, target: Path, waiting: Waiting =
         say("champion", f"no champion yet: {pinned.missing}")
         return
     facts = ChampionFacts(uri=uri, version=pinned.uri)
-    with told_of("champion"), nullcontext(Path(uri)) if is_path(uri) else downloaded(pinned.uri, server) as found:
+    with (
+        model_errors_as("champion"),
+        nullcontext(Path(uri)) if is_path(uri) else downloaded(pinned.uri, server) as found,
+    ):
         write_champion(target, facts, partial(shutil.copyfile, find_tflite(found, uri)))
     say("champion", f"{uri} is {pinned.uri}" if uri != pinned.uri else uri)
 

@@ -1,1 +1,1 @@
-"""The step that makes one .tflite file per variant, each proven to be what its name says."""
+"""The step that makes one .tflite file per variant, each verified against its name."""

@@ -44,13 +44,13 @@ def convert(files: ModelFiles, signature: str, variant: str, calibration: Calibr
             converter = tf.lite.TFLiteConverter.from_saved_model(str(path), signature_keys=[signature])
             _SETTINGS[variant](converter, _representative(calibration))
             flatbuffer: bytes = converter.convert()
-        except Exception as error:  # The converter and TensorFlow raise many kinds; each is the model's, not ours.
+        except Exception as error:  # The converter and TensorFlow raise many kinds; each is a failure of the model.
             raise ModelError(explain(error)) from error
     return flatbuffer
 
 
 def needs_tf_keras(saved_model: Path) -> bool:
-    """Tells whether Keras 2 wrote a SavedModel, whose optimizer only `tf_keras` can restore."""
+    """Returns whether Keras 2 wrote a SavedModel, whose optimizer only `tf_keras` can restore."""
     if (saved_model / "keras_metadata.pb").is_file():
         return True
     data = (saved_model / "saved_model.pb").read_bytes()
@@ -58,7 +58,7 @@ def needs_tf_keras(saved_model: Path) -> bool:
 
 
 def explain(error: Exception) -> str:
-    """Returns what a converter's error says, in one line; unsupported operators by name."""
+    """Returns a converter's error in one line, with unsupported operators by name."""
     text = _ANSI.sub("", str(error))
     operators = sorted(set(_UNSUPPORTED.findall(text)))
     if operators:
@@ -69,8 +69,8 @@ def explain(error: Exception) -> str:
             hint = " (a recurrent layer: give it unroll=True, or export the model with a batch of 1)"
         return f"LiteRT has no operator for {', '.join(named)}{hint}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith(_VAGUE)] or lines or ["no message"]
-    return f"{type(error).__name__}: {telling[0]}"
+    informative = [line for line in lines if not line.startswith(_VAGUE)] or lines or ["no message"]
+    return f"{type(error).__name__}: {informative[0]}"
 
 
 def _representative(calibration: Calibration) -> Callable[[], Iterator[Calibration]]:
@@ -123,7 +123,7 @@ _SETTINGS: dict[str, Callable[[Any, Callable[[], Iterator[Calibration]]], None]]
 
 
 def _export_keras(path: Path, scratch: Path) -> Path:
-    """Writes a ``.keras`` model as a SavedModel whose inputs bear the names of its input layers."""
+    """Writes a ``.keras`` model as a SavedModel whose inputs have the names of its input layers."""
     target = scratch / "saved_model"
     try:
         keras = _keras_of(path)
@@ -134,7 +134,7 @@ def _export_keras(path: Path, scratch: Path) -> Path:
         def serve(*values: Any) -> Any:
             return model(tf.nest.pack_sequence_as(structure, values), training=False)
 
-        # An archive tracks the model's variables; a plain `tf.saved_model.save` of a Keras 3 model loses them, in silence.
+        # An archive tracks the model's variables; a plain `tf.saved_model.save` of a Keras 3 model loses them silently.
         archive = keras.export.ExportArchive()
         archive.track(model)
         archive.add_endpoint("serving_default", serve, input_signature=specs)
@@ -145,7 +145,7 @@ def _export_keras(path: Path, scratch: Path) -> Path:
 
 
 def _keras_of(path: Path) -> Any:
-    """Returns the Keras that wrote a file: `keras` 3, or `tf_keras` for Keras 2."""
+    """Returns the Keras module that wrote a file: `keras` 3, or `tf_keras` for Keras 2."""
     with zipfile.ZipFile(path) as archive:
         version = json.loads(archive.read("metadata.json"))["keras_version"]
     if version.startswith("2."):

@@ -1,4 +1,4 @@
-"""Checks that a converted file is what its variant's name says."""
+"""Checks that a converted file has the kind that its variant's name promises."""
 
 from edgequant.inspection import SMALL_WEIGHTS, Inspection
 from edgequant.variants import Variant
@@ -7,44 +7,44 @@ _MAX_NAMED = 6
 
 
 def broken_promise(variant: Variant, inspection: Inspection) -> str | None:
-    """Returns why a file is not what its name says, with the operators named; None when it is.
+    """Returns why a file does not match its variant, with the operators named; None when it does.
 
     Args:
-        variant: The variant it should be.
+        variant: The variant it should match.
         inspection: What its flatbuffer holds.
     """
     if inspection.flex:
-        return f"not what it says: needs the Flex delegate for {', '.join(inspection.flex)}"
+        return f"does not match its variant: needs the Flex delegate for {', '.join(inspection.flex)}"
     if inspection.custom:
-        return f"not what it says: has the custom operators {', '.join(inspection.custom)}"
+        return f"does not match its variant: has the custom operators {', '.join(inspection.custom)}"
     if "READ_VARIABLE" in inspection.ops and "ASSIGN_VARIABLE" not in inspection.ops:
         return "the SavedModel has lost its variables: they are read and never set; save the model with model.export()"
     if inspection.kind == variant.kind or (variant.kind == "full_int8" and _integers_as_made(inspection)):
         return None
     if variant.kind == "dynamic_range" and inspection.kind == "float32":
         return (
-            f"not what it says: no weight was quantized; the converter leaves weights of fewer than {SMALL_WEIGHTS:,}"
+            f"does not match its variant: no weight was quantized; the converter leaves weights of fewer than {SMALL_WEIGHTS:,}"
             f" elements as they are ({inspection.small_weights} here)"
         )
-    return (
-        f"not what it says: its kind is {inspection.kind}, {variant.kind} is promised; it has {_operators(inspection)}"
-    )
+    return f"does not match its variant: its kind is {inspection.kind}, {variant.kind} is needed; it has {_operators(inspection)}"
 
 
 def notes(variant: Variant, inspection: Inspection) -> tuple[str, ...]:
-    """Returns what a reader should know about a file that keeps its promise."""
-    found = []
+    """Returns remarks about a file that matches its variant."""
+    remarks = []
     if variant.kind == "dynamic_range" and inspection.small_weights:
         many = inspection.small_weights != 1
-        what = f"weight{'s' if many else ''} of fewer than {SMALL_WEIGHTS:,} elements stay{'' if many else 's'} float"
-        found.append(f"{inspection.small_weights} {what}")
+        weights = (
+            f"weight{'s' if many else ''} of fewer than {SMALL_WEIGHTS:,} elements stay{'' if many else 's'} float"
+        )
+        remarks.append(f"{inspection.small_weights} {weights}")
     if variant.calibrated and inspection.float_islands:
-        found.append(f"computes in float in {_listed(inspection.float_islands)}")
-    return tuple(found)
+        remarks.append(f"computes in float in {_listed(inspection.float_islands)}")
+    return tuple(remarks)
 
 
 def _integers_as_made(inspection: Inspection) -> bool:
-    """Tells whether a model computes in int8 and has no float input or output to keep, such as words in and a class out."""
+    """Returns whether a model computes in int8 and has no float input or output to keep, such as token ids in and a class out."""
     edges = inspection.inputs + inspection.outputs
     return inspection.kind == "integer_only" and not any(tensor.dtype == "INT8" for tensor in edges)
 

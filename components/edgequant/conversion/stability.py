@@ -1,4 +1,4 @@
-"""Tells whether a calibration set is large enough: int8 models made from its two halves should not differ much."""
+"""Split-half check of a calibration set: int8 models calibrated on its two halves should hardly differ."""
 
 import math
 import tempfile
@@ -17,8 +17,8 @@ from edgequant.outputs import sqnr_db
 
 _VARIANT = "full_int8"
 _MOST_EXAMPLES = 500
-# Two int8 models whose scales differ in the least round independently, and so differ by twice the noise of one: 3 dB. As much
-# again is left for what the measurement itself varies by.
+# Two int8 models whose scales differ slightly round independently, so the energy of their difference is twice the noise of
+# one: 3 dB. Another 3 dB allow for the variance of the measurement.
 _MARGIN_DB = 6.0
 Outputs = dict[str, NDArray[Any]]
 
@@ -29,7 +29,7 @@ def check_stability(
     """Returns how much int8 models of a calibration set's two halves differ.
 
     Args:
-        context: Where child processes come from (see `edgequant.child_process.forkserver`).
+        context: The context that starts child processes (see `edgequant.child_process.forkserver`).
         source: The model, and the key of the signature to convert.
         sets: The calibration set, and the set whose examples the models are compared on.
         float32: The reference's file.
@@ -46,15 +46,15 @@ def check_stability(
         outcome = run(context, compare_halves, (float32, *halves, examples), limits, log)
         if outcome.failure is not None:
             return Stability(sentence=f"Stability is not known: {outcome.failure}.")
-    found: Stability = outcome.value
-    return found
+    stability: Stability = outcome.value
+    return stability
 
 
 def convert_half(files: ModelFiles, signature: str, calibration_set: Path, half: int, target: Path) -> None:
     """Writes the int8 model calibrated on every other example, from the first or from the second on.
 
     Raises:
-        ModelError: It cannot be converted, or there is no such half.
+        ModelError: It cannot be converted, or the calibration set is too small to have such a half.
     """
     from edgequant.conversion.converter import convert
 
@@ -65,11 +65,11 @@ def convert_half(files: ModelFiles, signature: str, calibration_set: Path, half:
     target.write_bytes(convert(files, signature, _VARIANT, values))
 
 
-def compare_halves(float32: Path, one: Path, other: Path, example_set: Path) -> Stability:
-    """Returns how much two int8 models differ, beside how much the first differs from float32."""
+def compare_halves(float32: Path, first_half: Path, second_half: Path, example_set: Path) -> Stability:
+    """Returns how much two int8 models differ, and for comparison how much the first differs from float32."""
     examples = load_example_set(example_set, verify=False)
     inputs = {name: values[:_MOST_EXAMPLES] for name, values in examples.inputs.items()}
-    reference, first, second = (_outputs(path, inputs) for path in (float32, one, other))
+    reference, first, second = (_outputs(path, inputs) for path in (float32, first_half, second_half))
     halves, quantization = outputs_sqnr_db(first, second), outputs_sqnr_db(reference, first)
     agreement = _agreement(first, second)
     return Stability(
@@ -82,13 +82,13 @@ def compare_halves(float32: Path, one: Path, other: Path, example_set: Path) -> 
 
 
 def outputs_sqnr_db(signal: Outputs, other: Outputs) -> float | None:
-    """Returns the signal-to-noise ratio of outputs, in dB, what differs being the noise; None when nothing does."""
+    """Returns the signal-to-noise ratio of outputs, in dB, with the difference as the noise; None when they are equal."""
     power = noise = 0.0
     for name, values in signal.items():
         expected = np.asarray(values, np.float64)
         power += float((expected**2).sum())
         noise += float(((expected - other[name]) ** 2).sum())
-    # Where the signal is nought all the same, any noise is too much.
+    # An all-zero signal gets the smallest energy, so that any noise gives a very low ratio.
     return sqnr_db(max(power, float(np.finfo(np.float64).tiny)), noise)
 
 
@@ -104,16 +104,16 @@ def _outputs(path: Path, inputs: Outputs) -> Outputs:
     return {name: np.stack(values) for name, values in rows.items()}
 
 
-def _agreement(one: Outputs, other: Outputs) -> float | None:
-    """Returns the share of examples for which the largest output is the same; None without a choice of one of several."""
-    values, others = next(iter(one.values())), next(iter(other.values()))
-    if len(one) != 1 or values.ndim != 2 or values.shape[1] == 1:
+def _agreement(first: Outputs, second: Outputs) -> float | None:
+    """Returns the share of examples for which the largest output is the same; None unless there is one output with several classes."""
+    values, others = next(iter(first.values())), next(iter(second.values()))
+    if len(first) != 1 or values.ndim != 2 or values.shape[1] == 1:
         return None
     return float((values.argmax(axis=1) == others.argmax(axis=1)).mean())
 
 
 def _sentence(halves: float | None, quantization: float | None, agreement: float | None) -> str:
-    """Returns whether the calibration set is large enough, in plain words."""
+    """Returns a sentence on whether the calibration set is large enough."""
     same = "" if agreement is None else f", and choose the same class for {100 * agreement:.1f}% of the examples"
     if halves is None:
         return (
@@ -121,13 +121,13 @@ def _sentence(halves: float | None, quantization: float | None, agreement: float
         )
     if quantization is None:
         quantization = math.inf
-    told = f"(SQNR {halves:.1f} dB against {quantization:.1f} dB; higher is closer)"
+    comparison = f"(SQNR {halves:.1f} dB against {quantization:.1f} dB; higher is closer)"
     if halves >= quantization - _MARGIN_DB:
         return (
             "By the outputs, the calibration set is large enough: int8 models of its two halves differ about as"
-            f" little as quantization changes the outputs {told}{same}."
+            f" little as quantization changes the outputs {comparison}{same}."
         )
     return (
         "By the outputs, the calibration set is too small: int8 models of its two halves differ by more than quantization"
-        f" changes the outputs {told}{same}; calibrate on more."
+        f" changes the outputs {comparison}{same}; calibrate on more."
     )

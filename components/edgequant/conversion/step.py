@@ -1,4 +1,4 @@
-"""Converts a model to every variant asked for, each in a process of its own."""
+"""Converts a model to every requested variant, each in a child process."""
 
 import hashlib
 import tempfile
@@ -40,10 +40,10 @@ class ConversionRequest:
         signature: The key of the signature to convert.
         variants: The variants' names.
         calibration_set: The directory of the calibration set.
-        evaluation_set: The directory of the evaluation set, which may hold none of its examples; None without one.
-        check_stability: Whether to calibrate on each half of the set as well, and compare.
+        evaluation_set: The directory of the evaluation set, which must have no example in common with it; None without one.
+        check_stability: Whether to calibrate on each half of the set as well, and compare the models.
         time_limit_seconds: How long one conversion may take.
-        memory_limit_bytes: How much resident memory one conversion may use; 0: its share of the machine's.
+        memory_limit_bytes: How much resident memory one conversion may use; 0 for its share of the machine's.
     """
 
     model: Path
@@ -62,7 +62,7 @@ class ConversionRequest:
 
 
 def convert(request: ConversionRequest, variant_set: Path) -> None:
-    """Converts every variant and writes the variant set. A variant that fails costs the others nothing.
+    """Converts every variant and writes the variant set. A variant that fails does not affect the others.
 
     Args:
         request: What to convert.
@@ -71,7 +71,7 @@ def convert(request: ConversionRequest, variant_set: Path) -> None:
     Raises:
         ConversionError: The reference failed, so nothing can be compared.
         ArtifactError: An example of the calibration set is also in the evaluation set.
-        ExamplesError: The calibration set cannot calibrate this model.
+        ExamplesError: The calibration set does not fit this model.
         ModelError: There is no such model or signature.
     """
     names = check_variants(request.variants)
@@ -97,9 +97,9 @@ def convert(request: ConversionRequest, variant_set: Path) -> None:
 
 
 def check_calibration(calibration: ExampleSet, signature: ModelSignature) -> None:
-    """Checks what the converter itself does not.
+    """Checks what the converter does not check.
 
-    It does not refuse values that are not finite, nor an empty set, and does not name an input that is wrong.
+    It accepts values that are not finite and an empty set, and its errors do not name the wrong input.
 
     Raises:
         ExamplesError: The set is empty, holds a value that is not finite, or is not for this signature.
@@ -124,12 +124,12 @@ def check_calibration(calibration: ExampleSet, signature: ModelSignature) -> Non
 
 
 def _stability(request: ConversionRequest, files: ModelFiles, draft: Path) -> Stability:
-    """Returns whether the calibration set is large enough, and says so."""
+    """Returns whether the calibration set is large enough, and prints it."""
     sets = (request.calibration_set, request.evaluation_set or request.calibration_set)
     reference = draft / REFERENCE / "model.tflite"
-    found = check_stability(forkserver(_CONVERTER), (files, request.signature), sets, reference, request.limits())
-    say("convert", found.sentence)
-    return found
+    stability = check_stability(forkserver(_CONVERTER), (files, request.signature), sets, reference, request.limits())
+    say("convert", stability.sentence)
+    return stability
 
 
 def _convert_all(
@@ -151,7 +151,7 @@ def _convert_all(
 
 
 def _conclude(name: str, outcome: ChildOutcome, target: Path, log: Path) -> ConvertedVariant:
-    """Returns what became of a variant, and says so."""
+    """Returns the result of converting a variant, and prints it."""
     facts: dict[str, Any] = {"seconds": round(outcome.seconds, 2), "peak_memory_bytes": outcome.peak_memory_bytes}
     if outcome.failure is None:
         converted = ConvertedVariant(status=CONVERTED, **facts, **outcome.value)
@@ -169,7 +169,7 @@ def _conclude(name: str, outcome: ChildOutcome, target: Path, log: Path) -> Conv
 
 
 def convert_one(files: ModelFiles, signature: str, name: str, calibration_set: Path, target: Path) -> dict[str, Any]:
-    """Converts one variant, proves that it is what its name says, and writes it. Runs in a child process.
+    """Converts one variant, verifies it against its name, and writes it. Runs in a child process.
 
     Args:
         files: The model.
@@ -179,11 +179,11 @@ def convert_one(files: ModelFiles, signature: str, name: str, calibration_set: P
         target: The file to write.
 
     Returns:
-        The fields of a `ConvertedVariant` that a file has.
+        The fields of a `ConvertedVariant` that describe a file.
 
     Raises:
-        ModelError: It cannot be converted, is not what it says, or cannot be run.
-        ExamplesError: The calibration set is not one of this model's inputs.
+        ModelError: It cannot be converted, does not match its name, or cannot be run.
+        ExamplesError: The calibration set does not fit this model's inputs.
     """
     from edgequant.conversion.converter import convert as call_converter
 
@@ -205,7 +205,7 @@ def convert_one(files: ModelFiles, signature: str, name: str, calibration_set: P
 
 
 def _run_once(path: Path, example: dict[str, Any]) -> None:
-    """Runs a converted file on one example: some files are written without an error and cannot be run.
+    """Runs a converted file on one example: the converter writes some files without an error that cannot be run.
 
     Raises:
         ModelError: It cannot be run.
@@ -216,5 +216,5 @@ def _run_once(path: Path, example: dict[str, Any]) -> None:
         model = Model(path)
         model.invoke(model.prepare(example))
     except InterpreterError as error:
-        reason = str(error).removeprefix(f"{path}: ")  # The path is a draft's; it means nothing later.
+        reason = str(error).removeprefix(f"{path}: ")  # The path is temporary; it means nothing later.
         raise ModelError(f"converted, and cannot be run: {reason}") from error

@@ -1,4 +1,4 @@
-"""How many examples to run at once: as many as pay, with outputs that are the same bit for bit."""
+"""Finds the fastest batch size whose outputs are the same as at batch 1, bit for bit."""
 
 import time
 from pathlib import Path
@@ -11,11 +11,11 @@ from edgequant.evaluation.example_rows import RowReader
 from edgequant.litert_interpreter import InterpreterError, Model
 
 BATCHES = (4, 16, 64, 256, 1024)
-# A larger batch must be faster by this much, for each example. The first need only be as fast, and where several threads
-# take turns at Python's lock, most of which it spares them, not slower by more than this: a thread's own time does not
-# tell how long it waits for the lock, and what is given away here is at most this much.
+# A larger batch must be faster per example by this share. The first one need only be as fast; with several threads it may
+# even be slower by this share, since batches reduce contention for Python's global interpreter lock, and a thread's CPU time
+# does not include its waits for the lock.
 _GAIN = 0.02
-# Where one invocation takes this long, what Python adds to it is not worth saving; nor is a run this short worth a trial.
+# Above this time per invocation Python's overhead is negligible; and a run shorter than the second is not worth a trial.
 _SLOW_SECONDS = 0.002
 _SHORT_SECONDS = 0.1
 _MOST_BYTES = 16 * 2**20
@@ -26,11 +26,11 @@ Outputs = dict[str, NDArray[Any]]
 
 
 def find_batch(path: Path, reader: RowReader, resolver: str, threads: int) -> int:
-    """Returns the batch that runs examples fastest, of those whose outputs are the ones of a batch of 1, bit for bit.
+    """Returns the fastest batch size of those whose outputs equal the ones of batch 1, bit for bit.
 
-    Batches of 4, 16, 64, 256 and 1024 are tried in turn, until one is not faster by 2%, or gives other outputs for a sample
-    of the examples, or the model does not take it. The first need only be as fast, with several threads nearly so. A model
-    that takes long for one example is left at 1: there Python's share is small, and the memory of a large batch is not.
+    Batches of 4, 16, 64, 256 and 1024 are tried in turn, until one is not faster by 2%, gives different outputs for a sample
+    of the examples, or is not supported by the model. The first need only be as fast, with several threads nearly so. A
+    slow model stays at 1: there Python's overhead is small, and a large batch needs much memory.
 
     Args:
         path: The ``.tflite`` file.
@@ -65,7 +65,7 @@ def find_batch(path: Path, reader: RowReader, resolver: str, threads: int) -> in
 
 
 def _slowest(best: int, threads: int) -> float:
-    """Returns the time of an example, as a share of that at the best batch so far, up to which a larger batch is taken."""
+    """Returns the most that a larger batch may take per example, relative to the best batch so far."""
     if best > 1:
         return 1 - _GAIN
     return 1 + _GAIN if threads > 1 else 1.0
@@ -79,7 +79,7 @@ def _sample(count: int, batch: int) -> list[range]:
 def _seconds(reader: RowReader, *tried: tuple[Model, int]) -> list[float]:
     """Returns the least time that one example took with each model at its batch, over a few trials in turn.
 
-    Of this thread alone: what else the machine does must not choose the batch.
+    CPU time of this thread: other load on the machine must not affect the choice.
     """
     least = [float("inf")] * len(tried)
     for trial in range(1 + _TRIALS):
@@ -102,9 +102,9 @@ def _run(model: Model, reader: RowReader, rows: range, batch: int) -> Outputs:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _equal(found: Outputs, expected: Outputs) -> bool:
-    """Tells whether outputs are the same bit for bit, NaN included."""
+def _equal(outputs: Outputs, expected: Outputs) -> bool:
+    """Returns whether outputs are the same bit for bit, NaN included."""
     return all(
         values.shape == expected[name].shape and values.tobytes() == expected[name].tobytes()
-        for name, values in found.items()
+        for name, values in outputs.items()
     )

@@ -1,4 +1,4 @@
-"""Rows of ``.npy`` files, read and written a few at a time by several threads, so that no file has to fit in memory."""
+"""Rows of ``.npy`` files, read and written a few at a time by several threads, so that no file must fit in memory."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgequant.artifacts.directory import load_array
 
-# What is read of a mapped file counts as the process's memory until it is given back: for each thread, so often.
+# Pages read from a mapped file count as the process's memory until they are released: each thread does so after this many bytes.
 _MAPPED_BYTES = 2**20
 
 
@@ -45,7 +45,7 @@ class RowReader:
         if self._read_bytes > _MAPPED_BYTES:
             self._read_bytes = 0
             for mapped in self._maps:
-                # Whoever still holds rows of it finds them in the file again.
+                # Arrays that still refer to released pages read them from the file again.
                 mapped.madvise(MADV_DONTNEED)
         return {name: array[rows.start : rows.stop] for name, array in self._arrays.items()}
 
@@ -53,7 +53,7 @@ class RowReader:
 class RowWriter:
     """Writes arrays of known rows, in any order and from any thread.
 
-    Positioned writes and no memory map: a full disk is then an OSError, not a SIGBUS.
+    It uses positioned writes instead of a memory map, so that a full disk raises an OSError and not a SIGBUS.
     """
 
     def __init__(self, descriptors: Mapping[str, int], first: Mapping[str, NDArray[Any]]) -> None:
@@ -65,20 +65,20 @@ class RowWriter:
         """Writes rows by name, the first of them at row `start`.
 
         Raises:
-            OSError: The disk does not take them.
+            OSError: They cannot be written.
         """
         for name, values in rows.items():
             start_byte = self._starts[name] + start * self._first[name].nbytes
             _write_all(self._descriptors[name], values.tobytes(), start_byte)
 
     def finish(self, count: int) -> None:
-        """Ends every file after so many rows."""
+        """Truncates every file after a number of rows."""
         for name, descriptor in self._descriptors.items():
             self._write_header(name, count)
             os.ftruncate(descriptor, self._starts[name] + count * self._first[name].nbytes)
 
     def _write_header(self, name: str, rows: int) -> int:
-        """Writes a header and returns where the rows start: NumPy leaves room in it for a first axis that changes."""
+        """Writes a header and returns where the rows start: NumPy reserves space in it for a first axis that grows."""
         first = self._first[name]
         shape = (rows, *first.shape)
         header = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": shape}
@@ -107,7 +107,7 @@ def open_writer(paths: Mapping[str, Path], first: Mapping[str, NDArray[Any]]) ->
 
 
 def _write_all(descriptor: int, data: bytes, offset: int) -> None:
-    """Writes all of some data at a place: one call may write less, as where the disk becomes full."""
+    """Writes data completely at an offset: a single call may write less, such as when the disk is nearly full."""
     view = memoryview(data)
     while view:
         written = os.pwrite(descriptor, view, offset)

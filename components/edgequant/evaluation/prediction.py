@@ -1,4 +1,4 @@
-"""Runs one model over many examples, with an interpreter per thread. In a child process, as a model may crash it."""
+"""Runs one model over many examples, with an interpreter per thread; in a child process, since a model may crash it."""
 
 import threading
 import time
@@ -17,14 +17,14 @@ from edgequant.evaluation.example_rows import RowReader, RowWriter, open_writer
 from edgequant.litert_interpreter import BUILTIN, XNNPACK, InterpreterError, Model, Origin
 from edgequant.model_process import MARGIN_SECONDS
 
-# What a thread takes at a time: enough examples to keep out of the others' way, and for a slow model no more than one, so
-# that it ends near its time budget.
+# How long a chunk of examples takes: long enough that threads rarely contend for the lock, and for a slow model no more than
+# one example, so that the run ends near its time budget.
 _CHUNK_SECONDS = 0.001
 _CHUNK = 4096
 _FIRST_RUNS = 3
-# A model whose first run computes for this long is slow: its runs are neither repeated, nor tried several at once.
+# A model whose first run takes this much CPU time is slow: its runs are neither repeated nor batched.
 _SLOW_SECONDS = 0.1
-# Threads beside each other may be slower than one alone, and one example than another, by this much.
+# By how much concurrent threads may be slower than one alone, and one example than another.
 _SLOWER = 2.0
 
 
@@ -37,13 +37,13 @@ class PredictionRequest:
         inputs: The ``.npy`` file of each input by name, the example first.
         outputs: The directory, which exists, to write the ``.npy`` file of each output to.
         threads: How many interpreters to run at once.
-        budget_seconds: After this time no further examples are begun, but for the few that a thread has taken; at least
-            the first one is run. It does not count the loading.
-        grace_seconds: How long beyond the budget this process is waited for, from its start: no further example is begun
-            that would not end by then, going by those before.
+        budget_seconds: No further chunks of examples are started after this time; at least the first example is run. Loading
+            does not count.
+        grace_seconds: How long the parent waits beyond the budget, from the start of this process: no further example is
+            started that would not end by then, estimated from those before.
         resolver: Which kernels run it.
-        batch: How many examples to run at once; 0: as many as pay without a change of any bit.
-        told: The file in which to tell how many are, for when this process does not live to tell; or None.
+        batch: How many examples to run at once; 0 for the fastest batch that does not change any bit of the outputs.
+        batch_file: The file to record the batch size in, for the parent process in case this one crashes; or None.
     """
 
     model: Path
@@ -54,24 +54,24 @@ class PredictionRequest:
     grace_seconds: float = MARGIN_SECONDS
     resolver: str = XNNPACK
     batch: int = 0
-    told: Path | None = None
+    batch_file: Path | None = None
 
-    def tell(self, batch: int) -> None:
-        """Tells how many examples are run at once from here on."""
-        if self.told is not None:
-            self.told.write_text(str(batch))
+    def record_batch(self, batch: int) -> None:
+        """Records how many examples the next runs take at once."""
+        if self.batch_file is not None:
+            self.batch_file.write_text(str(batch))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
-    """What came of a run.
+    """The result of a run.
 
     Attributes:
         outputs: The names of the outputs, whose files hold one row per example that was run.
         examples: How many examples were run: the first ones.
         seconds: How long that took, from the first to the last.
         batch: How many examples were run at once.
-        not_finite: By output name, how many examples gave NaN or infinity; without those that gave none.
+        not_finite: By output name, how many examples produced NaN or infinity; only outputs that have such examples.
         first_not_finite: The first such example's row, or None.
     """
 
@@ -84,15 +84,14 @@ class Predictions:
 
 
 def predict(request: PredictionRequest) -> Predictions | str:
-    """Runs a model on examples, in order, as far as the time budget reaches, and writes its outputs.
+    """Runs a model on examples, in order, within the time budget, and writes its outputs.
 
     Returns:
-        What came of it; or, where the runtime refuses the model or fails on an example, or outputs differ in shape, the
-        reason.
+        The result; or the reason, where the runtime refuses the model or fails on an example, or outputs differ in shape.
 
     Raises:
         ArtifactError: An input is missing.
-        OSError: The disk cannot be read, or does not take the outputs.
+        OSError: The inputs cannot be read, or the outputs cannot be written.
     """
     try:
         return _predict(request)
@@ -101,9 +100,9 @@ def predict(request: PredictionRequest) -> Predictions | str:
 
 
 def trace(request: PredictionRequest, row: int) -> Origin | None:
-    """Returns where the values that are not finite of one example come from; None where it cannot be told.
+    """Returns where the values that are not finite of one example come from; None where it is not known.
 
-    Every operator's output is kept and looked at, which XNNPACK does not allow: the runtime's own kernels stand in.
+    Inspects the output of every operator, which XNNPACK does not support: the runtime's own kernels replace it.
     """
     resolver = request.resolver if request.resolver != XNNPACK else BUILTIN
     model = Model(request.model, resolver=resolver, keep_tensors=True)
@@ -149,7 +148,7 @@ def _predict(request: PredictionRequest) -> Predictions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _First:
-    """The first batch: its outputs, how long an example took in it, and whether it is worth keeping."""
+    """The first batch: its outputs, the time per example, and whether the model is slow, so that the outputs are kept."""
 
     outputs: dict[str, NDArray[Any]]
     batch: int
@@ -158,23 +157,23 @@ class _First:
 
 
 def _load(request: PredictionRequest, reader: RowReader) -> tuple[list[Model], _First]:
-    """Returns an interpreter for each thread, and what came of the first batch, of the size that all will have."""
-    request.tell(request.batch or 1)
+    """Returns an interpreter for each thread, and the first batch, which has the size of all others."""
+    request.record_batch(request.batch or 1)
     model = Model(request.model, resolver=request.resolver)
     first = _first(model, reader, request.batch or 1)
     if not request.batch and not first.slow:
-        request.tell(max(BATCHES))
+        request.record_batch(max(BATCHES))
         batch = find_batch(request.model, reader, request.resolver, request.threads)
-        request.tell(batch)
+        request.record_batch(batch)
         first = first if batch == 1 else _first(model, reader, batch)
     return [model, *(Model(request.model, resolver=request.resolver) for _ in range(request.threads - 1))], first
 
 
 def _first(model: Model, reader: RowReader, batch: int) -> _First:
-    """Runs the first batch: a few times, unless the model takes long."""
+    """Runs the first batch a few times, or once if the model is slow."""
     examples = reader.read(range(batch))
     least = float("inf")
-    # What this thread computed: a machine that is busy with other work makes no model slow.
+    # CPU time of this thread: other load on the machine does not make a model slow.
     begin = time.thread_time()
     for _ in range(_FIRST_RUNS):
         start = time.perf_counter()
@@ -188,12 +187,12 @@ def _first(model: Model, reader: RowReader, batch: int) -> _First:
 
 @dataclass(slots=True, kw_only=True)
 class _Clock:
-    """When to begin no more examples: after the deadline, or where they might end beyond the limit.
+    """Decides when to start no more examples: after the deadline, or when they might end beyond the limit.
 
     Attributes:
         deadline: The end of the budget.
-        limit: Until when this process is waited for.
-        longest: The longest that a thread took for what it takes at a time.
+        limit: Until when the parent waits for this process.
+        longest: The longest time of a chunk so far.
     """
 
     deadline: float
@@ -202,13 +201,13 @@ class _Clock:
 
     @property
     def is_late(self) -> bool:
-        now = time.monotonic()
-        return now > self.deadline or now + _SLOWER * self.longest > self.limit
+        moment = time.monotonic()
+        return moment > self.deadline or moment + _SLOWER * self.longest > self.limit
 
 
 @dataclass(slots=True, kw_only=True)
 class _Work:
-    """The examples still to run, shared by threads: each takes the next few until none are left or time is up."""
+    """The examples still to run, shared by threads: each takes the next chunk until none is left or time is up."""
 
     writer: RowWriter
     first: Mapping[str, NDArray[Any]]
@@ -223,12 +222,12 @@ class _Work:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def keep(self, outputs: Mapping[str, NDArray[Any]]) -> None:
-        """Takes the outputs of the first examples, before any thread runs."""
+        """Stores the outputs of the first examples, before any thread runs."""
         self.done = len(next(iter(outputs.values())))
         self._write(0, outputs)
 
     def run(self, model: Model, reader: RowReader) -> None:
-        """Runs examples until there is nothing left to take."""
+        """Runs chunks of examples until none is left."""
         try:
             while chunk := self._take():
                 start = time.monotonic()
@@ -239,7 +238,7 @@ class _Work:
             self.error = error
 
     def _take(self) -> range:
-        """Returns the rows to run next: what was taken is always run, so rows that are done are the first ones."""
+        """Returns the rows to run next. A chunk that was taken is always run, so that the finished rows are the first ones."""
         with self._lock:
             if (self.done > 0 and self.clock.is_late) or self.error is not None:
                 return range(0)
@@ -256,7 +255,7 @@ class _Work:
         self._check_finite(start, outputs)
 
     def _run(self, model: Model, reader: RowReader, rows: range) -> dict[str, NDArray[Any]]:
-        """Returns the outputs of some rows; those that fill no batch are run one by one."""
+        """Returns the outputs of some rows; the remainder that fills no batch is run one by one."""
         parts = []
         row = rows.start
         while row < rows.stop:

@@ -23,9 +23,9 @@ from edgequant.variants import REFERENCE
 class NotFiniteOutputError(EvaluationError):
     """A model's outputs hold NaN or infinity."""
 
-    def __init__(self, message: str, found: NotFinite) -> None:
+    def __init__(self, message: str, place: NotFinite) -> None:
         super().__init__(message)
-        self.found = found
+        self.place = place
 
 
 def evaluate(
@@ -41,7 +41,7 @@ def evaluate(
 ) -> None:
     """Evaluates one variant. One that cannot be run is recorded as failed, with the reason.
 
-    The model runs in a child process: one that crashes the interpreter, or does not come back, has failed.
+    The model runs in a child process, so that one that crashes or hangs the interpreter is recorded as failed.
 
     Args:
         variant: The variant's name.
@@ -49,15 +49,15 @@ def evaluate(
         evaluation_set: The directory of the evaluation set.
         evaluation: The directory to write.
         task: The task.
-        budget_seconds: After this time no further examples are begun.
+        budget_seconds: No further examples are started after this time.
         resolver: Which kernels run the model: xnnpack, builtin or reference.
-        margin_seconds: How long beyond the budget the child is waited for.
+        margin_seconds: How long to wait for the child beyond the budget.
 
     Raises:
-        ArtifactError: An input directory is not what it should be, or an example was calibrated on.
+        ArtifactError: An input directory is missing or damaged, or an example is in the calibration set.
         ConfigError: There is no such resolver.
-        EvaluationError: The reference cannot be evaluated, so nothing can be compared; or there are no examples.
-        OSError: The disk does not take the outputs.
+        EvaluationError: The reference cannot be evaluated, or there are no examples.
+        OSError: The outputs cannot be written.
     """
     check_resolver(resolver)
     variants = load_variant_set(variant_set)
@@ -78,7 +78,7 @@ def evaluate(
     )
     with new_directory(evaluation) as draft:
         if variants[variant].status == ABSENT:
-            # No champion: the step that looked for one has told why.
+            # No champion exists; its step has recorded the reason.
             write_manifest(draft, SCHEMA, replace(blank, status=ABSENT, reason=variants[variant].reason))
             return
         try:
@@ -98,20 +98,20 @@ def evaluate(
             content = _failed(blank, error, draft)
         write_json(draft / "metrics.json", content.metrics)
         write_manifest(draft, SCHEMA, content)
-    _say(content)
+    _report(content)
 
 
 def _model(variants: VariantSet, variant: str) -> Path:
-    found = variants[variant]
-    if found.status != CONVERTED:
-        raise EvaluationError(f"not converted: {found.reason}")
+    converted = variants[variant]
+    if converted.status != CONVERTED:
+        raise EvaluationError(f"not converted: {converted.reason}")
     return variants.model(variant)
 
 
 def _evaluate(
     request: PredictionRequest, examples: ExampleSet, blank: EvaluationContent, *, seconds: float
 ) -> EvaluationContent:
-    """Writes the outputs of a model, and returns what they are of."""
+    """Writes the outputs of a model, and returns the content of the manifest."""
     predictions = _predict(blank.variant, request, seconds)
     if predictions.not_finite:
         raise _not_finite(request, predictions, seconds)
@@ -131,32 +131,32 @@ def _evaluate(
 def _predict(variant: str, request: PredictionRequest, seconds: float) -> Predictions:
     """Runs the model in a child process.
 
-    What fails with several examples at once is run again one by one: that a batch fails says nothing of the model.
+    A batch that fails is run again with a batch size of 1, since the model itself may support only that.
 
     Raises:
         EvaluationError: The model cannot be run.
     """
     request.outputs.mkdir()
     with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
-        told = Path(folder) / "batch"
+        batch_file = Path(folder) / "batch"
         for batch in (0, 1):
-            told.write_text("1")
-            outcome = run_in_child(predict, replace(request, batch=batch, told=told), seconds=seconds)
+            batch_file.write_text("1")
+            outcome = run_in_child(predict, replace(request, batch=batch, batch_file=batch_file), seconds=seconds)
             if isinstance(outcome.value, Predictions):
                 return outcome.value
-            reason = outcome.value or f"LiteRT did not survive it: {outcome.failure}"
-            if told.read_text() == "1" or outcome.seconds >= seconds:
+            reason = outcome.value or f"LiteRT cannot run the model: {outcome.failure}"
+            if batch_file.read_text() == "1" or outcome.seconds >= seconds:
                 break
             say("evaluate", f"{variant}: not run several examples at once, but one by one: {reason}")
     raise EvaluationError(reason)
 
 
 def _not_finite(request: PredictionRequest, predictions: Predictions, seconds: float) -> NotFiniteOutputError:
-    """Returns the error of a model whose outputs are not all finite, with where that starts."""
+    """Returns the error of a model whose outputs are not all finite, with the operator where that starts."""
     outcome = run_in_child(trace, request, predictions.first_not_finite, seconds=seconds)
     origin: Origin | None = outcome.value
     name, count = next(iter(predictions.not_finite.items()))
-    found = NotFinite(
+    place = NotFinite(
         output=name,
         examples=count,
         first_example=predictions.first_not_finite or 0,
@@ -169,13 +169,13 @@ def _not_finite(request: PredictionRequest, predictions: Predictions, seconds: f
         if not origin.operator:
             where = f"the examples' own input {origin.tensor!r} holds it"
     of = f"{count:,} of {predictions.examples:,} examples"
-    return NotFiniteOutputError(f"output {name!r} holds NaN or infinity for {of}; {where}", found)
+    return NotFiniteOutputError(f"output {name!r} holds NaN or infinity for {of}; {where}", place)
 
 
 def _failed(blank: EvaluationContent, error: EvaluationError, draft: Path) -> EvaluationContent:
     shutil.rmtree(draft / "outputs", ignore_errors=True)
     return replace(
-        blank, reason=str(error), not_finite=error.found if isinstance(error, NotFiniteOutputError) else None
+        blank, reason=str(error), not_finite=error.place if isinstance(error, NotFiniteOutputError) else None
     )
 
 
@@ -183,7 +183,7 @@ def _threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _say(content: EvaluationContent) -> None:
+def _report(content: EvaluationContent) -> None:
     if content.status == FAILED:
         say("evaluate", f"{content.variant}: failed: {content.reason}")
         return

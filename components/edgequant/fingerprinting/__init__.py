@@ -1,1 +1,1 @@
-"""The step that tells whether the files of examples are still the same."""
+"""The step that computes a digest of the example files, to detect changes."""

@@ -1,1 +1,1 @@
-"""The step that looks up which models the URIs of a run stand for now."""
+"""The step that resolves the model URIs of a run to fixed versions."""

@@ -1,4 +1,4 @@
-"""Looks up which models the URIs of a run stand for now."""
+"""Resolves the model URIs of a run to fixed versions."""
 
 from functools import partial
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class Pinned(NamedTuple):
 
 
 def pin(model_uri: str, champion_uri: str, tracking_uri: str) -> Pinned:
-    """Returns the models that two URIs stand for now.
+    """Returns the models that two URIs currently refer to.
 
     Args:
         model_uri: The model's URI.
@@ -28,8 +28,8 @@ def pin(model_uri: str, champion_uri: str, tracking_uri: str) -> Pinned:
         tracking_uri: The MLflow server; "" for the environment's.
 
     Raises:
-        ModelError: There is no such model, or MLflow cannot be asked.
-        TrackingError: No server is given on a cluster: the last step would need one after hours of work.
+        ModelError: There is no such model, or MLflow cannot be reached.
+        TrackingError: No server is configured on a cluster, where the tracking step needs one.
         ConfigError: The server's URI holds a password.
     """
     server = tracking_uri_to_use(tracking_uri)

@@ -1,1 +1,1 @@
-"""The step that turns a model's URI into its files."""
+"""The step that copies the files of a model that a URI refers to."""

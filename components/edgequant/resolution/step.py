@@ -1,4 +1,4 @@
-"""Turns a model's URI into its files."""
+"""Copies the files of a model that a URI refers to."""
 
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ def resolve(model_uri: str, tracking_uri: str, target: Path) -> None:
 
     Raises:
         ModelError: There is no such model, or it cannot be downloaded.
-        TrackingError: No server is given on a cluster: the last step would need one after hours of work.
+        TrackingError: No server is configured on a cluster, where the tracking step needs one.
         ConfigError: The server's URI holds a password.
     """
     fetch(model_uri, tracking_uri_to_use(tracking_uri), target, Waiting(tell=partial(say, "resolve")))

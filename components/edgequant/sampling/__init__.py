@@ -2,5 +2,5 @@
 
 import logging
 
-# Beam says so on import, of clients of Google that nothing here uses.
+# Beam warns on import about Google clients that nothing here uses.
 logging.getLogger().addFilter(lambda record: "apitools not found" not in record.getMessage())

@@ -41,8 +41,8 @@ def parse_options(texts: list[str]) -> PipelineOptions:
     try:
         with contextlib.redirect_stderr(complaint):
             options = PipelineOptions(texts)
-            known = set(options.get_all_options())
-            unknown = set(options.get_all_options(retain_unknown_options=True)) - known
+            recognized = set(options.get_all_options())
+            unknown = set(options.get_all_options(retain_unknown_options=True)) - recognized
     except SystemExit:
         reason = complaint.getvalue().strip().rpartition("error: ")[2]
         raise ConfigError(f"beam: {texts}: {reason}") from None

@@ -19,7 +19,7 @@ def fingerprint(patterns: list[str], code: str = "") -> str:
         code: ``package.module:function`` that the inputs are made with, whose source counts too; "" for none.
 
     Raises:
-        ExamplesError: A pattern's file system is unknown, or cannot be asked.
+        ExamplesError: A pattern's file system is unknown, or cannot be reached.
     """
     total = hashlib.sha256()
     for pattern in patterns:
@@ -40,7 +40,7 @@ def of_examples(calibration: list[str], evaluation: list[str], classes_file: str
             among the arguments. "" for none.
 
     Raises:
-        ExamplesError: A pattern's file system is unknown, or cannot be asked.
+        ExamplesError: A pattern's file system is unknown, or cannot be reached.
     """
     file, _, _ = preprocess.rpartition(":")
     code = "" if file.endswith(".py") else preprocess
@@ -52,7 +52,9 @@ def code_digest(name: str) -> str:
     module = name.partition(":")[0]
     try:
         spec = importlib.util.find_spec(module) if ":" in name else None
-    except Exception:  # A package of the user's: it is run to find its module, and its step reports what it raises.
+    except (
+        Exception
+    ):  # Finding the module imports the user's package, which may raise anything; the step that uses it reports that.
         return ""
     if spec is None or not spec.origin or not Path(spec.origin).is_file():
         return ""
@@ -73,8 +75,8 @@ def _remote(pattern: str) -> Iterator[str]:
     prepare()
     check(pattern)
     try:
-        found = FileSystems.match([pattern])[0].metadata_list
+        matches = FileSystems.match([pattern])[0].metadata_list
     except (BeamIOError, ValueError) as error:
         raise ExamplesError(f"examples: {pattern!r} cannot be listed ({error})") from error
-    for item in sorted(found, key=lambda item: str(item.path)):
+    for item in sorted(matches, key=lambda item: str(item.path)):
         yield f"{item.path}\0{item.size_in_bytes}\0{item.last_updated_in_seconds}"

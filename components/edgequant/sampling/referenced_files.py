@@ -1,4 +1,4 @@
-"""Reads what a configuration names instead of holding it: the names of the classes, and the code that makes model inputs."""
+"""Reads the files that a configuration refers to: the names of the classes, and the code that makes model inputs."""
 
 from dataclasses import replace
 
@@ -11,10 +11,10 @@ _PREPROCESS = "examples.preprocess"
 
 
 def read_referenced_files(examples: ExampleSources) -> ExampleSources:
-    """Returns what to sample with the contents of the files that it names.
+    """Returns the settings with the contents of the files that they refer to.
 
     Raises:
-        ConfigError: A file holds something else than it should.
+        ConfigError: The content of a file is not valid.
         ExamplesError: A file cannot be read.
     """
     if examples.classes_file:
@@ -54,6 +54,6 @@ def class_names(text: str, path: str) -> list[str]:
 
 
 def remote_file(preprocess: str) -> str:
-    """Returns the file of ``s3://BUCKET/FILE.py:function`` and its like; "" for a function of a module or of a local file."""
+    """Returns the file of ``s3://BUCKET/FILE.py:function`` and similar names; "" for a function of a module or of a local file."""
     file, _, _ = preprocess.rpartition(":")
     return file if "://" in file else ""

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from edgequant.artifacts.example_set import InputSpread, Representativeness
 
 BINS = 20
-# Of a larger example, evenly spaced values are counted, about so many; its least and greatest value are those of all.
+# Larger examples contribute about this many evenly spaced values to the histogram; minimum and maximum are those of all values.
 _HISTOGRAM_VALUES = 4096
-# From here on a set is called large enough: what share of its range each half spans, and of the reservoir's values lies
-# outside of it.
+# A set is large enough if each half spans at least the first share of its range, and at most the second share of the
+# reservoir's values lies outside of it.
 _HALF_SPANS = 0.9
 _OUTSIDE = 0.001
-# Fewer are not called enough, whatever their ranges. Source: https://ai.google.dev/edge/litert/models/post_training_quantization
+# Fewer examples are too few, whatever their ranges. Source: https://ai.google.dev/edge/litert/models/post_training_quantization
 _LEAST = 100
 
 Range = tuple[float, float]
@@ -24,7 +24,7 @@ Range = tuple[float, float]
 def compare(
     calibration: Mapping[str, NDArray[Any]], reservoir: Iterable[Mapping[str, NDArray[Any]]]
 ) -> Representativeness:
-    """Returns how well a calibration set stands for its source.
+    """Returns how well a calibration set represents its source.
 
     Args:
         calibration: Arrays by input name, the example first, in the order of the draw.
@@ -36,9 +36,9 @@ def compare(
         count += 1
         for name, spread in spreads.items():
             spread.add(inputs[name])
-    found = {name: spread.result() for name, spread in spreads.items()}
+    spans = {name: spread.result() for name, spread in spreads.items()}
     size = len(next(iter(calibration.values())))
-    return Representativeness(reservoir=count, inputs=found, balance={}, sentence=_sentence(found, size, count))
+    return Representativeness(reservoir=count, inputs=spans, balance={}, sentence=_sentence(spans, size, count))
 
 
 class _Spread:
@@ -70,7 +70,7 @@ class _Spread:
         self._low, self._high = min(self._low, least), max(self._high, most)
 
     def result(self) -> InputSpread:
-        """Returns what was found."""
+        """Returns the ranges and histograms."""
         return InputSpread(
             range=self._range,
             halves=self._halves,
@@ -83,28 +83,28 @@ class _Spread:
 
 
 def extremes(ranges: Sequence[Mapping[str, Range]], most: int) -> list[int]:
-    """Returns the positions of the examples that hold the least and the greatest values, the most extreme first.
+    """Returns the positions of the examples with the minimum and maximum of the inputs, the most extreme first.
 
-    Takes turns: of every input the example of the least value, then that of the greatest, then the next ones.
+    Round robin: for every input the example with the minimum, then that with the maximum, then the next ones.
 
     Args:
-        ranges: Of each example, by input name, its least and its greatest value.
+        ranges: The minimum and maximum of each input, for each example.
         most: How many to return at most.
     """
     orders = []
     for name in sorted(ranges[0]) if ranges else ():
         ends = np.array([example[name] for example in ranges], np.float64)
         orders += [np.argsort(ends[:, 0], kind="stable"), np.argsort(-ends[:, 1], kind="stable")]
-    found: dict[int, None] = {}
+    positions: dict[int, None] = {}
     for turn in zip(*orders, strict=True):
         for position in turn:
-            if len(found) < most:
-                found.setdefault(int(position))
-    return list(found)
+            if len(positions) < most:
+                positions.setdefault(int(position))
+    return list(positions)
 
 
 def range_of(inputs: Mapping[str, NDArray[Any]]) -> dict[str, Range]:
-    """Returns the least and the greatest value of each input of an example."""
+    """Returns the minimum and maximum of each input of an example."""
     return {name: _range(values) for name, values in inputs.items()}
 
 
@@ -113,7 +113,7 @@ def _range(values: NDArray[Any]) -> Range:
 
 
 def _sentence(inputs: Mapping[str, InputSpread], size: int, reservoir: int) -> str:
-    """Returns whether the set is large enough, by its ranges, in plain words."""
+    """Returns a sentence on whether the set is large enough, by its ranges."""
     spans = {name: min(_share(half, spread.range) for half in spread.halves) for name, spread in inputs.items()}
     narrow = min(spans, key=lambda name: spans[name])
     outside = max(inputs, key=lambda name: inputs[name].outside_share)
@@ -137,8 +137,8 @@ def _sentence(inputs: Mapping[str, InputSpread], size: int, reservoir: int) -> s
     )
 
 
-def _share(part: Range, whole: Range) -> float:
-    span = whole[1] - whole[0]
+def _share(part: Range, total: Range) -> float:
+    span = total[1] - total[0]
     return (part[1] - part[0]) / span if span > 0 else 1.0
 
 

@@ -1,4 +1,4 @@
-"""What the sample step is asked for."""
+"""The settings of the sample step."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,17 +28,17 @@ class ExampleSources:
         label: The feature that holds the label, or "".
         classes: The names that a label in text may have, in the order of the model's outputs.
         classes_file: A text file with these names, one on each line, or "".
-        slices: Features whose text is kept beside the examples, so that metrics can be told apart by them.
+        slices: Features whose text is kept beside the examples, so that metrics can be broken down by them.
         preprocess: The user's function, which gets a record's features and the declared inputs, or "".
         preprocess_source: The text of the file it is in, or "".
-        task: The task, which says what a label must be.
+        task: The task, which determines the form of a label.
         calibration_count: How many calibration examples to draw.
         evaluation_count: How many evaluation examples to draw.
         stratify: How calibration examples are divided among classes: ``equal``, ``proportional``, ``false``, or ``auto``:
             equal where the task has classes.
         minimum_per_class: With ``proportional``, the least of each class.
         weight: The feature by which calibration examples are weighted, or "".
-        extremes: The share of calibration examples taken because they hold the inputs' least and greatest values.
+        extremes: The share of calibration examples taken because they hold the minimum or maximum of an input.
         seed: The seed.
         beam_options: Options for Beam.
     """
@@ -71,7 +71,7 @@ class ExampleSources:
         """Returns how calibration examples are chosen.
 
         Raises:
-            ConfigError: The settings do not go together.
+            ConfigError: The settings conflict.
         """
         check_settings(
             stratify=self.stratify,
@@ -94,13 +94,13 @@ class ExampleSources:
         )
 
     def recipe(self) -> dict[str, dict[str, Any]]:
-        """Returns what is asked for in the configuration's words: its sections ``examples`` and ``sampling``."""
+        """Returns the settings as in the configuration: its sections ``examples`` and ``sampling``."""
         examples = {
             "calibration": self.calibration,
             "evaluation": self.evaluation,
             "inputs": self.inputs,
             "label": self.label,
-            # Those of a file are in the manifest, beside this.
+            # Names from a file are recorded separately in the manifest.
             "classes": [] if self.classes_file else self.classes,
             "classes_file": self.classes_file,
             "slice": self.slices,
@@ -121,7 +121,7 @@ class ExampleSources:
         }
 
     def columns(self) -> tuple[str, ...] | None:
-        """Returns the columns that are needed; None, for all, when a user's function may use any."""
+        """Returns the columns that are needed; None for all, when a user's function may use any."""
         if self.preprocess:
             return None
         sources = input_sources(self.inputs, self.signature).values()
@@ -130,10 +130,10 @@ class ExampleSources:
 
 
 def check_settings(*, stratify: str, weight: str, minimum: int, extremes: float, label: str, task: str) -> None:
-    """Checks how calibration examples are to be chosen.
+    """Checks the settings of the choice of calibration examples.
 
     Raises:
-        ConfigError: A setting is not allowed, or does not go with another.
+        ConfigError: A setting is not allowed, or conflicts with another.
     """
     if stratify not in STRATIFY:
         raise ConfigError(f"sampling.stratify: {stratify!r} is unknown; choose from {', '.join(STRATIFY)}")

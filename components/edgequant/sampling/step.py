@@ -25,7 +25,7 @@ from edgequant.sampling.settings import ExampleSources
 from edgequant.steps import say
 from edgequant.task import check_outputs
 
-# The largest share of sampled records that may be left out because they hold NaN or infinity.
+# The largest share of sampled records that may be excluded because they hold NaN or infinity.
 MAX_NOT_FINITE = 0.01
 IN_BOTH = "also in the evaluation files"
 NOT_FINITE = "NaN or infinity"
@@ -46,16 +46,16 @@ def sample(examples: ExampleSources, calibration_set: Path, evaluation_set: Path
     check_outputs(examples.task, examples.signature)
     examples = read_referenced_files(examples)
     plan = examples.plan()
-    said: dict[str, list[str]] = {}
-    # Both directories take their places at the end, or neither does.
+    messages: dict[str, list[str]] = {}
+    # Both directories are moved into place at the end, or neither.
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgequant-"))
-        # Beam leaves a directory of its own behind for each pipeline.
+        # Beam leaves a temporary directory behind for each pipeline.
         stack.enter_context(patch.object(tempfile, "tempdir", scratch))
         engine = Engine(parse_options(examples.beam_options), Path(scratch))
         draws = _draw(examples, plan, engine)
-        _check_found(draws)
-        # The evaluation set first: a record that is no input of the model is told as that, and not as one that all files hold.
+        _check_records(draws)
+        # The evaluation set first: if no record fits the model, that is the error, and not that both sources hold the same records.
         for purpose, target in ((EVALUATION, evaluation_set), (CALIBRATION, calibration_set)):
             draw = draws[purpose]
             if not draw.pool.lowest:
@@ -66,16 +66,16 @@ def sample(examples: ExampleSources, calibration_set: Path, evaluation_set: Path
             make = row_maker(examples, file_format(draw.sources[0].path), engine.spool)
             writer = stack.enter_context(ExampleSetWriter(target, examples.counts()[purpose]))
             if purpose == CALIBRATION:
-                said[purpose] = _write_calibration(writer, examples, plan, draw, make)
+                messages[purpose] = _write_calibration(writer, examples, plan, draw, make)
             else:
                 left_out = _write(writer, purpose, draw.pool.lowest, make)
-                said[purpose] = _finish(writer, _facts(examples, plan, purpose, draw, draw.pool.lowest), left_out)
-    for line in (*said[CALIBRATION], *said[EVALUATION]):
+                messages[purpose] = _finish(writer, _facts(examples, plan, purpose, draw, draw.pool.lowest), left_out)
+    for line in (*messages[CALIBRATION], *messages[EVALUATION]):
         say("sample", line)
 
 
 def _draw(examples: ExampleSources, plan: DrawPlan, engine: Engine) -> dict[str, Draw]:
-    """Returns what was drawn for each purpose."""
+    """Returns the draw of each purpose."""
     sources = find_files(examples.calibration, CALIBRATION)
     classes = "" if plan.stratify == FALSE else examples.label
     rule = DrawRule(keep={}, seed=examples.seed, classes=classes, weight=examples.weight, columns=examples.columns())
@@ -88,18 +88,18 @@ def _draw(examples: ExampleSources, plan: DrawPlan, engine: Engine) -> dict[str,
 def _write_calibration(
     writer: ExampleSetWriter, examples: ExampleSources, plan: DrawPlan, draw: Draw, make: RowMaker
 ) -> list[str]:
-    """Chooses the calibration examples, writes them, compares them with the reservoir, and returns what to say."""
+    """Chooses the calibration examples, writes them, compares them with the reservoir, and returns the messages to print."""
     extreme = _extremes(draw.pool.lowest, make, int(examples.extremes * plan.wanted))
     chosen = choose(draw.pool, plan, taken=extreme)
     left_out = _write(writer, CALIBRATION, chosen, make)
     facts = _facts(examples, plan, CALIBRATION, draw, chosen, extreme=len(extreme))
     spread = _representativeness(writer, facts, draw.pool.lowest, make, labelled=bool(examples.label))
-    told = _finish(writer, replace(facts, representativeness=spread), left_out)
-    return [*told, *_unmet(examples, plan, facts), spread.sentence]
+    messages = _finish(writer, replace(facts, representativeness=spread), left_out)
+    return [*messages, *_unmet(examples, plan, facts), spread.sentence]
 
 
 def _extremes(reservoir: Sequence[Candidate], make: RowMaker, most: int) -> list[Candidate]:
-    """Returns the candidates that hold the least and the greatest values of the inputs."""
+    """Returns the candidates that hold the minima and maxima of the inputs."""
     if not most:
         return []
     rows = [
@@ -139,23 +139,23 @@ def _representativeness(
     labels: Counter[str] = Counter()
 
     def rows() -> Iterator[DecodedRow]:
-        # A record that cannot be made an input of is an error when it is drawn, and none here.
+        # A record that cannot be decoded is an error when it is drawn, and ignored here.
         for _, row in make_rows(make, reservoir):
             if isinstance(row, DecodedRow):
                 if row.label is not None and row.label.ndim == 0 and row.label.dtype.kind == "i":
                     labels[str(row.label)] += 1
                 yield row
 
-    found = compare(written, (row.inputs for row in rows()))
+    comparison = compare(written, (row.inputs for row in rows()))
     source = {label: count.available for label, count in facts.classes.items()}
     taken = {label: count.taken for label, count in facts.classes.items()}
     if labelled and not source:
         source, taken = dict(labels), writer.label_counts()
-    return replace(found, balance=_balance(source, taken))
+    return replace(comparison, balance=_balance(source, taken))
 
 
 def _balance(source: dict[str, int], taken: dict[str, int]) -> dict[str, tuple[float, float]]:
-    """Returns each class's share of the source, and of what was taken."""
+    """Returns each class's share of the source, and of the calibration set."""
     of_source, of_taken = max(sum(source.values()), 1), max(sum(taken.values()), 1)
     return {
         label: (source.get(label, 0) / of_source, taken.get(label, 0) / of_taken)
@@ -163,13 +163,13 @@ def _balance(source: dict[str, int], taken: dict[str, int]) -> dict[str, tuple[f
     }
 
 
-def _check_found(draws: Mapping[str, Draw]) -> None:
+def _check_records(draws: Mapping[str, Draw]) -> None:
     """Checks that there are records for each purpose.
 
     Raises:
         ExamplesError: There are none.
     """
-    total = sum(draw.drawn.found.total() for draw in draws.values())
+    total = sum(draw.drawn.records.total() for draw in draws.values())
     for purpose, draw in draws.items():
         if draw.pool.lowest or draw.in_both:
             continue
@@ -193,20 +193,20 @@ def _facts(
         seed=examples.seed,
         rule=", ".join(_rule(examples, plan, purpose, extreme)),
         asked=examples.counts()[purpose],
-        records_read=draw.drawn.found.total(),
+        records_read=draw.drawn.records.total(),
         duplicates=sum(candidate.copies - 1 for candidate in chosen),
         skipped=skipped,
         classes=class_counts(draw.pool, plan, chosen) if purpose == CALIBRATION else {},
         extremes=extreme,
         sources=draw.sources,
-        # Of the calibration set alone: the evaluation set stays the same where only calibration is asked for otherwise.
+        # Only for the calibration set, so that the evaluation set does not change with the calibration settings.
         recipe=examples.recipe() if purpose == CALIBRATION else {},
         names_in_file=tuple(examples.classes) if examples.classes_file and purpose == CALIBRATION else (),
     )
 
 
 def _rule(examples: ExampleSources, plan: DrawPlan, purpose: str, extreme: int) -> Iterator[str]:
-    """Yields the rule of the draw, in words."""
+    """Yields the parts of the rule of the draw, in words."""
     yield "lowest seeded content hashes"
     if not examples.evaluation:
         yield f"of a {CALIBRATION_SHARE if purpose == CALIBRATION else 1 - CALIBRATION_SHARE:.0%} split by content"
@@ -223,24 +223,24 @@ def _rule(examples: ExampleSources, plan: DrawPlan, purpose: str, extreme: int) 
 
 
 def _finish(writer: ExampleSetWriter, facts: Provenance, left_out: int) -> list[str]:
-    """Writes the manifest, and returns what to say of the set."""
+    """Writes the manifest, and returns the messages to print."""
     if left_out:
         facts = replace(facts, skipped={**facts.skipped, NOT_FINITE: left_out})
     used = writer.finish(facts)
     skipped = "".join(f"; {count:,} left out: {reason}" for reason, count in facts.skipped.items())
-    short = f" (asked for {facts.asked:,}, found {used + left_out:,}, used {used:,})" if used < facts.asked else ""
+    short = f" (requested {facts.asked:,}, found {used + left_out:,}, used {used:,})" if used < facts.asked else ""
     copies = f"; further copies of these: {facts.duplicates:,}" if facts.duplicates else ""
-    said = [f"{facts.purpose}: {used:,} of {facts.records_read:,} records{short}{copies}{skipped}"]
-    said += [
+    messages = [f"{facts.purpose}: {used:,} of {facts.records_read:,} records{short}{copies}{skipped}"]
+    messages += [
         f"class {label}: wanted {count.wanted:,}, found {count.available:,} for {facts.purpose}, took {count.taken:,}"
         for label, count in facts.classes.items()
         if count.taken < count.wanted
     ]
-    return said
+    return messages
 
 
 def _unmet(examples: ExampleSources, plan: DrawPlan, facts: Provenance) -> Iterator[str]:
-    """Yields which settings the numbers do not allow to meet."""
+    """Yields a message for each setting that the number of examples does not allow to satisfy."""
     classes = len(facts.classes)
     if plan.stratify == PROPORTIONAL and plan.minimum * classes > plan.wanted:
         yield (

@@ -30,20 +30,20 @@ def validate(
     Args:
         name: The name of the quantization.
         task: classification, binary, multilabel, regression, none, or package.module:function.
-        gate: What a variant must hold: the keys of gate in docs/configuration.md; empty: nothing is judged.
+        gate: The limits for a variant: the keys of gate in docs/configuration.md; empty: nothing is judged.
         variant_set: The variant set.
         evaluations: The evaluation of each variant.
         latencies: The benchmark.
         calibration_set: The calibration set.
         evaluation_set: The evaluation set.
-        verdict: The verdict of each variant, the best one, and the report.
+        verdict: The verdict of each variant, the best variant, and the report.
         report: The report, for the KFP page.
-        summary: The verdict's sentence and the table of variants, for the KFP page.
+        summary: The headline and the table of variants, for the KFP page.
         metrics: Each variant's main metric, drop and size, for the KFP page.
-        confusion: What the best variant takes for what, for the KFP page; empty where nothing is classified.
-        champion: The champion, or why there is none.
-        champion_evaluation: Its evaluation.
-        model_uri: The URI of the source model, for the report's configuration; empty: the report leaves it open.
+        confusion: The confusion matrix of the best variant, for the KFP page; empty for tasks without exclusive classes.
+        champion: The champion, or the reason why there is none.
+        champion_evaluation: The champion's evaluation.
+        model_uri: The URI of the source model, for the report's configuration; empty: the report does not name the model.
     """
     import shutil
     from pathlib import Path
@@ -65,8 +65,8 @@ def validate(
             champion_evaluation=Path(champion_evaluation.path) if champion_evaluation else None,
             model_uri=model_uri,
         )
-        found = run(name, task, parse_gate(gate), inputs, Path(verdict.path))
-        metrics.metadata.update(kfp_view.metrics(found, Path(metrics.path)))
-        confusion.metadata.update(kfp_view.confusion(found, Path(confusion.path)))
+        result = run(name, task, parse_gate(gate), inputs, Path(verdict.path))
+        metrics.metadata.update(kfp_view.metrics(result, Path(metrics.path)))
+        confusion.metadata.update(kfp_view.confusion(result, Path(confusion.path)))
         shutil.copyfile(Path(verdict.path) / "report.html", report.path)
         shutil.copyfile(Path(verdict.path) / "summary.md", summary.path)

@@ -1,4 +1,4 @@
-"""What a verdict is made from, once it is found to belong together."""
+"""The inputs of a verdict, and the checks that they belong together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,17 @@ from edgequant.variants import REFERENCE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What a verdict is made from: the directories of the earlier steps; without a champion, none of it.
+    """The directories of the earlier steps that a verdict is made from.
 
     Attributes:
-        model_uri: The URI of the source model, for the record; "" where it is not known.
+        variant_set: The variant set.
+        evaluations: The evaluation of each variant.
+        benchmark: The benchmark.
+        calibration_set: The calibration set.
+        evaluation_set: The evaluation set.
+        champion: The champion; None if none is configured.
+        champion_evaluation: The champion's evaluation; None if none is configured.
+        model_uri: The URI of the source model, for the record; "" if it is unknown.
     """
 
     variant_set: Path
@@ -36,8 +43,8 @@ class LoadedChampion:
     """The champion, as it was fetched and evaluated.
 
     Attributes:
-        facts: Which model it is.
-        variants: The variant set of it alone.
+        facts: The model version that it is.
+        variants: The variant set with its file only.
         evaluation: Its evaluation.
     """
 
@@ -48,16 +55,16 @@ class LoadedChampion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What a verdict is made from, loaded.
+    """The loaded inputs of a verdict.
 
     Attributes:
         task: The task.
         variants: The variant set.
         evaluations: The evaluation of each variant.
-        benchmark: The latencies of all.
+        benchmark: The latencies of all variants.
         calibration: The calibration set.
         examples: The evaluation set.
-        champion: The champion; None when none is configured.
+        champion: The champion; None if none is configured.
     """
 
     task: str
@@ -70,10 +77,10 @@ class Loaded:
 
 
 def load(task: str, inputs: Inputs) -> Loaded:
-    """Returns what a verdict is made from.
+    """Returns the loaded inputs of a verdict.
 
     Raises:
-        ArtifactError: An input directory is not what it should be, or they do not belong together.
+        ArtifactError: An input directory is not a valid artifact, or the inputs do not belong together.
     """
     variants = load_variant_set(inputs.variant_set)
     evaluations: dict[str, Evaluation] = {}
@@ -104,7 +111,7 @@ def load(task: str, inputs: Inputs) -> Loaded:
 
 
 def _load_champion(task: str, inputs: Inputs, examples: ExampleSet) -> LoadedChampion | None:
-    """Returns the champion with its evaluation; None when none is configured."""
+    """Returns the champion with its evaluation; None if none is configured."""
     if inputs.champion is None or inputs.champion_evaluation is None:
         return None
     facts, variants = load_champion(inputs.champion)
@@ -120,10 +127,10 @@ def _load_champion(task: str, inputs: Inputs, examples: ExampleSet) -> LoadedCha
 
 
 def check_together(task: str, variants: VariantSet, evaluations: dict[str, Evaluation]) -> None:
-    """Checks that evaluations are of these variants' files, for this task, over one evaluation set.
+    """Checks that the evaluations are of these variants' files, for this task, over one evaluation set.
 
     Raises:
-        ArtifactError: They are not, one is missing, or the reference's is of a failure.
+        ArtifactError: They are not, one is missing, or the reference failed.
     """
     for name in evaluations:
         if name not in variants.content.variants:
@@ -131,12 +138,16 @@ def check_together(task: str, variants: VariantSet, evaluations: dict[str, Evalu
             raise ArtifactError(f"validate: {name!r} is evaluated and not in the variant set, which holds {known}")
     for name, variant in variants.content.variants.items():
         if name not in evaluations:
-            raise ArtifactError(f"validate: the evaluation of {name!r} is missing; found are {', '.join(evaluations)}")
+            raise ArtifactError(
+                f"validate: the evaluation of {name!r} is missing; the evaluations are of {', '.join(evaluations)}"
+            )
         if evaluations[name].content.model_sha256 != variant.sha256:
             raise ArtifactError(f"validate: the evaluation of {name!r} is of another file than the variant set's")
         if evaluations[name].content.task != task:
-            found = evaluations[name].content.task
-            raise ArtifactError(f"validate: the evaluation of {name!r} is for the task {found!r}; {task!r} is asked")
+            evaluated_task = evaluations[name].content.task
+            raise ArtifactError(
+                f"validate: the evaluation of {name!r} is for the task {evaluated_task!r}, not {task!r}"
+            )
     sets = {evaluation.content.evaluation_sha256 for evaluation in evaluations.values()}
     if len(sets) > 1:
         raise ArtifactError(
@@ -148,10 +159,10 @@ def check_together(task: str, variants: VariantSet, evaluations: dict[str, Evalu
 
 
 def check_sets(calibration: ExampleSet, evaluation: ExampleSet, variants: VariantSet, reference: Evaluation) -> None:
-    """Checks that variants were calibrated and evaluated on these sets, and that the two share no example.
+    """Checks that the variants were calibrated and evaluated on these sets, and that the two sets are disjoint.
 
     Raises:
-        ArtifactError: They were not, or they do.
+        ArtifactError: They were not, or the sets share examples.
     """
     if calibration.digest != variants.content.calibration_sha256:
         raise ArtifactError(f"validate: {calibration.path} is not the calibration set that the variants were made with")
@@ -161,10 +172,10 @@ def check_sets(calibration: ExampleSet, evaluation: ExampleSet, variants: Varian
 
 
 def check_kernels(evaluations: Sequence[Evaluation], benchmark: Benchmark) -> None:
-    """Checks that all was run by the same kernels: outputs of others differ, and the verdict tells of one resolver.
+    """Checks that evaluations and benchmark ran with the same kernels, whose outputs differ; the verdict records one resolver.
 
     Raises:
-        ArtifactError: It was not.
+        ArtifactError: They ran with different resolvers.
     """
     measured = benchmark.environment.resolver
     for evaluation in evaluations:

@@ -11,10 +11,10 @@ from edgequant.artifacts.variant_set import VariantSet
 from edgequant.artifacts.verdict import MISSING, NO_CHAMPION, VariantVerdict, Verdict, write_verdict
 from edgequant.gate import Gate
 from edgequant.steps import say
-from edgequant.validation.gate.data_warnings import caveats, doubt, labelled
+from edgequant.validation.gate.data_warnings import caveats, doubt, label_counts
 from edgequant.validation.gate.decide import choose_best, overall
 from edgequant.validation.gate.headline import headline
-from edgequant.validation.gate.variant_verdict import Material, material, undefined, verdict_of
+from edgequant.validation.gate.variant_verdict import VerdictContext, undefined, verdict_context, verdict_of
 from edgequant.validation.inputs import Inputs, load
 from edgequant.validation.report.page import write_report
 from edgequant.variants import REFERENCE
@@ -26,43 +26,45 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
     Args:
         name: The name of the quantization.
         task: The task.
-        gate: What a variant must hold.
+        gate: The gate.
         inputs: The directories of the earlier steps.
         target: The directory to write.
 
     Raises:
-        ArtifactError: An input directory is not what it should be, or they do not belong together.
-        ConfigError: The gate asks for what the task, the labels or the models cannot tell.
+        ArtifactError: An input directory is not a valid artifact, or the inputs do not belong together.
+        ConfigError: The gate has a key that the task, the labels or the models do not support.
         EvaluationError: The reference's outputs do not suit the labels.
     """
     loaded = load(task, inputs)
-    found = material(gate, loaded)
-    judged = {variant: verdict_of(variant, found) for variant in loaded.variants.content.variants}
+    context = verdict_context(gate, loaded)
+    judged = {variant: verdict_of(variant, context) for variant in loaded.variants.content.variants}
     best = choose_best(gate, judged)
     outcome = overall(gate, judged)
     verdict = Verdict(
         name=name,
         task=task,
-        main_metric=found.asked.metric,
-        classes=found.asked.classes,
-        labelled=found.asked.labels is not None,
-        reading=found.runs[REFERENCE].reading,
+        main_metric=context.settings.metric,
+        classes=context.settings.classes,
+        labelled=context.settings.labels is not None,
+        reading=context.runs[REFERENCE].reading,
         notes=(
-            *undefined(found),
-            *caveats(gate, found.asked, found.runs[REFERENCE]),
-            *_no_champion(found),
+            *undefined(context),
+            *caveats(gate, context.settings, context.runs[REFERENCE]),
+            *_no_champion(context),
             *_more_examples(loaded.examples, judged),
         ),
-        gate=gate.asked(),
+        gate=gate.settings(),
         outcome=outcome,
         best=best,
-        why=headline(gate, found.asked.metric, outcome, best, judged, doubt(found.asked, found.runs[REFERENCE])),
+        why=headline(
+            gate, context.settings.metric, outcome, best, judged, doubt(context.settings, context.runs[REFERENCE])
+        ),
         variants=judged,
-        champion=None if found.champion is None else found.champion.known,
+        champion=None if context.champion is None else context.champion.known,
         environment=loaded.benchmark.environment,
         calibration=loaded.calibration.facts(),
         evaluation=loaded.examples.facts(),
-        evaluation_classes=labelled(found.asked, found.runs[REFERENCE], len(found.runs[REFERENCE])).counts,
+        evaluation_classes=label_counts(context.settings, context.runs[REFERENCE], len(context.runs[REFERENCE])).counts,
         stability=loaded.variants.content.stability,
         made_from=_made_from(inputs.model_uri, loaded.variants, loaded.evaluations[REFERENCE]),
     )
@@ -77,19 +79,19 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
     return verdict
 
 
-def _no_champion(found: Material) -> tuple[str, ...]:
-    """Returns a sentence on a champion that is not there: before the first release that is so, and by a slip of the pen."""
-    champion = None if found.champion is None else found.champion.known
+def _no_champion(context: VerdictContext) -> tuple[str, ...]:
+    """Returns a note if the champion does not exist: before the first release, or because of a typing error in its URI."""
+    champion = None if context.champion is None else context.champion.known
     if champion is None or champion.status != MISSING:
         return ()
     return (f"{NO_CHAMPION}: {champion.uri}: {champion.reason}",)
 
 
 def _more_examples(examples: ExampleSet, judged: Mapping[str, VariantVerdict]) -> tuple[str, ...]:
-    """Returns a sentence on examples that are there and were not drawn, where more would settle something."""
+    """Returns a note on examples that exist and were not drawn, if more examples would settle a check."""
     facts = examples.provenance
-    is_open = any(check.need is not None for found in judged.values() for check in found.checks)
-    # Fewer than were asked for are all that there are: the other records are copies, or are left out.
+    is_open = any(check.need is not None for variant in judged.values() for check in variant.checks)
+    # A set that is smaller than requested has all there are: the other records are duplicates or were skipped.
     if not is_open or facts.records_read <= facts.asked or len(examples.identities) < facts.asked:
         return ()
     return (

@@ -123,12 +123,12 @@ def test_takes_an_empty_directory(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["file", "directory"])
 def test_leaves_what_is_not_its_own(tmp_path: Path, kind: str) -> None:
-    """A file, and a directory that no attempt made, are in the way and stay as they are."""
+    """A file, and a directory that no attempt made, are not overwritten."""
     path = tmp_path / "note"
     precious = path if kind == "file" else path / "thesis.tex"
     precious.parent.mkdir(exist_ok=True)
     precious.write_text("years of work")
-    with pytest.raises(ArtifactError, match=rf"^{path}: is in the way; an output directory must be new, empty or"):
+    with pytest.raises(ArtifactError, match=rf"^{path}: already exists; an output directory must be new, empty or"):
         write_note(path)
     assert precious.read_text() == "years of work"
 
@@ -205,12 +205,12 @@ def test_unverified_files_are_there_and_of_their_size(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../x", "more/../../x", "/etc/passwd", ".."])
 def test_names_that_lead_outside(tmp_path: Path, name: str) -> None:
-    """A name that leads out of the directory is refused, by itself and in a manifest."""
+    """A name that points outside of the directory is refused, by itself and in a manifest."""
     path = write_note(tmp_path / "note")
-    with pytest.raises(ArtifactError, match=rf"^{path}: the name '{name}' leads out of the directory$"):
+    with pytest.raises(ArtifactError, match=rf"^{path}: the name '{name}' points outside of the directory$"):
         inside(path, name)
     edit(path, lambda manifest: manifest["files"].update({name: {"bytes": 1, "sha256": "0"}}))
-    with pytest.raises(ArtifactError, match=r"leads out of the directory"):
+    with pytest.raises(ArtifactError, match=r"points outside of the directory"):
         read_manifest(path, SCHEMA, Note)
 
 

@@ -31,31 +31,31 @@ def _timing(nanoseconds: Any) -> Timing:
 
 def test_percentiles_are_those_of_the_run_times() -> None:
     """Of 1 to 100 ms the median is 50.5, the 90th percentile 90.1 and the 99th 99.01: NumPy's linear rule."""
-    found = summarize([{"a": _timing([1_000_000 * ms for ms in range(100, 0, -1)])}], "float32")["a"]
-    assert (found.p50_ms, found.p90_ms, found.p99_ms) == pytest.approx((50.5, 90.1, 99.01))
-    assert (found.runs, found.warm_up_runs, found.settled, found.ratio) == (100, 7, False, None)
+    latencies = summarize([{"a": _timing([1_000_000 * ms for ms in range(100, 0, -1)])}], "float32")["a"]
+    assert (latencies.p50_ms, latencies.p90_ms, latencies.p99_ms) == pytest.approx((50.5, 90.1, 99.01))
+    assert (latencies.runs, latencies.warm_up_runs, latencies.settled, latencies.ratio) == (100, 7, False, None)
 
 
 def test_one_run_is_all_its_percentiles() -> None:
     """A single run time is every percentile of itself, in milliseconds; it settles no ratio."""
-    found = summarize([{"float32": _timing([500_000]), "a": _timing([250_000])}], "float32")
-    latency = found["a"]
+    latencies = summarize([{"float32": _timing([500_000]), "a": _timing([250_000])}], "float32")
+    latency = latencies["a"]
     assert (latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.runs) == (0.25, 0.25, 0.25, 1)
-    assert found["float32"].ratio is None
+    assert latencies["float32"].ratio is None
     assert latency.ratio is not None
     assert (latency.ratio.value, latency.ratio.trials, latency.ratio.noisy) == (0.5, 1, True)
 
 
 def test_every_converted_variant_has_the_same_number_of_runs(digits_sets: Any) -> None:
     """Variants take turns, so each has as many runs as asked, and what they were measured on is written down."""
-    found = load_benchmark(digits_sets.benchmark)
-    assert {name: latency.runs for name, latency in found.latencies.items()} == dict.fromkeys(
+    measured = load_benchmark(digits_sets.benchmark)
+    assert {name: latency.runs for name, latency in measured.latencies.items()} == dict.fromkeys(
         load_variant_set(digits_sets.variant_set).converted, 20
     )
-    for latency in found.latencies.values():
+    for latency in measured.latencies.values():
         assert 0 < latency.p50_ms <= latency.p90_ms <= latency.p99_ms
-    assert found.failures == {}
-    environment = found.environment
+    assert measured.failures == {}
+    environment = measured.environment
     assert (environment.threads, environment.delegate) == (1, "XNNPACK")
     assert environment.cpu
     assert environment.cores >= 1
@@ -64,10 +64,10 @@ def test_every_converted_variant_has_the_same_number_of_runs(digits_sets: Any) -
 
 def test_what_was_measured_on_is_written_down(digits_sets: Any) -> None:
     """Ratios to float32 with their intervals, memory, kernels, processor, vector extensions and load."""
-    found = load_benchmark(digits_sets.benchmark)
-    assert found.latencies["float32"].ratio is None
+    measured = load_benchmark(digits_sets.benchmark)
+    assert measured.latencies["float32"].ratio is None
     for name in ("weights_only", "full_int8", "integer_only"):
-        latency, base = found.latencies[name], found.latencies["float32"]
+        latency, base = measured.latencies[name], measured.latencies["float32"]
         assert latency.ratio is not None
         # The one of all runs, the other the mean over the trials.
         assert latency.ratio.value == pytest.approx(latency.p50_ms / base.p50_ms, rel=0.5)
@@ -75,9 +75,9 @@ def test_what_was_measured_on_is_written_down(digits_sets: Any) -> None:
         assert latency.ratio.low <= latency.ratio.value <= latency.ratio.high
         assert latency.ratio.confidence == 0.95
         assert latency.warm_up_runs > 5
-    assert set(found.peak_memory_bytes) == set(found.latencies)
-    assert all(0 < memory < 100e6 for memory in found.peak_memory_bytes.values())
-    environment = found.environment
+    assert set(measured.peak_memory_bytes) == set(measured.latencies)
+    assert all(0 < memory < 100e6 for memory in measured.peak_memory_bytes.values())
+    environment = measured.environment
     assert environment.resolver == "xnnpack"
     assert environment.pinned_cpu in os.sched_getaffinity(0)
     assert environment.flags == cpu_flags()
@@ -102,8 +102,8 @@ def plan_of(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> Callab
 def test_a_spent_budget_ends_all_variants_alike(plan_of: Callable[..., TrialPlan]) -> None:
     """When time is up in the middle every model has been run equally often, and at least once."""
     for budget, most in ((0.0, 1), (0.2, 10**9 - 1)):
-        found = measure_times(plan_of("double", "log", runs=10**9, budget_seconds=budget))
-        counts = {len(timing.nanoseconds) for timing in found.values()}
+        times = measure_times(plan_of("double", "log", runs=10**9, budget_seconds=budget))
+        counts = {len(timing.nanoseconds) for timing in times.values()}
         assert len(counts) == 1
         assert 1 <= counts.pop() <= most
 
@@ -153,7 +153,7 @@ def test_a_load_above_the_cores_is_noisy(
     assert ratio is not None
     assert ratio.noisy
     assert (
-        "over 8 trials; noisy: the machine's load is 9.25 on 2 cores; a quieter node would tell"
+        "over 8 trials; noisy: the machine's load is 9.25 on 2 cores; measure on a quieter node"
         in capsys.readouterr().out
     )
 
@@ -174,13 +174,13 @@ def test_memory_is_what_the_interpreter_needs_above_its_process(
     """A model of 16.8 MB in and out takes twice that, and a small one next to nothing; the system counts to 1% or so."""
     path = tmp_path / "open.tflite"
     path.write_bytes(small_models["open"])
-    found = {}
+    memory = {}
     for values in (4, 4 * 2**20):
         examples = sets.examples({"x": np.ones((1, values), np.float32)}, name=f"examples{values}")
         trial = run_in_child(try_model, path, examples, 1, "builtin", 60.0, seconds=60).value
-        found[values] = trial.peak_memory_bytes
-    assert 0 <= found[4] < 2e6
-    assert 33.5e6 * 0.98 <= found[4 * 2**20] < 101e6
+        memory[values] = trial.peak_memory_bytes
+    assert 0 <= memory[4] < 2e6
+    assert 33.5e6 * 0.98 <= memory[4 * 2**20] < 101e6
 
 
 def test_a_variant_that_cannot_be_run_costs_the_others_nothing(
@@ -198,19 +198,19 @@ def test_a_variant_that_cannot_be_run_costs_the_others_nothing(
         }
     )
     benchmark(variants, sets.examples({"x": values}), tmp_path / "out", runs=3)
-    found = load_benchmark(tmp_path / "out")
-    assert list(found.latencies) == ["float32"]
-    assert set(found.failures) == {"float16", "weights_only"}
-    assert "LiteRT refuses the model" in found.failures["float16"]
-    assert "LiteRT cannot run the model" in found.failures["weights_only"]
+    measured = load_benchmark(tmp_path / "out")
+    assert list(measured.latencies) == ["float32"]
+    assert set(measured.failures) == {"float16", "weights_only"}
+    assert "LiteRT refuses the model" in measured.failures["float16"]
+    assert "LiteRT cannot run the model" in measured.failures["weights_only"]
     assert "edgequant: benchmark: float16: failed: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        ("crash", "LiteRT did not survive it: the process was killed by SIGSEGV"),
-        ("hang", "LiteRT did not survive it: took longer than 3 s"),
+        ("crash", "LiteRT cannot run the model: the process was killed by SIGSEGV"),
+        ("hang", "LiteRT cannot run the model: took longer than 3 s"),
     ],
 )
 @pytest.mark.usefixtures("ending_interpreter")
@@ -221,16 +221,16 @@ def test_a_model_that_ends_or_blocks_the_interpreter_costs_itself_only(
     variants = sets.variants({"float32": small_models["double"], "float16": small_models[model]})
     examples = sets.examples({"x": np.full((3, 4), 0.25, np.float32)})
     benchmark(variants, examples, tmp_path / "out", runs=5, budget_seconds=1.0, margin_seconds=2.0)
-    found = load_benchmark(tmp_path / "out")
-    assert found.failures == {"float16": reason}
-    assert list(found.latencies) == ["float32"]
+    measured = load_benchmark(tmp_path / "out")
+    assert measured.failures == {"float16": reason}
+    assert list(measured.latencies) == ["float32"]
 
 
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        ("crash", "LiteRT did not survive it: the process was killed by SIGSEGV, in turn with the others"),
-        ("hang", "LiteRT did not survive it: took longer than 3 s, in turn with the others"),
+        ("crash", "LiteRT cannot run the model: the process was killed by SIGSEGV, in turn with the others"),
+        ("hang", "LiteRT cannot run the model: took longer than 3 s, in turn with the others"),
         ("row", "LiteRT cannot run the model"),
     ],
 )
@@ -251,11 +251,11 @@ def test_a_model_that_fails_in_a_trial_costs_itself_only(
     monkeypatch.setattr("edgequant.benchmarking.step.run_in_child", tried)
     examples = sets.examples({"x": np.full((3, 4), value, np.float32)})
     benchmark(variants, examples, tmp_path / "out", runs=8, budget_seconds=8.0, margin_seconds=2.0)
-    found = load_benchmark(tmp_path / "out")
-    assert list(found.failures) == ["float16"]
-    assert reason in found.failures["float16"]
-    assert {name: latency.runs for name, latency in found.latencies.items()} == {"float32": 8, "weights_only": 8}
-    ratio = found.latencies["weights_only"].ratio
+    measured = load_benchmark(tmp_path / "out")
+    assert list(measured.failures) == ["float16"]
+    assert reason in measured.failures["float16"]
+    assert {name: latency.runs for name, latency in measured.latencies.items()} == {"float32": 8, "weights_only": 8}
+    ratio = measured.latencies["weights_only"].ratio
     assert ratio is not None
     assert ratio.trials == 8
 
@@ -268,21 +268,21 @@ def test_slow_models_are_not_taken_for_hangs(sets: Any, small_models: dict[str, 
     run_in_child(pin, seconds=60)  # Starting the fork server is not what is timed below.
     limits: dict[str, Any] = {"budget_seconds": 1.0, "margin_seconds": 2.5}
     benchmark(variants, sets.examples({"x": values}), tmp_path / "out", runs=1, **limits)
-    found = load_benchmark(tmp_path / "out")
-    assert found.failures == {}
-    assert {name: latency.runs for name, latency in found.latencies.items()} == dict.fromkeys(names, 1)
-    assert all(latency.p50_ms > 100 for latency in found.latencies.values())
+    measured = load_benchmark(tmp_path / "out")
+    assert measured.failures == {}
+    assert {name: latency.runs for name, latency in measured.latencies.items()} == dict.fromkeys(names, 1)
+    assert all(latency.p50_ms > 100 for latency in measured.latencies.values())
 
 
 @pytest.mark.parametrize(("resolver", "delegate"), [("builtin", "none"), ("reference", "none"), ("xnnpack", "XNNPACK")])
 def test_the_resolver_is_used_and_recorded(digits_sets: Any, tmp_path: Path, resolver: str, delegate: str) -> None:
     """Every figure says which kernels it is of; the plain ones are much slower than XNNPACK's."""
     benchmark(digits_sets.variant_set, digits_sets.evaluation_set, tmp_path / "out", runs=20, resolver=resolver)
-    found = load_benchmark(tmp_path / "out")
-    assert (found.environment.resolver, found.environment.delegate) == (resolver, delegate)
+    measured = load_benchmark(tmp_path / "out")
+    assert (measured.environment.resolver, measured.environment.delegate) == (resolver, delegate)
     fast = load_benchmark(digits_sets.benchmark).latencies["float32"].p50_ms
     if resolver == "reference":
-        assert found.latencies["float32"].p50_ms > 3 * fast
+        assert measured.latencies["float32"].p50_ms > 3 * fast
 
 
 def test_what_settles_nothing_is_said(
@@ -343,9 +343,9 @@ def test_latencies_agree_with_the_runtimes_own_benchmark(convolutional: Path, se
     ours, theirs = dict.fromkeys(models, float("inf")), dict.fromkeys(models, float("inf"))
     for _ in range(8):
         benchmark(variants, examples, tmp_path / "out", runs=400)
-        found = load_benchmark(tmp_path / "out").latencies
+        measured = load_benchmark(tmp_path / "out").latencies
         for name in models:
-            ours[name] = min(ours[name], found[name].p50_ms)
+            ours[name] = min(ours[name], measured[name].p50_ms)
             theirs[name] = min(theirs[name], _runtimes_own_ms(load_variant_set(variants).model(name), tmp_path))
         if all(abs(ours[name] / theirs[name] - 1) <= 0.1 for name in models):
             return

@@ -32,20 +32,20 @@ def _times(
 def test_the_interval_is_students_of_the_logarithms() -> None:
     """Trials of 0.5, 0.52, 0.51, 0.5 and 0.49: their geometric mean, and SciPy's interval of the mean of their logarithms."""
     ratios = [0.5, 0.52, 0.51, 0.5, 0.49]
-    found = median_ratio([np.full(3, ratio) for ratio in ratios], [np.ones(3)] * 5)
+    result = median_ratio([np.full(3, ratio) for ratio in ratios], [np.ones(3)] * 5)
     test = stats.ttest_1samp(np.log(ratios), 0.0).confidence_interval(0.95)
-    assert (found.value, found.low, found.high) == pytest.approx(
+    assert (result.value, result.low, result.high) == pytest.approx(
         (math.prod(ratios) ** 0.2, math.exp(test.low), math.exp(test.high))
     )
-    assert (found.confidence, found.trials, found.noisy) == (0.95, 5, False)
+    assert (result.confidence, result.trials, result.noisy) == (0.95, 5, False)
 
 
 def test_equal_times_leave_half_a_percent_of_doubt() -> None:
     """A model that takes exactly a quarter of the reference's time in every trial: 0.25, give or take 0.5%."""
     base = [np.array([4.0, 8.0, 4.0, 8.0, 4.0])] * 8
-    found = median_ratio([times / 4 for times in base], base)
-    assert (found.value, found.low, found.high) == pytest.approx((0.25, 0.25 / 1.005, 0.25 * 1.005))
-    assert not found.noisy
+    ratio = median_ratio([times / 4 for times in base], base)
+    assert (ratio.value, ratio.low, ratio.high) == pytest.approx((0.25, 0.25 / 1.005, 0.25 * 1.005))
+    assert not ratio.noisy
 
 
 @pytest.mark.parametrize("between", [0.0, 0.01, 0.03])
@@ -58,8 +58,8 @@ def test_the_interval_covers_the_ratio_as_often_as_it_says(between: float, trial
     random = np.random.default_rng(5)
     covered = 0
     for _ in range(2000):
-        found = median_ratio(*_times(random, 0.4, between, trials))
-        covered += found.low <= 0.4 <= found.high
+        ratio = median_ratio(*_times(random, 0.4, between, trials))
+        covered += ratio.low <= 0.4 <= ratio.high
     assert covered >= 0.93 * 2000
 
 
@@ -92,5 +92,5 @@ def test_few_trials_settle_nothing() -> None:
     """Of four trials, or one, however alike, no interval is believed."""
     for trials, noisy in ((1, True), (4, True), (5, False)):
         base = [np.ones(25)] * trials
-        found = median_ratio(base, base)
-        assert (found.noisy, found.trials) == (noisy, trials)
+        ratio = median_ratio(base, base)
+        assert (ratio.noisy, ratio.trials) == (noisy, trials)

@@ -45,11 +45,11 @@ def test_a_kept_promise_has_no_reason(name: str) -> None:
     "kind", ["float32", "float16", "dynamic_range", "full_int8", "integer_only", "int16x8", "mixed"]
 )
 def test_any_other_kind_is_a_broken_promise(name: str, kind: str) -> None:
-    """A file of any other kind is not what it says."""
+    """A file of any other kind does not match its variant."""
     edges = ("INT8", "INT8") if kind == "integer_only" else ("FLOAT32", "FLOAT32")
     reason = broken_promise(VARIANTS[name], _inspection(kind, edges=edges))
     assert (reason is None) == (kind == VARIANTS[name].kind)
-    assert reason is None or reason.startswith("not what it says: ")
+    assert reason is None or reason.startswith("does not match its variant: ")
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ def test_any_other_kind_is_a_broken_promise(name: str, kind: str) -> None:
         (
             "float32",
             _inspection("float32", flex=("FlexErf", "FlexFFT")),
-            "not what it says: needs the Flex delegate for FlexErf, FlexFFT",
+            "does not match its variant: needs the Flex delegate for FlexErf, FlexFFT",
         ),
         (
             "full_int8",
             _inspection("full_int8", custom=("MyOp",)),
-            "not what it says: has the custom operators MyOp",
+            "does not match its variant: has the custom operators MyOp",
         ),
         (
             "float32",
@@ -78,28 +78,28 @@ def test_any_other_kind_is_a_broken_promise(name: str, kind: str) -> None:
         (
             "weights_only",
             _inspection("float32", small_weights=3),
-            "not what it says: no weight was quantized; the converter leaves weights of fewer than 1,024 elements as they"
+            "does not match its variant: no weight was quantized; the converter leaves weights of fewer than 1,024 elements as they"
             " are (3 here)",
         ),
         (
             "integer_only",
             _inspection("mixed", {"CUMSUM": {"FLOAT32/FLOAT32": 2}, "ADD": {"INT8/INT8": 5}}),
-            "not what it says: its kind is mixed, integer_only is promised; it has 2 CUMSUM FLOAT32/FLOAT32",
+            "does not match its variant: its kind is mixed, integer_only is needed; it has 2 CUMSUM FLOAT32/FLOAT32",
         ),
         (
             "float16",
             _inspection("full_int8", {"ADD": {"INT8/INT8": 5}}),
-            "not what it says: its kind is full_int8, float16 is promised; it has 5 ADD INT8/INT8",
+            "does not match its variant: its kind is full_int8, float16 is needed; it has 5 ADD INT8/INT8",
         ),
         (
             "float32",
             _inspection("mixed", {}),
-            "not what it says: its kind is mixed, float32 is promised; it has no operators",
+            "does not match its variant: its kind is mixed, float32 is needed; it has no operators",
         ),
         (
             "integer_only",
             _inspection("mixed", {f"OP{number}": {"FLOAT32/FLOAT32": 1} for number in range(8)}),
-            "not what it says: its kind is mixed, integer_only is promised; it has "
+            "does not match its variant: its kind is mixed, integer_only is needed; it has "
             + ", ".join(f"1 OP{number} FLOAT32/FLOAT32" for number in range(6))
             + " and 2 more",
         ),
@@ -108,17 +108,17 @@ def test_any_other_kind_is_a_broken_promise(name: str, kind: str) -> None:
         (
             "full_int8",
             _inspection("integer_only", {"ADD": {"INT8/INT8": 1}}, edges=("INT32", "INT8")),
-            "not what it says: its kind is integer_only, full_int8 is promised; it has 1 ADD INT8/INT8",
+            "does not match its variant: its kind is integer_only, full_int8 is needed; it has 1 ADD INT8/INT8",
         ),
     ],
 )
 def test_the_reason_names_what_is_wrong(variant: str, inspection: Inspection, reason: str | None) -> None:
-    """The reason names the promise, what was found instead, and the operators, float ones first."""
+    """The reason names the promise, the actual kind, and the operators, float ones first."""
     assert broken_promise(VARIANTS[variant], inspection) == reason
 
 
 @pytest.mark.parametrize(
-    ("variant", "inspection", "found"),
+    ("variant", "inspection", "expected"),
     [
         ("float32", _inspection("float32", small_weights=2), ()),
         (
@@ -139,6 +139,6 @@ def test_the_reason_names_what_is_wrong(variant: str, inspection: Inspection, re
         ),
     ],
 )
-def test_notes_say_what_a_reader_should_know(variant: str, inspection: Inspection, found: tuple[str, ...]) -> None:
+def test_notes_say_what_a_reader_should_know(variant: str, inspection: Inspection, expected: tuple[str, ...]) -> None:
     """Weights that stayed float, and float islands in an int8 file; nothing where it goes without saying."""
-    assert notes(VARIANTS[variant], inspection) == found
+    assert notes(VARIANTS[variant], inspection) == expected

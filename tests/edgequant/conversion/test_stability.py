@@ -49,8 +49,8 @@ def test_halves_are_compared(digits_model: Path, digits_sets: Any, tmp_path: Pat
         check_stability=True,
     )
     convert(request, tmp_path / "variants")
-    found = load_variant_set(tmp_path / "variants").content.stability
-    assert found is not None
+    stability = load_variant_set(tmp_path / "variants").content.stability
+    assert stability is not None
     pixels = np.asarray(load_example_set(digits_sets.evaluation_set).inputs["pixels"])
     outputs = {}
     for first in (0, 1):
@@ -64,14 +64,14 @@ def test_halves_are_compared(digits_model: Path, digits_sets: Any, tmp_path: Pat
         convert(alone, tmp_path / f"variants {first}")
         outputs[first] = answers(tmp_path / f"variants {first}" / "full_int8" / "model.tflite", pixels)
     reference = answers(tmp_path / "variants" / "float32" / "model.tflite", pixels)
-    assert found.examples == len(pixels)
-    assert found.halves_sqnr_db == pytest.approx(decibels(outputs[0], outputs[1]), abs=1e-3)
-    assert found.quantization_sqnr_db == pytest.approx(decibels(reference, outputs[0]), abs=1e-3)
-    assert found.agreement == (outputs[0].argmax(axis=1) == outputs[1].argmax(axis=1)).mean()
-    large = (found.halves_sqnr_db or 0) >= (found.quantization_sqnr_db or 0) - 6
-    told = "large enough" if large else "too small"
-    assert found.sentence.startswith(
-        f"By the outputs, the calibration set is {told}: int8 models of its two halves differ"
+    assert stability.examples == len(pixels)
+    assert stability.halves_sqnr_db == pytest.approx(decibels(outputs[0], outputs[1]), abs=1e-3)
+    assert stability.quantization_sqnr_db == pytest.approx(decibels(reference, outputs[0]), abs=1e-3)
+    assert stability.agreement == (outputs[0].argmax(axis=1) == outputs[1].argmax(axis=1)).mean()
+    large = (stability.halves_sqnr_db or 0) >= (stability.quantization_sqnr_db or 0) - 6
+    size = "large enough" if large else "too small"
+    assert stability.sentence.startswith(
+        f"By the outputs, the calibration set is {size}: int8 models of its two halves differ"
     )
 
 

@@ -109,13 +109,13 @@ def test_the_quantized_digits_agree_with_the_float_ones(digits: Path, digits_var
         interpreter.allocate_tensors()
         source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
         scale, zero = source["quantization"]
-        found = []
+        results = []
         for row in pixels:
             value = row[None] if not scale else np.clip(np.round(row[None] / scale) + zero, -128, 127).astype(np.int8)
             interpreter.set_tensor(source["index"], value)
             interpreter.invoke()
-            found.append(interpreter.get_tensor(result["index"])[0].argmax())
-        named[name] = np.array(found)
+            results.append(interpreter.get_tensor(result["index"])[0].argmax())
+        named[name] = np.array(results)
     for name in VARIANTS:
         assert (named[name] == named["float32"]).mean() >= 0.98, name
 
@@ -200,7 +200,7 @@ def test_small_weights_are_not_called_quantized(converted: Callable[[str], Varia
     """When every weight is too small for the converter to quantize, weights_only fails with that reason; int8 does not."""
     variants = converted("small_weights")
     assert variants["weights_only"].reason == (
-        "not what it says: no weight was quantized; the converter leaves weights of fewer than 1,024 elements as they are"
+        "does not match its variant: no weight was quantized; the converter leaves weights of fewer than 1,024 elements as they are"
         " (1 here)"
     )
     assert variants.converted == ("float32", "integer_only", "full_int8", "int16x8")

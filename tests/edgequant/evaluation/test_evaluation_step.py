@@ -30,11 +30,11 @@ def test_accuracy_is_scikit_learns_on_the_stored_outputs(digits_sets: Any) -> No
     labels = load_example_set(digits_sets.evaluation_set).labels
     assert labels is not None
     for path in digits_sets.evaluations.values():
-        found = load_evaluation(path)
-        decisions = found.outputs["output_0"].argmax(axis=1)
-        assert found.content.metrics == {"accuracy": accuracy_score(labels, decisions)}
-        assert found.content.metrics["accuracy"] > 0.9
-        assert json.loads((path / "metrics.json").read_text()) == found.content.metrics
+        evaluation = load_evaluation(path)
+        decisions = evaluation.outputs["output_0"].argmax(axis=1)
+        assert evaluation.content.metrics == {"accuracy": accuracy_score(labels, decisions)}
+        assert evaluation.content.metrics["accuracy"] > 0.9
+        assert json.loads((path / "metrics.json").read_text()) == evaluation.content.metrics
 
 
 def test_an_evaluation_names_what_it_is_of(digits_sets: Any) -> None:
@@ -60,12 +60,12 @@ def test_the_number_of_examples_run_is_reported(
     labels = np.array([0, 1] + 19_998 * [3])
     variants, examples = sets.variants({"float32": small_models["double"]}), sets.examples({"x": values}, labels)
     evaluate("float32", variants, examples, tmp_path / "out", task="classification", budget_seconds=0.0)
-    found = load_evaluation(tmp_path / "out")
-    count = found.content.examples
+    evaluation = load_evaluation(tmp_path / "out")
+    count = evaluation.content.examples
     assert 1 <= count < 20_000
-    assert found.content.available == 20_000
-    assert found.outputs["y"].shape == (count, 4)
-    assert found.content.metrics["accuracy"] == pytest.approx(1 / count)
+    assert evaluation.content.available == 20_000
+    assert evaluation.outputs["y"].shape == (count, 4)
+    assert evaluation.content.metrics["accuracy"] == pytest.approx(1 / count)
     assert f"on {count:,} of 20,000 examples" in capsys.readouterr().out
 
 
@@ -76,11 +76,11 @@ def test_a_variant_that_cannot_be_run_is_recorded_as_failed(
     models = {"float32": small_models["double"], "full_int8": b"damaged"}
     variants, examples = sets.variants(models), sets.examples({"x": _X})
     evaluate("full_int8", variants, examples, tmp_path / "out", task="none")
-    found = load_evaluation(tmp_path / "out")
-    assert found.content.status == "failed"
-    assert "LiteRT refuses the model" in (found.content.reason or "")
-    assert found.content.model_sha256 == load_variant_set(variants)["full_int8"].sha256
-    assert (found.content.metrics, found.outputs) == ({}, {})
+    evaluation = load_evaluation(tmp_path / "out")
+    assert evaluation.content.status == "failed"
+    assert "LiteRT refuses the model" in (evaluation.content.reason or "")
+    assert evaluation.content.model_sha256 == load_variant_set(variants)["full_int8"].sha256
+    assert (evaluation.content.metrics, evaluation.outputs) == ({}, {})
 
 
 def test_a_variant_that_was_not_converted_keeps_its_reason(
@@ -151,8 +151,8 @@ def test_inputs_of_nan_are_blamed_on_the_examples(sets: Any, small_models: dict[
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        ("crash", "LiteRT did not survive it: the process was killed by SIGSEGV"),
-        ("hang", "LiteRT did not survive it: took longer than 1.5 s"),
+        ("crash", "LiteRT cannot run the model: the process was killed by SIGSEGV"),
+        ("hang", "LiteRT cannot run the model: took longer than 1.5 s"),
     ],
 )
 @pytest.mark.usefixtures("ending_interpreter")
@@ -187,7 +187,7 @@ def test_a_crash_with_one_example_at_a_time_is_the_models(
 
     def ended(function: Any, request: Any, *arguments: Any, seconds: float) -> Any:
         if next(ends, False):
-            request.told.write_text(str(batch))
+            request.batch_file.write_text(str(batch))
             failure = "the process was killed by SIGSEGV"
             return ChildOutcome(value=None, failure=failure, seconds=0.1, peak_memory_bytes=None)
         return run_in_child(function, request, *arguments, seconds=seconds)
@@ -198,11 +198,11 @@ def test_a_crash_with_one_example_at_a_time_is_the_models(
     content = load_evaluation(tmp_path / "out").content
     assert content.status == status
     if status == "failed":
-        assert content.reason == "LiteRT did not survive it: the process was killed by SIGSEGV"
+        assert content.reason == "LiteRT cannot run the model: the process was killed by SIGSEGV"
 
 
 def test_how_many_examples_run_at_once_is_told(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
-    """What is left of a process that does not live to tell is the batch that its model ran at last."""
+    """A process that crashes leaves the batch size that its model ran last."""
     examples = load_example_set(sets.examples({"x": np.ones((3, 4), np.float32)}))
     path = tmp_path / "model.tflite"
     path.write_bytes(small_models["crash"])
@@ -213,12 +213,12 @@ def test_how_many_examples_run_at_once_is_told(sets: Any, small_models: dict[str
         outputs=tmp_path / "outputs",
         threads=1,
         budget_seconds=5.0,
-        told=tmp_path / "told",
+        batch_file=tmp_path / "batch",
     )
-    for batch, told in ((0, "1"), (1, "1"), (3, "3")):
+    for batch, recorded in ((0, "1"), (1, "1"), (3, "3")):
         outcome = ending_interpreter.run_in_child(predict, replace(request, batch=batch), seconds=60)
         assert outcome.failure == "the process was killed by SIGSEGV"
-        assert (tmp_path / "told").read_text() == told
+        assert (tmp_path / "batch").read_text() == recorded
 
 
 def test_a_slow_model_is_not_taken_for_a_hang(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
@@ -229,9 +229,9 @@ def test_a_slow_model_is_not_taken_for_a_hang(sets: Any, small_models: dict[str,
     variants = sets.variants({"float32": small_models["countdown"]})
     limits: dict[str, Any] = {"budget_seconds": 0.25, "margin_seconds": 6.0}
     evaluate("float32", variants, sets.examples({"x": values}), tmp_path / "out", task="none", **limits)
-    found = load_evaluation(tmp_path / "out")
-    assert (found.content.status, found.content.examples, found.content.batch) == ("evaluated", 1, 1)
-    np.testing.assert_array_equal(found.outputs["y"], [[0, 0, 0, 0]])
+    evaluation = load_evaluation(tmp_path / "out")
+    assert (evaluation.content.status, evaluation.content.examples, evaluation.content.batch) == ("evaluated", 1, 1)
+    np.testing.assert_array_equal(evaluation.outputs["y"], [[0, 0, 0, 0]])
 
 
 def test_a_full_disk_is_no_failure_of_the_variant(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
@@ -295,11 +295,11 @@ def test_several_outputs_stay_inside_the_directory(sets: Any, small_models: dict
     variants, examples = sets.variants({"float32": small_models["two"]}), sets.examples({"x": _X})
     before = set(tmp_path.rglob("*"))
     evaluate("float32", variants, examples, tmp_path / "out", task="none")
-    found = load_evaluation(tmp_path / "out")
-    assert sorted(found.outputs) == ["..", "a/b"]
-    np.testing.assert_array_equal(found.outputs["a/b"], _X + 1)
-    np.testing.assert_array_equal(found.outputs[".."], [[10.0], [26.0], [42.0]])
-    assert found.content.metrics == {}
+    evaluation = load_evaluation(tmp_path / "out")
+    assert sorted(evaluation.outputs) == ["..", "a/b"]
+    np.testing.assert_array_equal(evaluation.outputs["a/b"], _X + 1)
+    np.testing.assert_array_equal(evaluation.outputs[".."], [[10.0], [26.0], [42.0]])
+    assert evaluation.content.metrics == {}
     written = set(tmp_path.rglob("*")) - before
     assert {path.relative_to(tmp_path / "out").as_posix() for path in written if path.is_file()} == {
         "manifest.json",
@@ -369,10 +369,10 @@ def test_three_examples_of_one_class_are_enough_to_run(
         sets.examples({"x": _X}, np.array([3, 3, 3])),
     )
     evaluate("float32", variants, examples, tmp_path / "out", task="classification")
-    found = load_evaluation(tmp_path / "out")
-    assert (found.content.examples, found.content.available) == (3, 3)
-    assert found.content.metrics["accuracy"] == 1.0
-    np.testing.assert_array_equal(found.outputs["y"], 2 * _X)
+    evaluation = load_evaluation(tmp_path / "out")
+    assert (evaluation.content.examples, evaluation.content.available) == (3, 3)
+    assert evaluation.content.metrics["accuracy"] == 1.0
+    np.testing.assert_array_equal(evaluation.outputs["y"], 2 * _X)
 
 
 def test_no_examples_are_refused(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:

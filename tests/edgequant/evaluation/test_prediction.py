@@ -59,11 +59,11 @@ def ask(tmp_path: Path) -> Callable[..., PredictionRequest]:
 
 def _run(request: PredictionRequest) -> tuple[Predictions, dict[str, NDArray[Any]]]:
     """Returns what came of a run that succeeds, and the outputs it wrote."""
-    found = predict(request)
-    assert isinstance(found, Predictions), found
+    predictions = predict(request)
+    assert isinstance(predictions, Predictions), predictions
     outputs = {path.stem: np.load(path, allow_pickle=False) for path in request.outputs.iterdir()}
-    assert set(outputs) == set(found.outputs)
-    return found, outputs
+    assert set(outputs) == set(predictions.outputs)
+    return predictions, outputs
 
 
 @pytest.mark.parametrize(("threads", "batch"), [(1, 1), (3, 1), (1, 64), (3, 16), (2, 0)])
@@ -74,8 +74,13 @@ def test_outputs_are_the_interpreters_own_in_example_order(
     """Every variant gives, bit for bit and in order, what a plain loop gives, however many threads and batches share the work."""
     path = load_variant_set(digits_sets.variant_set).model(variant)
     inputs = load_example_set(digits_sets.evaluation_set).inputs
-    found, outputs = _run(ask(path, inputs, threads=threads, batch=batch))
-    assert (found.examples, found.outputs, found.not_finite, found.first_not_finite) == (300, ("output_0",), {}, None)
+    result, outputs = _run(ask(path, inputs, threads=threads, batch=batch))
+    assert (result.examples, result.outputs, result.not_finite, result.first_not_finite) == (
+        300,
+        ("output_0",),
+        {},
+        None,
+    )
     np.testing.assert_array_equal(outputs["output_0"], _by_hand(path, inputs["pixels"]))
 
 
@@ -125,8 +130,8 @@ def test_examples_are_run_together_where_it_pays(model: Any, tmp_path: Path, ask
     """A model of a microsecond, over many examples, is run on several at a time, and its outputs stay the same."""
     values = np.random.default_rng(1).standard_normal((200_001, 4)).astype(np.float32)
     assert _batch(model("double"), values, tmp_path) >= 16
-    found, outputs = _run(ask(model("double"), {"x": values}, threads=2))
-    assert found.batch >= 16
+    result, outputs = _run(ask(model("double"), {"x": values}, threads=2))
+    assert result.batch >= 16
     np.testing.assert_array_equal(outputs["y"], 2 * values)
 
 
@@ -149,18 +154,18 @@ def test_examples_that_touch_each_other_are_run_one_by_one(name: str, model: Any
 def test_a_spent_budget_still_runs_the_first_examples(model: Any, ask: Any, threads: int) -> None:
     """With no time at all at least one example is run, and those that are run are exactly the first."""
     values = np.arange(80000, dtype=np.float32).reshape(20000, 4)
-    found, outputs = _run(ask(model("double"), {"x": values}, threads=threads, budget_seconds=0.0, batch=1))
-    assert 1 <= found.examples <= 4096 * threads
-    np.testing.assert_array_equal(outputs["y"], 2 * values[: found.examples])
+    result, outputs = _run(ask(model("double"), {"x": values}, threads=threads, budget_seconds=0.0, batch=1))
+    assert 1 <= result.examples <= 4096 * threads
+    np.testing.assert_array_equal(outputs["y"], 2 * values[: result.examples])
 
 
 def test_a_budget_in_the_middle_ends_there(model: Any, ask: Any) -> None:
     """A budget shorter than the work ends the run near its end, with every row of the prefix written."""
     values = np.arange(4_000_000, dtype=np.float32).reshape(1_000_000, 4)
-    found, outputs = _run(ask(model("double"), {"x": values}, threads=2, budget_seconds=0.3, batch=1))
-    assert 16 < found.examples < 1_000_000
-    assert 0.3 <= found.seconds < 5
-    np.testing.assert_array_equal(outputs["y"], 2 * values[: found.examples])
+    result, outputs = _run(ask(model("double"), {"x": values}, threads=2, budget_seconds=0.3, batch=1))
+    assert 16 < result.examples < 1_000_000
+    assert 0.3 <= result.seconds < 5
+    np.testing.assert_array_equal(outputs["y"], 2 * values[: result.examples])
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -177,25 +182,25 @@ def test_a_slow_model_runs_each_example_once(
 
     monkeypatch.setattr(Model, "run", counted)
     values = np.array([[700_000, 1, 0, -row] for row in range(4)], np.float32)  # 0.2 s each.
-    found, outputs = _run(ask(model("countdown"), {"x": values}, threads=threads))
-    assert (found.examples, found.batch, len(runs)) == (4, 1, 4)
+    result, outputs = _run(ask(model("countdown"), {"x": values}, threads=threads))
+    assert (result.examples, result.batch, len(runs)) == (4, 1, 4)
     np.testing.assert_array_equal(outputs["y"], [[0, 0, 0, -row] for row in range(4)])
 
 
 def test_no_example_is_begun_that_would_be_taken_for_a_hang(model: Any, ask: Any) -> None:
     """Within the budget, too, a run that would end beyond what the caller waits for is not begun."""
     values = np.array([[2_000_000, 1, 0, -row] for row in range(3)], np.float32)  # Over half a second each.
-    found, outputs = _run(ask(model("countdown"), {"x": values}, budget_seconds=1.0, grace_seconds=0.1))
-    assert (found.examples, len(outputs["y"])) == (1, 1)
+    result, outputs = _run(ask(model("countdown"), {"x": values}, budget_seconds=1.0, grace_seconds=0.1))
+    assert (result.examples, len(outputs["y"])) == (1, 1)
 
 
 def test_outputs_of_two_shapes_are_refused(model: Any, ask: Any) -> None:
     """An output whose size depends on the values cannot be kept in one array: the example that differs is named."""
     values = np.full((20, 4), 3.0, np.float32)
     values[18:] = 4.0
-    found = predict(ask(model("range"), {"x": values}))
-    assert isinstance(found, str)
-    assert "output 'y' has the shape [4] for example 18 and [3] for the first" in found
+    predictions = predict(ask(model("range"), {"x": values}))
+    assert isinstance(predictions, str)
+    assert "output 'y' has the shape [4] for example 18 and [3] for the first" in predictions
 
 
 @pytest.mark.parametrize("batch", [1, 4])
@@ -203,10 +208,11 @@ def test_outputs_without_a_row_for_each_example_are_refused(model: Any, ask: Any
     """A model that leaves examples out has no output to compare."""
     values = np.ones((40, 4), np.float32)
     values[30] = -1.0
-    found = predict(ask(model("some"), {"x": values}, batch=batch))
-    assert isinstance(found, str)
+    predictions = predict(ask(model("some"), {"x": values}, batch=batch))
+    assert isinstance(predictions, str)
     assert (
-        f"output 'y' has the shape [{batch - 1}, 4] for {batch} example(s); its first axis must be the example" in found
+        f"output 'y' has the shape [{batch - 1}, 4] for {batch} example(s); its first axis must be the example"
+        in predictions
     )
 
 
@@ -215,10 +221,10 @@ def test_the_runtimes_failure_on_an_example_is_the_reason(model: Any, ask: Any, 
     """When the runtime fails on a later example its own message is reported, and no output is made up."""
     values = np.zeros((100, 4), np.float32)
     values[50] = 7.0
-    found = predict(ask(model("row"), {"x": values}, threads=threads))
-    assert isinstance(found, str)
-    assert "row.tflite: LiteRT cannot run the model: " in found
-    assert "index out of bounds" in found
+    predictions = predict(ask(model("row"), {"x": values}, threads=threads))
+    assert isinstance(predictions, str)
+    assert "row.tflite: LiteRT cannot run the model: " in predictions
+    assert "index out of bounds" in predictions
 
 
 def test_a_disk_that_takes_no_outputs_is_no_failure_of_the_model(model: Any, ask: Any) -> None:
@@ -233,17 +239,17 @@ def test_a_disk_that_takes_no_outputs_is_no_failure_of_the_model(model: Any, ask
 
 def test_names_that_do_not_match_are_refused(model: Any, ask: Any) -> None:
     """Examples of other inputs than the model's are an error that gives both."""
-    found = predict(ask(model("double"), {"z": np.zeros((2, 4), np.float32)}))
-    assert isinstance(found, str)
-    assert found.endswith("takes the inputs ['x']; the examples hold ['z']")
+    predictions = predict(ask(model("double"), {"z": np.zeros((2, 4), np.float32)}))
+    assert isinstance(predictions, str)
+    assert predictions.endswith("takes the inputs ['x']; the examples hold ['z']")
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path, ask: Any) -> None:
     """What the runtime cannot load is a reason with the file's name."""
     (tmp_path / "bad.tflite").write_bytes(b"not a model at all")
-    found = predict(ask(tmp_path / "bad.tflite", {"x": np.zeros((1, 4), np.float32)}))
-    assert isinstance(found, str)
-    assert "bad.tflite: LiteRT refuses the model" in found
+    predictions = predict(ask(tmp_path / "bad.tflite", {"x": np.zeros((1, 4), np.float32)}))
+    assert isinstance(predictions, str)
+    assert "bad.tflite: LiteRT refuses the model" in predictions
 
 
 @pytest.mark.parametrize("resolver", ["xnnpack", "builtin", "reference"])
@@ -260,9 +266,9 @@ def test_the_operator_where_nan_starts_is_named(
 ) -> None:
     """softmax(sqrt(x) + abs(x)) of a negative value: sqrt, though addition and softmax hold NaN too."""
     request = ask(model("root"), {"x": np.array([[1.0] * 4, example], np.float32)}, resolver=resolver)
-    found, _ = _run(request)
-    assert found.not_finite == ({} if operator is None else {"y": 1})
-    assert found.first_not_finite == (None if operator is None else 1)
+    result, _ = _run(request)
+    assert result.not_finite == ({} if operator is None else {"y": 1})
+    assert result.first_not_finite == (None if operator is None else 1)
     origin = trace(request, 1)
     assert (origin.operator if origin else None) == operator
     if operator == "":

@@ -11,8 +11,8 @@ Values = NDArray[np.float32]
 
 def spread(calibration: Values, reservoir: Values) -> dict[str, object]:
     """Returns what is found of one input, by field, and the sentence."""
-    found = compare({"x": calibration}, [{"x": row} for row in reservoir])
-    facts = found.inputs["x"]
+    comparison = compare({"x": calibration}, [{"x": row} for row in reservoir])
+    facts = comparison.inputs["x"]
     return {
         "range": facts.range,
         "halves": facts.halves,
@@ -21,8 +21,8 @@ def spread(calibration: Values, reservoir: Values) -> dict[str, object]:
         "counts": facts.counts,
         "reservoir_counts": facts.reservoir_counts,
         "edges": facts.edges,
-        "examples": found.reservoir,
-        "sentence": found.sentence,
+        "examples": comparison.reservoir,
+        "sentence": comparison.sentence,
     }
 
 
@@ -30,24 +30,24 @@ def test_ranges_halves_and_histograms() -> None:
     """Worked by hand: halves are every other example; one of ten values of the reservoir lies outside, and in no bin."""
     calibration = np.array([[0.0], [1.0], [4.0], [10.0]], np.float32)
     reservoir = np.array([[0.0], [0.1], [4.0], [9.9], [-5.0], [10.0], [3.0], [2.0], [1.0], [5.0]], np.float32)
-    found = spread(calibration, reservoir)
-    assert found["range"] == (0.0, 10.0)
-    assert found["halves"] == ((0.0, 4.0), (1.0, 10.0))
-    assert found["reservoir_range"] == (-5.0, 10.0)
-    assert found["outside"] == pytest.approx(0.1)
-    assert found["examples"] == 10
+    result = spread(calibration, reservoir)
+    assert result["range"] == (0.0, 10.0)
+    assert result["halves"] == ((0.0, 4.0), (1.0, 10.0))
+    assert result["reservoir_range"] == (-5.0, 10.0)
+    assert result["outside"] == pytest.approx(0.1)
+    assert result["examples"] == 10
     expected, edges = np.histogram(calibration, BINS)
-    assert found["counts"] == tuple(expected)
-    assert np.allclose(np.asarray(found["edges"]), edges)
-    assert found["reservoir_counts"] == tuple(np.histogram(reservoir, edges)[0])
+    assert result["counts"] == tuple(expected)
+    assert np.allclose(np.asarray(result["edges"]), edges)
+    assert result["reservoir_counts"] == tuple(np.histogram(reservoir, edges)[0])
 
 
 def test_a_constant_input_has_a_range_of_one_value() -> None:
     """An input that never changes is spanned by each half."""
-    found = spread(np.full((200, 3), 7.0, np.float32), np.full((300, 3), 7.0, np.float32))
-    assert found["range"] == (7.0, 7.0)
-    assert found["outside"] == 0.0
-    assert "200 calibration examples are enough" in str(found["sentence"])
+    result = spread(np.full((200, 3), 7.0, np.float32), np.full((300, 3), 7.0, np.float32))
+    assert result["range"] == (7.0, 7.0)
+    assert result["outside"] == 0.0
+    assert "200 calibration examples are enough" in str(result["sentence"])
 
 
 def test_the_sentence_says_what_speaks_against_a_set() -> None:
@@ -75,17 +75,17 @@ def test_the_sentence_says_what_speaks_against_a_set() -> None:
 
 def test_one_example_has_two_equal_halves() -> None:
     """A set of one example is no error."""
-    found = spread(np.ones((1, 2), np.float32), np.ones((1, 2), np.float32))
-    assert found["halves"] == ((1.0, 1.0), (1.0, 1.0))
+    result = spread(np.ones((1, 2), np.float32), np.ones((1, 2), np.float32))
+    assert result["halves"] == ((1.0, 1.0), (1.0, 1.0))
 
 
 def test_large_examples_are_counted_in_part() -> None:
     """Of an example of 100,000 values a part is counted, evenly spaced; the ends of the range are those of all."""
     values = np.linspace(0.0, 1.0, 100_000, dtype=np.float32).reshape(1, -1)
     values[0, 33_333] = -3.0
-    found = spread(values, values)
-    assert found["range"] == (-3.0, 1.0)
-    counts = np.asarray(found["counts"])
+    result = spread(values, values)
+    assert result["range"] == (-3.0, 1.0)
+    counts = np.asarray(result["counts"])
     assert 4000 <= counts.sum() <= 5000
     assert counts[15:].min() > 0.15 * counts.sum()
 

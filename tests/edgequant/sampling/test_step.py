@@ -233,7 +233,7 @@ def test_sources_that_share_records(
     assert len(evaluation.identities) == 20
     assert rows_of(calibration) == {(float(number), float(-number)) for number in range(30)}
     assert calibration.provenance.skipped == {"also in the evaluation files": 10}
-    assert "30 of 40 records (asked for 100, found 30, used 30); 10 left out: also in the evaluation files" in (
+    assert "30 of 40 records (requested 100, found 30, used 30); 10 left out: also in the evaluation files" in (
         capsys.readouterr().out
     )
 
@@ -260,12 +260,15 @@ def test_fewer_than_asked(shard: Path, draw_sets: DrawSets, capsys: pytest.Captu
     """Fewer examples than asked are used, and said and recorded: asked, found, used."""
     del shard
     calibration, evaluation = draw_sets(calibration_count=500, evaluation_count=10_000)
-    found = [len(examples.identities) for examples in (calibration, evaluation)]
-    assert sum(found) == 200
+    counts = [len(examples.identities) for examples in (calibration, evaluation)]
+    assert sum(counts) == 200
     assert (calibration.provenance.asked, evaluation.provenance.asked) == (500, 10_000)
     output = capsys.readouterr().out
-    assert f"calibration: {found[0]} of {found[0]} records (asked for 500, found {found[0]}, used {found[0]})" in output
-    assert f"evaluation: {found[1]} of {found[1]} records (asked for 10,000, found {found[1]}" in output
+    assert (
+        f"calibration: {counts[0]} of {counts[0]} records (requested 500, found {counts[0]}, used {counts[0]})"
+        in output
+    )
+    assert f"evaluation: {counts[1]} of {counts[1]} records (requested 10,000, found {counts[1]}" in output
 
 
 def write_npz(folder: Path, points: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> str:
@@ -429,10 +432,10 @@ def test_labels_that_the_task_does_not_allow(
 ) -> None:
     """A label that the task does not allow is an error that names the record, the label and what is allowed."""
     write_tfrecord(tmp_path / "a.tfrecord", [example({"x": [float(n), 0.0], "label": label}) for n in range(30)])
-    found = refused(task=task, signature=scoring(1 if task == "binary" else 4))
-    assert f"{tmp_path / 'a.tfrecord'}: record " in found
-    assert " at byte " in found
-    assert message in found
+    error = refused(task=task, signature=scoring(1 if task == "binary" else 4))
+    assert f"{tmp_path / 'a.tfrecord'}: record " in error
+    assert " at byte " in error
+    assert message in error
 
 
 def test_a_label_beyond_the_named_classes_names_its_record(
@@ -440,9 +443,9 @@ def test_a_label_beyond_the_named_classes_names_its_record(
 ) -> None:
     """Where the signature leaves the output's size open, the names of the classes tell it."""
     write_tfrecord(tmp_path / "a.tfrecord", [example({"x": [float(n), 0.0], "label": [n % 4]}) for n in range(30)])
-    found = refused(task="classification", signature=scoring(None), classes=["ant", "bee", "cat"])
-    assert f"{tmp_path / 'a.tfrecord'}: record " in found
-    assert "label 3 is out of range; the model's output allows 0 to 2" in found
+    message = refused(task="classification", signature=scoring(None), classes=["ant", "bee", "cat"])
+    assert f"{tmp_path / 'a.tfrecord'}: record " in message
+    assert "label 3 is out of range; the model's output allows 0 to 2" in message
 
 
 def test_label_missing(
@@ -488,9 +491,9 @@ def test_inputs_that_do_not_fit(
 ) -> None:
     """A record of the wrong dtype or shape is an error that names the record, the input, what was found and is allowed."""
     write_tfrecord(tmp_path / "a.tfrecord", [*points(1), example({"x": x, "label": [1]}), *points(9)])
-    found = refused(calibration_count=20, evaluation_count=20)
-    assert found.startswith(f"{tmp_path / 'a.tfrecord'}: record 1 at byte {len(points(1)[0]) + 16}: ")
-    assert message in found
+    error = refused(calibration_count=20, evaluation_count=20)
+    assert error.startswith(f"{tmp_path / 'a.tfrecord'}: record 1 at byte {len(points(1)[0]) + 16}: ")
+    assert message in error
 
 
 def test_images_of_several_sizes(tmp_path: Path, refused: Callable[..., str]) -> None:
@@ -505,11 +508,11 @@ def test_images_of_several_sizes(tmp_path: Path, refused: Callable[..., str]) ->
             pa.table({"x": [[float(number)] * count for number in range(9)], "label": [1] * 9}),
             tmp_path / f"{count}.parquet",
         )
-    found = refused(signature=signature, calibration=[str(tmp_path / "*.parquet")], evaluation_count=20)
-    assert "'x' is float32 [" in found
-    assert ": row " in found
-    assert "in the first example it is float32 [" in found
-    assert "and all must be alike" in found
+    message = refused(signature=signature, calibration=[str(tmp_path / "*.parquet")], evaluation_count=20)
+    assert "'x' is float32 [" in message
+    assert ": row " in message
+    assert "in the first example it is float32 [" in message
+    assert "and all must be alike" in message
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -538,7 +541,7 @@ def test_one_percent_may_be_not_finite(
     assert evaluation.labels is not None
     assert np.array_equal(evaluation.labels, evaluation.inputs["x"][:, 0] % 4)
     assert evaluation.provenance.skipped == {"NaN or infinity": 1}
-    assert "99 of 100 records (asked for 100, found 100, used 99); 1 left out: NaN or infinity" in (
+    assert "99 of 100 records (requested 100, found 100, used 99); 1 left out: NaN or infinity" in (
         capsys.readouterr().out
     )
 
@@ -550,16 +553,16 @@ def test_more_than_one_percent_not_finite(
     write_tfrecord(tmp_path / "train.tfrecord", points(20))
     bad = [example({"x": [float("nan"), float(number)], "label": [1]}) for number in range(2)]
     write_tfrecord(tmp_path / "test.tfrecord", [*bad, *points(198)[100:]])
-    found = refused(
+    message = refused(
         calibration=[str(tmp_path / "train.tfrecord")],
         evaluation=[str(tmp_path / "test.tfrecord")],
         evaluation_count=100,
     )
-    assert found.startswith(
+    assert message.startswith(
         "examples.evaluation: 2 of 100 sampled records hold NaN or infinity; 1% are allowed. The first: "
     )
-    assert f"{tmp_path / 'test.tfrecord'}: record " in found
-    assert found.endswith("input 'x' holds NaN or infinity")
+    assert f"{tmp_path / 'test.tfrecord'}: record " in message
+    assert message.endswith("input 'x' holds NaN or infinity")
 
 
 def test_a_label_that_is_not_finite(
@@ -569,9 +572,9 @@ def test_a_label_that_is_not_finite(
     write_tfrecord(
         tmp_path / "a.tfrecord", [example({"x": [float(n), 0.0], "label": [float("nan")]}) for n in range(9)]
     )
-    found = refused(task="regression", label="label")
-    assert "sampled records hold NaN or infinity; 1% are allowed" in found
-    assert found.endswith("label 'label' holds NaN or infinity")
+    message = refused(task="regression", label="label")
+    assert "sampled records hold NaN or infinity; 1% are allowed" in message
+    assert message.endswith("label 'label' holds NaN or infinity")
 
 
 def test_a_label_that_no_metric_reads_may_be_anything(
@@ -593,24 +596,24 @@ def test_undecodable_image(
     write_tfrecord(
         tmp_path / "a.tfrecord", [example({"x": [b"\x89PNG not"], "label": [n % 4], "n": [n]}) for n in range(40)]
     )
-    found = refused(inputs={"x": {"decode": "image"}})
-    assert f"{tmp_path / 'a.tfrecord'}: record " in found
-    assert "feature 'x' is not a PNG or JPEG image that can be decoded" in found
+    message = refused(inputs={"x": {"decode": "image"}})
+    assert f"{tmp_path / 'a.tfrecord'}: record " in message
+    assert "feature 'x' is not a PNG or JPEG image that can be decoded" in message
 
 
 def test_preprocess_that_raises(shard: Path, refused: Callable[..., str]) -> None:
     """A user's function that raises is an error with its own message and the record's place."""
     source = "def to_inputs(features):\n    raise ValueError('no such color')\n"
-    found = refused(preprocess="preprocess.py:to_inputs", preprocess_source=source)
-    assert found.startswith(f"{shard}: record ")
-    assert found.endswith("preprocess.py:to_inputs raised ValueError: no such color")
+    message = refused(preprocess="preprocess.py:to_inputs", preprocess_source=source)
+    assert message.startswith(f"{shard}: record ")
+    assert message.endswith("preprocess.py:to_inputs raised ValueError: no such color")
 
 
 def test_preprocess_with_a_syntax_error(shard: Path, refused: Callable[..., str]) -> None:
     """A user's file that is not Python is an error that names the file and the line."""
     del shard
-    found = refused(preprocess="preprocess.py:to_inputs", preprocess_source="def to_inputs(:\n")
-    assert found == (
+    message = refused(preprocess="preprocess.py:to_inputs", preprocess_source="def to_inputs(:\n")
+    assert message == (
         "examples.preprocess: preprocess.py cannot be run: SyntaxError: invalid syntax (preprocess.py, line 1)"
     )
 
@@ -627,9 +630,9 @@ def test_truncated_file(shard: Path, refused: Callable[..., str]) -> None:
     """A truncated file is an error that names the record and its byte offset."""
     content = shard.read_bytes()
     shard.write_bytes(content[:-3])
-    found = refused()
-    assert found.startswith(f"{shard}: record 199 at byte ")
-    assert found.endswith("it is truncated")
+    message = refused()
+    assert message.startswith(f"{shard}: record 199 at byte ")
+    assert message.endswith("it is truncated")
 
 
 def test_no_file(tmp_path: Path, refused: Callable[..., str]) -> None:
@@ -668,8 +671,8 @@ def test_neither_set_is_left_when_the_second_fails(
     """A bad record of the evaluation set, met after the calibration set is done, leaves neither set behind."""
     train = write_tfrecord(tmp_path / "train.tfrecord", points(20))
     test = write_tfrecord(tmp_path / "test.tfrecord", [example({"x": [0.0], "label": [1]})])
-    found = refused(calibration=[str(train)], evaluation=[str(test)])
-    assert found.startswith(f"{test}: record 0 at byte 0: input 'x' has the shape [1]")
+    message = refused(calibration=[str(train)], evaluation=[str(test)])
+    assert message.startswith(f"{test}: record 0 at byte 0: input 'x' has the shape [1]")
 
 
 def test_sets_of_before_are_kept_when_a_draw_fails(shard: Path, draw_sets: DrawSets) -> None:
@@ -940,9 +943,9 @@ def test_settings_that_cannot_be_met_are_said(
     """More classes than examples, a minimum that is too much for all, and a share of less than one example are said."""
     write_tfrecord(tmp_path / "a.tfrecord", points(300))
     draw_sets(to="a", calibration_count=3, extremes=0.1)
-    told = capsys.readouterr().out
-    assert "edgequant: sample: sampling.calibration: 3 examples leave 1 of 4 classes without any\n" in told
-    assert "edgequant: sample: sampling.extremes: 0.1 of 3 examples is less than one; none is taken\n" in told
+    output = capsys.readouterr().out
+    assert "edgequant: sample: sampling.calibration: 3 examples leave 1 of 4 classes without any\n" in output
+    assert "edgequant: sample: sampling.extremes: 0.1 of 3 examples is less than one; none is taken\n" in output
     draw_sets(to="b", stratify="proportional", minimum_per_class=5)
     assert (
         "sampling.minimum_per_class: 5 of each of 4 classes are more than 8 examples; each gets"

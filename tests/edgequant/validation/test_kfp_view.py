@@ -1,4 +1,4 @@
-"""What KFP's pages show of a verdict, in KFP's own form."""
+"""The metrics and the confusion matrix on KFP's pages, in KFP's own format."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,19 +16,19 @@ def test_the_matrix_is_what_kfp_would_keep(digits_sets: Any, tmp_path: Path) -> 
     """The best variant's matrix, in the form in which KFP's ClassificationMetrics logs one."""
     verdict = load_verdict(digits_sets.verdict)
     assert verdict.best is not None
-    found = verdict.variants[verdict.best].confusion
-    assert found is not None
+    matrix = verdict.variants[verdict.best].confusion
+    assert matrix is not None
     expected = dsl.ClassificationMetrics()
-    expected.log_confusion_matrix([str(digit) for digit in range(10)], [list(row) for row in found.counts])
+    expected.log_confusion_matrix([str(digit) for digit in range(10)], [list(row) for row in matrix.counts])
     assert confusion(verdict, tmp_path / "file") == expected.metadata
-    assert sum(map(sum, found.counts)) == 300
+    assert sum(map(sum, matrix.counts)) == 300
 
 
 def test_without_a_matrix_there_is_nothing(digits_sets: Any, tmp_path: Path) -> None:
-    """Where nothing is classified, or too many classes are, KFP gets no matrix."""
+    """For tasks without classes, and for too many classes, KFP gets no matrix."""
     verdict = load_verdict(digits_sets.verdict)
-    for found in (None, Confusion(examples=9)):
-        changed = {name: replace(variant, confusion=found) for name, variant in verdict.variants.items()}
+    for matrix in (None, Confusion(examples=9)):
+        changed = {name: replace(variant, confusion=matrix) for name, variant in verdict.variants.items()}
         for best in (None, verdict.best):
             assert confusion(replace(verdict, best=best, variants=changed), tmp_path / "file") == {}
 
@@ -42,21 +42,21 @@ def test_without_a_best_variant_it_is_the_first_that_was_judged(digits_sets: Any
             name: replace(variant, confusion=None) if name == failed else variant
             for name, variant in verdict.variants.items()
         }
-        found = confusion(replace(verdict, variants=variants), tmp_path / "file")["confusionMatrix"]
+        shown = confusion(replace(verdict, variants=variants), tmp_path / "file")["confusionMatrix"]
         matrix = verdict.variants[judged].confusion
         assert matrix is not None
-        assert found["rows"] == [{"row": list(row)} for row in matrix.counts]
-        assert [spec["displayName"] for spec in found["annotationSpecs"]] == list("abcdefghij")
+        assert shown["rows"] == [{"row": list(row)} for row in matrix.counts]
+        assert [spec["displayName"] for spec in shown["annotationSpecs"]] == list("abcdefghij")
 
 
 def test_numbers_are_those_of_the_verdict(digits_sets: Any, tmp_path: Path) -> None:
     """The main metric, the drop and the size of each variant; what is not known is left out."""
     verdict = load_verdict(digits_sets.verdict)
-    found = metrics(verdict, tmp_path / "file")
-    assert read_json(tmp_path / "file") == found
-    assert len(found) == 3 * len(verdict.variants)
-    assert found["full_int8 accuracy"] == verdict.variants["full_int8"].metrics["accuracy"]
-    assert found["full_int8 drop, points"] == verdict.variants["full_int8"].drop_points
+    values = metrics(verdict, tmp_path / "file")
+    assert read_json(tmp_path / "file") == values
+    assert len(values) == 3 * len(verdict.variants)
+    assert values["full_int8 accuracy"] == verdict.variants["full_int8"].metrics["accuracy"]
+    assert values["full_int8 drop, points"] == verdict.variants["full_int8"].drop_points
     # Where the labels do not define it, agreement is not what stands by its name.
     assert "full_int8 auc" not in metrics(replace(verdict, main_metric="auc"), tmp_path / "file")
     failed = replace(verdict.variants["full_int8"], metrics={}, agreement=None, drop_points=None, size_bytes=None)

@@ -33,22 +33,22 @@ def test_the_verdict_is_of_the_stored_outputs(digits_sets: Any, tmp_path: Path) 
     verdict = _validate(digits_sets.inputs, tmp_path / "verdict")
     labels = load_example_set(digits_sets.evaluation_set).labels
     reference = load_evaluation(digits_sets.evaluations["float32"])
-    was = reference.outputs["output_0"].argmax(1) == labels
+    reference_right = reference.outputs["output_0"].argmax(1) == labels
     for name, path in digits_sets.evaluations.items():
-        found, evaluation = verdict.variants[name], load_evaluation(path)
-        now = evaluation.outputs["output_0"].argmax(1) == labels
-        lost, gained = int((was & ~now).sum()), int((~was & now).sum())
-        assert found.drop_points == pytest.approx(100 * (lost - gained) / 300)
+        variant, evaluation = verdict.variants[name], load_evaluation(path)
+        variant_right = evaluation.outputs["output_0"].argmax(1) == labels
+        lost, gained = int((reference_right & ~variant_right).sum()), int((~reference_right & variant_right).sum())
+        assert variant.drop_points == pytest.approx(100 * (lost - gained) / 300)
         if name == "float32":
-            assert (found.verdict, found.drop_interval_points, found.agreement) == ("reference", None, 1.0)
+            assert (variant.verdict, variant.drop_interval_points, variant.agreement) == ("reference", None, 1.0)
         else:
             expected = paired_drop_interval(lost, gained, 300, 0.95)
-            assert found.drop_interval_points == pytest.approx([100 * end for end in expected])
+            assert variant.drop_interval_points == pytest.approx([100 * end for end in expected])
         same = reference.outputs["output_0"].argmax(1) == evaluation.outputs["output_0"].argmax(1)
-        assert found.agreement == same.mean()
-        assert found.metric_interval == wilson_interval(int(now.sum()), 300, 0.95)
-        assert found.latency is not None
-        assert found.inspection is not None
+        assert variant.agreement == same.mean()
+        assert variant.metric_interval == wilson_interval(int(variant_right.sum()), 300, 0.95)
+        assert variant.latency is not None
+        assert variant.inspection is not None
 
 
 def test_a_verdict_is_read_back_as_it_was_given(digits_sets: Any, tmp_path: Path) -> None:
@@ -60,9 +60,9 @@ def test_a_verdict_is_read_back_as_it_was_given(digits_sets: Any, tmp_path: Path
 
 
 def test_the_smallest_blessed_variant_is_best(digits_sets: Any, tmp_path: Path) -> None:
-    """Every digits variant holds five points; the best is the one with the smallest file, and the sentence says so."""
+    """Every digits variant is within five points; the best is the one with the smallest file, and the headline says so."""
     verdict = _validate(digits_sets.inputs, tmp_path / "verdict")
-    sizes = {name: found.size_bytes for name, found in verdict.variants.items() if name != "float32"}
+    sizes = {name: variant.size_bytes for name, variant in verdict.variants.items() if name != "float32"}
     assert verdict.best == min(sizes, key=lambda name: sizes[name] or 0)
     assert verdict.why.startswith(f"Ship {verdict.best}, the smallest of 3 blessed: ")
     assert verdict.why.endswith("; its one check passes.")
@@ -87,7 +87,7 @@ def test_no_gate_judges_nothing(digits_sets: Any, tmp_path: Path) -> None:
     """Without a gate every variant reads not gated, and so does the run."""
     verdict = _validate(digits_sets.inputs, tmp_path / "verdict", Gate())
     assert (verdict.outcome, verdict.best) == ("not gated", None)
-    assert {found.verdict for found in verdict.variants.values()} == {"reference", "not gated"}
+    assert {variant.verdict for variant in verdict.variants.values()} == {"reference", "not gated"}
     assert "blessed" not in (tmp_path / "verdict" / "verdict.json").read_text()
 
 
@@ -109,7 +109,7 @@ def _copy(path: Path, target: Path, **changes: Any) -> Path:
         ({"variant": "float32"}, "there are two evaluations of 'float32'"),
         (
             {"task": "regression"},
-            "the evaluation of 'full_int8' is for the task 'regression'; 'classification' is asked",
+            "the evaluation of 'full_int8' is for the task 'regression', not 'classification'",
         ),
         (
             {"resolver": "builtin"},
@@ -142,12 +142,14 @@ def test_a_benchmark_of_other_variants_is_refused(
 def test_a_missing_evaluation_is_refused(digits_sets: Any, tmp_path: Path) -> None:
     """Every variant of the set needs an evaluation."""
     inputs = replace(digits_sets.inputs, evaluations=list(digits_sets.evaluations.values())[:-1])
-    with pytest.raises(ArtifactError, match="the evaluation of 'integer_only' is missing; found are float32"):
+    with pytest.raises(
+        ArtifactError, match="the evaluation of 'integer_only' is missing; the evaluations are of float32"
+    ):
         _validate(inputs, tmp_path / "verdict")
 
 
 def test_a_failed_reference_is_refused(digits_sets: Any, tmp_path: Path) -> None:
-    """With a reference that was not evaluated there is nothing to compare with."""
+    """A reference that was not evaluated is an error."""
     others = [path for name, path in digits_sets.evaluations.items() if name != "float32"]
     changed = _copy(digits_sets.evaluations["float32"], tmp_path / "c", status="failed", reason="no memory", outputs=[])
     with pytest.raises(ArtifactError, match="the reference 'float32' is not evaluated: no memory"):
@@ -155,7 +157,7 @@ def test_a_failed_reference_is_refused(digits_sets: Any, tmp_path: Path) -> None
 
 
 def test_a_damaged_evaluation_is_refused(digits_sets: Any, tmp_path: Path) -> None:
-    """An output changed by hand after the evaluation is found by its digest."""
+    """An output that was edited after the evaluation is detected by its digest."""
     changed = tmp_path / "changed"
     shutil.copytree(digits_sets.evaluations["full_int8"], changed)
     path = changed / "outputs" / "output_0.npy"
@@ -203,25 +205,25 @@ def small_inputs(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> I
 def test_failed_variants_are_rejected_with_their_reasons(small_inputs: Inputs, tmp_path: Path) -> None:
     """A variant that was not converted, cannot be run or gives NaN is rejected; the others are judged."""
     verdict = _validate(small_inputs, tmp_path / "verdict", Gate(max_size_ratio=1.0), "none")
-    found = verdict.variants
-    assert {name: variant.verdict for name, variant in found.items()} == {
+    variants = verdict.variants
+    assert {name: variant.verdict for name, variant in variants.items()} == {
         "float32": "reference",
         "float16": "blessed",
         "weights_only": "rejected",
         "full_int8": "rejected",
         "integer_only": "rejected",
     }
-    assert found["weights_only"].reasons == ("failed: the converter died",)
-    (row,) = found["weights_only"].checks
+    assert variants["weights_only"].reasons == ("failed: the converter died",)
+    (row,) = variants["weights_only"].checks
     assert (row.name, row.asked, row.measured, row.verdict) == ("max_size_ratio", 1.0, None, "rejected")
     assert row.sentence == "failed: the converter died"
-    assert (found["weights_only"].status, found["full_int8"].status) == ("failed", "converted")
-    assert "LiteRT refuses the model" in (found["full_int8"].reason or "")
-    assert any(note.startswith("latency not measured: ") for note in found["full_int8"].notes)
-    assert (found["integer_only"].reason or "").startswith(
+    assert (variants["weights_only"].status, variants["full_int8"].status) == ("failed", "converted")
+    assert "LiteRT refuses the model" in (variants["full_int8"].reason or "")
+    assert any(note.startswith("latency not measured: ") for note in variants["full_int8"].notes)
+    assert (variants["integer_only"].reason or "").startswith(
         "output 'y' holds NaN or infinity for 40 of 40 examples; it starts at LOG, which writes "
     )
-    assert found["integer_only"].reasons == (f"failed: {found['integer_only'].reason}",)
+    assert variants["integer_only"].reasons == (f"failed: {variants['integer_only'].reason}",)
     assert load_verdict(tmp_path / "verdict") == verdict
 
 
@@ -253,10 +255,10 @@ def test_a_variant_that_ran_out_of_time_says_so(sets: Any, small_models: dict[st
         calibration_set=sets.calibration,
         evaluation_set=examples,
     )
-    found = _validate(inputs, tmp_path / "verdict", task="regression").variants["float16"]
-    assert found.drop_points == 0.0
-    assert found.examples < 5000
-    assert found.notes == (f"evaluated on the first {found.examples} of 5,000 examples: the time budget ended",)
+    variant = _validate(inputs, tmp_path / "verdict", task="regression").variants["float16"]
+    assert variant.drop_points == 0.0
+    assert variant.examples < 5000
+    assert variant.notes == (f"evaluated on the first {variant.examples} of 5,000 examples: the time budget ended",)
 
 
 def test_only_the_reference_blesses_nothing(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
@@ -277,7 +279,7 @@ def test_only_the_reference_blesses_nothing(sets: Any, small_models: dict[str, b
 
 
 def test_a_verdict_changed_by_hand_is_refused(digits_sets: Any, tmp_path: Path) -> None:
-    """A verdict that was edited after it was given is not read."""
+    """A verdict that was edited after it was written is refused."""
     shutil.copytree(digits_sets.verdict, tmp_path / "verdict")
     path = tmp_path / "verdict" / "verdict.json"
     write_json(path, {**json.loads(path.read_text()), "outcome": "blessed!"})

@@ -1,4 +1,4 @@
-"""Turns a record's features into model inputs, of the dtypes and shapes that the model's signature names."""
+"""Converts a record's features to model inputs with the dtypes and shapes of the model's signature."""
 
 import io
 import math
@@ -36,11 +36,11 @@ class InputSource:
     """How one model input is made.
 
     Attributes:
-        feature: The feature that feeds it.
-        decode: ``image`` for PNG or JPEG bytes, or None for values as they are.
+        feature: The feature that it is made from.
+        decode: ``image`` for PNG or JPEG bytes, or None to use the values unchanged.
         resize: Height and width to resize an image to, or None to keep its size.
-        scale: What values are multiplied with.
-        offset: What is then added.
+        scale: The factor that values are multiplied by.
+        offset: The number that is added afterwards.
     """
 
     feature: str
@@ -51,7 +51,7 @@ class InputSource:
 
 
 def input_sources(declared: Mapping[str, Any], signature: ModelSignature) -> dict[str, InputSource]:
-    """Returns how each input of the signature is made; one that is not declared is fed by the feature of its name.
+    """Returns how each input of the signature is made; one that is not declared is made from the feature of the same name.
 
     Args:
         declared: By input name, a feature's name or a mapping of `feature`, `decode`, `resize`, `scale`, `offset`.
@@ -189,7 +189,7 @@ def _call(function: Callable[..., Any], name: str, features: Features) -> dict[s
     }
     try:
         result = function(plain)
-    except (Exception, SystemExit) as error:  # The user's own code: whatever it raises is reported as its own message.
+    except (Exception, SystemExit) as error:  # The user's code may raise anything; its message is reported.
         raise ExamplesError(f"{name} raised {type(error).__name__}: {error}") from error
     if not isinstance(result, Mapping):
         raise ExamplesError(f"{name} returned a {type(result).__name__}; a dict of input arrays is needed")
@@ -244,7 +244,7 @@ def _fit(value: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
         raise ExamplesError(f"input {spec.name!r} is {value.dtype}; the model takes {spec}")
     if value.dtype.kind == "f" and dtype.kind != "f":
         raise ExamplesError(
-            f"input {spec.name!r} is {value.dtype}; the model takes {spec}, and no rounding is done unasked"
+            f"input {spec.name!r} is {value.dtype}; the model takes {spec}, and values are not rounded implicitly"
         )
     if value.dtype.kind == "f" and not np.isfinite(value).all():
         raise NotFiniteError(f"input {spec.name!r} holds NaN or infinity")
@@ -259,12 +259,12 @@ def _fit(value: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
     return converted.reshape(_example_shape(value.shape, spec))
 
 
-def _example_shape(found: tuple[int, ...], spec: TensorSpec) -> tuple[int, ...]:
-    """Returns the shape that one example takes: as found where the signature allows it, or a flat list's new shape."""
-    wanted = spec.example_shape or ()
-    if spec.allows(found):
-        return found
-    fixed = tuple(size for size in wanted if size is not None)
-    if len(found) <= 1 and len(fixed) == len(wanted) and int(np.prod(found)) == int(np.prod(fixed)):
+def _example_shape(shape: tuple[int, ...], spec: TensorSpec) -> tuple[int, ...]:
+    """Returns the shape that one example takes: unchanged where the signature allows it, or a flat list's new shape."""
+    expected = spec.example_shape or ()
+    if spec.allows(shape):
+        return shape
+    fixed = tuple(size for size in expected if size is not None)
+    if len(shape) <= 1 and len(fixed) == len(expected) and int(np.prod(shape)) == int(np.prod(fixed)):
         return fixed
-    raise ExamplesError(f"input {spec.name!r} has the shape {list(found)} in an example; the model takes {spec}")
+    raise ExamplesError(f"input {spec.name!r} has the shape {list(shape)} in an example; the model takes {spec}")

@@ -1,4 +1,4 @@
-"""Makes rows of an example set of records: model inputs, a label, and the values to slice by."""
+"""Decodes records to rows of an example set: model inputs, a label, and the values to slice by."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -29,14 +29,14 @@ from edgequant.task import NONE, check_label, class_count, is_custom
 _DECODERS = 4
 _CHUNK = 64
 _LONGEST_SLICE = 100
-# Smaller records take less time to decode than threads take to hand each other the interpreter: on CIFAR-10's images of
-# 2 KB, four threads took twice as long as none.
+# Decoding smaller records takes less time than switching threads at the interpreter lock: on CIFAR-10's images of 2 KB, four
+# threads took twice as long as none.
 _WORTH_A_THREAD = 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedRow:
-    """One example as it is written."""
+    """One decoded example."""
 
     inputs: dict[str, NDArray[Any]]
     label: NDArray[Any] | None
@@ -47,12 +47,12 @@ RowMaker = Callable[[Candidate], DecodedRow]
 
 
 def row_maker(examples: ExampleSources, kind: Format, spool: Spool) -> RowMaker:
-    """Returns the function that makes a row of a record.
+    """Returns the function that decodes a record to a row.
 
     Args:
-        examples: What is asked for.
+        examples: The settings of the sample step.
         kind: The format of the files the records are from.
-        spool: Where their bytes are.
+        spool: The storage of their bytes.
 
     Raises:
         ConfigError: The inputs or the user's function are wrong.
@@ -85,18 +85,18 @@ def make_rows(make: RowMaker, chosen: Sequence[Candidate]) -> Iterator[tuple[Can
 
 
 def _slice(features: Features, name: str) -> str:
-    """Returns the text of a value that examples are told apart by."""
+    """Returns the text of a value to slice by."""
     text = class_name(features, name)
     if len(text) > _LONGEST_SLICE:
         raise ExamplesError(
-            f"feature {name!r} has a value of {len(text):,} characters; a value to tell examples apart by has"
+            f"feature {name!r} has a value of {len(text):,} characters; a value to slice by has"
             f" {_LONGEST_SLICE} at most (examples.slice)"
         )
     return text
 
 
 def _label(examples: ExampleSources, features: Features) -> NDArray[Any] | None:
-    """Returns a record's label in the form its task needs; None for text that no metric of the task asks for."""
+    """Returns a record's label in the form its task needs; None for text that no metric of the task needs."""
     label = take(features, examples.label)
     if isinstance(label, tuple):
         if examples.task == NONE and not examples.classes:
@@ -105,13 +105,13 @@ def _label(examples: ExampleSources, features: Features) -> NDArray[Any] | None:
     scored = examples.task != NONE and not is_custom(examples.task)
     if scored and label.dtype.kind == "f" and not np.isfinite(label).all():
         raise NotFiniteError(f"label {examples.label!r} holds NaN or infinity")
-    # An output of unknown size is known by the names of its classes: later no file and no row could be named.
+    # If the output's size is unknown, the names of the classes give it; later, an error could not name the file and the row.
     classes = class_count(examples.signature) or len(examples.classes) or None
     return check_label(examples.task, label, classes)
 
 
 def _class_number(texts: tuple[bytes, ...], examples: ExampleSources) -> list[int] | int:
-    """Returns a label in text as its place among the classes' names."""
+    """Returns the class number of a label in text."""
     if not examples.classes:
         raise ExamplesError(
             f"label {examples.label!r} is text; a class number is needed, or the names of the classes in the order of the"
@@ -140,8 +140,8 @@ def _preprocess(examples: ExampleSources) -> Preprocess:
     lock = threading.Lock()
 
     def make(features: Features) -> dict[str, NDArray[Any]]:
-        given = {**features, **declared(features)}
+        combined = {**features, **declared(features)}
         with lock:
-            return users(given)
+            return users(combined)
 
     return make

@@ -1,8 +1,8 @@
-"""Draws records from files on Apache Beam, in the one shape that every runner runs.
+"""Draws records from files on Apache Beam, with a pipeline that every runner supports.
 
 Create(portions of the input) → Reshuffle → ParDo(portion → its lowest ranks) → CombinePerKey(lowest ranks) → one leaf that
-writes them. Counts and errors travel as data, because not every runner returns metrics or an exception's message; and what
-comes back is compared with what was given, because not every runner tells that it lost something.
+writes them. Counts and errors travel as data, because not every runner returns metrics or an exception's message; and
+the number of pieces that come back is checked, because not every runner reports lost data.
 """
 
 import contextlib
@@ -30,19 +30,19 @@ from edgequant.sampling.formats.remote import prepare
 from edgequant.steps import say
 
 _TICK_SECONDS = 0.5
-_SAY_SECONDS = 3.0
-_SAY_AT_END_SECONDS = 1.0
+_REPORT_SECONDS = 3.0
+_SUMMARY_SECONDS = 1.0
 _MEGABYTE = 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Where to draw.
+    """Where a draw runs.
 
     Attributes:
         options: Beam's options.
-        scratch: A directory of this machine, which what is drawn ends up in. Workers write here, unless the options name a
-            ``--temp_location`` for workers on other machines; and how far they are, when they can.
+        scratch: A local directory for the drawn records. Workers write to it, unless the options name a ``--temp_location`` for
+            workers on other machines; local workers also write their progress there.
     """
 
     options: PipelineOptions
@@ -54,25 +54,25 @@ class Engine:
 
     @property
     def spool(self) -> Spool:
-        """The bytes of what was drawn."""
+        """The bytes of the drawn records."""
         return Spool(self.scratch)
 
 
 def draw(files: Sequence[SourceFile], rule: DrawRule, engine: Engine) -> dict[str, Drawn]:
-    """Returns what a rule draws from files, by purpose.
+    """Returns the records that a rule draws from files, by purpose.
 
     Args:
         files: The files, all of one format.
         rule: How to draw.
-        engine: Where to draw.
+        engine: Where the draw runs.
 
     Raises:
-        ExamplesError: A file cannot be read (the first such by name), or the runner failed or lost a part of the input or
+        ExamplesError: A file cannot be read (the first one by name), or the runner failed or lost a part of the input or
             the result.
     """
     expected = likely(files, rule)
     drawn = _draw(files, rule, engine, expected)
-    # Twice as many duplicates as expected, or records of very different sizes: what was left out may have been needed.
+    # With many duplicates, or records of very different sizes, the thresholds may have excluded records that are needed.
     if not all(drawn[purpose].lowest.is_full() for purpose in expected):
         drawn = _draw(files, rule, engine, {})
     return drawn
@@ -81,46 +81,46 @@ def draw(files: Sequence[SourceFile], rule: DrawRule, engine: Engine) -> dict[st
 def _draw(
     files: Sequence[SourceFile], rule: DrawRule, engine: Engine, expected: Mapping[str, float]
 ) -> dict[str, Drawn]:
-    """Runs the pipeline once, and returns what it draws of what ranks no higher than expected."""
-    given = portions(files)
+    """Runs the pipeline once, and returns what it draws among records that rank no higher than expected."""
+    parts = portions(files)
     name = f"drawn-{uuid.uuid4().hex}"
     shared = engine.shared()
     target = FileSystems.join(shared, name)
     try:
-        _run(given, rule, engine, expected, target)
-        pieces = sum(map(len, given))
+        _run(parts, rule, engine, expected, target)
+        pieces = sum(map(len, parts))
         drawn = {purpose: _collect(f"{target}-{purpose}", purpose, pieces) for purpose in rule.keep}
-        kept = (candidate for found in drawn.values() for pool in (found.lowest, found.shares) for candidate in pool)
-        engine.spool.fetch(shared, {candidate.stored.file for candidate in kept})
+        candidates = (candidate for part in drawn.values() for pool in (part.lowest, part.shares) for candidate in pool)
+        engine.spool.fetch(shared, {candidate.stored.file for candidate in candidates})
     finally:
         engine.spool.clear(shared, name)
     return drawn
 
 
 def _run(
-    given: list[tuple[Piece, ...]], rule: DrawRule, engine: Engine, expected: Mapping[str, float], target: str
+    parts: list[tuple[Piece, ...]], rule: DrawRule, engine: Engine, expected: Mapping[str, float], target: str
 ) -> None:
-    """Runs the pipeline, which writes what is drawn for each purpose beside the target."""
-    size = sum(piece.size_bytes for portion in given for piece in portion)
+    """Runs the pipeline, which writes the draw of each purpose to a file of its own beside the target."""
+    size = sum(piece.size_bytes for portion in parts for piece in portion)
     with _progress(engine.scratch, size) as progress:
         places = _Places(progress=str(progress), draw=target, shared=engine.shared())
         try:
             with beam.Pipeline(options=engine.options) as pipeline:
                 _ = (
                     pipeline
-                    | "Portions" >> beam.Create(given)
+                    | "Portions" >> beam.Create(parts)
                     | "Spread" >> beam.Reshuffle()
                     | "Read" >> beam.FlatMap(_read, rule, expected, places)
                     | "Merge" >> beam.CombinePerKey(_Merge())
                     | "Write" >> beam.Map(_write, target)
                 )
-        except Exception as error:  # Runners raise many kinds, and name a worker's own error in the last line.
+        except Exception as error:  # Runners raise many kinds, with a worker's error in the last line.
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise ExamplesError(f"the Beam runner failed: {reason}") from error
 
 
 def _collect(path: str, purpose: str, pieces: int) -> Drawn:
-    """Returns what was drawn for a purpose, once it is found whole."""
+    """Returns what was drawn for a purpose, after checking that it is complete."""
     try:
         with FileSystems.open(path) as stream:
             drawn = unpack(stream.read())
@@ -141,11 +141,11 @@ def _collect(path: str, purpose: str, pieces: int) -> Drawn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Places:
-    """Where a worker leaves what it found.
+    """Where a worker writes its results.
 
     Attributes:
-        progress: A folder of this machine, for word of how much it has read.
-        draw: What identifies the draw: where its results go, but for the purpose.
+        progress: A local folder for progress.
+        draw: Identifies the draw: the path of its results without the purpose.
         shared: The directory for the bytes of candidates.
     """
 
@@ -179,19 +179,19 @@ def _read(
 
 
 class _Merge(beam.CombineFn):  # type: ignore[misc]
-    """Merges what portions hold: associative, commutative, without I/O. What needs no merging stays bytes."""
+    """Merges the draws of portions: associative, commutative, without I/O. A draw that needs no merging stays bytes."""
 
     def create_accumulator(self) -> Drawn | bytes:
         return b""
 
-    def add_input(self, accumulator: Drawn | bytes, found: bytes) -> Drawn | bytes:
-        return self.merge_accumulators([accumulator, found])
+    def add_input(self, accumulator: Drawn | bytes, element: bytes) -> Drawn | bytes:
+        return self.merge_accumulators([accumulator, element])
 
     def merge_accumulators(self, accumulators: Iterable[Drawn | bytes]) -> Drawn | bytes:
-        given = [accumulator for accumulator in accumulators if accumulator]
-        if len(given) < 2:
-            return given[0] if given else b""
-        first, *others = (unpack(each) if isinstance(each, bytes) else each for each in given)
+        nonempty = [accumulator for accumulator in accumulators if accumulator]
+        if len(nonempty) < 2:
+            return nonempty[0] if nonempty else b""
+        first, *others = (unpack(each) if isinstance(each, bytes) else each for each in nonempty)
         return first.merge(others)
 
     def compact(self, accumulator: Drawn | bytes) -> bytes:
@@ -201,47 +201,47 @@ class _Merge(beam.CombineFn):  # type: ignore[misc]
         return self.compact(accumulator)
 
 
-def _write(found: tuple[str, bytes], target: str) -> None:
+def _write(element: tuple[str, bytes], target: str) -> None:
     """Writes what was drawn for a purpose."""
-    purpose, data = found
+    purpose, data = element
     prepare()
     with FileSystems.create(f"{target}-{purpose}", mime_type="application/octet-stream") as stream:
         stream.write(data)
 
 
 class _Tick:
-    """Leaves word of how much a worker has read, where the process that waits for it can see it."""
+    """Writes how much a worker has read to a file that the waiting process reads."""
 
     def __init__(self, folder: str) -> None:
         self._path = Path(folder) / uuid.uuid4().hex
-        self._seen = Path(folder).is_dir()
+        self._is_local = Path(folder).is_dir()
         self._records = self._bytes = 0
         self._next = time.monotonic() + _TICK_SECONDS
 
     def add(self, records: int, size: int) -> None:
-        """Counts what was read."""
+        """Adds to the counts, and writes them now and then."""
         self._records += records
         self._bytes += size
         if time.monotonic() > self._next:
             self.write()
 
     def write(self) -> None:
-        """Writes the counts, where the folder is of this machine."""
+        """Writes the counts, if the folder is on this machine."""
         self._next = time.monotonic() + _TICK_SECONDS
-        if self._seen:
+        if self._is_local:
             self._path.write_text(f"{self._records} {self._bytes}")
 
 
 @contextlib.contextmanager
 def _progress(scratch: Path, size: int) -> Iterator[Path]:
-    """Yields the folder that workers of this machine leave word in, and says every few seconds what they have read."""
+    """Yields the folder that local workers write their progress to, and prints it every few seconds."""
     folder = scratch / f"progress-{uuid.uuid4().hex}"
     folder.mkdir()
     over = threading.Event()
     begin = time.monotonic()
 
     def watch() -> None:
-        while not over.wait(_SAY_SECONDS):
+        while not over.wait(_REPORT_SECONDS):
             records, done = _counted(folder)
             if records:
                 say("sample", f"{_rate(records, done, begin)}; {size / _MEGABYTE:,.0f} MB in all")
@@ -253,7 +253,7 @@ def _progress(scratch: Path, size: int) -> Iterator[Path]:
     finally:
         over.set()
         watcher.join()
-    if time.monotonic() - begin > _SAY_AT_END_SECONDS:
+    if time.monotonic() - begin > _SUMMARY_SECONDS:
         say("sample", _rate(*_counted(folder), begin))
 
 
@@ -265,10 +265,10 @@ def _rate(records: int, size: int, begin: float) -> str:
 
 
 def _counted(folder: Path) -> tuple[int, int]:
-    """Returns how many records and bytes were read, as far as workers have left word."""
+    """Returns how many records and bytes were read, as far as workers have reported."""
     records = size = 0
     for path in folder.iterdir():
         words = path.read_text().split()
-        if len(words) == 2:  # Not while it is being written.
+        if len(words) == 2:  # A file may be incomplete while it is written.
             records, size = records + int(words[0]), size + int(words[1])
     return records, size

@@ -1,4 +1,4 @@
-"""A sample that any split of the data merges to: the k records with the lowest ranks.
+"""A bottom-k sample: the k records with the lowest ranks, the same for any split of the data.
 
 A record's rank is a seeded hash of its content, so the draw is random, depends on nothing but the records and the seed,
 and counts equal records once. Bottom-k sketches: Cohen and Kaplan 2007, "Summarizing data using bottom-k sketches".
@@ -21,9 +21,9 @@ class Candidate:
         identity: The digest of its bytes, which equal records share.
         checksum: The CRC-32C of its bytes.
         stored: Where its bytes are (see `edgequant.sampling.draw.spool`).
-        origin: Where it was read, for messages.
+        origin: The file and position that it was read from, for messages.
         label: Its class; "" when the draw knows none.
-        copies: How many equal records were seen.
+        copies: The number of equal records.
     """
 
     rank: float
@@ -36,15 +36,15 @@ class Candidate:
 
 
 _rank = attrgetter("rank")
-# How many more than a small k are held before they are sorted.
+# How many candidates beyond a small k are held before they are sorted.
 _SLACK = 16
 
 
 class BottomK:
     """The k candidates of lowest rank among those added, equal ones merged.
 
-    Candidates are let in by a threshold that is lowered now and then, when a quarter more than k are held: sorting a few at
-    a time into many that are in order costs less than keeping order with each.
+    Candidates below a threshold are appended; when a quarter more than k are held, they are sorted and the threshold is
+    lowered. Sorting in batches costs less than inserting each in order.
 
     Attributes:
         k: How many it keeps.
@@ -60,7 +60,7 @@ class BottomK:
         self._in_order = True
 
     def add(self, candidate: Candidate) -> None:
-        """Adds one candidate, if it may be kept."""
+        """Adds one candidate, unless its rank is above the threshold."""
         if candidate.rank > self.threshold:
             return
         self._rows.append(candidate)
@@ -69,14 +69,14 @@ class BottomK:
             self._settle()
 
     def shrink(self, k: int) -> None:
-        """Keeps no more than k from now on."""
+        """Lowers the number to keep to k."""
         if k < self.k:
             self.k = k
             self._in_order = False
             self._settle()
 
     def merge(self, others: Iterable["BottomK"]) -> "BottomK":
-        """Takes all candidates of others over, and returns itself."""
+        """Merges others into this one, and returns it."""
         for other in others:
             self.shrink(other.k)
             for candidate in other:
@@ -84,7 +84,7 @@ class BottomK:
         return self
 
     def is_full(self) -> bool:
-        """Tells whether it holds as many as it keeps."""
+        """Returns whether it holds as many as it keeps."""
         return len(self) == self.k
 
     def _settle(self) -> None:
@@ -116,14 +116,14 @@ class BottomK:
 
 
 def _merge_equal(merged: list[Candidate], candidate: Candidate) -> None:
-    """Adds a candidate to those before it, of which the last have its rank: as a copy of one of them, or in its place."""
+    """Merges a candidate into those of equal rank at the end of a list: as a copy of one of them, or in order of identity."""
     first = len(merged)
     while first and merged[first - 1].rank == candidate.rank:
         first -= 1
-    for known in merged[first:]:
-        if known.identity == candidate.identity:
-            known.copies += candidate.copies
-            known.origin = min(known.origin, candidate.origin)
+    for earlier in merged[first:]:
+        if earlier.identity == candidate.identity:
+            earlier.copies += candidate.copies
+            earlier.origin = min(earlier.origin, candidate.origin)
             return
     merged.append(candidate)
     merged[first:] = sorted(merged[first:], key=lambda each: each.identity)

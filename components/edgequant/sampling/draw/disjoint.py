@@ -1,4 +1,4 @@
-"""Draws calibration candidates and evaluation examples that have no example in common."""
+"""Draws disjoint sets of calibration candidates and evaluation examples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from edgequant.sampling.draw.scan import Drawn
 from edgequant.sampling.draw.selection import Candidates, DrawPlan, candidates, is_settled
 from edgequant.steps import say
 
-# How often more calibration candidates are drawn, each time twice as many, when too many are also in the evaluation files.
+# How many rounds of calibration candidates are drawn, each of twice as many, when too many are also in the evaluation files.
 _ROUNDS = 4
 
 
@@ -19,10 +19,10 @@ class Draw:
     """What was drawn for one purpose.
 
     Attributes:
-        drawn: What was kept of the records.
-        pool: What there is to choose from.
+        drawn: The records that were kept.
+        pool: The candidates to choose from.
         sources: The files.
-        in_both: How many calibration candidates were left out because the evaluation files hold them too.
+        in_both: How many calibration candidates were excluded because the evaluation files hold them as well.
     """
 
     drawn: Drawn
@@ -34,12 +34,12 @@ class Draw:
 def split(
     files: Sequence[SourceFile], rule: DrawRule, plan: DrawPlan, evaluation_count: int, engine: Engine
 ) -> dict[str, Draw]:
-    """Returns what is drawn for both purposes from one source, which is split between them by content."""
+    """Returns the draws of both purposes from one source, which is split between them by content."""
     keep = {CALIBRATION: plan.keep(), EVALUATION: Keep(lowest=evaluation_count)}
     drawn = draw(files, replace(rule, keep=keep), engine)
     return {
-        purpose: Draw(drawn=found, pool=candidates(found, plan.stratify), sources=tuple(files))
-        for purpose, found in drawn.items()
+        purpose: Draw(drawn=part, pool=candidates(part, plan.stratify), sources=tuple(files))
+        for purpose, part in drawn.items()
     }
 
 
@@ -51,10 +51,10 @@ def draw_apart(
     evaluation_count: int,
     engine: Engine,
 ) -> dict[str, Draw]:
-    """Returns what is drawn from two sources; calibration candidates that the evaluation files hold anywhere are left out.
+    """Returns the draws from two sources, without calibration candidates that the evaluation files hold anywhere.
 
-    Calibration candidates are drawn first, more than are needed; and looked out for while the evaluation files are read. In
-    the rare case that too few are left, the files are read again for more.
+    More calibration candidates than needed are drawn first, and searched for while the evaluation files are read. In the
+    rare case that too few are left, the files are read again for more.
     """
     in_both: frozenset[bytes] = frozenset()
     evaluation: list[Drawn] = []
@@ -63,9 +63,9 @@ def draw_apart(
         calibration = draw(files, replace(rule, keep=keep, exclude=in_both), engine)[CALIBRATION]
         rest = Keep(lowest=0 if evaluation else evaluation_count)
         watch = _by_checksum(calibration)
-        seen = draw(held_out, replace(rule, keep={EVALUATION: rest}, classes="", weight="", watch=watch), engine)
-        evaluation.append(seen[EVALUATION])
-        in_both |= seen[EVALUATION].watched
+        drawn = draw(held_out, replace(rule, keep={EVALUATION: rest}, classes="", weight="", watch=watch), engine)
+        evaluation.append(drawn[EVALUATION])
+        in_both |= drawn[EVALUATION].watched
         pool = candidates(calibration, plan.stratify, without=in_both)
         if is_settled(calibration, pool, plan):
             break
@@ -81,4 +81,4 @@ def _by_checksum(drawn: Drawn) -> dict[int, frozenset[bytes]]:
     identities: dict[int, set[bytes]] = {}
     for candidate in (*drawn.lowest, *drawn.shares):
         identities.setdefault(candidate.checksum, set()).add(candidate.identity)
-    return {checksum: frozenset(found) for checksum, found in identities.items()}
+    return {checksum: frozenset(group) for checksum, group in identities.items()}

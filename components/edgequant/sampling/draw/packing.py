@@ -26,7 +26,7 @@ def pack(drawn: Drawn) -> bytes:
         "shared": _columns(list(drawn.shares)),
         "cap": drawn.shares.cap,
         "closed": sorted(drawn.shares.closed),
-        "found": drawn.found,
+        "records": drawn.records,
         "left_out": drawn.left_out,
         "watched": sorted(identity.hex() for identity in drawn.watched),
         "pieces": drawn.pieces,
@@ -44,7 +44,7 @@ def unpack(data: bytes) -> Drawn:
             add(Candidate(rank, bytes.fromhex(identity), checksum, Stored(*stored), origin, label, copies))
     drawn.shares.cap = content["cap"]
     drawn.shares.close(content["closed"])
-    drawn.found.update(content["found"])
+    drawn.records.update(content["records"])
     drawn.left_out.update(content["left_out"])
     drawn.watched.update(map(bytes.fromhex, content["watched"]))
     drawn.pieces = content["pieces"]

@@ -1,4 +1,4 @@
-"""How a sample is divided among classes, and what must be kept of each class to divide it so."""
+"""The quotas of classes in a sample, and the candidates of each class that they need."""
 
 import math
 from collections import Counter
@@ -10,12 +10,12 @@ from edgequant.sampling.draw.bottom_k import BottomK, Candidate
 from edgequant.sampling.draw.ranks import class_rank
 
 MAX_CLASSES = 10_000
-# How many candidates beyond thrice the sample are let in before what cannot be taken is dropped.
+# How many candidates beyond three times the sample are held before those that cannot be taken are dropped.
 _SLACK = 100
 
 
 def level(wanted: int, available: Iterable[int]) -> int:
-    """Returns the largest number that every class can give, or all it has, without exceeding what is wanted in all."""
+    """Returns the largest equal quota: taking it, or all it has, of every class does not exceed the wanted total."""
     left = wanted
     counts = sorted(available)
     for position, count in enumerate(counts):
@@ -27,10 +27,10 @@ def level(wanted: int, available: Iterable[int]) -> int:
 
 
 def equal_quotas(wanted: int, available: Mapping[str, int], seed: int) -> dict[str, int]:
-    """Returns how many to take of each class: as equal as what is available allows, `wanted` in all if there are enough.
+    """Returns how many to take of each class: as equal as the available numbers allow, `wanted` in all if there are enough.
 
-    Classes that hold less than an equal share give all they hold. What an uneven division leaves over goes, one each, to
-    those of the others that come first in a seeded order.
+    Classes that hold less than an equal share contribute all of it. The remainder of the division goes, one each, to the
+    other classes that come first in a seeded order.
     """
     share = level(wanted, available.values())
     quotas = {label: min(count, share) for label, count in available.items()}
@@ -42,24 +42,24 @@ def equal_quotas(wanted: int, available: Mapping[str, int], seed: int) -> dict[s
 
 
 def proportional_quotas(
-    wanted: int, found: Mapping[str, int], available: Mapping[str, int], minimum: int, seed: int
+    wanted: int, records: Mapping[str, int], available: Mapping[str, int], minimum: int, seed: int
 ) -> dict[str, int]:
-    """Returns how many to take of each class: in proportion to the records found, but at least a minimum of each.
+    """Returns how many to take of each class: in proportion to its records, but at least a minimum of each.
 
-    The minimum comes first, as equal as `wanted` allows when it is too little for all. The rest is divided in proportion to
-    what each class's share of the whole exceeds its minimum by, by largest remainders (Hamilton's method); classes of equal
-    remainders come in a seeded order. No class is to give more than is available.
+    The minimum comes first, as equal as `wanted` allows when it is not enough for all. The rest is divided in proportion to
+    the excess of each class's proportional share over its minimum, by the largest remainder method (Hamilton); classes of
+    equal remainders come in a seeded order. No class contributes more than is available.
 
     Args:
         wanted: How many to take in all.
-        found: Records by class, copies included.
+        records: Records by class, copies included.
         available: Different records by class.
         minimum: The least of each class, or all it has.
         seed: The seed.
     """
     quotas = equal_quotas(wanted, {label: min(count, minimum) for label, count in available.items()}, seed)
-    total = sum(found[label] for label in available)
-    due = {label: max(Fraction(wanted * found[label], total) - quotas[label], Fraction(0)) for label in available}
+    total = sum(records[label] for label in available)
+    due = {label: max(Fraction(wanted * records[label], total) - quotas[label], Fraction(0)) for label in available}
     while (left := wanted - sum(quotas.values())) > 0 and any(due.values()):
         scale = left / sum(due.values())
         parts = {label: min(part * scale, available[label] - quotas[label]) for label, part in due.items() if part}
@@ -69,7 +69,7 @@ def proportional_quotas(
             taken[label] += 1
         for label, count in taken.items():
             quotas[label] += count
-        # What classes that have no more leave over is divided among the others.
+        # What exhausted classes leave is divided among the others.
         due = {label: part for label, part in due.items() if quotas[label] < available[label]}
     return quotas
 
@@ -77,7 +77,7 @@ def proportional_quotas(
 class Shares:
     """Of every class, the candidates of lowest rank that an equal division of k among the classes may take.
 
-    As classes and records come in, an equal share only gets smaller; so what is dropped would never be taken, whatever the
+    As classes and records are added, an equal share only decreases; so a dropped candidate would never be taken, whatever the
     order, and no more than about three times k candidates are held at a time.
 
     Attributes:
@@ -110,7 +110,7 @@ class Shares:
             self.prune()
 
     def prune(self) -> None:
-        """Drops what an equal division of k cannot take any more."""
+        """Drops candidates that an equal division of k can no longer take."""
         counts = {label: len(kept) for label, kept in self.classes.items() if kept}
         self.cap = min(self.cap, level(self.k, counts.values()) + 1)
         if len(counts) > self.k:
@@ -121,25 +121,25 @@ class Shares:
             self.thresholds[label] = kept.threshold
         self._count = sum(map(len, self.classes.values()))
 
-    def tighten(self, known: "Shares") -> None:
-        """Keeps nothing from now on that could not be taken beside what is known to be held elsewhere."""
-        known.prune()
-        self.cap = min(self.cap, known.cap)
-        self.thresholds.update(known.thresholds)
+    def tighten(self, other: "Shares") -> None:
+        """Excludes candidates that could not be taken in addition to those of another set of shares."""
+        other.prune()
+        self.cap = min(self.cap, other.cap)
+        self.thresholds.update(other.thresholds)
 
     @property
     def closed(self) -> list[str]:
-        """The classes that come too late in the seeded order to get any."""
+        """The classes that come too late in the seeded order to get a quota."""
         return [label for label, kept in self.classes.items() if kept.k == 0]
 
     def close(self, labels: Iterable[str]) -> None:
-        """Keeps none of some classes, and of the others what may be taken."""
+        """Drops all candidates of some classes, and of the others those that cannot be taken."""
         for label in labels:
             self.classes[label] = BottomK(0)
         self.prune()
 
     def merge(self, others: Iterable["Shares"]) -> "Shares":
-        """Takes over what others hold, and returns itself."""
+        """Merges others into this one, and returns it."""
         for other in others:
             self.cap = min(self.cap, other.cap)
             for label, kept in other.classes.items():
@@ -152,13 +152,13 @@ class Shares:
             yield from kept
 
 
-def check_classes(found: Counter[str], feature: str) -> None:
-    """Refuses more classes than a sample is divided among.
+def check_classes(records: Counter[str], feature: str) -> None:
+    """Checks that there are no more classes than a sample can be divided among.
 
     Raises:
         ExamplesError: There are more.
     """
-    if len(found) > MAX_CLASSES:
+    if len(records) > MAX_CLASSES:
         raise ExamplesError(
             f"feature {feature!r} has more than {MAX_CLASSES:,} values; a class to stratify by has fewer"
             " (sampling.stratify: false draws without classes)"

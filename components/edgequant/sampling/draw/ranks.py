@@ -1,8 +1,8 @@
 """A record's place in the draw: a seeded mix of its checksum.
 
 The checksum is the CRC-32C of a record's bytes, which a TFRecord already carries; so the draw depends on nothing but the
-records and the seed, and costs a record next to nothing. Equal records have equal ranks. Different records that share a
-checksum (one pair in 2³²) share a rank as well, and are told apart, and put in order, by the digest of their bytes.
+records and the seed, and costs almost nothing per record. Equal records have equal ranks. Different records that share a
+checksum (one pair in 2³²) share a rank as well, and are distinguished and ordered by the digest of their bytes.
 """
 
 from hashlib import blake2b, sha256
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 IDENTITY_BYTES = 16
-_BITS = 52  # As many as a float64 between 0 and 1 holds exactly, with a half added.
+_BITS = 52  # The number of bits that a float64 between 0 and 1 represents exactly, with a half added.
 
 
 def identify(payload: bytes) -> bytes:
@@ -28,7 +28,7 @@ def uniform(checksums: NDArray[np.uint32], seed: int, purpose: str) -> NDArray[n
     Args:
         checksums: CRC-32C of each record, [records].
         seed: The seed.
-        purpose: What the numbers are for.
+        purpose: The purpose of the numbers, which makes them independent of others.
     """
     key = np.frombuffer(_digest(purpose, seed), "<u8")
     mixed = checksums.astype(np.uint64)
@@ -43,19 +43,19 @@ def uniform(checksums: NDArray[np.uint32], seed: int, purpose: str) -> NDArray[n
 
 
 def exponential(ranks: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns ranks by which the lowest are a weighted sample without replacement: -ln(rank) / weight.
+    """Returns ranks whose lowest are a weighted sample without replacement: -ln(rank) / weight.
 
     Source: Efraimidis and Spirakis 2006, "Weighted random sampling with a reservoir", Information Processing Letters 97.
 
     Args:
         ranks: Uniform ranks, [records].
-        weights: More than 0, [records].
+        weights: Positive weights, [records].
     """
     return np.asarray(-np.log(ranks) / weights, np.float64)
 
 
 def class_rank(label: str, seed: int) -> int:
-    """Returns a class's place in the order in which classes get what an equal division leaves over."""
+    """Returns a class's position in the order in which classes get the remainder of an equal division."""
     return int.from_bytes(blake2b(label.encode(), key=_digest("class", seed), digest_size=8).digest(), "big")
 
 

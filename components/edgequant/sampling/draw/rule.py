@@ -1,12 +1,12 @@
-"""The rule of a draw: what is kept of the records that are read."""
+"""The rule of a draw: which records are kept."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 CALIBRATION = "calibration"
 EVALUATION = "evaluation"
-# When one source serves both purposes, this share of it is for calibration. It does not depend on the numbers asked for,
-# so that asking for another calibration set leaves the evaluation set, and every figure measured on it, as it was.
+# When one source serves both purposes, this share of it is for calibration. It does not depend on the requested numbers,
+# so that another calibration set does not change the evaluation set, nor any metric computed on it.
 CALIBRATION_SHARE = 0.2
 
 
@@ -35,7 +35,7 @@ class DrawRule:
         classes: The feature whose values are the classes that calibration records are drawn from; "" for none.
         weight: The feature by which calibration records are weighted; "" for none.
         exclude: Identities that must not be drawn.
-        watch: Identities to look out for, by the checksum of their records.
+        watch: Identities to search for, by the checksum of their records.
         columns: The columns to read of a format that has columns; None: all.
     """
 

@@ -1,4 +1,4 @@
-"""Reads records once and keeps what a rule may draw: values that merge to the same whatever the order."""
+"""Reads records once and keeps the candidates of a rule; merging them gives the same result in any order."""
 
 import math
 from collections import Counter
@@ -24,48 +24,48 @@ T = TypeVar("T")
 
 
 class Drawn:
-    """What was drawn for one purpose, or was found of it in some files.
+    """What was drawn for one purpose, from all files or from some.
 
     Attributes:
         keep: How much to keep.
         seed: The seed.
         lowest: The candidates of lowest rank.
         shares: The candidates that an equal division among classes may take.
-        found: Records by class, copies included; a single class "" when the draw knows none.
+        records: Records by class, copies included; a single class "" when the draw has no classes.
         left_out: Records that cannot be drawn, by reason.
-        watched: The identities looked out for that were seen.
+        watched: The identities of the watch list that were found.
         pieces: How many pieces of the input were read.
         error: Why a file could not be read, or "".
     """
 
-    __slots__ = ("error", "found", "keep", "left_out", "lowest", "pieces", "seed", "shares", "watched")
+    __slots__ = ("error", "keep", "left_out", "lowest", "pieces", "records", "seed", "shares", "watched")
 
     def __init__(self, keep: Keep, seed: int) -> None:
         self.keep = keep
         self.seed = seed
         self.lowest = BottomK(keep.lowest)
         self.shares = Shares(keep.shared, keep.most_of_a_class, seed)
-        self.found: Counter[str] = Counter()
+        self.records: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
         self.watched: set[bytes] = set()
         self.pieces = 0
         self.error = ""
 
     def empty(self) -> "Drawn":
-        """Returns what holds nothing yet of the same."""
+        """Returns an empty draw with the same settings."""
         return Drawn(self.keep, self.seed)
 
-    def tighten(self, known: "Drawn") -> None:
-        """Keeps nothing from now on that could not be drawn beside what is known to be kept elsewhere."""
-        self.lowest.threshold = min(self.lowest.threshold, known.lowest.threshold)
-        self.shares.tighten(known.shares)
+    def tighten(self, other: "Drawn") -> None:
+        """Excludes candidates that could not be drawn in addition to those of another draw."""
+        self.lowest.threshold = min(self.lowest.threshold, other.lowest.threshold)
+        self.shares.tighten(other.shares)
 
     def merge(self, others: Iterable["Drawn"]) -> "Drawn":
-        """Takes over what others found, and returns itself."""
+        """Merges others into this one, and returns it."""
         for other in others:
             self.lowest.merge([other.lowest])
             self.shares.merge([other.shares])
-            self.found.update(other.found)
+            self.records.update(other.records)
             self.left_out.update(other.left_out)
             self.watched |= other.watched
             self.pieces += other.pieces
@@ -74,12 +74,12 @@ class Drawn:
 
 
 class Scan:
-    """What some files hold for each purpose of a rule.
+    """The candidates in some files for each purpose of a rule.
 
     Args:
         rule: The rule.
         kind: The files' format.
-        store: Takes the bytes of a candidate, and returns where they are.
+        store: Stores the bytes of a candidate, and returns where they are.
     """
 
     def __init__(self, rule: DrawRule, kind: Format, store: Callable[[bytes], Stored]) -> None:
@@ -93,29 +93,29 @@ class Scan:
         """Adds records.
 
         Raises:
-            ExamplesError: A record has no class or weight, or it is none.
+            ExamplesError: A class or a weight is missing or not valid.
         """
         ranks = uniform(batch.checksums, self._rule.seed, "rank")
-        # Of every record: a wrong weight is an error wherever it is.
+        # For every record, since a wrong weight is always an error.
         weights = self._each(batch, np.arange(len(ranks)), self._weight) if self._rule.weight else []
         for purpose, positions in self._split(batch.checksums).items():
             drawn = self.drawn[purpose]
             if purpose == CALIBRATION and (self._rule.weight or self._rule.classes):
-                self._add_told(drawn, batch, positions, ranks, np.array(weights, np.float64))
+                self._add_weighted_or_labelled(drawn, batch, positions, ranks, np.array(weights, np.float64))
             else:
-                drawn.found[""] += len(positions)
+                drawn.records[""] += len(positions)
                 self._add_lowest(drawn, batch, positions, ranks)
             if self._rule.watch:
                 self._look_out(drawn, batch, positions)
 
     def _split(self, checksums: NDArray[np.uint32]) -> dict[str, NDArray[np.intp]]:
-        """Returns the positions of the records that serve each purpose: equal records always the same one."""
+        """Returns the positions of the records of each purpose; equal records have the same purpose."""
         if len(self.drawn) == 1:
             return {next(iter(self.drawn)): np.arange(len(checksums))}
         calibration = uniform(checksums, self._rule.seed, "split") < CALIBRATION_SHARE
         return {CALIBRATION: np.flatnonzero(calibration), EVALUATION: np.flatnonzero(~calibration)}
 
-    def _add_told(
+    def _add_weighted_or_labelled(
         self,
         drawn: Drawn,
         batch: Batch,
@@ -123,12 +123,12 @@ class Scan:
         ranks: NDArray[np.float64],
         weights: NDArray[np.float64],
     ) -> None:
-        """Adds records whose weight or class counts."""
+        """Adds records with their weights or classes."""
         labels = [""] * len(positions)
         if self._rule.classes:
             labels = self._each(batch, positions, self._class_of)
-        drawn.found.update(labels)
-        check_classes(drawn.found, self._rule.classes)
+        drawn.records.update(labels)
+        check_classes(drawn.records, self._rule.classes)
         if self._rule.weight:
             weights = weights[positions]
             drawn.left_out[ZERO_WEIGHT] += int((weights == 0).sum())
@@ -180,15 +180,15 @@ class Scan:
             if identities and (identity := identify(batch.payloads[at])) in identities:
                 drawn.watched.add(identity)
 
-    def _each(self, batch: Batch, positions: NDArray[np.intp], tell: Callable[[bytes], T]) -> list[T]:
-        """Returns what is told of each record; an error names the record."""
+    def _each(self, batch: Batch, positions: NDArray[np.intp], read: Callable[[bytes], T]) -> list[T]:
+        """Returns what a function reads from each record; an error names the record."""
         payloads = [batch.payloads[at] for at in positions.tolist()]
         try:
-            return list(map(tell, payloads))
+            return list(map(read, payloads))
         except ExamplesError:
             for at, payload in zip(positions.tolist(), payloads, strict=True):
                 try:
-                    tell(payload)
+                    read(payload)
                 except ExamplesError as error:
                     raise ExamplesError(f"{batch.where(at)}: {error}") from error
             raise

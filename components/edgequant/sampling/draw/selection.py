@@ -11,7 +11,7 @@ from edgequant.sampling.draw.rule import Keep
 from edgequant.sampling.draw.scan import Drawn
 
 AUTO, EQUAL, PROPORTIONAL, FALSE = "auto", "equal", "proportional", "false"
-# The reservoir that a calibration set is compared with: so many times its size, and no fewer than so many.
+# The size of the reservoir that a calibration set is compared with: a multiple of the set's, with a lower limit.
 _RESERVOIR_TIMES = 2
 _RESERVOIR_LEAST = 2000
 
@@ -23,7 +23,7 @@ class DrawPlan:
     Attributes:
         wanted: How many.
         stratify: ``equal``, ``proportional`` or ``false``.
-        minimum: With ``proportional``, the least of each class.
+        minimum: With ``proportional``, the minimum of each class.
         seed: The seed.
     """
 
@@ -33,7 +33,7 @@ class DrawPlan:
     seed: int
 
     def keep(self, times: int = 1) -> Keep:
-        """Returns how much to keep of what is read: that of a plan for so many times the number, and a reservoir."""
+        """Returns how much to keep: enough for `times` the number of examples, and for the reservoir."""
         wanted = self.wanted * times
         lowest = max(_RESERVOIR_TIMES * wanted, _RESERVOIR_LEAST)
         if self.stratify == FALSE:
@@ -45,40 +45,40 @@ class DrawPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """What there is to choose from.
+    """The candidates to choose from.
 
     Attributes:
         lowest: The candidates of lowest rank, lowest first; the reservoir.
-        classes: The candidates by class, lowest first; empty when the draw knows none.
-        found: Records by class, copies included.
+        classes: The candidates by class, lowest first; empty when the draw has no classes.
+        records: Records by class, copies included.
     """
 
     lowest: list[Candidate]
     classes: dict[str, list[Candidate]]
-    found: dict[str, int]
+    records: dict[str, int]
 
 
 def candidates(drawn: Drawn, stratify: str, without: frozenset[bytes] = frozenset()) -> Candidates:
-    """Returns what there is to choose from, but for some identities."""
+    """Returns the candidates to choose from, without some identities."""
     lowest = [c for c in drawn.lowest if not without or c.identity not in without]
     classes: dict[str, list[Candidate]] = {}
     if stratify != FALSE:
         pools: list[Iterable[Candidate]] = [drawn.shares]
         if stratify == PROPORTIONAL:
             pools.append(drawn.lowest)
-        known = {c.identity: c for pool in pools for c in pool if not without or c.identity not in without}
-        for candidate in in_order(known.values()):
+        unique = {c.identity: c for pool in pools for c in pool if not without or c.identity not in without}
+        for candidate in in_order(unique.values()):
             classes.setdefault(candidate.label, []).append(candidate)
-    return Candidates(lowest=lowest, classes=dict(sorted(classes.items())), found=dict(drawn.found))
+    return Candidates(lowest=lowest, classes=dict(sorted(classes.items())), records=dict(drawn.records))
 
 
 def choose(pool: Candidates, plan: DrawPlan, taken: Iterable[Candidate] = ()) -> list[Candidate]:
     """Returns the examples to take, lowest rank first.
 
     Args:
-        pool: What there is to choose from.
+        pool: The candidates.
         plan: How to choose.
-        taken: Candidates that are taken already, and count.
+        taken: Candidates that are taken already, which count.
     """
     chosen = {c.identity: c for c in taken}
     wanted = plan.wanted - len(chosen)
@@ -86,7 +86,7 @@ def choose(pool: Candidates, plan: DrawPlan, taken: Iterable[Candidate] = ()) ->
     for label, count in _quotas(pool, plan, wanted, {label: len(rows) for label, rows in left.items()}).items():
         chosen.update({c.identity: c for c in left[label][:count]})
     if plan.stratify != EQUAL:
-        # All, where there are no classes; else what is due to classes of which too few have a low rank.
+        # All examples, if there are no classes; otherwise those that replace the missing ones of classes with too few candidates.
         for candidate in pool.lowest:
             if len(chosen) == plan.wanted:
                 break
@@ -95,27 +95,27 @@ def choose(pool: Candidates, plan: DrawPlan, taken: Iterable[Candidate] = ()) ->
 
 
 def class_counts(pool: Candidates, plan: DrawPlan, chosen: Iterable[Candidate]) -> dict[str, ClassCount]:
-    """Returns what was wanted, found and taken of each class; none where the draw knows none."""
+    """Returns the counts of each class; none when the draw has no classes."""
     if plan.stratify == FALSE:
         return {}
-    taken = dict.fromkeys(pool.found, 0)
+    taken = dict.fromkeys(pool.records, 0)
     for candidate in chosen:
         taken[candidate.label] += 1
-    wanted = _quotas(pool, plan, plan.wanted, dict.fromkeys(pool.found, plan.wanted))
+    wanted = _quotas(pool, plan, plan.wanted, dict.fromkeys(pool.records, plan.wanted))
     return {
-        label: ClassCount(wanted=wanted[label], available=pool.found[label], taken=taken[label])
-        for label in sorted(pool.found)
+        label: ClassCount(wanted=wanted[label], available=pool.records[label], taken=taken[label])
+        for label in sorted(pool.records)
     }
 
 
 def is_settled(drawn: Drawn, pool: Candidates, plan: DrawPlan) -> bool:
-    """Tells whether a choice from what is left of a draw is the one that all records but those left out would give."""
+    """Returns whether the remaining candidates give the same choice as all records without the excluded ones would."""
     if plan.stratify != EQUAL and len(pool.lowest) < plan.wanted and drawn.lowest.is_full():
         return False
     left = {label: len(rows) for label, rows in pool.classes.items()}
     enough = level(plan.wanted, left.values()) if plan.stratify == EQUAL else plan.minimum - 1
     for label, kept in drawn.shares.classes.items():
-        if kept.k == 0:  # A class that came too late in the seeded order to get any.
+        if kept.k == 0:  # A class that came too late in the seeded order to get a quota.
             if len(left) < plan.wanted:
                 return False
         elif kept.is_full() and left.get(label, 0) <= enough:
@@ -124,9 +124,9 @@ def is_settled(drawn: Drawn, pool: Candidates, plan: DrawPlan) -> bool:
 
 
 def in_order(rows: Iterable[Candidate]) -> list[Candidate]:
-    """Returns candidates, the lowest rank first."""
+    """Returns candidates in ascending order of rank."""
     ordered = sorted(rows, key=lambda candidate: candidate.rank)
-    if any(one.rank == other.rank for one, other in pairwise(ordered)):
+    if any(first.rank == second.rank for first, second in pairwise(ordered)):
         ordered.sort(key=lambda candidate: (candidate.rank, candidate.identity))
     return ordered
 
@@ -135,5 +135,5 @@ def _quotas(pool: Candidates, plan: DrawPlan, wanted: int, available: dict[str, 
     if plan.stratify == EQUAL:
         return equal_quotas(wanted, available, plan.seed)
     if plan.stratify == PROPORTIONAL:
-        return proportional_quotas(wanted, pool.found, available, plan.minimum, plan.seed)
+        return proportional_quotas(wanted, pool.records, available, plan.minimum, plan.seed)
     return {}

@@ -1,4 +1,4 @@
-"""Keeps the bytes of candidates in files, so that memory holds no more than where they are, however large records are."""
+"""Keeps the bytes of candidates in files, so that memory holds only their locations, however large records are."""
 
 import shutil
 import uuid
@@ -12,7 +12,7 @@ from edgequant.sampling.formats.remote import prepare
 
 
 class Stored(NamedTuple):
-    """Where some bytes are: a file of the spool, the offset, and how many there are."""
+    """The location of bytes: a file of the spool, the offset, and the size."""
 
     file: str
     offset: int
@@ -20,11 +20,11 @@ class Stored(NamedTuple):
 
 
 class SpoolWriter:
-    """Takes bytes and tells where they are. The file is made when there are any.
+    """Writes bytes and returns their locations. The file is created on the first write.
 
     Args:
-        folder: A directory of any of Beam's file systems, which other draws may use too.
-        draw: What identifies the draw; its files' names begin with it.
+        folder: A directory of any of Beam's file systems, which other draws may use as well.
+        draw: Identifies the draw; its files' names begin with it.
     """
 
     def __init__(self, folder: str, draw: str) -> None:
@@ -60,17 +60,17 @@ class Spool:
     """The files that workers wrote, on this machine.
 
     Args:
-        folder: The directory that they are in, or are brought to.
+        folder: The directory that they are in, or are copied to.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def fetch(self, source: str, names: Iterable[str]) -> None:
-        """Brings files here from the directory that workers wrote them to.
+        """Copies files here from the directory that workers wrote them to.
 
         Raises:
-            ExamplesError: One is not there.
+            ExamplesError: One cannot be read.
         """
         from apache_beam.io.filesystem import BeamIOError
         from apache_beam.io.filesystems import FileSystems
@@ -101,9 +101,9 @@ class Spool:
             return
         prepare()
         try:
-            found = FileSystems.match([FileSystems.join(source, f"{draw}-*")])[0].metadata_list
-            if found:
-                FileSystems.delete([item.path for item in found])
+            matches = FileSystems.match([FileSystems.join(source, f"{draw}-*")])[0].metadata_list
+            if matches:
+                FileSystems.delete([item.path for item in matches])
         except (OSError, BeamIOError) as error:
             raise ExamplesError(f"what the workers left in {source} cannot be removed ({error})") from error
 
@@ -111,7 +111,7 @@ class Spool:
         """Returns the bytes that were stored.
 
         Raises:
-            ExamplesError: They are not there.
+            ExamplesError: They are missing.
         """
         try:
             with (self._folder / stored.file).open("rb") as stream:

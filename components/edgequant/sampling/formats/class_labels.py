@@ -1,8 +1,8 @@
-"""Tells a record's class without parsing the record, where its bytes are laid out like those of one parsed before.
+"""Reads a record's class without parsing the record, if an earlier record had the same layout.
 
-Every record's class must be known, or a rare class could be missed; and parsing costs more than all the rest of reading
-does. Records of one writer mostly differ in values and not in layout: so what a parse has found is remembered by the
-layout, which is compared byte by byte, and only a record of an unknown layout or value is parsed.
+The class of every record is needed, or a rare class could be missed; and parsing costs more than all other parts of
+reading. Records of one writer mostly differ in values and not in layout. So parsed layouts are cached and compared byte by
+byte, and only a record of an unknown layout or value is parsed.
 """
 
 from collections.abc import Callable
@@ -19,13 +19,13 @@ _FIELD_1, _FIELD_2 = 0x0A, 0x12
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where in a serialized ``tf.train.Example`` of one length the value of a feature is.
+    """The position of a feature's value in serialized ``tf.train.Example`` messages of one length.
 
     Attributes:
-        parts: Offsets, and the bytes there: everything but values. With these, the value is where it is here.
+        parts: The bytes of everything but values, by offset. A message with the same parts has its value at the same position.
         start: The value's first byte.
         stop: The byte after its last.
-        kind: The tag of the feature's kind of list.
+        kind: The tag of the feature's list type.
     """
 
     parts: tuple[tuple[int, bytes], ...]
@@ -35,9 +35,9 @@ class Layout:
 
 
 def class_reader(parse: Callable[[bytes], Features], feature: str, *, examples: bool) -> Callable[[bytes], str]:
-    """Returns the function that tells a record's class: the one value of a feature, as text.
+    """Returns the function that reads a record's class: the single value of a feature, as text.
 
-    It raises an `ExamplesError` for a record that has no such feature, or other than one value of it.
+    It raises an `ExamplesError` for a record that has no such feature, or not exactly one value of it.
 
     Args:
         parse: A payload → its features.
@@ -66,11 +66,11 @@ def class_reader(parse: Callable[[bytes], Features], feature: str, *, examples: 
 
 
 class _Memory:
-    """The layouts of records that were parsed, by their length, and the classes that values stand for.
+    """A cache of the layouts of parsed records, by their length, and of the classes of values.
 
     Attributes:
-        layouts: By length, the layout last seen.
-        names: By kind of list and by the bytes of the value, the class.
+        layouts: The latest layout, by length.
+        names: The class, by list type and the bytes of the value.
     """
 
     def __init__(self, feature: bytes) -> None:
@@ -80,7 +80,7 @@ class _Memory:
         self._lengths: set[int] = set()
 
     def learn(self, payload: bytes, name: str) -> None:
-        """Remembers a layout the second time that its length is seen: lengths of their own are not worth it."""
+        """Caches a layout when its length occurs for the second time, since unique lengths are not worth it."""
         size = len(payload)
         if size not in self._lengths:
             if len(self._lengths) >= _MOST_LAYOUTS:
@@ -95,10 +95,10 @@ class _Memory:
 
 
 def class_name(features: Features, feature: str) -> str:
-    """Returns the class that features tell: the one value of one of them, as text.
+    """Returns the class of features: the single value of one of them, as text.
 
     Raises:
-        ExamplesError: There is no such feature, or it has other than one value.
+        ExamplesError: There is no such feature, or it does not have exactly one value.
     """
     value = take(features, feature)
     values = value if isinstance(value, tuple) else value.reshape(-1)
@@ -111,7 +111,7 @@ def class_name(features: Features, feature: str) -> str:
 
 
 def find_layout(payload: bytes, feature: bytes) -> Layout | None:
-    """Returns where a feature's value is in a serialized ``tf.train.Example``.
+    """Returns the layout of a feature's value in a serialized ``tf.train.Example``.
 
     Source: https://protobuf.dev/programming-guides/encoding/
 
@@ -126,27 +126,27 @@ def find_layout(payload: bytes, feature: bytes) -> Layout | None:
 
 
 class _UnusualError(Exception):
-    """A layout that is left to the parser."""
+    """A layout that is not supported here and needs the parser."""
 
 
 def _walk(payload: bytes, feature: bytes) -> Layout | None:
     at, end = _inside(payload, 0, len(payload), _FIELD_1)
     parts = [(0, payload[:at])]
-    found: tuple[int, int, int] | None = None
+    place: tuple[int, int, int] | None = None
     while at < end:
         entry, stop = _open(payload, at, end, _FIELD_1)
         key, key_stop = _open(payload, entry, stop, _FIELD_1)
         value, _ = _inside(payload, key_stop, stop, _FIELD_2)
         if payload[key:key_stop] == feature:
-            if found:
+            if place:
                 raise _UnusualError
             kind = payload[value]
             values, _ = _inside(payload, value, stop, kind)
             value, _ = _inside(payload, values, stop, _FIELD_1)
-            found = (value, stop, kind)
+            place = (value, stop, kind)
         parts.append((at, payload[at:value]))
         at = stop
-    return Layout(_joined(parts), *found) if found else None
+    return Layout(_joined(parts), *place) if place else None
 
 
 def _inside(payload: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
@@ -166,7 +166,7 @@ def _open(payload: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
         at += 1
         length |= (payload[at] & 0x7F) << shift
         shift += 7
-        if payload[at] < 0x80:  # The eighth bit says that more follow.
+        if payload[at] < 0x80:  # The eighth bit is set if more follow.
             break
     if at + 1 + length > end:
         raise _UnusualError
@@ -174,7 +174,7 @@ def _open(payload: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
 
 
 def _joined(parts: list[tuple[int, bytes]]) -> tuple[tuple[int, bytes], ...]:
-    """Returns the parts with those that follow one another in one."""
+    """Returns the parts with adjacent ones joined."""
     joined: list[tuple[int, bytes]] = []
     for at, part in parts:
         if joined and joined[-1][0] + len(joined[-1][1]) == at:

@@ -61,7 +61,7 @@ def decode(data: bytes) -> Features:
         else:
             dtype = np.dtype(kind)
             size = int(np.prod(sizes, dtype=np.int64)) * dtype.itemsize
-            # A copy, since a user's function may well change it in place.
+            # A copy, since a user's function may change it in place.
             features[name] = np.frombuffer(data[start : start + size], dtype).reshape(sizes).copy()
             start += size
     return features

@@ -1,4 +1,4 @@
-"""Where examples come from: files by pattern, in three formats, each a stream of records."""
+"""The files of examples: found by pattern, in three formats, each a stream of records."""
 
 import gzip
 import io
@@ -19,7 +19,7 @@ _WILDCARD = re.compile(r"[*?\]]")
 _BUFFER_BYTES = 1 << 20
 # Larger Parquet files are read in pieces of about this size.
 _PIECE_BYTES = 64 << 20
-# What a worker reads at a time: enough to be worth its while, and at least so many portions that many workers get some.
+# The size of a worker's portion: large enough to outweigh its overhead, in enough portions to occupy many workers.
 _PORTION_BYTES = (16 << 20, 256 << 20)
 _PORTIONS = 64
 _SEVERAL = "several formats; draw from one format"
@@ -50,7 +50,7 @@ FORMATS = (TFRECORD, PARQUET, NPZ)
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What is read in one go: a file, or some row groups of a Parquet file.
+    """A unit of reading: a file, or some row groups of a Parquet file.
 
     Attributes:
         path: The file.
@@ -72,7 +72,7 @@ def find_files(patterns: Sequence[str], purpose: str) -> list[SourceFile]:
     from apache_beam.io.filesystem import BeamIOError
     from apache_beam.io.filesystems import FileSystems
 
-    found: dict[str, SourceFile] = {}
+    files: dict[str, SourceFile] = {}
     prepare()
     for pattern in patterns:
         check(pattern)
@@ -84,10 +84,10 @@ def find_files(patterns: Sequence[str], purpose: str) -> list[SourceFile]:
             raise ExamplesError(f"examples.{purpose}: no file matches {pattern!r}")
         for item in matched:
             file_format(item.path)
-            found[item.path] = SourceFile(path=item.path, size_bytes=item.size_in_bytes)
-    if len({file_format(path).suffixes for path in found}) > 1:
+            files[item.path] = SourceFile(path=item.path, size_bytes=item.size_in_bytes)
+    if len({file_format(path).suffixes for path in files}) > 1:
         raise ExamplesError(f"examples.{purpose}: {patterns} match files of {_SEVERAL}")
-    return [found[path] for path in sorted(found)]
+    return [files[path] for path in sorted(files)]
 
 
 def file_format(path: str) -> Format:
@@ -107,15 +107,14 @@ def _suffixes() -> list[str]:
 
 
 def check_patterns(key: str, patterns: Sequence[str]) -> None:
-    """Checks that patterns may match files of one format that are read; whether they match any is not asked.
+    """Checks that patterns may match files of one supported format, without listing files.
 
     Args:
-        key: What the user gave them as, for the message.
+        key: The name of the setting, for the message.
         patterns: The patterns.
 
     Raises:
-        ConfigError: One is on no file system that is read, every file that one matches is of no known format, or they
-            match files of several.
+        ConfigError: A file system or format is not supported, or the patterns match files of several formats.
     """
     possible = [_formats(key, pattern) for pattern in patterns]
     if patterns and not set.intersection(*possible):
@@ -126,21 +125,21 @@ def _formats(key: str, pattern: str) -> set[tuple[str, ...]]:
     """Returns the suffixes of each format that files which match a pattern may have.
 
     Raises:
-        ConfigError: It is on no file system that is read, or there is no such format.
+        ConfigError: Its file system or format is not supported.
     """
     wrong = wrong_place(pattern)
     if wrong:
         raise ConfigError(f"{key}: {wrong}")
-    # What is behind the last wildcard ends every name that matches.
+    # Every matching name ends with the text behind the last wildcard.
     end = _WILDCARD.split(pattern)[-1]
-    found = {
+    suffixes = {
         item.suffixes
         for item in FORMATS
         if any(end.endswith(suffix) or suffix.endswith(end) for suffix in item.suffixes)
     }
-    if not found:
+    if not suffixes:
         raise ConfigError(f"{key}: {pattern!r} has an unknown format; allowed are {', '.join(_suffixes())}")
-    return found
+    return suffixes
 
 
 def portions(files: Sequence[SourceFile]) -> list[tuple[Piece, ...]]:
@@ -152,16 +151,16 @@ def portions(files: Sequence[SourceFile]) -> list[tuple[Piece, ...]]:
     pieces = [piece for file in files for piece in _pieces(file)]
     least, most = _PORTION_BYTES
     size = min(max(sum(piece.size_bytes for piece in pieces) // _PORTIONS, least), most)
-    found: list[tuple[Piece, ...]] = []
+    result: list[tuple[Piece, ...]] = []
     portion: list[Piece] = []
     filled = 0
     for piece in pieces:
         portion.append(piece)
         filled += piece.size_bytes
         if filled >= size:
-            found.append(tuple(portion))
+            result.append(tuple(portion))
             portion, filled = [], 0
-    return [*found, tuple(portion)] if portion else found
+    return [*result, tuple(portion)] if portion else result
 
 
 def _pieces(file: SourceFile) -> Iterator[Piece]:
@@ -199,7 +198,7 @@ def read_piece(piece: Piece, columns: Sequence[str] | None = None) -> Iterator[B
             elif kind is NPZ:
                 yield from read_npz(stream, piece.path, columns)
             elif piece.path.endswith(".gz"):
-                # Beam's own decompression takes a truncated file for a whole one.
+                # Beam's decompression does not detect a truncated file.
                 with gzip.GzipFile(fileobj=stream) as unzipped:
                     yield from read_batches(
                         io.BufferedReader(cast("io.RawIOBase", unzipped), _BUFFER_BYTES), piece.path
@@ -215,7 +214,7 @@ def read_text(path: str, key: str) -> str:
 
     Args:
         path: The file.
-        key: What the user gave it as, for the message.
+        key: The name of the setting, for the message.
 
     Raises:
         ConfigError: It is not a text file in UTF-8.
@@ -235,7 +234,7 @@ def read_text(path: str, key: str) -> str:
 
 
 def _open(path: str) -> IO[bytes]:
-    """Returns a file of any of Beam's file systems, opened for reading with a buffer that is worth a read."""
+    """Returns a file of any of Beam's file systems, opened for buffered reading."""
     from apache_beam.io.filesystem import CompressionTypes
     from apache_beam.io.filesystems import FileSystems
 

@@ -1,4 +1,4 @@
-"""Files in buckets: what Beam's file systems need in each process, and what they would retry for minutes."""
+"""Files in buckets: prepares Beam's file systems, and checks access early, since Beam retries failures for minutes."""
 
 import functools
 import os
@@ -10,17 +10,17 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 
 
 def prepare() -> None:
-    """Makes Beam's file systems usable in this process, which may be a worker that Beam tells no options."""
+    """Makes Beam's file systems usable in this process, which may be a worker without Beam's options."""
     from apache_beam.io.filesystems import FileSystems
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    # Beam's S3 refuses to work without options, and only some kinds of workers are given them.
+    # Beam's S3 file system requires options, and only some kinds of workers get them.
     if FileSystems._pipeline_options is None:
         FileSystems.set_options(PipelineOptions([]))
 
 
 def check(pattern: str) -> None:
-    """Checks that the bucket of a pattern can be asked, which Beam itself tries again for minutes when it cannot.
+    """Checks that the bucket of a pattern is accessible; Beam itself would retry for minutes if it is not.
 
     Raises:
         ExamplesError: The extra, the credentials or the bucket is missing.
@@ -34,7 +34,7 @@ def check(pattern: str) -> None:
 
 
 def wrong_place(pattern: str) -> str:
-    """Returns why a pattern can match no file, wherever it is looked up; "" when it can."""
+    """Returns why a pattern cannot match any file; "" when it can."""
     if not pattern:
         return "a pattern is empty"
     match = _SCHEME.match(pattern)
@@ -70,13 +70,13 @@ def _check_s3(bucket: str) -> None:
         reason = {404: "the bucket does not exist", 403: "the credentials do not allow to list the bucket"}.get(code)
         raise ExamplesError(f"examples: s3://{bucket}: {reason or error}") from error
     except BotoCoreError as error:
-        raise ExamplesError(f"examples: s3://{bucket}: cannot be asked ({error})") from error
+        raise ExamplesError(f"examples: s3://{bucket}: cannot be accessed ({error})") from error
 
 
 @functools.cache
 def _check_gs(bucket: str) -> None:
     try:
-        import google_auth_httplib2  # noqa: F401 - Beam reads no credentials without it, and says nothing
+        import google_auth_httplib2  # noqa: F401 - without it, Beam silently uses no credentials
         from google.api_core.exceptions import GoogleAPIError, NotFound
         from google.auth import default
         from google.auth.exceptions import GoogleAuthError
@@ -97,7 +97,7 @@ def _check_gs(bucket: str) -> None:
     except NotFound as error:
         raise ExamplesError(f"examples: gs://{bucket}: the bucket does not exist") from error
     except GoogleAPIError as error:
-        raise ExamplesError(f"examples: gs://{bucket}: cannot be asked ({error})") from error
+        raise ExamplesError(f"examples: gs://{bucket}: cannot be accessed ({error})") from error
 
 
 _CHECKS = {"s3": _check_s3, "gs": _check_gs}

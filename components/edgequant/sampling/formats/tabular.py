@@ -28,7 +28,7 @@ def read_npz(stream: IO[bytes], path: str, columns: Sequence[str] | None) -> Ite
     """
     try:
         archive: Any = np.load(stream, allow_pickle=False)
-        names = archive.files if columns is None else _known(columns, archive.files, path)
+        names = archive.files if columns is None else _check_columns(columns, archive.files, path)
         arrays = {name: archive[name] for name in names}
     except ExamplesError:
         raise
@@ -58,14 +58,14 @@ def read_parquet(
         row_groups: The row groups to read; None: all.
 
     Raises:
-        ExamplesError: The file is damaged, or a column is missing or holds what is no feature.
+        ExamplesError: The file is damaged, or a column is missing or cannot be used as a feature.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
         file = parquet.ParquetFile(stream, buffer_size=_BATCH_BYTES)
-        names = file.schema_arrow.names if columns is None else _known(columns, file.schema_arrow.names, path)
+        names = file.schema_arrow.names if columns is None else _check_columns(columns, file.schema_arrow.names, path)
         groups = range(file.num_row_groups) if row_groups is None else row_groups
         start = sum(file.metadata.row_group(group).num_rows for group in range(groups.start))
         for batch in file.iter_batches(_rows_at_once(file.metadata), list(groups), columns=names):
@@ -102,11 +102,11 @@ def _batch(rows: list[Features], path: str, start: int) -> Batch:
     return Batch(payloads, checksums, lambda position: f"{path}: row {start + position}", sum(map(len, payloads)))
 
 
-def _known(columns: Sequence[str], found: Sequence[str], path: str) -> list[str]:
+def _check_columns(columns: Sequence[str], available: Sequence[str], path: str) -> list[str]:
     for name in columns:
-        if name not in found:
+        if name not in available:
             raise ExamplesError(
-                f"{path}: has no feature {name!r}; it has {', '.join(sorted(found)) or 'none'}{did_you_mean(name, found)}"
+                f"{path}: has no feature {name!r}; it has {', '.join(sorted(available)) or 'none'}{did_you_mean(name, available)}"
             )
     return sorted(columns)
 
@@ -155,13 +155,13 @@ def _cell(value: Any, name: str, where: str) -> Feature:
     except ValueError as error:
         raise ExamplesError(f"{where}: column {name!r} holds lists of different lengths") from error
     if array.dtype.kind not in "iufb":
-        found = f"a list with {_strangest(value)}" if isinstance(value, list) else type(value).__name__
-        raise ExamplesError(f"{where}: column {name!r} holds {found}; numbers, text or lists of them are needed")
+        content = f"a list with {_strangest(value)}" if isinstance(value, list) else type(value).__name__
+        raise ExamplesError(f"{where}: column {name!r} holds {content}; numbers, text or lists of them are needed")
     return array
 
 
 def _strangest(values: list[Any]) -> str:
-    """Returns what a list holds that an array of numbers cannot."""
+    """Returns the content of a list that an array of numbers cannot hold."""
     if None in values:
         return "null in it"
     return " and ".join(sorted({type(value).__name__ for value in values})) + " in it"

@@ -23,7 +23,7 @@ from edgequant.sampling.formats.features import Batch, Features
 
 _HEADER = struct.Struct("<QI")
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4
-# How much is read at a time: enough that looking at it as arrays pays, and about what a processor's cache holds.
+# How much is read at a time: enough for array operations to pay off, and about the size of a processor's cache.
 _BATCH_BYTES = 1 << 20
 _MOST_LENGTHS = 4096
 # Source: tensorflow/core/example/example.proto and feature.proto
@@ -38,7 +38,7 @@ _MESSAGES = {
 
 
 def read_batches(stream: IO[bytes], path: str) -> Iterator[Batch]:
-    """Yields a file's records, some at a time, each with the CRC-32C that it carries, which is found right.
+    """Yields a file's records, some at a time, each with its CRC-32C, which is verified.
 
     Raises:
         ExamplesError: The file is empty, truncated or corrupted; the message names the record and its byte offset.
@@ -51,12 +51,12 @@ def read_batches(stream: IO[bytes], path: str) -> Iterator[Batch]:
 
 
 class _Reader:
-    """Reads the records of a file in order, a block at a time: records are found in it, and only those wanted are copied out."""
+    """Reads the records of a file in order, a block at a time; only records that are needed are copied out of it."""
 
     def __init__(self, stream: IO[bytes], path: str) -> None:
         self._read = stream.read
         self._path = path
-        # By header, the length it holds, once its checksum was found right.
+        # The lengths of headers whose checksum was verified.
         self._lengths: dict[bytes, int] = {}
         self._error: ExamplesError | None = None
         self.number = 0
@@ -66,37 +66,37 @@ class _Reader:
         """Returns the next records; None at the end of the file.
 
         Raises:
-            ExamplesError: There are no whole ones before the file ends, or before damage.
+            ExamplesError: There are no complete ones before the end of the file or before damage.
         """
-        found = _Payloads()
+        payloads = _Payloads()
         checksums: list[int] = []
         if self._error is None:
             try:
-                found.block = self._read(_BATCH_BYTES)
-                rest = self._find(found, checksums)
+                payloads.block = self._read(_BATCH_BYTES)
+                rest = self._find(payloads, checksums)
                 if rest:
-                    self._complete(rest, found, checksums)
+                    self._complete(rest, payloads, checksums)
             except ExamplesError as error:
-                self._error = error  # What is whole before it comes first.
+                self._error = error  # The complete records before it come first.
             except (EOFError, gzip.BadGzipFile, zlib.error) as error:
                 self._error = ExamplesError(
                     f"{self._path}: the gzip data is damaged or truncated, {self.number:,} whole records or more into it"
                     f" ({error})"
                 )
-        self._check(found, checksums)
-        if not len(found):
+        self._check(payloads, checksums)
+        if not len(payloads):
             if self._error is not None:
                 raise self._error
             return None
-        size = found.size_bytes()
-        where = _RecordPlaces(self._path, self.number, self.offset, found)
-        self.number += len(found)
-        self.offset += size + len(found) * (_HEADER_BYTES + _FOOTER_BYTES)
-        return Batch(found, np.array(checksums, np.uint32), where, size)
+        size = payloads.size_bytes()
+        where = _RecordPlaces(self._path, self.number, self.offset, payloads)
+        self.number += len(payloads)
+        self.offset += size + len(payloads) * (_HEADER_BYTES + _FOOTER_BYTES)
+        return Batch(payloads, np.array(checksums, np.uint32), where, size)
 
-    def _find(self, found: "_Payloads", checksums: list[int]) -> bytes:
-        """Finds the whole records of a block, and returns what is left of it: the beginning of one more."""
-        block, lengths = found.block, self._lengths
+    def _find(self, payloads: "_Payloads", checksums: list[int]) -> bytes:
+        """Finds the complete records of a block, and returns the rest: the beginning of another record."""
+        block, lengths = payloads.block, self._lengths
         size, value = len(block), google_crc32c.value
         at = 0
         while True:
@@ -105,71 +105,73 @@ class _Reader:
             if length is None:
                 if len(header) < _HEADER_BYTES:
                     break
-                length = self._length(header, found)
+                length = self._length(header, payloads)
             start = at + _HEADER_BYTES
             stop = start + length
             if stop + _FOOTER_BYTES > size:
                 break
             checksums.append(value(block[start:stop]))
-            found.starts.append(start)
-            found.stops.append(stop)
+            payloads.starts.append(start)
+            payloads.stops.append(stop)
             at = stop + _FOOTER_BYTES
         return block[at:]
 
-    def _complete(self, begun: bytes, found: "_Payloads", checksums: list[int]) -> None:
-        """Reads the rest of a record that the block holds the beginning of."""
-        header = begun[:_HEADER_BYTES]
+    def _complete(self, beginning: bytes, payloads: "_Payloads", checksums: list[int]) -> None:
+        """Reads the rest of a record whose beginning is in the block."""
+        header = beginning[:_HEADER_BYTES]
         if len(header) < _HEADER_BYTES:
             header += self._read(_HEADER_BYTES - len(header))
-        length = self._length(header, found)
-        whole = length + _FOOTER_BYTES
-        body = begun[_HEADER_BYTES:]
-        body += self._read_on(whole - len(body))
-        if len(body) < whole:
-            raise self._damage(found, f"the file ends after {len(body)} of the record's {whole} bytes; it is truncated")
-        found.last, found.footer = body[:length], body[length:]
-        checksums.append(google_crc32c.value(found.last))
+        length = self._length(header, payloads)
+        body_size = length + _FOOTER_BYTES
+        body = beginning[_HEADER_BYTES:]
+        body += self._read_on(body_size - len(body))
+        if len(body) < body_size:
+            raise self._damage(
+                payloads, f"the file ends after {len(body)} of the record's {body_size} bytes; it is truncated"
+            )
+        payloads.last, payloads.footer = body[:length], body[length:]
+        checksums.append(google_crc32c.value(payloads.last))
 
-    def _length(self, header: bytes, found: "_Payloads") -> int:
+    def _length(self, header: bytes, payloads: "_Payloads") -> int:
         """Returns the length that a header holds."""
-        known = self._lengths.get(header)
-        if known is not None:
-            return known
+        cached = self._lengths.get(header)
+        if cached is not None:
+            return cached
         if len(header) < _HEADER_BYTES:
-            raise self._damage(found, "the file ends inside the record's header; it is truncated")
+            raise self._damage(payloads, "the file ends inside the record's header; it is truncated")
         length, checksum = _HEADER.unpack(header)
         if _masked(np.array([google_crc32c.value(header[:8])], np.uint32))[0] != checksum:
-            raise self._damage(found, "the checksum of the length is wrong; it is corrupted or not a TFRecord file")
+            raise self._damage(payloads, "the checksum of the length is wrong; it is corrupted or not a TFRecord file")
         if len(self._lengths) >= _MOST_LENGTHS:
             self._lengths.clear()
         self._lengths[header] = length
         return int(length)
 
     def _read_on(self, size: int) -> bytes:
-        """Returns up to `size` bytes, fewer only at the end; memory grows with what is there, not with what is claimed."""
+        """Returns up to `size` bytes, fewer only at the end; memory grows with the data that exists, not with the size that a header claims."""
         parts = []
         while size and (part := self._read(min(size, _BATCH_BYTES))):
             parts.append(part)
             size -= len(part)
         return b"".join(parts)
 
-    def _check(self, found: "_Payloads", checksums: list[int]) -> None:
-        """Compares the records' checksums with those they carry; those from the first wrong one on are dropped."""
-        wrong = np.flatnonzero(_masked(np.array(checksums, np.uint32)) != found.footers())
+    def _check(self, payloads: "_Payloads", checksums: list[int]) -> None:
+        """Verifies the records' checksums; records from the first wrong one on are dropped."""
+        wrong = np.flatnonzero(_masked(np.array(checksums, np.uint32)) != payloads.footers())
         if len(wrong):
             first = int(wrong[0])
             del checksums[first:]
-            found.keep(first)
-            self._error = self._damage(found, "the checksum of the payload is wrong; it is corrupted")
+            payloads.keep(first)
+            self._error = self._damage(payloads, "the checksum of the payload is wrong; it is corrupted")
 
-    def _damage(self, found: "_Payloads", reason: str) -> ExamplesError:
-        """Returns the error that is in the record after those found."""
-        where = _RecordPlaces(self._path, self.number, self.offset, found)(len(found))
+    def _damage(self, payloads: "_Payloads", reason: str) -> ExamplesError:
+        """Returns an error about the record that follows the payloads."""
+        where = _RecordPlaces(self._path, self.number, self.offset, payloads)(len(payloads))
         return ExamplesError(f"{where}: {reason}")
 
 
 class _Payloads(Sequence[bytes]):
-    """The payloads of a batch: parts of a block, and one that reached past its end. They are copied out when asked for."""
+    """The payloads of a batch: parts of a block, and one that extends past its end. They are copied on access."""
 
     __slots__ = ("block", "footer", "last", "starts", "stops")
 
@@ -203,8 +205,8 @@ class _Payloads(Sequence[bytes]):
         """Returns the checksum that follows each payload."""
         data = np.frombuffer(self.block, np.uint8)
         places = np.array(self.stops, np.intp)[:, np.newaxis] + np.arange(_FOOTER_BYTES)
-        found = data[places].reshape(-1).tobytes() if self.stops else b""
-        return np.frombuffer(found + self.footer, "<u4")
+        stored = data[places].reshape(-1).tobytes() if self.stops else b""
+        return np.frombuffer(stored + self.footer, "<u4")
 
     def keep(self, count: int) -> None:
         """Drops all but the first payloads."""
@@ -214,21 +216,21 @@ class _Payloads(Sequence[bytes]):
 
 
 class _RecordPlaces:
-    """A position in a batch → where that record is, for messages."""
+    """Maps a position in a batch to the place of that record, for messages."""
 
-    def __init__(self, path: str, number: int, offset: int, found: _Payloads) -> None:
-        self._path, self._number, self._offset, self._found = path, number, offset, found
+    def __init__(self, path: str, number: int, offset: int, payloads: _Payloads) -> None:
+        self._path, self._number, self._offset, self._payloads = path, number, offset, payloads
         self._offsets: list[int] = []
 
     def __call__(self, position: int) -> str:
         if not self._offsets:
-            sizes = (size + _HEADER_BYTES + _FOOTER_BYTES for size in self._found.sizes())
+            sizes = (size + _HEADER_BYTES + _FOOTER_BYTES for size in self._payloads.sizes())
             self._offsets = list(accumulate(sizes, initial=self._offset))
         return f"{self._path}: record {self._number + position} at byte {self._offsets[position]}"
 
 
 def _masked(checksums: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Returns checksums as the format stores them, so that the checksum of data that holds checksums is a good one."""
+    """Returns masked checksums, as the format stores them, so that data which contains checksums can be checksummed."""
     turned = (checksums >> np.uint32(15)) | (checksums << np.uint32(17))
     return np.asarray(turned + np.uint32(0xA282EAD8), np.uint32)
 

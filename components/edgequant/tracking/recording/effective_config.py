@@ -158,7 +158,7 @@ def _is_same(key: str, given: object, known: object) -> bool:
 def _gate(given: object) -> dict[str, float | str]:
     """Returns a configured gate with its defaults, as a verdict tells it; empty, which no verdict's is, for one that is wrong."""
     try:
-        return parse_gate(given).asked() if isinstance(given, dict) else {}
+        return parse_gate(given).settings() if isinstance(given, dict) else {}
     except ConfigError:
         return {}
 

@@ -9,20 +9,20 @@ from edgequant.artifacts.verdict import Champion
 from edgequant.errors import EvaluationError
 from edgequant.outputs import read
 from edgequant.task import BINARY, DECIDING, check_answer
-from edgequant.validation.comparison.compare import Asked, Run, alone, drops
+from edgequant.validation.comparison.compare import ComparisonSettings, Run, drops, measured_metrics
 from edgequant.validation.comparison.drop_intervals import PairedDrop
 from edgequant.validation.inputs import LoadedChampion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgainstChampion:
-    """A variant against the champion.
+    """A variant compared with the champion.
 
     Attributes:
         name: The URI of the champion's version.
-        missing: Why there is none yet, or None.
-        failed: Why it could not be evaluated, or None.
-        drop: How much worse the variant's metric is than the champion's; None without one.
+        missing: The reason why there is no champion yet; else None.
+        failed: The reason why the champion could not be evaluated; else None.
+        drop: The drop of the metric from the champion to the variant; None without a comparison.
     """
 
     name: str
@@ -33,45 +33,45 @@ class AgainstChampion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluatedChampion:
-    """The champion.
+    """The champion with its metrics and outputs.
 
     Attributes:
-        known: What is known of it.
-        run: Its outputs; None when it was not evaluated.
+        known: The champion as the verdict records it.
+        run: Its outputs; None if it was not evaluated.
     """
 
     known: Champion
     run: Run | None
 
-    def against(self, asked: Asked, variant: Run) -> AgainstChampion:
-        """Returns how a variant compares with it, over the examples that both were run on."""
+    def against(self, settings: ComparisonSettings, variant: Run) -> AgainstChampion:
+        """Returns the comparison of a variant with the champion, over the examples that both were evaluated on."""
         name = self.known.version or self.known.uri
         if self.run is None:
             missing = self.known.status == verdict.MISSING
             reason = self.known.reason
             return AgainstChampion(name=name, missing=reason if missing else None, failed=None if missing else reason)
-        return AgainstChampion(name=name, drop=drops(asked, self.run, variant, asked.metric).get(asked.metric))
+        return AgainstChampion(name=name, drop=drops(settings, self.run, variant, settings.metric).get(settings.metric))
 
 
-def evaluated_champion(asked: Asked, found: LoadedChampion, reference: Run) -> EvaluatedChampion:
-    """Returns the champion, measured as the variants are.
+def evaluated_champion(settings: ComparisonSettings, champion: LoadedChampion, reference: Run) -> EvaluatedChampion:
+    """Returns the champion, measured like the variants.
 
-    Its outputs are read by themselves: it may give logits where the new model gives probabilities.
+    Whether its outputs are logits or probabilities is detected separately: it may differ from the new model.
 
     Args:
-        asked: What is compared by.
-        found: The model and its evaluation.
-        reference: The outputs of the new model, in float.
+        settings: The settings of the comparison.
+        champion: The model and its evaluation.
+        reference: The outputs of the reference.
     """
-    facts, variant, content = found.facts, found.variants[CHAMPION], found.evaluation.content
+    facts, variant, content = champion.facts, champion.variants[CHAMPION], champion.evaluation.content
     reason, status = facts.missing or content.reason, verdict.MISSING if facts.missing else verdict.FAILED
     run = None
     if content.status == EVALUATED:
-        run = Run(found.evaluation.outputs, read(asked.task, next(iter(found.evaluation.outputs.values()))))
-        reason = _unlike(asked, run, reference)
+        run = Run(champion.evaluation.outputs, read(settings.task, next(iter(champion.evaluation.outputs.values()))))
+        reason = _incomparable(settings, run, reference)
         status = verdict.FAILED if reason else verdict.EVALUATED
     run = None if reason else run
-    measures = {} if run is None else alone(asked, run, len(run))
+    measures = {} if run is None else measured_metrics(settings, run, len(run))
     return EvaluatedChampion(
         known=Champion(
             uri=facts.uri,
@@ -88,19 +88,19 @@ def evaluated_champion(asked: Asked, found: LoadedChampion, reference: Run) -> E
     )
 
 
-def _unlike(asked: Asked, run: Run, reference: Run) -> str | None:
-    """Returns why answers cannot be compared where there are no labels, or None."""
-    if asked.labels is not None:
+def _incomparable(settings: ComparisonSettings, run: Run, reference: Run) -> str | None:
+    """Returns why outputs cannot be compared without labels; None if they can."""
+    if settings.labels is not None:
         return None
     try:
-        check_answer(asked.task, run.outputs)
+        check_answer(settings.task, run.outputs)
     except EvaluationError as error:
         return str(error)
-    if asked.task == BINARY:
+    if settings.task == BINARY:
         return None
     own, new = ({name: values.shape[1:] for name, values in one.outputs.items()} for one in (run, reference))
-    # A decision is the same whatever the output is called.
-    if own == new or (asked.task in DECIDING and list(own.values()) == list(new.values())):
+    # Decisions do not depend on the name of the output.
+    if own == new or (settings.task in DECIDING and list(own.values()) == list(new.values())):
         return None
-    told = [", ".join(f"{name} {list(shape)}" for name, shape in shapes.items()) for shapes in (own, new)]
-    return f"its outputs are {told[0]}; those of the new model are {told[1]}"
+    outputs = [", ".join(f"{name} {list(shape)}" for name, shape in shapes.items()) for shapes in (own, new)]
+    return f"its outputs are {outputs[0]}; those of the new model are {outputs[1]}"

@@ -1,4 +1,4 @@
-"""Compares one model with another, example by example."""
+"""Paired comparison of two models, example by example."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -28,16 +28,16 @@ AGREEMENT = "agreement"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What a comparison is by.
+class ComparisonSettings:
+    """The settings of a comparison.
 
     Attributes:
         task: The task.
-        metric: The metric that is judged.
-        labels: The labels of the whole evaluation set; None when there are none, or the task asks for none.
-        slices: By feature, the text of its value in each example.
-        classes: The names of the classes; none where they are known by number.
-        confidence: Of each end of an interval of a drop, and of an interval of a metric as a whole.
+        metric: The metric that the gate judges.
+        labels: The labels of the whole evaluation set; None if there are none, or if the task needs none.
+        slices: The text of a feature's value in each example, by feature.
+        classes: The names of the classes; empty if they only have numbers.
+        confidence: The confidence level of each one-sided end of a drop, and of the two-sided interval of a metric.
     """
 
     task: str
@@ -49,14 +49,14 @@ class Asked:
 
     @property
     def spread(self) -> NDArray[np.float64]:
-        """The standard deviation of each number of a label over all labels, [numbers]; 1 where it does not vary, or is none."""
+        """The standard deviation of each number of the label, [numbers]; 1 for a constant one, and for other tasks."""
         if self.labels is None or self.task != REGRESSION:
             return np.ones(1)
         return np.where(self.varies, _numbers(self.labels).std(axis=0), 1.0)
 
     @property
     def varies(self) -> NDArray[np.bool_]:
-        """Whether each number of a label varies over all labels, [numbers]; that of equal ones may have a standard deviation, of rounding."""
+        """Whether each number of the label varies, [numbers]; by the range, as rounding gives equal numbers a standard deviation."""
         if self.labels is None or self.task != REGRESSION:
             return np.ones(1, np.bool_)
         return np.asarray(np.ptp(_numbers(self.labels), axis=0) > 0)
@@ -67,11 +67,11 @@ def _numbers(labels: NDArray[Any]) -> NDArray[np.float64]:
 
 
 class Run:
-    """A model's outputs over the first examples of the evaluation set, measured as often as it takes and no more.
+    """A model's outputs over the first examples of the evaluation set; its metrics are computed once per number of examples.
 
     Args:
-        outputs: Float arrays by output name, the example first.
-        reading: How they are read, as `task.read` tells of the float model's.
+        outputs: Float arrays by output name, the example axis first.
+        reading: ``probabilities`` or ``logits``, as `outputs.read` detects for the reference.
     """
 
     def __init__(self, outputs: Mapping[str, NDArray[Any]], reading: str) -> None:
@@ -86,36 +86,36 @@ class Run:
         """Returns the outputs of the first examples."""
         return {name: values[:count] for name, values in self.outputs.items()}
 
-    def decisions(self, asked: Asked, count: int) -> NDArray[Any]:
-        """Returns what it decides for the first examples."""
-        return decide(asked.task, next(iter(self.first(count).values())), self.reading)
+    def decisions(self, settings: ComparisonSettings, count: int) -> NDArray[Any]:
+        """Returns its decisions for the first examples."""
+        return decide(settings.task, next(iter(self.first(count).values())), self.reading)
 
-    def figures(self, asked: Asked, count: int) -> dict[str, Figure]:
-        """Returns its metrics over the first examples, the main one first; none without labels."""
-        if asked.labels is None:
+    def figures(self, settings: ComparisonSettings, count: int) -> dict[str, Figure]:
+        """Returns its metrics over the first examples, the main one first; empty without labels."""
+        if settings.labels is None:
             return {}
         if count not in self._figures:
-            labels = np.asarray(asked.labels[:count])
-            self._figures[count] = figures(asked.task, self.reading, self.first(count), labels, asked.spread)
+            labels = np.asarray(settings.labels[:count])
+            self._figures[count] = figures(settings.task, self.reading, self.first(count), labels, settings.spread)
         return self._figures[count]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A variant against the reference, over the examples that both were run on.
+    """A variant compared with the reference, over the examples that both were evaluated on.
 
     Attributes:
-        examples: How many.
-        measures: The variant's metrics, with their intervals and drops.
-        drops: How much worse than the reference's each metric is, and agreement.
+        examples: The number of examples.
+        measures: The variant's metrics with their intervals.
+        drops: The drop of each metric from the reference to the variant; without labels, of agreement.
         agreement: The mean agreement with the reference, 0 to 1, and its interval.
-        agreeing: How sure that is.
-        divergence_nats: The mean divergence of its probabilities; None where there are none.
-        flips: The examples that it decides otherwise; None where nothing is decided.
-        drift: By output, how far its values are from the reference's.
-        confusion: What it takes for what; None where that is not asked.
-        slices: Its drop by class, then by each feature.
-        own: How sure the variant's metrics are by themselves.
+        agreeing: The interval of the agreement, and what a sample size is computed from.
+        divergence_nats: The mean Kullback-Leibler divergence of its probabilities; None without probabilities.
+        flips: The examples with another decision than the reference's; None for tasks without decisions.
+        drift: The difference of its values from the reference's, by output.
+        confusion: Its confusion matrix; None without labels of exclusive classes.
+        slices: Its drops by class, then by each feature.
+        own: The intervals of the variant's metrics, and what sample sizes are computed from.
     """
 
     examples: int
@@ -131,141 +131,150 @@ class Comparison:
     own: dict[str, OwnInterval] = field(default_factory=dict)
 
 
-def alone(asked: Asked, run: Run, count: int) -> dict[str, Measured]:
-    """Returns a model's metrics over the first examples, with their intervals; those that these do not define are left out."""
-    return _measured(asked, run, count, _own(asked, run, count))
+def measured_metrics(settings: ComparisonSettings, run: Run, count: int) -> dict[str, Measured]:
+    """Returns a model's metrics over the first examples with their intervals; metrics that are undefined on them are left out."""
+    return _measured(settings, run, count, _own(settings, run, count))
 
 
-def _own(asked: Asked, run: Run, count: int) -> dict[str, OwnInterval]:
+def _own(settings: ComparisonSettings, run: Run, count: int) -> dict[str, OwnInterval]:
     return {
-        name: own_interval(figure, count, asked.confidence) if _told(asked, name, figure) else OwnInterval()
-        for name, figure in run.figures(asked, count).items()
+        name: own_interval(figure, count, settings.confidence)
+        if _has_interval(settings, name, figure)
+        else OwnInterval()
+        for name, figure in run.figures(settings, count).items()
         if np.isfinite(figure.value)
     }
 
 
-def _measured(asked: Asked, run: Run, count: int, own: Mapping[str, OwnInterval]) -> dict[str, Measured]:
-    found = run.figures(asked, count)
+def _measured(
+    settings: ComparisonSettings, run: Run, count: int, own: Mapping[str, OwnInterval]
+) -> dict[str, Measured]:
+    metrics = run.figures(settings, count)
     return {
         name: Measured(
-            value=found[name].value,
-            interval=sure.ends,
-            method=sure.method,
-            higher_is_better=found[name].higher_is_better,
+            value=metrics[name].value,
+            interval=estimate.ends,
+            method=estimate.method,
+            higher_is_better=metrics[name].higher_is_better,
         )
-        for name, sure in own.items()
+        for name, estimate in own.items()
     }
 
 
-def drops(asked: Asked, reference: Run, variant: Run, only: str = "") -> dict[str, PairedDrop]:
-    """Returns how much worse each metric of the variant is, over the examples that both were run on.
-
-    Without labels that is agreement alone.
+def drops(settings: ComparisonSettings, reference: Run, variant: Run, only: str = "") -> dict[str, PairedDrop]:
+    """Returns the drop of each metric over the examples that both models were evaluated on; without labels, of agreement.
 
     Args:
-        asked: What it is by.
-        reference: The model compared with.
+        settings: The settings of the comparison.
+        reference: The reference or the champion.
         variant: The variant.
         only: The one metric to compare; "" for all.
     """
     count = min(len(reference), len(variant))
-    if asked.labels is None:
-        return {AGREEMENT: paired_mean(1.0 - _agreements(asked, reference, variant, count), asked.confidence)}
-    was, now = reference.figures(asked, count), variant.figures(asked, count)
+    if settings.labels is None:
+        return {AGREEMENT: paired_mean(1.0 - _agreements(settings, reference, variant, count), settings.confidence)}
+    reference_metrics, variant_metrics = reference.figures(settings, count), variant.figures(settings, count)
     return {
-        name: paired_drop(was[name], now[name], count, asked.confidence)
-        if _told(asked, name, was[name])
-        else unresampled(was[name], now[name], count)
-        for name in was
-        if name in now and only in ("", name)
+        name: paired_drop(reference_metrics[name], variant_metrics[name], count, settings.confidence)
+        if _has_interval(settings, name, reference_metrics[name])
+        else unresampled(reference_metrics[name], variant_metrics[name], count)
+        for name in reference_metrics
+        if name in variant_metrics and only in ("", name)
     }
 
 
-def compare(asked: Asked, reference: Run, variant: Run) -> Comparison:
-    """Returns how a variant compares with the reference.
+def compare(settings: ComparisonSettings, reference: Run, variant: Run) -> Comparison:
+    """Returns the comparison of a variant with the reference.
 
     Args:
-        asked: What it is by.
+        settings: The settings of the comparison.
         reference: The reference.
-        variant: The variant, run on the same or fewer examples: the first ones.
+        variant: The variant, evaluated on the same examples or on the first of them.
     """
     count = min(len(reference), len(variant))
-    agreements = _agreements(asked, reference, variant, count)
+    agreements = _agreements(settings, reference, variant, count)
     agreed = share_of(agreements)
-    own, agreeing = _own(asked, variant, count), own_interval(agreed, count, asked.confidence)
-    expected, found = reference.first(count), variant.first(count)
-    single = next(iter(expected))
+    own, agreeing = _own(settings, variant, count), own_interval(agreed, count, settings.confidence)
+    reference_outputs, variant_outputs = reference.first(count), variant.first(count)
+    single = next(iter(reference_outputs))
     return Comparison(
         examples=count,
-        measures=_measured(asked, variant, count, own),
-        drops=drops(asked, reference, variant),
+        measures=_measured(settings, variant, count, own),
+        drops=drops(settings, reference, variant),
         agreement=Measured(value=agreed.value, interval=agreeing.ends, method=agreeing.method),
         agreeing=agreeing,
-        divergence_nats=divergence(asked.task, reference.reading, expected[single], found[single]),
-        flips=_flips(asked, reference, variant, count),
-        drift={name: output_drift(expected[name], found[name]) for name in expected},
-        confusion=confused(asked, variant, count),
-        slices=_slices(asked, reference, variant, agreements),
+        divergence_nats=divergence(
+            settings.task, reference.reading, reference_outputs[single], variant_outputs[single]
+        ),
+        flips=_flips(settings, reference, variant, count),
+        drift={name: output_drift(reference_outputs[name], variant_outputs[name]) for name in reference_outputs},
+        confusion=confused(settings, variant, count),
+        slices=_slices(settings, reference, variant, agreements),
         own=own,
     )
 
 
-def confused(asked: Asked, run: Run, count: int) -> Confusion | None:
-    """Returns what a model takes for what among the first examples; None but for one class of several, with labels."""
-    if asked.labels is None or asked.task not in (CLASSIFICATION, BINARY):
+def confused(settings: ComparisonSettings, run: Run, count: int) -> Confusion | None:
+    """Returns a model's confusion matrix over the first examples; None without labels of exclusive classes."""
+    if settings.labels is None or settings.task not in (CLASSIFICATION, BINARY):
         return None
     output = next(iter(run.outputs.values()))
-    classes = 2 if asked.task == BINARY else output.reshape(len(output), -1).shape[1]
-    return confusion(run.decisions(asked, count), np.asarray(asked.labels[:count]), classes)
+    classes = 2 if settings.task == BINARY else output.reshape(len(output), -1).shape[1]
+    return confusion(run.decisions(settings, count), np.asarray(settings.labels[:count]), classes)
 
 
-def _told(asked: Asked, name: str, figure: Figure) -> bool:
-    """Tells whether a metric gets an interval: a user's function is called anew for the judged one only."""
-    if figure.each is not None or not is_custom(asked.task):
+def _has_interval(settings: ComparisonSettings, name: str, figure: Figure) -> bool:
+    """Tells whether a metric gets an interval: of a custom function, only the judged metric is resampled."""
+    if figure.each is not None or not is_custom(settings.task):
         return True
-    return name == asked.metric
+    return name == settings.metric
 
 
-def _agreements(asked: Asked, reference: Run, variant: Run, count: int) -> NDArray[np.float64]:
-    """Returns, per example, how far the variant answers as the reference does, 0 to 1.
+def _agreements(settings: ComparisonSettings, reference: Run, variant: Run, count: int) -> NDArray[np.float64]:
+    """Returns the agreement of the variant with the reference, 0 to 1, [examples].
 
-    For tasks with decisions the share of equal ones (top-1 agreement); for all others by the error of the values.
+    For tasks with decisions it is the share of equal decisions (top-1 agreement); for others see `output_drift.agreement`.
     """
-    if asked.task in DECIDING:
-        same = reference.decisions(asked, count) == variant.decisions(asked, count)
-        return np.asarray(same.mean(axis=1) if asked.task == MULTILABEL else same, np.float64)
-    return agreement(reference.first(count), variant.first(count), apart=asked.task == REGRESSION)
+    if settings.task in DECIDING:
+        same = reference.decisions(settings, count) == variant.decisions(settings, count)
+        return np.asarray(same.mean(axis=1) if settings.task == MULTILABEL else same, np.float64)
+    return agreement(reference.first(count), variant.first(count), apart=settings.task == REGRESSION)
 
 
-def _flips(asked: Asked, reference: Run, variant: Run, count: int) -> Flips | None:
-    if asked.task not in DECIDING:
+def _flips(settings: ComparisonSettings, reference: Run, variant: Run, count: int) -> Flips | None:
+    if settings.task not in DECIDING:
         return None
-    labels = None if asked.labels is None else np.asarray(asked.labels[:count])
-    return flips(reference.decisions(asked, count), variant.decisions(asked, count), labels, asked.classes)
+    labels = None if settings.labels is None else np.asarray(settings.labels[:count])
+    return flips(reference.decisions(settings, count), variant.decisions(settings, count), labels, settings.classes)
 
 
-def _slices(asked: Asked, reference: Run, variant: Run, agreements: NDArray[np.float64]) -> tuple[Sliced, ...]:
-    """Returns the drops by class and by feature; none where no example has a score of its own."""
+def _slices(
+    settings: ComparisonSettings, reference: Run, variant: Run, agreements: NDArray[np.float64]
+) -> tuple[Sliced, ...]:
+    """Returns the drops by class and by feature; empty for a metric without values per example."""
     count = len(agreements)
-    was, now = np.ones(count), agreements
+    reference_scores, variant_scores = np.ones(count), agreements
     groups = {}
-    if asked.labels is not None:
-        first, second = (next(iter(run.figures(asked, count).values())).judged for run in (reference, variant))
+    if settings.labels is not None:
+        first, second = (next(iter(run.figures(settings, count).values())).judged for run in (reference, variant))
         if first.each is None or second.each is None:
             return ()
         sign = 1.0 if first.higher_is_better else -1.0
-        was, now = sign * first.each, sign * second.each
-        labels = np.asarray(asked.labels[:count])
-        if asked.task in (CLASSIFICATION, BINARY):
+        reference_scores, variant_scores = sign * first.each, sign * second.each
+        labels = np.asarray(settings.labels[:count])
+        if settings.task in (CLASSIFICATION, BINARY):
             groups[CLASS] = [
-                replace(group, value=class_name(int(group.value), asked.classes)) for group in grouped(labels, was, now)
+                replace(group, value=class_name(int(group.value), settings.classes))
+                for group in grouped(labels, reference_scores, variant_scores)
             ]
-        elif asked.task == MULTILABEL and labels.any():
-            decided = [run.decisions(asked, count) for run in (reference, variant)]
-            names = [class_name(number, asked.classes) for number in range(labels.shape[1])]
+        elif settings.task == MULTILABEL and labels.any():
+            decided = [run.decisions(settings, count) for run in (reference, variant)]
+            names = [class_name(number, settings.classes) for number in range(labels.shape[1])]
             groups[CLASS] = by_class_of_many(labels, decided[0], decided[1], names)
-    groups |= {name: grouped(texts[:count], was, now) for name, texts in asked.slices.items()}
+    groups |= {
+        name: grouped(texts[:count], reference_scores, variant_scores) for name, texts in settings.slices.items()
+    }
     return tuple(
-        sliced(name, found, asked.confidence, count, shared=name == CLASS and asked.task == MULTILABEL)
-        for name, found in groups.items()
+        sliced(name, members, settings.confidence, count, shared=name == CLASS and settings.task == MULTILABEL)
+        for name, members in groups.items()
     )

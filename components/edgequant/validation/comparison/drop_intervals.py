@@ -1,4 +1,4 @@
-"""Intervals of a metric, and of its drop from one model to another."""
+"""Confidence intervals of metrics, and of their drops from one model to another."""
 
 import math
 from dataclasses import dataclass, replace
@@ -22,35 +22,35 @@ from edgequant.validation.statistics import (
 )
 from edgequant.validation.statistics.worst_case import UnseenChanges, mean_worst_case
 
-# Of every bootstrap, so that the same examples give the same interval.
+# The seed of every bootstrap, so that the same examples give the same interval.
 SEED = 17
 POINTS = 100.0
 NOTHING_CHANGES = "nothing that it is made of changes"
 _ALL_ALIKE = "it is the same whichever examples are left out"
-_FEW_RESAMPLES = "so few resamples tell no end that sure: gate.confidence of 0.99 or less has one"
+_FEW_RESAMPLES = "too few resamples for this confidence level: set gate.confidence to 0.99 or less"
 UNDEFINED = "it is not defined on these examples"
 NOT_JUDGED = "only the judged metric of a function of one's own is resampled; a value per example needs no resampling"
 _BOOTSTRAP = "paired bootstrap"
 _UNSEEN = "unseen changes"
-# The power of a check with the number of examples that is reported.
+# The probability that a recommended number of examples settles a check.
 _POWER = 0.8
 _EDGE = 1e-12
-# Values that differ by no more than rounding have no skewness to take out, and are no drop.
+# Values that differ by less, relatively, differ by rounding: they have no skewness, and are no drop.
 _EQUAL = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedDrop:
-    """A drop, and what determines how many examples would narrow its interval.
+    """A paired drop with its interval, and what a sample size is computed from.
 
     Attributes:
-        drop: The drop.
-        examples: How many examples it is over.
-        differences: The drop of each example in hundreds of points, [examples]; None for a metric of all.
-        influential: About how many examples it depends on; None for a metric with a value per example.
-        resampled: Its bounds from the examples alone, without the worst case, in points; None where there are none.
-        unseen: The worst case of unseen changes; None for right and wrong answers, whose interval includes them.
-        least_points: Its lower bound if it depends on too few examples for an interval; or None.
+        drop: The drop with its interval.
+        examples: The number of examples.
+        differences: The drop of each example in hundreds of points, [examples]; None for a metric without values per example.
+        influential: The effective number of influential examples; None for a metric with values per example.
+        resampled: The ends of the bootstrap interval, before they are widened by the worst case, in points; None without one.
+        unseen: The worst case of changes that are not observed; None for right and wrong answers, whose interval covers them.
+        least_points: A lower bound of the drop where too few examples are influential for an interval; else None.
     """
 
     drop: Drop
@@ -62,7 +62,10 @@ class PairedDrop:
     least_points: float | None = None
 
     def examples_to_settle(self, limit_points: float, confidence: float) -> int | None:
-        """Returns about how many examples would settle on which side of a limit the drop is, if the measured drop is the true one; or None."""
+        """Returns the number of examples that would settle on which side of a limit the drop is; None if no number would.
+
+        The measured drop is assumed to be the true one.
+        """
         points, ends = self.drop.points, self.resampled or self.drop.interval
         if ends is None or points is None:
             return None
@@ -77,13 +80,13 @@ class PairedDrop:
 
 
 def paired_drop(reference: Figure, variant: Figure, count: int, confidence: float) -> PairedDrop:
-    """Returns how much worse the variant is, over the same examples in the same order.
+    """Returns the drop from the reference to the variant, over the same examples in the same order.
 
     Args:
         reference: The reference's metric.
-        variant: The variant's.
-        count: How many examples there are.
-        confidence: Of each end of the interval.
+        variant: The variant's metric.
+        count: The number of examples.
+        confidence: The confidence level of each end of the interval.
     """
     reference, variant = reference.judged, variant.judged
     sign = 1.0 if reference.higher_is_better else -1.0
@@ -94,51 +97,55 @@ def paired_drop(reference: Figure, variant: Figure, count: int, confidence: floa
         return PairedDrop(drop=Drop(points=None, note=UNDEFINED), examples=count)
     if reference.weighted is None or variant.weighted is None:
         return PairedDrop(drop=Drop(points=points, note=reference.note or variant.note), examples=count)
-    found = paired_bootstrap_interval(
+    bootstrap = paired_bootstrap_interval(
         reference.weighted, variant.weighted, Resampling(confidence=confidence, seed=SEED)
     )
     unseen = UnseenChanges(examples=count, worst_case=variant.worst_case, unit=POINTS)
-    resampled = _resampled(found, points, sign, unseen)
+    resampled = _resampled(bootstrap, points, sign, unseen)
     interval = None if resampled is None else widened(points, resampled, unseen, confidence)
-    method = "" if interval is None else _UNSEEN if found.interval is None else _BOOTSTRAP
-    note = "" if interval and method == _BOOTSTRAP else _why(found, points)
+    method = "" if interval is None else _UNSEEN if bootstrap.interval is None else _BOOTSTRAP
+    note = "" if interval and method == _BOOTSTRAP else _no_interval_reason(bootstrap, points)
     return PairedDrop(
         drop=Drop(points=points, interval=interval, method=method, note=note),
         examples=count,
-        influential=found.influential,
+        influential=bootstrap.influential,
         resampled=resampled,
         unseen=unseen,
-        least_points=None if interval else _least(points, found, unseen, confidence),
+        least_points=None if interval else _lower_bound(points, bootstrap, unseen, confidence),
     )
 
 
-def _resampled(found: BootstrapDrop, points: float, sign: float, unseen: UnseenChanges) -> Ends | None:
-    """Returns the bounds from the examples alone, without the worst case, in points; None where there are none.
+def _resampled(bootstrap: BootstrapDrop, points: float, sign: float, unseen: UnseenChanges) -> Ends | None:
+    """Returns the ends of the bootstrap interval in points; None without one.
 
-    A model that loses everything has the same drop whichever examples are left out: only unseen changes can make a difference.
+    If no example is influential, as when a model loses everything, the interval is the drop itself: only changes that are not
+    observed can then move it.
     """
-    if found.interval is not None:
-        low, high = sorted(POINTS * sign * end for end in found.interval)
+    if bootstrap.interval is not None:
+        low, high = sorted(POINTS * sign * end for end in bootstrap.interval)
         return low, high
-    if not found.influential and unseen.worst_case is not None:
+    if not bootstrap.influential and unseen.worst_case is not None:
         return points, points
     return None
 
 
-def _least(points: float, found: BootstrapDrop, unseen: UnseenChanges, confidence: float) -> float | None:
-    """Returns the lower bound of a drop that depends on few examples: with their share at its upper Clopper-Pearson bound, all reducing it."""
-    few = math.ceil(found.influential)
-    if unseen.worst_case is None or found.redrawn or not few:
+def _lower_bound(points: float, bootstrap: BootstrapDrop, unseen: UnseenChanges, confidence: float) -> float | None:
+    """Returns a lower bound of a drop with few influential examples.
+
+    Such examples may be as frequent as the upper Clopper-Pearson bound for their number; at worst all of them favour the variant.
+    """
+    few = math.ceil(bootstrap.influential)
+    if unseen.worst_case is None or bootstrap.redrawn or not few:
         return None
     _, rise = unseen.worst_case(exact_ends(min(few, unseen.examples), unseen.examples, confidence)[1])
     return points - unseen.unit * rise
 
 
 def widened(drop: float, ends: Ends, unseen: UnseenChanges, confidence: float) -> Ends:
-    """Returns the bounds of a resampled drop, not narrower than the worst case of unseen changes.
+    """Returns the ends of an interval of a drop, widened to the worst case of changes that are not observed.
 
-    Resamples contain only what was seen: if none of the few examples of a rare class changes, none changes in any resample. The
-    wider of the two suffices: the more examples change, the less likely it is that none of them is seen.
+    Resamples only hold observed examples: if the few examples of a rare class do not change, they change in no resample. The
+    wider of the two intervals is enough, because the more examples change, the less likely it is that none is observed.
     """
     moves = unseen.moves(confidence)
     if moves is None:
@@ -148,7 +155,7 @@ def widened(drop: float, ends: Ends, unseen: UnseenChanges, confidence: float) -
 
 
 def unresampled(reference: Figure, variant: Figure, count: int) -> PairedDrop:
-    """Returns a drop without its interval, which a user's function would be called thousands of times for."""
+    """Returns a drop without an interval, of a custom metric that is not judged: resampling would take thousands of calls."""
     reference, variant = reference.judged, variant.judged
     sign = 1.0 if reference.higher_is_better else -1.0
     points = POINTS * sign * (reference.value - variant.value)
@@ -158,14 +165,14 @@ def unresampled(reference: Figure, variant: Figure, count: int) -> PairedDrop:
 
 
 def paired_mean(differences: NDArray[np.float64], confidence: float) -> PairedDrop:
-    """Returns the drop that is the mean of each example's.
+    """Returns the drop of a metric that is a mean of values per example.
 
-    Differences of right and wrong answers get the score interval of paired proportions; others that of a skewed mean, no
-    nearer than what was not seen could move it.
+    Differences of right and wrong answers get Tango's score interval of paired proportions; others the skewness-corrected
+    interval of a mean, widened to the worst case of changes that are not observed.
 
     Args:
-        differences: The reference's value minus the variant's, or the other way for errors, [examples].
-        confidence: Of each end of the interval.
+        differences: The reference's value minus the variant's, for errors the negative of it, [examples].
+        confidence: The confidence level of each end of the interval.
     """
     ends, method = mean_drop_ends(differences, confidence), "paired mean"
     unseen: UnseenChanges | None = _unseen_of_mean(len(differences))
@@ -177,13 +184,13 @@ def paired_mean(differences: NDArray[np.float64], confidence: float) -> PairedDr
         points=POINTS * float(differences.mean()),
         interval=None if ends is None else (POINTS * ends[0], POINTS * ends[1]),
         method="" if ends is None else method,
-        note="" if ends is not None else "of one example no interval can be told",
+        note="" if ends is not None else "a single example has no interval",
     )
     return PairedDrop(drop=drop, examples=len(differences), differences=differences, unseen=unseen)
 
 
 def mean_drop_ends(differences: NDArray[np.float64], confidence: float) -> Ends | None:
-    """Returns the ends of a mean drop, no nearer to it than what was not seen could move it; None for one example."""
+    """Returns the ends of a mean drop, widened to the worst case of changes that are not observed; None for one example."""
     ends = mean_interval(differences, confidence)
     if ends is None:
         return None
@@ -195,7 +202,7 @@ def _unseen_of_mean(count: int) -> UnseenChanges:
 
 
 def mean_interval(values: NDArray[np.float64], confidence: float) -> Ends | None:
-    """Returns the ends of the two one-sided intervals of a mean; of equal values that is the value, of one alone None."""
+    """Returns the ends of the two one-sided intervals of a mean: the value itself if all are equal, None for a single one."""
     if len(values) > 1 and np.ptp(values) <= _EQUAL * np.abs(values).max():
         return float(values[0]), float(values[0])
     return mean_drop_interval(values, confidence)
@@ -203,15 +210,15 @@ def mean_interval(values: NDArray[np.float64], confidence: float) -> Ends | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnInterval:
-    """How sure a metric of one model is.
+    """The interval of a metric of one model, and what a sample size is computed from.
 
     Attributes:
-        ends: Its two-sided interval; None when it has none.
-        method: How that was made; "" without one.
-        influential: About how many examples a metric of all hangs on; None for one with a value per example.
-        unseen: The worst case of unseen changes; None for right and wrong answers, whose interval includes them.
-        bounds: What it is no less and no more than.
-        note: Why it has no ends, where that is known.
+        ends: The two-sided interval; None without one.
+        method: The method of the interval; "" without one.
+        influential: The effective number of influential examples; None for a metric with values per example.
+        unseen: The worst case of changes that are not observed; None for right and wrong answers, whose interval covers them.
+        bounds: The least and the greatest possible value of the metric.
+        note: The reason why there is no interval, if it is known.
     """
 
     ends: Ends | None = None
@@ -222,12 +229,12 @@ class OwnInterval:
     note: str = ""
 
     def within(self, low: float, high: float) -> Ends:
-        """Returns ends that are nowhere where the metric cannot be."""
+        """Returns ends clipped to the bounds of the metric."""
         return max(low, self.bounds[0]), min(high, self.bounds[1])
 
 
 def own_interval(figure: Figure, count: int, confidence: float) -> OwnInterval:
-    """Returns the two-sided interval of a metric, and what tells how many examples would make it surer."""
+    """Returns the two-sided interval of a metric: Wilson's for shares, that of a mean, or a bootstrap."""
     each = figure.each
     if each is not None and np.isin(each, (0.0, 1.0)).all():
         return OwnInterval(ends=wilson_interval(int(each.sum()), count, confidence), method="wilson")
@@ -238,14 +245,14 @@ def own_interval(figure: Figure, count: int, confidence: float) -> OwnInterval:
         return OwnInterval(ends=ends, method="mean" if ends else "", unseen=unseen, bounds=figure.bounds)
     if figure.weighted is None or not math.isfinite(figure.value):
         return OwnInterval(note=figure.note)
-    found = paired_bootstrap_interval(figure.weighted, None, Resampling(confidence=one_sided, seed=SEED))
+    bootstrap = paired_bootstrap_interval(figure.weighted, None, Resampling(confidence=one_sided, seed=SEED))
     return OwnInterval(
-        ends=_clipped(found.interval, figure.bounds),
-        method="bootstrap" if found.interval else "",
-        influential=found.influential,
+        ends=_clipped(bootstrap.interval, figure.bounds),
+        method="bootstrap" if bootstrap.interval else "",
+        influential=bootstrap.influential,
         unseen=unseen,
         bounds=figure.bounds,
-        note=_FEW_RESAMPLES if found.too_sure else "",
+        note=_FEW_RESAMPLES if bootstrap.too_few_resamples else "",
     )
 
 
@@ -253,22 +260,23 @@ def _clipped(ends: Ends | None, bounds: Ends) -> Ends | None:
     return None if ends is None else (max(ends[0], bounds[0]), min(ends[1], bounds[1]))
 
 
-def _why(found: BootstrapDrop, points: float) -> str:
-    """Returns why a bootstrap gives no interval."""
-    if not found.influential:
+def _no_interval_reason(bootstrap: BootstrapDrop, points: float) -> str:
+    """Returns the reason why there is no bootstrap interval."""
+    if not bootstrap.influential:
         return NOTHING_CHANGES if abs(points) <= _EQUAL else _ALL_ALIKE
-    if found.too_sure:
+    if bootstrap.too_few_resamples:
         return _FEW_RESAMPLES
-    if found.redrawn:
+    if bootstrap.redrawn:
         return "it is not defined on most resamples of these examples"
-    about = round(found.influential)
-    return f"it hangs on about {about} example{'' if about == 1 else 's'}, too few to tell an interval from"
+    about = round(bootstrap.influential)
+    return f"it depends on about {about} example{'' if about == 1 else 's'}, too few for an interval"
 
 
 def settle_by_width(measured: float, ends: Ends, limit: float, count: int, confidence: float) -> int | None:
-    """Returns about how many examples would put a figure on one side of a limit in four of five runs, were it as measured.
+    """Returns the number of examples that would settle on which side of a limit an estimate is, with a power of 0.8.
 
-    The width of its interval, whose ends each hold with the confidence given, shrinks with the root of the number.
+    The estimate is assumed to be the true value. The width of its interval, whose ends each have the confidence level, shrinks
+    with the square root of the number.
     """
     distance = abs(limit - measured)
     z = NormalDist().inv_cdf(confidence)

@@ -1,4 +1,4 @@
-"""Which examples a variant decides otherwise than the reference, and what is taken for what."""
+"""Flips, the examples on which the decisions of two models differ, and confusion matrices."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,26 +8,26 @@ from numpy.typing import NDArray
 
 from edgequant.artifacts.comparison import Confusion, Flip, Flips, class_name
 
-# How many examples are named on each side.
+# The most flips of each direction, and the most kinds of mistakes, that are listed.
 _NAMED = 50
-# Of more classes than these a matrix is not to be read, and grows with their square.
+# The most classes of a confusion matrix: it grows with their square, and a larger one is not readable.
 _MATRIX = 50
 
 
 def flips(
     reference: NDArray[Any], variant: NDArray[Any], labels: NDArray[Any] | None, classes: Sequence[str] = ()
 ) -> Flips:
-    """Returns the examples that two models decide otherwise.
+    """Returns the examples on which the decisions of two models differ.
 
     Args:
-        reference: The reference's decisions, [examples], or [examples, classes] for multilabel, where an example is decided
-            right when each of its classes is.
-        variant: The variant's.
+        reference: The reference's decisions, [examples], or [examples, classes] for multilabel, where an example is right if
+            the decisions of all classes are.
+        variant: The variant's decisions.
         labels: The labels in the same form, or None.
-        classes: The names of the classes; none where they are known by number.
+        classes: The names of the classes; empty if they only have numbers.
     """
 
-    def told(decision: Any) -> str:
+    def names(decision: Any) -> str:
         values = np.asarray(decision)
         numbers = [int(values)] if values.ndim == 0 else np.flatnonzero(values).tolist()
         return ", ".join(class_name(number, classes) for number in numbers) or "none"
@@ -35,12 +35,14 @@ def flips(
     changed = int(_any(reference != variant).sum())
     if labels is None:
         return Flips(changed=changed)
-    was, now = ~_any(reference != labels), ~_any(variant != labels)
-    lost, gained = np.flatnonzero(was & ~now), np.flatnonzero(~was & now)
+    reference_right, variant_right = ~_any(reference != labels), ~_any(variant != labels)
+    lost, gained = np.flatnonzero(reference_right & ~variant_right), np.flatnonzero(~reference_right & variant_right)
 
     def named(rows: NDArray[np.intp]) -> tuple[Flip, ...]:
         return tuple(
-            Flip(example=int(row), label=told(labels[row]), reference=told(reference[row]), variant=told(variant[row]))
+            Flip(
+                example=int(row), label=names(labels[row]), reference=names(reference[row]), variant=names(variant[row])
+            )
             for row in rows[:_NAMED]
         )
 
@@ -54,12 +56,12 @@ def flips(
 
 
 def confusion(decisions: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> Confusion:
-    """Returns what is taken for what.
+    """Returns the confusion matrix and the most frequent mistakes.
 
     Args:
-        decisions: The class decided, [examples].
+        decisions: The predicted class, [examples].
         labels: The label, [examples].
-        classes: How many classes there are.
+        classes: The number of classes.
     """
     from sklearn.metrics import confusion_matrix
 

@@ -1,4 +1,4 @@
-"""Drops by class and by feature, so that a variant that is fine on average and bad on one of them is seen."""
+"""Drops by class and by feature, which show a variant that is good on average and bad on one group of examples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from edgequant.validation.comparison.drop_intervals import mean_drop_ends
 from edgequant.validation.statistics import class_drops, paired_drop_interval, right_or_wrong
 
 CLASS = "class"
-# Begins the value of the examples that a class of several at once is not one of.
+# The prefix of the group of examples without a class, for multilabel.
 WITHOUT = "without "
-# How many of the worst are kept.
+# The number of the worst groups that are kept.
 _KEPT = 50
 _POINTS = 100.0
 
@@ -24,9 +24,9 @@ class Group:
     """The examples that share a value.
 
     Attributes:
-        value: The class, or the feature's text.
-        reference: The reference's score of each, [examples].
-        variant: The variant's, higher being better.
+        value: The class, or the feature's value.
+        reference: The reference's score of each example, the higher the better, [examples].
+        variant: The variant's score.
     """
 
     value: str
@@ -41,14 +41,14 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sliced:
-    """A slice, and how great the drop of each group may be.
+    """A slice with the upper bound of each group's drop.
 
     Attributes:
         slice: The slice.
         groups: Its groups.
-        upper: The upper end of each group's drop alone, a fraction.
-        examples: How many examples there are.
-        shared: Whether an example is in several groups: with some classes, and without the others.
+        upper: The upper end of each group's drop without a correction for multiple comparisons, a fraction.
+        examples: The number of examples.
+        shared: Whether an example is in several groups, as for multilabel: with some classes, and without the others.
     """
 
     slice: Slice
@@ -58,18 +58,18 @@ class Sliced:
     shared: bool = False
 
     def open_past(self, limit_points: float) -> list[Group]:
-        """Returns the groups that may lose more than a limit, the one that may lose most first."""
+        """Returns the groups whose upper end exceeds a limit, the greatest first."""
         order = sorted(range(len(self.groups)), key=lambda index: -self.upper[index])
         return [self.groups[index] for index in order if _POINTS * self.upper[index] > limit_points]
 
 
 def grouped(keys: NDArray[Any], reference: NDArray[np.float64], variant: NDArray[np.float64]) -> list[Group]:
-    """Returns examples told apart by a key of each, such as their label.
+    """Returns examples grouped by a key, such as their label.
 
     Args:
-        keys: [examples].
+        keys: The key of each example, [examples].
         reference: The reference's score of each example, [examples].
-        variant: The variant's.
+        variant: The variant's score.
     """
     values, groups = np.unique(keys, return_inverse=True)
     order = np.argsort(groups, kind="stable")
@@ -83,15 +83,16 @@ def grouped(keys: NDArray[Any], reference: NDArray[np.float64], variant: NDArray
 def by_class_of_many(
     labels: NDArray[np.int64], reference: NDArray[Any], variant: NDArray[Any], names: Sequence[str]
 ) -> list[Group]:
-    """Returns, for labels of a 0 or 1 per class, the examples with each class and those without, and how often that is told.
+    """Returns the multilabel examples with each class and those without it, scored by whether its decision is right.
 
-    A variant that finds a class everywhere misses none of its examples: those without it show what that is worth.
+    A variant that assigns a class to every example misses none of its examples; the group without the class shows the false
+    alarms.
 
     Args:
-        labels: [examples, classes].
+        labels: 0 or 1, [examples, classes].
         reference: The reference's decisions, [examples, classes].
-        variant: The variant's.
-        names: The classes' names.
+        variant: The variant's decisions.
+        names: The names of the classes.
     """
     groups = []
     for column, name in enumerate(names):
@@ -106,13 +107,13 @@ def by_class_of_many(
 
 
 def sliced(name: str, groups: Sequence[Group], confidence: float, examples: int, *, shared: bool = False) -> Sliced:
-    """Returns the drop of every group, the worst first, with bounds that hold in all groups at once.
+    """Returns the drop of every group, the worst first, with simultaneous bounds (see `class_drops`).
 
     Args:
-        name: What the groups are told apart by.
-        groups: One or more.
-        confidence: That all lower ends hold, and that all upper ends do.
-        examples: How many examples there are in all.
+        name: ``class`` or the feature that the examples are grouped by.
+        groups: One or more groups.
+        confidence: The simultaneous confidence level of all lower ends, and of all upper ends.
+        examples: The number of all examples.
         shared: Whether an example is in several groups.
     """
     if all(right_or_wrong(group.differences) for group in groups):
@@ -120,7 +121,7 @@ def sliced(name: str, groups: Sequence[Group], confidence: float, examples: int,
     else:
         ends, own_upper = _ends_of_means(groups, confidence)
     drops = [float(group.differences.mean()) for group in groups]
-    lowest = [-np.inf if found is None else found[0] for found in ends]
+    lowest = [-np.inf if interval is None else interval[0] for interval in ends]
     worst_first = sorted(range(len(groups)), key=lambda index: (-drops[index], -lowest[index], index))
     values = tuple(
         SliceValue(
@@ -134,7 +135,7 @@ def sliced(name: str, groups: Sequence[Group], confidence: float, examples: int,
         for index in worst_first[:_KEPT]
     )
     worst = None
-    if all(found is not None for found in ends):
+    if all(interval is not None for interval in ends):
         worst = (max(lowest), max(own_upper))
     return Sliced(
         slice=Slice(name=name, total=len(groups), values=values, worst_interval_points=_points(worst)),
@@ -146,28 +147,28 @@ def sliced(name: str, groups: Sequence[Group], confidence: float, examples: int,
 
 
 def _ends_of_tables(groups: Sequence[Group], confidence: float) -> tuple[list[Ends | None], list[float]]:
-    """Returns each group's interval, corrected for their number, and its upper end alone; for right and wrong answers.
+    """Returns each group's simultaneous interval, and its uncorrected upper end; for right and wrong answers.
 
-    Of thousands of classes most have the same few counts, and equal counts have equal intervals: each is taken once, at the
-    confidence that it has among all.
+    Most of thousands of classes share a few tables, and equal tables have equal intervals: each is computed once, with the
+    confidence level corrected for the number of all groups.
     """
     tables = [
         (int((group.differences > 0).sum()), int((group.differences < 0).sum()), len(group.reference))
         for group in groups
     ]
     distinct = list(dict.fromkeys(tables))
-    found = class_drops(distinct, confidence ** (len(distinct) / len(tables)))
-    ends = {table: drop.interval for table, drop in zip(distinct, found.drops, strict=True) if drop is not None}
+    drops = class_drops(distinct, confidence ** (len(distinct) / len(tables)))
+    ends = {table: drop.interval for table, drop in zip(distinct, drops.drops, strict=True) if drop is not None}
     upper = {table: paired_drop_interval(*table, confidence)[1] for table in distinct}
     return [ends[table] for table in tables], [upper[table] for table in tables]
 
 
 def _ends_of_means(groups: Sequence[Group], confidence: float) -> tuple[list[Ends | None], list[float]]:
-    """Returns the same for other scores; None, and no bound, for a group of one example."""
+    """Returns the same for other scores; None and an infinite upper end for a group of one example."""
     each = confidence ** (1 / len(groups))
     ends = [mean_drop_ends(group.differences, each) for group in groups]
     alone = [mean_drop_ends(group.differences, confidence) for group in groups]
-    return ends, [np.inf if found is None else found[1] for found in alone]
+    return ends, [np.inf if interval is None else interval[1] for interval in alone]
 
 
 def _points(ends: Ends | None) -> Ends | None:

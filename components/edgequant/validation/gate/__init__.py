@@ -1,1 +1,1 @@
-"""The gate: its checks, the verdict of each variant, and their wording."""
+"""The gate: its checks, the verdict of each variant, and the sentences of both."""

@@ -1,4 +1,4 @@
-"""The check on drops class by class, and how many examples of which class would settle it."""
+"""The check of drops by class, and the number of examples of each class that would settle it."""
 
 from collections.abc import Sequence
 
@@ -10,12 +10,12 @@ from edgequant.validation.gate.wording import at_worst, change, places, scaled
 from edgequant.validation.statistics import POWER, examples_to_settle
 
 _RECALL = "recall"
-# How many open classes are named with their numbers.
+# The number of open classes that the sentence names.
 _NAMED = 3
 
 
 def check_worst_class(limit: Limit, classes: Sliced | None) -> Check:
-    """Tests whether no class loses more than the limit: by the interval of the greatest drop, whichever class it is in."""
+    """Tests whether no class loses more than the limit, by the interval of the greatest drop of any class."""
     if classes is None:
         return limit.check(
             INCONCLUSIVE, "the drop by class is not known: no example of any class has a score of its own"
@@ -23,7 +23,7 @@ def check_worst_class(limit: Limit, classes: Sliced | None) -> Check:
     worst, ends = classes.slice.values[0], classes.slice.worst_interval_points
     if ends is None:
         return limit.check(INCONCLUSIVE, "the drop by class has no interval", worst.drop_points)
-    (low, high), told = ends, _worst(classes)
+    (low, high), message = ends, _worst(classes)
     one, many = _nouns(classes)
     digits = places(limit.value, low, high)
     most = (
@@ -36,9 +36,9 @@ def check_worst_class(limit: Limit, classes: Sliced | None) -> Check:
         worst.drop_points,
         ends,
         (
-            f"{told}; {most}, {limit.at}",
-            f"{told}, the worst {one} at least {change(_RECALL, low, digits)} {limit.at}",
-            f"{told}; {most}, {limit.at}: that leaves open for {len(open_):,} {many if len(open_) != 1 else one} whether"
+            f"{message}; {most}, {limit.at}",
+            f"{message}, the worst {one} at least {change(_RECALL, low, digits)} {limit.at}",
+            f"{message}; {most}, {limit.at}: that leaves open for {len(open_):,} {many if len(open_) != 1 else one} whether"
             f" {'they are' if len(open_) > 1 else 'it is'} within the {limit.value:g} allowed; {_settled(classes, needs, rejecting=worst.drop_points > limit.value)}",
         ),
     )
@@ -56,7 +56,7 @@ def check_worst_class(limit: Limit, classes: Sliced | None) -> Check:
 
 
 def _nouns(classes: Sliced) -> tuple[str, str]:
-    """Returns what one group is called, and what several are."""
+    """Returns the singular and the plural of what the groups are called."""
     return ("group", "groups by class") if classes.shared else ("class", "classes")
 
 
@@ -73,16 +73,16 @@ def _worst(classes: Sliced) -> str:
 
 
 def _needs(limit: Limit, classes: Sliced, open_: Sequence[Group]) -> list[Need]:
-    """Returns what settles the check, the most first: every class that may be past the limit must be shown not to be.
+    """Returns the numbers of examples that settle the check, the greatest first, for every class that may exceed the limit.
 
-    Where the drop found in some class is past it, that class alone settles it, by a rejection: the one that takes least.
-    Several must all be settled, so that each is more likely to be than four times out of five.
+    If the measured drop of a class exceeds the limit, a rejection of one such class settles the check: the class that needs the
+    fewest examples. Otherwise all must be settled at once, so that each needs the power 0.8^(1 / classes).
     """
     past = [group for group in open_ if POINTS * float(group.differences.mean()) > limit.value]
     confidence, power = limit.confidence, POWER ** (1 / max(1, len(open_)))
     if past:
         confidence, power = limit.confidence ** (1 / classes.slice.total), POWER
-    found, known = [], dict[tuple[float, float, int], int | None]()
+    needs, known = [], dict[tuple[float, float, int], int | None]()
     for group in past or open_:
         differences, count = group.differences, len(group.reference)
         table = (float(differences.mean()), float(differences.std()), count)
@@ -93,31 +93,35 @@ def _needs(limit: Limit, classes: Sliced, open_: Sequence[Group]) -> list[Need]:
             if not past:
                 return []
             continue
-        found.append(Need(examples=scaled(needed, count, classes.examples), group=group.value, of_group=needed))
-    found.sort(key=lambda need: -need.examples)
-    return found[-1:] if past else found
+        needs.append(Need(examples=scaled(needed, count, classes.examples), group=group.value, of_group=needed))
+    needs.sort(key=lambda need: -need.examples)
+    return needs[-1:] if past else needs
 
 
 def _settled(classes: Sliced, needs: Sequence[Need], *, rejecting: bool) -> str:
-    """Returns how many examples of which classes settle it, and how many in all."""
+    """Returns a sentence on the number of examples of each class that settles the check, and the number in all."""
     if not needs:
         return "no number of examples would settle it"
     have = {group.value: len(group.reference) for group in classes.groups}
     parts = []
     for need in needs[:_NAMED]:
-        of_group, there = need.of_group or 0, have[need.group]
-        more = f"{of_group - there:,} more than these" if of_group > there else f"{there:,} are here"
+        of_group, available = need.of_group or 0, have[need.group]
+        more = f"{of_group - available:,} more than these" if of_group > available else f"{available:,} are here"
         parts.append(f"{of_group:,} examples {_of(classes, need)}" + (f" ({more})" if len(needs) > 1 else ""))
     rest = len(needs) - _NAMED
     some = f" and fewer of {rest:,} more" if rest > 0 else ""
     first, only = needs[0], ""
     if len(needs) == 1:
-        of_group, there = first.of_group or 0, have[first.group]
-        only = f", {of_group - there:,} more than these" if of_group > there else f", though these {there:,} did not"
+        of_group, available = first.of_group or 0, have[first.group]
+        only = (
+            f", {of_group - available:,} more than these"
+            if of_group > available
+            else f", though these {available:,} did not"
+        )
     how = " by rejecting it" if rejecting else ""
     return f"about {', '.join(parts)}{some} would settle it{how}{only}: {first.examples:,} in all under the same mix"
 
 
 def _of(classes: Sliced, need: Need) -> str:
-    """Returns which examples are meant: those of a class, or those without it."""
+    """Returns the name of a group in a sentence: the examples of a class, or those without it."""
     return need.group if classes.shared and need.group.startswith(WITHOUT) else f"of class {need.group}"

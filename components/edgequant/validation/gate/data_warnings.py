@@ -1,4 +1,4 @@
-"""What a reader should know before any verdict: of the evaluation set and of the reference itself."""
+"""Warnings about the evaluation set and the reference that limit what a verdict means."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from edgequant.artifacts.comparison import class_name
 from edgequant.gate import Gate
 from edgequant.metric_table import BY_NAME
 from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, REGRESSION
-from edgequant.validation.comparison.compare import Asked, Run
+from edgequant.validation.comparison.compare import ComparisonSettings, Run
 from edgequant.validation.comparison.slices import WITHOUT
 from edgequant.validation.gate.wording import FEWEST_INFLUENTIAL, listed
 from edgequant.validation.statistics import (
@@ -22,22 +22,23 @@ from edgequant.validation.statistics import (
 from edgequant.validation.statistics.worst_case import UnseenChanges
 from edgequant.variants import REFERENCE
 
-# A relabelling is told when it makes this share of all examples right that were not.
-_RAISED = 0.2
-# With fewer examples for each class some relabelling fits by chance; with more classes the search takes too long.
-_EACH = 5
-_SEARCHED = 1000
+# The increase in accuracy from which another order of the classes is reported.
+_LEAST_INCREASE = 0.2
+# The fewest examples per class, as with fewer another order may fit by chance; and the most classes, as the assignment problem
+# takes cubic time.
+_FEWEST_PER_CLASS = 5
+_MOST_CLASSES = 1000
 _POINTS = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Labelled:
+class LabelCounts:
     """The labels of the evaluation set.
 
     Attributes:
-        counts: By class, how many examples are of it; empty where the task has no classes, or without labels.
-        examples: How many examples there are.
-        shared: Whether an example may be of several classes at once, or of none.
+        counts: The number of examples by class; empty for tasks without classes, and without labels.
+        examples: The number of examples.
+        shared: Whether an example may have several classes or none (multilabel).
     """
 
     counts: dict[str, int]
@@ -46,7 +47,7 @@ class Labelled:
 
     @property
     def missing(self) -> str:
-        """Which classes have no example; "" where all have."""
+        """A sentence on the classes without an example; "" if there are none."""
         names = [name for name, count in self.counts.items() if not count]
         if not names:
             return ""
@@ -55,105 +56,108 @@ class Labelled:
 
     @property
     def everywhere(self) -> str:
-        """Which of several classes at once every example has, so that none shows false alarms; "" for none."""
+        """A sentence on multilabel classes that every example has, so that none shows false alarms; "" if there are none."""
         names = [name for name, count in self.counts.items() if self.shared and count == self.examples]
         return f"every evaluation example has {listed(names)}, and none is without" if names else ""
 
     @property
     def groups(self) -> dict[str, int]:
-        """How many examples there are of each class, and of several at once without it, where there are any."""
+        """The number of examples with each class, and for multilabel without it; empty groups are left out."""
         without = {f"{WITHOUT}{name}": self.examples - count for name, count in self.counts.items() if self.shared}
         return {name: count for name, count in {**self.counts, **without}.items() if count}
 
 
-def labelled(asked: Asked, run: Run, count: int) -> Labelled:
-    """Returns how many of the first examples are of each class that the output of a model has."""
-    if asked.labels is None or asked.task not in DECIDING:
-        return Labelled(counts={}, examples=count)
-    labels = np.asarray(asked.labels[:count])
-    if asked.task == MULTILABEL:
+def label_counts(settings: ComparisonSettings, run: Run, count: int) -> LabelCounts:
+    """Returns the number of examples of each class among the first examples."""
+    if settings.labels is None or settings.task not in DECIDING:
+        return LabelCounts(counts={}, examples=count)
+    labels = np.asarray(settings.labels[:count])
+    if settings.task == MULTILABEL:
         counts = labels.sum(axis=0)
     else:
-        counts = np.bincount(labels.astype(np.int64), minlength=_classes(asked, run))
-    return Labelled(
-        counts={class_name(number, asked.classes): int(there) for number, there in enumerate(counts)},
+        counts = np.bincount(labels.astype(np.int64), minlength=_classes(settings, run))
+    return LabelCounts(
+        counts={class_name(number, settings.classes): int(size) for number, size in enumerate(counts)},
         examples=count,
-        shared=asked.task == MULTILABEL,
+        shared=settings.task == MULTILABEL,
     )
 
 
-def _classes(asked: Asked, run: Run) -> int:
+def _classes(settings: ComparisonSettings, run: Run) -> int:
     output = next(iter(run.outputs.values()))
-    return 2 if asked.task == BINARY else int(output.reshape(len(output), -1).shape[1])
+    return 2 if settings.task == BINARY else int(output.reshape(len(output), -1).shape[1])
 
 
-def caveats(gate: Gate, asked: Asked, run: Run) -> tuple[str, ...]:
-    """Returns a sentence on each thing that makes less of the verdicts than they seem.
+def caveats(gate: Gate, settings: ComparisonSettings, run: Run) -> tuple[str, ...]:
+    """Returns the warnings, a sentence each.
 
     Args:
-        gate: What a variant must hold.
-        asked: What it is compared by.
+        gate: The gate.
+        settings: The settings of the comparison.
         run: The reference's outputs.
     """
-    known = labelled(asked, run, len(run))
-    found = (
+    known = label_counts(settings, run, len(run))
+    notes = (
         known.missing,
         known.everywhere,
-        _poor(asked, run),
-        _relabelled(asked, run),
-        _unvarying(asked),
-        _too_few(gate, asked, known, run),
+        _no_better_than_constant(settings, run),
+        _other_class_order(settings, run),
+        _constant_labels(settings),
+        _too_few(gate, settings, known, run),
     )
-    return tuple(note for note in found if note)
+    return tuple(note for note in notes if note)
 
 
-def doubt(asked: Asked, run: Run) -> str:
-    """Returns why a variant that is as good as the reference would be good for nothing; "" where the reference is good."""
-    # Of rare answers the accuracy says little, and who judges by another metric may have traded it for that.
-    is_of_all = asked.task == REGRESSION or asked.metric == "accuracy"
-    return (_poor(asked, run) if is_of_all else "") or _relabelled(asked, run)
+def doubt(settings: ComparisonSettings, run: Run) -> str:
+    """Returns the warning that the reference itself is not usable; "" if it is."""
+    # With rare classes accuracy says little, and a gate on another metric may have traded accuracy for it.
+    is_of_all = settings.task == REGRESSION or settings.metric == "accuracy"
+    return (_no_better_than_constant(settings, run) if is_of_all else "") or _other_class_order(settings, run)
 
 
-def _poor(asked: Asked, run: Run) -> str:
-    """Tells of a reference that is no better than an answer that looks at no input."""
-    if asked.labels is None or asked.task not in (*DECIDING, REGRESSION):
+def _no_better_than_constant(settings: ComparisonSettings, run: Run) -> str:
+    """Returns a warning if the reference is no better than a constant prediction; else ""."""
+    if settings.labels is None or settings.task not in (*DECIDING, REGRESSION):
         return ""
-    figures, labels = run.figures(asked, len(run)), np.asarray(asked.labels[: len(run)])
+    figures, labels = run.figures(settings, len(run)), np.asarray(settings.labels[: len(run)])
     doubt = "; a variant that loses nothing of it is no better: check the labels, the inputs and the model"
-    if asked.task == REGRESSION:
+    if settings.task == REGRESSION:
         r2 = figures["r2"].value
         return f"{REFERENCE} is no better than the labels' mean: its r2 is {r2:.4f}{doubt}" if r2 <= 0 else ""
     accuracy = figures["accuracy"].value
-    if asked.task == MULTILABEL:
+    if settings.task == MULTILABEL:
         shares = labels.mean(axis=0)
         level, what = float(np.maximum(shares, 1 - shares).mean()), "always giving each class its most frequent answer"
     else:
         counts = np.bincount(labels.astype(np.int64))
-        level, what = 1 / _classes(asked, run), "chance"
+        level, what = 1 / _classes(settings, run), "chance"
         if (counts > 0).sum() > 1 and counts.max() / len(labels) >= level:
-            most = class_name(int(counts.argmax()), asked.classes)
+            most = class_name(int(counts.argmax()), settings.classes)
             level, what = float(counts.max() / len(labels)), f"always answering {most}, the most frequent class"
     if accuracy > level:
         return ""
     return f"{REFERENCE}'s accuracy, {accuracy:.4f}, is no better than {what} ({level:.4f}){doubt}"
 
 
-def _relabelled(asked: Asked, run: Run) -> str:
-    """Tells of a reference that other names of its outputs would make much more accurate, as classes in another order do."""
-    if asked.labels is None or asked.task not in (CLASSIFICATION, BINARY):
+def _other_class_order(settings: ComparisonSettings, run: Run) -> str:
+    """Returns a warning if another order of the classes would make the reference much more accurate; else "".
+
+    The best order is the solution of the linear assignment problem over the confusion matrix.
+    """
+    if settings.labels is None or settings.task not in (CLASSIFICATION, BINARY):
         return ""
-    count, classes = len(run), _classes(asked, run)
-    labels = np.asarray(asked.labels[:count]).astype(np.int64)
-    if not 2 <= classes <= _SEARCHED or count < _EACH * classes or len(np.unique(labels)) < 2:
+    count, classes = len(run), _classes(settings, run)
+    labels = np.asarray(settings.labels[:count]).astype(np.int64)
+    if not 2 <= classes <= _MOST_CLASSES or count < _FEWEST_PER_CLASS * classes or len(np.unique(labels)) < 2:
         return ""
     table = np.zeros((classes, classes), np.int64)
-    np.add.at(table, (run.decisions(asked, count).astype(np.int64), labels), 1)
+    np.add.at(table, (run.decisions(settings, count).astype(np.int64), labels), 1)
     outputs, names = linear_sum_assignment(table, maximize=True)
     accuracy, raised = table.trace() / count, table[outputs, names].sum() / count
-    if raised - accuracy < _RAISED:
+    if raised - accuracy < _LEAST_INCREASE:
         return ""
     moved = [
-        f"{class_name(int(output), asked.classes)} as {class_name(int(name), asked.classes)}"
+        f"{class_name(int(output), settings.classes)} as {class_name(int(name), settings.classes)}"
         for output, name in zip(outputs, names, strict=True)
         if output != name and table[output, name]
     ]
@@ -163,22 +167,22 @@ def _relabelled(asked: Asked, run: Run) -> str:
     )
 
 
-def _unvarying(asked: Asked) -> str:
-    """Tells of numbers that have no spread for their errors to be told in."""
-    if asked.labels is None or asked.task != REGRESSION:
+def _constant_labels(settings: ComparisonSettings) -> str:
+    """Returns a warning if numbers of the label are constant, so that drops cannot be in their standard deviation; else ""."""
+    if settings.labels is None or settings.task != REGRESSION:
         return ""
-    numbers = [str(number) for number in np.flatnonzero(~asked.varies)]
+    numbers = [str(number) for number in np.flatnonzero(~settings.varies)]
     if not numbers:
         return ""
-    if len(asked.varies) == 1:
+    if len(settings.varies) == 1:
         return "the label is the same in all examples: for want of a standard deviation, drops are in hundredths of its own unit"
     which = f"number {numbers[0]} of a label is" if len(numbers) == 1 else f"numbers {listed(numbers)} of a label are"
     return f"{which} the same in all examples: for want of a standard deviation, its errors count in its own unit"
 
 
-def _too_few(gate: Gate, asked: Asked, known: Labelled, run: Run) -> str:
-    """Tells of limits that so few examples cannot show to be held, even by a variant that answers as the reference does."""
-    parts, rejectable = _too_few_for_drops(gate, asked, run)
+def _too_few(gate: Gate, settings: ComparisonSettings, known: LabelCounts, run: Run) -> str:
+    """Returns a warning if there are too few examples to bless even a variant that equals the reference; else ""."""
+    parts, rejectable = _too_few_for_drops(gate, settings, run)
     confidence, count = gate.confidence, len(run)
     limit = gate.min_agreement
     if limit is not None and exact_ends(count, count, confidence)[0] < limit:
@@ -200,12 +204,16 @@ def _too_few(gate: Gate, asked: Asked, known: Labelled, run: Run) -> str:
     return f"{count:,} examples are too few to {what}, even one that changes nothing: {'; '.join(parts)}"
 
 
-def _too_few_for_drops(gate: Gate, asked: Asked, run: Run) -> tuple[list[str], bool]:
-    """Returns what the limits on drops take that so few examples cannot show to be held, and whether they can show the contrary."""
+def _too_few_for_drops(gate: Gate, settings: ComparisonSettings, run: Run) -> tuple[list[str], bool]:
+    """Returns the numbers of examples that the limits on drops need, if there are too few, and whether any can be rejected."""
     parts, rejectable, count, confidence = [], False, len(run), gate.confidence
-    right = asked.task in (CLASSIFICATION, BINARY) and asked.metric in BY_NAME and BY_NAME[asked.metric].of_examples
-    shares = right or asked.labels is None
-    figure = run.figures(asked, count).get(asked.metric)
+    right = (
+        settings.task in (CLASSIFICATION, BINARY)
+        and settings.metric in BY_NAME
+        and BY_NAME[settings.metric].of_examples
+    )
+    shares = right or settings.labels is None
+    figure = run.figures(settings, count).get(settings.metric)
     worst_case = None if figure is None else figure.judged.worst_case
     for key in ("max_drop_points", "max_drop_points_vs_champion"):
         limit, needed = getattr(gate, key), None
@@ -216,7 +224,7 @@ def _too_few_for_drops(gate: Gate, asked: Asked, run: Run) -> tuple[list[str], b
             needed = unseen.examples_to_leave(limit, confidence)
         if limit is not None and needed is not None and needed > count:
             parts.append(f"{key} of {limit:g} takes {needed:,}")
-            # One that loses all it can; of a metric of all examples an interval takes five that do.
+            # The extreme variant loses every example; a bootstrap interval also needs five influential examples.
             rejectable |= paired_drop_interval(count, 0, count, confidence)[0] * _POINTS > limit and (
                 shares or count >= FEWEST_INFLUENTIAL
             )
@@ -224,7 +232,7 @@ def _too_few_for_drops(gate: Gate, asked: Asked, run: Run) -> tuple[list[str], b
 
 
 def _unchanged_needs(limit: float, count: int, confidence: float) -> int | None:
-    """Returns how many examples without a change are within a limit, where so many are not; or None."""
+    """Returns the number of unchanged examples whose interval is within a limit; None if the given number is enough."""
     if _POINTS * paired_drop_interval(0, 0, count, confidence)[1] <= limit:
         return None
     return examples_to_settle(np.zeros(count), limit / _POINTS, confidence, POWER)

@@ -1,4 +1,4 @@
-"""Judges variants by the gate, and chooses the best of the blessed."""
+"""Applies the gate to variants, and chooses the best of the blessed ones."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -22,20 +22,20 @@ _OF_METRIC = ("max_drop_points", _AGAINST, "min_metric")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a variant is judged by.
+    """The measurements that the gate judges a variant by.
 
     Attributes:
-        variant: Its name.
-        metric: The metric that is judged.
-        comparison: The variant against the reference.
+        variant: The name of the variant.
+        metric: The metric that the gate judges.
+        comparison: The comparison with the reference.
         size_bytes: The size of its file.
-        reference_size_bytes: The size of the reference's.
-        kind: What its file is, as inspected; or None.
-        benchmark: The latencies of all.
-        champion: Its name, why there is none (None when there is one), and how much worse the variant's metric is.
-        missing: Which classes have no example among those compared; "" where all have.
-        missing_against: The same of those that the champion was run on, too.
-        everywhere: Which of several classes at once every example has, so that none shows false alarms; "" for none.
+        reference_size_bytes: The size of the reference's file.
+        kind: The kind of its file by inspection; None if it is unknown.
+        benchmark: The latencies of all variants.
+        champion: The comparison with the champion; None if none is configured.
+        missing: A sentence on the classes without an example; "" if there are none.
+        missing_against: The same for the examples that the champion was evaluated on, too.
+        everywhere: A sentence on multilabel classes that every example has; "" if there are none.
     """
 
     variant: str
@@ -52,35 +52,37 @@ class Evidence:
 
 
 def judge(gate: Gate, evidence: Evidence) -> tuple[str, tuple[Check, ...], tuple[str, ...]]:
-    """Returns a variant's verdict, the answer of each check in the gate's order, and their sentences.
+    """Returns a variant's verdict, the results of the checks in the gate's order, and their sentences.
 
-    What speaks against it comes first, and of open checks the one that most examples would settle.
+    Sentences of rejections come first, then those of inconclusive checks, the one that needs most examples first.
     """
     if not gate:
         return NOT_GATED, (), ("no gate is set",)
-    found = tuple(
-        _doubted(_check(name, gate, evidence), evidence) for name in CHECKS if getattr(gate, name) is not None
+    results = tuple(
+        _open_without_examples(_check(name, gate, evidence), evidence)
+        for name in CHECKS
+        if getattr(gate, name) is not None
     )
-    verdicts = {check.verdict for check in found}
+    verdicts = {check.verdict for check in results}
     verdict = next((name for name in (REJECTED, INCONCLUSIVE, BLESSED) if name in verdicts), NOT_GATED)
     order = (REJECTED, INCONCLUSIVE, BLESSED, NO_CHAMPION)
     sentences = tuple(
-        check.sentence for check in sorted(found, key=lambda check: (order.index(check.verdict), -_needed(check)))
+        check.sentence for check in sorted(results, key=lambda check: (order.index(check.verdict), -_needed(check)))
     )
-    return verdict, found, sentences
+    return verdict, results, sentences
 
 
 def failed(gate: Gate, reason: str) -> tuple[Check, ...]:
-    """Returns the row of each check for a variant that there is nothing to measure of: none is passed.
+    """Returns the results of all checks of a variant that failed: each is rejected.
 
     Args:
-        gate: What was asked.
-        reason: Why there is nothing.
+        gate: The gate.
+        reason: The reason of the failure.
     """
     return tuple(
-        Check(name=name, asked=asked, measured=None, interval=None, verdict=REJECTED, sentence=reason)
+        Check(name=name, asked=limit, measured=None, interval=None, verdict=REJECTED, sentence=reason)
         for name in CHECKS
-        if (asked := getattr(gate, name)) is not None
+        if (limit := getattr(gate, name)) is not None
     )
 
 
@@ -88,8 +90,8 @@ def _needed(check: Check) -> int:
     return 0 if check.need is None else check.need.examples
 
 
-def _doubted(check: Check, evidence: Evidence) -> Check:
-    """Returns a check that is about all classes as open, where some have no example, unless it is rejected by the others."""
+def _open_without_examples(check: Check, evidence: Evidence) -> Check:
+    """Returns a check about all classes as inconclusive if some have no example, unless the others reject it."""
     missing = evidence.missing_against if check.name == _AGAINST else evidence.missing
     if check.name == _BY_CLASS:
         missing = "; ".join(part for part in (missing, evidence.everywhere) if part)
@@ -99,12 +101,12 @@ def _doubted(check: Check, evidence: Evidence) -> Check:
     if not (missing and claims):
         return check
     sentence = f"{check.sentence}; but {missing}: of those nothing is known until there are examples"
-    # Nor does any number of the same mix settle it.
+    # More examples of the same mix would not settle it either.
     return replace(check, verdict=INCONCLUSIVE, sentence=sentence, need=None)
 
 
 def _check(name: str, gate: Gate, evidence: Evidence) -> Check:
-    """Returns the answer of one check."""
+    """Returns the result of one check."""
     if name == "integer_only":
         return checks.check_integer_only(evidence.kind)
     limit = Limit(name=name, value=getattr(gate, name), confidence=gate.confidence)
@@ -152,7 +154,7 @@ def _latency_ratio(limit: Limit, evidence: Evidence) -> Check:
     return check_latency(limit, evidence.variant, evidence.benchmark)
 
 
-# By key of the gate, what checks its number: a key that is not here is an error, never another check.
+# The check of each numeric key of the gate. A key without a check is a KeyError.
 CHECK_OF: dict[str, Callable[[Limit, Evidence], Check]] = {
     "max_drop_points": _drop,
     _AGAINST: _drop_vs_champion,
@@ -166,9 +168,9 @@ CHECK_OF: dict[str, Callable[[Limit, Evidence], Check]] = {
 
 
 def choose_best(gate: Gate, variants: Mapping[str, VariantVerdict]) -> str | None:
-    """Returns the blessed variant that has least of what the gate prefers; None without one.
+    """Returns the blessed variant with the least value of what the gate prefers; None without a blessed one.
 
-    Ties go to the smaller drop, then to the smaller file, then to the first asked.
+    Ties go to the smaller drop, then to the smaller file, then to the first in the configuration.
     """
     blessed = [name for name, variant in variants.items() if variant.verdict == BLESSED]
 
@@ -185,9 +187,9 @@ def choose_best(gate: Gate, variants: Mapping[str, VariantVerdict]) -> str | Non
 
 
 def overall(gate: Gate, variants: Mapping[str, VariantVerdict]) -> str:
-    """Returns the outcome of a run: blessed when any variant is, else inconclusive when any is, else rejected.
+    """Returns the outcome of a run: blessed if any variant is, else inconclusive if any is, else rejected.
 
-    Where no check could be asked of any, as on the first run of a gate against the champion alone, it is not gated.
+    It is not gated if no check applies, as on the first run of a gate that only compares with the champion.
     """
     if not gate:
         return NOT_GATED

@@ -1,4 +1,4 @@
-"""The one sentence at the top of a verdict: what to ship, or what speaks against all."""
+"""The headline of a verdict: the variant to ship, or the reason against the closest one."""
 
 import math
 from collections import Counter
@@ -23,47 +23,47 @@ _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 def headline(
     gate: Gate, metric: str, outcome: str, best: str | None, judged: dict[str, VariantVerdict], doubt: str = ""
 ) -> str:
-    """Returns one sentence on what decided; of several variants none of which is blessed, on the closest.
+    """Returns one sentence on the variant to ship, or on the closest variant if none is blessed.
 
     Args:
-        gate: What a variant must hold.
-        metric: The metric that drops are of.
-        outcome: Of all.
-        best: The best blessed variant, or None.
-        judged: The verdict of each.
-        doubt: What makes the reference itself worth nothing; "" where it is good for something.
+        gate: The gate.
+        metric: The metric of the drops.
+        outcome: The outcome of the run.
+        best: The best blessed variant; None without one.
+        judged: The verdicts by variant.
+        doubt: The warning that the reference is not usable; "" if it is.
     """
     if outcome == NOT_GATED and not gate:
         return "No gate is set: nothing was judged, and nothing is promoted."
     if best is not None:
-        told = _ship(gate, metric, best, judged)
-        return f"Do not ship before this is understood: {doubt}. Of the gate alone: {told}" if doubt else told
+        message = _ship(gate, metric, best, judged)
+        return f"Do not ship before this is understood: {doubt}. Of the gate alone: {message}" if doubt else message
     what = "Nothing could be judged" if outcome == NOT_GATED else "No variant is blessed"
     name = closest(judged)
     if name is None:
         return f"{what}, so nothing is promoted: there is none but the reference {REFERENCE}."
-    counts = Counter(found.verdict for found in judged.values() if found.verdict != REFERENCE_VERDICT)
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    counts = Counter(variant.verdict for variant in judged.values() if variant.verdict != REFERENCE_VERDICT)
+    message = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     which = f"the closest is {name}" if counts.total() > 1 else name
-    return f"{what}, so nothing is promoted ({told}); {which}: {_against(judged[name])}."
+    return f"{what}, so nothing is promoted ({message}); {which}: {_against(judged[name])}."
 
 
 def _ship(gate: Gate, metric: str, best: str, judged: dict[str, VariantVerdict]) -> str:
-    """Returns what to ship, its size, what it loses and that its checks pass, in a line."""
-    found, full = judged[best], judged[REFERENCE].size_bytes
+    """Returns the sentence on the variant to ship: its size, its drop and its checks."""
+    chosen, full = judged[best], judged[REFERENCE].size_bytes
     blessed = sum(variant.verdict == BLESSED for variant in judged.values())
     which = f", {_LEAST[gate.prefer]} of {blessed} blessed" if blessed > 1 else ""
-    size = found.size_bytes or 0
+    size = chosen.size_bytes or 0
     parts = [f"{_size(size)}{f' ({size / full:.2f} of {REFERENCE})' if full else ''}"]
-    if found.drop_points is not None:
-        drop = moved(metric, found.drop_points)
-        if found.drop_interval_points is not None:
-            worst = at_worst(metric, found.drop_interval_points[1]).replace("at most", "at worst")
+    if chosen.drop_points is not None:
+        drop = moved(metric, chosen.drop_points)
+        if chosen.drop_interval_points is not None:
+            worst = at_worst(metric, chosen.drop_interval_points[1]).replace("at most", "at worst")
             drop += f" ({worst}, {100 * gate.confidence:g}% one-sided)"
         parts.append(drop)
-    held = sum(check.verdict == BLESSED for check in found.checks)
+    held = sum(check.verdict == BLESSED for check in chosen.checks)
     checks = {1: "its one check passes", 2: "both checks pass"}.get(held, f"all {held} checks pass")
-    missing = [f"; {check.name}: {NO_CHAMPION}" for check in found.checks if check.verdict == NO_CHAMPION]
+    missing = [f"; {check.name}: {NO_CHAMPION}" for check in chosen.checks if check.verdict == NO_CHAMPION]
     return f"Ship {best}{which}: {', '.join(parts)}; {checks}{''.join(missing)}."
 
 
@@ -71,38 +71,38 @@ def _size(size: int) -> str:
     return next((f"{size / unit:.3g} {name}" for unit, name in _UNITS if size >= unit), f"{size} bytes")
 
 
-def _against(found: VariantVerdict) -> str:
-    """Returns how many checks speak against a variant, and the sentence of the one that decides: of open ones, that takes most."""
-    names = [check.name for check in found.checks if check.verdict == found.verdict]
-    told = found.reasons[0]
-    if found.verdict not in (REJECTED, INCONCLUSIVE) or len(names) < 2 or not found.examples:
-        return told
-    how = "fail" if found.verdict == REJECTED else "are open"
-    counted = f"{len(names)} of {len(found.checks)} checks {how} ({listed(names)})"
-    unknown = [check.name for check in found.checks if check.verdict == INCONCLUSIVE and check.need is None]
-    if found.verdict == REJECTED or len(unknown) == len(names):
-        return f"{counted}, first {_first_name(found)}: {told}"
+def _against(variant: VariantVerdict) -> str:
+    """Returns the number of checks against a variant, and the sentence of the deciding one: the first rejected, or most expensive open one."""
+    names = [check.name for check in variant.checks if check.verdict == variant.verdict]
+    reason = variant.reasons[0]
+    if variant.verdict not in (REJECTED, INCONCLUSIVE) or len(names) < 2 or not variant.examples:
+        return reason
+    how = "fail" if variant.verdict == REJECTED else "are open"
+    counted = f"{len(names)} of {len(variant.checks)} checks {how} ({listed(names)})"
+    unknown = [check.name for check in variant.checks if check.verdict == INCONCLUSIVE and check.need is None]
+    if variant.verdict == REJECTED or len(unknown) == len(names):
+        return f"{counted}, first {_first_name(variant)}: {reason}"
     also = f"; what {listed(unknown)} would take is not known" if unknown else ""
-    return f"{counted}, and {_first_name(found)} takes most to settle: {told}{also}"
+    return f"{counted}, and {_first_name(variant)} takes most to settle: {reason}{also}"
 
 
-def _first_name(found: VariantVerdict) -> str:
-    """Returns the name of the check whose sentence comes first."""
-    return next(check.name for check in found.checks if check.sentence == found.reasons[0])
+def _first_name(variant: VariantVerdict) -> str:
+    """Returns the name of the check with the first sentence."""
+    return next(check.name for check in variant.checks if check.sentence == variant.reasons[0])
 
 
 def closest(judged: dict[str, VariantVerdict]) -> str | None:
-    """Returns the variant that is nearest to being blessed: of the fewest checks against it; None without any.
+    """Returns the variant with the fewest checks against it; None without any variant.
 
-    What is inconclusive is nearer than what is rejected, and what has run than what has not; of equal ones it is the one whose
-    metric drops least.
+    Variants that ran come before those that failed; then fewer rejected checks decide, then fewer inconclusive ones, then the
+    smaller drop.
     """
 
     def distance(name: str) -> tuple[bool, int, int, float]:
-        found = judged[name]
-        verdicts = Counter(check.verdict for check in found.checks)
-        drop = math.inf if found.drop_points is None else found.drop_points
-        return not found.examples, verdicts[REJECTED], verdicts[INCONCLUSIVE], drop
+        variant = judged[name]
+        verdicts = Counter(check.verdict for check in variant.checks)
+        drop = math.inf if variant.drop_points is None else variant.drop_points
+        return not variant.examples, verdicts[REJECTED], verdicts[INCONCLUSIVE], drop
 
-    names = [name for name, found in judged.items() if found.verdict != REFERENCE_VERDICT]
+    names = [name for name, variant in judged.items() if variant.verdict != REFERENCE_VERDICT]
     return min(names, key=distance, default=None)

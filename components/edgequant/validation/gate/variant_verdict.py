@@ -1,4 +1,4 @@
-"""The verdict of each variant, from its own outputs and the reference's."""
+"""The verdict of each variant, from its outputs and those of the reference."""
 
 from dataclasses import dataclass, replace
 
@@ -10,49 +10,56 @@ from edgequant.gate import Gate, check_gate
 from edgequant.outputs import read
 from edgequant.task import NONE, check_answer
 from edgequant.validation.comparison.champion import AgainstChampion, EvaluatedChampion, evaluated_champion
-from edgequant.validation.comparison.compare import AGREEMENT, Asked, Run, alone, compare, confused
+from edgequant.validation.comparison.compare import (
+    AGREEMENT,
+    ComparisonSettings,
+    Run,
+    compare,
+    confused,
+    measured_metrics,
+)
 from edgequant.validation.comparison.output_drift import constant
-from edgequant.validation.gate.data_warnings import labelled
+from edgequant.validation.gate.data_warnings import label_counts
 from edgequant.validation.gate.decide import Evidence, failed, judge
 from edgequant.validation.inputs import Loaded
 from edgequant.variants import REFERENCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
-    """What every variant's verdict is made from.
+class VerdictContext:
+    """The inputs of all variants' verdicts.
 
     Attributes:
-        gate: What a variant must hold.
-        asked: What it is compared by.
+        gate: The gate.
+        settings: The settings of the comparison.
         loaded: The artifacts of the earlier steps.
         runs: The outputs of each variant that was evaluated.
-        champion: The champion; None when none is configured.
+        champion: The champion; None if none is configured.
     """
 
     gate: Gate
-    asked: Asked
+    settings: ComparisonSettings
     loaded: Loaded
     runs: dict[str, Run]
     champion: EvaluatedChampion | None
 
 
-def material(gate: Gate, loaded: Loaded) -> Material:
-    """Returns what every variant's verdict is made from.
+def verdict_context(gate: Gate, loaded: Loaded) -> VerdictContext:
+    """Returns the inputs of all variants' verdicts.
 
     Raises:
-        ConfigError: The gate asks for what the task, the labels or the models cannot tell.
+        ConfigError: The gate has a key that the task, the labels or the models do not support.
         EvaluationError: The reference's outputs do not suit the task or the labels.
     """
     task, labels = loaded.task, None if loaded.task == NONE else loaded.examples.labels
     check_gate(gate, task, labelled=labels is not None, champion=loaded.champion is not None)
     reading = read(task, next(iter(loaded.evaluations[REFERENCE].outputs.values())))
     runs = {
-        name: Run(found.outputs, reading)
-        for name, found in loaded.evaluations.items()
-        if found.content.status == EVALUATED
+        name: Run(evaluation.outputs, reading)
+        for name, evaluation in loaded.evaluations.items()
+        if evaluation.content.status == EVALUATED
     }
-    asked = Asked(
+    settings = ComparisonSettings(
         task=task,
         metric=AGREEMENT,
         labels=labels,
@@ -63,17 +70,17 @@ def material(gate: Gate, loaded: Loaded) -> Material:
     if labels is None:
         check_answer(task, runs[REFERENCE].outputs)
     else:
-        names = list(runs[REFERENCE].figures(asked, len(runs[REFERENCE])))
-        asked = replace(asked, metric=_judged_metric(gate, names))
-    champion = None if loaded.champion is None else evaluated_champion(asked, loaded.champion, runs[REFERENCE])
-    return Material(gate=gate, asked=asked, loaded=loaded, runs=runs, champion=champion)
+        names = list(runs[REFERENCE].figures(settings, len(runs[REFERENCE])))
+        settings = replace(settings, metric=_judged_metric(gate, names))
+    champion = None if loaded.champion is None else evaluated_champion(settings, loaded.champion, runs[REFERENCE])
+    return VerdictContext(gate=gate, settings=settings, loaded=loaded, runs=runs, champion=champion)
 
 
 def _judged_metric(gate: Gate, names: list[str]) -> str:
-    """Returns the metric that the gate names, or the main one.
+    """Returns the metric that the gate names, or the task's main one.
 
     Raises:
-        ConfigError: There is no such metric.
+        ConfigError: The models have no such metric.
     """
     metric = gate.metric or names[0]
     if metric not in names:
@@ -83,19 +90,19 @@ def _judged_metric(gate: Gate, names: list[str]) -> str:
     return metric
 
 
-def undefined(found: Material) -> tuple[str, ...]:
-    """Returns a sentence on the metrics that these labels do not define."""
-    run = found.runs[REFERENCE]
-    names = [name for name, figure in run.figures(found.asked, len(run)).items() if figure.value != figure.value]
+def undefined(context: VerdictContext) -> tuple[str, ...]:
+    """Returns a note on the metrics that are undefined with these labels."""
+    run = context.runs[REFERENCE]
+    names = [name for name, figure in run.figures(context.settings, len(run)).items() if figure.value != figure.value]
     if not names:
         return ()
     return (f"not defined on these {len(run):,} examples, whose labels are all of one kind: {', '.join(names)}",)
 
 
-def verdict_of(name: str, material: Material) -> VariantVerdict:
+def verdict_of(name: str, context: VerdictContext) -> VariantVerdict:
     """Returns the verdict of one variant."""
-    variant, content = material.loaded.variants[name], material.loaded.evaluations[name].content
-    gate, benchmark = material.gate, material.loaded.benchmark
+    variant, content = context.loaded.variants[name], context.loaded.evaluations[name].content
+    gate, benchmark = context.gate, context.loaded.benchmark
     if content.status != EVALUATED:
         reason = f"failed: {variant.reason or content.reason}"
         return VariantVerdict(
@@ -110,7 +117,7 @@ def verdict_of(name: str, material: Material) -> VariantVerdict:
             peak_memory_bytes=benchmark.peak_memory_bytes.get(name),
             inspection=variant.inspection,
         )
-    found = VariantVerdict(
+    measured = VariantVerdict(
         status=variant.status,
         notes=(*variant.notes, *_partial(content), *_unmeasured(name, benchmark)),
         size_bytes=variant.size_bytes,
@@ -120,60 +127,60 @@ def verdict_of(name: str, material: Material) -> VariantVerdict:
         peak_memory_bytes=benchmark.peak_memory_bytes.get(name),
         inspection=variant.inspection,
     )
-    return _of_reference(found, material) if name == REFERENCE else _judged(found, name, material)
+    return _of_reference(measured, context) if name == REFERENCE else _judged(measured, name, context)
 
 
-def _of_reference(found: VariantVerdict, material: Material) -> VariantVerdict:
-    run, asked = material.runs[REFERENCE], material.asked
-    measures = alone(asked, run, len(run))
+def _of_reference(base: VariantVerdict, context: VerdictContext) -> VariantVerdict:
+    run, settings = context.runs[REFERENCE], context.settings
+    measures = measured_metrics(settings, run, len(run))
     return replace(
-        found,
+        base,
         examples=len(run),
         metrics={name: measured.value for name, measured in measures.items()},
         measures=measures,
-        metric_interval=measures[asked.metric].interval if asked.metric in measures else None,
+        metric_interval=measures[settings.metric].interval if settings.metric in measures else None,
         drop_points=0.0,
         agreement=1.0,
-        confusion=confused(asked, run, len(run)),
+        confusion=confused(settings, run, len(run)),
     )
 
 
-def _judged(found: VariantVerdict, name: str, material: Material) -> VariantVerdict:
-    """Returns the verdict of a variant that was evaluated, with all that its comparison with the reference tells."""
-    asked, variants = material.asked, material.loaded.variants
-    against = None if material.champion is None else material.champion.against(asked, material.runs[name])
-    comparison = compare(asked, material.runs[REFERENCE], material.runs[name])
-    known = labelled(asked, material.runs[REFERENCE], comparison.examples)
+def _judged(base: VariantVerdict, name: str, context: VerdictContext) -> VariantVerdict:
+    """Returns the verdict of an evaluated variant, with the results of its comparison with the reference."""
+    settings, variants = context.settings, context.loaded.variants
+    against = None if context.champion is None else context.champion.against(settings, context.runs[name])
+    comparison = compare(settings, context.runs[REFERENCE], context.runs[name])
+    known = label_counts(settings, context.runs[REFERENCE], comparison.examples)
     evidence = Evidence(
         variant=name,
-        metric=asked.metric,
+        metric=settings.metric,
         comparison=comparison,
         size_bytes=variants[name].size_bytes or 0,
         reference_size_bytes=variants[REFERENCE].size_bytes or 0,
-        kind=None if found.inspection is None else found.inspection.kind,
-        benchmark=material.loaded.benchmark,
+        kind=None if base.inspection is None else base.inspection.kind,
+        benchmark=context.loaded.benchmark,
         champion=against,
         missing=known.missing,
-        missing_against=_missing_against(against, material),
+        missing_against=_missing_against(against, context),
         everywhere=known.everywhere,
     )
-    verdict, checks, reasons = judge(material.gate, evidence)
+    verdict, checks, reasons = judge(context.gate, evidence)
     measures = {
         metric: replace(measured, drop=comparison.drops[metric].drop if metric in comparison.drops else None)
         for metric, measured in comparison.measures.items()
     }
-    judged = comparison.drops.get(asked.metric)
+    judged = comparison.drops.get(settings.metric)
     return replace(
-        found,
+        base,
         notes=(
-            *found.notes,
-            *_stuck(material.runs[REFERENCE], material.runs[name]),
-            *_same_as_champion(variants[name].sha256, material),
+            *base.notes,
+            *_constant_outputs(context.runs[REFERENCE], context.runs[name]),
+            *_same_as_champion(variants[name].sha256, context),
         ),
         examples=comparison.examples,
         metrics={metric: measured.value for metric, measured in measures.items()},
         measures=measures,
-        metric_interval=measures[asked.metric].interval if asked.metric in measures else None,
+        metric_interval=measures[settings.metric].interval if settings.metric in measures else None,
         drop_points=None if judged is None else judged.drop.points,
         drop_interval_points=None if judged is None else judged.drop.interval,
         versus_champion=None if against is None or against.drop is None else against.drop.drop,
@@ -183,26 +190,26 @@ def _judged(found: VariantVerdict, name: str, material: Material) -> VariantVerd
         flips=comparison.flips,
         drift=comparison.drift,
         confusion=comparison.confusion,
-        slices=tuple(found.slice for found in comparison.slices),
+        slices=tuple(sliced.slice for sliced in comparison.slices),
         verdict=verdict,
         checks=checks,
         reasons=reasons,
     )
 
 
-def _same_as_champion(sha256: str | None, material: Material) -> tuple[str, ...]:
-    """Returns a sentence on a variant that is the champion's file."""
-    known = None if material.champion is None else material.champion.known
+def _same_as_champion(sha256: str | None, context: VerdictContext) -> tuple[str, ...]:
+    """Returns a note if a variant is the same file as the champion."""
+    known = None if context.champion is None else context.champion.known
     if known is None or known.sha256 is None or known.sha256 != sha256:
         return ()
     return (f"it is the file of {known.version or known.uri}, to the byte",)
 
 
-def _missing_against(against: AgainstChampion | None, material: Material) -> str:
-    """Returns which classes have no example among those that both a variant and the champion were run on."""
+def _missing_against(against: AgainstChampion | None, context: VerdictContext) -> str:
+    """Returns a sentence on the classes without an example among those that variant and champion were evaluated on; or ""."""
     if against is None or against.drop is None:
         return ""
-    return labelled(material.asked, material.runs[REFERENCE], against.drop.examples).missing
+    return label_counts(context.settings, context.runs[REFERENCE], against.drop.examples).missing
 
 
 def _partial(content: EvaluationContent) -> tuple[str, ...]:
@@ -211,8 +218,8 @@ def _partial(content: EvaluationContent) -> tuple[str, ...]:
     return (f"evaluated on the first {content.examples:,} of {content.available:,} examples: the time budget ended",)
 
 
-def _stuck(reference: Run, variant: Run) -> tuple[str, ...]:
-    """Returns a sentence for each output that always answers the same, where the reference's does not, and what most often does that."""
+def _constant_outputs(reference: Run, variant: Run) -> tuple[str, ...]:
+    """Returns a note on each output that is constant where the reference's is not, with the usual cause."""
     moving = {name: values for name, values in variant.outputs.items() if name not in constant(reference.outputs)}
     return tuple(
         f"output {name!r} is the same for all {len(variant):,} examples; {REFERENCE}'s is not. All numbers of a tensor share one"

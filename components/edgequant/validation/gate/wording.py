@@ -1,4 +1,4 @@
-"""The words of checks: what moved, by how much, how sure that is, and what would settle it; never with a minus sign."""
+"""The wording of checks: changes, confidence levels and sample sizes, without minus signs."""
 
 import math
 
@@ -9,17 +9,17 @@ FEWEST_INFLUENTIAL = 5
 
 
 def one_sided(confidence: float) -> str:
-    """Returns how sure an end of a one-sided interval is."""
+    """Returns the confidence level of a one-sided end in words."""
     return f"at {100 * confidence:g}%, one-sided"
 
 
 def two_sided(confidence: float) -> str:
-    """Returns how sure the ends of a two-sided interval are together."""
+    """Returns the confidence level of a two-sided interval in words."""
     return f"at {100 * confidence:g}%, two-sided"
 
 
 def places(limit: float, *ends: float) -> int:
-    """Returns how many places tell ends from the limit that they are not at: two where they do."""
+    """Returns the number of decimal places at which no end that differs from the limit looks equal to it; at least two."""
     return next(
         (
             count
@@ -31,7 +31,7 @@ def places(limit: float, *ends: float) -> int:
 
 
 def moved(metric: str, points: float) -> str:
-    """Returns how far a metric moved: a drop of points, where errors rise instead of dropping."""
+    """Returns the change of a metric in words, from its drop in points; an error with a positive drop rises."""
     what = (
         f"{metric}, in hundredths of the labels' standard deviation,"
         if metric in BY_NAME and BY_NAME[metric].unit == LABELS
@@ -63,7 +63,7 @@ def at_worst(metric: str, points: float, count: int = _FEWEST_PLACES) -> str:
 
 
 def settle(needed: int | None, count: int, what: str = "evaluation examples") -> str:
-    """Returns how many examples would settle a question, and how many more that is."""
+    """Returns the number of examples that would settle a check in words, and how many more that is."""
     if needed is None:
         return f"no number of {what} would settle it"
     if needed <= count:
@@ -72,7 +72,7 @@ def settle(needed: int | None, count: int, what: str = "evaluation examples") ->
 
 
 def enough(influential: float | None, count: int) -> str:
-    """Returns how many examples would do for an interval, where some few make the difference; "" where that is not known."""
+    """Returns the number of examples that an interval needs in words, for few influential examples; "" if it is unknown."""
     if not influential:
         return ""
     needed = math.ceil(count * FEWEST_INFLUENTIAL / influential)
@@ -80,7 +80,7 @@ def enough(influential: float | None, count: int) -> str:
 
 
 def no_bound() -> str:
-    """Returns why no number of examples settles it where nothing changes."""
+    """Returns the reason why an unchanged metric without a worst-case bound cannot be settled."""
     return (
         "how far it would move with one that does is not known, so that no number of evaluation examples would settle it;"
         " a metric with a value per example, or one of decisions, can be judged"
@@ -88,11 +88,11 @@ def no_bound() -> str:
 
 
 def listed(names: list[str], most: int = 5) -> str:
-    """Returns names, of many the first few and how many more there are."""
+    """Returns a list of names in words: the first few, and the number of the others."""
     more = len(names) - most
     return f"{', '.join(names[:most])} and {more:,} more" if more > 0 else ", ".join(names)
 
 
 def scaled(needed: int, part: int, total: int) -> int:
-    """Returns how many examples in all hold so many of a class, under the mix that there is."""
+    """Returns the number of all examples that contains a number of examples of a class, under the same mix."""
     return math.ceil(needed * total / part)

@@ -1,4 +1,4 @@
-"""The metrics of models that decide for classes."""
+"""Metrics of classification, binary classification and multilabel classification."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,12 +20,12 @@ from edgequant.validation.statistics.worst_case import (
     many_labels_micro_f1_worst_case,
 )
 
-# float32 tells no smaller share of 1, and quantized outputs are 0 for many classes: without a floor one would be infinite.
+# About the resolution of float32 near 1. Quantized outputs are 0 for many classes: without a floor the log loss would be infinite.
 FLOOR = 1e-7
-# As many as Guo et al. take.
+# The number of bins of Guo et al.
 _BINS = 15
 _TOP = 5
-# How many values are taken at once, so that memory does not grow with the number of examples.
+# The number of values that are processed at once, so that memory does not grow with the number of examples.
 _CHUNK = 2_000_000
 
 
@@ -36,9 +36,9 @@ def chunks(output: NDArray[Any]) -> list[slice]:
 
 
 def probabilities(task: str, output: NDArray[Any], reading: str) -> NDArray[np.float64]:
-    """Returns the probabilities that outputs stand for, [examples, classes], each between `FLOOR` and 1.
+    """Returns the probabilities of an output, [examples, classes], each between `FLOOR` and 1.
 
-    Those of one class of several sum to 1: a binary task's of one unit are made two. Those of multilabel are each of their own.
+    Those of exclusive classes sum to 1; a binary output of one unit becomes two columns. Those of multilabel are independent.
 
     Args:
         task: ``classification``, ``binary`` or ``multilabel``.
@@ -61,15 +61,15 @@ def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
-    """What a model answers to each example, where it decides for one class.
+class ClassPredictions:
+    """A model's predictions of exclusive classes.
 
     Attributes:
-        decisions: The class, [examples].
-        confidence: The probability that it gives that class, [examples].
-        label_probability: The probability that it gives the label, [examples].
-        among_top: Whether the label is among the 5 highest scores, equal ones in the order of classes, [examples].
-        classes: How many classes there are.
+        decisions: The predicted class, [examples].
+        confidence: The probability of the predicted class, [examples].
+        label_probability: The probability of the label, [examples].
+        among_top: Whether the label is among the 5 highest scores, ties in the order of classes, [examples].
+        classes: The number of classes.
     """
 
     decisions: NDArray[np.int64]
@@ -79,8 +79,8 @@ class Answers:
     classes: int
 
 
-def answers(task: str, output: NDArray[Any], labels: NDArray[np.int64], reading: str) -> Answers:
-    """Returns what a model answers to each example of ``classification`` or ``binary``."""
+def class_predictions(task: str, output: NDArray[Any], labels: NDArray[np.int64], reading: str) -> ClassPredictions:
+    """Returns a model's predictions for ``classification`` or ``binary``."""
     parts = []
     for rows in chunks(output):
         values, known = output[rows], labels[rows]
@@ -91,7 +91,7 @@ def answers(task: str, output: NDArray[Any], labels: NDArray[np.int64], reading:
     decisions, confidence, label_probability, among_top = (
         np.concatenate([part[index] for part in parts]) for index in range(4)
     )
-    return Answers(
+    return ClassPredictions(
         decisions=decisions,
         confidence=confidence,
         label_probability=label_probability,
@@ -101,9 +101,9 @@ def answers(task: str, output: NDArray[Any], labels: NDArray[np.int64], reading:
 
 
 def _rank(output: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Returns how many classes come before the label: those of a higher score, and of an equal one those of a lower number.
+    """Returns the rank of the label, from 0: the number of classes with a higher score, or an equal score and a lower number.
 
-    Quantized outputs are 0 for many classes; were equal ones all before or all after the label, they would look better or worse.
+    Quantized outputs are 0 for many classes: ranking all ties before the label, or all after it, would bias the metric.
     """
     scores = output.reshape(len(output), -1)
     if scores.shape[1] == 1:
@@ -114,35 +114,35 @@ def _rank(output: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def classification(output: NDArray[Any], labels: NDArray[np.int64], reading: str) -> dict[str, Figure]:
-    """Returns the metrics of single-class decisions by name, the main one first."""
+    """Returns the metrics of ``classification`` by name, the main one first."""
     from sklearn.metrics import f1_score
 
-    found = answers(CLASSIFICATION, output, labels, reading)
-    right = mean_of(found.decisions == labels)
+    predictions = class_predictions(CLASSIFICATION, output, labels, reading)
+    right = mean_of(predictions.decisions == labels)
     present = np.unique(labels)
-    macro = f1_score(labels, found.decisions, labels=present, average="macro", zero_division=0)
+    macro = f1_score(labels, predictions.decisions, labels=present, average="macro", zero_division=0)
     figures = {"accuracy": right}
-    if found.classes > _TOP:
-        figures["top_5_accuracy"] = mean_of(found.among_top)
-    # Of one decision per example, micro F1 is the accuracy.
+    if predictions.classes > _TOP:
+        figures["top_5_accuracy"] = mean_of(predictions.among_top)
+    # With one decision per example, micro F1 equals accuracy.
     figures |= {
         "macro_f1": Figure(
             value=float(macro),
-            weighted=_macro_f1(labels, found.decisions, found.classes),
-            worst_case=macro_f1_worst_case(labels, found.decisions, found.classes),
+            weighted=_macro_f1(labels, predictions.decisions, predictions.classes),
+            worst_case=macro_f1_worst_case(labels, predictions.decisions, predictions.classes),
         ),
         "micro_f1": right,
     }
-    return figures | _calibration(found, labels)
+    return figures | _calibration(predictions, labels)
 
 
 def binary(output: NDArray[Any], labels: NDArray[np.int64], reading: str) -> dict[str, Figure]:
-    """Returns the metrics of yes and no decisions by name, the main one first."""
+    """Returns the metrics of ``binary`` by name, the main one first."""
     from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-    found = answers(BINARY, output, labels, reading)
+    predictions = class_predictions(BINARY, output, labels, reading)
     values = np.asarray(output, np.float64).reshape(len(output), -1)
-    # Of two units, their difference: it keeps the order that probabilities near 1 would lose.
+    # Two units are ranked by their difference: probabilities near 1 would round to ties.
     scores = values[:, 0] if values.shape[1] == 1 else values[:, 1] - values[:, 0]
     ranking = Ranking(scores, labels)
     auc, precision = (Resampled(one_by_one(over), len(labels)) for over in (ranking.auc, ranking.average_precision))
@@ -150,7 +150,7 @@ def binary(output: NDArray[Any], labels: NDArray[np.int64], reading: str) -> dic
     nan = float("nan")
     area = float(roc_auc_score(labels, scores)) if both else nan
     return {
-        "accuracy": mean_of(found.decisions == labels),
+        "accuracy": mean_of(predictions.decisions == labels),
         "auc": Figure(value=area, weighted=auc, worst_case=auc_worst_case(labels, area) if both else None),
         "average_precision": Figure(
             value=float(average_precision_score(labels, scores)) if some else nan,
@@ -158,16 +158,16 @@ def binary(output: NDArray[Any], labels: NDArray[np.int64], reading: str) -> dic
             worst_case=average_precision_worst_case(scores, labels) if some else None,
         ),
         "f1": Figure(
-            value=float(f1_score(labels, found.decisions)) if some else nan,
-            weighted=resampled_f1(labels, found.decisions),
-            worst_case=f1_worst_case(labels, found.decisions) if some else None,
+            value=float(f1_score(labels, predictions.decisions)) if some else nan,
+            weighted=resampled_f1(labels, predictions.decisions),
+            worst_case=f1_worst_case(labels, predictions.decisions) if some else None,
         ),
-        **_calibration(found, labels),
+        **_calibration(predictions, labels),
     }
 
 
 def multilabel(output: NDArray[Any], labels: NDArray[np.int64], reading: str) -> dict[str, Figure]:
-    """Returns the metrics of a yes or no per class by name, the main one first: the share of decisions that are right."""
+    """Returns the metrics of ``multilabel`` by name, the main one first: accuracy, the share of right decisions."""
     from scipy import sparse
     from sklearn.metrics import f1_score
 
@@ -207,10 +207,10 @@ def multilabel(output: NDArray[Any], labels: NDArray[np.int64], reading: str) ->
 
 
 def _macro_f1(labels: NDArray[np.int64], decisions: NDArray[np.int64], classes: int) -> Resampled:
-    """Returns the mean over the classes that have examples of each one's F1."""
+    """Returns macro F1 over weighted examples: the mean F1 of the classes with examples."""
     from scipy import sparse
 
-    # Examples of one label and one decision count alike: a resample is how many of each pair there are.
+    # Examples with the same label and decision are interchangeable: a resample is the weight of each such pair.
     pairs, pair_of = np.unique(labels * classes + decisions, return_inverse=True)
     label, decision = np.divmod(pairs, classes)
     ones, rows, shape = np.ones(len(pairs)), np.arange(len(pairs)), (len(pairs), classes)
@@ -227,12 +227,12 @@ def _macro_f1(labels: NDArray[np.int64], decisions: NDArray[np.int64], classes: 
 def _mean_f1(
     known: NDArray[np.float64], right: NDArray[np.float64], either: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Returns the mean F1 of the classes that have examples, of each resample; NaN where none has.
+    """Returns the mean F1 of the classes with examples, for each resample; NaN where no class has examples.
 
     Args:
-        known: How many examples are of each class, [resamples, classes].
-        right: How many of them are found.
-        either: How many are of it, plus how many are taken for it.
+        known: The number of labels of each class, [resamples, classes].
+        right: The number of true positives.
+        either: The number of labels plus the number of decisions of each class.
     """
     present = known > 0
     f1 = np.divide(2 * right, either, out=np.zeros_like(right), where=present)
@@ -240,15 +240,15 @@ def _mean_f1(
     return np.asarray(np.divide(f1.sum(axis=1), classes, out=np.full(len(f1), np.nan), where=classes > 0))
 
 
-def _calibration(found: Answers, labels: NDArray[np.int64]) -> dict[str, Figure]:
-    """Returns the log loss, and the expected calibration error over 15 bins of equal width.
+def _calibration(predictions: ClassPredictions, labels: NDArray[np.int64]) -> dict[str, Figure]:
+    """Returns the log loss, and the expected calibration error (ECE) over 15 bins of equal width.
 
     Source: Guo et al. 2017, "On calibration of modern neural networks", ICML, equation 3.
     """
-    right = (found.decisions == labels).astype(np.float64)
-    bins = np.clip(np.ceil(found.confidence * _BINS).astype(np.int64) - 1, 0, _BINS - 1)
+    right = (predictions.decisions == labels).astype(np.float64)
+    bins = np.clip(np.ceil(predictions.confidence * _BINS).astype(np.int64) - 1, 0, _BINS - 1)
 
-    gaps = right - found.confidence
+    gaps = right - predictions.confidence
 
     def over(weights: NDArray[np.float64]) -> NDArray[np.float64]:
         sums = np.stack([np.bincount(bins, row * gaps, _BINS) for row in weights])
@@ -256,6 +256,6 @@ def _calibration(found: Answers, labels: NDArray[np.int64]) -> dict[str, Figure]
 
     ece = Resampled(over, len(labels))
     return {
-        "log_loss": mean_of(-np.log(found.label_probability)),
+        "log_loss": mean_of(-np.log(predictions.label_probability)),
         "ece": Figure(value=ece.value(), weighted=ece),
     }

@@ -1,4 +1,4 @@
-"""The metrics of one model over the evaluation set: which a task has, and how each is taken."""
+"""Computes the metrics of one model over the evaluation set, by task."""
 
 import time
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from edgequant.validation.metrics.metric import Figure, mean_of
 from edgequant.validation.statistics import Resampled, one_by_one
 from edgequant.validation.statistics.worst_case import r2_worst_case, rmse_worst_case
 
-# How long one call of a user's function may take to be called thousands of times: of this process, and with all that it waits for,
-# which other work on the machine makes longer.
+# The longest call of a custom metric that is resampled thousands of times: CPU time of this process, and wall time, which
+# includes waiting and depends on other load of the machine.
 _SLOW_SECONDS = 0.02
 _SLOW_WALL_SECONDS = 0.1
 
@@ -34,17 +34,17 @@ def figures(
 
     Args:
         task: The task, not ``none``.
-        reading: How the outputs are to be read, as `task.read` tells of the reference's.
-        outputs: Float arrays by output name, the example first.
+        reading: ``probabilities`` or ``logits``, as `outputs.read` detects for the reference.
+        outputs: Float arrays by output name, the example axis first.
         labels: The labels of these examples, in the form of `task.check_label`.
-        spread: The standard deviation of each number of a label, [numbers], which errors of a regression are judged in.
+        spread: The standard deviation of each number of a label, [numbers], the unit of drops of a regression's errors.
 
     Raises:
-        ConfigError: There is no such function of the user's.
-        EvaluationError: The outputs do not suit the labels, or the user's function fails.
+        ConfigError: The custom metric function does not exist.
+        EvaluationError: The outputs do not suit the labels, or the custom metric function fails.
     """
     if is_custom(task):
-        return _own(task, outputs, labels)
+        return _custom_metrics(task, outputs, labels)
     output = check_fit(task, outputs, labels)
     if task == REGRESSION:
         computed = _regression(output, labels, spread)
@@ -56,7 +56,7 @@ def figures(
 
 
 def _as_declared(spec: MetricSpec, figure: Figure) -> Figure:
-    """Returns a metric with the direction and the bounds of the table, and without an interval where it can have none."""
+    """Returns a metric with the direction and bounds of the metric table, and without an interval where the table excludes one."""
     declared = replace(
         figure,
         higher_is_better=spec.higher_is_better,
@@ -65,21 +65,21 @@ def _as_declared(spec: MetricSpec, figure: Figure) -> Figure:
     )
     if not spec.no_interval:
         return declared
-    return replace(declared, weighted=None, note=f"it {spec.no_interval}, so that no interval can be told")
+    return replace(declared, weighted=None, note=f"it {spec.no_interval}, so that it has no interval")
 
 
 def _regression(output: NDArray[Any], labels: NDArray[Any], spread: NDArray[np.float64] | float) -> dict[str, Figure]:
-    """Returns the metrics of numbers by name, the main one first."""
+    """Returns the metrics of ``regression`` by name, the main one first."""
     from sklearn.metrics import r2_score
 
-    found = np.asarray(output, np.float64).reshape(len(output), -1)
+    predicted = np.asarray(output, np.float64).reshape(len(output), -1)
     expected = np.asarray(labels, np.float64).reshape(len(labels), -1)
-    errors = found - expected
+    errors = predicted - expected
     explained = _explained(expected, errors)
     known = np.isfinite(explained.value())
-    value = float(r2_score(expected, found)) if known else float("nan")
+    value = float(r2_score(expected, predicted)) if known else float("nan")
     r2 = Figure(value=value, weighted=explained, worst_case=r2_worst_case(value) if known else None)
-    # A number near 300 must not hide what happens to one near 1.
+    # In standard deviations, so that the errors of a number near 300 do not hide those of a number near 1.
     scaled = _errors(errors / spread)
     plain = {name: replace(figure, scaled=scaled[name]) for name, figure in _errors(errors).items()}
     return {"mae": plain["mae"], "rmse": plain["rmse"], "r2": r2, "max_error": plain["max_error"]}
@@ -107,8 +107,8 @@ def _errors(errors: NDArray[np.float64]) -> dict[str, Figure]:
 
 
 def _explained(expected: NDArray[np.float64], errors: NDArray[np.float64]) -> Resampled:
-    """Returns R², the mean over the outputs' values; not defined where one of these does not vary."""
-    # About their mean, so that the difference of two large numbers is not what is left.
+    """Returns R² over weighted examples, the mean over the label's numbers; NaN where one of these does not vary."""
+    # Centred, to avoid cancellation of large numbers.
     centred = expected - expected.mean(axis=0)
     squares, squared_errors = centred**2, errors**2
 
@@ -122,44 +122,44 @@ def _explained(expected: NDArray[np.float64], errors: NDArray[np.float64]) -> Re
     return Resampled(one_by_one(over), len(expected))
 
 
-def _own(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> dict[str, Figure]:
-    """Returns the metrics of a user's function: with a value per example they are means, else taken anew for each resample."""
-    found, took = _timed(task, outputs, labels)
-    if took.is_long:
+def _custom_metrics(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> dict[str, Figure]:
+    """Returns the metrics of a custom function: the mean of values per example, or one number that each resample recomputes."""
+    values, call_time = _timed(task, outputs, labels)
+    if call_time.is_long:
         # The first call also imports what the function needs.
-        found, took = _timed(task, outputs, labels)
+        values, call_time = _timed(task, outputs, labels)
     return {
         name: mean_of(value)
         if value.shape == (len(labels),)
         else Figure(
             value=float(value.mean()),
-            weighted=_recomputed(task, name, outputs, labels) if not took.is_long else None,
-            note=f"a call of {task} takes {1000 * took.wall_seconds:.0f} ms, too long for thousands of resamples: return a value per example",
+            weighted=_recomputed(task, name, outputs, labels) if not call_time.is_long else None,
+            note=f"a call of {task} takes {1000 * call_time.wall_seconds:.0f} ms, too long for thousands of resamples: return a value per example",
         )
-        for name, value in found.items()
+        for name, value in values.items()
     }
 
 
 @dataclass(frozen=True, slots=True)
-class _Took:
-    """How long a call took: of this process, and by the clock on the wall."""
+class _CallTime:
+    """The CPU time of this process and the wall time of a call."""
 
     own_seconds: float
     wall_seconds: float
 
     @property
     def is_long(self) -> bool:
-        """Whether it is too long for thousands of calls; other work on the machine does not make it so."""
+        """Whether it is too long for thousands of calls, by limits that other load of the machine hardly reaches."""
         return self.own_seconds > _SLOW_SECONDS or self.wall_seconds > _SLOW_WALL_SECONDS
 
 
 def _timed(
     task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]
-) -> tuple[dict[str, NDArray[np.float64]], _Took]:
-    """Returns what a user's function measures, and how long that took."""
+) -> tuple[dict[str, NDArray[np.float64]], _CallTime]:
+    """Returns the metrics of a custom function, and the time of the call."""
     own, wall = time.process_time(), time.perf_counter()
-    found = own_metrics(task, outputs, labels)
-    return found, _Took(time.process_time() - own, time.perf_counter() - wall)
+    values = own_metrics(task, outputs, labels)
+    return values, _CallTime(time.process_time() - own, time.perf_counter() - wall)
 
 
 def _recomputed(task: str, name: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> Resampled:
@@ -168,7 +168,7 @@ def _recomputed(task: str, name: str, outputs: Mapping[str, NDArray[Any]], label
         try:
             value = own_metrics(task, {key: output[rows] for key, output in outputs.items()}, labels[rows])[name]
         except (EvaluationError, KeyError):
-            # As with those of one class, such a function may not be defined.
+            # A custom metric may be undefined on a resample, as AUC is with one class.
             return float("nan")
         return float(value.mean())
 

@@ -1,4 +1,4 @@
-"""One metric of one model, and what its interval can be made from."""
+"""The value of one metric of one model, with the data for its interval."""
 
 from dataclasses import dataclass, replace
 from math import inf
@@ -14,18 +14,18 @@ from edgequant.validation.statistics.worst_case import WorstCase, mean_worst_cas
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One metric of one model.
+    """The value of one metric of one model.
 
     Attributes:
-        value: The metric over all examples; NaN when it is not defined on them.
-        each: The value of each example, whose mean the metric is, [examples]; None when it gives one number for all.
-        weighted: The metric with a weight per example, for resampling; None if it cannot be recomputed.
-        worst_case: How far changes that no example shows could move it; None if that is unknown.
+        value: The metric over all examples; NaN if it is undefined on them.
+        each: The value of each example, whose mean is the metric, [examples]; None for a metric without values per example.
+        weighted: The metric over weighted examples, for the bootstrap; None if it cannot be resampled.
+        worst_case: The worst-case bound on changes that are not observed; None if it is unknown.
         higher_is_better: False for errors.
-        bounds: What the metric is no less and no more than.
-        scaled: The same in the unit that its drop is told in: errors, each number's in the standard deviation of its labels.
-            None where that is the metric's own.
-        note: Why it can have no interval; "" when it can.
+        bounds: The least and the greatest possible value.
+        scaled: The metric in the unit of its drops: errors in standard deviations of each number of the label. None if that is
+            the metric's own unit.
+        note: The reason why it has no interval; "" if it can have one.
     """
 
     value: float
@@ -39,7 +39,7 @@ class Figure:
 
     @property
     def judged(self) -> "Figure":
-        """The metric in the unit that its drop is told in, of which 1 is 100 points."""
+        """The metric in the unit of its drops, of which 1 is 100 points."""
         return self.scaled or self
 
 
@@ -50,5 +50,5 @@ def mean_of(each: NDArray[Any]) -> Figure:
 
 
 def share_of(each: NDArray[Any]) -> Figure:
-    """Returns the mean of a share of 0 to 1 per example."""
+    """Returns the metric that is the mean of a share per example, 0 to 1."""
     return replace(mean_of(each), bounds=(0.0, 1.0))

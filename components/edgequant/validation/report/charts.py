@@ -1,4 +1,4 @@
-"""How charts look: each drawn once, as a PNG that can be read alone and as SVG in the colours of the page."""
+"""Draws charts: each once with matplotlib, as a PNG file and as SVG in the colours of the page."""
 
 import io
 import re
@@ -17,7 +17,7 @@ from edgequant.validation.report.number_format import printable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# The page's colours in light, which are those of the PNGs; in the SVGs each becomes the page's variable of that name.
+# The colours of the PNGs and of the page's light theme; in the SVGs each becomes the CSS variable of that name.
 COLOURS = {
     "ink": "#1d2330",
     "soft": "#5b6474",
@@ -28,16 +28,16 @@ COLOURS = {
     "bad": "#a3262a",
     "open": "#8a5a00",
 }
-# Narrow, so that its text can be read on a phone.
+# In inches; narrow, so that the text is readable on a phone.
 WIDTH = 4.0
 _DPI = 220
-# How many characters of a title fit in a line.
+# The characters of a title that fit in a line.
 _TITLE = 42
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "text.color": COLOURS["ink"],
-    # Names come from users: a dollar sign in them begins no formula.
+    # Names come from users: a dollar sign in them must not begin a formula.
     "text.parse_math": False,
     "axes.edgecolor": COLOURS["line"],
     "axes.facecolor": COLOURS["paper"],
@@ -70,9 +70,9 @@ class Chart:
     """A chart.
 
     Attributes:
-        name: The name of its PNG file, without the ending.
-        svg: It as an element of the page.
-        png: It as the bytes of a file.
+        name: The name of its PNG file, without the extension.
+        svg: The chart as an element of the page.
+        png: The chart as the bytes of a PNG file.
     """
 
     name: str
@@ -85,15 +85,15 @@ def colour_of(verdict: str) -> str:
     return COLOURS[{BLESSED: "good", REJECTED: "bad", INCONCLUSIVE: "open"}.get(verdict, "soft")]
 
 
-def draw(name: str, title: str, told: str, height: float, paint: Callable[["Figure"], None]) -> Chart:
+def draw(name: str, title: str, description: str, height: float, paint: Callable[["Figure"], None]) -> Chart:
     """Returns a chart.
 
     Args:
-        name: The name of its PNG file, without the ending.
-        title: Its title.
-        told: What it shows, for those who do not see it.
-        height: In inches, at a width of `WIDTH`.
-        paint: Draws it.
+        name: The name of its PNG file, without the extension.
+        title: The title.
+        description: The content in words, for screen readers.
+        height: The height in inches; the width is `WIDTH`.
+        paint: Draws the chart on a figure.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -103,9 +103,9 @@ def draw(name: str, title: str, told: str, height: float, paint: Callable[["Figu
 
     name = printable(name)
     svg, png = io.StringIO(), io.BytesIO()
-    # The salt makes the identifiers in one SVG differ from those in the page's other ones.
+    # The salt keeps identifiers unique on the page.
     with rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
-        # The font of the PNGs does not have every script; the page's fonts do.
+        # The font of the PNGs does not cover every script; the page's fonts do.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         figure = Figure(figsize=(WIDTH, height), dpi=_DPI, layout="constrained")
         figure.suptitle(fill(title, _TITLE), x=0.01, ha="left")
@@ -115,24 +115,24 @@ def draw(name: str, title: str, told: str, height: float, paint: Callable[["Figu
         canvas.draw()
         pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
         pixels.save(png, format="PNG", dpi=(_DPI, _DPI))
-        # The places found for the first hold for the second.
+        # The layout computed for the PNG is kept for the SVG.
         figure.set_layout_engine("none")
         canvas = FigureCanvasSVG(figure)
         canvas.print_svg(svg, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    return Chart(name=name, svg=_element(svg.getvalue(), f"{title}: {told}"), png=png.getvalue())
+    return Chart(name=name, svg=_element(svg.getvalue(), f"{title}: {description}"), png=png.getvalue())
 
 
 def _element(svg: str, alt: str) -> Markup:
-    """Returns matplotlib's SVG file as an element of a page that is themed by variables."""
+    """Returns matplotlib's SVG file as an element of a page with CSS variables."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
     view = re.search(r'viewBox="[\d. ]+"', svg)
     opening = f'<svg role="img" aria-label="{escape(alt)}" {view.group() if view else ""}>'
     svg = opening + svg[svg.index(">") + 1 :].replace("xlink:href", "href")
     svg = re.sub(r' transform="rotate\(-0 [^)]*\)"', "", svg)
-    svg = re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found.group()), svg)
+    svg = re.sub(r' (?:d|x|y)="[^"]*"', lambda match: re.sub(r"(\.\d\d)\d+", r"\1", match.group()), svg)
     used = set(re.findall(r'(?:url\(|href=")#(\w+)', svg))
-    svg = re.sub(r' id="([^"]*)"', lambda found: found.group() if found.group(1) in used else "", svg)
+    svg = re.sub(r' id="([^"]*)"', lambda match: match.group() if match.group(1) in used else "", svg)
     for variable, value in COLOURS.items():
         svg = svg.replace(f": {value}", f": var(--{variable})")
     return Markup(re.sub(r">\s+<", "><", svg))  # noqa: S704 - made above, by matplotlib, which escapes every text

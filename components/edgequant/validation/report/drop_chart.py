@@ -1,4 +1,4 @@
-"""Drops with their intervals, a row each: of variants, and of a variant's classes and other slices."""
+"""Forest plots of drops with their intervals: of variants, and of a variant's classes and other slices."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SHOWN = 12
 _VALUE = 16
-# How many characters of an axis' label fit in a line.
+# The characters of an axis label that fit in a line.
 _AXIS = 40
 _LIMIT = "max_drop_points"
 _CLASS_LIMIT = "max_worst_class_drop_points"
@@ -36,7 +36,7 @@ class DropRow:
 
 
 def drops(verdict: Verdict) -> Chart | None:
-    """Returns the chart of every variant's drop; None where none is known."""
+    """Returns the chart of every variant's drop; None if none is known."""
     rows = [
         DropRow(
             name=label(name),
@@ -82,11 +82,11 @@ def _limit(verdict: Verdict, key: str) -> float | None:
 
 
 def unit(verdict: Verdict, *, sliced: bool = False) -> str:
-    """Returns what drops are in: for errors of numbers 100 points are a standard deviation of the labels.
+    """Returns the unit of drops; for errors of a regression, 100 points are a standard deviation of the labels.
 
     Args:
         verdict: The verdict.
-        sliced: Of drops by class or feature, which are in the task's first metric, else in the judged one.
+        sliced: Whether it is for drops by class or feature, which are in the task's first metric instead of the judged one.
     """
     if verdict.task == REGRESSION and (sliced or not higher_is_better(verdict)):
         return "hundredths of the labels' standard deviation"
@@ -94,23 +94,23 @@ def unit(verdict: Verdict, *, sliced: bool = False) -> str:
 
 
 def sliced_metric(verdict: Verdict) -> str:
-    """Returns the metric that drops by class or feature are in: the first of the task, whichever is judged."""
-    measured = next((found.measures for found in verdict.variants.values() if found.measures), None)
+    """Returns the metric of drops by class or feature: the first of the task, whichever is judged."""
+    measured = next((variant.measures for variant in verdict.variants.values() if variant.measures), None)
     if not measured:
         return AGREEMENT
     return next(iter(measured)) if is_custom(verdict.task) else METRICS[verdict.task][0]
 
 
 def _forest(name: str, title: str, measured_in: str, rows: Sequence[DropRow], limit: float | None) -> Chart | None:
-    """Returns drops as points on lines, the first on top; None without any."""
+    """Returns a forest plot, the first row on top; None without rows."""
     if not rows:
         return None
-    told = "; ".join(f"{row.name} {fixed(row.points, 2)} {ends(row.interval, 2)}".strip() for row in rows)
+    description = "; ".join(f"{row.name} {fixed(row.points, 2)} {ends(row.interval, 2)}".strip() for row in rows)
     allowed = "" if limit is None else f" Allowed are {limit:g}."
 
     def paint(figure: "Figure") -> None:
         axes = figure.subplots()
-        # From the right end of the axis, where there is more room to the left: names of rows are there.
+        # Right-aligned: the names of the rows leave room on the left.
         axes.set_xlabel(fill(f"{measured_in}; to the right is worse", _AXIS), loc="right")
         axes.grid(visible=True, axis="x")
         axes.axvline(0, color=COLOURS["soft"], linewidth=1.0)
@@ -127,7 +127,7 @@ def _forest(name: str, title: str, measured_in: str, rows: Sequence[DropRow], li
     return draw(
         name,
         title,
-        f"{told}, in {measured_in}.{allowed}",
+        f"{description}, in {measured_in}.{allowed}",
         1.2 + 0.24 * len(rows) + 0.2 * (limit is not None),
         paint,
     )

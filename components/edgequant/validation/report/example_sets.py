@@ -1,4 +1,4 @@
-"""What the report shows of the data: where it is from, and how well the calibration set stands for its source."""
+"""The report's view of the example sets: their origin, and how representative the calibration set is."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -42,7 +42,7 @@ class InputView:
 
 
 def set_row(facts: DatasetFacts) -> SetRow:
-    """Returns what the report tells of an example set."""
+    """Returns an example set as a row of a table."""
     provenance = facts.provenance
     files = [f"{source.path} ({source.size_bytes:,} B)" for source in provenance.sources]
     shown = files if len(files) <= _FILES + 1 else [*files[:_FILES], f"and {len(files) - _FILES:,} more"]
@@ -60,41 +60,44 @@ def set_row(facts: DatasetFacts) -> SetRow:
 
 
 def input_views(provenance: Provenance) -> list[InputView]:
-    """Returns what the report shows of each input of the calibration set."""
+    """Returns the ranges of each input of the calibration set, as text."""
     spread = provenance.representativeness
-    return [_input_view(name, found) for name, found in spread.inputs.items()] if spread else []
+    return [_input_view(name, input_spread) for name, input_spread in spread.inputs.items()] if spread else []
 
 
 def histograms(provenance: Provenance) -> Chart | None:
-    """Returns the histograms of the calibration set's inputs, at most six; None without any."""
+    """Returns the histograms of the calibration set's inputs, at most six; None without inputs."""
     spread = provenance.representativeness
     if spread is None or not spread.inputs:
         return None
     shown = list(spread.inputs.items())[:_HISTOGRAMS]
-    told = "; ".join(
-        f"{name} {_range(found.range)}, reservoir {_range(found.reservoir_range)}" for name, found in shown
+    description = "; ".join(
+        f"{name} {_range(input_spread.range)}, reservoir {_range(input_spread.reservoir_range)}"
+        for name, input_spread in shown
     )
 
     def paint(figure: "Figure") -> None:
         column = figure.subplots(len(shown), squeeze=False)[:, 0]
-        for axes, (name, found) in zip(column, shown, strict=True):
-            _paint_histogram(axes, found)
+        for axes, (name, input_spread) in zip(column, shown, strict=True):
+            _paint_histogram(axes, input_spread)
             axes.set(title=label(name), ylabel="% of values")
         column[-1].set_xlabel("value, from the least to the greatest in the set")
         keys = dict(zip(*column[0].get_legend_handles_labels()[::-1], strict=True))
         figure.legend(list(keys.values()), list(keys), loc="outside lower left")
 
-    return draw("calibration", "Values of the inputs", f"histograms of {told}.", 1.1 + 1.35 * len(shown), paint)
+    return draw("calibration", "Values of the inputs", f"histograms of {description}.", 1.1 + 1.35 * len(shown), paint)
 
 
-def _paint_histogram(axes: "Axes", found: InputSpread) -> None:
+def _paint_histogram(axes: "Axes", spread: InputSpread) -> None:
     """Draws the shares of the set as an area and those of the reservoir as a line."""
-    edges = np.asarray(found.edges)
+    edges = np.asarray(spread.edges)
     if edges[0] == edges[-1]:
         edges = edges[0] + np.linspace(-0.5, 0.5, len(edges))
-    taken, there = (100 * np.asarray(counts) / max(sum(counts), 1) for counts in (found.counts, found.reservoir_counts))
+    taken, reservoir = (
+        100 * np.asarray(counts) / max(sum(counts), 1) for counts in (spread.counts, spread.reservoir_counts)
+    )
     axes.stairs(taken, edges, fill=True, color=COLOURS["bar"], alpha=0.6, label="calibration set")
-    axes.stairs(there, edges, color=COLOURS["ink"], linewidth=1.1, label="larger reservoir of the same source")
+    axes.stairs(reservoir, edges, color=COLOURS["ink"], linewidth=1.1, label="larger reservoir of the same source")
     axes.grid(visible=True, axis="y")
 
 

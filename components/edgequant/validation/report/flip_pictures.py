@@ -1,4 +1,4 @@
-"""Evaluation examples as small pictures, where an input of the model is an image."""
+"""Small pictures of evaluation examples, for models with an image input."""
 
 import base64
 import io
@@ -15,16 +15,16 @@ Picture = Callable[[int], str]
 
 _LEAST_SIDE = 4
 _CHANNELS = (1, 3, 4)
-# A longer side is reduced to this: 12 pictures of each of six variants are then less than a megabyte.
+# The longest side in pixels: 12 pictures of each of six variants are then less than a megabyte.
 _SIDE = 56
 
 
 def pictures(examples: ExampleSet, spread: Representativeness | None) -> Picture | None:
-    """Returns what makes pictures of the examples; None where no input is an image.
+    """Returns a function that draws an example; None if no input is an image.
 
     Args:
         examples: The evaluation set.
-        spread: What is known of the calibration set's values: its range is that from black to white.
+        spread: The statistics of the calibration set, whose range is drawn from black to white; None without them.
     """
     name = next((name for name, values in examples.inputs.items() if is_image(values)), None)
     if name is None:
@@ -47,7 +47,7 @@ def is_image(values: NDArray[Any]) -> bool:
 
 
 def own_range(image: NDArray[Any]) -> tuple[float, float]:
-    """Returns the range from black to white of an image of which nothing else is known: its type's for bytes, or its own."""
+    """Returns the range from black to white of an image without statistics: 0 to 255 for uint8, else its own range."""
     if image.dtype == np.uint8:
         return 0.0, 255.0
     finite = image[np.isfinite(image)]
@@ -58,8 +58,8 @@ def data_uri(image: NDArray[Any], ends: tuple[float, float]) -> str:
     """Returns an image as a small PNG in a URI.
 
     Args:
-        image: [height, width, 1, 3 or 4]; of four channels the first three are shown.
-        ends: The values that are black and white.
+        image: [height, width, 1, 3 or 4]; a fourth channel is not shown.
+        ends: The values of black and of white.
     """
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""What the report shows of the labels: how classes are balanced in the two sets, or how numbers are spread."""
+"""The report's view of the labels: the balance of classes in the two sets, or the quantiles of numbers."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _QUANTILES = {"least": 0.0, "5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75,
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
-    """A class as a row of a table: its shares in percent."""
+    """A class as a row of a table, with its shares in percent."""
 
     label: str
     source: str
@@ -30,18 +30,18 @@ class ClassRow:
 
 @dataclass(frozen=True, slots=True)
 class QuantilesRow:
-    """A number of a label as a row of a table: its quantiles by their names."""
+    """A number of the label as a row of a table, with its quantiles by name."""
 
     number: str
     quantiles: dict[str, str]
 
 
 def class_rows(verdict: Verdict, labels: NDArray[Any] | None) -> tuple[list[ClassRow], int]:
-    """Returns the classes whose shares differ most, and how many are not shown; none where labels are no classes.
+    """Returns the classes whose shares differ most, and the number of classes not shown; empty for a regression.
 
     Args:
         verdict: The verdict.
-        labels: The labels of the evaluation set, or None.
+        labels: The labels of the evaluation set; None without labels.
     """
     if verdict.task == REGRESSION:
         return [], 0
@@ -63,7 +63,7 @@ def class_rows(verdict: Verdict, labels: NDArray[Any] | None) -> tuple[list[Clas
 
 
 def _shares(verdict: Verdict, labels: NDArray[Any] | None, known: set[str]) -> dict[str, float]:
-    """Returns the share of each class of the evaluation set, by the names that the calibration set's have where it has one."""
+    """Returns the share of each class of the evaluation set, by the calibration set's name of the class if it has one."""
     if labels is None or verdict.task not in (CLASSIFICATION, BINARY) or not len(labels):
         return {}
     counts = Counter(
@@ -74,17 +74,17 @@ def _shares(verdict: Verdict, labels: NDArray[Any] | None, known: set[str]) -> d
 
 
 def label_quantiles(verdict: Verdict, labels: NDArray[Any] | None) -> tuple[list[QuantilesRow], int]:
-    """Returns the quantiles of each number of the evaluation set's labels, and how many numbers are not shown.
+    """Returns the quantiles of each number of the evaluation set's labels, and the number of numbers not shown.
 
     Args:
         verdict: The verdict.
-        labels: The labels of the evaluation set, [examples, ...], or None.
+        labels: The labels of the evaluation set, [examples, ...]; None without labels.
     """
     if labels is None or verdict.task != REGRESSION or not len(labels):
         return [], 0
     numbers = np.asarray(labels, np.float64).reshape(len(labels), -1)
-    found = np.quantile(numbers[:, :_NUMBERS], list(_QUANTILES.values()), axis=0)
-    told = [{name: f"{value:.4g}" for name, value in zip(_QUANTILES, of_one, strict=True)} for of_one in found.T]
-    names = [str(number) for number in range(len(told))] if numbers.shape[1] > 1 else ["label"]
-    rows = [QuantilesRow(name, quantiles) for name, quantiles in zip(names, told, strict=True)]
+    values = np.quantile(numbers[:, :_NUMBERS], list(_QUANTILES.values()), axis=0)
+    formatted = [{name: f"{value:.4g}" for name, value in zip(_QUANTILES, of_one, strict=True)} for of_one in values.T]
+    names = [str(number) for number in range(len(formatted))] if numbers.shape[1] > 1 else ["label"]
+    rows = [QuantilesRow(name, quantiles) for name, quantiles in zip(names, formatted, strict=True)]
     return rows, numbers.shape[1] - len(rows)

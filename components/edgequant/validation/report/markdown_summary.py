@@ -1,4 +1,4 @@
-"""The verdict in Markdown: the sentence and the table of variants."""
+"""The verdict in Markdown: the headline and the table of variants."""
 
 import re
 
@@ -10,7 +10,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~:-])")
 
 
 def summary(verdict: Verdict) -> str:
-    """Returns the verdict in Markdown, in which nothing that users named is markup."""
+    """Returns the verdict in Markdown, with the users' names escaped."""
     header = ("variant", "size, bytes", verdict.main_metric, "drop, points", "agreement", "p50", "verdict")
     lines = [
         f"**{_text(verdict.name)}: {_text(verdict.outcome)}**",
@@ -43,9 +43,9 @@ def _line(cells: tuple[str, ...]) -> str:
 
 
 def _text(text: str) -> str:
-    """Returns a text as Markdown that reads as it, on one line.
+    """Returns a text escaped as Markdown, on one line.
 
-    For KFP's pages, whose Markdown knows a backslash and no numbers of characters; MLflow's is another (`edgequant.tracking.markdown`).
+    KFP's Markdown supports backslash escapes, but no numeric character references; for MLflow's see `edgequant.tracking.markdown`.
     """
     line = " ".join(printable(text).split())
     escaped = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

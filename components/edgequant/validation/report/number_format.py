@@ -1,4 +1,4 @@
-"""Numbers and names as the report writes them."""
+"""Formats numbers and names for the report."""
 
 import math
 import re
@@ -6,25 +6,25 @@ import re
 from edgequant.artifacts.comparison import Ends
 
 NOTHING = "–"
-# Control characters, halves of surrogate pairs, and what turns the direction of writing.
+# Control characters, unpaired surrogates, and marks that change the direction of text.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _LABEL = 24
 _FEWEST_PLACES, _MOST_PLACES = 2, 6
 
 
 def printable(text: str) -> str:
-    """Returns a text without the characters that a page cannot hold, or that hide what it says."""
+    """Returns a text without the characters that are not allowed on a page, or that can disguise its content."""
     return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def label(text: str, longest: int = _LABEL) -> str:
-    """Returns a text as one line of at most so many characters, for a chart."""
+    """Returns a text as one line of at most `longest` characters, for a chart."""
     line = " ".join(printable(text).split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
 def number(value: float | str | None) -> str:
-    """Returns a number with as many places as it needs, or a text as it is."""
+    """Returns a number with four significant digits, large and whole ones without decimals; texts are unchanged."""
     if value is None:
         return NOTHING
     if isinstance(value, str):
@@ -32,24 +32,24 @@ def number(value: float | str | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 10_000 or value == round(value) else f"{value:.4g}"
 
 
-def span(interval: Ends, measured: float | str | None, asked: float | str) -> tuple[str, str, str]:
-    """Returns the ends of an interval and what was measured with as many places each as the interval's width tells.
+def span(interval: Ends, measured: float | str | None, limit: float | str) -> tuple[str, str, str]:
+    """Returns the ends of an interval and the measurement with decimal places that suit the width of the interval.
 
-    That is two digits of the width, and two places at least; more where an end would else read like the limit that it is not at.
+    They show two significant digits of the width, and are at least two; more if an end would otherwise look equal to the limit.
     """
     width = abs(interval[1] - interval[0])
     places = min(max(1 - math.floor(math.log10(width)), _FEWEST_PLACES), _MOST_PLACES) if width > 0 else _MOST_PLACES
-    if isinstance(asked, float | int):
+    if isinstance(limit, float | int):
         while places < _MOST_PLACES and any(
-            end != asked and fixed(end, places) == fixed(asked, places) for end in interval
+            end != limit and fixed(end, places) == fixed(limit, places) for end in interval
         ):
             places += 1
-    told = fixed(measured, places) if isinstance(measured, float | int) else number(measured)
-    return fixed(interval[0], places), fixed(interval[1], places), told
+    measured_text = fixed(measured, places) if isinstance(measured, float | int) else number(measured)
+    return fixed(interval[0], places), fixed(interval[1], places), measured_text
 
 
 def fixed(value: float | None, places: int) -> str:
-    """Returns a number with so many places, never as minus zero."""
+    """Returns a number with fixed decimal places, never as minus zero."""
     return NOTHING if value is None else f"{round(value, places) + 0.0:.{places}f}"
 
 

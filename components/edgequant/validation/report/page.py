@@ -1,4 +1,4 @@
-"""Writes the report: one page that stands on its own, with everything in it escaped, and its charts as files."""
+"""Writes the report: a self-contained HTML page with all values escaped, and its charts as files."""
 
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from edgequant.validation.report.variant_rows import check_rows, details, rows, 
 
 PAGE = "report.html"
 SUMMARY = "summary.md"
-# Of intervals where no gate sets another.
+# The confidence level of intervals without a gate.
 _CONFIDENCE = 0.95
 
 
@@ -30,7 +30,7 @@ def write_report(directory: Path, verdict: Verdict, examples: ExampleSet) -> Non
     """Writes the page, its summary in Markdown and its charts as PNG files.
 
     Args:
-        directory: Where to.
+        directory: The directory to write to.
         verdict: The verdict.
         examples: The evaluation set, for pictures of its examples.
     """
@@ -49,8 +49,8 @@ def render(
 
     Args:
         verdict: The verdict.
-        picture: Makes pictures of the evaluation examples; None where they are no images.
-        labels: The labels of the evaluation set; None where there are none, or they are not known.
+        picture: Draws an evaluation example; None without an image input.
+        labels: The labels of the evaluation set; None if there are none, or if they are unknown.
     """
     calibration = verdict.calibration.provenance
     classes, hidden = class_rows(verdict, labels)
@@ -82,9 +82,9 @@ def render(
         sliced_unit=unit(verdict, sliced=True),
         trials=max(
             (
-                found.latency.ratio.trials
-                for found in verdict.variants.values()
-                if found.latency and found.latency.ratio
+                variant.latency.ratio.trials
+                for variant in verdict.variants.values()
+                if variant.latency and variant.latency.ratio
             ),
             default=0,
         ),
@@ -99,16 +99,16 @@ def _champion(verdict: Verdict) -> dict[str, str] | None:
     champion = verdict.champion
     if champion is None:
         return None
-    found = {"model": champion.version or champion.uri, "status": champion.status}
+    fields = {"model": champion.version or champion.uri, "status": champion.status}
     if champion.reason:
-        found["why"] = champion.reason
+        fields["why"] = champion.reason
     if champion.size_bytes:
-        found["size, bytes"] = f"{champion.size_bytes:,}"
+        fields["size, bytes"] = f"{champion.size_bytes:,}"
     if champion.examples:
-        found["examples"] = f"{champion.examples:,}"
+        fields["examples"] = f"{champion.examples:,}"
     for name, measured in champion.measures.items():
-        found[name] = f"{fixed(measured.value, 4)} {ends(measured.interval, 4)}".strip()
-    return found
+        fields[name] = f"{fixed(measured.value, 4)} {ends(measured.interval, 4)}".strip()
+    return fields
 
 
 @cache

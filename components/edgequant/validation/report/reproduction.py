@@ -1,4 +1,4 @@
-"""How to get the same numbers again: what is known of the configuration, and the digests of what went in."""
+"""Instructions to reproduce a verdict: the configuration as far as it is known, and the digests of the inputs."""
 
 import shlex
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from edgequant.artifacts.example_set import DatasetFacts, Provenance
 from edgequant.artifacts.verdict import Verdict
 from edgequant.validation.report.number_format import number
 
-# Of more files than these the set's manifest tells.
+# The files that are listed; the set's manifest has all.
 _FILES = 20
-# Where a verdict knows the model by its digest alone.
+# The model's path in the configuration if the verdict only knows its digest.
 _MODEL = "model"
 _UNKNOWN = (
     "Add what the first run had of these: under examples inputs, label,",
@@ -22,12 +22,12 @@ _UNKNOWN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reproduction:
-    """How to get the same numbers again.
+    """Instructions to reproduce a verdict.
 
     Attributes:
-        facts: What the result hangs on, by name.
+        facts: What the result depends on, by name.
         config: The configuration as far as it is known, in YAML.
-        command: The commands.
+        command: The commands to run.
     """
 
     facts: dict[str, str]
@@ -36,7 +36,7 @@ class Reproduction:
 
 
 def reproduction(verdict: Verdict) -> Reproduction:
-    """Returns how to get the same numbers again."""
+    """Returns the instructions to reproduce a verdict."""
     environment = verdict.environment
     facts = {
         **verdict.made_from,
@@ -47,7 +47,7 @@ def reproduction(verdict: Verdict) -> Reproduction:
         "latency measured on": _machine(verdict),
     }
     version = verdict.made_from.get("edgequant", "")
-    # No index has the package: it is installed from a checkout.
+    # The package is on no index: it is installed from a checkout.
     checkout = f"# in a checkout of edgequant {version}".rstrip()
     file = shlex.quote(f"{verdict.name}.yaml")
     return Reproduction(
@@ -63,7 +63,7 @@ def _draw(facts: DatasetFacts) -> str:
 
 
 def _machine(verdict: Verdict) -> str:
-    """Returns the machine of the benchmark."""
+    """Returns a description of the machine of the benchmark."""
     environment = verdict.environment
     pinned = "" if environment.pinned_cpu is None else f", pinned to CPU {environment.pinned_cpu}"
     after = "" if environment.load_average_after is None else f" before, {environment.load_average_after:.2f} after"
@@ -74,7 +74,7 @@ def _machine(verdict: Verdict) -> str:
 
 
 def _config(verdict: Verdict) -> str:
-    """Returns the configuration as far as the verdict tells it; comments name what it does not."""
+    """Returns the configuration as far as the verdict knows it; comments name what is missing."""
     calibration, evaluation = verdict.calibration.provenance, verdict.evaluation.provenance
     examples, sampling = _drawn(calibration, evaluation)
     if verdict.stability:
@@ -96,7 +96,7 @@ def _config(verdict: Verdict) -> str:
         config["champion"] = verdict.champion.version or verdict.champion.uri
     missing = ["Add tracking, if it is to be recorded elsewhere than in the work directory."]
     if any(uri.startswith(("models:/", "runs:/")) for uri in (model, config.get("champion", ""))):
-        # A verdict does not know where results are recorded.
+        # A verdict does not record the tracking server.
         missing = ["Add tracking.uri, unless MLFLOW_TRACKING_URI is set: where the MLflow is that has the model."]
     if not model:
         missing.insert(0, f"Put the model at {_MODEL}, or name its place: the SHA-256 of its files is below.")
@@ -117,7 +117,7 @@ def _config(verdict: Verdict) -> str:
 
 
 def _drawn(calibration: Provenance, evaluation: Provenance) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns what was asked of the draw, of a set that does not tell it what its files and counts do."""
+    """Returns the settings of the draw, from the recorded recipe, or from files and counts for a set without a recipe."""
     if calibration.recipe:
         return dict(calibration.recipe["examples"]), dict(calibration.recipe["sampling"])
     examples: dict[str, Any] = {"calibration": _files(calibration)}

@@ -1,4 +1,4 @@
-"""Size against metric, and which variants no other one beats in both."""
+"""The chart of size against metric, with the Pareto front."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _MARKERS = "osD^vP"
 _CHAMPION = "X"
-# Of the chart's width: nearer points are set apart by as much, so that their intervals can be told from each other.
+# The least distance of points as a share of the greatest size, so that their intervals do not overlap.
 _NEAR = 0.035
 
 
@@ -24,12 +24,12 @@ class Point:
     """A model in the chart.
 
     Attributes:
-        name: Its name.
+        name: The name of the model.
         verdict: Its verdict.
-        marker: Its mark, as matplotlib names it.
+        marker: The matplotlib marker.
         size_bytes: The size of its file.
         value: Its metric.
-        interval: The metric's interval, or None.
+        interval: The interval of the metric; None without one.
     """
 
     name: str
@@ -41,30 +41,30 @@ class Point:
 
 
 def main_metric(verdict: Verdict, variant: VariantVerdict) -> tuple[float | None, Ends | None]:
-    """Returns the metric that a variant is judged by, and its interval: without labels, agreement."""
+    """Returns a variant's value of the judged metric, and its interval; without labels, of agreement."""
     if verdict.main_metric == AGREEMENT and AGREEMENT not in variant.metrics:
         return variant.agreement, variant.agreement_interval
     return variant.metrics.get(verdict.main_metric), variant.metric_interval
 
 
 def higher_is_better(verdict: Verdict) -> bool:
-    """Tells whether more of the main metric is better."""
+    """Tells whether a higher value of the main metric is better."""
     measures = (variant.measures.get(verdict.main_metric) for variant in verdict.variants.values())
     return next((measured.higher_is_better for measured in measures if measured is not None), True)
 
 
 def points(verdict: Verdict) -> list[Point]:
-    """Returns the models of which size and metric are known: variants, then the champion."""
-    found = []
+    """Returns the models with a known size and metric: variants, then the champion."""
+    models = []
     for index, (name, variant) in enumerate(verdict.variants.items()):
         value, interval = main_metric(verdict, variant)
         if variant.size_bytes and value is not None:
-            told = f"{variant.verdict}, best" if name == verdict.best else variant.verdict
+            status = f"{variant.verdict}, best" if name == verdict.best else variant.verdict
             marker = _MARKERS[index % len(_MARKERS)]
-            found.append(
+            models.append(
                 Point(
                     name=name,
-                    verdict=told,
+                    verdict=status,
                     marker=marker,
                     size_bytes=variant.size_bytes,
                     value=value,
@@ -74,7 +74,7 @@ def points(verdict: Verdict) -> list[Point]:
     champion = verdict.champion
     measured = champion.measures.get(verdict.main_metric) if champion and champion.status == EVALUATED else None
     if champion and champion.size_bytes and measured:
-        found.append(
+        models.append(
             Point(
                 name=champion.version or champion.uri,
                 verdict="in production",
@@ -84,41 +84,43 @@ def points(verdict: Verdict) -> list[Point]:
                 interval=measured.interval,
             )
         )
-    return found
+    return models
 
 
-def front(found: Sequence[Point], *, higher: bool) -> list[Point]:
-    """Returns the points of which no other one is both as small and better, or smaller and as good; the smallest first."""
+def front(models: Sequence[Point], *, higher: bool) -> list[Point]:
+    """Returns the Pareto front, the smallest first: no other point is as small and better, or smaller and as good."""
     sign = 1.0 if higher else -1.0
     kept: list[Point] = []
-    for point in sorted(found, key=lambda point: (point.size_bytes, -sign * point.value)):
+    for point in sorted(models, key=lambda point: (point.size_bytes, -sign * point.value)):
         if not kept or sign * point.value > sign * kept[-1].value:
             kept.append(point)
     return kept
 
 
 def size_metric(verdict: Verdict) -> Chart | None:
-    """Returns the chart of size against metric; None where the two are known of no model."""
-    found = points(verdict)
-    if not found:
+    """Returns the chart of size against metric; None if both are known for no model."""
+    models = points(verdict)
+    if not models:
         return None
-    best = front(found, higher=higher_is_better(verdict))
-    unit, scale = ("MB", 1e6) if max(point.size_bytes for point in found) >= 1e6 else ("kB", 1e3)
+    best = front(models, higher=higher_is_better(verdict))
+    unit, scale = ("MB", 1e6) if max(point.size_bytes for point in models) >= 1e6 else ("kB", 1e3)
     metric = label(verdict.main_metric)
-    told = "; ".join(f"{point.name} {point.size_bytes / scale:,.1f} {unit}, {fixed(point.value, 4)}" for point in found)
-    told = f"{told}. On the Pareto front: {', '.join(point.name for point in best)}."
-    places = {point.name: place / scale for point, place in zip(found, _apart(found), strict=True)}
+    description = "; ".join(
+        f"{point.name} {point.size_bytes / scale:,.1f} {unit}, {fixed(point.value, 4)}" for point in models
+    )
+    description = f"{description}. On the Pareto front: {', '.join(point.name for point in best)}."
+    places = {point.name: place / scale for point, place in zip(models, _spread_out(models), strict=True)}
 
     def paint(figure: "Figure") -> None:
         axes = figure.subplots()
         axes.set(xlabel=f"size of the file, {unit}", ylabel=metric)
         axes.grid(visible=True)
-        for point in found:
+        for point in models:
             place, colour = places[point.name], colour_of(point.verdict.partition(",")[0])
             axes.plot([place, place], point.interval or [point.value] * 2, color=colour, linewidth=1.4)
             text = f"{label(point.name)} ({label(point.verdict)})"
             axes.plot(place, point.value, point.marker, color=colour, markersize=6.5, label=text)
-        # It goes on to the right: beyond its last point a larger file gains nothing.
+        # The front continues to the right: a larger file gains nothing beyond its last point.
         right = 1.06 * max(places.values())
         (line,) = axes.plot(
             [*(places[point.name] for point in best), right], [*(point.value for point in best), best[-1].value]
@@ -129,14 +131,14 @@ def size_metric(verdict: Verdict) -> Chart | None:
         axes.ticklabel_format(useOffset=False)
         figure.legend(loc="outside lower left")
 
-    return draw("size_metric", f"Size against {metric}", told, 3.0 + 0.17 * (len(found) + 1), paint)
+    return draw("size_metric", f"Size against {metric}", description, 3.0 + 0.17 * (len(models) + 1), paint)
 
 
-def _apart(found: Sequence[Point]) -> list[float]:
-    """Returns the size at which each point is drawn: its own, or a little more where it would hide another one."""
-    step = _NEAR * max(point.size_bytes for point in found)
-    places = [0.0] * len(found)
+def _spread_out(models: Sequence[Point]) -> list[float]:
+    """Returns the x position of each point: its size, moved right if it would hide another point."""
+    step = _NEAR * max(point.size_bytes for point in models)
+    places = [0.0] * len(models)
     last = 0.0
-    for index in sorted(range(len(found)), key=lambda index: found[index].size_bytes):
-        last = places[index] = max(float(found[index].size_bytes), last + step)
+    for index in sorted(range(len(models)), key=lambda index: models[index].size_bytes):
+        last = places[index] = max(float(models[index].size_bytes), last + step)
     return places

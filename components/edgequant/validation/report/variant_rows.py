@@ -1,4 +1,4 @@
-"""What the report shows of each variant, as text."""
+"""The report's rows and details of each variant, as text."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from edgequant.artifacts.comparison import Flip
 from edgequant.artifacts.verdict import REFERENCE_VERDICT, Check, VariantVerdict, Verdict
 from edgequant.task import REGRESSION
 from edgequant.validation.report.charts import Chart
-from edgequant.validation.report.confusion_matrices import Confused, confused
+from edgequant.validation.report.confusion_matrices import ConfusionDifference, confusion_difference
 from edgequant.validation.report.drop_chart import slice_drops
 from edgequant.validation.report.flip_pictures import Picture
 from edgequant.validation.report.number_format import NOTHING, ends, fixed, number, share, span
@@ -47,7 +47,7 @@ class CheckRow:
 
     variant: str
     name: str
-    asked: str
+    limit: str
     measured: str
     interval: str
     verdict: str
@@ -56,9 +56,9 @@ class CheckRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceRow:
-    """Where a variant loses most, of the values that a class or a feature has, as a row of a table."""
+    """The group of a slice on which a variant loses most, as a row of a table."""
 
-    told_apart_by: str
+    grouped_by: str
     variant: str
     worst: str
     examples: str
@@ -69,7 +69,7 @@ class SliceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """An example that a variant decides otherwise: where it is, what was decided, and its picture, or ""."""
+    """A flipped example: its row in the evaluation set, both decisions, and its picture; "" without one."""
 
     row: int
     label: str
@@ -81,7 +81,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detail:
-    """What the report shows of one variant by itself."""
+    """The report's section on one variant."""
 
     name: str
     verdict: str
@@ -90,7 +90,7 @@ class Detail:
     drift: tuple[tuple[str, str, str, str], ...]
     divergence: str
     slices: tuple[Chart, ...]
-    confused: Confused | None
+    confused: ConfusionDifference | None
     flips: str
     examples: tuple[Example, ...]
 
@@ -104,11 +104,11 @@ class Detail:
 def rows(verdict: Verdict) -> list[VariantRow]:
     """Returns every variant as a row of the table."""
     largest = max((variant.size_bytes or 0 for variant in verdict.variants.values()), default=0) or 1
-    found = []
+    table = []
     for name, variant in verdict.variants.items():
         value, interval = main_metric(verdict, variant)
         latency = variant.latency
-        found.append(
+        table.append(
             VariantRow(
                 name=name,
                 best=name == verdict.best,
@@ -128,34 +128,34 @@ def rows(verdict: Verdict) -> list[VariantRow]:
                 verdict=variant.verdict,
             )
         )
-    return found
+    return table
 
 
 def check_rows(verdict: Verdict) -> list[CheckRow]:
-    """Returns the answer of every check of every variant, or why there is none."""
-    found = []
+    """Returns the result of every check of every variant; for a variant without checks, the reason."""
+    table = []
     for name, variant in verdict.variants.items():
         if variant.verdict == REFERENCE_VERDICT:
             continue
-        found += [_check_row(name, check) for check in variant.checks] or [
+        table += [_check_row(name, check) for check in variant.checks] or [
             CheckRow(
                 variant=name,
                 name=NOTHING,
-                asked=NOTHING,
+                limit=NOTHING,
                 measured=NOTHING,
                 interval=NOTHING,
                 verdict=variant.verdict,
                 sentence="; ".join(variant.reasons),
             )
         ]
-    return found
+    return table
 
 
 def slice_rows(verdict: Verdict) -> list[SliceRow]:
-    """Returns, by class and by each feature, the value that each variant loses most on."""
-    found = [
+    """Returns the group that each variant loses most on, by class and by each feature."""
+    table = [
         SliceRow(
-            told_apart_by=part.name,
+            grouped_by=part.name,
             variant=name,
             worst=part.values[0].value,
             examples=f"{part.values[0].examples:,}",
@@ -167,21 +167,21 @@ def slice_rows(verdict: Verdict) -> list[SliceRow]:
         for part in variant.slices
         if part.values
     ]
-    order = list(dict.fromkeys(row.told_apart_by for row in found))
-    return sorted(found, key=lambda row: order.index(row.told_apart_by))
+    order = list(dict.fromkeys(row.grouped_by for row in table))
+    return sorted(table, key=lambda row: order.index(row.grouped_by))
 
 
 def details(verdict: Verdict, picture: Picture | None) -> list[Detail]:
-    """Returns what there is to show of each variant by itself.
+    """Returns the report's section on each variant.
 
     Args:
         verdict: The verdict.
-        picture: Makes pictures of the evaluation examples; None where they are no images.
+        picture: Draws an evaluation example; None without an image input.
     """
-    found = []
+    shown = []
     for name, variant in verdict.variants.items():
         charts = [slice_drops(verdict, name, i, part) for i, part in enumerate(variant.slices[:_CHARTED_SLICES])]
-        found.append(
+        shown.append(
             Detail(
                 name=name,
                 verdict=variant.verdict,
@@ -190,16 +190,16 @@ def details(verdict: Verdict, picture: Picture | None) -> list[Detail]:
                 drift=_drift(variant),
                 divergence="" if variant.divergence_nats is None else f"{variant.divergence_nats:.3g}",
                 slices=tuple(chart for chart in charts if chart is not None),
-                confused=confused(verdict, name),
+                confused=confusion_difference(verdict, name),
                 flips=_flips(variant),
                 examples=_examples(variant, picture),
             )
         )
-    return found
+    return shown
 
 
 def _check_row(variant: str, check: Check) -> CheckRow:
-    """Returns a check as a row; what is exact has no interval."""
+    """Returns a check as a row; exact measurements have no interval."""
     measured, interval = number(check.measured), NOTHING
     if check.interval is not None and check.interval[0] != check.interval[1]:
         low, high, measured = span(check.interval, check.measured, check.asked)
@@ -207,7 +207,7 @@ def _check_row(variant: str, check: Check) -> CheckRow:
     return CheckRow(
         variant=variant,
         name=check.name,
-        asked=number(check.asked),
+        limit=number(check.asked),
         measured=measured,
         interval=interval,
         verdict=check.verdict,
@@ -216,12 +216,12 @@ def _check_row(variant: str, check: Check) -> CheckRow:
 
 
 def _change(verdict: Verdict, variant: VariantVerdict, value: float | None) -> str:
-    """Returns how an error of numbers changes in its own unit, since its drop is in another; "" for all others."""
+    """Returns the change of a regression's metric in its own unit, as its drop is in another one; "" for other tasks."""
     base = verdict.variants.get(REFERENCE)
     if verdict.task != REGRESSION or base is None or value is None or variant.verdict == REFERENCE_VERDICT:
         return ""
-    was, _ = main_metric(verdict, base)
-    return "" if was is None else f"{verdict.main_metric} {value - was:+.3g}"
+    reference_value, _ = main_metric(verdict, base)
+    return "" if reference_value is None else f"{verdict.main_metric} {value - reference_value:+.3g}"
 
 
 def _sqnr(variant: VariantVerdict) -> str:
@@ -268,7 +268,7 @@ def _drift(variant: VariantVerdict) -> tuple[tuple[str, str, str, str], ...]:
 
 
 def _flips(variant: VariantVerdict) -> str:
-    """Returns a sentence on the examples decided otherwise; "" where nothing is decided."""
+    """Returns a sentence on the flips; "" for tasks without decisions."""
     flips = variant.flips
     if flips is None:
         return ""
@@ -281,7 +281,7 @@ def _flips(variant: VariantVerdict) -> str:
 
 
 def _examples(variant: VariantVerdict, picture: Picture | None) -> tuple[Example, ...]:
-    """Returns some of the examples decided otherwise, those from right to wrong first."""
+    """Returns some of the flipped examples, those from right to wrong first."""
     if variant.flips is None:
         return ()
     gained = variant.flips.gained[: max(_GAINED, _FLIPS - len(variant.flips.lost))]

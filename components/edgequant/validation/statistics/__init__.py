@@ -1,4 +1,4 @@
-"""The statistics of a verdict: how large a drop is, and how sure that is."""
+"""The statistics of a verdict: drops, their confidence intervals, and sample sizes."""
 
 from edgequant.validation.statistics.bootstrap import (
     BootstrapDrop,

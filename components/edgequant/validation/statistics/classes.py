@@ -1,4 +1,4 @@
-"""Drops class by class, with a correction for looking at many of them."""
+"""Drops by class, with Šidák's correction for multiple comparisons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ class ClassDrop:
     """The drop in one class.
 
     Attributes:
-        lost: Its examples that only the reference gets right.
-        gained: Its examples that only the variant gets right.
-        count: All its examples.
+        lost: Examples of the class that only the reference gets right.
+        gained: Examples of the class that only the variant gets right.
+        count: The number of examples of the class.
         drop: (lost - gained) / count.
-        interval: The ends of its two one-sided intervals, at the confidence asked for in all classes together.
+        interval: The ends of the two one-sided intervals, simultaneous for all classes.
     """
 
     lost: int
@@ -30,10 +30,10 @@ class ClassDrops:
     """The drops of all classes.
 
     Attributes:
-        drops: By class; None for a class without examples, of which nothing is known.
-        worst: The class with the greatest drop; of equal ones the one whose lower end is greatest, then the first.
-        worst_interval: The ends of the two one-sided intervals of the greatest true drop, whichever class it is in. Each
-            holds with the confidence asked for, and is the one to hold against a limit on every class.
+        drops: The drop of each class; None for a class without examples.
+        worst: The class with the greatest drop; ties go to the greatest lower end, then to the first class.
+        worst_interval: The ends of the two one-sided intervals of the greatest true drop, whichever class has it. A limit on
+            every class is compared with these.
     """
 
     drops: tuple[ClassDrop | None, ...]
@@ -42,27 +42,26 @@ class ClassDrops:
 
 
 def class_drops(tables: Sequence[tuple[int, int, int]], confidence: float) -> ClassDrops:
-    """Returns each class's drop with bounds that hold in all classes at once, and the worst class.
+    """Returns the drop of each class with simultaneous bounds (Šidák), and the worst class.
 
-    All lower ends together are below their true drops with the confidence given, and so are all upper ends above: each is
-    taken at confidence^(1 / classes), which is exact as no example is of two classes, so that the tables are independent.
-    A step-down correction such as Holm's decides which classes have dropped, and is sharper at that; but the bound it would
-    give for a class depends on what the others were rejected for, and those that are not rejected get none. To name a drop
-    for each class takes one step.
+    All lower ends hold simultaneously at the confidence level, and so do all upper ends. Each is computed at
+    confidence^(1 / classes), Šidák's correction. It is exact for independent tables, and the tables are independent because
+    each example has one class. A step-down correction such as Holm's has more power to decide which classes have dropped,
+    but gives no bound for each class.
 
-    The greatest drop of all is at least the greatest lower end. To be sure that it is at most a bound, the correction is
-    not needed: the bound must be too low in the worst class itself, one class, whichever it is. So the upper end of
-    `worst_interval` is the greatest of the uncorrected ones.
+    The greatest drop is at least the greatest lower end. Its upper bound needs no correction: it is too low only if the bound of
+    the worst class is too low, and that is one class (an intersection-union test). So the upper end of `worst_interval` is
+    the greatest of the uncorrected upper ends.
 
-    Source: Šidák 1967, "Rectangular confidence regions for the means of multivariate normal distributions", JASA 62; on the
+    Source: Šidák 1967, "Rectangular confidence regions for the means of multivariate normal distributions", JASA 62; for the
     upper end Berger 1982, "Multiparameter hypothesis testing and acceptance sampling", Technometrics 24.
 
     Args:
         tables: (lost, gained, count) by class.
-        confidence: That all lower ends hold, and that all upper ends do.
+        confidence: The simultaneous confidence level of all lower ends, and of all upper ends.
 
     Raises:
-        ValueError: When no class has examples.
+        ValueError: No class has examples.
     """
     filled = sum(1 for _, _, count in tables if count)
     if not filled:

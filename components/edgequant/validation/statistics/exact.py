@@ -1,4 +1,4 @@
-"""Exact ends of one proportion, which hold their level however few the examples."""
+"""Exact (Clopper-Pearson) intervals of one proportion, whose coverage is at least nominal for every sample size."""
 
 import math
 from statistics import NormalDist
@@ -11,7 +11,7 @@ _EDGE = 1e-12
 
 
 def exact_ends(successes: int, count: int, confidence: float) -> tuple[float, float]:
-    """Returns the ends of the two one-sided intervals of a proportion, each held with at least the confidence given.
+    """Returns the ends of the two one-sided Clopper-Pearson intervals of a proportion; each covers at least at the confidence level.
 
     Source: Clopper & Pearson 1934, "The use of confidence or fiducial limits illustrated in the case of the binomial",
     Biometrika 26.
@@ -22,17 +22,17 @@ def exact_ends(successes: int, count: int, confidence: float) -> tuple[float, fl
 
 
 def examples_for_share(share: float, limit: float, confidence: float) -> int | None:
-    """Returns about how many examples would put a proportion on one side of a limit in four of five runs, were it as measured.
+    """Returns the sample size at which the exact end of a proportion is on the proportion's side of a limit with power `POWER`.
 
-    From the normal approximation on it is searched for: a number whose exact ends settle it where one less does not.
+    The search starts at the normal approximation and ends at a number that has the power where one less does not.
 
     Args:
-        share: The proportion measured, 0 to 1.
-        limit: The least that it may be.
-        confidence: Of each end.
+        share: The proportion as measured, 0 to 1; it is assumed to be the true one.
+        limit: The least value allowed.
+        confidence: The confidence level of each end.
 
     Returns:
-        The number, or None when the share is at the limit, or the limit is one that no number settles.
+        The number of examples; None when the proportion is at the limit, or when no number of examples settles it.
     """
     if abs(share - limit) < _EDGE or (share > limit and limit >= 1) or (share < limit and limit <= 0):
         return None
@@ -45,9 +45,9 @@ def examples_for_share(share: float, limit: float, confidence: float) -> int | N
 
 
 def _settled(share: float, limit: float, count: int, confidence: float) -> float:
-    """Returns how likely the exact ends of `count` examples are to be on the side of the limit that the share is on."""
+    """Returns the power: the probability that the exact end of `count` examples is on the same side of the limit as the share."""
     if share > limit:
-        # The least number of successes that the limit gives with at most the probability left.
+        # The fewest successes that are significantly more than the limit.
         enough = stats.binom.isf(1 - confidence, count, limit) + 1
         return float(stats.binom.sf(enough - 1, count, share))
     few = stats.binom.ppf(1 - confidence, count, limit)

@@ -1,4 +1,4 @@
-"""The interval of a mean paired difference that may be skewed."""
+"""The interval of a mean paired difference, corrected for skewness."""
 
 import math
 
@@ -6,29 +6,28 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-# Below this a skewness is rounding, and the interval Student's.
+# A smaller skewness is rounding, and the interval is Student's.
 _SYMMETRIC = 1e-8
 
 
 def mean_drop_interval(differences: NDArray[np.float64], confidence: float) -> tuple[float, float] | None:
-    """Returns the ends of the two one-sided intervals of a mean paired difference, by Student's t without its skewness.
+    """Returns the ends of the two one-sided intervals of a mean paired difference, by Hall's skewness-corrected t statistic.
 
-    Hall's cubic transformation takes the skewness of the differences out of the t statistic; for symmetric differences the
-    ends are Student's. Of 200 exponential differences the end on the long side is past the true mean 95% of the time at
-    95%, where Student's is 93%. That holds (94% or more of 200) for differences as skewed as χ² with one degree of freedom
-    (skewness 2.8), or of which 2% are outliers by ten times the spread of the others. Beyond, no interval can know what the
-    sample has not seen: of 200 log-normal differences with σ = 1 (skewness 6) that end covers 93.7%, with σ = 1.5
-    (skewness 33) 90%; Student's 91% and 84%.
+    Hall's cubic transformation removes the skewness of the differences from the t statistic; for symmetric differences the ends
+    are Student's. With 200 exponential differences, the end on the side of the long tail covers the mean in 95% of the cases
+    at 95%, Student's in 93%. Coverage is 94% or more with 200 differences as skewed as χ² with one degree of freedom (skewness
+    2.8), or with 2% outliers of ten times the spread of the others. With heavier tails it is lower, because the sample misses
+    the tail: with 200 log-normal differences of σ = 1 (skewness 6) 93.7%, of σ = 1.5 (skewness 33) 90%; Student's has 91% and 84%.
 
     Source: Hall 1992, "On the removal of skewness by transformation", JRSS B 54; Zhou & Gao 2000,
     "One-sided confidence intervals for means of positively skewed populations", The American Statistician 54.
 
     Args:
         differences: Reference score minus variant score, [examples].
-        confidence: Of each end.
+        confidence: The confidence level of each end.
 
     Returns:
-        The ends, or None for fewer than two examples, whose spread is not known.
+        The ends; None for fewer than two examples, which have no standard deviation.
     """
     count = len(differences)
     if count < 2:
@@ -43,7 +42,7 @@ def mean_drop_interval(differences: NDArray[np.float64], confidence: float) -> t
 
 
 def _untransformed(quantile: float, skewness: float, count: int) -> float:
-    """Returns the t statistic of skewed data that Hall's transformation turns into the quantile given."""
+    """Returns the inverse of Hall's transformation: the t statistic of skewed data that it maps to a quantile."""
     if abs(skewness) < _SYMMETRIC:
         return quantile
     root = math.sqrt(count)

@@ -1,4 +1,4 @@
-"""Intervals for one proportion, and for the difference of two that were measured on the same examples."""
+"""Intervals of one proportion (Wilson), and of the difference of two paired proportions (Tango, with Laud's corrections)."""
 
 from statistics import NormalDist
 from typing import Any
@@ -7,16 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-# Lost minus gained moves in steps of one pair, so half a pair is the full continuity correction, and none is close to a mid-p
-# interval. `benchmarks/coverage.py --corrections` sums for others, too.
+# In pairs. Lost minus gained changes in steps of one pair, so 0.5 is the full continuity correction, and 0 is close to a mid-p
+# interval. `benchmarks/coverage.py --corrections` computes the coverage of other corrections, too.
 CORRECTION = 0.375
-# From -1 (1) to the estimate (0), dense beside the estimate: where a first change of sign is looked for.
+# The grid on which the first change of sign is searched: from -1 (1) to the estimate (0), dense near the estimate.
 _GRID = np.linspace(1.0, 0.0, 193) ** 3
 _TINY = 1e-300
 
 
 def wilson_interval(successes: int, count: int, confidence: float) -> tuple[float, float]:
-    """Returns the two-sided interval of a proportion.
+    """Returns the two-sided Wilson score interval of a proportion.
 
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference", JASA 22.
     """
@@ -29,15 +29,14 @@ def paired_drop_interval(
 ) -> tuple[float, float]:
     """Returns the ends of the two one-sided intervals of a drop in accuracy, as fractions.
 
-    The drop is (lost - gained) / count over paired examples. Each end is one-sided: the true drop is below the upper end
-    with the confidence given. It is Tango's score interval with Laud's correction for skewness and for the bias of the
+    The drop is (lost - gained) / count over paired examples. Each end is one-sided: the true drop is below the upper end at the
+    confidence level. The interval is Tango's score interval with Laud's corrections for skewness and for the bias of the
     variance, and a continuity correction of 3/8 of a pair.
 
-    How sure that is, by exact summation at 95% (`benchmarks/coverage.py`): over 200 to 10,000 examples and drops of -3 to 3
-    points an end covers the true drop 94.7% to 97.0% of the time where 20 or more discordant pairs are expected. With fewer it
-    covers at least 94.4%, and often more, up to always where hardly a pair differs: few tables can occur then, and any
-    interval that keeps its word must cover more than it says. At 20, 50 and 100 examples it covers at least 95.2%. Of one
-    pair it knows nothing.
+    Coverage at 95%, by exact summation (`benchmarks/coverage.py`): with 200 to 10,000 examples and drops of -3 to 3 points an
+    end covers the true drop in 94.7% to 97.0% of the cases if at least 20 discordant pairs are expected. With fewer, coverage
+    is at least 94.4% and up to 100%: few tables are possible then, and a conservative interval must over-cover. With 20, 50
+    and 100 examples it is at least 95.2%. For a single pair the interval is [-1, 1].
 
     Source: Tango 1998, "Equivalence test and confidence interval for the difference in proportions for the paired-sample
     design", Statistics in Medicine 17, equations 9 to 13; Laud 2017, "Equal-tailed confidence intervals for comparison of
@@ -45,14 +44,14 @@ def paired_drop_interval(
     for pairs: R's ``ratesci::scorepairci``.
 
     Args:
-        lost: Examples that only the reference gets right.
-        gained: Examples that only the variant gets right.
-        count: All examples.
-        confidence: Of each end, such as 0.95.
+        lost: The number of examples that only the reference gets right.
+        gained: The number of examples that only the variant gets right.
+        count: The number of all examples.
+        confidence: The confidence level of each end, such as 0.95.
         correction: The continuity correction, in pairs; 0 for the published intervals.
 
     Raises:
-        ValueError: When the counts are no such table.
+        ValueError: The counts are not a valid table.
     """
     return (
         paired_drop_lower_end(lost, gained, count, confidence, correction),
@@ -66,7 +65,7 @@ def paired_drop_lower_end(
     """Returns the lower end of `paired_drop_interval`, with the same arguments.
 
     Raises:
-        ValueError: When the counts are no such table.
+        ValueError: The counts are not a valid table.
     """
     if min(lost, gained) < 0 or lost + gained > count or count < 1:
         raise ValueError(
@@ -78,19 +77,19 @@ def paired_drop_lower_end(
 def score_excess(
     drop: NDArray[np.float64] | float, lost: NDArray[Any] | float, gained: NDArray[Any] | float, count: float, z: float
 ) -> NDArray[np.float64]:
-    """Returns by how many pairs the lost exceed what a drop explains: past the correction the drop is too small, and ruled out.
+    """Returns the score test's excess, in pairs: a drop is rejected as too small when it exceeds the continuity correction.
 
-    Arguments broadcast. The excess is lost - gained - count·drop, less the quantile of that difference, were `drop` the true
-    one: its standard deviation times z, plus what its skewness adds by the expansion of Cornish and Fisher, (z² - 1)/6
-    times its third central moment over its variance. The share of gained examples is its most likely one, were `drop`
-    true; the variance is multiplied by count / (count - 1).
+    Arguments broadcast. The excess is lost - gained - count·drop minus the quantile of that difference under the hypothesis that
+    `drop` is true: its standard deviation times z, plus the Cornish-Fisher term for its skewness, (z² - 1)/6 times its third
+    central moment over its variance. The share of gained examples is the maximum likelihood estimate under the hypothesis;
+    the variance is multiplied by count / (count - 1).
 
     Args:
-        drop: The drop asked about, a fraction.
-        lost: Examples that only the reference gets right.
-        gained: Examples that only the variant gets right.
-        count: All examples, two or more.
-        z: The normal quantile of the confidence.
+        drop: The hypothetical drop, a fraction.
+        lost: The number of examples that only the reference gets right.
+        gained: The number of examples that only the variant gets right.
+        count: The number of all examples, at least 2.
+        z: The normal quantile of the confidence level.
     """
     share = gained_share(drop, lost, gained, count)
     variance = np.maximum(2 * share + drop * (1 - drop), _TINY) * count / (count - 1)
@@ -102,9 +101,9 @@ def score_excess(
 def gained_share(
     drop: NDArray[np.float64] | float, lost: NDArray[Any] | float, gained: NDArray[Any] | float, count: float
 ) -> NDArray[np.float64]:
-    """Returns the most likely share of gained examples, were `drop` the true one; arguments broadcast.
+    """Returns the maximum likelihood estimate of the share of gained examples under a hypothetical drop; arguments broadcast.
 
-    Source: Tango 1998, as of `paired_drop_interval`.
+    Source: Tango 1998, see `paired_drop_interval`.
     """
     linear = -lost - gained + (2 * count - lost + gained) * drop
     root = np.sqrt(np.maximum(linear**2 + 8 * count * gained * drop * (1 - drop), 0.0))
@@ -112,10 +111,10 @@ def gained_share(
 
 
 def _lower_end(lost: int, gained: int, count: int, z: float, correction: float) -> float:
-    """Returns the least drop that the table does not rule out; the upper end is minus that of the swapped table.
+    """Returns the least drop that the score test does not reject; the upper end is minus that of the swapped table.
 
-    Seen from -1, that is the first change from ruled out to not. Nearer to the estimate of a handful of pairs, and at -1
-    itself, the expansion of Cornish and Fisher may cross once more, where it means nothing.
+    From -1 upwards, it is the first change from rejected to not rejected. With few discordant pairs the Cornish-Fisher
+    expansion may cross zero again near the estimate, and at -1; these crossings are artefacts.
     """
     if count == 1 or gained - lost == count:
         return -1.0

@@ -1,4 +1,4 @@
-"""How many examples a verdict takes."""
+"""Sample sizes: the number of examples that settles a check."""
 
 import math
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from scipy import stats
 
 from edgequant.validation.statistics.proportions import CORRECTION, gained_share, score_excess
 
-# How likely the number of examples asked for is to settle a verdict.
+# The probability that a recommended number of examples settles a check.
 POWER = 0.8
 _EDGE = 1e-12
-# With more discordant pairs than these the normal approximation is as good as the sum over all tables, and at once.
+# With more discordant pairs, the normal approximation is as good as the sum over all tables, and fast.
 _MANY_DISCORDANT = 300
-# The share of tables that the sum may leave out at each end.
+# The tail probability that the sum over all tables leaves out on each side.
 _LEFT_OUT = 1e-5
 
 
@@ -27,24 +27,24 @@ def right_or_wrong(differences: NDArray[np.float64]) -> bool:
 def examples_to_settle(
     differences: NDArray[np.float64], limit: float, confidence: float, power: float = POWER
 ) -> int | None:
-    """Returns about how many examples would put a drop on one side of a limit in four of five runs, were the estimates true.
+    """Returns the sample size at which the interval of a drop is on one side of a limit with a given power.
 
-    By the normal approximation of a test's sample size, n = ((z_confidence·σ₀ + z_power·σ₁) / distance)²: σ₁ is the spread
-    found, and σ₀ the spread were the drop at the limit. For right and wrong answers with few discordant pairs among that many
-    examples the number is searched for instead: the least that settles it in four of five runs, or more where one
-    example less does not, by summing the probabilities of all tables whose interval does.
+    The measured shares are assumed to be the true ones. The normal approximation is n = ((z_confidence·σ₀ + z_power·σ₁) /
+    distance)², where σ₁ is the measured standard deviation, and σ₀ the one under a drop at the limit. For right and wrong
+    answers with few discordant pairs the number is searched for: one that has the power where one example less does not, with
+    the power as the sum of the probabilities of all tables whose interval settles it.
 
     Source: Lachin 1981, "Introduction to sample size determination and power analysis for clinical trials", Controlled
     Clinical Trials 2, equation 2.
 
     Args:
         differences: Reference score minus variant score, [examples].
-        limit: The drop allowed, in the same unit.
-        confidence: Of each end of the interval.
-        power: How likely the number is to settle it: four of five runs, or more where several are to be settled at once.
+        limit: The greatest drop allowed, in the same unit.
+        confidence: The confidence level of each end of the interval.
+        power: The probability that the interval settles it: 0.8, or more where several drops must be settled at once.
 
     Returns:
-        The number, or None when the drop is at the limit and no number would do.
+        The number of examples; None when the drop is at the limit, where no number settles it.
     """
     distance = limit - float(differences.mean())
     if abs(distance) < _EDGE:
@@ -62,19 +62,19 @@ def examples_to_settle(
 
 
 def _approximate(at_limit: float, spread: float, distance: float, sure: tuple[float, float]) -> int:
-    """Returns the number by the normal approximation, for the quantile of a confidence and a power."""
+    """Returns the sample size by the normal approximation, from the quantile of the confidence level and the power."""
     z, power = sure
     return math.ceil(((z * at_limit + NormalDist().inv_cdf(power) * spread) / distance) ** 2)
 
 
 def _settled(shares: tuple[float, float], limit: float, count: int, z: float) -> float:
-    """Returns how likely `count` examples are to put the drop on the side of the limit that it is on.
+    """Returns the power: the probability that the interval of `count` examples is on the drop's side of the limit.
 
     Args:
         shares: The true shares of lost and gained examples.
-        limit: The drop allowed.
+        limit: The greatest drop allowed.
         count: The number of examples.
-        z: The normal quantile of the confidence.
+        z: The normal quantile of the confidence level.
     """
     (lost, lost_share), (gained, won_share) = ((_likely(share, count), share) for share in shares)
     first = stats.binom.pmf(lost, count, lost_share)[:, None]
@@ -87,13 +87,13 @@ def _settled(shares: tuple[float, float], limit: float, count: int, z: float) ->
 
 
 def _likely(share: float, count: int) -> NDArray[np.int64]:
-    """Returns the numbers of examples that a share of all is likely to give."""
+    """Returns the range of binomial counts, without tails of probability `_LEFT_OUT`."""
     low, high = stats.binom.ppf([_LEFT_OUT, 1 - _LEFT_OUT], count, share)
     return np.arange(max(int(low), 0), int(high) + 1)
 
 
 def least(enough: Callable[[int], bool], start: int) -> int:
-    """Returns a number that is enough where one less is not, from `start` by doubling and halving."""
+    """Returns a number that is enough where one less is not, by doubling `start` and bisection."""
     low, high = 1, start
     while not enough(high):
         low, high = high, 2 * high

@@ -1,4 +1,4 @@
-"""Worst-case bounds: how far changes that no example shows could move a metric.
+"""Worst-case bounds: how far changes that are not observed in any example could move a metric.
 
 Two steps lead to a bound.
 

@@ -160,7 +160,7 @@ def test_scale_and_offset() -> None:
 
 
 @pytest.mark.parametrize(
-    ("feature", "found"),
+    ("feature", "error"),
     [
         ((b"not an image",), "feature 'f' is not a PNG or JPEG image that can be decoded"),
         ((encoded(GRAY)[0][:40],), "feature 'f' is not a PNG or JPEG image that can be decoded"),
@@ -170,9 +170,9 @@ def test_scale_and_offset() -> None:
     ],
     ids=["text", "truncated", "empty", "two", "numbers"],
 )
-def test_undecodable_images(feature: Feature, found: str) -> None:
+def test_undecodable_images(feature: Feature, error: str) -> None:
     """What is no image that can be decoded is an error that names the feature."""
-    with pytest.raises(ExamplesError, match=f"^{found}"):
+    with pytest.raises(ExamplesError, match=f"^{error}"):
         make({"feature": "f", "decode": "image"}, feature, takes((2, 3, 1)))
 
 
@@ -260,7 +260,7 @@ def test_not_finite(value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "wanted", "made"),
+    ("shape", "expected", "made"),
     [
         ((6,), (2, 3), (2, 3)),
         ((2, 3), (2, 3), (2, 3)),
@@ -270,16 +270,16 @@ def test_not_finite(value: float) -> None:
         ((1, 1), (1, 1), (1, 1)),
     ],
 )
-def test_shapes_that_fit(found: tuple[int, ...], wanted: tuple[int | None, ...], made: tuple[int, ...]) -> None:
-    """A flat list takes the input's shape; sizes that the signature leaves open are kept as found."""
-    values = np.arange(int(np.prod(found)), dtype=np.float32).reshape(found)
-    result = fit({"x": values}, takes(wanted))["x"]
+def test_shapes_that_fit(shape: tuple[int, ...], expected: tuple[int | None, ...], made: tuple[int, ...]) -> None:
+    """A flat list takes the input's shape; sizes that the signature leaves open are kept."""
+    values = np.arange(int(np.prod(shape)), dtype=np.float32).reshape(shape)
+    result = fit({"x": values}, takes(expected))["x"]
     assert result.shape == made
     assert result.reshape(-1).tolist() == values.reshape(-1).tolist()
 
 
 @pytest.mark.parametrize(
-    ("found", "wanted", "named"),
+    ("shape", "expected", "named"),
     [
         ((5,), (2, 3), r"\[5\] in an example; the model takes x float32 \[N, 2, 3\]"),
         ((3, 2), (2, 3), r"\[3, 2\] in an example; the model takes x float32 \[N, 2, 3\]"),
@@ -288,10 +288,10 @@ def test_shapes_that_fit(found: tuple[int, ...], wanted: tuple[int | None, ...],
         ((0,), (2,), r"\[0\] in an example; the model takes x float32 \[N, 2\]"),
     ],
 )
-def test_shapes_that_do_not_fit(found: tuple[int, ...], wanted: tuple[int | None, ...], named: str) -> None:
+def test_shapes_that_do_not_fit(shape: tuple[int, ...], expected: tuple[int | None, ...], named: str) -> None:
     """A shape that is neither the input's nor a flat list of its size is an error that names both."""
     with pytest.raises(ExamplesError, match=f"^input 'x' has the shape {named}$"):
-        fit({"x": np.zeros(found, np.float32)}, takes(wanted))
+        fit({"x": np.zeros(shape, np.float32)}, takes(expected))
 
 
 def call(source: str, features: Features, signature: ModelSignature | None = None) -> dict[str, NDArray[Any]]:

@@ -31,8 +31,8 @@ OPTIONS = ["--runner=FnApiRunner"]
 def run(rule: DrawRule, scratch: Path, *files: Path, options: list[str] = OPTIONS) -> dict[str, Drawn]:
     """Returns what a rule draws from files."""
     scratch.mkdir(exist_ok=True)
-    found = find_files([str(file) for file in files], CALIBRATION)
-    return draw(found, rule, Engine(parse_options(options), scratch))
+    sources = find_files([str(file) for file in files], CALIBRATION)
+    return draw(sources, rule, Engine(parse_options(options), scratch))
 
 
 def identities(drawn: Drawn) -> list[bytes]:
@@ -47,7 +47,7 @@ def test_one_purpose_takes_the_whole_source(tmp_path: Path, points: Points, writ
     two = write_tfrecord(tmp_path / "b.tfrecord", records[:2])
     drawn = run(DrawRule(keep={EVALUATION: Keep(lowest=10)}, seed=1), tmp_path / "scratch", two, one)[EVALUATION]
     assert sorted(identities(drawn)) == sorted(map(identify, records))
-    assert drawn.found == Counter({"": 9})
+    assert drawn.records == Counter({"": 9})
     spool = Spool(tmp_path / "scratch")
     copies = {spool.read(item.stored): (item.copies, item.origin) for item in drawn.lowest}
     assert sorted(copies) == sorted(records)
@@ -87,9 +87,9 @@ def test_classes_are_drawn_apart(tmp_path: Path, points: Points, write_tfrecord:
     keep = {CALIBRATION: Keep(lowest=50, shared=8, most_of_a_class=8), EVALUATION: Keep(lowest=7)}
     drawn = run(DrawRule(keep=keep, seed=1, classes="label"), tmp_path / "scratch", file)
     assert {label: len(kept) for label, kept in drawn[CALIBRATION].shares.classes.items()} == dict.fromkeys("0123", 3)
-    assert sorted(drawn[CALIBRATION].found) == list("0123")
+    assert sorted(drawn[CALIBRATION].records) == list("0123")
     assert len(drawn[EVALUATION].lowest) == 7
-    assert drawn[CALIBRATION].found.total() + drawn[EVALUATION].found[""] == 200
+    assert drawn[CALIBRATION].records.total() + drawn[EVALUATION].records[""] == 200
 
 
 def test_excluded_records_are_not_drawn(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
@@ -99,7 +99,7 @@ def test_excluded_records_are_not_drawn(tmp_path: Path, points: Points, write_tf
     rule = DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1, exclude=frozenset([identify(records[0])]))
     drawn = run(rule, tmp_path / "scratch", file)[CALIBRATION]
     assert sorted(identities(drawn)) == sorted(map(identify, records[1:]))
-    assert drawn.found.total() == 5
+    assert drawn.records.total() == 5
 
 
 def test_watched_records_are_seen(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
@@ -125,10 +125,10 @@ def test_the_first_damaged_file_is_named(tmp_path: Path, points: Points, write_t
 def test_a_file_that_vanishes_before_it_is_read(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
     """A shard that was listed and is gone when a worker opens it is an error that names it."""
     files = [write_tfrecord(tmp_path / f"{name}.tfrecord", points(3)) for name in "ab"]
-    found = find_files([str(file) for file in files], CALIBRATION)
+    sources = find_files([str(file) for file in files], CALIBRATION)
     files[1].unlink()
     with pytest.raises(ExamplesError, match=r"b.tfrecord: cannot be read \("):
-        draw(found, DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), Engine(parse_options(OPTIONS), tmp_path))
+        draw(sources, DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), Engine(parse_options(OPTIONS), tmp_path))
 
 
 def test_workers_that_cannot_write(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord) -> None:
@@ -175,7 +175,7 @@ def test_a_failed_draw_leaves_nothing_behind(tmp_path: Path, points: Points, wri
         )
     assert list(shared.iterdir()) == []
     drawn = run(DrawRule(keep={EVALUATION: Keep(lowest=0)}, seed=1), tmp_path / "two", whole, options=options)
-    assert (len(drawn[EVALUATION].lowest), drawn[EVALUATION].found.total()) == (0, 30)
+    assert (len(drawn[EVALUATION].lowest), drawn[EVALUATION].records.total()) == (0, 30)
     assert list(shared.iterdir()) == []
 
 
@@ -184,15 +184,15 @@ def test_a_runner_that_loses_input(
     tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord, monkeypatch: pytest.MonkeyPatch, lost: int
 ) -> None:
     """A part of the input that never reaches the sample, or all of it, is an error that says how much."""
-    files = [write_tfrecord(tmp_path / f"{name}.tfrecord", points(5)) for name in "abc"]
+    paths = [write_tfrecord(tmp_path / f"{name}.tfrecord", points(5)) for name in "abc"]
     monkeypatch.setattr(files, "_PORTION_BYTES", (1, 1))
-    monkeypatch.setattr(beam, "Reshuffle", lambda: beam.Filter(_seen, files[: 3 - lost]))
+    monkeypatch.setattr(beam, "Reshuffle", lambda: beam.Filter(_seen, paths[: 3 - lost]))
     message = {
         1: "the Beam runner gave back 2 of 3 pieces of the input for calibration; the sample would not be one of all",
         3: "the Beam runner ended without giving back what it drew for calibration; workers on other machines need",
     }
     with pytest.raises(ExamplesError, match=f"^{message[lost]}"):
-        run(DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", *files)
+        run(DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", *paths)
 
 
 def _seen(portion: tuple[files.Piece, ...], files: list[Path]) -> bool:
@@ -218,7 +218,7 @@ def test_progress_is_said(
                 yield dataclasses.replace(batch, payloads=list(batch.payloads)[part], checksums=batch.checksums[part])
 
     monkeypatch.setattr(beam_pipeline, "read_piece", slow)
-    monkeypatch.setattr(beam_pipeline, "_SAY_SECONDS", 0.3)
+    monkeypatch.setattr(beam_pipeline, "_REPORT_SECONDS", 0.3)
     monkeypatch.setattr(beam_pipeline, "_TICK_SECONDS", 0.0)
     run(DrawRule(keep={CALIBRATION: Keep(lowest=9)}, seed=1), tmp_path / "scratch", file)
     lines = capsys.readouterr().out.splitlines()
@@ -259,13 +259,13 @@ def test_what_is_likely_changes_nothing(
 
     monkeypatch.setattr(beam_pipeline, "_draw", counted)
     monkeypatch.setattr(thresholds, "_WORTH_A_LOOK", 1)
-    found = run(rule, tmp_path / "scratch", *files)
+    result = run(rule, tmp_path / "scratch", *files)
     assert len(runs) == draws
-    for purpose, drawn in found.items():
+    for purpose, drawn in result.items():
         assert [(c.identity, c.copies) for c in drawn.lowest] == [
             (c.identity, c.copies) for c in expected[purpose].lowest
         ]
-        assert drawn.found == expected[purpose].found
+        assert drawn.records == expected[purpose].records
 
 
 def test_a_spool_that_is_cut_short(tmp_path: Path) -> None:

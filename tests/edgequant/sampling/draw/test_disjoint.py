@@ -64,9 +64,9 @@ def test_sources_that_are_one(tmp_path: Path, points: Points, write_tfrecord: Wr
     """The same files for both purposes leave nothing to calibrate on, and the evaluation set as it is."""
     files = find_files([str(write_tfrecord(tmp_path / "a.tfrecord", points(30)))], CALIBRATION)
     plan = DrawPlan(wanted=4, stratify=FALSE, minimum=1, seed=1)
-    found = disjoint.draw_apart(files, files, DrawRule(keep={}, seed=1), plan, 5, Engine(parse_options([]), tmp_path))
-    assert (found[CALIBRATION].pool.lowest, found[CALIBRATION].in_both) == ([], 30)
-    assert len(found[EVALUATION].pool.lowest) == 5
+    draws = disjoint.draw_apart(files, files, DrawRule(keep={}, seed=1), plan, 5, Engine(parse_options([]), tmp_path))
+    assert (draws[CALIBRATION].pool.lowest, draws[CALIBRATION].in_both) == ([], 30)
+    assert len(draws[EVALUATION].pool.lowest) == 5
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -84,12 +84,12 @@ def test_a_settled_draw_is_the_draw_without(
     plan = DrawPlan(wanted=wanted, stratify=stratify, minimum=1, seed=1)
 
     def drawn(rows: list[tuple[str, int]], keep: Keep) -> Drawn:
-        found = Drawn(keep, 1)
+        draw = Drawn(keep, 1)
         for label, rank in rows:
-            for pool in (found.lowest, found.shares):
+            for pool in (draw.lowest, draw.shares):
                 pool.add(Candidate(float(rank), f"{label}{rank}".encode(), 0, Stored("", 0, 0), "", label))
-            found.found[label] += 1
-        return found
+            draw.records[label] += 1
+        return draw
 
     plenty = Keep(lowest=1000, shared=wanted if stratify != FALSE else 0, most_of_a_class=1000)
     keep = Keep(
@@ -99,9 +99,9 @@ def test_a_settled_draw_is_the_draw_without(
     )
     left = [(label, rank) for label, rank in records if rank not in removed]
     without = frozenset(f"{label}{rank}".encode() for label, rank in records if rank in removed)
-    found = drawn(records, keep)
-    pool = candidates(found, stratify, without=without)
-    if stratify == PROPORTIONAL or not is_settled(found, pool, plan):
+    draw = drawn(records, keep)
+    pool = candidates(draw, stratify, without=without)
+    if stratify == PROPORTIONAL or not is_settled(draw, pool, plan):
         return
     expected = choose(candidates(drawn(left, plenty), stratify), plan)
     assert numbers(choose(pool, plan)) == numbers(expected)

@@ -16,43 +16,43 @@ SEED = 3
 
 def drawn(records: list[tuple[str, int]], keep: Keep, known: Drawn | None = None) -> Drawn:
     """Returns what is kept of records, each of which is one piece of the input."""
-    found = Drawn(keep, SEED)
+    draw = Drawn(keep, SEED)
     if known is not None:
-        found.tighten(known)
+        draw.tighten(known)
     for label, rank in records:
-        for pool in (found.lowest, found.shares):
+        for pool in (draw.lowest, draw.shares):
             pool.add(Candidate(float(rank), f"{label}{rank}".encode(), rank, Stored("file", rank, 3), "here", label))
-        found.found[label] += 1
-    found.pieces = len(records)
-    return found
+        draw.records[label] += 1
+    draw.pieces = len(records)
+    return draw
 
 
-def taken(found: Drawn) -> tuple[list[tuple[bytes, int]], dict[str, list[bytes]], dict[str, int]]:
+def taken(draw: Drawn) -> tuple[list[tuple[bytes, int]], dict[str, list[bytes]], dict[str, int]]:
     """Returns what would be taken: the lowest, an equal division among classes, and the counts."""
-    held = {label: [c.identity for c in kept] for label, kept in found.shares.classes.items() if kept}
-    quotas = equal_quotas(found.keep.shared, {label: len(rows) for label, rows in held.items()}, SEED)
+    held = {label: [c.identity for c in kept] for label, kept in draw.shares.classes.items() if kept}
+    quotas = equal_quotas(draw.keep.shared, {label: len(rows) for label, rows in held.items()}, SEED)
     shares = {label: rows[: quotas[label]] for label, rows in held.items() if quotas[label]}
-    return [(c.identity, c.copies) for c in found.lowest], shares, dict(found.found)
+    return [(c.identity, c.copies) for c in draw.lowest], shares, dict(draw.records)
 
 
 @settings(deadline=None)
 @given(records=RECORDS, lowest=st.integers(0, 9), shared=st.integers(1, 9))
 def test_unpacked_is_as_packed(records: list[tuple[str, int]], lowest: int, shared: int) -> None:
     """Bytes give back what was drawn: candidates, copies, counts, the classes that are closed, and words of failure."""
-    found = drawn(records, Keep(lowest=lowest, shared=shared, most_of_a_class=shared))
-    found.shares.prune()
-    found.watched.add(b"\x00\xff")
-    found.left_out["weight of 0"] += 2
-    found.error = "no\nsuch"
-    again = unpack(pack(found))
-    assert [c.stored for c in again.lowest] == [c.stored for c in found.lowest]
-    assert [c.checksum for c in again.shares] == [c.checksum for c in found.shares]
-    assert taken(again) == taken(found)
-    assert (again.watched, again.left_out, again.error) == (found.watched, found.left_out, found.error)
-    assert (again.pieces, again.keep, again.seed) == (found.pieces, found.keep, found.seed)
-    assert sorted(again.shares.closed) == sorted(found.shares.closed)
-    assert again.shares.cap == found.shares.cap
-    assert pack(again) == pack(found)
+    draw = drawn(records, Keep(lowest=lowest, shared=shared, most_of_a_class=shared))
+    draw.shares.prune()
+    draw.watched.add(b"\x00\xff")
+    draw.left_out["weight of 0"] += 2
+    draw.error = "no\nsuch"
+    again = unpack(pack(draw))
+    assert [c.stored for c in again.lowest] == [c.stored for c in draw.lowest]
+    assert [c.checksum for c in again.shares] == [c.checksum for c in draw.shares]
+    assert taken(again) == taken(draw)
+    assert (again.watched, again.left_out, again.error) == (draw.watched, draw.left_out, draw.error)
+    assert (again.pieces, again.keep, again.seed) == (draw.pieces, draw.keep, draw.seed)
+    assert sorted(again.shares.closed) == sorted(draw.shares.closed)
+    assert again.shares.cap == draw.shares.cap
+    assert pack(again) == pack(draw)
 
 
 @settings(deadline=None)

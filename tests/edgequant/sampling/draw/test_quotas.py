@@ -71,18 +71,18 @@ def test_equal_quotas_hold(wanted: int, available: dict[str, int], seed: int) ->
 
 def test_proportional_quotas() -> None:
     """Worked by hand: 10 of 70, 20 and 10; with a minimum of 3, the rare class gets it and the others share 7 as 5.5 to 0."""
-    found = {"a": 70, "b": 20, "c": 10}
-    assert proportional_quotas(10, found, found, 1, seed=1) == {"a": 7, "b": 2, "c": 1}
-    assert proportional_quotas(10, found, found, 3, seed=1) == {"a": 4, "b": 3, "c": 3}
-    assert proportional_quotas(10, found, {"a": 5, "b": 20, "c": 10}, 0, seed=1) == {"a": 5, "b": 3, "c": 2}
+    records = {"a": 70, "b": 20, "c": 10}
+    assert proportional_quotas(10, records, records, 1, seed=1) == {"a": 7, "b": 2, "c": 1}
+    assert proportional_quotas(10, records, records, 3, seed=1) == {"a": 4, "b": 3, "c": 3}
+    assert proportional_quotas(10, records, {"a": 5, "b": 20, "c": 10}, 0, seed=1) == {"a": 5, "b": 3, "c": 2}
 
 
 @settings(deadline=None)
 @given(wanted=st.integers(0, 120), available=COUNTS, minimum=st.integers(0, 5), data=st.data())
 def test_proportional_quotas_hold(wanted: int, available: dict[str, int], minimum: int, data: st.DataObject) -> None:
     """As many as wanted or as there are; none more than it has; none less than the minimum where that is possible."""
-    found = {label: count + data.draw(st.integers(0, 9)) for label, count in available.items()}
-    quotas = proportional_quotas(wanted, found, available, minimum, seed=1)
+    records = {label: count + data.draw(st.integers(0, 9)) for label, count in available.items()}
+    quotas = proportional_quotas(wanted, records, available, minimum, seed=1)
     assert sum(quotas.values()) == min(wanted, sum(available.values()))
     assert all(0 <= quotas[label] <= available[label] for label in available)
     if sum(min(count, minimum) for count in available.values()) <= wanted:
@@ -93,8 +93,8 @@ def test_proportional_quotas_hold(wanted: int, available: dict[str, int], minimu
 @given(wanted=st.integers(1, 60), scale=st.integers(1, 9), shares=st.lists(st.integers(1, 9), min_size=1, max_size=6))
 def test_exact_proportions_are_kept(wanted: int, scale: int, shares: list[int]) -> None:
     """Where the sample divides evenly, every class gets its exact proportion."""
-    found = {str(number): share * scale * wanted for number, share in enumerate(shares)}
-    quotas = proportional_quotas(sum(shares) * wanted, found, found, 0, seed=1)
+    records = {str(number): share * scale * wanted for number, share in enumerate(shares)}
+    quotas = proportional_quotas(sum(shares) * wanted, records, records, 0, seed=1)
     assert quotas == {str(number): share * wanted for number, share in enumerate(shares)}
 
 

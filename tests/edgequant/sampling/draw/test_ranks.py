@@ -37,8 +37,8 @@ def test_ranks_depend_on_nothing_else() -> None:
         mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 % 2**64
         mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB % 2**64
         mixed ^= mixed >> 31
-    found = uniform(np.array([0xDEADBEEF], np.uint32), 17, "rank")[0]
-    assert found == ((mixed >> 12) + 0.5) / 2**52
+    rank = uniform(np.array([0xDEADBEEF], np.uint32), 17, "rank")[0]
+    assert rank == ((mixed >> 12) + 0.5) / 2**52
 
 
 def test_exponential_ranks_make_a_weighted_sample() -> None:

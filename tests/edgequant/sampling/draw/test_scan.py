@@ -68,10 +68,10 @@ def test_any_split_gives_the_same_sample(
     chosen = {}
     for drawn in (whole, split):
         pool = candidates(drawn[CALIBRATION], stratify)
-        found = choose(pool, plan)
+        result = choose(pool, plan)
         chosen[id(drawn)] = (
-            [(c.identity, c.label, c.copies) for c in found],
-            class_counts(pool, plan, found),
+            [(c.identity, c.label, c.copies) for c in result],
+            class_counts(pool, plan, result),
             [(c.identity, c.copies) for c in drawn[EVALUATION].lowest],
         )
     assert chosen[id(whole)] == chosen[id(split)]

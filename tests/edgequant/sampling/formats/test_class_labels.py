@@ -39,8 +39,8 @@ def test_class_name_of_other_than_one_value() -> None:
         class_name({"x": np.arange(2)}, "x")
 
 
-def told(reader: Callable[[bytes], str], payload: bytes) -> str:
-    """Returns what a reader tells of a payload: the class, or the error."""
+def class_or_error(reader: Callable[[bytes], str], payload: bytes) -> str:
+    """Returns what a reader returns for a payload: the class, or the error."""
     try:
         return f"class {reader(payload)}"
     except ExamplesError as error:
@@ -54,7 +54,9 @@ def test_tells_what_parsing_tells(example: MakeExample, records: list[Any], nois
     reader = class_reader(parse_example, "label", examples=True)
     payloads = [*(example(features) for features in records), *noise] * 3
     for payload in payloads:
-        assert told(reader, payload) == told(lambda data: class_name(parse_example(data), "label"), payload)
+        assert class_or_error(reader, payload) == class_or_error(
+            lambda data: class_name(parse_example(data), "label"), payload
+        )
 
 
 def test_records_of_one_layout_are_not_parsed(example: MakeExample) -> None:

@@ -19,6 +19,7 @@ from pyarrow import parquet
 
 from edgequant.artifacts.example_set import SourceFile
 from edgequant.errors import ExamplesError
+from edgequant.sampling.formats import files
 from edgequant.sampling.formats.features import Features
 from edgequant.sampling.formats.files import Piece, file_format, find_files, portions, read_piece
 
@@ -59,8 +60,8 @@ def test_finds_files_sorted_and_once(tmp_path: Path) -> None:
     """Files that match any pattern are found once each, by path, with their sizes."""
     for name, size in (("b.npz", 2), ("a.npz", 1), ("c.npz", 3), ("d.txt", 4)):
         (tmp_path / name).write_bytes(bytes(size))
-    found = find_files([str(tmp_path / "[bc].npz"), str(tmp_path / "*.npz")], "calibration")
-    assert [(Path(file.path).name, file.size_bytes) for file in found] == [("a.npz", 1), ("b.npz", 2), ("c.npz", 3)]
+    sources = find_files([str(tmp_path / "[bc].npz"), str(tmp_path / "*.npz")], "calibration")
+    assert [(Path(file.path).name, file.size_bytes) for file in sources] == [("a.npz", 1), ("b.npz", 2), ("c.npz", 3)]
 
 
 def test_no_file_matches(tmp_path: Path) -> None:
@@ -280,7 +281,7 @@ def test_parquet_rows_count_across_groups(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "found"),
+    ("column", "error"),
     [
         ([1, None], "row 1: column 'x' is null"),
         ([[1.0], [1.0, None]], "row 1: column 'x' holds a list with null in it"),
@@ -291,10 +292,10 @@ def test_parquet_rows_count_across_groups(tmp_path: Path) -> None:
     ],
     ids=["null", "null-in-list", "null-in-words", "ragged", "struct", "date"],
 )
-def test_parquet_cells_that_are_no_feature(tmp_path: Path, column: Any, found: str) -> None:
+def test_parquet_cells_that_are_no_feature(tmp_path: Path, column: Any, error: str) -> None:
     """A null, a ragged list and a cell of another kind are errors that name the row and the column."""
     path = write_parquet(tmp_path / "a.parquet", {"x": column})
-    with pytest.raises(ExamplesError, match=rf"a.parquet: {found}"):
+    with pytest.raises(ExamplesError, match=rf"a.parquet: {error}"):
         features_of(path)
 
 
@@ -364,15 +365,15 @@ def test_large_parquet_files_are_read_in_pieces(tmp_path: Path, monkeypatch: pyt
     """A large file is split by row groups into pieces, which together give each row once, with its number in the file."""
     path = write_parquet(tmp_path / "a.parquet", {"x": np.arange(1000)}, row_group_size=100)
     small = write_parquet(tmp_path / "b.parquet", {"x": np.arange(3)})
-    files = find_files([str(path), str(small)], "calibration")
-    assert portions(files) == [tuple(Piece(file.path, file.size_bytes) for file in files)]
+    sources = find_files([str(path), str(small)], "calibration")
+    assert portions(sources) == [tuple(Piece(file.path, file.size_bytes) for file in sources)]
     monkeypatch.setattr(files, "_PIECE_BYTES", 2000)
     monkeypatch.setattr(files, "_PORTION_BYTES", (3000, 3000))
-    found = portions(files)
-    assert len(found) > 2
+    result = portions(sources)
+    assert len(result) > 2
     rows = [
         batch.where(position)
-        for portion in found
+        for portion in result
         for piece in portion
         for batch in read_piece(piece)
         for position in range(len(batch.payloads))

@@ -58,12 +58,12 @@ def test_no_prefix_is_taken_for_the_whole(frame: Frame, payloads: list[bytes], d
     number = data.draw(st.integers(0, len(framed) - 1))
     start = sum(map(len, framed[:number]))
     cut = start + data.draw(st.integers(1, len(framed[number]) - 1))
-    found: list[tuple[str, bytes]] = []
+    complete: list[tuple[str, bytes]] = []
     with pytest.raises(
         ExamplesError, match=f"^a.tfrecord: record {number} at byte {start}: the file ends .* truncated$"
     ):
-        found.extend(records(b"".join(framed)[:cut]))
-    assert [payload for _, payload in found] == payloads[:number]
+        complete.extend(records(b"".join(framed)[:cut]))
+    assert [payload for _, payload in complete] == payloads[:number]
 
 
 @settings(deadline=None)

@@ -120,7 +120,7 @@ def test_every_variants_model_takes_and_gives_floats(
     expected = load_evaluation(digits_sets.evaluations[variant]).outputs["output_0"][:20]
     found = _predict(recorded.uri, f"models:/{model.model_id}", digits_sets.evaluation_set, tmp_path)
     assert found["by_name"].dtype == np.float32
-    refused = "input 'pixels' holds NaN; it is quantized to int8, which stands for finite values alone"
+    refused = "input 'pixels' holds NaN; it is quantized to int8, which holds finite values only"
     assert str(found["nan"]).endswith(refused if variant == "integer_only" else "None")
     np.testing.assert_array_equal(found["by_name"], expected)
 

@@ -1,4 +1,4 @@
-"""How far outputs are from each other, against sums by hand and SciPy."""
+"""Differences of outputs, against sums by hand and SciPy."""
 
 import numpy as np
 import pytest
@@ -10,10 +10,10 @@ from edgequant.validation.metrics import classification
 
 def test_drift_by_hand() -> None:
     """Energies of 25 and 1: 10·log10(25) dB; cosines of 24/25 and 1; the largest error is 1."""
-    found = output_drift(np.array([[3.0, 4.0], [0.0, 0.0]]), np.array([[4.0, 3.0], [0.0, 0.0]]))
-    assert found.sqnr_db == pytest.approx(10 * np.log10(25 / 2))
-    assert found.cosine == pytest.approx((24 / 25 + 1) / 2)
-    assert found.largest_error == 1.0
+    drift = output_drift(np.array([[3.0, 4.0], [0.0, 0.0]]), np.array([[4.0, 3.0], [0.0, 0.0]]))
+    assert drift.sqnr_db == pytest.approx(10 * np.log10(25 / 2))
+    assert drift.cosine == pytest.approx((24 / 25 + 1) / 2)
+    assert drift.largest_error == 1.0
 
 
 def test_the_cosine_of_one_value_per_example_is_that_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,17 +28,17 @@ def test_the_cosine_of_one_value_per_example_is_that_of_all(monkeypatch: pytest.
 
 
 def test_equal_outputs_have_no_noise() -> None:
-    """Without an error the ratio is infinite, which JSON cannot hold: None; so is that of nothing at all."""
+    """Without an error the ratio is infinite, which JSON cannot represent: None; also for two zero outputs."""
     values = np.random.default_rng(1).normal(size=(5, 3))
-    found = output_drift(values, values)
-    assert (found.sqnr_db, found.largest_error) == (None, 0.0)
-    assert found.cosine == pytest.approx(1.0)
+    drift = output_drift(values, values)
+    assert (drift.sqnr_db, drift.largest_error) == (None, 0.0)
+    assert drift.cosine == pytest.approx(1.0)
     assert output_drift(np.zeros((2, 2)), np.ones((2, 2))).sqnr_db is None
     assert output_drift(np.zeros((2, 2)), np.ones((2, 2))).cosine == 0.0
 
 
 def test_many_chunks_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is taken piece by piece, so that memory stays bounded, is what it would be at once."""
+    """Results computed in chunks, which bound the memory, equal those computed at once."""
     random = np.random.default_rng(1)
     first, second = random.normal(size=(50, 4)), random.normal(size=(50, 4))
     whole = output_drift(first, second), divergence("classification", "logits", first, second)
@@ -62,13 +62,13 @@ def test_divergence_is_scipys() -> None:
 
 
 def test_divergence_of_multilabel_sums_each_class() -> None:
-    """Each class is a yes or no of its own: 0.5 told as 0.25 is half of ln(4/3)... by SciPy, twice for two classes."""
+    """Each class is binary: 0.5 against 0.25 is half of ln(4/3)... by SciPy, twice for two classes."""
     expected = 2 * float(stats.entropy([0.5, 0.5], [0.75, 0.25]))
-    found = divergence("multilabel", "probabilities", np.array([[0.5, 0.5]]), np.array([[0.25, 0.25]]))
-    assert found == pytest.approx(expected)
+    value = divergence("multilabel", "probabilities", np.array([[0.5, 0.5]]), np.array([[0.25, 0.25]]))
+    assert value == pytest.approx(expected)
 
 
 def test_a_class_that_a_quantized_output_rules_out_is_not_infinite() -> None:
     """A probability of 0 counts as 1e-7: a finite divergence."""
-    found = divergence("classification", "probabilities", np.array([[0.5, 0.5]]), np.array([[1.0, 0.0]]))
-    assert found == pytest.approx(0.5 * np.log(0.5) + 0.5 * np.log(0.5 / 1e-7), abs=1e-3)
+    value = divergence("classification", "probabilities", np.array([[0.5, 0.5]]), np.array([[1.0, 0.0]]))
+    assert value == pytest.approx(0.5 * np.log(0.5) + 0.5 * np.log(0.5 / 1e-7), abs=1e-3)

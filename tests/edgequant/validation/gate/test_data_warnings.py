@@ -1,4 +1,4 @@
-"""What is said of evaluation sets and references that make little of any verdict."""
+"""Warnings about evaluation sets and references that limit what a verdict means."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from edgequant.artifacts.benchmark import Benchmark, Environment
 from edgequant.gate import Gate
 from edgequant.outputs import PROBABILITIES
-from edgequant.validation.comparison.compare import Asked, Run, compare
+from edgequant.validation.comparison.compare import ComparisonSettings, Run, compare
 from edgequant.validation.gate.checks import Limit
 from edgequant.validation.gate.class_check import check_worst_class
-from edgequant.validation.gate.data_warnings import caveats, doubt, labelled
+from edgequant.validation.gate.data_warnings import caveats, doubt, label_counts
 from edgequant.validation.gate.decide import Evidence, judge
 from edgequant.validation.statistics import paired_drop_interval
 
@@ -23,17 +23,17 @@ def _run(decisions: NDArray[Any]) -> Run:
     return Run({"y": np.eye(5)[decisions] * 0.8 + 0.04}, PROBABILITIES)
 
 
-def _asked(labels: NDArray[Any], metric: str = "accuracy") -> Asked:
-    return Asked(task="classification", metric=metric, labels=labels, classes=_NAMES)
+def _settings(labels: NDArray[Any], metric: str = "accuracy") -> ComparisonSettings:
+    return ComparisonSettings(task="classification", metric=metric, labels=labels, classes=_NAMES)
 
 
-def _evidence(asked: Asked, run: Run, missing: str, everywhere: str = "") -> Evidence:
+def _evidence(settings: ComparisonSettings, run: Run, missing: str, everywhere: str = "") -> Evidence:
     """Returns what a variant that answers as the reference does is judged by."""
     environment = Environment(cpu="a CPU", cores=2, threads=1, delegate="", runtime="", load_average=0.0)
     return Evidence(
         variant="small",
-        metric=asked.metric,
-        comparison=compare(asked, run, run),
+        metric=settings.metric,
+        comparison=compare(settings, run, run),
         size_bytes=1,
         reference_size_bytes=2,
         kind=None,
@@ -48,19 +48,25 @@ def _labels() -> NDArray[np.int64]:
 
 
 def test_a_good_reference_on_enough_examples_needs_no_word() -> None:
-    """Nine in ten right of a thousand examples of all classes: nothing to say."""
+    """An accuracy of 0.9 on a thousand examples of all classes has no warning."""
     labels = _labels()
     decisions = np.where(np.arange(1000) % 10 == 0, (labels + 1) % 5, labels)
     gate = Gate(max_drop_points=1.0, min_agreement=0.98, max_worst_class_drop_points=5.0)
-    assert caveats(gate, _asked(labels), _run(decisions)) == ()
+    assert caveats(gate, _settings(labels), _run(decisions)) == ()
 
 
 def test_classes_without_an_example_are_named() -> None:
-    """All of one class of five: the other four are named first of all, and every class is counted."""
+    """If all examples have one of five classes, the other four are named first, and every class is counted."""
     labels = np.zeros(400, np.int64)
-    asked, run = _asked(labels), _run(labels)
-    assert labelled(asked, run, len(run)).counts == {"dot": 400, "cross": 0, "square": 0, "stripe_h": 0, "stripe_v": 0}
-    (note,) = caveats(Gate(max_drop_points=1.0), asked, run)
+    settings, run = _settings(labels), _run(labels)
+    assert label_counts(settings, run, len(run)).counts == {
+        "dot": 400,
+        "cross": 0,
+        "square": 0,
+        "stripe_h": 0,
+        "stripe_v": 0,
+    }
+    (note,) = caveats(Gate(max_drop_points=1.0), settings, run)
     assert note == "4 of 5 classes have no evaluation example: cross, square, stripe_h, stripe_v"
 
 
@@ -70,8 +76,8 @@ def test_classes_without_an_example_are_named() -> None:
 def test_what_is_about_all_classes_is_not_blessed_on_some(metric: str, verdicts: list[str]) -> None:
     """On one class of five accuracy may be blessed; macro F1 and the drop by class are open, with the reason."""
     labels = np.zeros(400, np.int64)
-    asked, run = _asked(labels, metric), _run(labels)
-    evidence = _evidence(asked, run, labelled(asked, run, len(run)).missing)
+    settings, run = _settings(labels, metric), _run(labels)
+    evidence = _evidence(settings, run, label_counts(settings, run, len(run)).missing)
     _, checks, _ = judge(Gate(max_drop_points=1.0, max_worst_class_drop_points=1.0), evidence)
     assert [check.verdict for check in checks] == verdicts
     assert "4 of 5 classes have no evaluation example: cross, square" in checks[1].sentence
@@ -81,19 +87,19 @@ def test_what_is_about_all_classes_is_not_blessed_on_some(metric: str, verdicts:
 
 
 def test_classes_of_many_that_all_have_or_hardly_any_lacks_are_named() -> None:
-    """Of several classes at once the examples without one are a group as those with it: none shows no false alarms, five too few."""
+    """Multilabel examples without a class are a group, too: none of them shows no false alarms, five are too few."""
     labels = np.ones((1000, 3), np.int64)
     labels[:5, 1] = 0
     labels[::2, 2] = 0
-    asked = Asked(task="multilabel", metric="accuracy", labels=labels, classes=("all", "most", "half"))
+    settings = ComparisonSettings(task="multilabel", metric="accuracy", labels=labels, classes=("all", "most", "half"))
     run = Run({"y": 0.8 * labels + 0.1}, PROBABILITIES)
     gate = Gate(max_worst_class_drop_points=2.0)
-    everywhere, few = caveats(gate, asked, run)
+    everywhere, few = caveats(gate, settings, run)
     assert everywhere == "every evaluation example has all, and none is without"
     needed = next(count for count in range(1, 1000) if paired_drop_interval(0, 0, count, 0.95)[1] <= 0.02)
     assert f"max_worst_class_drop_points of 2 takes {needed} of each group; without most has 5" in few
-    known = labelled(asked, run, 1000)
-    evidence = _evidence(asked, run, known.missing, known.everywhere)
+    known = label_counts(settings, run, 1000)
+    evidence = _evidence(settings, run, known.missing, known.everywhere)
     _, (check,), _ = judge(Gate(max_worst_class_drop_points=50.0), evidence)
     assert (check.verdict, everywhere in check.sentence) == ("inconclusive", True)
     _, (check,), _ = judge(Gate(max_drop_points=1.0), evidence)
@@ -101,23 +107,23 @@ def test_classes_of_many_that_all_have_or_hardly_any_lacks_are_named() -> None:
 
 
 def test_one_class_of_its_own_has_two_groups() -> None:
-    """A yes or no of one class is two groups by class, those with it and those without, and no two classes."""
+    """A multilabel task of one class has two groups, with and without it, and not two classes."""
     labels = np.arange(1000)[:, None] % 2
     variant = labels.copy()
     variant[:60:2] = 1
-    asked = Asked(task="multilabel", metric="accuracy", labels=labels, classes=("cat",))
+    settings = ComparisonSettings(task="multilabel", metric="accuracy", labels=labels, classes=("cat",))
     runs = [Run({"y": 0.8 * decisions + 0.1}, PROBABILITIES) for decisions in (labels, variant)]
-    (by_class,) = compare(asked, *runs).slices
+    (by_class,) = compare(settings, *runs).slices
     check = check_worst_class(Limit(name="max_worst_class_drop_points", value=6.0, confidence=0.95), by_class)
     assert check.sentence.startswith("of 2 groups by class, without cat loses most: 6.00 points; no group loses")
 
 
 def test_a_reference_whose_outputs_are_in_another_order_is_noticed() -> None:
-    """Two of five names are exchanged: 540 of 1,000 are right, and 900 would be."""
+    """With two of five names exchanged, 540 of 1,000 are right, and 900 would be."""
     labels = _labels()
     decisions = np.where(np.arange(1000) % 10 == 0, (labels + 1) % 5, labels)
     decisions = np.array([0, 1, 3, 2, 4])[decisions]
-    (note,) = caveats(Gate(max_drop_points=1.0), _asked(labels), _run(decisions))
+    (note,) = caveats(Gate(max_drop_points=1.0), _settings(labels), _run(decisions))
     assert note.startswith("the labels may be in another order than the outputs: float32's accuracy is ")
     assert note.endswith(" 0.9000 were its outputs read otherwise (square as stripe_h, stripe_h as square)")
 
@@ -126,24 +132,24 @@ def test_a_reference_that_guesses_is_not_taken_for_a_relabelled_one() -> None:
     """Answers that do not depend on the label are no better than chance, in any order of the classes."""
     labels = _labels()
     decisions = np.arange(1000) // 5 % 5
-    (note,) = caveats(Gate(max_drop_points=1.0), _asked(labels), _run(decisions))
+    (note,) = caveats(Gate(max_drop_points=1.0), _settings(labels), _run(decisions))
     assert "is no better than always answering dot, the most frequent class (0.2000)" in note
 
 
 def test_a_reference_no_better_than_the_most_frequent_class_is_noticed() -> None:
-    """Nine in ten are dots, and it always says dot: an accuracy of 0.9 that is worth nothing."""
+    """Nine in ten examples are dots, and the model always predicts dot: an accuracy of 0.9 is no better than constant."""
     labels = np.where(np.arange(1000) % 10 < 9, 0, np.arange(1000) // 10 % 4 + 1)
-    (note,) = caveats(Gate(max_drop_points=1.0), _asked(labels), _run(np.zeros(1000, np.int64)))
+    (note,) = caveats(Gate(max_drop_points=1.0), _settings(labels), _run(np.zeros(1000, np.int64)))
     assert note.startswith(
         "float32's accuracy, 0.9000, is no better than always answering dot, the most frequent class (0.9000)"
     )
 
 
 def test_a_set_too_small_to_bless_is_noticed() -> None:
-    """Of 20 examples without a change neither check can be blessed: the numbers are those that the checks take."""
+    """With 20 unchanged examples neither check can be blessed: the numbers are those that the checks need."""
     labels = np.tile(np.arange(5), 4)
     gate = Gate(max_drop_points=1.0, min_agreement=0.99, max_worst_class_drop_points=5.0)
-    (note,) = caveats(gate, _asked(labels), _run(labels))
+    (note,) = caveats(gate, _settings(labels), _run(labels))
     assert note.startswith(
         "20 examples are too few to bless a variant, even one that changes nothing: max_drop_points of 1"
     )
@@ -153,49 +159,49 @@ def test_a_set_too_small_to_bless_is_noticed() -> None:
 
 @pytest.mark.parametrize(("metric", "doubted"), [("accuracy", True), ("f1", False), ("auc", False)])
 def test_accuracy_given_away_for_a_rare_answer_is_no_doubt(metric: str, doubted: bool) -> None:
-    """Of 3% of yes a model that finds them all by 50 false alarms is less accurate than one that finds none, and no worse for that."""
+    """With 3% positives, a model that finds all with 50 false alarms is less accurate than one that finds none, but not worse."""
     labels = (np.arange(1000) % 100 < 3).astype(np.int64)
     decisions = labels.copy()
     decisions[3::20] = 1
     run = Run({"y": 0.8 * decisions[:, None] + 0.1}, PROBABILITIES)
-    asked = Asked(task="binary", metric=metric, labels=labels)
-    assert bool(doubt(asked, run)) == doubted
-    assert any("is no better than always answering 0" in note for note in caveats(Gate(), asked, run))
+    settings = ComparisonSettings(task="binary", metric=metric, labels=labels)
+    assert bool(doubt(settings, run)) == doubted
+    assert any("is no better than always answering 0" in note for note in caveats(Gate(), settings, run))
 
 
 def test_a_regression_no_better_than_the_mean_is_noticed() -> None:
-    """An R² of 0 or less: the labels' mean would do as well."""
+    """An R² of 0 or less is no better than predicting the labels' mean."""
     labels = np.linspace(-1.0, 1.0, 300)[:, None]
-    asked = Asked(task="regression", metric="mae", labels=labels)
-    (note,) = caveats(Gate(max_drop_points=1.0), asked, Run({"y": -labels}, ""))
+    settings = ComparisonSettings(task="regression", metric="mae", labels=labels)
+    (note,) = caveats(Gate(max_drop_points=1.0), settings, Run({"y": -labels}, ""))
     assert note.startswith("float32 is no better than the labels' mean: its r2 is -3.0000")
-    assert caveats(Gate(max_drop_points=1.0), asked, Run({"y": labels * 0.9}, "")) == ()
+    assert caveats(Gate(max_drop_points=1.0), settings, Run({"y": labels * 0.9}, "")) == ()
 
 
 def test_few_examples_of_numbers_are_said_to_be_few() -> None:
-    """Of errors and of agreement with values, too, a limit takes its number of examples."""
+    """Limits on errors and on agreement of values need their number of examples, too."""
     labels = np.linspace(-1.0, 1.0, 30)[:, None]
     run, gate = Run({"y": labels * 0.9}, ""), Gate(max_drop_points=1.0, min_agreement=0.99)
     expected = (
         "30 examples are too few to bless a variant, even one that changes nothing: max_drop_points of 1 takes 299"
     )
-    (note,) = caveats(gate, Asked(task="regression", metric="mae", labels=labels), run)
+    (note,) = caveats(gate, ComparisonSettings(task="regression", metric="mae", labels=labels), run)
     assert note == f"{expected}; min_agreement of 0.99 takes 299"
-    (note,) = caveats(Gate(max_drop_points=1.0), Asked(task="none", metric="agreement"), run)
+    (note,) = caveats(Gate(max_drop_points=1.0), ComparisonSettings(task="none", metric="agreement"), run)
     assert note.startswith(
         "30 examples are too few to bless a variant, even one that changes nothing: max_drop_points of 1"
     )
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "message"),
     [
         (np.ones((300, 1)), "the label is the same in all examples: "),
         (np.column_stack([np.linspace(0, 1, 300), np.ones(300)]), "number 1 of a label is the same in all examples: "),
     ],
 )
-def test_labels_that_do_not_vary_are_noticed(labels: Any, told: str) -> None:
-    """Without a standard deviation errors count in the label's own unit, and that is said."""
-    asked = Asked(task="regression", metric="mae", labels=labels)
-    notes = caveats(Gate(max_drop_points=1.0), asked, Run({"y": labels + 0.001}, ""))
-    assert any(note.startswith(told) for note in notes)
+def test_labels_that_do_not_vary_are_noticed(labels: Any, message: str) -> None:
+    """Without a standard deviation errors count in the label's own unit, and a warning says so."""
+    settings = ComparisonSettings(task="regression", metric="mae", labels=labels)
+    notes = caveats(Gate(max_drop_points=1.0), settings, Run({"y": labels + 0.001}, ""))
+    assert any(note.startswith(message) for note in notes)

@@ -1,4 +1,4 @@
-"""The gate's answers on tables that can be checked by hand."""
+"""The gate's checks on tables that can be checked by hand."""
 
 import math
 from dataclasses import replace
@@ -96,10 +96,10 @@ def test_a_size_is_within_its_limit_or_not(limit: float, verdict: str) -> None:
     [(0.5, 0.6, "blessed"), (0.5, 0.4, "rejected"), (1.5, 0.6, "inconclusive"), (1.5, 0.4, "rejected")],
 )
 def test_the_worst_check_decides(high: float, ratio: float, verdict: str) -> None:
-    """One rejection rejects, whatever else is open; one open check leaves the verdict open; what speaks against comes first."""
+    """One rejected check rejects; else one inconclusive check makes the verdict inconclusive; its sentence comes first."""
     gate = Gate(max_drop_points=1.0, max_size_ratio=ratio)
-    found, checks, reasons = judge(gate, _evidence(_paired(0.0, high)))
-    assert found == verdict
+    outcome, checks, reasons = judge(gate, _evidence(_paired(0.0, high)))
+    assert outcome == verdict
     assert [check.name for check in checks] == ["max_drop_points", "max_size_ratio"]
     assert next(check.verdict for check in checks if check.sentence == reasons[0]) == verdict
 
@@ -133,13 +133,13 @@ def test_another_metric_is_told_by_its_name(metric: str, text: str) -> None:
 
 
 def test_an_open_verdict_says_how_many_examples_would_settle_it() -> None:
-    """An inconclusive check gives the number of examples that would settle it and how many more that is, or says that none would."""
+    """An inconclusive check has the number of examples that would settle it and how many more that is, or says that none would."""
     gate = Gate(max_drop_points=1.0)
     sentence = _one(gate, _evidence(_paired(0.9, 2.8))).sentence
     needed = examples_to_settle(np.repeat([1.0, -1.0, 0.0], [30, 10, 960]), 0.01, 0.95)
     assert needed is not None
     assert sentence.endswith(
-        f": 1,000 examples cannot tell whether it is within the 1 allowed; about {needed:,} evaluation examples would"
+        f": 1,000 examples do not settle whether it is within the 1 allowed; about {needed:,} evaluation examples would"
         f" settle it, {needed - 1000:,} more than these"
     )
     sentence = _one(gate, _evidence(_paired(0.1, 1.9, lost=20))).sentence
@@ -149,8 +149,8 @@ def test_an_open_verdict_says_how_many_examples_would_settle_it() -> None:
 def test_a_bootstrapped_drop_is_settled_by_its_width() -> None:
     """At one standard error of 0.5 points, one point from the limit: (1.645 + 0.842)² · 0.25 of the examples as many, so 1,546."""
     half = 1.6448536 * 0.5
-    found = PairedDrop(drop=Drop(points=0.0, interval=(-half, half), method="paired bootstrap"), examples=1000)
-    check = check_drop(Limit(name="max_drop_points", value=0.4, confidence=0.95), found, "auc")
+    drop = PairedDrop(drop=Drop(points=0.0, interval=(-half, half), method="paired bootstrap"), examples=1000)
+    check = check_drop(Limit(name="max_drop_points", value=0.4, confidence=0.95), drop, "auc")
     assert check.verdict == "inconclusive"
     assert check.interval == (-half, half)
     assert (
@@ -161,19 +161,19 @@ def test_a_bootstrapped_drop_is_settled_by_its_width() -> None:
 
 
 def test_few_influential_examples_leave_the_check_open() -> None:
-    """Where two of 100 examples make the difference, 250 would make five: enough for an interval."""
-    drop = Drop(points=0.5, note="it hangs on about 2 examples, too few to tell an interval from")
-    found = PairedDrop(drop=drop, examples=100, influential=2.0)
-    check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), found, "macro_f1")
+    """With two influential of 100 examples, 250 would have five: enough for an interval."""
+    drop = Drop(points=0.5, note="it depends on about 2 examples, too few for an interval")
+    paired = PairedDrop(drop=drop, examples=100, influential=2.0)
+    check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), paired, "macro_f1")
     assert (check.verdict, check.measured, check.interval) == ("inconclusive", 0.5, None)
     assert check.sentence == (
-        "macro_f1 drops 0.50 points, without an interval: it hangs on about 2 examples, too few to tell an interval from;"
+        "macro_f1 drops 0.50 points, without an interval: it depends on about 2 examples, too few for an interval;"
         " about 250 evaluation examples would do for one, 150 more than these"
     )
 
 
 def test_a_metric_without_a_drop_cannot_be_judged() -> None:
-    """What was not measured leaves the check open and says why."""
+    """A metric that was not measured makes the check inconclusive, with the reason."""
     check = _one(Gate(max_drop_points=1.0), _evidence())
     assert (check.verdict, check.measured) == ("inconclusive", None)
     assert check.sentence.startswith("the drop in accuracy is not known: ")
@@ -193,16 +193,16 @@ def test_the_least_agreement_is_judged_by_its_own_interval(limit: float, verdict
     )
     assert (check.verdict, check.measured) == (verdict, 0.96)
     assert check.interval == pytest.approx(exact)
-    told = {"blessed": ", at least 0.9482 at 95%", "rejected": ", at most 0.9697 at 95%"}
+    ends = {"blessed": ", at least 0.9482 at 95%", "rejected": ", at most 0.9697 at 95%"}
     assert check.sentence.startswith(
-        f"agreement is 0.9600{told.get(verdict, ' (between 0.9482 and 0.9697, each at 95%')}"
+        f"agreement is 0.9600{ends.get(verdict, ' (between 0.9482 and 0.9697, each at 95%')}"
     )
     assert ("evaluation examples" in check.sentence) == (verdict == "inconclusive")
 
 
 @pytest.mark.parametrize(("limit", "verdict"), [(0.8, "blessed"), (0.87, "inconclusive"), (0.95, "rejected")])
 def test_the_least_metric_is_judged_by_its_own_interval(limit: float, verdict: str) -> None:
-    """The metric itself is held against the least that is asked, whatever the reference's is."""
+    """The metric itself is compared with the limit, whatever the reference's is."""
     measures = {"accuracy": Measured(value=0.87, interval=(0.81, 0.91), method="wilson")}
     assert _one(Gate(min_metric=limit), _evidence(measures=measures)).verdict == verdict
     assert _one(Gate(min_metric=limit), _evidence()).verdict == "inconclusive"
@@ -225,7 +225,7 @@ def test_the_worst_class_is_judged_by_the_interval_of_the_greatest_drop(lost: in
 
 
 def test_a_class_of_many_is_judged_with_and_without_it() -> None:
-    """The group that loses most may be the examples without a class; all that settle it are of the set as a whole."""
+    """The worst group may be the examples without a class; the number that settles it is for the whole set."""
     labels = np.tile([[1, 0], [0, 1], [0, 1], [0, 1]], (100, 1))
     variant = labels.copy()
     variant[:8, 0] = 1
@@ -270,7 +270,7 @@ def test_a_class_of_many_is_judged_with_and_without_it() -> None:
     ],
 )
 def test_latency_is_a_proxy_and_judged_by_the_interval_of_its_ratio(ratio: Ratio | None, verdict: str) -> None:
-    """On a noisy machine only what is far off is settled, and every sentence says where it was measured."""
+    """On a noisy machine only a ratio far from the limit is settled, and every sentence names the machine."""
     check = _one(Gate(max_latency_ratio=0.5), _evidence(benchmark=_benchmark(ratio)))
     assert check.verdict == verdict
     assert ("a proxy, measured on a CPU" in check.sentence) == (ratio is not None)
@@ -278,7 +278,7 @@ def test_latency_is_a_proxy_and_judged_by_the_interval_of_its_ratio(ratio: Ratio
 
 @pytest.mark.parametrize(("value", "settled"), [(0.501, False), (0.499, False), (0.504, True)])
 def test_what_no_benchmark_tells_apart_no_number_of_runs_settles(value: float, settled: bool) -> None:
-    """A ratio 0.2% from the limit is nearer than two benchmarks agree, however many runs; of one 0.8% off the number is told."""
+    """No number of runs settles a ratio 0.2% from the limit, nearer than two benchmarks agree; one 0.8% off has a number."""
     ratio = Ratio(value=value, low=value / 1.01, high=value * 1.01, confidence=0.95, noisy=False)
     check = _one(Gate(max_latency_ratio=0.5), _evidence(benchmark=_benchmark(ratio)))
     assert check.verdict == "inconclusive"
@@ -308,13 +308,13 @@ def test_a_missing_champion_counts_neither_for_nor_against() -> None:
     assert "registered model 'x' has no alias 'champion'" in check.sentence
     verdict, checks, reasons = judge(Gate(max_drop_points=1.0, max_drop_points_vs_champion=1.0), evidence)
     assert verdict == "blessed"
-    assert [found.verdict for found in checks] == ["blessed", "no champion yet"]
+    assert [check.verdict for check in checks] == ["blessed", "no champion yet"]
     assert reasons[-1].startswith("no champion yet: ")
 
 
 @pytest.mark.parametrize(("high", "verdict"), [(1.0, "blessed"), (1.5, "inconclusive")])
 def test_a_champion_is_a_second_reference(high: float, verdict: str) -> None:
-    """The drop from the champion is judged as the one from float32, and the sentence names it."""
+    """The drop from the champion is judged like the one from float32, and the sentence names the champion."""
     champion = AgainstChampion(name="models:/x/3", drop=_paired(0.2, high))
     check = _one(Gate(max_drop_points_vs_champion=1.0), _evidence(champion=champion))
     assert check.verdict == verdict
@@ -322,7 +322,7 @@ def test_a_champion_is_a_second_reference(high: float, verdict: str) -> None:
 
 
 def test_a_champion_that_cannot_be_run_settles_nothing() -> None:
-    """A model in production that fails on these examples leaves the check open."""
+    """A champion that fails on these examples makes the check inconclusive."""
     champion = AgainstChampion(name="models:/x/3", failed="LiteRT refuses the model")
     check = _one(Gate(max_drop_points_vs_champion=1.0), _evidence(champion=champion))
     assert check.verdict == "inconclusive"
@@ -355,7 +355,7 @@ def test_the_best_is_the_blessed_one_with_least_of_what_is_preferred(prefer: str
 
 
 def test_ties_go_to_the_smaller_drop_then_the_smaller_file_then_the_first() -> None:
-    """The choice does not depend on chance."""
+    """The choice is deterministic."""
     gate = Gate(max_drop_points=1.0, prefer="size_bytes")
     assert (
         choose_best(gate, {"a": _variant(size_bytes=5, drop_points=0.2), "b": _variant(size_bytes=5, drop_points=0.1)})
@@ -403,10 +403,10 @@ def test_the_outcome_is_the_best_there_is(verdicts: list[str], outcome: str) -> 
 
 
 def test_without_a_gate_the_outcome_is_not_gated() -> None:
-    """No gate never reads as passed."""
+    """A run without a gate is never blessed."""
     assert overall(Gate(), {"a": _variant("not gated")}) == "not gated"
 
 
 def test_every_key_of_the_gate_has_a_check() -> None:
-    """A key without a check would fall through to another's."""
+    """A key without a check would be an error at run time."""
     assert set(CHECK_OF) | {"integer_only"} == set(CHECKS)

@@ -1,4 +1,4 @@
-"""The first sentence of a verdict and the words of its checks, on tables that can be checked by hand."""
+"""The headline of a verdict and the wording of its checks, on tables that can be checked by hand."""
 
 import math
 import re
@@ -41,7 +41,7 @@ def _reference() -> VariantVerdict:
 
 
 def test_what_to_ship_is_told_in_a_line() -> None:
-    """Size, its share, what it gains, the least that it may lose and that all checks pass; the rest is in the rows."""
+    """The headline has size, share, change of the metric, its bound, and that all checks pass."""
     best = _variant(
         "blessed",
         *(_check(str(number), "blessed", "long" * 50) for number in range(5)),
@@ -49,24 +49,26 @@ def test_what_to_ship_is_told_in_a_line() -> None:
         drop_points=-0.12,
         drop_interval_points=(-0.5, 0.3),
     )
-    told = headline(Gate(max_drop_points=1.0), "accuracy", "blessed", "small", {"float32": _reference(), "small": best})
-    assert told == (
+    sentence = headline(
+        Gate(max_drop_points=1.0), "accuracy", "blessed", "small", {"float32": _reference(), "small": best}
+    )
+    assert sentence == (
         "Ship small: 27.5 kB (0.28 of float32), accuracy gains 0.12 points (at worst 0.30 lost, 95% one-sided);"
         " all 5 checks pass."
     )
 
 
 def test_a_reference_that_is_good_for_nothing_is_not_to_be_shipped() -> None:
-    """What loses nothing of a model that guesses is no better: that comes first, and then what the gate alone says."""
+    """The warning that the reference guesses comes first, then the gate's own headline."""
     judged = {"float32": _reference(), "small": _variant("blessed", _check("a", "blessed", "fine"), size_bytes=27_500)}
-    told = headline(Gate(max_drop_points=1.0), "accuracy", "blessed", "small", judged, "float32 guesses")
-    assert told.startswith(
+    sentence = headline(Gate(max_drop_points=1.0), "accuracy", "blessed", "small", judged, "float32 guesses")
+    assert sentence.startswith(
         "Do not ship before this is understood: float32 guesses. Of the gate alone: Ship small: 27.5 kB"
     )
 
 
 def test_the_number_that_settles_the_variant_is_that_of_the_check_that_takes_most() -> None:
-    """Of three open checks the first sentence tells the number of the one that takes most, and no other; and names all three."""
+    """With three inconclusive checks the headline names all, and has the number of the one that needs most examples."""
     checks = (
         _check("min_metric", "inconclusive", "about 14,861 would settle it", Need(examples=14_861)),
         _check("max_worst_class_drop_points", "inconclusive", "about 870 would settle it", Need(examples=870)),
@@ -81,16 +83,16 @@ def test_the_number_that_settles_the_variant_is_that_of_the_check_that_takes_mos
 
 
 def test_two_checks_are_both() -> None:
-    """And one is one."""
-    for number, told in ((1, "its one check passes."), (2, "both checks pass.")):
+    """One passed check reads its one check, two read both checks."""
+    for number, sentence in ((1, "its one check passes."), (2, "both checks pass.")):
         best = _variant("blessed", *(_check(str(index), "blessed", "") for index in range(number)), size_bytes=900)
         judged = {"float32": _reference(), "small": best}
-        found = headline(Gate(max_size_ratio=1.0), "accuracy", "blessed", "small", judged)
-        assert found == f"Ship small: 900 bytes (0.01 of float32); {told}"
+        line = headline(Gate(max_size_ratio=1.0), "accuracy", "blessed", "small", judged)
+        assert line == f"Ship small: 900 bytes (0.01 of float32); {sentence}"
 
 
 def test_all_failing_checks_are_named() -> None:
-    """The first sentence counts and names what rejects a variant, and tells the first in full."""
+    """The headline counts and names the rejected checks, and quotes the first in full."""
     checks = (_check("max_drop_points", "rejected", "too much"), _check("max_size_ratio", "rejected", "too large"))
     judged = {"float32": _reference(), "small": _variant("rejected", *checks)}
     assert headline(Gate(max_drop_points=1.0), "accuracy", "rejected", None, judged).endswith(
@@ -99,7 +101,7 @@ def test_all_failing_checks_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("points", "interval", "told"),
+    ("points", "interval", "beginning"),
     [
         (-0.12, (-0.5, 0.3), "accuracy gains 0.12 points, at most 0.30 lost at 95%, one-sided: within"),
         (-2.0, (-3.0, -1.0), "accuracy gains 2.00 points, at least 1.00 gained at 95%, one-sided: within"),
@@ -110,11 +112,11 @@ def test_all_failing_checks_are_named() -> None:
     ],
 )
 def test_no_drop_is_told_with_a_minus_sign_and_the_end_that_decides_is_quoted(
-    points: float, interval: tuple[float, float], told: str
+    points: float, interval: tuple[float, float], beginning: str
 ) -> None:
     """A negative drop is a gain; a rejection quotes the lower end, in as many places as tell it from the limit."""
     sentence = check_drop(_DROP, _drop(points, *interval), "accuracy").sentence
-    assert sentence.startswith(told)
+    assert sentence.startswith(beginning)
     assert not re.search(r"-\d", sentence)
 
 
@@ -126,7 +128,7 @@ def _classes(*tables: tuple[str, int, int]) -> Sliced:
 
 
 def test_a_rejection_by_class_quotes_the_lower_end() -> None:
-    """What is more than allowed is the lower end of the greatest drop."""
+    """A rejection quotes the lower end of the greatest drop."""
     classes = _classes(("dot", 200, 0), ("square", 200, 40))
     check = check_worst_class(_BY_CLASS, classes)
     assert check.verdict == "rejected"
@@ -140,7 +142,7 @@ def test_a_rejection_by_class_quotes_the_lower_end() -> None:
 
 
 def test_every_open_class_is_settled_by_what_the_check_asks_for() -> None:
-    """Three classes of few examples are open: each one's number is told, and that of all is what holds each of them."""
+    """Three inconclusive classes have a number each, and the number of all examples is enough for each of them."""
     tables = (("dot", 40, 0), ("square", 16, 0), ("stripe_v", 4, 0))
     check = check_worst_class(_BY_CLASS, _classes(*tables))
     each = examples_to_settle(np.zeros(9), 0.05, 0.95, 0.8 ** (1 / 3))
@@ -156,7 +158,7 @@ def test_every_open_class_is_settled_by_what_the_check_asks_for() -> None:
 
 
 def test_the_number_for_all_classes_settles_the_check_in_four_of_five_runs() -> None:
-    """Drawn anew 200 times as found, in as many examples as told and under the same mix, at least 75% are settled."""
+    """In 200 simulated sets with the recommended number of examples and the same mix, at least 75% are settled."""
     tables = (("dot", 150, 2), ("square", 90, 2), ("stripe_v", 60, 1))
     need = check_worst_class(_BY_CLASS, _classes(*tables)).need
     assert need is not None
@@ -172,18 +174,18 @@ def test_the_number_for_all_classes_settles_the_check_in_four_of_five_runs() -> 
 
 
 def test_what_some_open_check_takes_may_not_be_known() -> None:
-    """A noisy latency has no number of examples: the sentence says so of it, and tells the other's number."""
+    """A noisy latency has no number of examples: the sentence says so, and has the other check's number."""
     checks = (
         _check("max_drop_points", "inconclusive", "about 288 would settle it", Need(examples=288)),
         _check("max_latency_ratio", "inconclusive", "too noisy"),
     )
     judged = {"float32": _reference(), "small": _variant("inconclusive", *checks)}
-    told = headline(Gate(max_drop_points=1.0), "accuracy", "inconclusive", None, judged)
-    assert told.endswith("about 288 would settle it; what max_latency_ratio would take is not known.")
+    sentence = headline(Gate(max_drop_points=1.0), "accuracy", "inconclusive", None, judged)
+    assert sentence.endswith("about 288 would settle it; what max_latency_ratio would take is not known.")
 
 
 def test_a_class_past_the_limit_is_settled_by_a_rejection() -> None:
-    """One class that loses 8 points of 5 allowed decides alone: the number is what its corrected lower end takes."""
+    """One class that loses 8 points of 5 allowed decides alone: the number is the one of its corrected lower end."""
     check = check_worst_class(_BY_CLASS, _classes(("dot", 100, 0), ("square", 100, 8), ("few", 10, 0)))
     differences = np.repeat([1.0, 0.0], [8, 92])
     needed = examples_to_settle(differences, 0.05, 0.95 ** (1 / 3))
@@ -193,7 +195,7 @@ def test_a_class_past_the_limit_is_settled_by_a_rejection() -> None:
 
 @pytest.mark.parametrize(("successes", "count"), [(0, 3), (2, 3), (3, 3), (58, 60), (960, 1000)])
 def test_exact_ends_are_those_of_scipy(successes: int, count: int) -> None:
-    """Clopper and Pearson's, one-sided."""
+    """The ends are Clopper and Pearson's, one-sided."""
     low = stats.binomtest(successes, count, alternative="greater").proportion_ci(0.95, method="exact").low
     high = stats.binomtest(successes, count, alternative="less").proportion_ci(0.95, method="exact").high
     assert exact_ends(successes, count, 0.95) == pytest.approx((low, high))
@@ -202,8 +204,8 @@ def test_exact_ends_are_those_of_scipy(successes: int, count: int) -> None:
 def test_one_of_three_that_differs_rejects_nothing() -> None:
     """At an agreement of 0.97, one or more of three differ in 8.7% of runs: that is no rejection at 95%."""
     assert float(stats.binom.sf(0, 3, 0.03)) == pytest.approx(0.087, abs=0.001)
-    found = Measured(value=2 / 3, interval=(0.2077, 0.9385), method="wilson")
-    assert check_least(_AGREEMENT, found, "agreement", 3).verdict == "inconclusive"
+    measured = Measured(value=2 / 3, interval=(0.2077, 0.9385), method="wilson")
+    assert check_least(_AGREEMENT, measured, "agreement", 3).verdict == "inconclusive"
 
 
 @pytest.mark.parametrize("limit", [0.5, 0.9, 0.97, 0.99])
@@ -219,7 +221,7 @@ def test_a_share_at_the_limit_is_settled_in_at_most_one_of_twenty_runs(limit: fl
 
 @pytest.mark.parametrize(("share", "limit"), [(1.0, 0.99), (0.96, 0.949), (0.9, 0.97)])
 def test_the_number_for_a_share_settles_it_in_four_of_five_runs(share: float, limit: float) -> None:
-    """With the number told it is settled in 80% of runs, with one less it is not."""
+    """With the recommended number it is settled in 80% of runs, with one less it is not."""
 
     def settled(count: int) -> float:
         successes = np.arange(count + 1)
@@ -235,8 +237,8 @@ def test_the_number_for_a_share_settles_it_in_four_of_five_runs(share: float, li
 
 
 def test_an_open_drop_carries_its_number() -> None:
-    """What the sentence says is also there to be read by programs."""
-    found = paired_mean(np.repeat([1.0, -1.0, 0.0], [9, 8, 283]), 0.95)
-    check = check_drop(_DROP, found, "accuracy")
+    """The number in the sentence is also in a field."""
+    drop = paired_mean(np.repeat([1.0, -1.0, 0.0], [9, 8, 283]), 0.95)
+    check = check_drop(_DROP, drop, "accuracy")
     assert check.need is not None
     assert f"about {check.need.examples:,} evaluation examples would settle it" in check.sentence

@@ -30,8 +30,8 @@ def test_classification_is_scikit_learns(soft: bool) -> None:
     likely = special.softmax(logits, axis=1)
     output = likely if soft else logits
     decided = logits.argmax(axis=1)
-    found = figures("classification", read("classification", output), {"y": output}, labels)
-    values = {name: figure.value for name, figure in found.items()}
+    metrics = figures("classification", read("classification", output), {"y": output}, labels)
+    values = {name: figure.value for name, figure in metrics.items()}
     every = np.arange(8)
     assert tuple(values) == METRICS["classification"]
     assert values["accuracy"] == sklearn_metrics.accuracy_score(labels, decided)
@@ -57,8 +57,8 @@ def test_calibration_error_by_hand() -> None:
     """Four answers at 0.7, three of them right: off by 0.05; two at 0.9, one right: off by 0.4; so (0.2 + 0.8) / 6."""
     output = np.array([[0.7, 0.3]] * 4 + [[0.9, 0.1]] * 2)
     labels = np.array([0, 0, 0, 1, 0, 1])
-    found = figures("classification", "probabilities", {"y": output}, labels)
-    assert found["ece"].value == pytest.approx((4 * 0.05 + 2 * 0.4) / 6)
+    metrics = figures("classification", "probabilities", {"y": output}, labels)
+    assert metrics["ece"].value == pytest.approx((4 * 0.05 + 2 * 0.4) / 6)
 
 
 def test_top_5_needs_more_than_5_classes() -> None:
@@ -71,9 +71,9 @@ def test_equal_scores_do_not_flatter_the_top_5() -> None:
     """Where a quantized output is 0 for most classes, those of a lower number come first, as they do for top 1."""
     output = np.zeros((2, 10))
     output[:, 9] = 1.0
-    found = figures("classification", "probabilities", {"y": output}, np.array([3, 4]))
-    assert found["top_5_accuracy"].each is not None
-    assert found["top_5_accuracy"].each.tolist() == [1.0, 0.0]
+    metrics = figures("classification", "probabilities", {"y": output}, np.array([3, 4]))
+    assert metrics["top_5_accuracy"].each is not None
+    assert metrics["top_5_accuracy"].each.tolist() == [1.0, 0.0]
 
 
 @pytest.mark.parametrize("units", [1, 2])
@@ -89,8 +89,8 @@ def test_binary_is_scikit_learns(units: int, soft: bool) -> None:
         (2, True): np.stack([1 - yes, yes], axis=1),
         (2, False): np.stack([np.zeros(_COUNT), logits], axis=1),
     }[units, soft]
-    found = figures("binary", read("binary", output), {"y": output}, labels)
-    values = {name: figure.value for name, figure in found.items()}
+    metrics = figures("binary", read("binary", output), {"y": output}, labels)
+    values = {name: figure.value for name, figure in metrics.items()}
     decided = (yes >= 0.5).astype(int)
     assert tuple(values) == METRICS["binary"]
     assert values["accuracy"] == sklearn_metrics.accuracy_score(labels, decided)
@@ -106,12 +106,12 @@ def test_multilabel_is_scikit_learns() -> None:
     labels = (_RANDOM.uniform(size=(_COUNT, 6)) < 0.3).astype(np.int64)
     output = np.clip(labels * 0.4 + _RANDOM.uniform(0, 0.6, size=labels.shape), 0, 1)
     decided = (output >= 0.5).astype(int)
-    found = figures("multilabel", "probabilities", {"y": output}, labels)
-    assert tuple(found) == METRICS["multilabel"]
-    assert found["accuracy"].value == pytest.approx(1 - sklearn_metrics.hamming_loss(labels, decided))
-    assert found["subset_accuracy"].value == sklearn_metrics.accuracy_score(labels, decided)
-    assert found["macro_f1"].value == pytest.approx(sklearn_metrics.f1_score(labels, decided, average="macro"))
-    assert found["micro_f1"].value == pytest.approx(sklearn_metrics.f1_score(labels, decided, average="micro"))
+    metrics = figures("multilabel", "probabilities", {"y": output}, labels)
+    assert tuple(metrics) == METRICS["multilabel"]
+    assert metrics["accuracy"].value == pytest.approx(1 - sklearn_metrics.hamming_loss(labels, decided))
+    assert metrics["subset_accuracy"].value == sklearn_metrics.accuracy_score(labels, decided)
+    assert metrics["macro_f1"].value == pytest.approx(sklearn_metrics.f1_score(labels, decided, average="macro"))
+    assert metrics["micro_f1"].value == pytest.approx(sklearn_metrics.f1_score(labels, decided, average="micro"))
 
 
 @pytest.mark.parametrize("width", [1, 3])
@@ -119,12 +119,12 @@ def test_regression_is_scikit_learns(width: int) -> None:
     """MAE, RMSE, R² and the greatest error, of numbers and of vectors."""
     labels = _RANDOM.normal(5.0, 2.0, size=(_COUNT, width))
     output = labels + _RANDOM.normal(size=labels.shape)
-    found = figures("regression", "", {"y": output}, labels[:, 0] if width == 1 else labels, spread=2.0)
-    assert tuple(found) == METRICS["regression"]
-    assert found["mae"].value == pytest.approx(sklearn_metrics.mean_absolute_error(labels, output))
-    assert found["rmse"].value == pytest.approx(np.sqrt(sklearn_metrics.mean_squared_error(labels, output)))
-    assert found["r2"].value == pytest.approx(sklearn_metrics.r2_score(labels, output))
-    assert found["max_error"].value == pytest.approx(np.abs(labels - output).max())
+    metrics = figures("regression", "", {"y": output}, labels[:, 0] if width == 1 else labels, spread=2.0)
+    assert tuple(metrics) == METRICS["regression"]
+    assert metrics["mae"].value == pytest.approx(sklearn_metrics.mean_absolute_error(labels, output))
+    assert metrics["rmse"].value == pytest.approx(np.sqrt(sklearn_metrics.mean_squared_error(labels, output)))
+    assert metrics["r2"].value == pytest.approx(sklearn_metrics.r2_score(labels, output))
+    assert metrics["max_error"].value == pytest.approx(np.abs(labels - output).max())
 
 
 _BINARY = _RANDOM.integers(0, 2, 200)
@@ -144,15 +144,15 @@ _MULTILABEL = (_RANDOM.uniform(size=(200, 3)) < 0.4).astype(np.int64)
 def test_what_is_resampled_is_the_metric_itself(task: str, output: NDArray[Any], labels: NDArray[Any]) -> None:
     """Counting each example as often as it is drawn gives the metric of the drawn examples, as scikit-learn has it."""
     reading = read(task, output)
-    found = figures(task, reading, {"y": output}, labels)
+    metrics = figures(task, reading, {"y": output}, labels)
     rows = np.sort(np.random.default_rng(1).integers(0, len(labels), len(labels)))
     drawn = figures(task, reading, {"y": output[rows]}, labels[rows])
     weights = np.bincount(rows, minlength=len(labels)).astype(np.float64)
     everything = np.ones(len(labels))
-    weighted = {name: figure.weighted for name, figure in found.items() if figure.weighted is not None}
+    weighted = {name: figure.weighted for name, figure in metrics.items() if figure.weighted is not None}
     assert weighted
     for name, take in weighted.items():
-        expected = pytest.approx([found[name].value, drawn[name].value])
+        expected = pytest.approx([metrics[name].value, drawn[name].value])
         assert take.over(np.stack([everything, weights])) == expected, name
 
 
@@ -176,8 +176,8 @@ def test_probabilities(task: str, output: list[list[float]], reading: str, expec
 def test_each_metric_has_its_own_interval() -> None:
     """Accuracy gets Wilson's, a loss that of a mean, F1 a bootstrap's; ECE and the greatest error have none."""
     labels, logits = _classes(6)
-    found = figures("classification", "logits", {"y": logits}, labels)
-    methods = {name: own_interval(figure, _COUNT, 0.95).method for name, figure in found.items()}
+    metrics = figures("classification", "logits", {"y": logits}, labels)
+    methods = {name: own_interval(figure, _COUNT, 0.95).method for name, figure in metrics.items()}
     assert methods == {
         "accuracy": "wilson",
         "top_5_accuracy": "wilson",
@@ -186,7 +186,7 @@ def test_each_metric_has_its_own_interval() -> None:
         "log_loss": "mean",
         "ece": "",
     }
-    for name, figure in found.items():
+    for name, figure in metrics.items():
         ends = own_interval(figure, _COUNT, 0.95).ends
         if name == "ece":  # Resampling makes gaps where there are none, so that its interval would be beside it.
             assert ends is None

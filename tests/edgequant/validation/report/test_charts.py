@@ -15,7 +15,7 @@ from edgequant.artifacts.comparison import Confusion, Ends, Slice, SliceValue
 from edgequant.artifacts.example_set import InputSpread, Representativeness
 from edgequant.artifacts.verdict import Verdict
 from edgequant.validation.report.charts import draw
-from edgequant.validation.report.confusion_matrices import Change, changes, confused
+from edgequant.validation.report.confusion_matrices import Change, changes, confusion_difference
 from edgequant.validation.report.drop_chart import drops, slice_drops
 from edgequant.validation.report.example_sets import histograms
 from edgequant.validation.report.flip_pictures import data_uri, is_image, own_range
@@ -31,7 +31,7 @@ def point(name: str, size_bytes: int, value: float) -> Point:
 
 
 @pytest.mark.parametrize(
-    ("found", "higher", "expected"),
+    ("models", "higher", "expected"),
     [
         # c is larger than b and no better; d is as small as b and worse.
         ([("a", 400, 0.95), ("b", 100, 0.9), ("c", 200, 0.9), ("d", 100, 0.8)], True, ["b", "a"]),
@@ -44,9 +44,9 @@ def point(name: str, size_bytes: int, value: float) -> Point:
         ([], True, []),
     ],
 )
-def test_the_pareto_front(found: list[tuple[str, int, float]], higher: bool, expected: list[str]) -> None:
+def test_the_pareto_front(models: list[tuple[str, int, float]], higher: bool, expected: list[str]) -> None:
     """A model is on the front when none other is as small and better, or smaller and as good."""
-    assert [best.name for best in front([point(*one) for one in found], higher=higher)] == expected
+    assert [best.name for best in front([point(*one) for one in models], higher=higher)] == expected
 
 
 def test_size_against_metric(handmade: Handmade) -> None:
@@ -95,36 +95,41 @@ def test_drops_by_class_are_in_their_order(handmade: Handmade, interval: Ends | 
 
 def test_what_is_confused_otherwise() -> None:
     """Differences of two matrices, the largest first; for the worse are more mistakes and fewer right decisions."""
-    was = Confusion(examples=20, counts=((9, 1), (0, 10)))
-    now = Confusion(examples=20, counts=((10, 0), (3, 7)))
-    found = changes(was, now)
-    assert found == [
-        Change(label=1, decision=0, was=0, now=3),
-        Change(label=1, decision=1, was=10, now=7),
-        Change(label=0, decision=0, was=9, now=10),
-        Change(label=0, decision=1, was=1, now=0),
+    reference_matrix = Confusion(examples=20, counts=((9, 1), (0, 10)))
+    variant_matrix = Confusion(examples=20, counts=((10, 0), (3, 7)))
+    differences = changes(reference_matrix, variant_matrix)
+    assert differences == [
+        Change(label=1, decision=0, reference=0, variant=3),
+        Change(label=1, decision=1, reference=10, variant=7),
+        Change(label=0, decision=0, reference=9, variant=10),
+        Change(label=0, decision=1, reference=1, variant=0),
     ]
-    assert [(change.difference, change.worse) for change in found] == [(3, True), (-3, True), (1, False), (-1, False)]
+    assert [(change.difference, change.worse) for change in differences] == [
+        (3, True),
+        (-3, True),
+        (1, False),
+        (-1, False),
+    ]
 
 
 def test_mistakes_whose_number_is_not_known_are_no_difference() -> None:
     """Of more mistakes than are named, one that only the other model's list names is left out."""
     many = Confusion(examples=9, mistakes=tuple((label, 0, 9) for label in range(1, 51)))
     few = Confusion(examples=9, mistakes=((1, 0, 4), (77, 0, 5)))
-    found = {(change.label, change.difference) for change in changes(many, few)}
-    assert (1, -5) in found
-    assert (50, -9) in found
-    assert not [difference for label, difference in found if label == 77]
+    differences = {(change.label, change.difference) for change in changes(many, few)}
+    assert (1, -5) in differences
+    assert (50, -9) in differences
+    assert not [difference for label, difference in differences if label == 77]
 
 
 def test_confusion_over_other_examples_is_not_compared(handmade: Handmade) -> None:
     """A variant that ran out of time was run on fewer examples; the page says so instead."""
     verdict = handmade(variant={"confusion": Confusion(examples=50, counts=((50,),))})
     reference = replace(verdict.variants["float32"], confusion=Confusion(examples=100, counts=((100,),)))
-    found = confused(replace(verdict, variants={**verdict.variants, "float32": reference}), "full_int8")
-    assert found is not None
-    assert found.chart is None
-    assert found.note == "It was run on 50 examples and float32 on 100: their counts do not compare."
+    view = confusion_difference(replace(verdict, variants={**verdict.variants, "float32": reference}), "full_int8")
+    assert view is not None
+    assert view.chart is None
+    assert view.note == "It was run on 50 examples and float32 on 100: their counts do not compare."
 
 
 def test_of_more_than_thirty_classes_there_is_no_matrix(handmade: Handmade) -> None:
@@ -132,12 +137,14 @@ def test_of_more_than_thirty_classes_there_is_no_matrix(handmade: Handmade) -> N
     eye = np.eye(40, dtype=int)
     moved = eye.copy()
     moved[3] = np.roll(moved[3], 1)
-    was, now = (Confusion(examples=40, counts=tuple(map(tuple, matrix.tolist()))) for matrix in (eye, moved))
-    verdict = handmade(variant={"confusion": now})
-    reference = replace(verdict.variants["float32"], confusion=was)
-    found = confused(replace(verdict, variants={**verdict.variants, "float32": reference}), "full_int8")
-    assert found is not None
-    assert (found.chart, found.mistakes) == (None, (Change(label=3, decision=4, was=0, now=1),))
+    reference_matrix, variant_matrix = (
+        Confusion(examples=40, counts=tuple(map(tuple, matrix.tolist()))) for matrix in (eye, moved)
+    )
+    verdict = handmade(variant={"confusion": variant_matrix})
+    reference = replace(verdict.variants["float32"], confusion=reference_matrix)
+    view = confusion_difference(replace(verdict, variants={**verdict.variants, "float32": reference}), "full_int8")
+    assert view is not None
+    assert (view.chart, view.mistakes) == (None, (Change(label=3, decision=4, reference=0, variant=1),))
 
 
 def spread(low: float, high: float) -> InputSpread:
@@ -205,8 +212,8 @@ def test_what_is_an_image(shape: tuple[int, ...], dtype: type, expected: bool) -
 
 
 def _pixels(uri: str) -> list[object]:
-    found: list[object] = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))).tolist()
-    return found
+    pixels: list[object] = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))).tolist()
+    return pixels
 
 
 def test_pixels_go_from_black_to_white() -> None:
@@ -237,7 +244,7 @@ def test_numbers(value: float | str | None, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("interval", "measured", "asked", "expected"),
+    ("interval", "measured", "limit", "expected"),
     [
         ((0.000522, 0.4421), 0.139, 1.0, ("0.00", "0.44", "0.14")),
         ((-6.2041, 5.9877), 1.3158, 2.0, ("-6.20", "5.99", "1.32")),
@@ -249,10 +256,10 @@ def test_numbers(value: float | str | None, expected: str) -> None:
     ],
 )
 def test_an_interval_has_as_many_places_at_each_end(
-    interval: Ends, measured: float | None, asked: float | str, expected: tuple[str, str, str]
+    interval: Ends, measured: float | None, limit: float | str, expected: tuple[str, str, str]
 ) -> None:
     """Two digits of its width, two places at least, and more where an end beyond the limit would read as if it were at it."""
-    assert span(interval, measured, asked) == expected
+    assert span(interval, measured, limit) == expected
 
 
 def test_words() -> None:

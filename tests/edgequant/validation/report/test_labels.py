@@ -1,4 +1,4 @@
-"""How the report tells of labels, and of figures in units that can be read."""
+"""The report's view of labels, and numbers in readable units."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -44,7 +44,7 @@ def test_the_evaluation_sets_balance_is_beside_the_calibration_sets(handmade: Ha
 
 
 def test_numbers_are_no_classes(handmade: Handmade) -> None:
-    """Of a regression the quantiles of the labels are told, by NumPy's linear rule, and no label as a class."""
+    """A regression has the quantiles of its labels, by NumPy's linear rule, and no classes."""
     labels = np.arange(101) * 2.0
     verdict = replace(_with(handmade(), {"3": (0.5, 0.5), "4": (0.5, 0.5)}), task="regression", main_metric="mae")
     assert class_rows(verdict, labels) == ([], 0)
@@ -76,7 +76,7 @@ def test_each_number_of_a_label_is_told_by_itself(handmade: Handmade) -> None:
 
 
 @pytest.mark.parametrize(
-    ("milliseconds", "told"),
+    ("milliseconds", "text"),
     [
         (0.0007, "0.700 µs"),
         (0.0427, "42.7 µs"),
@@ -86,9 +86,9 @@ def test_each_number_of_a_label_is_told_by_itself(handmade: Handmade) -> None:
         (0.1, "0.100 ms"),
     ],
 )
-def test_times_have_three_digits_and_their_unit(milliseconds: float, told: str) -> None:
-    """A model that takes less than a microsecond is not told as 0.001 ms."""
-    assert duration(milliseconds) == told
+def test_times_have_three_digits_and_their_unit(milliseconds: float, text: str) -> None:
+    """A latency below a microsecond is not shown as 0.001 ms."""
+    assert duration(milliseconds) == text
 
 
 def test_it_is_said_which_intervals_are_one_sided(handmade: Handmade) -> None:
@@ -102,8 +102,8 @@ def test_the_drop_of_an_error_is_told_in_its_own_unit_as_well(handmade: Handmade
     """Points of a regression are hundredths of a standard deviation: the table has the change of the error beside them."""
     verdict = handmade()
     variants = {
-        name: replace(found, metrics={"mae": value})
-        for (name, found), value in zip(verdict.variants.items(), (2.0, 2.25), strict=True)
+        name: replace(variant, metrics={"mae": value})
+        for (name, variant), value in zip(verdict.variants.items(), (2.0, 2.25), strict=True)
     }
     verdict = replace(verdict, task="regression", main_metric="mae", variants=variants)
     text = " ".join(render(verdict)[0].split())

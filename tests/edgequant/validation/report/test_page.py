@@ -64,10 +64,10 @@ def test_the_report_begins_with_the_verdict_and_needs_no_network(digits_sets: An
     verdict = load_verdict(digits_sets.verdict)
     page = Page(text)
     assert text.index(verdict.why) == text.index('<p class="lead">') + len('<p class="lead">')
-    for name, found in verdict.variants.items():
+    for name, variant in verdict.variants.items():
         assert f'<th scope="row">{name}' in text
-        assert f"{found.size_bytes:,}" in page.text
-        assert all(check.sentence in page.text for check in found.checks)
+        assert f"{variant.size_bytes:,}" in page.text
+        assert all(check.sentence in page.text for check in variant.checks)
     assert headings(text) == [
         "Variants",
         "Why",
@@ -75,7 +75,7 @@ def test_the_report_begins_with_the_verdict_and_needs_no_network(digits_sets: An
         "Variant by variant",
         "What it was calibrated and evaluated on",
         "What each file holds",
-        "How to get the same numbers again",
+        "Reproduction",
     ]
     assert "://" not in text
     assert all(target.startswith("#") for target in re.findall(r"url\((.*?)\)", text))
@@ -260,7 +260,7 @@ def test_one_class(handmade: Handmade) -> None:
     variants = {**verdict.variants, "float32": replace(verdict.variants["float32"], confusion=same)}
     text, charts = render(replace(verdict, variants=variants))
     assert [chart.name for chart in charts] == ["size_metric", "drops", "class_drops_full_int8"]
-    assert "It takes every class for what float32 takes it for, in the same numbers." in text
+    assert "Its confusion matrix is equal to float32&#39;s." in text
 
 
 def test_a_thousand_classes(handmade: Handmade) -> None:
@@ -279,8 +279,8 @@ def test_a_thousand_classes(handmade: Handmade) -> None:
     part = Slice(name="class", total=1000, values=values, worst_interval_points=(0.0, 90.0))
     mistakes = tuple((number, number + 1, 60 - number) for number in range(50))
     verdict = handmade(variant={"slices": (part,), "confusion": Confusion(examples=100, mistakes=mistakes)})
-    was = Confusion(examples=100, mistakes=((0, 1, 55), (1, 2, 59)))
-    variants = {**verdict.variants, "float32": replace(verdict.variants["float32"], confusion=was)}
+    reference_matrix = Confusion(examples=100, mistakes=((0, 1, 55), (1, 2, 59)))
+    variants = {**verdict.variants, "float32": replace(verdict.variants["float32"], confusion=reference_matrix)}
     text, charts = render(replace(verdict, variants=variants))
     assert [chart.name for chart in charts] == ["size_metric", "drops", "class_drops_full_int8"]
     assert "11 (10)" in charts[-1].svg
@@ -316,8 +316,8 @@ def test_pictures_are_the_examples_that_flip(handmade: Handmade, digits_sets: An
         "example 7, label 0",
         "example 9, label 1",
     ]
-    found = np.asarray(Image.open(io.BytesIO(base64.b64decode((images[1]["src"] or "").partition(",")[2]))))
-    assert found.tolist() == np.round(examples.inputs["pixels"][7, ..., 0] * 255 / 16).tolist()
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode((images[1]["src"] or "").partition(",")[2]))))
+    assert pixels.tolist() == np.round(examples.inputs["pixels"][7, ..., 0] * 255 / 16).tolist()
 
 
 def test_flips_of_what_is_no_image_are_listed(handmade: Handmade) -> None:
@@ -332,12 +332,14 @@ def test_the_page_is_light(handmade: Handmade, sets: Any) -> None:
     """Six variants, each with many flips of large pictures of noise and many classes, make a page of less than 1.5 MB."""
     flips = tuple(Flip(example=row, label="1", reference="1", variant="0") for row in range(50))
     counts = np.random.default_rng(2).integers(0, 99, (2, 30, 30))
-    was, now = (Confusion(examples=9, counts=tuple(map(tuple, matrix.tolist()))) for matrix in counts)
+    reference_matrix, variant_matrix = (
+        Confusion(examples=9, counts=tuple(map(tuple, matrix.tolist()))) for matrix in counts
+    )
     verdict = handmade(
         variant={"flips": Flips(changed=100, right_to_wrong=50, wrong_to_right=50, lost=flips, gained=flips)}
     )
-    first = replace(verdict.variants["float32"], confusion=was)
-    other = replace(verdict.variants["full_int8"], confusion=now)
+    first = replace(verdict.variants["float32"], confusion=reference_matrix)
+    other = replace(verdict.variants["full_int8"], confusion=variant_matrix)
     names = ("float16", "weights_only", "full_int8", "integer_only", "int16x8")
     verdict = replace(verdict, variants={"float32": first, **dict.fromkeys(names, other)})
 
@@ -369,16 +371,16 @@ def test_the_model_in_production(handmade: Handmade) -> None:
 def test_the_configuration_to_start_from_is_one(handmade: Handmade, tmp_path: Path) -> None:
     """What the page gives as a configuration loads as one, with the seed, the counts and the gate of the run."""
     verdict = handmade()
-    found = reproduction(replace(verdict, environment=replace(verdict.environment, resolver="builtin")))
-    (tmp_path / "flowers.yaml").write_text(found.config, encoding="utf-8")
+    instructions = reproduction(replace(verdict, environment=replace(verdict.environment, resolver="builtin")))
+    (tmp_path / "flowers.yaml").write_text(instructions.config, encoding="utf-8")
     config = load_config(tmp_path / "flowers.yaml")
     assert (config.name, config.sampling.seed, config.sampling.calibration) == ("flowers", 17, 100)
     assert config.resolver == "builtin"
     assert config.examples.evaluation == ["/data/evaluation.npz"]
     assert config.gate == {"max_drop_points": 5.0, "confidence": 0.95, "prefer": "size_bytes"}
-    assert found.facts["model, SHA-256"] == "m" * 64
+    assert instructions.facts["model, SHA-256"] == "m" * 64
     expected = "# in a checkout of edgequant 0.1.0\npip install -c constraints.txt '.[all]'\nedgequant run flowers.yaml"
-    assert found.command == expected
+    assert instructions.command == expected
 
 
 def test_the_configuration_is_the_one_of_the_draw(handmade: Handmade, tmp_path: Path) -> None:
@@ -404,15 +406,16 @@ def test_the_configuration_is_the_one_of_the_draw(handmade: Handmade, tmp_path: 
     }
     provenance = replace(verdict.calibration.provenance, recipe=recipe)
     drawn = replace(verdict, calibration=replace(verdict.calibration, provenance=provenance))
-    found = reproduction(replace(drawn, made_from={**verdict.made_from, "model": "models:/flowers/3"}))
-    assert [line for line in found.config.splitlines() if line.startswith("#")] == [
+    instructions = reproduction(replace(drawn, made_from={**verdict.made_from, "model": "models:/flowers/3"}))
+    assert [line for line in instructions.config.splitlines() if line.startswith("#")] == [
         "# Add tracking.uri, unless MLFLOW_TRACKING_URI is set: where the MLflow is that has the model.",
         "# Put scale.py beside this file.",
     ]
-    (tmp_path / "flowers.yaml").write_text(found.config, encoding="utf-8")
+    (tmp_path / "flowers.yaml").write_text(instructions.config, encoding="utf-8")
     config = load_config(tmp_path / "flowers.yaml")
     assert config.model_dump()["examples"] == {
         **recipe["examples"],
+        "classes_file": "",
         "preprocess": f"{tmp_path / 'scale.py'}:scale",
     }
     assert {key: config.model_dump()["sampling"][key] for key in recipe["sampling"]} == recipe["sampling"]
@@ -452,9 +455,9 @@ def test_what_is_lost_by_feature_is_in_a_table(handmade: Handmade) -> None:
 
 def test_a_hostile_name_is_one_word_of_the_command(handmade: Handmade) -> None:
     """What is made to be copied into a shell quotes the name."""
-    found = reproduction(handmade(name="a; rm -rf ~"))
-    assert found.command.endswith("edgequant run 'a; rm -rf ~.yaml'")
-    text = "".join(line for line in found.config.splitlines(keepends=True) if not line.startswith("#"))
+    instructions = reproduction(handmade(name="a; rm -rf ~"))
+    assert instructions.command.endswith("edgequant run 'a; rm -rf ~.yaml'")
+    text = "".join(line for line in instructions.config.splitlines(keepends=True) if not line.startswith("#"))
     assert yaml.safe_load(text)["name"] == "a; rm -rf ~"
 
 
@@ -470,6 +473,6 @@ def test_a_hostile_name_is_one_word_of_the_command(handmade: Handmade) -> None:
 def test_names_are_no_markdown(handmade: Handmade, text: str, expected: str) -> None:
     """The summary's table has one line for each variant, whatever it is called."""
     verdict = handmade()
-    found = summary(replace(verdict, why=text, variants={text: verdict.variants["full_int8"]}))
-    assert f"\n{expected}\n" in found
-    assert f"| {expected} | 1,000 | 0.8900" in found
+    markdown = summary(replace(verdict, why=text, variants={text: verdict.variants["full_int8"]}))
+    assert f"\n{expected}\n" in markdown
+    assert f"| {expected} | 1,000 | 0.8900" in markdown

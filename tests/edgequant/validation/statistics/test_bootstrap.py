@@ -1,4 +1,4 @@
-"""The paired bootstrap against SciPy's, by simulation, and where it has nothing to go by."""
+"""The paired bootstrap against SciPy's, by simulation, and with too few influential examples."""
 
 from collections.abc import Callable
 from typing import Any
@@ -50,8 +50,8 @@ def _interval(
     labels: NDArray[Any],
     resampling: Resampling,
 ) -> BootstrapDrop:
-    was, now = (_resampled(metric, labels, outputs) for outputs in (reference, variant))
-    return paired_bootstrap_interval(was, now, resampling)
+    reference_metric, variant_metric = (_resampled(metric, labels, outputs) for outputs in (reference, variant))
+    return paired_bootstrap_interval(reference_metric, variant_metric, resampling)
 
 
 def _scored(random: np.random.Generator, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -82,18 +82,18 @@ def test_it_is_scipys_paired_bca_interval(count: int) -> None:
     def drop(rows: NDArray[np.intp]) -> float:
         return _auc(labels[rows], reference[rows]) - _auc(labels[rows], variant[rows])
 
-    found = _interval(_auc, reference, variant, labels, Resampling(confidence=0.95, seed=9, resamples=500))
+    result = _interval(_auc, reference, variant, labels, Resampling(confidence=0.95, seed=9, resamples=500))
     expected = stats.bootstrap(
         (np.arange(count),),
         drop,
         vectorized=False,
         n_resamples=500,
-        confidence_level=_two_sided(found.influential),
+        confidence_level=_two_sided(result.influential),
         method="BCa",
         rng=np.random.default_rng(9),
     ).confidence_interval
-    assert found.drop == drop(np.arange(count))
-    assert found.interval == pytest.approx((expected.low, expected.high))
+    assert result.drop == drop(np.arange(count))
+    assert result.interval == pytest.approx((expected.low, expected.high))
 
 
 def test_leaving_out_groups_of_a_large_set_is_nearly_leaving_out_single_examples() -> None:
@@ -103,21 +103,21 @@ def test_leaving_out_groups_of_a_large_set_is_nearly_leaving_out_single_examples
     def drop(rows: NDArray[np.intp]) -> float:
         return _f1(labels[rows], reference[rows]) - _f1(labels[rows], variant[rows])
 
-    found = _interval(_f1, reference, variant, labels, Resampling(confidence=0.95, seed=9, resamples=2000))
+    result = _interval(_f1, reference, variant, labels, Resampling(confidence=0.95, seed=9, resamples=2000))
     expected = stats.bootstrap(
         (np.arange(1000),),
         drop,
         vectorized=False,
         n_resamples=2000,
-        confidence_level=_two_sided(found.influential),
+        confidence_level=_two_sided(result.influential),
         method="BCa",
         rng=np.random.default_rng(9),
     ).confidence_interval
-    assert found.interval == pytest.approx((expected.low, expected.high), abs=(expected.high - expected.low) / 20)
+    assert result.interval == pytest.approx((expected.low, expected.high), abs=(expected.high - expected.low) / 20)
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:
-    """And another seed another one."""
+    """The same seed gives the same interval, and another seed another one."""
     data = _scored(np.random.default_rng(3), 100)
     first, again, other = (
         _interval(_auc, *data, Resampling(confidence=0.95, seed=seed, resamples=200)) for seed in (1, 1, 2)
@@ -131,18 +131,18 @@ def test_swapping_the_two_mirrors_the_interval() -> None:
     """A gain is a negative drop."""
     reference, variant, labels = _scored(np.random.default_rng(4), 100)
     resampling = Resampling(confidence=0.95, seed=1, resamples=200)
-    found = _interval(_auc, reference, variant, labels, resampling)
+    result = _interval(_auc, reference, variant, labels, resampling)
     mirrored = _interval(_auc, variant, reference, labels, resampling)
-    assert found.interval is not None
-    assert mirrored.interval == pytest.approx((-found.interval[1], -found.interval[0]))
+    assert result.interval is not None
+    assert mirrored.interval == pytest.approx((-result.interval[1], -result.interval[0]))
 
 
-def _covered(found: list[BootstrapDrop], truth: float) -> tuple[float, float]:
-    intervals = np.array([drop.interval for drop in found], np.float64)
+def _covered(drops: list[BootstrapDrop], truth: float) -> tuple[float, float]:
+    intervals = np.array([drop.interval for drop in drops], np.float64)
     return float(np.mean(intervals[:, 0] <= truth)), float(np.mean(intervals[:, 1] >= truth))
 
 
-def _weighed_auc(labels: NDArray[Any], scores: NDArray[Any]) -> Resampled:
+def _resampled_auc(labels: NDArray[Any], scores: NDArray[Any]) -> Resampled:
     """AUC over many resamples at once, as `_auc` has it; an example drawn twice is level with itself, which counts half."""
     order = np.argsort(scores)
     yes = labels[order].astype(np.float64)
@@ -168,20 +168,20 @@ def _simulated(
     seed: int,
 ) -> list[BootstrapDrop]:
     """The drops of 2,000 simulated sets of so many examples, a hundred of them with the same resamples."""
-    random, found = np.random.default_rng(seed), []
+    random, drops = np.random.default_rng(seed), []
     for number in range(2000):
         reference, variant, labels = draw(random, count)
-        was, now = (weighted(labels, outputs) for outputs in (reference, variant))
+        reference_metric, variant_metric = (weighted(labels, outputs) for outputs in (reference, variant))
         resampling = Resampling(confidence=0.95, seed=number // 100, resamples=1000)
-        found.append(paired_bootstrap_interval(was, now, resampling))
-    return found
+        drops.append(paired_bootstrap_interval(reference_metric, variant_metric, resampling))
+    return drops
 
 
 def test_many_resamples_at_once_are_as_one_by_one() -> None:
     """The metrics of the simulations below are those of the examples above."""
     random = np.random.default_rng(11)
     for metric, weighted, (reference, _, labels) in (
-        (_auc, _weighed_auc, _scored(random, 50)),
+        (_auc, _resampled_auc, _scored(random, 50)),
         (_f1, _resampled_f1, _decided(random, 50)),
     ):
         once = np.ones((1, 50))
@@ -198,8 +198,8 @@ def test_the_ends_cover_the_true_drop_in_auc(count: int) -> None:
     The AUC of N(1.5, s²) against N(0, s²) is Φ(1.5 / (s√2)): s is 1 for the reference, √1.25 for the variant.
     """
     truth = float(stats.norm.cdf(1.5 / np.sqrt(2)) - stats.norm.cdf(1.5 / np.sqrt(2.5)))
-    found = _covered(_simulated(_weighed_auc, _scored, count, 5), truth)
-    assert min(found) >= 0.94, found
+    coverage = _covered(_simulated(_resampled_auc, _scored, count, 5), truth)
+    assert min(coverage) >= 0.94, coverage
 
 
 @pytest.mark.long
@@ -211,8 +211,8 @@ def test_the_ends_cover_the_true_drop_in_f1(count: int) -> None:
     0.1·0.94 + 0.9·0.06 = 0.148 of either kind: 0.2556 found, 0.1036 taken for positive.
     """
     truth = 2 * 0.27 / (0.3 + 0.27 + 0.07) - 2 * 0.2556 / (0.3 + 0.2556 + 0.1036)
-    found = _covered(_simulated(_resampled_f1, _decided, count, 6), truth)
-    assert min(found) >= 0.94, found
+    coverage = _covered(_simulated(_resampled_f1, _decided, count, 6), truth)
+    assert min(coverage) >= 0.94, coverage
 
 
 def test_resamples_without_the_metric_are_drawn_again_and_counted() -> None:
@@ -228,13 +228,13 @@ def test_resamples_without_the_metric_are_drawn_again_and_counted() -> None:
         return float(scores.mean()) if (numbers == 0).any() else float("nan")
 
     resampling = Resampling(confidence=0.95, seed=1, resamples=1000)
-    found = _interval(mean_with_the_first, reference, variant, np.arange(200), resampling)
-    assert found.redrawn == pytest.approx(580, rel=0.1)
-    assert found.interval is not None
+    result = _interval(mean_with_the_first, reference, variant, np.arange(200), resampling)
+    assert result.redrawn == pytest.approx(580, rel=0.1)
+    assert result.interval is not None
 
 
 def test_a_metric_seldom_defined_has_no_interval() -> None:
-    """When more resamples fail than are asked for, there is a drop and no interval."""
+    """If more resamples are undefined than requested, there is a drop and no interval."""
     reference, variant, labels = _scored(np.random.default_rng(8), 100)
 
     def with_the_first(model: NDArray[Any]) -> Resampled:
@@ -243,31 +243,31 @@ def test_a_metric_seldom_defined_has_no_interval() -> None:
         return Resampled(lambda weights: np.where(weights[:, :4].all(axis=1), whole.over(weights), np.nan), 100)
 
     models = with_the_first(reference), with_the_first(variant)
-    found = paired_bootstrap_interval(*models, Resampling(confidence=0.95, seed=1, resamples=100))
-    assert (found.interval, found.redrawn) == (None, 101)
+    result = paired_bootstrap_interval(*models, Resampling(confidence=0.95, seed=1, resamples=100))
+    assert (result.interval, result.redrawn) == (None, 101)
 
 
 @pytest.mark.parametrize(("different", "known"), [(0, False), (1, False), (3, False), (30, True)])
 def test_where_hardly_an_example_counts_there_is_no_interval(different: int, known: bool) -> None:
-    """Drawing from a handful of examples says nothing of those not seen; none at all would say «no drop, for sure»."""
+    """With fewer than five influential examples there is no interval."""
     labels = np.arange(1000) % 2 == 0
     reference = labels ^ (np.arange(1000) % 10 < 2)
     variant = reference.copy()
     variant[: 7 * different : 7] ^= True
-    found = _interval(_f1, reference, variant, labels, Resampling(confidence=0.95, seed=1, resamples=100))
-    assert (found.interval is not None) == known
-    assert found.influential == pytest.approx(different, rel=0.25)
+    result = _interval(_f1, reference, variant, labels, Resampling(confidence=0.95, seed=1, resamples=100))
+    assert (result.interval is not None) == known
+    assert result.influential == pytest.approx(different, rel=0.25)
 
 
 @pytest.mark.parametrize(("confidence", "known"), [(0.995, True), (0.996, False), (0.999, False), (0.99999, False)])
 def test_an_end_that_no_resample_is_beyond_is_none(confidence: float, known: bool) -> None:
-    """Of 1,000 resamples 5 lie beyond an end at 99.5%; what is more than sure than that is not told, also with few influential examples."""
+    """Of 1,000 resamples 5 lie beyond an end at 99.5%; above that there is no interval, also with few influential examples."""
     labels = np.arange(1000) % 10 == 0
     variant = labels.copy()
     variant[:50:10] = False
-    found = _interval(_f1, labels, variant, labels, Resampling(confidence=confidence, seed=1))
-    assert 5 < found.influential < 10
-    assert (found.interval is not None, found.too_sure) == (known, not known)
+    result = _interval(_f1, labels, variant, labels, Resampling(confidence=confidence, seed=1))
+    assert 5 < result.influential < 10
+    assert (result.interval is not None, result.too_few_resamples) == (known, not known)
 
 
 def test_one_class_and_arrays_that_do_not_match_are_refused() -> None:
@@ -283,7 +283,7 @@ def test_one_class_and_arrays_that_do_not_match_are_refused() -> None:
 
 @pytest.mark.parametrize("count", [300, 40_000])
 def test_what_is_kept_is_what_would_be_drawn_again(count: int) -> None:
-    """A second metric over the same examples sees the same resamples, kept or, of more examples, drawn anew."""
+    """A second metric over the same examples has the same resamples, cached or drawn again."""
     rows = np.random.default_rng(3)
     expected = [np.bincount(rows.integers(0, count, count), minlength=count)[:2].tolist() for _ in range(1000)]
     for column in (0, 1):
@@ -292,7 +292,7 @@ def test_what_is_kept_is_what_would_be_drawn_again(count: int) -> None:
 
 
 def test_a_metric_is_taken_once_for_all_comparisons() -> None:
-    """The reference's metric is the same whichever variant it is compared with, and a call may be dear."""
+    """The reference's metric is computed once for all variants, because a call may be expensive."""
     reference, variant, labels = _decided(np.random.default_rng(9), 300)
     calls = 0
 

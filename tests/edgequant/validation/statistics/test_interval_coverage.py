@@ -1,4 +1,4 @@
-"""How often the interval of a drop holds what it says: summed over every table, and simulated.
+"""The coverage of the interval of a drop: summed over every table, and simulated.
 
 SciPy's binomials and NumPy's generator make the tables; of our own there is the interval alone.
 """

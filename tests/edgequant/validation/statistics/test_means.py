@@ -1,4 +1,4 @@
-"""The interval of a mean difference: Student's where there is no skewness, and sure where there is."""
+"""The interval of a mean difference: Student's without skewness, and its coverage with skewness."""
 
 import math
 from collections.abc import Callable
@@ -35,13 +35,13 @@ def test_the_ends_solve_halls_equation() -> None:
 def test_mirrored_differences_have_the_mirrored_interval() -> None:
     """A gain is a negative drop."""
     differences = np.random.default_rng(5).exponential(size=40)
-    found, mirrored = mean_drop_interval(differences, 0.95), mean_drop_interval(-differences, 0.95)
-    assert found is not None
-    assert mirrored == pytest.approx((-found[1], -found[0]))
+    interval, mirrored = mean_drop_interval(differences, 0.95), mean_drop_interval(-differences, 0.95)
+    assert interval is not None
+    assert mirrored == pytest.approx((-interval[1], -interval[0]))
 
 
 def test_one_example_has_no_spread() -> None:
-    """The spread of a single difference is not known, so there is no interval; that of equal ones is nought."""
+    """A single difference has no standard deviation and no interval; equal ones have a standard deviation of 0."""
     assert mean_drop_interval(np.array([0.3]), 0.95) is None
     assert mean_drop_interval(np.array([0.25, 0.25, 0.25]), 0.95) == (0.25, 0.25)
 

@@ -37,8 +37,8 @@ def test_without_a_correction_it_is_the_published_interval() -> None:
 
     The skewness-corrected values are those that R's ratesci documents for ``scorepairci(x = c(1, 1, 7, 12))``.
     """
-    found = paired_drop_interval(1, 7, 21, 0.975, correction=0)
-    assert tuple(round(end, 4) for end in found) == (-0.5281, -0.0184)
+    interval = paired_drop_interval(1, 7, 21, 0.975, correction=0)
+    assert tuple(round(end, 4) for end in interval) == (-0.5281, -0.0184)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The number of examples asked for settles a verdict in four of five runs."""
+"""The recommended number of examples settles a check with a power of 0.8."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_without_a_difference_the_number_is_exact() -> None:
 
 @pytest.mark.parametrize("table", [(50, 0, 50), (0, 50, 50), (1, 0, 1)])
 def test_a_drop_of_everything_is_settled_by_a_handful(table: tuple[int, int, int]) -> None:
-    """Where every example is lost, or gained, a few tell."""
+    """If every example is lost, or gained, a few settle it."""
     needed = examples_to_settle(_differences(*table), 0.01, 0.95)
     assert needed is not None
     assert needed <= 6
@@ -76,7 +76,7 @@ def test_scores_settle_in_four_of_five_runs_too() -> None:
 
 
 def test_a_drop_at_the_limit_is_never_settled() -> None:
-    """When the estimate is the limit itself no number of examples would do."""
+    """If the estimate is at the limit, no number of examples settles it."""
     assert examples_to_settle(_differences(2, 1, 100), 0.01, 0.95) is None
 
 

@@ -12,7 +12,7 @@ from scipy import optimize
 from edgequant.artifacts.verdict import Check
 from edgequant.gate import Gate
 from edgequant.outputs import PROBABILITIES
-from edgequant.validation.comparison.compare import Asked, Run, alone, compare
+from edgequant.validation.comparison.compare import ComparisonSettings, Run, compare, measured_metrics
 from edgequant.validation.comparison.drop_intervals import mean_drop_ends, paired_drop
 from edgequant.validation.gate.checks import Limit, check_drop, check_least
 from edgequant.validation.gate.data_warnings import caveats
@@ -89,9 +89,11 @@ def _blessed(metric: str, draw: Draw, points: float, sets: int) -> float:
     random, blessed = np.random.default_rng(31), 0
     for _ in range(sets):
         labels, *outputs = draw(random)
-        found = [_MEASURES[metric](output, labels, PROBABILITIES)[metric.removeprefix("labels_")] for output in outputs]
-        if np.isfinite(found[0].value):
-            drop = paired_drop(found[0], found[1], len(labels), 0.95)
+        metrics = [
+            _MEASURES[metric](output, labels, PROBABILITIES)[metric.removeprefix("labels_")] for output in outputs
+        ]
+        if np.isfinite(metrics[0].value):
+            drop = paired_drop(metrics[0], metrics[1], len(labels), 0.95)
             limit = Limit(name="max_drop_points", value=points, confidence=0.95)
             blessed += check_drop(limit, drop, metric).verdict == "blessed"
     return blessed / sets
@@ -117,7 +119,7 @@ _PAST = {
 
 @pytest.mark.parametrize("name", list(_PAST))
 def test_a_variant_past_the_limit_is_hardly_blessed_where_it_does_not_show(name: str) -> None:
-    """Of 60 sets, few of which show what is lost, at most 6% are blessed; by the share of all examples it was a fifth to two thirds."""
+    """Of 60 sets, few of which show a loss, at most 6% are blessed."""
     assert _blessed(*_PAST[name], points=1.0, sets=60) <= 0.06
 
 
@@ -187,22 +189,22 @@ def test_changes_that_cancel_out_are_not_none() -> None:
     reference[7], variant[207] = 0.0, 0.0
     before, after = (binary(output, labels, PROBABILITIES)["f1"] for output in (reference, variant))
     drop = paired_drop(before, after, 400, 0.95)
-    assert drop.drop.note.startswith("it hangs on about 1 example, too few")
+    assert drop.drop.note.startswith("it depends on about 1 example, too few")
 
 
 def test_a_number_of_ones_own_that_nothing_changes_is_not_judged(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What one example more could do to it is not known: that is said, and that no number of examples helps."""
+    """A custom metric has no worst-case bound: the sentence says so, and that no number of examples settles it."""
     (tmp_path / "my_rate.py").write_text(
         "def metric(outputs, labels):\n    return {'rate': float((labels == 0).mean())}\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     labels = np.arange(400) % 2
     run = Run({"y": np.eye(2)[labels]}, "")
-    found = compare(Asked(task="my_rate:metric", metric="rate", labels=labels), run, run)
+    comparison = compare(ComparisonSettings(task="my_rate:metric", metric="rate", labels=labels), run, run)
     limit = Limit(name="max_drop_points", value=1.0, confidence=0.95)
-    check = check_drop(limit, found.drops["rate"], "rate")
+    check = check_drop(limit, comparison.drops["rate"], "rate")
     assert (check.verdict, check.need, check.interval) == ("inconclusive", None, None)
     assert "how far it would move with one that does is not known" in check.sentence
     assert "no number of evaluation examples would settle it" in check.sentence
@@ -229,8 +231,8 @@ def test_a_model_that_loses_all_is_rejected(
     """What is the same whichever examples are left out need not be nothing: a drop of everything is as sure as can be."""
     shape = (1000, -1)
     runs = [Run({"y": 0.8 * values.reshape(shape) + 0.1}, PROBABILITIES) for values in (reference, variant)]
-    found = compare(Asked(task=task, metric=metric, labels=labels), *runs)
-    check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), found.drops[metric], metric)
+    comparison = compare(ComparisonSettings(task=task, metric=metric, labels=labels), *runs)
+    check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), comparison.drops[metric], metric)
     assert check.verdict == "rejected", check.sentence
     assert check.measured == pytest.approx(lost)
     assert f"{metric} drops {lost:.2f} points, at least " in check.sentence
@@ -255,9 +257,11 @@ def test_rounding_is_no_sign_of_what_was_not_seen(metric: str, limit: float, cou
     blessed = 0
     for _ in range(60):
         labels, *outputs = _off_by_less_than_their_spread(count, random)
-        asked = Asked(task="regression", metric=metric, labels=labels)
-        was, now = (Run({"y": output}, "").figures(asked, count)[metric] for output in outputs)
-        drop = paired_drop(was, now, count, 0.95)
+        settings = ComparisonSettings(task="regression", metric=metric, labels=labels)
+        reference_metric, variant_metric = (
+            Run({"y": output}, "").figures(settings, count)[metric] for output in outputs
+        )
+        drop = paired_drop(reference_metric, variant_metric, count, 0.95)
         blessed += (
             check_drop(Limit(name="max_drop_points", value=limit, confidence=0.95), drop, metric).verdict == "blessed"
         )
@@ -274,8 +278,8 @@ def test_an_rmse_that_does_not_change_takes_so_many_examples() -> None:
     needed = math.ceil(math.log(0.05) / math.log1p(0.1**2 - 0.11**2))
     for count, verdict in ((1000, "inconclusive"), (2000, "blessed")):
         run = Run({"y": (labels + errors)[:count, None]}, "")
-        found = compare(Asked(task="regression", metric="rmse", labels=labels), run, run)
-        check = check_drop(limit, found.drops["rmse"], "rmse")
+        comparison = compare(ComparisonSettings(task="regression", metric="rmse", labels=labels), run, run)
+        check = check_drop(limit, comparison.drops["rmse"], "rmse")
         assert check.verdict == verdict, check.sentence
         if verdict == "inconclusive":
             assert check.need is not None
@@ -285,9 +289,9 @@ def test_an_rmse_that_does_not_change_takes_so_many_examples() -> None:
 def _least(metric: str, output: NDArray[Any], labels: NDArray[np.int64], limit: float) -> Check:
     task = "binary"
     run = Run({"y": output}, PROBABILITIES)
-    found = compare(Asked(task=task, metric=metric, labels=labels), run, run)
-    asked = Limit(name="min_metric", value=limit, confidence=0.95)
-    return check_least(asked, found.measures[metric], metric, len(labels), found.own[metric])
+    comparison = compare(ComparisonSettings(task=task, metric=metric, labels=labels), run, run)
+    bound = Limit(name="min_metric", value=limit, confidence=0.95)
+    return check_least(bound, comparison.measures[metric], metric, len(labels), comparison.own[metric])
 
 
 @pytest.mark.parametrize("metric", ["f1", "auc", "average_precision"])
@@ -337,7 +341,9 @@ def test_a_metric_is_not_held_by_examples_that_were_not_seen() -> None:
         return np.where(labels == 1, 1.0, 0.7 * random.normal(size=count))[:, None], labels
 
     output, labels = draw(1000)
-    measured = alone(Asked(task="binary", metric="auc", labels=labels), Run({"y": output}, PROBABILITIES), 1000)["auc"]
+    measured = measured_metrics(
+        ComparisonSettings(task="binary", metric="auc", labels=labels), Run({"y": output}, PROBABILITIES), 1000
+    )["auc"]
     assert measured.interval is not None
     limit = measured.interval[0] - 0.01
     check = _least("auc", output, labels, limit)
@@ -350,8 +356,8 @@ def test_a_metric_is_not_held_by_examples_that_were_not_seen() -> None:
 def test_a_set_with_too_few_yes_is_noticed_before_any_verdict() -> None:
     """Of 400 with 8 yes, F1 within 1 point cannot be shown of a variant that changes nothing: the note tells the number of the check."""
     yes = np.arange(400) % 50 == 0
-    asked = Asked(task="binary", metric="f1", labels=yes.astype(np.int64))
-    (note,) = caveats(Gate(max_drop_points=1.0), asked, Run({"y": np.where(yes, 0.9, 0.1)[:, None]}, PROBABILITIES))
+    settings = ComparisonSettings(task="binary", metric="f1", labels=yes.astype(np.int64))
+    (note,) = caveats(Gate(max_drop_points=1.0), settings, Run({"y": np.where(yes, 0.9, 0.1)[:, None]}, PROBABILITIES))
     check = _same("f1", yes, 1.0)
     assert check.need is not None
     assert note == (
@@ -367,39 +373,37 @@ def test_a_mean_whose_rare_losses_few_examples_show_is_blessed_in_at_most_6_perc
     size = (4000, count)
     sets = random.normal(0.0, 0.01, size) + (random.random(size) < 0.05) * random.exponential(0.4, size)
     ends = [mean_drop_ends(row, 0.95) for row in sets]
-    assert np.mean([found is not None and found[1] <= 0.05 * 0.4 for found in ends]) <= 0.06
+    assert np.mean([interval is not None and interval[1] <= 0.05 * 0.4 for interval in ends]) <= 0.06
 
 
 def test_an_auc_that_is_lost_whole_is_rejected_however_few_examples_it_hangs_on() -> None:
-    """A variant that gives one score to all ranks nothing: the drop hangs on the few that the reference ranks wrong, and is sure."""
+    """A variant with one score for all examples has lost its AUC: it is rejected, although few examples are influential."""
     random = np.random.default_rng(31)
     labels = (np.arange(228) < 143).astype(np.int64)
     scores = np.where(labels == 1, 0.9, 0.1) + random.uniform(-0.05, 0.05, 228)
     scores[[5, 9]] = 0.01
-    asked = Asked(task="binary", metric="auc", labels=labels)
+    settings = ComparisonSettings(task="binary", metric="auc", labels=labels)
     runs = [Run({"y": values[:, None]}, PROBABILITIES) for values in (scores, np.full(228, 0.57))]
-    found = compare(asked, runs[0], runs[1]).drops["auc"]
-    assert found.drop.interval is None
-    assert found.least_points is not None
-    assert 1.0 < found.least_points < (found.drop.points or 0.0)
-    check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), found, "auc")
-    assert (check.verdict, check.measured) == ("rejected", found.drop.points)
-    assert "examples that it hangs on: more than the 1 allowed" in check.sentence
-    assert (
-        check_drop(Limit(name="max_drop_points", value=49.0, confidence=0.95), found, "auc").verdict == "inconclusive"
-    )
+    drop = compare(settings, runs[0], runs[1]).drops["auc"]
+    assert drop.drop.interval is None
+    assert drop.least_points is not None
+    assert 1.0 < drop.least_points < (drop.drop.points or 0.0)
+    check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), drop, "auc")
+    assert (check.verdict, check.measured) == ("rejected", drop.drop.points)
+    assert "examples that it depends on: more than the 1 allowed" in check.sentence
+    assert check_drop(Limit(name="max_drop_points", value=49.0, confidence=0.95), drop, "auc").verdict == "inconclusive"
 
 
 def test_a_few_changes_alone_reject_nothing() -> None:
-    """Where as many more of their kind could undo a drop past the limit, it stays open."""
+    """A drop beyond the limit that a few more examples could undo is inconclusive."""
     labels = (np.arange(400) < 100).astype(np.int64)
     reference = np.where(labels == 1, 0.9, 0.1)
     variant = reference.copy()
     variant[:2] = 0.2
-    asked = Asked(task="binary", metric="f1", labels=labels)
-    found = compare(
-        asked, Run({"y": reference[:, None]}, PROBABILITIES), Run({"y": variant[:, None]}, PROBABILITIES)
+    settings = ComparisonSettings(task="binary", metric="f1", labels=labels)
+    drop = compare(
+        settings, Run({"y": reference[:, None]}, PROBABILITIES), Run({"y": variant[:, None]}, PROBABILITIES)
     ).drops["f1"]
-    assert (found.drop.points or 0.0) > 1.0
-    check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), found, "f1")
+    assert (drop.drop.points or 0.0) > 1.0
+    check = check_drop(Limit(name="max_drop_points", value=1.0, confidence=0.95), drop, "f1")
     assert check.verdict == "inconclusive"

@@ -26,13 +26,13 @@ Metric = Callable[[NDArray[Any]], float]
 
 def _moves(metric: Metric, answers: NDArray[Any], choices: list[Any], changed: int) -> tuple[float, float]:
     """Returns how far a metric falls and rises at most, over all ways in which so many examples get another answer."""
-    found = []
+    moves = []
     for rows in combinations(range(len(answers)), changed):
         for chosen in product(choices, repeat=changed):
             other = answers.copy()
             other[list(rows)] = chosen
-            found.append(metric(other))
-    return metric(answers) - min(found), max(found) - metric(answers)
+            moves.append(metric(other))
+    return metric(answers) - min(moves), max(moves) - metric(answers)
 
 
 def _within(worst_case: WorstCase, share: float, expected: tuple[float, float]) -> None:
@@ -52,9 +52,9 @@ def test_no_change_moves_f1_further(seed: int, changed: int) -> None:
     def metric(answers: NDArray[Any]) -> float:
         return float(f1_score(labels, answers, zero_division=0))
 
-    found = _moves(metric, decisions, [0, 1], changed)
-    _within(f1_worst_case(labels, decisions), changed / 10, found)
-    assert f1_worst_case(labels, decisions)(changed / 10)[0] == pytest.approx(found[0])
+    moves = _moves(metric, decisions, [0, 1], changed)
+    _within(f1_worst_case(labels, decisions), changed / 10, moves)
+    assert f1_worst_case(labels, decisions)(changed / 10)[0] == pytest.approx(moves[0])
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -87,8 +87,8 @@ def test_no_change_moves_the_f1_of_many_labels_further(
     def metric(answers: NDArray[Any]) -> float:
         return float(f1_score(labels, answers, average=average, zero_division=0))
 
-    found = _moves(metric, decisions, list(product([0, 1], repeat=3)), 2)
-    _within(bound(labels, decisions), 2 / 5, found)
+    moves = _moves(metric, decisions, list(product([0, 1], repeat=3)), 2)
+    _within(bound(labels, decisions), 2 / 5, moves)
 
 
 @pytest.mark.parametrize("seed", range(4))
