@@ -16,7 +16,7 @@ from typing import Any
 from edgequant.artifacts.directory import tree_digest
 from edgequant.errors import ConfigError, ModelError, NoModelYetError, did_you_mean
 from edgequant.mlflow_access.client_settings import client_settings
-from edgequant.mlflow_access.lookup import Waiting, asked, reason
+from edgequant.mlflow_access.lookup import Waiting, reason, retried
 from edgequant.model_files import KERAS, find_model
 from edgequant.tracking_uri import without_credentials
 
@@ -221,7 +221,7 @@ def _look_up(uri: str, tracking_uri: str, waiting: Waiting) -> dict[str, Any]:
         raise ModelError(f"model: {uri!r} is not a model URI; allowed are {_ALLOWED}")
     server = _server(tracking_uri)
     try:
-        return asked(partial(_facts, uri, tracking_uri), server, waiting)
+        return retried(partial(_facts, uri, tracking_uri), server, waiting)
     except NoModelYetError:
         raise
     except Exception as error:  # MLflow and its stores raise many kinds.

@@ -1,7 +1,7 @@
 """The pipeline, its configuration and the command line.
 
 `quantize` takes a model artifact, so that it nests in a training pipeline; `quantize_model` takes a model's URI. `run` runs the
-pipeline on this machine. Nothing heavy is imported until a name is used.
+pipeline on this machine. Heavy modules are imported only when a name is used.
 """
 
 from importlib import import_module

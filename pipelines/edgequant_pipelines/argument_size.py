@@ -1,4 +1,4 @@
-"""Keeps a run's arguments small: on a cluster every step gets them on its command line, and the server keeps them with the run."""
+"""Limits the size of a run's arguments: on a cluster they are part of every step's command line, and stored with the run."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,14 +6,14 @@ from typing import Any
 
 from edgequant.errors import ConfigError
 
-# Of a step's command line of at most 20 kB: the rest is the step's resources and where its artifacts are.
+# A step's command line holds at most 20 kB; the rest is for its resources and the URIs of its artifacts.
 MOST_BYTES = 16_000
-# The configuration's text, which is as long as what it holds.
+# The configuration as text: its size follows from that of the other arguments.
 _RECORD = "configuration"
 # Smaller arguments are not worth changing.
 _LEAST_BYTES = 500
 _PATTERNS = "name the files by fewer patterns, with wildcards"
-# By argument, the key that it is of, and what makes it smaller.
+# By argument: its key in the configuration, and how to make it smaller.
 _REMEDIES = {
     "classes": (
         "examples.classes",
@@ -32,7 +32,7 @@ def check_argument_size(arguments: Mapping[str, Any]) -> None:
     """Checks that the arguments of a run on a cluster are not too large.
 
     Raises:
-        ConfigError: They are; the message names the largest and what to do.
+        ConfigError: They are too large; the message names the largest ones and how to make them smaller.
     """
     total = _size(arguments)
     if total > MOST_BYTES:

@@ -1,4 +1,4 @@
-"""The pipeline's arguments, from a configuration: what is read from disk, and what identifies it for the cache."""
+"""The pipeline's arguments, made from a configuration, with the digests that KFP's cache needs."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +16,7 @@ from edgequant.steps import say
 from edgequant.tracking_uri import tracking_uri
 from edgequant_pipelines.config import Config
 
-# The step that a run's first look-ups would be on a cluster.
+# The step that does these look-ups on a cluster.
 _PIN = "pin"
 
 
@@ -26,7 +26,7 @@ def pipeline_arguments(config: Config, tracking_uri: str, show: Callable[[str, s
     Args:
         config: The configuration.
         tracking_uri: The MLflow tracking URI to use.
-        show: Called with a step's name and a sentence, when MLflow is waited for.
+        show: Called with a step's name and a message while MLflow does not answer.
 
     Raises:
         ConfigError: The file that `preprocess` names cannot be read.
@@ -56,7 +56,7 @@ def pipeline_arguments(config: Config, tracking_uri: str, show: Callable[[str, s
 
 
 def declared_arguments(config: Config) -> dict[str, Any]:
-    """Returns the arguments of `quantize_model` that need no look at the model, the examples or MLflow.
+    """Returns the arguments of `quantize_model` that follow from the configuration, without reading the model, examples or MLflow.
 
     Raises:
         ConfigError: The file that `preprocess` names cannot be read.
@@ -101,17 +101,17 @@ def declared_arguments(config: Config) -> dict[str, Any]:
 
 
 def local_tracking_uri(config: Config, folder: Path) -> str:
-    """Returns where a run on this machine records: as configured, the environment's, or a SQLite file in a folder.
+    """Returns the tracking URI of a run on this machine: the configured one, the environment's, or a SQLite file in a folder.
 
     Raises:
-        ConfigError: The environment's is used, and holds a password.
-        TrackingError: None is given in a pod, whose folders vanish with it.
+        ConfigError: The environment's URI is used, and holds a password.
+        TrackingError: No URI is set in a pod, whose files are lost when it ends.
     """
     return tracking_uri(config.tracking.uri, beside=folder)
 
 
 def _preprocess(name: str) -> tuple[str, str]:
-    """Returns a preprocess function's name and the text of its file, "" for a module's and for that of a file in a bucket."""
+    """Returns a preprocess function's name and the text of its file; "" for a module or a file in a bucket."""
     path, _, function = name.rpartition(":")
     if not path.endswith(".py") or remote_file(name):
         return name, ""

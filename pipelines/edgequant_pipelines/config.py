@@ -35,7 +35,7 @@ _NAMED_STORES = ("databricks", "databricks-uc")
 
 
 def _word(value: object) -> object:
-    """Returns YAML's true and false as the words they stand for."""
+    """Returns the strings that YAML's true and false stand for; other values unchanged."""
     return {True: AUTO, False: FALSE}[value] if isinstance(value, bool) else value
 
 
@@ -44,13 +44,13 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class _Section(BaseModel):
-    """A mapping of the file: unknown keys and values of another type are errors."""
+    """A section of the file: unknown keys and values of another type are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Examples(_Section):
-    """Where examples come from, and how model inputs are made of them."""
+    """The sources of the examples, and how they become model inputs."""
 
     calibration: Patterns
     evaluation: Patterns = []
@@ -63,7 +63,7 @@ class Examples(_Section):
 
 
 class Sampling(_Section):
-    """How many examples are drawn, and how."""
+    """The number of examples to draw, and the sampling rule."""
 
     calibration: Count = 500
     evaluation: Count = 10_000
@@ -77,11 +77,11 @@ class Sampling(_Section):
 
 
 with warnings.catch_warnings():
-    # It warns that `register` hides a method of ABCMeta, which nothing calls on a section.
+    # Pydantic warns that `register` shadows a method of ABCMeta, which is never called on a section.
     warnings.filterwarnings("ignore", message='Field name "register"', category=UserWarning)
 
     class Tracking(_Section):
-        """Where results are recorded; an empty uri stands for the environment's."""
+        """Where results are recorded; an empty uri means the environment's."""
 
         uri: str = ""
         experiment: str = ""
@@ -93,7 +93,7 @@ with warnings.catch_warnings():
 
 
 class Config(_Section):
-    """A quantization. Paths are absolute once it is loaded."""
+    """The configuration of a quantization. Paths are absolute after loading."""
 
     name: str
     model: str
@@ -110,10 +110,10 @@ class Config(_Section):
     kubeflow: Kubeflow = Kubeflow()
 
     def checked(self) -> Self:
-        """Returns the configuration once every value is one that the steps allow.
+        """Returns the configuration after checking that the steps allow every value.
 
         Raises:
-            ConfigError: One is not.
+            ConfigError: A value is not allowed.
         """
         if not _NAME.fullmatch(self.name):
             raise ConfigError(
@@ -203,8 +203,8 @@ def make_config(values: Mapping[str, Any], folder: Path) -> Config:
     """Returns the configuration of a file's values.
 
     Args:
-        values: What the file holds.
-        folder: What relative paths are relative to.
+        values: The content of the file.
+        folder: The base of relative paths.
 
     Raises:
         ConfigError: A key or a value is not allowed.
@@ -213,7 +213,7 @@ def make_config(values: Mapping[str, Any], folder: Path) -> Config:
 
 
 def parse_config(values: Mapping[str, Any]) -> Config:
-    """Returns the configuration of a file's values, of which only keys and types are right.
+    """Returns the configuration of a file's values; checks only keys and types.
 
     Raises:
         ConfigError: A key is not allowed, or a value is of another type.
@@ -233,26 +233,28 @@ def _override(values: dict[str, Any], text: str) -> None:
         inner = values.get(parent, {})
         if not isinstance(inner, dict):
             raise ConfigError(f"--set: {key!r} goes into {parent!r}, which is not a mapping")
-        # A copy: through an anchor of YAML it may be another section's as well.
+        # Copied, since a YAML anchor may share it with another section.
         values[parent] = dict(inner)
         values = values[parent]
     try:
-        given = read_yaml(value)
+        parsed = read_yaml(value)
     except ConfigError as error:
         raise ConfigError(f"--set: the value of {text!r}: {error}") from error
-    if given is not None:
-        values[last] = given
+    if parsed is not None:
+        values[last] = parsed
     elif last in values:
         del values[last]
     else:
-        raise ConfigError(f"--set: {text!r} removes {key!r}, which is not there{did_you_mean(last, map(str, values))}")
+        raise ConfigError(
+            f"--set: {text!r} removes {key!r}, which does not exist{did_you_mean(last, map(str, values))}"
+        )
 
 
 def _absolute(config: Config, folder: Path) -> Config:
     """Returns the configuration with its relative paths joined to a folder.
 
     Raises:
-        ConfigError: A path begins with the home of somebody who is not there.
+        ConfigError: A path begins with the home directory of an unknown user.
     """
 
     def path(key: str, text: str) -> str:

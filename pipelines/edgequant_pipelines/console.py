@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: progress, the table, and where to look next."""
+"""The terminal output: progress, the table of results, and links."""
 
 import shlex
 import shutil
@@ -17,7 +17,7 @@ from edgequant.artifacts.benchmark import duration
 from edgequant.inspection import Inspection
 from edgequant.tracking.reading.history import HistoryRow
 
-# What the table needs; a narrower terminal wraps it.
+# The width of the table; a narrower terminal wraps its lines.
 _WIDTH = 118
 _WIDEST = 400
 _STYLES = {"blessed": "green", "rejected": "red", "inconclusive": "yellow"}
@@ -27,13 +27,13 @@ class Screen:
     """Prints to the terminal."""
 
     def __init__(self) -> None:
-        # The stream of this moment: while the pipeline runs, what steps print goes to a log instead.
+        # Bound now: while the pipeline runs, sys.stdout is redirected to a log.
         self._console = Console(
             file=sys.stdout, highlight=False, soft_wrap=True, emoji=False, width=max(_WIDTH, Console().width)
         )
 
     def begin(self, name: str, work: Path) -> None:
-        """Says what is run, and where."""
+        """Prints the name of the quantization and the work directory."""
         self._console.print(f"[bold]{escape(name)}[/bold] in {escape(str(work))}")
 
     def progress(self, step: str, text: str) -> None:
@@ -41,7 +41,7 @@ class Screen:
         self._console.print(f"[cyan]{step:<9}[/cyan] {escape(text)}")
 
     def end(self, result: dict[str, Any], work: Path) -> None:
-        """Prints the table, the best variant and why, and what to open."""
+        """Prints the table, the verdict, the best variant, and the paths of the outputs."""
         self._console.print()
         self._console.print(_table(result), no_wrap=True, crop=False)
         outcome = result["outcome"]
@@ -56,7 +56,7 @@ class Screen:
         self.tracked(result["tracking"]["uri"], result["tracking"]["links"])
 
     def tracked(self, uri: str, links: dict[str, str]) -> None:
-        """Prints how to see what was recorded."""
+        """Prints the links to the recorded results."""
         self._console.print("\nMLflow:")
         if not uri.startswith("http"):
             self._console.print(f"  {escape(_mlflow())} server --backend-store-uri {escape(shlex.quote(uri))}")
@@ -70,27 +70,31 @@ class Screen:
         for _, group in groupby(rows, key=lambda row: row.pipeline_run):
             console.print(_history_table(list(group)), no_wrap=True, crop=False)
 
-    def inspection(self, found: Inspection, path: Path) -> None:
-        """Prints what a flatbuffer holds."""
-        self._console.print(f"[bold]{escape(str(path))}[/bold]: {found.kind}")
-        for role, tensors in (("input", found.inputs), ("output", found.outputs)):
+    def inspection(self, inspection: Inspection, path: Path) -> None:
+        """Prints the inputs, outputs and operators of a flatbuffer."""
+        self._console.print(f"[bold]{escape(str(path))}[/bold]: {inspection.kind}")
+        for role, tensors in (("input", inspection.inputs), ("output", inspection.outputs)):
             for tensor in tensors:
                 scale = "" if tensor.scale is None else f", scale {tensor.scale:g}, zero point {tensor.zero_point}"
                 self._console.print(
                     f"{role:<8}{escape(tensor.name)} {tensor.dtype} {escape(str(list(tensor.shape)))}{scale}"
                 )
         table = Table("operator", "count", "types (input/weight/output)")
-        for name, operator in found.ops.items():
+        for name, operator in inspection.ops.items():
             types = ", ".join(f"{count} {text}" for text, count in operator.types.items())
             table.add_row(escape(name), str(operator.count), escape(types))
         self._console.print(table)
-        for title, names in (("float", found.float_islands), ("Flex", found.flex), ("custom", found.custom)):
+        for title, names in (
+            ("float", inspection.float_islands),
+            ("Flex", inspection.flex),
+            ("custom", inspection.custom),
+        ):
             if names:
                 self._console.print(f"{title}: {escape(', '.join(names))}")
 
 
 def _mlflow() -> str:
-    """Returns the command of the MLflow that is installed beside this package, as one can type it here."""
+    """Returns the command that runs the installed MLflow from the current directory."""
     beside = Path(sys.executable).with_name("mlflow")
     if shutil.which("mlflow") == str(beside) or not beside.is_file():
         return "mlflow"
@@ -105,16 +109,16 @@ def _table(result: dict[str, Any]) -> Table:
     for heading in ("bytes", metric, "drop, points", "agreement", "p50"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    for name, found in result["variants"].items():
-        style = _STYLES.get(found["verdict"], "")
+    for name, variant in result["variants"].items():
+        style = _STYLES.get(variant["verdict"], "")
         table.add_row(
             f"{name} ★" if name == result["best"] else name,
-            "–" if found["size_bytes"] is None else f"{found['size_bytes']:,}",
-            _value(found["metrics"].get(metric), found["metric_interval"], 4),
-            _value(found["drop_points"], found["drop_interval_points"], 2),
-            "–" if found["agreement"] is None else f"{100 * found['agreement']:.2f} %",
-            "–" if found["latency_ms"] is None else duration(found["latency_ms"]["p50"]),
-            f"[{style}]{found['verdict']}[/{style}]" if style else found["verdict"],
+            "–" if variant["size_bytes"] is None else f"{variant['size_bytes']:,}",
+            _value(variant["metrics"].get(metric), variant["metric_interval"], 4),
+            _value(variant["drop_points"], variant["drop_interval_points"], 2),
+            "–" if variant["agreement"] is None else f"{100 * variant['agreement']:.2f} %",
+            "–" if variant["latency_ms"] is None else duration(variant["latency_ms"]["p50"]),
+            f"[{style}]{variant['verdict']}[/{style}]" if style else variant["verdict"],
         )
     return table
 

@@ -1,4 +1,4 @@
-"""The part of the configuration that says where and with what the steps run on Kubeflow."""
+"""The configuration's section `kubeflow`: how the steps run on a cluster."""
 
 import re
 from collections.abc import Mapping
@@ -24,15 +24,15 @@ Seconds = Annotated[int, Field(ge=1)]
 
 
 def _written(value: object) -> object:
-    """Returns an amount that YAML reads as a number as the text that Kubernetes reads."""
+    """Returns an amount as the text that Kubernetes reads, also if YAML read it as a number."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _secrets(value: object) -> object:
-    """Returns what may be secrets, by name.
+    """Returns the secrets by name.
 
     Raises:
-        PydanticCustomError: It is no mapping; it may be a password.
+        PydanticCustomError: The value is not a mapping; it is not repeated, since it may be a password.
     """
     if not isinstance(value, dict):
         raise PydanticCustomError(UNREPEATED, "a mapping of the secrets' names is needed, {NAME: [KEY]}")
@@ -43,7 +43,7 @@ def _secret_keys(value: object) -> object:
     """Returns the keys of a secret.
 
     Raises:
-        PydanticCustomError: It is neither a list nor a mapping of texts; it may be a password.
+        PydanticCustomError: The value is neither a list nor a mapping of strings; it is not repeated, as it may be a password.
     """
     texts = [*value, *value.values()] if isinstance(value, dict) else value
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
@@ -63,7 +63,7 @@ class _KubeflowSection(BaseModel):
 
 
 class Toleration(_KubeflowSection):
-    """A taint that a pod puts up with."""
+    """A taint that a pod tolerates."""
 
     key: str = ""
     operator: Literal["Equal", "Exists"] = "Equal"
@@ -72,7 +72,7 @@ class Toleration(_KubeflowSection):
 
 
 class StepSettings(_KubeflowSection):
-    """What differs from the default for one step; empty: nothing."""
+    """The settings of one step that differ from its defaults; empty values mean the default."""
 
     cpu_request: Amount = ""
     cpu_limit: Amount = ""
@@ -103,7 +103,7 @@ class Kubeflow(_KubeflowSection):
     steps: dict[str, StepSettings] = {}
 
     def step(self, name: str) -> StepSettings:
-        """Returns what differs from the default for a step."""
+        """Returns the settings of a step that differ from its defaults."""
         return self.steps.get(name, StepSettings())
 
     def secret_variables(self) -> dict[str, dict[str, str]]:
@@ -114,10 +114,10 @@ class Kubeflow(_KubeflowSection):
         }
 
     def checked(self) -> Self:
-        """Returns the section once registries and Kubernetes take every value in it.
+        """Returns the section after checking that registries and Kubernetes allow every value.
 
         Raises:
-            ConfigError: They do not take one.
+            ConfigError: A value is not allowed.
         """
         if self.image_prefix:
             check_image_prefix("kubeflow.image_prefix", self.image_prefix, "kubeflow.image_tag: ")
@@ -149,7 +149,7 @@ class Kubeflow(_KubeflowSection):
                     f"kubeflow.secrets: {secret!r} cannot be the name of a secret; small letters, digits, '-' and '.' can"
                 )
             for key, variable in variables.items():
-                # What is wrong here may be a password in the wrong place: it is not repeated.
+                # The value may be a misplaced password, so the message does not repeat it.
                 if not _KEY.fullmatch(key) or not _VARIABLE.fullmatch(variable):
                     raise ConfigError(
                         f"kubeflow.secrets.{secret}: holds what is no environment variable's name, or a key that no secret can have; name its keys, never their values"
@@ -171,32 +171,32 @@ def _check_resources(where: str, step: StepSettings) -> None:
 
 
 def _check_room(where: str, own: Mapping[str, str], default: Mapping[str, str]) -> None:
-    """Checks that a step asks for no more than its limits.
+    """Checks that a step's requests do not exceed its limits.
 
     Args:
         where: The key of the step's settings.
-        own: The resources that they name.
-        default: The step's resources without.
+        own: The configured resources.
+        default: The step's default resources.
 
     Raises:
-        ConfigError: It asks for more, which Kubernetes refuses when the pod is to start.
+        ConfigError: A request exceeds its limit; Kubernetes would refuse the pod.
     """
     for kind in ("cpu", "memory"):
         request, limit = f"{kind}_request", f"{kind}_limit"
         if not own.keys() & {request, limit}:
             continue
-        # It costs a second to import.
+        # The import takes a second.
         from kubernetes.utils.quantity import parse_quantity
 
-        asked, most = ({**default, **own}[name] for name in (request, limit))
-        if parse_quantity(asked) <= parse_quantity(most):
+        requested, allowed = ({**default, **own}[name] for name in (request, limit))
+        if parse_quantity(requested) <= parse_quantity(allowed):
             continue
         if limit not in own:
             raise ConfigError(
-                f"{where}.{request}: {asked!r} is above the {limit} {most!r}, the step's default; give {limit} as well"
+                f"{where}.{request}: {requested!r} is above the {limit} {allowed!r}, the step's default; give {limit} as well"
             )
         whose = "" if request in own else f", the step's default; give {request} as well"
-        raise ConfigError(f"{where}.{limit}: {most!r} is below the {request} {asked!r}{whose}")
+        raise ConfigError(f"{where}.{limit}: {allowed!r} is below the {request} {requested!r}{whose}")
 
 
 def _check_labels(where: str, labels: Mapping[str, str]) -> None:

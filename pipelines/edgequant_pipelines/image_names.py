@@ -1,10 +1,10 @@
-"""What a registry takes as an image's name."""
+"""Checks of image names against the grammar of registries."""
 
 import re
 
 from edgequant.errors import ConfigError
 
-# The grammar of an image's name: distribution/reference. A host may have a port, and dots; folders may not be empty.
+# The grammar of image names in the package distribution/reference. A host may have a port and dots; no path component is empty.
 _FOLDER = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _HOST = r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]+)?"
 _PREFIX = re.compile(rf"(?:{_HOST}/)?{_FOLDER}(?:/{_FOLDER})*")
@@ -13,10 +13,10 @@ _EXAMPLE = "such as registry.example.com/team"
 
 
 def check_image_tag(key: str, tag: str) -> str:
-    """Returns an image tag once it is one that a registry takes.
+    """Returns an image tag after checking that it is valid.
 
     Args:
-        key: What the user gave it as, for the message.
+        key: The name of the setting, for the message.
         tag: The tag.
 
     Raises:
@@ -30,12 +30,12 @@ def check_image_tag(key: str, tag: str) -> str:
 
 
 def check_image_prefix(key: str, prefix: str, tag_as: str) -> str:
-    """Returns an image prefix once it is one that a registry takes.
+    """Returns an image prefix after checking that it is valid.
 
     Args:
-        key: What the user gave it as, for the message.
+        key: The name of the setting, for the message.
         prefix: The prefix.
-        tag_as: What begins the way to give a tag, such as "--tag ".
+        tag_as: How to set a tag, such as "--tag ", for the message.
 
     Raises:
         ConfigError: It has a scheme, a tag, a digest, upper case, or a character that is not allowed.

@@ -1,8 +1,8 @@
-"""What runs on this machine need to be installed."""
+"""The modules that runs on this machine require."""
 
 from importlib.util import find_spec
 
-# By extra, the modules of its packages: `edgequant[all]` has them, an image of a step has one extra's.
+# The modules of each extra: `edgequant[all]` installs all of them, a step's image those of one extra.
 MODULES = {
     "sampling": ("apache_beam", "google_crc32c", "PIL", "pyarrow"),
     "conversion": ("ai_edge_litert", "psutil", "tensorflow", "tf_keras"),
@@ -12,6 +12,6 @@ MODULES = {
 
 
 def missing_module() -> str:
-    """Returns a module that a step needs and that is not installed, or "" when the whole pipeline may run; imports none."""
+    """Returns a required module that is not installed; "" if all are. Imports nothing."""
     modules = (module for needed in MODULES.values() for module in needed)
     return next((module for module in modules if find_spec(module) is None), "")

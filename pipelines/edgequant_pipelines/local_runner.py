@@ -26,7 +26,7 @@ from edgequant_pipelines.config import Config
 from edgequant_pipelines.run_result import RESULTS, Result, load_run
 
 _STATE = ".edgequant"
-# Steps in order; those of one stage may run in any.
+# The stage of each step; steps of the same stage run in any order.
 _STAGES = {
     "resolve": 0,
     "describe": 1,
@@ -83,7 +83,7 @@ def run_locally(config: Config, work: Path, *, cache: bool, show: Show) -> dict[
     """
     tracking_uri = local_tracking_uri(config, work)
     with _claimed(work):
-        # A result of an earlier run must not pass for this run's, should this one fail.
+        # If this run fails, the result of an earlier run must not be taken for this run's.
         for name in ("result.json", "report.html"):
             (work / name).unlink(missing_ok=True)
         before = time.time()
@@ -99,7 +99,7 @@ def run_locally(config: Config, work: Path, *, cache: bool, show: Show) -> dict[
 
 
 def forget_steps(work: Path) -> None:
-    """Removes what finished steps left in a work directory for the next run there; its results stay."""
+    """Deletes the cache and intermediate outputs of a work directory; its results stay."""
     with _claimed(work):
         for name in ("cache", "runs"):
             shutil.rmtree(work / _STATE / name, ignore_errors=True)
@@ -107,7 +107,7 @@ def forget_steps(work: Path) -> None:
 
 @contextmanager
 def _claimed(work: Path) -> Iterator[None]:
-    """Makes the work directory and keeps other runs out of it."""
+    """Creates the work directory and locks it against other runs."""
     state = work / _STATE
     state.mkdir(parents=True, exist_ok=True)
     try:
@@ -127,12 +127,12 @@ def _run_pipeline(config: Config, tracking_uri: str, work: Path, *, cache: bool,
 
     state = work / _STATE
     if not cache:
-        # Forgotten rather than passed by, so that the next run finds what this one leaves.
+        # Deleted rather than disabled, so that the next run can use the outputs of this one.
         shutil.rmtree(state / "cache", ignore_errors=True)
-    with (work / "run.log").open("w", encoding="utf-8") as stream, _surroundings(tracking_uri):
-        # Where MLflow is changes nothing of what is made, and the cache's keys are of the arguments: steps find it around them.
+    with (work / "run.log").open("w", encoding="utf-8") as stream, _step_environment(tracking_uri):
+        # The tracking URI does not affect outputs and must not be part of the cache keys: steps read it from the environment.
         arguments = pipeline_arguments(config, tracking_uri, show) | {"tracking_uri": ""}
-        # Without a champion that step has nothing to do, and says nothing.
+        # Without a champion, that step does nothing and prints nothing.
         log = _Log(stream, show, silent=set() if config.champion else {"champion"})
         with redirect_stdout(log), redirect_stderr(log):
             local.init(
@@ -150,25 +150,25 @@ def _run_pipeline(config: Config, tracking_uri: str, work: Path, *, cache: bool,
 
 
 @contextmanager
-def _surroundings(tracking_uri: str) -> Iterator[None]:
-    """Sets what the steps' processes find around them, and clears up after them."""
+def _step_environment(tracking_uri: str) -> Iterator[None]:
+    """Sets the environment and the temporary folder of the steps' processes, and cleans up afterwards."""
     from kfp.local import logging_utils
 
     with (
         tempfile.TemporaryDirectory(prefix="edgequant-") as scratch,
         warnings.catch_warnings(),
-        # KFP indents by replacing the built-in print, and two tasks at once leave it replaced for good.
+        # KFP indents output by patching the built-in print; two concurrent tasks leave it patched.
         patch.object(logging_utils, "indented_print", nullcontext),
     ):
-        # Which images the steps have on a cluster is not this runner's business.
+        # The warning is about images, which this runner does not use.
         warnings.filterwarnings("ignore", message="You may be attemping to run a task", category=RuntimeWarning)
         changed = {
-            # A step ends with this process, so that a run that is killed leaves nothing behind that still works.
+            # A step's process ends with this one, so that a killed run leaves no processes behind.
             RUNNER_PID: str(os.getpid()),
             LOCAL_TRACKING_URI: tracking_uri,
-            # KFP makes a temporary folder for each task and leaves it there.
+            # KFP does not delete the temporary folder of a task.
             "TMPDIR": scratch,
-            # What MLflow tells of its own doings is not the user's business; warnings and errors are.
+            # Hides MLflow's informational messages.
             "MLFLOW_LOGGING_LEVEL": os.environ.get("MLFLOW_LOGGING_LEVEL", "WARNING"),
         }
         before = {name: os.environ.get(name) for name in changed}
@@ -178,7 +178,7 @@ def _surroundings(tracking_uri: str) -> Iterator[None]:
         try:
             yield
         finally:
-            # KFP's tasks take turns at the root logger, and two at once may leave it writing to a log that is closed.
+            # KFP's tasks replace the root logger's handlers; two concurrent ones may leave a handler with a closed stream.
             root.handlers[:] = handlers
             root.setLevel(level)
             for name, value in before.items():
@@ -189,11 +189,11 @@ def _surroundings(tracking_uri: str) -> Iterator[None]:
 
 
 def _publish(work: Path, since: float) -> bool:
-    """Puts the newest result, tracked or not, where people look for it, and tells whether there is one."""
-    found = [path for path in (work / _STATE / "runs").glob("*/track*/result") if path.stat().st_mtime >= since]
-    if not found:
+    """Links the newest result, tracked or not, into the work directory, and returns whether there is one."""
+    results = [path for path in (work / _STATE / "runs").glob("*/track*/result") if path.stat().st_mtime >= since]
+    if not results:
         return False
-    newest = max(found, key=lambda path: path.stat().st_mtime)
+    newest = max(results, key=lambda path: path.stat().st_mtime)
     link_tree(newest, work / RESULTS)
     for name in ("report.html", "result.json"):
         shutil.copyfile(newest / name, work / name)
@@ -201,7 +201,7 @@ def _publish(work: Path, since: float) -> bool:
 
 
 class _Log:
-    """Takes what KFP prints: everything goes to a file, the steps' own lines to a callback, and what that prints to people."""
+    """Replaces stdout and stderr: writes everything to a log, passes the steps' lines to a callback, and prints its output."""
 
     def __init__(self, stream: IO[str], show: Show, *, silent: set[str]) -> None:
         self._stream = stream
@@ -235,7 +235,7 @@ class _Log:
             self._thread.showing = False
 
     def finish(self) -> None:
-        """Says which of the steps were not run because their results were there."""
+        """Reports the remaining steps that were served from the cache."""
         self._reused(len(_STAGES))
 
     def failure(self, work: Path) -> EdgequantError:
@@ -247,13 +247,13 @@ class _Log:
         )
 
     def _take(self, line: str) -> None:
-        said = parse(line)
-        if said is None or said.step not in _STAGES:
+        record = parse(line)
+        if record is None or record.step not in _STAGES:
             self._last = line.strip() or self._last
             return
-        self._reused(_STAGES[said.step])
-        self._seen.add(said.step)
-        match said:
+        self._reused(_STAGES[record.step])
+        self._seen.add(record.step)
+        match record:
             case ConfigErrorLine(step, text):
                 self._error = ConfigError(f"{step}: {text}")
             case ErrorLine(step, text):

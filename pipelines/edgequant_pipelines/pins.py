@@ -1,8 +1,8 @@
-"""Looks up, in a run on a cluster, what its names stand for at that moment.
+"""Resolves names to versions and digests at the start of a run on a cluster.
 
-KFP's cache goes by names. A run on this machine is given the digests of what the names stand for; a recurring run, or one
-that a person starts on KFP's page, has nobody to compute them, and digests of the day it was scheduled would serve
-yesterday's model from the cache forever. So two quick steps that are never cached go first.
+The keys of KFP's cache are made of arguments. A run on this machine gets the digests of its inputs as arguments. For a recurring
+run, or one started on KFP's page, nobody computes them, and digests from the day of scheduling would serve an outdated model from
+the cache forever. So two quick steps, which are never cached, run first.
 """
 
 from collections.abc import Mapping
@@ -11,24 +11,26 @@ from typing import Any
 from edgequant.fingerprinting.component import fingerprint
 from edgequant.pinning.component import pin
 
-# The parameters of `quantize_model` that the two steps find out, so that nobody gives them.
-FOUND = ("model_digest", "champion_digest", "examples_digest")
+# The parameters of `quantize_model` that the two steps compute, so that the compiled pipeline has no such parameters.
+LOOKED_UP = ("model_digest", "champion_digest", "examples_digest")
 
 
-def look_up(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Makes the two steps in the pipeline that is being built, and returns the arguments of `quantize_model` that they give.
+def look_up(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds the two steps to the pipeline being built, and returns the arguments of `quantize_model` that they compute.
 
     Args:
-        given: The other parameters of the pipeline, by name.
+        parameters: The other parameters of the pipeline, by name.
     """
-    pinned = pin(model_uri=given["model"], champion_uri=given["champion"], tracking_uri=given["tracking_uri"])
+    pinned = pin(
+        model_uri=parameters["model"], champion_uri=parameters["champion"], tracking_uri=parameters["tracking_uri"]
+    )
     files = fingerprint(
-        calibration_examples=given["calibration_examples"],
-        evaluation_examples=given["evaluation_examples"],
-        classes_file=given["classes_file"],
-        preprocess=given["preprocess"],
+        calibration_examples=parameters["calibration_examples"],
+        evaluation_examples=parameters["evaluation_examples"],
+        classes_file=parameters["classes_file"],
+        preprocess=parameters["preprocess"],
     )
     for task in (pinned, files):
         task.set_caching_options(enable_caching=False)
-    found = {name: pinned.outputs[name] for name in ("model", "model_digest", "champion", "champion_digest")}
-    return {**found, "examples_digest": files.output}
+    outputs = {name: pinned.outputs[name] for name in ("model", "model_digest", "champion", "champion_digest")}
+    return {**outputs, "examples_digest": files.output}

@@ -1,7 +1,7 @@
 """The pipeline: sample, convert, evaluate every variant, benchmark, validate, track.
 
-KFP reads parameters from a function's signature, so `quantize` spells its own out: what a person fills in on KFP's run page,
-each with its type, its default and its meaning. `quantize_model` has the same, but for the model.
+KFP reads parameters from a function's signature, so `quantize` lists all of them: the fields of KFP's run page, each with type,
+default and description. `quantize_model` has the same parameters except for the model.
 """
 
 from collections.abc import Mapping
@@ -136,7 +136,7 @@ def quantize(
         beam_options=beam_options,
         examples_digest=examples_digest,
     )
-    # One that cannot be fetched ends the run before the work begins.
+    # A champion that cannot be fetched fails the run early.
     sampled.after(fetched)
     converted = convert(
         model=saved_model,
@@ -164,7 +164,7 @@ def quantize(
         resolver=resolver,
     )
     champion_evaluated.set_display_name("evaluate-champion")
-    # A local run tells of steps in their order.
+    # Keeps the order of steps in a local run's progress.
     champion_evaluated.after(converted)
     measured = benchmark(
         variant_set=converted.outputs["variant_set"],
@@ -200,16 +200,16 @@ def quantize(
         kfp_run=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
         configuration=configuration,
     )
-    # It acts on the outside world, and finds by itself what is recorded already.
+    # It has side effects, and is idempotent by itself.
     tracked.set_caching_options(enable_caching=False)
     return tracked.outputs["result"]
 
 
-def _quantize_model(given: Mapping[str, Any]) -> Any:
-    """Makes the tasks of `quantize_model`, and returns its output."""
-    passed = dict(given)
+def _quantize_model(parameters: Mapping[str, Any]) -> Any:
+    """Creates the tasks of `quantize_model`, and returns its output."""
+    passed = dict(parameters)
     uri, digest = passed.pop("model"), passed.pop("model_digest")
-    resolved = resolve(model_uri=uri, model_digest=digest, tracking_uri=given["tracking_uri"])
+    resolved = resolve(model_uri=uri, model_digest=digest, tracking_uri=parameters["tracking_uri"])
     return quantize(saved_model=resolved.outputs["model"], model_uri=uri, **passed).output
 
 

@@ -1,6 +1,6 @@
-"""Pipelines with other parameters than the function that they are made of.
+"""Pipelines whose parameters are derived from those of another pipeline.
 
-KFP reads a pipeline's parameters from a function's signature and docstring; these are made here instead of being written out again.
+KFP reads a pipeline's parameters from a function's signature and docstring; here both are generated instead of written by hand.
 """
 
 import inspect
@@ -19,8 +19,8 @@ class Parameter:
     Attributes:
         name: Its name.
         annotation: Its type, as KFP reads it.
-        meaning: What a person is told of it.
-        default: What it is when it is not given; `inspect.Parameter.empty`: it must be.
+        meaning: Its description.
+        default: Its default; `inspect.Parameter.empty` if it is required.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Parameter:
 
     @property
     def required(self) -> bool:
-        """Whether it must be given."""
+        """Whether it has no default."""
         return self.default is inspect.Parameter.empty
 
 
@@ -62,10 +62,10 @@ def make_pipeline(
     """
     ordered = sorted(parameters, key=lambda item: not item.required)
 
-    def function(*given: Any) -> Any:
-        return body(dict(zip((item.name for item in ordered), given, strict=True)))
+    def function(*values: Any) -> Any:
+        return body(dict(zip((item.name for item in ordered), values, strict=True)))
 
-    # KFP's own types for parameters, set as if they had been written.
+    # KFP reads the signature, the name and the docstring.
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(item.name, kind, default=item.default, annotation=item.annotation) for item in ordered],

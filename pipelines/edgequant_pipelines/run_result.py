@@ -14,12 +14,12 @@ RESULTS = "results"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a run found out.
+    """The result of a run.
 
     Attributes:
         directory: The work directory.
-        verdict: The verdict as a whole, such as its notes and the champion.
-        tracking: Where it is recorded in MLflow; None when MLflow could not be reached.
+        verdict: The complete verdict, with its notes and the champion.
+        tracking: Where it is recorded in MLflow; None if MLflow could not be reached.
     """
 
     directory: Path
@@ -43,7 +43,7 @@ class Result:
 
     @property
     def variants(self) -> Mapping[str, VariantVerdict]:
-        """Each variant's metrics, drop, latency, checks and verdict, in the order asked."""
+        """Each variant's metrics, drop, latency, checks and verdict, in the configured order."""
         return self.verdict.variants
 
     def model(self, variant: str) -> Path:

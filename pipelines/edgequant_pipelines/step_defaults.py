@@ -1,4 +1,4 @@
-"""What each step of the pipeline gets on a cluster unless the configuration says otherwise."""
+"""The default resources and timeouts of each step on a cluster."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ RESOURCES = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What a step gets.
+    """The defaults of a step.
 
     Attributes:
-        cpu: Its CPU: what it asks for, and its limit.
-        memory: Its memory, the same.
-        timeout_seconds: How long its pod may live.
-        outside: Whether it talks to MLflow or an object store: then it gets their credentials and is retried, since what
-            fails there may pass. The others compute the same from the same inputs, so that what failed once fails again.
+        cpu: The CPU request and limit.
+        memory: The memory request and limit.
+        timeout_seconds: The maximum lifetime of its pod.
+        outside: Whether it accesses MLflow or an object store: then it gets their credentials and is retried, since errors may
+            be transient. The other steps are deterministic and would fail again.
         cached: Whether KFP may serve it from its cache.
     """
 
@@ -42,11 +42,11 @@ TABLE = {
     "resolve": Step(cpu=("250m", "1"), memory=("512Mi", "2Gi"), timeout_seconds=_HOUR, outside=True),
     "describe": Step(cpu=("250m", "1"), memory=("512Mi", "2Gi"), timeout_seconds=_HOUR // 2),
     "champion": Step(cpu=("250m", "1"), memory=("512Mi", "2Gi"), timeout_seconds=_HOUR, outside=True),
-    # It may wait for a Beam job that runs elsewhere.
+    # It may wait for a remote Beam job.
     "sample": Step(cpu=("1", "4"), memory=("1Gi", "4Gi"), timeout_seconds=6 * _HOUR, outside=True),
     "convert": Step(cpu=("2", "4"), memory=("4Gi", "8Gi"), timeout_seconds=4 * _HOUR),
     "evaluate": Step(cpu=("1", "2"), memory=("1Gi", "4Gi"), timeout_seconds=_HOUR),
-    # Whole CPUs, and no more than it asks for: Kubernetes then counts the pod as Guaranteed.
+    # Whole CPUs, and limits equal to requests: Kubernetes then gives the pod the QoS class Guaranteed.
     "benchmark": Step(cpu=("2", "2"), memory=("2Gi", "2Gi"), timeout_seconds=_HOUR),
     "validate": Step(cpu=("1", "2"), memory=("1Gi", "4Gi"), timeout_seconds=_HOUR),
     "track": Step(cpu=("250m", "1"), memory=("512Mi", "2Gi"), timeout_seconds=_HOUR, outside=True, cached=False),

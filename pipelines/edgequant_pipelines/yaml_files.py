@@ -1,4 +1,4 @@
-"""YAML files that people write: read safely, as mappings, with each mistake told in a sentence."""
+"""Reads YAML files safely, as mappings, with a one-sentence message for each mistake."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,16 +12,16 @@ from pydantic import BaseModel, ValidationError
 from edgequant.errors import ConfigError, did_you_mean
 
 _DEEPEST = 50
-# NUL ends a path, and one half of a surrogate pair cannot be written to any file.
+# NUL ends a path, and a lone surrogate cannot be encoded.
 _NO_CHARACTER = re.compile("[\\0\\ud800-\\udfff]")
 _BOOLEAN, _NULL = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, but for what it would take in silence, or fail at without a word.
+    """YAML's safe loader with further errors.
 
-    Of a key that a mapping holds twice it would take the last value, and `on` and `no` as keys for true and false. What is within
-    itself or nested a thousand deep ends every walk through it.
+    PyYAML silently uses the last value of a duplicate key, and reads the keys `on` and `no` as booleans. Recursive or very deeply
+    nested values would exceed the recursion limit of the code that walks through them.
     """
 
     def __init__(self, stream: str) -> None:
@@ -42,16 +42,16 @@ class _Loader(yaml.SafeLoader):
 
     def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
         node: yaml.ScalarNode = super().compose_scalar_node(anchor)
-        found = _NO_CHARACTER.search(node.value)
-        if found:
+        match = _NO_CHARACTER.search(node.value)
+        if match:
             line = node.start_mark.line + 1
             raise ConfigError(
-                f"line {line}: a text holds the character {found[0]!a}, which no name, path or address does"
+                f"line {line}: a text holds the character {match[0]!a}, which no name, path or address does"
             )
         return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        # When mappings are made of nodes, what `<<` merges in is among their keys; now it is not.
+        # Checked here, since keys merged by `<<` are added later, when mappings are constructed.
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
         lines: dict[tuple[str, str], int] = {}
         for key, _ in node.value:
@@ -60,7 +60,7 @@ class _Loader(yaml.SafeLoader):
             line = key.start_mark.line + 1
             if (key.tag, key.value) in lines:
                 first = lines[key.tag, key.value]
-                raise ConfigError(f"line {line}: the key {key.value!r} is there already, on line {first}; keep one")
+                raise ConfigError(f"line {line}: the key {key.value!r} already exists, on line {first}; keep one")
             if key.tag in (_BOOLEAN, _NULL):
                 read_as = "null" if key.tag == _NULL else str(self.construct_yaml_bool(key)).lower()
                 raise ConfigError(
@@ -71,11 +71,11 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(text: str) -> Any:
-    """Returns what YAML's text stands for.
+    """Returns the value of a YAML text.
 
     Raises:
-        ConfigError: It is not YAML, or holds what no file needs: a key twice or one that is true, false or null, what is within itself
-            or very deep, a NUL or half a character.
+        ConfigError: It is not YAML, or has a duplicate key, a boolean or null key, a recursive or very deep value, a NUL or a
+            lone surrogate.
     """
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - a safe loader
@@ -83,10 +83,10 @@ def read_yaml(text: str) -> Any:
         raise ConfigError(f"is not YAML ({' '.join(str(error).split())})") from error
 
 
-# The type of an error about a value that may be a secret: its message alone is shown.
+# The type of an error about a value that may be a secret: the message does not show the value.
 UNREPEATED = "unrepeated"
 _DATE = "a date such as 2026-11-23 is needed"
-# What is needed instead of a value, by pydantic's name of what is wrong with it.
+# The expected value, by pydantic's error type.
 _NEEDED = {
     "list_type": "a list is needed",
     "dict_type": "a mapping is needed",
@@ -107,14 +107,14 @@ _NEEDED = {
 
 
 def read_mapping(path: Path, keys: Sequence[str]) -> dict[str, Any]:
-    """Returns what a YAML file holds.
+    """Returns the mapping in a YAML file.
 
     Args:
         path: The file.
-        keys: The keys that it may hold, for the message when it holds no mapping.
+        keys: The allowed keys, for the message if it is not a mapping.
 
     Raises:
-        ConfigError: The file is missing, not YAML, or no mapping, or holds what no such file needs.
+        ConfigError: The file is missing, is not YAML that `read_yaml` accepts, or is not a mapping.
     """
     try:
         values = read_yaml(path.read_text(encoding="utf-8"))
@@ -132,14 +132,14 @@ def read_mapping(path: Path, keys: Sequence[str]) -> dict[str, Any]:
 
 
 def joined(folder: Path, text: str) -> Path:
-    """Returns the path that a text in a file stands for.
+    """Returns the absolute path for a path in a file.
 
     Args:
-        folder: What it is relative to: the file's.
+        folder: The base of relative paths: the file's folder.
         text: The path, which may begin with ``~``.
 
     Raises:
-        ConfigError: It begins with the home of somebody who is not there.
+        ConfigError: It begins with the home directory of an unknown user.
     """
     try:
         return folder / Path(text).expanduser()
@@ -149,11 +149,11 @@ def joined(folder: Path, text: str) -> Path:
 
 
 def explain(error: ValidationError, root: type[BaseModel]) -> Iterator[str]:
-    """Yields a sentence for each thing that is wrong.
+    """Yields a message for each validation error.
 
     Args:
-        error: What is wrong.
-        root: What the file as a whole was to be.
+        error: The validation errors.
+        root: The model of the whole file.
     """
     for item in error.errors():
         keys = item["loc"]
@@ -175,12 +175,12 @@ def explain(error: ValidationError, root: type[BaseModel]) -> Iterator[str]:
 
 
 def _shown(value: object) -> str:
-    """Returns a value as people write it."""
+    """Returns a value as it is written in YAML."""
     return value.isoformat() if isinstance(value, date) else repr(value)
 
 
 def _needed(item: Mapping[str, Any], root: type[BaseModel]) -> str:
-    """Returns what is needed instead of a value."""
+    """Returns the expected value, for the message."""
     kind, value = item["type"], item["input"]
     if kind == "string_type":
         if value is None or isinstance(value, list | dict):
@@ -205,7 +205,7 @@ def _is_date(keys: Sequence[str | int], root: type[BaseModel]) -> bool:
 
 
 def _section(root: type[BaseModel], keys: Sequence[str | int]) -> type[BaseModel]:
-    """Returns the section that keys lead to from the top; names and numbers of items lead through."""
+    """Returns the section at a path of keys from the root; keys and indices of items are skipped."""
     section = root
     for key in keys:
         field = section.model_fields.get(str(key))
@@ -215,7 +215,7 @@ def _section(root: type[BaseModel], keys: Sequence[str | int]) -> type[BaseModel
 
 
 def _section_of(annotation: Any) -> type[BaseModel] | None:
-    """Returns the section that an annotation is, or holds."""
+    """Returns the section that an annotation is or contains."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for item in get_args(annotation) if (found := _section_of(item))), None)
+    return next((section for item in get_args(annotation) if (section := _section_of(item))), None)

@@ -55,12 +55,12 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
 
 def test_arguments(folder: Path, arguments: Arguments) -> None:
     """Every value of the configuration is an argument, and so are the digests of what it names."""
-    found = arguments(gate={"max_drop_points": 1.0}, sampling={"calibration": 5, "seed": 3})
-    digests = {found.pop(name) for name in ("model_digest", "examples_digest")}
+    values = arguments(gate={"max_drop_points": 1.0}, sampling={"calibration": 5, "seed": 3})
+    digests = {values.pop(name) for name in ("model_digest", "examples_digest")}
     assert all(len(digest) == 64 for digest in digests)
-    recorded = yaml.safe_load(found.pop("configuration"))
+    recorded = yaml.safe_load(values.pop("configuration"))
     assert (recorded["name"], recorded["gate"]) == ("digits", {"max_drop_points": 1.0})
-    assert found == {
+    assert values == {
         "model": str(folder / "saved_model"),
         "name": "digits",
         "signature": "serving_default",
@@ -226,7 +226,7 @@ def test_an_mlflow_that_is_gone_is_waited_for_as_configured(folder: Path, tmp_pa
             load_config(folder / "config.yaml"), tmp_path / "work", cache=True, show=lambda *line: said.append(line)
         )
     assert time.monotonic() - start < 15
-    assert said == [("pin", "MLflow at http://127.0.0.1:9 gives no answer; asking it again, for at most 1.5 s")]
+    assert said == [("pin", "MLflow at http://127.0.0.1:9 does not answer; retrying for at most 1.5 s")]
 
 
 def test_where_results_are_recorded(

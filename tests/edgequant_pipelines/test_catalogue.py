@@ -25,8 +25,8 @@ def test_every_component_is_in_the_catalogue() -> None:
 @pytest.mark.parametrize("folder", COMPONENTS)
 def test_every_component_has_the_catalogues_files(folder: str) -> None:
     """Its validator refuses a folder without metadata.yaml or OWNERS; no other folder has either."""
-    there = {path.name for path in (ROOT / folder).iterdir() if path.is_file()}
-    assert {"__init__.py", "component.py", "metadata.yaml", "README.md", "OWNERS"} <= there
+    names = {path.name for path in (ROOT / folder).iterdir() if path.is_file()}
+    assert {"__init__.py", "component.py", "metadata.yaml", "README.md", "OWNERS"} <= names
     for name in ("metadata.yaml", "OWNERS"):
         assert sorted(COMPONENTS) == sorted(path.parent.name for path in ROOT.rglob(name))
 

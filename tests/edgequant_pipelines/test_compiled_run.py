@@ -69,7 +69,7 @@ def test_a_run_ends_with_a_registered_version(backend: Backend, first: Outputs) 
     result = backend.result(first)
     assert result["outcome"] == "blessed"
     assert result["best"] == "weights_only"
-    assert {name: found["examples"] for name, found in result["variants"].items()} == {
+    assert {name: variant["examples"] for name, variant in result["variants"].items()} == {
         "float32": 200,
         "weights_only": 200,
     }

@@ -193,9 +193,9 @@ def test_defaults(tmp_path: Path) -> None:
 def test_unknown_keys(tmp_path: Path, key: str, message: str) -> None:
     """An unknown key, at the top and in each section, is named with those that are allowed and the nearest."""
     start, end = message.split("{rest}")
-    found = refusal(tmp_path, with_value(key, 1))
-    assert found.startswith(start)
-    assert found.endswith(end)
+    refused = refusal(tmp_path, with_value(key, 1))
+    assert refused.startswith(start)
+    assert refused.endswith(end)
 
 
 @pytest.mark.parametrize(
@@ -321,17 +321,17 @@ def test_wrong_values_of_other_files(values: dict[Any, Any], message: str) -> No
 )
 def test_secrets_in_a_wrong_form(tmp_path: Path, secrets: object, message: str) -> None:
     """One sentence with both forms that are allowed, which does not repeat what may be a password."""
-    found = refusal(tmp_path, with_value("kubeflow.secrets", secrets))
-    assert found.startswith(message)
-    assert "hunter2" not in found
-    assert ";" not in found
+    refused = refusal(tmp_path, with_value("kubeflow.secrets", secrets))
+    assert refused.startswith(message)
+    assert "hunter2" not in refused
+    assert ";" not in refused
 
 
 def test_amounts_may_be_numbers(tmp_path: Path) -> None:
     """What YAML reads as a number is the amount that it looks like; true is none."""
     steps = {"convert": {"cpu_request": 0.5, "cpu_limit": 1, "memory_limit": 8_000_000_000}}
-    found = load(tmp_path, with_value("kubeflow.steps", steps)).kubeflow.step("convert").resources()
-    assert found == {"cpu_request": "0.5", "cpu_limit": "1", "memory_limit": "8000000000"}
+    resources = load(tmp_path, with_value("kubeflow.steps", steps)).kubeflow.step("convert").resources()
+    assert resources == {"cpu_request": "0.5", "cpu_limit": "1", "memory_limit": "8000000000"}
     wrong = refusal(tmp_path, with_value("kubeflow.steps.convert.cpu_limit", True))
     assert wrong.startswith("kubeflow.steps.convert.cpu_limit: True is wrong: text is needed")
     wrong = refusal(tmp_path, with_value("kubeflow.steps.convert.memory_limit", 4.5))
@@ -346,8 +346,8 @@ def test_missing_keys(tmp_path: Path) -> None:
 
 def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
     """Several wrong things are told at once."""
-    found = refusal(tmp_path, {"name": 3, "examples": {"calibration": "a.npz", "lable": "y"}})
-    assert found == (
+    message = refusal(tmp_path, {"name": 3, "examples": {"calibration": "a.npz", "lable": "y"}})
+    assert message == (
         'name: 3 is wrong: text is needed; write it in quotes, such as "3"; '
         "'model' is missing; unknown key 'examples.lable';"
         " allowed are calibration, evaluation, inputs, label, classes, classes_file, slice, preprocess; did you mean 'label'?"
@@ -521,9 +521,9 @@ def test_aliases(tmp_path: Path, alias: str) -> None:
 )
 def test_a_password_in_the_tracking_uri(tmp_path: Path, uri: str) -> None:
     """A password is refused, with the way to give it, and is not repeated."""
-    found = refusal(tmp_path, with_value("tracking.uri", uri))
-    assert found.startswith("tracking.uri: holds a password; give credentials in MLFLOW_TRACKING_TOKEN, or")
-    assert "secret" not in found
+    message = refusal(tmp_path, with_value("tracking.uri", uri))
+    assert message.startswith("tracking.uri: holds a password; give credentials in MLFLOW_TRACKING_TOKEN, or")
+    assert "secret" not in message
 
 
 def test_errors_name_the_file(tmp_path: Path) -> None:
@@ -554,9 +554,9 @@ def test_not_a_mapping(tmp_path: Path, text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: a\nmodel: m\nname: b\n", "line 3: the key 'name' is there already, on line 1; keep one"),
-        ("gate:\n  a: 1\n  'a': 2\n", "line 3: the key 'a' is there already, on line 2; keep one"),
-        ("beam: [{1: a, 1: b}]", "line 1: the key '1' is there already, on line 1; keep one"),
+        ("name: a\nmodel: m\nname: b\n", "line 3: the key 'name' already exists, on line 1; keep one"),
+        ("gate:\n  a: 1\n  'a': 2\n", "line 3: the key 'a' already exists, on line 2; keep one"),
+        ("beam: [{1: a, 1: b}]", "line 1: the key '1' already exists, on line 1; keep one"),
     ],
 )
 def test_a_key_that_is_there_twice(tmp_path: Path, text: str, message: str) -> None:
@@ -597,9 +597,9 @@ def test_an_anchor_that_is_used_elsewhere(tmp_path: Path) -> None:
 def test_a_home_that_is_not_there(tmp_path: Path, key: str) -> None:
     """A path that begins with the home of nobody is refused, with its key."""
     path = "~nobody-at-all/m.py:f" if key == "examples.preprocess" else "~nobody-at-all/train.npz"
-    found = refusal(tmp_path, with_value(key, path))
-    assert found.startswith(f"{key}: '~nobody-at-all/")
-    assert found.endswith("begins with '~nobody-at-all', which has no home here; write the whole path")
+    message = refusal(tmp_path, with_value(key, path))
+    assert message.startswith(f"{key}: '~nobody-at-all/")
+    assert message.endswith("begins with '~nobody-at-all', which has no home here; write the whole path")
 
 
 def test_keys_that_are_merged(tmp_path: Path) -> None:
@@ -678,10 +678,10 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: py
 )
 def test_urls_and_absolute_paths_are_kept(tmp_path: Path, key: str, value: str, loaded: object) -> None:
     """URLs, absolute paths and modules are kept as they are."""
-    found: Any = load(tmp_path, with_value(key, value)).model_dump()
+    dumped: Any = load(tmp_path, with_value(key, value)).model_dump()
     for part in key.split("."):
-        found = found[part]
-    assert found == (loaded or value)
+        dumped = dumped[part]
+    assert dumped == (loaded or value)
 
 
 def test_a_tracking_folder_is_relative_to_the_file(tmp_path: Path) -> None:
@@ -738,7 +738,7 @@ def test_an_override_of_one_of_two_sections_that_share_an_anchor(tmp_path: Path)
 
 def test_an_override_beside_a_key_that_is_no_text(tmp_path: Path) -> None:
     """What is to be removed is looked for among all keys."""
-    assert refusal(tmp_path, MINIMAL | {1: 2}, "nam=").endswith("which is not there; did you mean 'name'?")
+    assert refusal(tmp_path, MINIMAL | {1: 2}, "nam=").endswith("which does not exist; did you mean 'name'?")
 
 
 def test_the_last_override_wins(tmp_path: Path) -> None:
@@ -755,11 +755,11 @@ def test_the_last_override_wins(tmp_path: Path) -> None:
         ("name=[", "--set: the value of 'name=[': is not YAML ("),
         (
             "gate={a: 1, a: 2}",
-            "--set: the value of 'gate={a: 1, a: 2}': line 1: the key 'a' is there already, on line 1",
+            "--set: the value of 'gate={a: 1, a: 2}': line 1: the key 'a' already exists, on line 1",
         ),
         ("sampling.sed=3", "unknown key 'sampling.sed'"),
         ("gate.max_drop=3", "gate: unknown key 'max_drop'"),
-        ("sampling.sed=", "--set: 'sampling.sed=' removes 'sampling.sed', which is not there"),
+        ("sampling.sed=", "--set: 'sampling.sed=' removes 'sampling.sed', which does not exist"),
     ],
 )
 def test_wrong_overrides(tmp_path: Path, override: str, message: str) -> None:

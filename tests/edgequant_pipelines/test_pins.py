@@ -10,7 +10,7 @@ from kfp import dsl, local
 from edgequant.pinning.step import pin
 from edgequant.resolution.component import resolve
 from edgequant_pipelines.compilation import CompileOptions, compile_pipeline
-from edgequant_pipelines.pins import FOUND, look_up
+from edgequant_pipelines.pins import LOOKED_UP, look_up
 
 
 @dsl.component(base_image="edgequant/sampling", install_kfp_package=False)  # type: ignore[untyped-decorator]
@@ -29,9 +29,9 @@ def first_steps(model: str, calibration_examples: list[str]) -> str:
         "model": model, "champion": "", "tracking_uri": "", "calibration_examples": calibration_examples,
         "evaluation_examples": [], "classes_file": "", "preprocess": "",
     }  # fmt: skip
-    found = look_up(given)
-    resolve(model_uri=found["model"], model_digest=found["model_digest"], tracking_uri="")
-    return read(patterns=calibration_examples, examples_digest=found["examples_digest"]).output  # type: ignore[no-any-return]
+    outputs = look_up(given)
+    resolve(model_uri=outputs["model"], model_digest=outputs["model_digest"], tracking_uri="")
+    return read(patterns=calibration_examples, examples_digest=outputs["examples_digest"]).output  # type: ignore[no-any-return]
 
 
 @pytest.fixture
@@ -73,11 +73,11 @@ def test_the_compiled_pipeline_looks_first() -> None:
     (spec, *_) = compile_pipeline(CompileOptions()).documents
     tasks = spec["root"]["dag"]["tasks"]
     assert [tasks[name].get("cachingOptions") for name in ("pin", "fingerprint")] == [{}, {}]
-    assert not set(FOUND) & set(spec["root"]["inputDefinitions"]["parameters"])
+    assert not set(LOOKED_UP) & set(spec["root"]["inputDefinitions"]["parameters"])
 
     def source(task: str, name: str) -> tuple[str, str]:
-        found = tasks[task]["inputs"]["parameters"][name]["taskOutputParameter"]
-        return found["producerTask"], found["outputParameterKey"]
+        output = tasks[task]["inputs"]["parameters"][name]["taskOutputParameter"]
+        return output["producerTask"], output["outputParameterKey"]
 
     assert source("resolve", "model_uri") == ("pin", "model")
     assert source("resolve", "model_digest") == ("pin", "model_digest")

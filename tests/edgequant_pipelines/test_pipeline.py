@@ -49,27 +49,27 @@ def test_the_compiled_form_is_what_kfp_reads(documents: list[Any]) -> None:
 
 def test_every_step_runs_in_its_own_image(documents: list[Any]) -> None:
     """Each step's image holds the step's extra, at this package's version."""
-    found = {
+    images = {
         name.removeprefix("exec-"): executor["container"]["image"]
         for name, executor in documents[0]["deploymentSpec"]["executors"].items()
     }
-    assert found == {name: f"edgequant/{IMAGES[name]}:{__version__}" for name in found}
+    assert images == {name: f"edgequant/{IMAGES[name]}:{__version__}" for name in images}
 
 
 def tasks(documents: list[Any]) -> dict[str, Any]:
     """Returns the tasks of the pipeline `quantize`, wherever it is in the document."""
     for dag in [documents[0]["root"], *documents[0]["components"].values()]:
-        found: dict[str, Any] = dag.get("dag", {}).get("tasks", {})
-        if "validate" in found:
-            return found
+        tasks_of_dag: dict[str, Any] = dag.get("dag", {}).get("tasks", {})
+        if "validate" in tasks_of_dag:
+            return tasks_of_dag
     raise AssertionError("no such pipeline")
 
 
 def test_the_graph_is_the_plan(documents: list[Any]) -> None:
     """Steps depend on exactly what they read."""
-    found = {name: sorted(task.get("dependentTasks", [])) for name, task in tasks(documents).items()}
-    loop = next(name for name in found if name.startswith("for-loop"))
-    assert found == {
+    dependencies = {name: sorted(task.get("dependentTasks", [])) for name, task in tasks(documents).items()}
+    loop = next(name for name in dependencies if name.startswith("for-loop"))
+    assert dependencies == {
         "describe": [],
         "fetch-champion": [],
         "sample": ["describe", "fetch-champion"],

@@ -8,7 +8,7 @@ import pytest
 from tests.edgequant.tracking.fault_proxy import CUT, LOST, STATUS, Fault, Proxy, proxy
 
 from edgequant.mlflow_access import retries
-from edgequant.mlflow_access.retries import Patience
+from edgequant.mlflow_access.retries import RetryPolicy
 from edgequant.tracking.recording.uploads import Upload, Uploader, complete
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(100)]
@@ -39,7 +39,7 @@ def copy(tmp_path: Path) -> Callable[..., list[str]]:
         for name, content in FILES.items():
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_bytes(content)
-        with Uploader("sqlite://", Patience(10.0, told.append)) as uploader:
+        with Uploader("sqlite://", RetryPolicy(10.0, told.append)) as uploader:
             complete(uploader.begin(Upload(directory=tmp_path, location=location)))
         return told
 

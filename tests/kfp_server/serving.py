@@ -144,7 +144,7 @@ def served(
     authorizer: Authorizer | None = None,
     port: int = 0,
 ) -> Iterator[KfpServer]:
-    """Yields a server over a file of state, which is made if it is not there.
+    """Yields a server over a file of state, which is created if it does not exist.
 
     Args:
         state: The file.

@@ -1,8 +1,8 @@
-"""Why MLflow did not do what it was asked, where its client's own message does not say it."""
+"""Known causes of MLflow errors whose own message does not name them."""
 
 from edgequant.connection_errors import no_answer
 
-# How MLflow 3 answers, with status 403, a request whose Host header is none that it allows.
+# MLflow 3's answer, with status 403, to a Host header that it does not allow.
 _INVALID_HOST = "Invalid Host header"
 _ALLOW_HOST = (
     "it refuses requests for this host name (403 Invalid Host header); add the name, with its port, to `--allowed-hosts` of "
@@ -11,5 +11,5 @@ _ALLOW_HOST = (
 
 
 def known_cause(error: BaseException | None) -> str:
-    """Returns the cause of an error in words: a host name that MLflow does not allow, or no answer; "" for any other error."""
+    """Returns the description of an error's cause: a host name that MLflow does not allow, or no answer; "" for others."""
     return _ALLOW_HOST if error is not None and _INVALID_HOST in str(error) else no_answer(error)

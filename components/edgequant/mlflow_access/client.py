@@ -1,4 +1,4 @@
-"""MLflow's client, also of a database that is new."""
+"""Creates MLflow clients, with a lock while a new database is initialized."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,20 +12,20 @@ from edgequant.tracking_uri import database_file
 
 
 def new_client(uri: str) -> MlflowClient:
-    """Returns a client of an MLflow, as both of its servers.
+    """Returns a client whose tracking and registry URI are the same.
 
-    That of a SQLite file makes its tables where there are none, and two that do so at once both fail: one waits for the other.
+    A client of a SQLite file creates missing tables; two processes that do so at once both fail, so that one waits for the other.
 
     Args:
         uri: The MLflow tracking URI; "" for the environment's.
     """
-    with _alone(database_file(uri or mlflow.get_tracking_uri())):
+    with _locked(database_file(uri or mlflow.get_tracking_uri())):
         return MlflowClient(tracking_uri=uri or None, registry_uri=uri or None)
 
 
 @contextmanager
-def _alone(file: Path | None) -> Iterator[None]:
-    """Keeps other processes waiting that make a client of the same file."""
+def _locked(file: Path | None) -> Iterator[None]:
+    """Locks a database file against other processes that create a client of it."""
     if file is None:
         yield
         return
@@ -33,7 +33,7 @@ def _alone(file: Path | None) -> Iterator[None]:
     try:
         lock.acquire()
     except (OSError, NotImplementedError):
-        # Where nothing can be written, no table is made either; without locks, two that make them at once fail in MLflow's words.
+        # In a read-only directory no table is created either; on a file system without locks, MLflow reports the conflict.
         yield
         return
     try:

@@ -1,12 +1,12 @@
-"""How MLflow's client behaves while it records; to be set before MLflow is imported, which reads its log level then."""
+"""Environment variables for MLflow's client during a recording; set before the import of MLflow, which reads its log level then."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# A request that creates something, repeated because its answer was lost, creates another: see `retries`.
+# MLflow's own retries may repeat a request that creates something, and so create a duplicate: see `retries`.
 _FORCED = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-# MLflow's own defaults wait for minutes, and fill a log with progress bars and its own steps.
+# MLflow's own defaults wait for minutes, and fill the log with progress bars and internal messages.
 _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -18,7 +18,7 @@ _DEFAULTS = {
 
 @contextmanager
 def client_settings() -> Iterator[None]:
-    """Sets MLflow's client for a recording; what the user set of the defaults stays."""
+    """Sets the variables of MLflow's client; defaults do not override what the user has set."""
     before = {name: os.environ.get(name) for name in (*_FORCED, *_DEFAULTS)}
     os.environ.update(_FORCED)
     for name, value in _DEFAULTS.items():

@@ -1,4 +1,4 @@
-"""Asks MLflow what it has: for as long as it is told to, and not in silence."""
+"""Look-ups at MLflow, retried for a limited time, with a message."""
 
 import os
 from collections.abc import Callable
@@ -19,29 +19,29 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """How long to wait for an MLflow that does not answer.
+    """How long to retry while MLflow does not answer.
 
     Attributes:
-        seconds: How long to retry. On a cluster KFP retries the step, too.
-        tell: Is given the sentence that says so, once.
+        seconds: The time limit. On a cluster KFP retries the step, too.
+        tell: Called once with a message when the first attempt fails.
     """
 
     seconds: float = 60.0
     tell: Callable[[str], None] = field(default=partial(say, "mlflow"))
 
 
-def asked(ask: Callable[[], T], server: str, waiting: Waiting) -> T:
-    """Returns what a question to MLflow returns; it is asked again while there is no answer.
+def retried(ask: Callable[[], T], server: str, waiting: Waiting) -> T:
+    """Returns the result of a look-up at MLflow, retried while MLflow does not answer.
 
     Args:
-        ask: Asks; it imports MLflow itself, so that these settings reach it.
-        server: The MLflow that is asked, for people.
-        waiting: How long to wait.
+        ask: The look-up; it imports MLflow itself, so that the client's settings are in effect.
+        server: The name of the server, for the message.
+        waiting: How long to retry.
 
     Raises:
-        Exception: The last failure, as it was.
+        Exception: The error of the last attempt.
     """
-    sentences = iter([f"MLflow at {server} gives no answer; asking it again, for at most {waiting.seconds:g} s"])
+    sentences = iter([f"MLflow at {server} does not answer; retrying for at most {waiting.seconds:g} s"])
 
     def tell(_: str) -> None:
         for sentence in sentences:
@@ -50,15 +50,15 @@ def asked(ask: Callable[[], T], server: str, waiting: Waiting) -> T:
     own = os.environ.get(_TIMEOUT)
     with client_settings():
         if own is None:
-            # A server that says nothing at all is asked twice as well.
+            # Leaves time for a second attempt if the server never responds.
             os.environ[_TIMEOUT] = str(int(min(max(waiting.seconds / 2, _SHORTEST_TIMEOUT), _LONGEST_TIMEOUT)))
-        # It loads MLflow, which takes a second.
-        from edgequant.mlflow_access.retries import Patience
+        # Imports MLflow, which takes a second.
+        from edgequant.mlflow_access.retries import RetryPolicy
 
-        return Patience(waiting.seconds, tell).persistently(lambda _: ask())
+        return RetryPolicy(waiting.seconds, tell).retry(lambda _: ask())
 
 
 def reason(error: Exception) -> str:
-    """Returns why MLflow did not say what it was asked, in a line without anybody's credentials."""
+    """Returns the reason of a failed look-up in one line, without credentials."""
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return without_credentials(known_cause(error) or first)

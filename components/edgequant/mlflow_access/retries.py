@@ -1,8 +1,8 @@
-"""Tries again while MLflow does not answer: a request where that is safe, else the whole recording.
+"""Retries while MLflow does not answer: of a single request if it is idempotent, else of the whole recording.
 
-MLflow's client repeats a request by itself, also one that creates something and whose answer was lost: then there are two. So
-its repetition is switched off. Here a request that leaves the same when it is made twice is repeated in place; after any other the
-recording begins anew, and looks up what there is before it makes it.
+MLflow's client also retries requests that create something; if only the answer was lost, that creates a duplicate. So its retries
+are switched off. Here, idempotent requests are retried in place. After a failure of any other request the recording starts again,
+and looks up what exists before it creates anything.
 """
 
 import random
@@ -33,10 +33,10 @@ from edgequant.tracking_uri import without_credentials
 
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 30.0
-# What fails as often in a row is looked at anew.
+# Attempts of one request before the whole recording is retried.
 _TIMES_IN_PLACE = 4
-# Requests of MLflow's client that leave the same when they are made twice. What makes or deletes something does not; nor does
-# moving an alias, which another recording may have moved on by then.
+# The idempotent requests of MLflow's client. Requests that create or delete something are not; nor is moving an alias, which a
+# concurrent recording may have moved since.
 _REPEATABLE = frozenset(
     {
         "finalize_logged_model",
@@ -62,12 +62,12 @@ T = TypeVar("T")
 Tell = Callable[[str], None]
 
 
-class Patience:
-    """The time in which a recording tries again, which begins when this is made.
+class RetryPolicy:
+    """Retries transient errors with exponential backoff until a deadline, which counts from the creation of the policy.
 
     Args:
-        seconds: Nothing is retried later than this.
-        tell: Is given a sentence before each wait, and whatever else a reader should know.
+        seconds: The time limit of all retries.
+        tell: Called with a sentence before each wait, and with other messages for the log.
     """
 
     def __init__(self, seconds: float, tell: Tell) -> None:
@@ -78,51 +78,51 @@ class Patience:
         self.tell = tell
 
     def advanced(self) -> None:
-        """Notes that something was made: the wait before another attempt is short again."""
+        """Resets the backoff, after something was created."""
         self._attempts_in_vain = 0
 
-    def persistently(self, attempt: Callable[[int], T]) -> T:
-        """Returns what an attempt returns; after a transient error it is made again, with waits that grow while nothing is made.
+    def retry(self, attempt: Callable[[int], T]) -> T:
+        """Returns the result of an attempt, retried after transient errors with exponential backoff, reset by `advanced`.
 
         Args:
-            attempt: Does the work; is given the number of the attempt, from 1.
+            attempt: Does the work; called with the number of the attempt, from 1.
 
         Raises:
-            Exception: The last attempt's, as it was.
+            Exception: The error of the last attempt.
         """
         numbers = count(1)
-        told = "trying again in {:.1f} s, for at most " + f"{self._seconds:g} s in all"
-        return self._retrying(stop_never, self._growing_wait, told)(lambda: attempt(next(numbers)))
+        wait_sentence = "retrying in {:.1f} s, for at most " + f"{self._seconds:g} s in all"
+        return self._retrying(stop_never, self._growing_wait, wait_sentence)(lambda: attempt(next(numbers)))
 
     def repeat(self, request: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Returns what a request returns that leaves the same when it is made twice; after a transient error it is made again.
+        """Returns the result of an idempotent request, retried after transient errors.
 
         Args:
             request: The request.
-            args: What it is given.
-            kwargs: What it is given by name.
+            args: Its positional arguments.
+            kwargs: Its keyword arguments.
 
         Raises:
-            Exception: The last time's, as it was.
+            Exception: The error of the last attempt.
         """
         growing = wait_exponential_jitter(
             multiplier=_FIRST_WAIT_SECONDS, max=_LONGEST_WAIT_SECONDS, jitter=_FIRST_WAIT_SECONDS
         )
-        told = "repeating the request in {:.1f} s"
-        return self._retrying(stop_after_attempt(_TIMES_IN_PLACE), growing, told)(request, *args, **kwargs)
+        wait_sentence = "retrying the request in {:.1f} s"
+        return self._retrying(stop_after_attempt(_TIMES_IN_PLACE), growing, wait_sentence)(request, *args, **kwargs)
 
     def _growing_wait(self, _: RetryCallState) -> float:
         self._attempts_in_vain += 1
         wait = min(_FIRST_WAIT_SECONDS * 2.0 ** (self._attempts_in_vain - 1), _LONGEST_WAIT_SECONDS)
         return wait + random.uniform(0, _FIRST_WAIT_SECONDS)  # noqa: S311 - no secret
 
-    def _retrying(self, stop: stop_base, wait: Callable[[RetryCallState], float], told: str) -> Retrying:
+    def _retrying(self, stop: stop_base, wait: Callable[[RetryCallState], float], wait_sentence: str) -> Retrying:
         def before_sleep(state: RetryCallState) -> None:
             if state.outcome is not None and state.next_action is not None:
                 error, sleep = state.outcome.exception(), state.next_action.sleep
-                # Several files at a time are uploaded.
+                # Uploads run in several threads.
                 with self._lock:
-                    self.tell(f"MLflow did not take it ({first_line(error)}); {told.format(sleep)}")
+                    self.tell(f"MLflow request failed ({first_line(error)}); {wait_sentence.format(sleep)}")
 
         return Retrying(
             stop=stop | stop_before_delay(self._end - time.monotonic()),
@@ -133,46 +133,46 @@ class Patience:
         )
 
 
-class PatientClient:
-    """MLflow's client, whose requests are repeated where that is safe.
+class RetryingClient:
+    """MLflow's client with retries of its idempotent requests.
 
     Args:
         client: MLflow's client.
-        patience: How long.
+        policy: The retry policy.
     """
 
-    def __init__(self, client: MlflowClient, patience: Patience) -> None:
+    def __init__(self, client: MlflowClient, policy: RetryPolicy) -> None:
         self._client = client
-        self._patience = patience
+        self._policy = policy
 
     def __getattr__(self, name: str) -> Any:
         request = getattr(self._client, name)
         if name in _REPEATABLE:
-            return partial(self._patience.repeat, request)
+            return partial(self._policy.repeat, request)
         return partial(self._make, request) if name.startswith("create_") else request
 
     def _make(self, request: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         made = request(*args, **kwargs)
-        self._patience.advanced()
+        self._policy.advanced()
         return made
 
     def log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
-        """Names models as outputs of a run that has none of them yet."""
-        self._patience.repeat(self._log_outputs, run_id, models)
+        """Logs models as outputs of a run that has none of them yet."""
+        self._policy.repeat(self._log_outputs, run_id, models)
 
     def _log_outputs(self, run_id: str, models: Sequence[LoggedModelOutput]) -> None:
         try:
             self._client.log_outputs(run_id, models)
         except MlflowException:
-            # Its answer may have been lost, this time or the last; MLflow's database refuses it a second time.
+            # An earlier attempt may have succeeded although its answer was lost; MLflow refuses to log an output twice.
             outputs = self._client.get_run(run_id).outputs
-            there = {output.model_id for output in outputs.model_outputs} if outputs else set()
-            if not there.issuperset(model.model_id for model in models):
+            logged_ids = {output.model_id for output in outputs.model_outputs} if outputs else set()
+            if not logged_ids.issuperset(model.model_id for model in models):
                 raise
 
 
 def first_line(error: BaseException | None) -> str:
-    """Returns the cause that is known, or else the kind of an error and the first line of its message, without credentials."""
+    """Returns the known cause of an error, else its type and the first line of its message, without credentials."""
     if cause := known_cause(error):
         return without_credentials(cause)
     message = without_credentials((str(error).strip().splitlines() or [""])[0])

@@ -1,6 +1,6 @@
-"""The names and texts that MLflow allows: each metric's name once, and nothing longer than its limits.
+"""The names and texts that MLflow allows: unique metric names, and nothing longer than its limits.
 
-Servers disagree on longer texts: they cut them, take them, or refuse the request, which by PostgreSQL's columns ends a recording.
+Servers differ in how they treat longer texts: some truncate them, some accept them, and some refuse the request, as PostgreSQL does.
 """
 
 import re
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 from edgequant.metric_table import BY_NAME, SHARE
 
-# MLflow's own constants, in `mlflow.utils.validation`, are compared with these by a test: importing them takes a second.
+# A test compares these with MLflow's constants in `mlflow.utils.validation`; importing those takes a second.
 TAG_CHARACTERS = 8000
 PARAMETER_CHARACTERS = 6000
 METRIC_NAME_CHARACTERS = 250
 DATASET_SOURCE_CHARACTERS = 65535
-# Those of the column for a version's description.
+# The size of the database column for a version's description.
 DESCRIPTION_CHARACTERS = 5000
 PERCENT = 100.0
-# What every variant has, whatever the task: a metric of this name is recorded under another.
+# Metrics that every variant has, for any task: a metric of the task with one of these names is recorded under another name.
 OWN = (
     "drop_points",
     "drop_low_points",
@@ -50,17 +50,17 @@ OWN = (
 )
 
 _FORBIDDEN = re.compile(r"[^\w\-. /]", re.ASCII)
-# So that the longest that is made of it, with a number, still is a name.
+# Leaves room for the longest suffix and a number.
 _STEM_CHARACTERS = METRIC_NAME_CHARACTERS - 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricName:
-    """What a metric is recorded under.
+    """The MLflow names of a metric.
 
     Attributes:
-        stem: What all its names begin with.
-        is_share: Whether it is a share of one, which is recorded in percent, because charts round to two decimals.
+        stem: The common beginning of all its names.
+        is_share: Whether it is a fraction of 1, which is recorded in percent, because charts round to two decimals.
     """
 
     stem: str
@@ -73,12 +73,12 @@ class MetricName:
 
     @property
     def ends(self) -> tuple[str, str]:
-        """The names of the ends of its interval."""
+        """The names of the ends of its confidence interval."""
         return f"{self.stem}_low{self._unit}", f"{self.stem}_high{self._unit}"
 
     @property
     def drop(self) -> str:
-        """The name of how much worse it is than float32's."""
+        """The name of its drop against float32."""
         return f"{self.stem}_drop_points"
 
     @property
@@ -88,12 +88,12 @@ class MetricName:
 
     @property
     def scale(self) -> float:
-        """What its values are multiplied with."""
+        """The factor that its values are multiplied by."""
         return PERCENT if self.is_share else 1.0
 
     @property
     def all(self) -> frozenset[str]:
-        """Every name that it may take."""
+        """All its possible names."""
         return frozenset((self.value, *self.ends, self.drop, *self.drop_ends))
 
     @property
@@ -102,10 +102,10 @@ class MetricName:
 
 
 def metric_names(metrics: Iterable[str]) -> dict[str, MetricName]:
-    """Returns what each metric is recorded under: where a name is taken already, one with a number after it.
+    """Returns the MLflow names of each metric; a name that is already taken gets a number as suffix.
 
     Args:
-        metrics: The metrics of one variant. Those whose names MLflow takes as they are keep them, whatever the others become.
+        metrics: The metrics of one variant. Names that MLflow allows are never changed in favour of others.
     """
     taken = set(OWN)
     names: dict[str, MetricName] = {}
@@ -124,16 +124,16 @@ def _name(metric: str, suffix: str = "") -> MetricName:
 
 
 def _allowed(metric: str) -> str:
-    """Returns a name that MLflow takes: of its characters, no longer than it allows, and a plain path where it has slashes."""
+    """Returns a name that MLflow allows: allowed characters, not too long, and a normalized path if it has slashes."""
     text = _FORBIDDEN.sub("_", metric)[:_STEM_CHARACTERS].lstrip("./")
     return "/".join(part for part in text.split("/") if part not in ("", ".", "..")) or "metric"
 
 
 def cut(text: str, characters: int) -> str:
-    """Returns a text that is no longer than so many characters."""
+    """Returns a text, truncated to a number of characters."""
     return text if len(text) <= characters else text[: characters - 1] + "…"
 
 
 def cut_tags(values: dict[str, str]) -> dict[str, str]:
-    """Returns tags whose values are no longer than MLflow takes."""
+    """Returns tags, their values truncated to the length that MLflow allows."""
     return {name: cut(value, TAG_CHARACTERS) for name, value in values.items()}

@@ -1,27 +1,27 @@
-"""Checks what a result is to be recorded as: where a pipeline nests, no configuration file has been checked before."""
+"""Checks of the tracking settings: a nested pipeline has no configuration file that was checked before."""
 
 from edgequant.artifacts.result import TrackingSettings
 from edgequant.errors import ConfigError
 from edgequant.model_uri import check_alias
 
-# MLflow refuses the first two in the name of a registered model; its searches, by which everything is found, end at a quote.
+# MLflow refuses the first two in the name of a registered model; a quote ends the text in its search filters.
 _NOT_IN_MODELS = "/:'"
 _NOT_IN_SEARCHES = "'"
 _ESCAPES = "\\"
-# So that with the name of the quantization it is a tag that no database cuts.
+# With the name of the quantization, this fits into a tag of every database.
 _LONGEST = 250
 _LONGEST_EXPERIMENT = 500
 
 
 def check_tracking_settings(settings: TrackingSettings, name: str) -> None:
-    """Checks all that would end a recording after the work is done.
+    """Checks the settings that would otherwise fail the recording at the end of the pipeline.
 
     Args:
-        settings: Where to record it, and as what.
+        settings: The tracking settings.
         name: The name of the quantization.
 
     Raises:
-        ConfigError: MLflow could not take it, or not find it again.
+        ConfigError: MLflow does not allow a name, or cannot search for it.
     """
     check_registered_model("registered_model", settings.registered_model)
     check_experiment("experiment", settings.experiment)
@@ -33,23 +33,23 @@ def check_tracking_settings(settings: TrackingSettings, name: str) -> None:
 
 
 def check_registered_model(key: str, name: str) -> str:
-    """Returns the name of a registered model that MLflow takes and finds.
+    """Returns the name of a registered model that MLflow allows and can search for.
 
     Args:
-        key: What the user gave it as, for the message.
+        key: The name of the setting, for the message.
         name: The name; "" for none.
 
     Raises:
-        ConfigError: It holds what it may not.
+        ConfigError: It holds a character that is not allowed.
     """
     return _check_characters(key, name, _NOT_IN_MODELS)
 
 
 def check_experiment(key: str, name: str) -> str:
-    """Returns the name of an experiment that MLflow takes.
+    """Returns the name of an experiment that MLflow allows.
 
     Args:
-        key: What the user gave it as, for the message.
+        key: The name of the setting, for the message.
         name: The name.
 
     Raises:
@@ -72,5 +72,7 @@ def _check_characters(key: str, text: str, forbidden: str) -> str:
                 f"{key}: {text!r} holds {character!r}, which MLflow refuses; all characters but {all_but} are allowed"
             )
     if text.endswith(_ESCAPES):
-        raise ConfigError(f"{key}: {text!r} ends in a backslash, at which MLflow's searches go on; take it away")
+        raise ConfigError(
+            f"{key}: {text!r} ends in a backslash, which escapes the closing quote in MLflow's searches; remove it"
+        )
     return text

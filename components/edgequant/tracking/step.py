@@ -1,4 +1,4 @@
-"""Gathers a run's results and records them in MLflow."""
+"""Collects a run's results and records them in MLflow."""
 
 import os
 from collections.abc import Iterator
@@ -22,20 +22,20 @@ from edgequant.tracking.ui_links import public_uri
 from edgequant.tracking_uri import ON_CLUSTER, TRACKING_URI, check_tracking_uri, runners_tracking_uri, tracking_uri
 
 _RUN_ID = "MLFLOW_RUN_ID"
-# How a placeholder of KFP begins: some installations pass it on as it is.
+# The beginning of a KFP placeholder: some installations pass it on without replacing it.
 _NOT_FILLED_IN = "{{$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackInputs:
-    """What is recorded: the directories of the earlier steps.
+    """The directories of the earlier steps, whose contents are recorded.
 
     Attributes:
         variant_set: The variant set.
         verdict: The verdict.
         calibration_set: The calibration set.
         evaluation_set: The evaluation set.
-        configuration: The configuration that the run was given, as YAML; "" where there is none.
+        configuration: The configuration of the run, as YAML; "" if there is none.
     """
 
     variant_set: Path
@@ -46,7 +46,7 @@ class TrackInputs:
 
 
 def track(settings: TrackingSettings, inputs: TrackInputs, target: Path) -> Tracked:
-    """Writes the result, then records it in MLflow: when that fails, the result is complete and can be tracked later.
+    """Writes the result, then records it in MLflow. If recording fails, the result is complete and can be tracked later.
 
     Args:
         settings: Where to record it.
@@ -54,15 +54,15 @@ def track(settings: TrackingSettings, inputs: TrackInputs, target: Path) -> Trac
         target: The directory to write the result to.
 
     Raises:
-        ArtifactError: An input directory is not what it should be.
-        TrackingError: MLflow did not take the result.
-        ConfigError: The tracking URI holds a password, or a setting is none that MLflow takes.
+        ArtifactError: An input directory is damaged or of another type.
+        TrackingError: MLflow did not accept the result.
+        ConfigError: The tracking URI holds a password, or MLflow does not allow a setting.
     """
     settings = replace(settings, uri=settings.uri or runners_tracking_uri())
     # Before it is written into the result.
     check_tracking_uri("tracking.uri", settings.uri)
     verdict, variants = load_verdict(inputs.verdict), load_variant_set(inputs.variant_set)
-    # As where there is a configuration file.
+    # The same default as that of the configuration file.
     settings = replace(settings, experiment=settings.experiment or verdict.name)
     check_tracking_settings(settings, verdict.name)
     public_uri()
@@ -78,29 +78,29 @@ def track(settings: TrackingSettings, inputs: TrackInputs, target: Path) -> Trac
 
 
 def record(directory: Path, uri: str = "") -> Tracked:
-    """Records a result that is complete on disk, and completes its ``result.json``.
+    """Records a complete result directory in MLflow, and adds where to its ``result.json``.
 
     Args:
         directory: The directory of the result.
-        uri: The MLflow tracking URI; "" for that of a run that KFP gave, else the result's own, else the environment's.
+        uri: The MLflow tracking URI; "" for that of the run that KFP's plugin created, else the result's own, else the environment's.
 
     Raises:
         ArtifactError: The directory is not a result.
-        TrackingError: MLflow did not take the result.
-        ConfigError: The tracking URI holds a password, or that of MLflow's pages is none.
+        TrackingError: MLflow did not accept the result.
+        ConfigError: The tracking URI holds a password, or the URI of MLflow's pages is invalid.
     """
     public_uri()
     result = load_result(directory)
     settings = result.content.settings
-    given = "" if uri else _given_run()
+    kfp_run_id = "" if uri else _kfp_run_id()
     key = "--tracking-uri" if uri else "tracking.uri"
-    # The environment's server is that of the run that KFP gave.
+    # The run that KFP's plugin created is at the environment's server.
     environments = os.environ.get(TRACKING_URI, "")
-    where = check_tracking_uri(TRACKING_URI, environments) if given else tracking_uri(uri or settings.uri, key)
-    if given:
-        say("track", f"the run {given} that {_RUN_ID} names at {where} is the summary run")
+    where = check_tracking_uri(TRACKING_URI, environments) if kfp_run_id else tracking_uri(uri or settings.uri, key)
+    if kfp_run_id:
+        say("track", f"the run {kfp_run_id} that {_RUN_ID} names at {where} is the summary run")
     with _one_writer(directory.parent / f".{result.digest[:16]}.lock"):
-        tracked, experiment = _record(result, where, given)
+        tracked, experiment = _record(result, where, kfp_run_id)
     write_json(directory / "result.json", result_json(result.verdict, tracked))
     _report(result, tracked, experiment)
     return tracked
@@ -108,7 +108,7 @@ def record(directory: Path, uri: str = "") -> Tracked:
 
 @contextmanager
 def _one_writer(path: Path) -> Iterator[None]:
-    """Waits until nobody else records the same directory: MLflow cannot look up and create in one go.
+    """Waits until no other process records the same directory: MLflow has no atomic "create if missing".
 
     Raises:
         TrackingError: The lock cannot be made.
@@ -124,28 +124,28 @@ def _one_writer(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _record(result: LoadedResult, uri: str, given_run_id: str) -> tuple[Tracked, str]:
-    """Records a result, trying again while MLflow does not answer; returns where it is, and the name of its experiment."""
+def _record(result: LoadedResult, uri: str, kfp_run_id: str) -> tuple[Tracked, str]:
+    """Records a result, with retries while MLflow does not answer; returns where it is, and the name of its experiment."""
     with client_settings():
-        # It loads MLflow, which takes a second.
+        # Imports MLflow, which takes a second.
         from edgequant.mlflow_access.failures import is_transient
-        from edgequant.mlflow_access.retries import Patience, first_line
+        from edgequant.mlflow_access.retries import RetryPolicy, first_line
         from edgequant.tracking.recording.recorder import Place, Recorder
 
         def tell(sentence: str) -> None:
             say("track", sentence)
 
-        patience = Patience(result.content.settings.retry_seconds, tell)
+        policy = RetryPolicy(result.content.settings.retry_seconds, tell)
         recorder = None
         try:
-            recorder = Recorder(result, Place(uri=uri, given_run_id=given_run_id), patience)
-            return patience.persistently(lambda number: recorder.record(again=number > 1)), recorder.experiment
-        except Exception as error:  # MLflow, its HTTP client and its database raise many kinds.
-            told = isinstance(error, EdgequantError)
-            why = str(error) if told else f"MLflow at {uri} did not take the results ({first_line(error)})"
+            recorder = Recorder(result, Place(uri=uri, kfp_run_id=kfp_run_id), policy)
+            return policy.retry(lambda number: recorder.record(again=number > 1)), recorder.experiment
+        except Exception as error:  # MLflow, its HTTP client and its database driver raise many types.
+            is_our_error = isinstance(error, EdgequantError)
+            why = str(error) if is_our_error else f"MLflow at {uri} did not accept the results ({first_line(error)})"
             if recorder is not None and not is_transient(error):
                 recorder.give_up(why)
-            if told:
+            if is_our_error:
                 raise
             raise TrackingError(why) from error
 
@@ -160,7 +160,7 @@ def _report(result: LoadedResult, tracked: Tracked, experiment: str) -> None:
 
 
 def kfp_view(tracked: Tracked) -> dict[str, str]:
-    """Returns what KFP shows beside the result: the pages of MLflow's UI, and the version of the best variant."""
+    """Returns the metadata that KFP shows with the result: links to MLflow's UI, and the version of the best variant."""
     pages = {f"mlflow {name}": link for name, link in tracked.links.items()}
     return pages | ({"model version": tracked.model_version} if tracked.model_version else {})
 
@@ -172,22 +172,22 @@ def _where_is(alias: str, tracked: Tracked) -> str:
     return f"; alias {alias} is {where}, and was left there"
 
 
-def _given_run() -> str:
-    """Returns the run that KFP's MLflow plugin, or `mlflow run`, gave this process; "" without one."""
+def _kfp_run_id() -> str:
+    """Returns the identifier of the run that KFP's MLflow plugin or `mlflow run` created for this process; "" without one."""
     return os.environ.get(_RUN_ID, "") if os.environ.get(TRACKING_URI) else ""
 
 
 def pipeline_run(configured: str, kfp_run: str) -> str:
-    """Returns what identifies the pipeline run: as configured, on a cluster KFP's identifier, elsewhere "" for the results.
+    """Returns the identifier of the pipeline run: the configured one, else KFP's on a cluster, else "" for the result's digest.
 
-    On this machine KFP makes up another at each start, also when it only finishes what an earlier one began.
+    KFP's local runner makes up a new identifier at each start, even if it only completes an earlier run.
 
     Raises:
-        TrackingError: The cluster's KFP gives no identifier.
+        TrackingError: KFP on the cluster did not fill in the identifier.
     """
-    found = configured or (kfp_run if os.environ.get(ON_CLUSTER) else "")
-    if found.startswith(_NOT_FILLED_IN):
+    identifier = configured or (kfp_run if os.environ.get(ON_CLUSTER) else "")
+    if identifier.startswith(_NOT_FILLED_IN):
         raise TrackingError(
-            f"Kubeflow Pipelines left {found!r} as it is instead of filling in the run's identifier, which every run would share; give pipeline_run"
+            f"Kubeflow Pipelines left {identifier!r} as it is instead of filling in the run's identifier, which every run would share; give pipeline_run"
         )
-    return found
+    return identifier

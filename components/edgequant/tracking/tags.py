@@ -1,4 +1,4 @@
-"""What is recorded of a result in MLflow: names, tags and parameters, as plain values."""
+"""The MLflow tags, parameters and names of a result, as plain values."""
 
 from edgequant import __version__
 from edgequant.artifacts.example_set import DatasetFacts
@@ -37,28 +37,28 @@ RESOLVER = "edgequant.resolver"
 ALIASED = "edgequant.aliased"
 NOT_ALIASED = "edgequant.not_aliased"
 EARLIER_VERSION = "edgequant.earlier_version"
-# These end in a name: of a variant, of an alias, of a quantization.
+# Prefixes, followed by the name of a variant, an alias or a quantization.
 RUN_OF = "edgequant.run."
 FORCED = "edgequant.forced."
 QUANTIZED = "edgequant.quantized."
 
 VARIANT_ROLE = "variant"
 SUMMARY_ROLE = "summary"
-# A run that was the summary until KFP gave another.
+# A run that was the summary until KFP created another.
 SUPERSEDED_ROLE = "superseded"
 
-# MLflow's own: what its column "Source" shows.
+# MLflow's own tags for its column "Source".
 MLFLOW_SOURCE = {"mlflow.source.name": f"edgequant {__version__}", "mlflow.source.type": "JOB"}
 
 
 def key(result: LoadedResult) -> str:
-    """Returns what identifies a result: the pipeline run's identifier, or the digest of everything in the result."""
+    """Returns the key of a result: the pipeline run's identifier and the name, or the digest of the result."""
     run = result.content.settings.pipeline_run
     return f"{run}:{result.verdict.name}" if run else result.digest
 
 
 def source(result: LoadedResult) -> str:
-    """Returns the source model's name for people: that of the quantization, with its registered version if it has one."""
+    """Returns the display name of the source model: the name of the quantization, with the registered version if known."""
     uri = result.content.settings.model_uri
     if not uri.startswith("models:/"):
         return result.verdict.name
@@ -77,7 +77,7 @@ def common_tags(result: LoadedResult, source_run: str = "") -> dict[str, str]:
 
     Args:
         result: The result.
-        source_run: The run that trained the source model; "" where it is not known.
+        source_run: The run that trained the source model; "" if unknown.
     """
     settings = result.content.settings
     values = {
@@ -93,31 +93,31 @@ def common_tags(result: LoadedResult, source_run: str = "") -> dict[str, str]:
 
 
 def variant_tags(result: LoadedResult, variant: str) -> dict[str, str]:
-    """Returns the tags of a variant's run besides those of `common_tags`."""
-    found, sha256 = result.verdict.variants[variant], result.variants[variant].sha256
+    """Returns the tags of a variant's run, without those of `common_tags`."""
+    verdict, sha256 = result.verdict.variants[variant], result.variants[variant].sha256
     main_metric = result.verdict.main_metric
     entries = {
         ROLE: VARIANT_ROLE,
         VARIANT: variant,
-        VERDICT: found.verdict,
-        STATUS: found.status,
-        MAIN_METRIC: metric_names([*found.metrics, main_metric])[main_metric].value if main_metric else "",
+        VERDICT: verdict.verdict,
+        STATUS: verdict.status,
+        MAIN_METRIC: metric_names([*verdict.metrics, main_metric])[main_metric].value if main_metric else "",
     }
     if sha256:
         entries[TFLITE_SHA256] = sha256
-    if found.reason:
-        entries[REASON] = found.reason
+    if verdict.reason:
+        entries[REASON] = verdict.reason
     return mlflow_names.cut_tags(entries)
 
 
 def version_tags(result: LoadedResult, variant: str, source_run: str = "") -> dict[str, str]:
-    """Returns the tags of a variant's registered version, what a reader looks for first: the UI keeps their order."""
-    found, content = result.verdict.variants[variant], result.content
-    high = found.drop_interval_points[1] if found.drop_interval_points else None
+    """Returns the tags of a variant's registered version, the most important first: the UI keeps their order."""
+    verdict, content = result.verdict.variants[variant], result.content
+    high = verdict.drop_interval_points[1] if verdict.drop_interval_points else None
     first = {
         VARIANT: variant,
-        VERDICT: found.verdict,
-        DROP_POINTS: _points(found.drop_points),
+        VERDICT: verdict.verdict,
+        DROP_POINTS: _points(verdict.drop_points),
         DROP_HIGH_POINTS: _points(high),
     }
     rest = {
@@ -136,7 +136,7 @@ def _points(value: float | None) -> str:
 
 
 def gate(result: LoadedResult) -> str:
-    """Returns what was asked of the variants, in one line."""
+    """Returns the gate in one line."""
     return ", ".join(f"{name}={value}" for name, value in result.verdict.gate.items())
 
 
@@ -162,5 +162,5 @@ def parameters(result: LoadedResult, variant: str) -> dict[str, str]:
 
 
 def dataset_digest(facts: DatasetFacts) -> str:
-    """Returns a dataset's digest, as short as MLflow needs it."""
+    """Returns a dataset's digest, truncated to the length that MLflow allows."""
     return facts.digest[:_DIGEST_CHARACTERS]

@@ -1,4 +1,4 @@
-"""Where MLflow's pages are, for whoever opens a stored link."""
+"""Links to the pages of MLflow's UI."""
 
 import os
 from urllib.parse import quote
@@ -7,18 +7,18 @@ from edgequant.errors import ConfigError
 from edgequant.tracking_uri import check_tracking_uri
 
 PUBLIC_URI = "EDGEQUANT_MLFLOW_PUBLIC_URI"
-# Of the server that `mlflow server` starts.
+# The default address of `mlflow server`.
 _LOCAL = "http://127.0.0.1:5000"
 _WEB = ("http://", "https://")
-# Without it pages open as those for generative models.
+# Without it, MLflow opens the pages for generative models.
 _WORKFLOW = "workflowType=machine_learning"
 
 
 def public_uri() -> str:
-    """Returns the address of MLflow's pages where it is not the tracking URI, as inside a cluster; "" where none is given.
+    """Returns the public address of MLflow's UI if it differs from the tracking URI, as in a cluster; "" if not set.
 
     Raises:
-        ConfigError: It is no address of the web that a page's can follow, or holds a password.
+        ConfigError: It is not an http(s) URL, has a fragment, or holds a password.
     """
     uri = os.environ.get(PUBLIC_URI, "")
     check_tracking_uri(PUBLIC_URI, uri)
@@ -32,13 +32,13 @@ def public_uri() -> str:
 
 
 def base(tracking_uri: str) -> str:
-    """Returns what the addresses of MLflow's pages begin with; where MLflow is a file, of the server that would show it.
+    """Returns the base URL of MLflow's UI; for a database file, that of a local `mlflow server`.
 
     Args:
         tracking_uri: The MLflow tracking URI.
 
     Raises:
-        ConfigError: The public address that is given is none.
+        ConfigError: The public address is invalid.
     """
     address = public_uri() or (tracking_uri if tracking_uri.startswith(_WEB) else _LOCAL)
     return address.rstrip("/")

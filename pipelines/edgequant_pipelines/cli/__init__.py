@@ -1,4 +1,4 @@
-"""The command line: importing it loads none of TensorFlow, Beam, MLflow, KFP."""
+"""The command line; its import does not import TensorFlow, Beam, MLflow or KFP."""
 
 from edgequant_pipelines.cli import cluster, compilation, records, running, step_commands, watching
 from edgequant_pipelines.cli.program import main

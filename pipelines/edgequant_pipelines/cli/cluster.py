@@ -19,7 +19,7 @@ _ZONE = "(UTC, unless the installation sets another time zone)"
 
 
 def _server(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options that say which server, and which images."""
+    """Adds the options for the server and the images."""
     for option in (
         click.option("--tag", default="", help="The images' tag.  [default: the configuration's, or the version]"),
         click.option(
@@ -31,7 +31,7 @@ def _server(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--experiment",
             default="",
-            help="The experiment at Kubeflow, made if it is not there.  [default: the configuration's name]",
+            help="The experiment at Kubeflow, created if it does not exist.  [default: the configuration's name]",
         ),
         click.option("--namespace", default="", help="Yours, on a multi-user installation.  [default: the pod's]"),
         click.option(
@@ -51,7 +51,7 @@ def _server(command: Callable[..., None]) -> Callable[..., None]:
 @_server
 @click.option(
     "--run-name",
-    help="Of a run by this name there is one, however often this is called; an error if it is of another CONFIG.",
+    help="A unique name: repeated calls start one run. An error if the existing run has another CONFIG.",
 )
 @click.option("--wait", is_flag=True, help="Follow the run to its end, and exit as `run` does.")
 @click.option(
@@ -78,13 +78,13 @@ def submit(
     failure.
     """
     if run_name is not None and not run_name.strip():
-        # As a variable that is not set gives it: each call would start a run.
+        # As from an unset shell variable: each call would start a new run.
         raise ConfigError(f"--run-name: {run_name!r} is no name; leave it out for a new one at each call")
     if tracking_uri:
         check_tracking_uri("--tracking-uri", tracking_uri)
     loaded, compiled, connection = _prepare(config, overrides, where)
     run = _started(connection, loaded, compiled, where["experiment"], run_name or "")
-    state = f"already there, {run.state.lower()}" if run.found else run.state.lower()
+    state = f"already exists, {run.state.lower()}" if run.already_existed else run.state.lower()
     click.echo(f"{run.name}: {state}\nrun:     {run.url}")
     _explain_path(connection)
     if not wait:
@@ -103,7 +103,7 @@ def submit(
 
 
 def _started(connection: Any, config: Any, compiled: Any, experiment: str, run_name: str) -> Any:
-    """Returns a run that was started; when it is interrupted without a name to look for, it says what that may leave."""
+    """Starts a run and returns it; on an interrupt without a run name, warns that the run may exist."""
     from edgequant_pipelines.kubeflow import submit as start
 
     try:
@@ -119,7 +119,7 @@ def _started(connection: Any, config: Any, compiled: Any, experiment: str, run_n
 
 
 def _prepare(config: Path, overrides: tuple[str, ...], where: dict[str, str]) -> tuple[Any, Any, Any]:
-    """Returns the configuration, the compiled pipeline and the connection: what is wrong in itself is said first."""
+    """Returns the configuration, the compiled pipeline and the connection; local errors are reported before connecting."""
     from edgequant_pipelines.config import load_config
     from edgequant_pipelines.kubeflow.cluster_arguments import cluster_arguments
     from edgequant_pipelines.kubeflow.pipeline_versions import compile_for
@@ -133,13 +133,13 @@ def _prepare(config: Path, overrides: tuple[str, ...], where: dict[str, str]) ->
 def _connect(where: dict[str, str]) -> Any:
     from edgequant_pipelines.kubeflow import connect
 
-    # Each attempt is a warning there; what matters is how it ends. KFP's client sets the level of the logger above.
+    # urllib3 logs a warning per attempt; only the final error matters. KFP's client sets the level of the parent logger.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     return connect(where["host"], where["namespace"])
 
 
 def _explain_path(connection: Any) -> None:
-    """Says of a link without an address, which is printed where KFP's pages are not known, how to get a whole one."""
+    """Explains how to get complete links, if the address of KFP's UI is unknown and links are only paths."""
     from edgequant_pipelines.kubeflow.connection import UI_ENDPOINT
 
     if not connection.ui:
@@ -151,11 +151,11 @@ def _show_step(step: Any) -> None:
 
 
 def _is_blessed(ended: Any, config: Any, tracking_uri: str) -> bool:
-    """Tells whether what a run found, which has ended, may be shipped.
+    """Returns whether the verdict of a finished run is blessed, or no gate is set.
 
     Raises:
-        KubeflowError: It failed.
-        TrackingError: It succeeded, and what it found is not known here.
+        KubeflowError: The run failed.
+        TrackingError: The run succeeded, but its verdict cannot be read here.
     """
     from edgequant_pipelines.kubeflow import KubeflowError
 
@@ -168,18 +168,18 @@ def _is_blessed(ended: Any, config: Any, tracking_uri: str) -> bool:
         return True
     from edgequant.tracking.reading.outcome import NoRecordError, read_outcome
 
-    unknown = "the run succeeded, but what it found is not known here"
+    unknown = "the run succeeded, but its verdict is not known here"
     try:
-        found = read_outcome(tracking_uri or config.tracking.uri, ended.run_id)
+        outcome = read_outcome(tracking_uri or config.tracking.uri, ended.run_id)
     except NoRecordError as error:
         raise TrackingError(f"{unknown}: {error}; is that where the run's pods record?") from error
     except TrackingError as error:
         raise TrackingError(f"{unknown}: {error}; give --tracking-uri as this machine reaches MLflow") from error
-    said = found.why or found.best
-    click.echo(f"{found.outcome}: {said}" if said else found.outcome)
-    if found.link:
-        click.echo(f"MLflow:  {found.link}")
-    return found.outcome in _FINE
+    explanation = outcome.why or outcome.best
+    click.echo(f"{outcome.outcome}: {explanation}" if explanation else outcome.outcome)
+    if outcome.link:
+        click.echo(f"MLflow:  {outcome.link}")
+    return outcome.outcome in _FINE
 
 
 @main.command()
@@ -192,8 +192,8 @@ def _is_blessed(ended: Any, config: Any, tracking_uri: str) -> bool:
     help='Six fields, seconds first, or five without, or @daily and the like; UTC. "0 0 2 * * *": every night at two.',
 )
 @click.option("--max-concurrency", type=int, default=1, show_default=True, help="How many runs at once, 1 to 10.")
-@click.option("--no-catch-up", is_flag=True, help="Of firings that were missed, make up for the last only.")
-@click.option("--list", "list_them", is_flag=True, help="List the schedules that are there.")
+@click.option("--no-catch-up", is_flag=True, help="After missed firings, start only the last one.")
+@click.option("--list", "list_them", is_flag=True, help="List the existing schedules.")
 @click.option("--delete", metavar="NAME", default="", help="Delete the schedule of exactly this name.")
 @click.option("--wait-running", is_flag=True, help="Before one is replaced or deleted, wait for the end of its runs.")
 @click.option("--end-running", is_flag=True, help="Replace or delete one at once, which may end its runs.")
@@ -211,11 +211,11 @@ def schedule(
     poll_seconds: float,
     **where: str,
 ) -> None:
-    """Run the pipeline on Kubeflow again and again, as CONFIG says.
+    """Schedule recurring runs of the pipeline on Kubeflow, as CONFIG says.
 
-    Called again it changes nothing, unless something changed: then it replaces the schedule, and one that is paused stays paused.
-    Each run looks up the model and the examples anew. Deleting a schedule may end its run that is under way: such a schedule is
-    neither replaced nor deleted without --wait-running or --end-running.
+    A repeated call replaces the schedule only if something changed; a paused schedule stays paused. Each run looks up the model and
+    the examples again. Deleting a schedule may end its run that is under way: without --wait-running or --end-running, such a
+    schedule is neither replaced nor deleted.
     """
     if [bool(config), list_them, bool(delete)].count(True) != 1:
         raise ConfigError("schedule: one of CONFIG, --list and --delete NAME is needed")
@@ -245,13 +245,13 @@ def schedule(
     click.echo(f"next:    {'once it is resumed, ' if done.schedule.paused else ''}{times} {_ZONE}")
 
 
-def _check_plain(**given: object) -> None:
-    """Checks that nothing of a new schedule is given where none is made.
+def _check_plain(**options: object) -> None:
+    """Checks that the options of a new schedule are not combined with --list or --delete.
 
     Raises:
-        ConfigError: An option is given.
+        ConfigError: An option is set.
     """
-    for name, value in given.items():
+    for name, value in options.items():
         if value:
             raise ConfigError(f"--{name.replace('_', '-')}: goes with CONFIG, not with --list or --delete")
 
@@ -276,14 +276,14 @@ def _list(where: dict[str, str]) -> None:
     from edgequant_pipelines.kubeflow.cron import EVERY
     from edgequant_pipelines.kubeflow.schedule import schedules
 
-    found = schedules(_connect(where))
-    for item in found:
-        # What is counted from when it was made or last fired is not known here.
+    listed_schedules = schedules(_connect(where))
+    for item in listed_schedules:
+        # @every counts from the last firing, which is unknown here.
         counted = item.plan.cron.startswith(EVERY)
         state = "active" if counted else f"next {_times(item.plan.cron).partition(',')[0]} {_ZONE}"
         state = "paused" if item.paused else state
         click.echo(f"{item.name}: {item.plan.cron}, at most {item.plan.max_concurrency} at once, {state}")
-    if not found:
+    if not listed_schedules:
         click.echo("no schedules")
 
 

@@ -56,10 +56,10 @@ def compile_command(
         raise ConfigError("--set: there is nothing to set without --config")
     loaded = load_config(config, overrides) if config else None
     options = CompileOptions(image_prefix=image_prefix, tag=tag, config=loaded)
-    # Only the defaults of parameters, which a run may replace; manifests have none.
+    # A warning is enough: these are only defaults, which a run may replace. Manifests have no defaults.
     for wrong in only_here(loaded) if loaded and (components or not kubernetes_manifests) else ():
         click.echo(f"edgequant: warning: {wrong}", err=True)
-    # What was compiled from a configuration is not to be replaced by one with defaults in passing.
+    # With --components alone, an existing pipeline.yaml must not be overwritten.
     if output or kubernetes_manifests or not components:
         output = output or Path("pipeline.yaml")
         pipeline = compile_pipeline(replace(options, defaults=not kubernetes_manifests))

@@ -1,4 +1,4 @@
-"""The program, the options that its commands share, and how they end."""
+"""The command group, the options that commands share, and their exit codes."""
 
 import math
 import sys
@@ -30,12 +30,12 @@ VARIANTS = click.option("--variants", required=True, type=click.Path(path_type=P
 
 
 class Seconds(click.types.FloatParamType):
-    """A time in seconds: of what Python takes for a number, neither nan nor what no clock can wait for."""
+    """A time in seconds: a finite number within the range that a clock can wait for."""
 
     name = "seconds"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Returns the number of seconds that a text stands for."""
+        """Returns the number of seconds in a text."""
         try:
             seconds = float(value)
         except ValueError:
@@ -49,7 +49,7 @@ class Seconds(click.types.FloatParamType):
 
 @contextmanager
 def _reported() -> Iterator[None]:
-    """Ends the command with one line and an exit code when something is the user's to mend."""
+    """Turns errors that the user can fix into a one-line message and an exit code."""
     try:
         yield
     except (EdgequantError, OSError) as error:
@@ -75,4 +75,4 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="edgequant")
 def main() -> None:
-    """Take a trained TensorFlow model to its best quantized LiteRT model, with numbers to trust."""
+    """Find the best quantized LiteRT variant of a trained TensorFlow model, with statistically sound evidence."""

@@ -1,4 +1,4 @@
-"""The commands about what MLflow holds."""
+"""The commands that record in MLflow or read from it."""
 
 from pathlib import Path
 

@@ -15,7 +15,7 @@ from edgequant_pipelines.cli.program import CONFIG, NOT_BLESSED, SET, main
 @click.option(
     "--work-directory", type=click.Path(path_type=Path), help="Where results go.  [default: edgequant-work/NAME]"
 )
-@click.option("--no-cache", is_flag=True, help="Run every step, also those whose results are there.")
+@click.option("--no-cache", is_flag=True, help="Run every step, also those with cached results.")
 def run(config: Path, overrides: tuple[str, ...], work_directory: Path | None, no_cache: bool) -> None:
     """Quantize, evaluate, compare and record the model that CONFIG describes.
 

@@ -1,4 +1,4 @@
-"""The commands that run one step, and those that tell what a model is."""
+"""The commands that run a single step, and those that describe a model."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,18 +14,18 @@ from edgequant_pipelines.cli.program import CONFIG, OUTPUT, RESOLVER, SET, VARIA
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(model: Path, as_json: bool) -> None:
-    """Tell what a .tflite file is: its inputs, its outputs, and what its operators compute in."""
+    """Describe a .tflite file: its inputs, its outputs, and the types of its operators."""
     import json
     from dataclasses import asdict
 
     from edgequant.inspection import inspect_model
     from edgequant_pipelines.console import Screen
 
-    found = inspect_model(model)
+    inspection = inspect_model(model)
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=1))
+        click.echo(json.dumps(asdict(inspection), indent=1))
     else:
-        Screen().inspection(found, model)
+        Screen().inspection(inspection, model)
 
 
 @main.command()
@@ -64,19 +64,19 @@ def sample(config: Path, overrides: tuple[str, ...], output: Path) -> None:
 @click.argument("model")
 @click.option("--signature", default="serving_default", show_default=True, help="The signature's key.")
 def describe_model(model: str, signature: str) -> None:
-    """Tell the inputs of MODEL, a path or a URI of MLflow, and its outputs, which a .keras file does not name."""
+    """Print the inputs of MODEL, a path or an MLflow URI, and its outputs, which a .keras file does not name."""
     from edgequant.signature_reader import read_signature
 
     with _model(model) as path:
-        found = read_signature(path, signature)
-    for role, specs in (("input", found.inputs), ("output", found.outputs)):
+        specification = read_signature(path, signature)
+    for role, specs in (("input", specification.inputs), ("output", specification.outputs)):
         for spec in specs:
             click.echo(f"{role:<8}{spec}")
 
 
 @contextmanager
 def _model(uri: str, tracking_uri: str = "", seconds: float = 60.0) -> Iterator[Path]:
-    """Yields the path of a model's files, fetched when they are not on this machine: by default from the environment's MLflow."""
+    """Yields the path of a model's files; downloads them if the model is a URI, by default from the environment's MLflow."""
     import tempfile
 
     from edgequant.mlflow_access.lookup import Waiting
@@ -86,7 +86,7 @@ def _model(uri: str, tracking_uri: str = "", seconds: float = 60.0) -> Iterator[
         yield Path(uri)
         return
     with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
-        # What these commands print may be read by a script.
+        # Standard output may be read by a script.
         fetch(uri, tracking_uri, Path(folder) / "model", Waiting(seconds=seconds, tell=partial(click.echo, err=True)))
         yield Path(folder) / "model"
 
@@ -100,7 +100,7 @@ def _model(uri: str, tracking_uri: str = "", seconds: float = 60.0) -> Iterator[
 )
 @OUTPUT
 def convert(config: Path, overrides: tuple[str, ...], calibration: Path, evaluation: Path | None, output: Path) -> None:
-    """Make every variant of CONFIG's model, each proven to be what its name says."""
+    """Convert CONFIG's model to every variant, and verify that each is what its name says."""
     from edgequant.conversion.step import ConversionRequest
     from edgequant.conversion.step import convert as run_step
     from edgequant_pipelines.config import load_config
@@ -209,7 +209,7 @@ def validate(
     champion_evaluation: Path | None,
     output: Path,
 ) -> None:
-    """Judge every variant by CONFIG's gate, and write the verdict and the report."""
+    """Check every variant against CONFIG's gate, and write the verdict and the report."""
     from edgequant.validation.inputs import Inputs
     from edgequant.validation.step import validate as run_step
     from edgequant_pipelines.config import load_config

@@ -42,8 +42,8 @@ def watch(
 ) -> None:
     """Quantize every new model version in MLflow's registry that RULES selects, each once.
 
-    Exits with 0 when told to end or, with --once, when all that was due is started; 2 for wrong RULES, 1 for a failure:
-    MLflow or Kubeflow could not be asked.
+    Exits with 0 when stopped by a signal or, with --once, when everything due is started; 2 for invalid RULES, 1 if MLflow or
+    Kubeflow is unavailable.
     """
     try:
         from edgequant_pipelines.watching.service import Service, Settings
@@ -62,6 +62,6 @@ def watch(
 
 
 def _show(text: str) -> None:
-    """Prints a line for people; with the time where nobody sees it come."""
+    """Prints a line, with a timestamp if the output is not a terminal."""
     stamp = "" if sys.stdout.isatty() else f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} "
     click.echo(f"{stamp}edgequant: watch: {text}")

@@ -1,4 +1,4 @@
-"""The pipeline as Kubeflow runs it: with a registry's images, resources, retries, timeouts, secrets and nodes."""
+"""Compiles the pipeline for Kubeflow: with images, resources, retries, timeouts, secrets and node selectors."""
 
 from edgequant_pipelines.compilation.compiled import CompiledPipeline
 from edgequant_pipelines.compilation.compiling import compile_components, compile_pipeline

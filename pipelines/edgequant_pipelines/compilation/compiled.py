@@ -1,4 +1,4 @@
-"""A compiled pipeline, and what identifies it."""
+"""A compiled pipeline and its digest."""
 
 import hashlib
 import json
@@ -10,9 +10,9 @@ import yaml
 
 from edgequant.errors import ConfigError
 
-# Says which KFP compiled it; the same pipeline compiled by a later one is the same pipeline.
+# The KFP version that compiled it; the digest must not depend on it.
 _NOISE = "sdkVersion"
-# Lists whose order means nothing.
+# Lists whose order has no meaning.
 _SETS = {"dependentTasks"}
 _VERSION_DIGITS = 12
 
@@ -36,13 +36,13 @@ class CompiledPipeline:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of what is compiled: the same for the same options in any process."""
+        """The SHA-256 of the compiled pipeline: reproducible for the same options in any process."""
         canonical = json.dumps(_canonical(self.documents), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     @property
     def version(self) -> str:
-        """The name of this version of the pipeline: of the pipeline and of what is compiled, wherever it is kept."""
+        """The name of this version of the pipeline: the pipeline's name and the beginning of the digest."""
         return f"{self.name}-{self.digest[:_VERSION_DIGITS]}"
 
     def write(self, path: Path) -> None:
@@ -55,7 +55,7 @@ class CompiledPipeline:
 
     @property
     def manifests(self) -> tuple[dict[str, Any], ...]:
-        """The Kubernetes resources Pipeline and PipelineVersion; the version's name is that of the content."""
+        """The Kubernetes resources Pipeline and PipelineVersion; the latter is named after the digest."""
         spec, *platforms = self.documents
         description = str(spec["pipelineInfo"].get("description", ""))
         return (

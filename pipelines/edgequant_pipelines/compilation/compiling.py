@@ -1,4 +1,4 @@
-"""Compiles the pipeline to the form that KFP's API and its other tools take."""
+"""Compiles the pipeline to YAML for KFP's API and tools."""
 
 from typing import Any
 
@@ -23,15 +23,15 @@ def compile_pipeline(options: CompileOptions) -> CompiledPipeline:
 
 
 def compile_components(options: CompileOptions) -> dict[str, CompiledPipeline]:
-    """Returns each step, by its component's name, and `quantize`, which takes the model as an artifact: components to load.
+    """Returns the loadable components: each step, by its component's name, and the pipeline `quantize`.
 
-    Secrets, nodes, resources and arguments of a single step are the business of the pipeline that it is put in.
+    Secrets, nodes, resources and arguments of a single step are set by the pipeline that uses it.
 
     Raises:
         ConfigError: The file that the configuration's `preprocess` names cannot be read.
     """
-    found = {name: compiled(_with_image(component, options)) for name, component in components().items()}
-    return {**found, "quantize": compiled(build_quantize(options))}
+    steps = {name: compiled(_with_image(component, options)) for name, component in components().items()}
+    return {**steps, "quantize": compiled(build_quantize(options))}
 
 
 def _with_image(component: Any, options: CompileOptions) -> Any:
@@ -40,9 +40,9 @@ def _with_image(component: Any, options: CompileOptions) -> Any:
 
 
 def compiled(component: Any) -> CompiledPipeline:
-    """Returns what KFP has made of a pipeline or a component, as YAML.
+    """Returns a pipeline or component compiled to YAML.
 
-    KFP's compiler writes the same, below comments that a default of several lines breaks out of.
+    KFP's own compiler writes parameter defaults into comments, which a default with several lines breaks.
     """
     spec = json_format.MessageToDict(component.pipeline_spec)
     platforms = json_format.MessageToDict(component.platform_spec)

@@ -1,4 +1,4 @@
-"""What a compilation depends on."""
+"""The options of a compilation."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ from edgequant_pipelines.image_names import check_image_prefix, check_image_tag
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompileOptions:
-    """What a compiled pipeline depends on, beside the version of this package.
+    """The inputs of a compilation, besides the version of this package.
 
     Attributes:
-        image_prefix: What comes before an image's name, such as registry.example.com/team; None: as configured.
-        tag: The images' tag; None: as configured, else the version of this package.
-        config: Gives parameters their defaults, and says where and with what steps run; None: neither.
-        defaults: Whether it gives parameters their defaults; a run that is given every argument needs none, and without them
-            the digest is the same for all configurations that run alike.
+        image_prefix: The prefix of image names, such as registry.example.com/team; None for the configuration's.
+        tag: The images' tag; None for the configuration's, else the version of this package.
+        config: The configuration that sets the defaults of parameters and the section `kubeflow`; None for the built-in ones.
+        defaults: Whether the configuration sets the defaults of parameters. A run that passes every argument needs none, and
+            without them the digest is the same for all configurations with the same section `kubeflow`.
     """
 
     image_prefix: str | None = None
@@ -30,14 +30,14 @@ class CompileOptions:
         """Checks the names.
 
         Raises:
-            ConfigError: The prefix or the tag is not one that a registry takes.
+            ConfigError: The prefix or the tag is invalid.
         """
         check_image_prefix("image prefix", self._prefix, "--tag ")
         check_image_tag("tag", self._tag)
 
     @property
     def kubeflow(self) -> Kubeflow:
-        """What the configuration says of Kubeflow."""
+        """The configuration's section `kubeflow`."""
         return self.config.kubeflow if self.config else Kubeflow()
 
     @property

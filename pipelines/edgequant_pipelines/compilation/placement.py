@@ -1,4 +1,4 @@
-"""Gives the tasks of a pipeline what their steps need on a cluster."""
+"""Sets the images, resources, secrets and nodes of a pipeline's tasks."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from edgequant_pipelines.deployment import Kubeflow, Toleration
 from edgequant_pipelines.pipeline_parameters import Parameter
 from edgequant_pipelines.step_defaults import RESOURCES, TABLE
 
-# A second task of a component has a number behind its name.
+# KFP appends a number to the name of a component's second task.
 _NUMBER = re.compile(r"-\d+$")
 _COMPONENTS = {"fetch-champion": "champion"}
 _MEANINGS = {
@@ -24,23 +24,23 @@ _MEANINGS = {
 _LABEL = "app.kubernetes.io/part-of"
 _STEP_LABEL = "app.kubernetes.io/component"
 _BACKOFF_FACTOR = 2.0
-# Argo ends the retries after this time, which counts the attempts themselves: longer than any step's.
+# Argo stops retrying after this time, which includes the attempts themselves: longer than any step's timeout.
 _RETRY_WINDOW = "86400s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Where tasks run, and with what.
+    """The placement of tasks: images, resources, nodes, secrets.
 
     Attributes:
-        options: Names the images.
+        options: The options of the compilation.
     """
 
     options: CompileOptions
 
     @property
     def settings(self) -> Kubeflow:
-        """What the configuration says of it."""
+        """The configuration's section `kubeflow`."""
         return self.options.kubeflow
 
     def parameters(self) -> list[Parameter]:
@@ -52,18 +52,18 @@ class Placement:
         ]
 
     def place(self, task: dsl.PipelineTask, resources: Mapping[str, Any]) -> None:
-        """Gives a task its image, resources, time limit, retries, secrets, nodes and labels.
+        """Sets a task's image, resources, timeout, retries, secrets, nodes and labels.
 
         Args:
             task: A task of one of the steps.
-            resources: The pipeline's parameters, by name; of them the step's resources are taken.
+            resources: The pipeline's parameters, by name, among them the step's resources.
         """
         step = step_of(task)
         default, own = TABLE[step], self.settings.step(step)
         task.set_container_image(self.options.image(task.container_spec.image))
         for name in RESOURCES:
             getattr(task, f"set_{name}")(resources[f"{step}_{name}"])
-        # KFP 2.17 forgets to, so that a loop around the task would not be given them.
+        # KFP 2.17 does not register them, so that a loop around the task would not receive them.
         task.register_pipeline_channels([resources[f"{step}_{name}"] for name in RESOURCES])
         kubernetes.set_timeout(task, own.timeout_seconds or default.timeout_seconds)
         if default.outside:
@@ -88,16 +88,16 @@ class Placement:
 
 
 def step_of(task: dsl.PipelineTask) -> str:
-    """Returns the name that a task's step has in the configuration."""
+    """Returns the configuration's name of a task's step."""
     return step_named(str(task.name))
 
 
 def step_named(name: str) -> str:
-    """Returns the name that a step has in the configuration, of that of its component or of a task of it."""
+    """Returns the configuration's name of a step, from the name of its component or task."""
     component = _NUMBER.sub("", name)
     return _COMPONENTS.get(component, component)
 
 
 def _tolerate(task: dsl.PipelineTask, toleration: Toleration) -> None:
-    given = {name: value for name, value in toleration.model_dump().items() if value}
-    kubernetes.add_toleration(task, **given)
+    fields = {name: value for name, value in toleration.model_dump().items() if value}
+    kubernetes.add_toleration(task, **fields)

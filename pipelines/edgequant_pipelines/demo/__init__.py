@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgequant.errors import EdgequantError
 
-# Written last, so that a directory in which training was interrupted is prepared anew.
+# Written last, so that an interrupted training is repeated.
 _READY = ".prepared"
 
 
@@ -17,7 +17,7 @@ class DemoError(EdgequantError):
 
 
 def prepare(directory: Path, show: Callable[[str, str], None]) -> Path:
-    """Trains and registers the model unless that is done, and returns the configuration to run.
+    """Trains and registers the model if necessary, and returns the configuration to run.
 
     Args:
         directory: Where everything goes.

@@ -1,4 +1,4 @@
-"""Trains the demonstration's model as a user's training code would, and registers it in MLflow.
+"""Trains the demonstration's model like a user's training code, and registers it in MLflow.
 
 Run as ``python -m edgequant_pipelines.demo.train DIRECTORY``. It writes ``DIRECTORY/train.npz`` and ``test.npz`` and logs
 to ``DIRECTORY/mlflow.db``.

@@ -1,4 +1,4 @@
-"""Submitting, following and scheduling runs at a Kubeflow Pipelines server, by KFP's own client."""
+"""Submits, follows and schedules runs at a Kubeflow Pipelines server, with KFP's own client."""
 
 from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError, connect
 from edgequant_pipelines.kubeflow.named_runs import submit

@@ -1,4 +1,4 @@
-"""The arguments of a run on a cluster: nothing that only this machine has."""
+"""The arguments of a run on a cluster, without paths or servers that exist only on this machine."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
@@ -13,17 +13,17 @@ from edgequant_pipelines.config import Config
 
 _HERE = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - compared, not bound
 
-# The configuration as text, for people: what matters of it are the other arguments and the pipeline. It holds absolute paths.
+# The configuration as text, for the record: the run depends on the other arguments only. It holds absolute paths.
 _RECORD = "configuration"
 
 
 def cluster_arguments(config: Config) -> dict[str, Any]:
-    """Returns the arguments of the pipeline as it is compiled for a cluster.
+    """Returns the arguments of the pipeline compiled for a cluster.
 
-    What its names stand for is not among them: the run looks that up when it starts, with the cluster's credentials.
+    They hold no digests: the run resolves names when it starts, with the cluster's credentials.
 
     Raises:
-        ConfigError: A key names a path of this machine, which a pod does not have, or the arguments are too large.
+        ConfigError: A key names a path of this machine, which pods do not have, or the arguments are too large.
     """
     for wrong in only_here(config):
         raise ConfigError(wrong)
@@ -32,14 +32,16 @@ def cluster_arguments(config: Config) -> dict[str, Any]:
     return arguments
 
 
-def differing(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Returns the names of the arguments that make another run of it, in order: where the configuration is kept makes none."""
-    names = (there.keys() | wanted.keys()) - {_RECORD}
-    return sorted(name for name in names if (name in there) != (name in wanted) or there.get(name) != wanted.get(name))
+def differing(existing: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Returns the sorted names of the arguments that differ; the configuration's text is ignored."""
+    names = (existing.keys() | wanted.keys()) - {_RECORD}
+    return sorted(
+        name for name in names if (name in existing) != (name in wanted) or existing.get(name) != wanted.get(name)
+    )
 
 
 def only_here(config: Config) -> Iterator[str]:
-    """Yields a sentence for each key that names what only this machine has: a path, or a server on it."""
+    """Yields a message for each key that names a path of this machine or a server on it."""
     for key, path in _paths(config):
         if not any(PurePosixPath(path).is_relative_to(mount) for mount in config.kubeflow.mounted):
             yield (

@@ -1,4 +1,4 @@
-"""The connection to a Kubeflow Pipelines server: where it is, who asks, and what its refusals mean."""
+"""The connection to a Kubeflow Pipelines server: its address, the credentials, and its errors."""
 
 import os
 import re
@@ -21,18 +21,18 @@ from edgequant_pipelines.kubeflow.refusals import Refusal, read_refusal
 
 UI_ENDPOINT = "KF_PIPELINES_UI_ENDPOINT"
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
-# gRPC's code for what is not there, in the body of KFP's own answers.
+# gRPC's status code NOT_FOUND, in the body of KFP's own answers.
 _NO_SUCH_THING = 5
 
 
 class KubeflowError(EdgequantError):
-    """Kubeflow Pipelines cannot be reached, or did not take a request.
+    """Kubeflow Pipelines cannot be reached, or refused a request.
 
     Args:
-        message: What is wrong.
-        status: The HTTP status that says what it is; 0 when there was no answer, 401 when a login answered. KFP's upload
-            endpoints answer 400 to all, which is 403 here for a right that is missing and 503 for trouble that may pass.
-        code: The code of KFP's own answer; 0 when it is another's, such as a gateway's.
+        message: The message.
+        status: The HTTP status; 0 if there was no answer, 401 if a login page answered. KFP's upload endpoints answer 400 to every
+            error, which becomes 403 for missing rights and 503 for transient errors.
+        code: The gRPC code in KFP's own answer; 0 for an answer of another server, such as a gateway.
     """
 
     def __init__(self, message: str, status: int = 0, code: int = 0) -> None:
@@ -42,31 +42,31 @@ class KubeflowError(EdgequantError):
 
     @property
     def forbidden(self) -> bool:
-        """Whether the account may not."""
+        """Whether the account lacks the right."""
         return self.status == _FORBIDDEN
 
     @property
-    def not_there(self) -> bool:
-        """Whether KFP itself says that what was asked for is not there; a gateway says so of all behind it."""
+    def not_found(self) -> bool:
+        """Whether KFP itself answered that the object does not exist; a gateway's 404 may mean that KFP is down."""
         return self.status == _NOT_FOUND and self.code == _NO_SUCH_THING
 
     @property
     def ambiguous(self) -> bool:
-        """Whether the request may have been carried out all the same."""
+        """Whether the request may have been executed although it failed."""
         return self.status in (0, 408, 409, 429) or self.status >= 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """A server that has answered.
+    """A connection to a server that has answered.
 
     Attributes:
         client: KFP's client.
-        host: Where it is, for people.
-        ui: Where its pages are; "" where that is not known, and links are relative to it.
+        host: The server's address, for messages.
+        ui: The address of its UI; "" if unknown, and links are paths.
         namespace: The user's namespace; "" on a single-user installation.
-        timeout_s: How long a request may take.
-        settle_s: The pauses before looking again for a run whose creation was not answered.
+        timeout_s: The timeout of a request.
+        settle_s: The pauses between look-ups after a creation that was not answered.
     """
 
     client: Any
@@ -85,11 +85,11 @@ class Connection:
         return f"{self.ui}/#/recurringrun/details/{schedule_id}"
 
     def where(self) -> dict[str, str]:
-        """Returns what requests that list things are given: the namespace, where there are several."""
+        """Returns the arguments of list requests: the namespace on a multi-user installation."""
         return {"namespace": self.namespace} if self.namespace else {}
 
     def request(self) -> dict[str, Any]:
-        """Returns what every request is given: without a limit of its own, KFP's client waits forever."""
+        """Returns the arguments of every request: the timeout, without which KFP's client waits forever."""
         return {"_request_timeout": (min(self.timeout_s, 10.0), self.timeout_s)}
 
 
@@ -103,17 +103,18 @@ def connect(host: str = "", namespace: str = "", *, timeout_s: float = 60.0) -> 
     Args:
         host: The server's URL; "" for the environment's.
         namespace: The user's namespace on a multi-user installation; "" for the pod's own, if any.
-        timeout_s: How long a request may take.
+        timeout_s: The timeout of a request.
 
     Raises:
-        ConfigError: The host is no URL, none is known, or a namespace is given or missing, which the installation has not or needs.
+        ConfigError: The host is not a URL or not set, the namespace is missing on a multi-user installation, or is set on a
+            single-user one.
         KubeflowError: The server cannot be reached, or refuses the credentials.
     """
     host = _checked(host or os.environ.get(ENDPOINT, ""))
     where = host or "the cluster"
     QuietClient.timeout = (min(timeout_s, 10.0), timeout_s)
-    with asked("cannot be asked how it is", where), warnings.catch_warnings():
-        # That it works with versions from 2.0.0-beta.2 only.
+    with request_errors("cannot be asked how it is", where), warnings.catch_warnings():
+        # KFP warns that its client requires a server of version 2.0.0-beta.2 or later.
         warnings.filterwarnings("ignore", category=FutureWarning)
         client = QuietClient(host=host or None, **credentials(host))
         where = host or str(client._existing_config.host).rstrip("/")
@@ -124,23 +125,23 @@ def connect(host: str = "", namespace: str = "", *, timeout_s: float = 60.0) -> 
         )
     if namespace:
         client.set_user_namespace(namespace)
-    found = str(client.get_user_namespace() or "")
-    if multi_user and not found:
+    user_namespace = str(client.get_user_namespace() or "")
+    if multi_user and not user_namespace:
         raise ConfigError(f"namespace: {where} is a multi-user installation; give --namespace")
     ui = (os.environ.get(UI_ENDPOINT) or host).rstrip("/")
-    return Connection(client=client, host=where, ui=ui, namespace=found, timeout_s=timeout_s)
+    return Connection(client=client, host=where, ui=ui, namespace=user_namespace, timeout_s=timeout_s)
 
 
 @contextmanager
-def asked(what: str, host: str) -> Iterator[None]:
-    """Turns what KFP's client raises into one line.
+def request_errors(what: str, host: str) -> Iterator[None]:
+    """Turns the exceptions of KFP's client into a one-line KubeflowError.
 
     Args:
-        what: What could not be done, such as "the run cannot be created".
-        host: Where it was asked.
+        what: The failed operation, such as "the run cannot be created".
+        host: The server's address.
 
     Raises:
-        KubeflowError: Any of it.
+        KubeflowError: The request failed.
     """
     start = f"Kubeflow Pipelines at {host}"
     try:
@@ -155,19 +156,19 @@ def asked(what: str, host: str) -> Iterator[None]:
         raise KubeflowError(f"{start}: {what}: {error}", _UNAUTHORIZED) from error
     except ApiException as error:
         refusal = read_refusal(error)
-        raise KubeflowError(_said(what, host, refusal), refusal.status, refusal.code) from error
+        raise KubeflowError(_refusal_message(what, host, refusal), refusal.status, refusal.code) from error
     except urllib3.exceptions.MaxRetryError as error:
         raise KubeflowError(f"{start} cannot be reached: {cause_of(error)}") from error
     except urllib3.exceptions.HTTPError as error:
         raise KubeflowError(f"{start}: {what}: {cause_of(error)}") from error
     except (OpenApiException, ValueError) as error:
-        # Their texts may hold what was to be sent, and so a token.
+        # Their messages may hold the request, and so a token.
         raise KubeflowError(
             f"{start}: {what}: KFP's client cannot send what it is given or take what it gets ({type(error).__name__})"
         ) from error
 
 
-def _said(what: str, host: str, refusal: Refusal) -> str:
+def _refusal_message(what: str, host: str, refusal: Refusal) -> str:
     start = f"Kubeflow Pipelines at {host}"
     if refusal.status == _UNAUTHORIZED:
         return f"{start} refuses the credentials ({refusal.answered}): the token is missing, expired or of another audience; {token_advice()}"

@@ -1,4 +1,4 @@
-"""Tokens that prove who asks: from the environment, or from a file that is replaced while it is in use."""
+"""Bearer tokens: from the environment, or from a file that is rotated while it is in use."""
 
 import os
 import re
@@ -11,25 +11,25 @@ from edgequant.errors import ConfigError, EdgequantError
 
 TOKEN = "KF_PIPELINES_TOKEN"  # noqa: S105 - the name of a variable
 TOKEN_PATH = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105
-# Where a pod finds its projected token when the variable is not set.
+# The default path of a pod's projected token.
 _PROJECTED = Path("/var/run/secrets/kubeflow/pipelines/token")
-# What a header can hold; a token with anything else was cut, wrapped or joined with another.
+# The characters that a header can hold; a token with others was wrapped or joined with another.
 _FINE = re.compile(r"[\x21-\x7e]*")
 _WRONG = "holds white space or characters that no token has; give one token alone, on one line"
 
 
 class TokenFileError(EdgequantError):
-    """The file of a token cannot be read any more, is empty, or holds something else."""
+    """The token file can no longer be read, is empty, or holds no token."""
 
 
 class TokenFile(ServiceAccountTokenVolumeCredentials):  # type: ignore[misc]
-    """A projected token, which is read at every request: the kubelet replaces it.
+    """A projected token, read at every request, since the kubelet rotates it.
 
     Args:
         path: The file.
 
     Raises:
-        ConfigError: It is none, or holds no token.
+        ConfigError: The file does not exist, or holds no token.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,18 +47,18 @@ class TokenFile(ServiceAccountTokenVolumeCredentials):  # type: ignore[misc]
         except OSError as error:
             raise TokenFileError(f"{self._token_path} cannot be read ({error.strerror})") from error
         if not token:
-            # KFP's client would send no header for it, and trip over that.
+            # KFP's client sends no header for an empty token, and then fails with an unrelated error.
             raise TokenFileError(f"{self._token_path} is empty; one token, on one line, is needed")
         if not _FINE.fullmatch(token):
             raise TokenFileError(f"{self._token_path} {_WRONG}")
         return token
 
 
-def given_token() -> str:
-    """Returns the token of the environment, or "".
+def environment_token() -> str:
+    """Returns the token in the environment, or "".
 
     Raises:
-        ConfigError: It is none; its value is not said.
+        ConfigError: It is not a valid token; the message does not show it.
     """
     token = os.environ.get(TOKEN, "").strip()
     if not _FINE.fullmatch(token):
@@ -67,7 +67,7 @@ def given_token() -> str:
 
 
 def token_path() -> Path | None:
-    """Returns the file that a projected token is in, or None."""
+    """Returns the file of a projected token, or None."""
     named = os.environ.get(TOKEN_PATH)
     if named:
         return Path(named)
@@ -75,25 +75,25 @@ def token_path() -> Path | None:
 
 
 def credentials(host: str) -> dict[str, Any]:
-    """Returns what KFP's client is given to prove who asks.
+    """Returns the credentials as keyword arguments of KFP's client.
 
     Args:
         host: The server's URL, or "".
 
     Raises:
-        ConfigError: The token is none, or its file is not there.
+        ConfigError: The token is invalid, or its file does not exist.
     """
-    token = given_token()
+    token = environment_token()
     if token and host:
-        # Given a token and no host, KFP's client asks localhost, and looks for neither a pod's cluster nor a kubeconfig.
+        # With a token and no host, KFP's client connects to localhost, and ignores the pod's cluster and the kubeconfig.
         return {"existing_token": token}
     path = token_path()
-    # In a pod, without a host, the client finds the token by itself. With one, it looks for none unless it is told to.
+    # In a pod, without a host, the client reads the token by itself; with a host, it must be passed.
     return {"credentials": TokenFile(path)} if path is not None and host else {}
 
 
 def token_advice() -> str:
-    """Returns where the token came from, or how to give one."""
+    """Returns the source of the token, or how to set one."""
     if os.environ.get(TOKEN):
         return f"{TOKEN} is set: renew it"
     path = token_path()

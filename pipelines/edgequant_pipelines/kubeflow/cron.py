@@ -1,4 +1,4 @@
-"""When a schedule fires, in the words of Kubeflow Pipelines: six fields, seconds first, in UTC, or a descriptor such as @daily."""
+"""Cron expressions of Kubeflow Pipelines: six fields, seconds first, in UTC, or a descriptor such as @daily."""
 
 import re
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from croniter import CroniterBadDateError, croniter
 from edgequant.errors import ConfigError
 
 _FIELDS = ("second", "minute", "hour", "day of the month", "month", "day of the week")
-# What KFP's parser reads (robfig/cron): no L, W or #, which other programs take.
+# The syntax of KFP's parser (robfig/cron): without L, W and #, which other programs support.
 _FIELD = re.compile(r"[0-9A-Za-z*?/,-]+")
 _DAYS = "SUN|MON|TUE|WED|THU|FRI|SAT"
 _MONTHS = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
@@ -20,7 +20,7 @@ _NAMES = {4: _MONTHS.split("|"), 5: _DAYS.split("|")}
 _DAY_OF_MONTH, _DAY_OF_WEEK = 3, 5
 _PART = re.compile(r"([*?]|[0-9]+|[A-Za-z]+)(?:-([0-9]+|[A-Za-z]+))?(?:/([0-9]+))?")
 _ZONE = re.compile(r"(?:CRON_)?TZ=")
-# What the descriptors of KFP's parser stand for.
+# The meaning of the parser's descriptors.
 _DESCRIPTORS = {
     "@yearly": "0 0 0 1 1 *",
     "@annually": "0 0 0 1 1 *",
@@ -35,12 +35,12 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
 
 
 def six_fields(expression: str) -> str:
-    """Returns a cron expression with six fields: one with five, minutes first, gets a second of 0. A descriptor stays as it is.
+    """Returns a cron expression with six fields: one with five, minutes first, gets second 0. A descriptor is unchanged.
 
-    KFP itself takes five fields for seconds first: "0 2 * * *" would fire at two minutes past every hour.
+    KFP itself reads five fields as seconds first: "0 2 * * *" would fire at two minutes past every hour.
 
     Raises:
-        ConfigError: It has another number of fields, or KFP does not read it, or a value is out of range.
+        ConfigError: It has another number of fields, KFP cannot parse it, or a value is out of range.
     """
     fields = expression.split()
     if fields and fields[0].startswith("@"):
@@ -73,37 +73,37 @@ def _descriptor(expression: str, words: list[str]) -> str:
 
 
 def _seconds(duration: str) -> int:
-    """Returns the seconds of a duration such as 1h30m; 0 for what is none."""
+    """Returns the seconds of a duration such as 1h30m; 0 for an invalid one."""
     match = _DURATION.fullmatch(duration)
     hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
     return 3600 * hours + 60 * minutes + seconds
 
 
 def _wrong(field: str, position: int) -> str:
-    """Returns what is wrong with a field at its position, whatever the others are, or ""."""
+    """Returns the error in a field, independent of the others, or ""."""
     name, allowed = _FIELDS[position], _ALLOWED[position]
     if not _FIELD.fullmatch(field) or _WORD.sub("", field):
         return f"the {name} {field!r} is not what Kubeflow Pipelines reads; numbers, names such as MON, '*', '?', ',', '-' and '/' are"
     least, most = _BOUNDS[position]
     for part in field.split(","):
-        found = _PART.fullmatch(part)
-        if not found or found[3] == "0" or (_any(part) and found[2]):
+        match = _PART.fullmatch(part)
+        if not match or match[3] == "0" or (_any(part) and match[2]):
             return f"the {name} {field!r} is not allowed; {allowed} are"
-        start, end = _ends(found, position)
+        start, end = _ends(match, position)
         if start is None or end is None or not (least <= start <= most and least <= end <= most):
             return f"the {name} {field!r} is not allowed; {allowed} are"
         if start > end:
-            return f"in the {name} {field!r} the range {found[1]}-{found[2]} begins after its end, which Kubeflow Pipelines does not read; write two ranges, with a comma"
+            return f"in the {name} {field!r} the range {match[1]}-{match[2]} begins after its end, which Kubeflow Pipelines does not read; write two ranges, with a comma"
     return ""
 
 
 def _any(field: str) -> bool:
-    """Whether a part of a field begins with what stands for every value."""
+    """Returns whether a part of a field begins with '*' or '?'."""
     return any(part[:1] in ("*", "?") for part in field.split(","))
 
 
 def _ends(part: re.Match[str], position: int) -> tuple[int | None, int | None]:
-    """Returns the first and the last number of a part; None for a word that is not of its field."""
+    """Returns the first and the last number of a part; None for a word that its field does not have."""
     first, last, step = part.groups()
     if first in ("*", "?"):
         return _BOUNDS[position]
@@ -113,7 +113,7 @@ def _ends(part: re.Match[str], position: int) -> tuple[int | None, int | None]:
 
 
 def _number(word: str, position: int) -> int | None:
-    """Returns the number that a word of a field stands for, or None."""
+    """Returns the number of a word in a field, or None."""
     if word.isdigit():
         return int(word)
     names = _NAMES.get(position, [])
@@ -126,31 +126,31 @@ def _every(position: int) -> set[int]:
 
 
 def _numbers(field: str, position: int) -> set[int]:
-    """Returns the numbers that a field stands for."""
-    found: set[int] = set()
+    """Returns the numbers that a field matches."""
+    numbers: set[int] = set()
     for match in filter(None, map(_PART.fullmatch, field.split(","))):
         start, end = _ends(match, position)
         if start is not None and end is not None:
-            found.update(range(start, end + 1, int(match[3] or 1)))
-    return found
+            numbers.update(range(start, end + 1, int(match[3] or 1)))
+    return numbers
 
 
 def next_times(expression: str, after: datetime, count: int = 3) -> list[datetime]:
-    """Returns the next times that an expression fires at, as KFP reads it (robfig/cron 1.2).
+    """Returns the next firing times of an expression, by the rules of KFP's parser (robfig/cron 1.2).
 
-    A day of the month and one of the week are both needed where one of them has '*' or '?', with a step too; else either does.
+    If the day of the month or of the week has '*' or '?', even with a step, both fields must match; otherwise one suffices.
 
     Args:
-        expression: The expression, as `six_fields` takes it.
-        after: The moment from which to look, in UTC.
-        count: How many.
+        expression: The expression, as for `six_fields`.
+        after: The time to start from, in UTC.
+        count: The number of times.
 
     Raises:
-        ConfigError: KFP does not read it, or it never fires.
+        ConfigError: KFP cannot parse the expression, or it never fires.
     """
     fields = six_fields(expression).split()
     if fields[0] == EVERY:
-        # Counted from when the schedule was made, or last fired.
+        # Counted from the creation or the last firing of the schedule.
         return [after + timedelta(seconds=_seconds(fields[1]) * number) for number in range(1, count + 1)]
     fields = _DESCRIPTORS.get(fields[0], " ".join(fields)).split()
     numbers = [_numbers(field, position) for position, field in enumerate(fields)]
@@ -158,8 +158,8 @@ def next_times(expression: str, after: datetime, count: int = 3) -> list[datetim
     if not both and any(len(numbers[day]) == len(_every(day)) for day in (_DAY_OF_MONTH, _DAY_OF_WEEK)):
         numbers[_DAY_OF_MONTH], numbers[_DAY_OF_WEEK] = _every(_DAY_OF_MONTH), _every(_DAY_OF_WEEK)
     try:
-        # In numbers, croniter has nothing to read otherwise than KFP does.
-        text = " ".join(",".join(map(str, sorted(found))) for found in numbers)
+        # Plain numbers leave no room for differences between croniter and KFP's parser.
+        text = " ".join(",".join(map(str, sorted(allowed))) for allowed in numbers)
         times = croniter(text, after, second_at_beginning=True, ret_type=datetime, day_or=not both)
         return list(islice(times, count))
     except CroniterBadDateError as error:

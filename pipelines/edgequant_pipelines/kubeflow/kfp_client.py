@@ -1,4 +1,4 @@
-"""KFP's client, but for what it does in passing and what it takes for an answer."""
+"""KFP's client without its side effects, and with a check that KFP answered."""
 
 import contextlib
 import io
@@ -12,7 +12,7 @@ from kfp_server_api import ApiException
 from kfp_server_api.rest import RESTClientObject
 
 from edgequant.errors import ConfigError
-from edgequant_pipelines.kubeflow.credentials import TokenFile, given_token, token_path
+from edgequant_pipelines.kubeflow.credentials import TokenFile, environment_token, token_path
 from edgequant_pipelines.kubeflow.kubeconfig import kubeconfigs, wrong_with
 
 ENDPOINT = "KF_PIPELINES_ENDPOINT"
@@ -20,10 +20,10 @@ _NO_KUBECONFIG = "Failed to load kube config"
 
 
 class NotKubeflowError(Exception):
-    """What answered is not KFP's API but something in front of it, such as a login.
+    """The answer is not from KFP's API but from a server in front of it, such as a login page.
 
     Args:
-        how: How it answered, after "it".
+        how: The kind of answer, as a predicate of "it".
     """
 
     def __init__(self, how: str) -> None:
@@ -32,7 +32,7 @@ class NotKubeflowError(Exception):
 
 
 class _JsonClient(RESTClientObject):  # type: ignore[misc]
-    """Takes for an answer what KFP answers, which is always a JSON object: a login's page comes with status 200, too."""
+    """Accepts only JSON objects as answers, as KFP sends them: a login page has status 200, too."""
 
     def request(self, *arguments: Any, **options: Any) -> Any:
         try:
@@ -45,35 +45,35 @@ class _JsonClient(RESTClientObject):  # type: ignore[misc]
                 f"leads to {where.geturl() or 'another address'} instead ({error.status})"
             ) from error
         try:
-            found = json.loads(answer.data)
+            content = json.loads(answer.data)
         except ValueError:
-            found = None
-        if not isinstance(found, dict):
+            content = None
+        if not isinstance(content, dict):
             kind = "a web page" if answer.data.lstrip()[:1] == b"<" else "something else"
             raise NotKubeflowError(f"answers with {kind}")
         return answer
 
 
 class QuietClient(Client):  # type: ignore[misc]
-    """KFP's client, whose constructor would ask five times with stack traces in the log, and write to the home directory.
+    """KFP's client. The original constructor tries five times, logs stack traces, and writes to the home directory.
 
     Attributes:
-        timeout: How long a first request may take, to connect and to answer.
+        timeout: The timeouts of the first request: to connect, and to answer.
     """
 
     timeout = (10.0, 60.0)
 
     def _load_config(self, *arguments: Any, **options: Any) -> Any:
-        # Of a kubeconfig that it does not load, whatever is wrong, it prints so, and goes on with a host of its own.
+        # If the kubeconfig cannot be loaded, KFP only prints a message and continues with a default host.
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             config = super()._load_config(*arguments, **options)
         if _NO_KUBECONFIG in printed.getvalue():
-            there = kubeconfigs()
-            found = (
-                f"the kubeconfig cannot be used: {wrong_with(there)}; mend it," if there else "there is no kubeconfig;"
+            files = kubeconfigs()
+            problem = (
+                f"the kubeconfig cannot be used: {wrong_with(files)}; fix it," if files else "there is no kubeconfig;"
             )
-            raise ConfigError(f"host: none is given, this is no pod, and {found} give --host or set {ENDPOINT}")
-        # Reading is retried; creating never is without looking first. A redirect is an answer, and not KFP's.
+            raise ConfigError(f"host: none is given, this is no pod, and {problem} give --host or set {ENDPOINT}")
+        # Only reads and deletions are retried; creations are not idempotent. KFP does not redirect.
         config.retries = urllib3.Retry(
             total=3,
             connect=1,
@@ -83,14 +83,14 @@ class QuietClient(Client):  # type: ignore[misc]
             status_forcelist=(429, 500, 502, 503, 504),
             allowed_methods=("GET", "HEAD", "DELETE"),
             raise_on_status=False,
-            # It may name hours, in which nobody could end this process or see what it does.
+            # The header may ask for hours, during which this process would neither report nor stop.
             respect_retry_after_header=False,
         )
         return config
 
     def _get_config_with_default_credentials(self, config: Any) -> Any:
         # In a pod, without a host.
-        token, path = given_token(), token_path()
+        token, path = environment_token(), token_path()
         if token:
             config.api_key["authorization"] = token
         elif path is not None:
@@ -99,9 +99,9 @@ class QuietClient(Client):  # type: ignore[misc]
         return config
 
     def get_kfp_healthz(self, sleep_duration: int = 0) -> Any:
-        """Asks once how the server is."""
+        """Requests the server's health once."""
         del sleep_duration
-        # Before the first request, which the constructor may send: it makes the client of all its parts by itself.
+        # The constructor creates the REST client and may send the first request, so it is replaced here.
         client = self._healthz_api.api_client
         if not isinstance(client.rest_client, _JsonClient):
             client.rest_client = _JsonClient(client.configuration)
@@ -109,5 +109,5 @@ class QuietClient(Client):  # type: ignore[misc]
 
     def set_user_namespace(self, namespace: str) -> None:
         """Sets the namespace of this client."""
-        # It would be kept in the home directory, which is read-only in a container.
+        # The original method writes to the home directory, which is read-only in a container.
         self._context_setting["namespace"] = namespace

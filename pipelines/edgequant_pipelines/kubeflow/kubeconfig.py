@@ -1,4 +1,4 @@
-"""What is wrong with a kubeconfig that Kubernetes' client does not load: KFP's client says only that there is none."""
+"""Finds the error in a kubeconfig that cannot be loaded: KFP's client only reports that there is none."""
 
 import os
 import re
@@ -12,76 +12,78 @@ from kubernetes.config import ConfigException, kube_config
 from edgequant.errors import did_you_mean
 
 _SEPARATOR = kube_config.ENV_KUBECONFIG_PATH_SEPARATOR
-# What Kubernetes' client says, as far as it is sure to hold no secret: where a key is missing it quotes what is around.
+# Error messages of Kubernetes' client, and the parts of them that hold no secrets: it quotes values around a missing key.
 _SAYINGS = {
-    re.compile("File does not exist: (.*)"): "names {}, which is not there",
+    re.compile("File does not exist: (.*)"): "names {}, which does not exist",
     re.compile(r".*Expected object with name (.*) in .*/(\w+) list"): "names {!r}, which is not among its {}",
     re.compile(r".*Expected key (\S+) in "): "has no {!r} where one is needed",
 }
 
 
 def kubeconfigs() -> list[Path]:
-    """Returns the kubeconfig files that are there, of those that KUBECONFIG lists or else in the home directory."""
+    """Returns the existing kubeconfig files that KUBECONFIG lists, or the one in the home directory."""
     listed = str(kube_config.KUBE_CONFIG_DEFAULT_LOCATION).split(_SEPARATOR)
-    # As Kubernetes' client does; Path's own would raise where there is no such user.
+    # Like Kubernetes' client; Path.expanduser raises for an unknown user.
     return [path for path in (Path(os.path.expanduser(name)) for name in listed if name) if path.exists()]  # noqa: PTH111
 
 
 def wrong_with(paths: list[Path]) -> str:
-    """Returns what is wrong with which of some kubeconfig files that are not loaded; no value of theirs but names and paths.
+    """Returns the error in kubeconfig files that cannot be loaded; the message holds only names and paths of theirs.
 
     Args:
         paths: The files, at least one.
     """
     read = [_read(path) for path in paths]
-    for found in read:
-        if isinstance(found, str):
-            return found
+    for content in read:
+        if isinstance(content, str):
+            return content
     files = ", ".join(map(str, paths))
-    return _context(files, [found for found in read if isinstance(found, dict)]) or _loading(files, paths)
+    return _context(files, [content for content in read if isinstance(content, dict)]) or _loading(files, paths)
 
 
 def _read(path: Path) -> dict[str, Any] | str:
-    """Returns what a file holds, or what is wrong with it by itself."""
+    """Returns the content of a file, or its error as text."""
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         return f"{path} cannot be read ({error.strerror})"
     except UnicodeDecodeError:
         return f"{path} is not a text file in UTF-8"
     except yaml.YAMLError as error:
-        # Its own text quotes the file, and so a token.
+        # The parser's message quotes the file, which may hold a token.
         mark = getattr(error, "problem_mark", None)
         return f"{path} is not YAML" + (f" (line {mark.line + 1})" if mark else "")
-    if found is None:
+    if content is None:
         return f"{path} is empty"
-    return found if isinstance(found, dict) else f"{path} is no mapping"
+    return content if isinstance(content, dict) else f"{path} is not a mapping"
 
 
 def _context(files: str, read: list[dict[str, Any]]) -> str:
-    """Returns what is wrong with the context that the files name, or "" when it is there or they have another shape."""
-    # As Kubernetes' client merges them: the contexts of all, and the last current one.
-    current = next((found["current-context"] for found in reversed(read) if "current-context" in found), "")
+    """Returns the error if the files' current context does not exist; "" if it exists, or the structure is wrong."""
+    # Merged like in Kubernetes' client: all contexts, and the last current-context.
+    current = next((content["current-context"] for content in reversed(read) if "current-context" in content), "")
     try:
-        names = [str(context["name"]) for found in read for context in found.get("contexts") or []]
+        names = [str(context["name"]) for content in read for context in content.get("contexts") or []]
     except (TypeError, KeyError):
         return ""
     if current in names:
         return ""
-    there = f"there are {', '.join(names)}" if names else "there are none"
-    return f"{files}: current-context: {current!r} is none of its contexts; {there}{did_you_mean(str(current), names)}"
+    available = f"there are {', '.join(names)}" if names else "there are none"
+    return (
+        f"{files}: current-context: {current!r} is none of its contexts; {available}{did_you_mean(str(current), names)}"
+    )
 
 
 def _loading(files: str, paths: list[Path]) -> str:
-    """Returns why Kubernetes' client does not load some files."""
+    """Returns the reason why Kubernetes' client cannot load files."""
     try:
         kube_config.load_kube_config(_SEPARATOR.join(map(str, paths)), None, Configuration(), persist_config=False)
     except ConfigException as error:
         for pattern, saying in _SAYINGS.items():
-            said = pattern.match(str(error))
-            if said:
-                return f"{files} {saying.format(*said.groups())}"
-        return f"{files} has not the shape of one"
-    except Exception as error:  # Whatever it trips over, KFP's client has passed over.
-        return f"{files} has not the shape of one ({type(error).__name__})"
+            match = pattern.match(str(error))
+            if match:
+                return f"{files} {saying.format(*match.groups())}"
+        return f"{files} is not a valid kubeconfig"
+    except Exception as error:  # KFP's client ignores any exception here.
+        return f"{files} is not a valid kubeconfig ({type(error).__name__})"
     return f"{files} was not loaded at first, and is now"

@@ -1,4 +1,4 @@
-"""Runs by name: of each there is one, which is what it was asked to be."""
+"""Runs with unique names: a run is started once per name, and compared with the request if it already exists."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,7 +7,7 @@ from edgequant.errors import EdgequantError
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow.cluster_arguments import cluster_arguments, differing
-from edgequant_pipelines.kubeflow.connection import Connection, asked
+from edgequant_pipelines.kubeflow.connection import Connection, request_errors
 from edgequant_pipelines.kubeflow.names import check_name, check_other
 from edgequant_pipelines.kubeflow.pipeline_versions import compile_for, find_uploaded
 from edgequant_pipelines.kubeflow.submission import (
@@ -24,7 +24,7 @@ _SHOWN = 60
 
 
 class OtherRunError(EdgequantError):
-    """There is a run of the name that was asked for, and it is of something else."""
+    """A run of the requested name already exists, with other arguments, another pipeline or another experiment."""
 
 
 def submit(
@@ -35,21 +35,21 @@ def submit(
     run_name: str = "",
     compiled: CompiledPipeline | None = None,
 ) -> SubmittedRun:
-    """Starts a run, or returns the one there is under its name: however often it is asked, there is one run of a name.
+    """Starts a run, or returns the existing run of its name: repeated calls start one run per name.
 
-    The one that is there must be of the same pipeline with the same arguments, in the same experiment.
+    An existing run must have the same pipeline, arguments and experiment.
 
     Args:
         connection: The server.
         config: The configuration.
-        experiment: The experiment at Kubeflow; "" for the configuration's name. It is made if it is not there.
+        experiment: The experiment at Kubeflow, created if necessary; "" for the configuration's name.
         run_name: The run's name; "" for a new one.
-        compiled: The pipeline; None to compile it as the configuration says.
+        compiled: The pipeline; None to compile it for the configuration.
 
     Raises:
-        ConfigError: The configuration cannot work on a cluster, or the server cannot hold a name.
-        OtherRunError: The run of that name has other arguments, or is of another pipeline or in another experiment.
-        SameNameError: There is none of that name, and one whose name the server's database takes for it; the same of the experiment.
+        ConfigError: The configuration cannot run on a cluster, or the server does not allow a name.
+        OtherRunError: The run of that name has other arguments, another pipeline or another experiment.
+        SameNameError: A run or an experiment exists whose name the server's database considers equal.
         KubeflowError: The server cannot be reached, or refuses.
     """
     name = run_name or new_run_name(config.name)
@@ -57,10 +57,10 @@ def submit(
     check_name("experiment", experiment or config.name)
     arguments = cluster_arguments(config)
     pipeline = compiled or compile_for(config)
-    found, other = find_run_or_other(connection, name) if run_name else (None, "")
-    if found is not None:
-        _check_same(connection, found, pipeline, arguments, experiment or config.name)
-        return replace(found, found=True)
+    existing, other = find_run_or_other(connection, name) if run_name else (None, "")
+    if existing is not None:
+        _check_same(connection, existing, pipeline, arguments, experiment or config.name)
+        return replace(existing, already_existed=True)
     check_other(connection, "run", name, other)
     prepared = prepare_run(connection, config, experiment=experiment or config.name, compiled=pipeline)
     return start(connection, name, prepared)
@@ -68,21 +68,22 @@ def submit(
 
 def _check_same(
     connection: Connection,
-    found: SubmittedRun,
+    existing: SubmittedRun,
     pipeline: CompiledPipeline,
     arguments: dict[str, Any],
     experiment: str,
 ) -> None:
-    """Compares a run that is there with what was to be started.
+    """Compares an existing run with the one to start.
 
     Raises:
         OtherRunError: They differ.
         KubeflowError: The server cannot be reached, or refuses.
     """
-    run = get_run(connection, found.run_id)
-    there = dict((run.runtime_config.parameters if run.runtime_config else None) or {})
+    run = get_run(connection, existing.run_id)
+    arguments_of_run = dict((run.runtime_config.parameters if run.runtime_config else None) or {})
     others = [
-        f"{key} ({_shown(there, key)} there, {_shown(arguments, key)} now)" for key in differing(there, arguments)
+        f"{key} ({_shown(arguments_of_run, key)} there, {_shown(arguments, key)} now)"
+        for key in differing(arguments_of_run, arguments)
     ]
     reference = run.pipeline_version_reference
     if (reference.pipeline_version_id if reference else None) != find_uploaded(connection, pipeline):
@@ -91,8 +92,8 @@ def _check_same(
         others.append(f"the experiment ({_experiment_name(connection, run.experiment_id)} there, {experiment!r} now)")
     if others:
         raise OtherRunError(
-            f"run name: there is a run {found.name!r}, of something else: {'; '.join(others)}; "
-            f"give another name to start another run: {found.url}"
+            f"run name: there is a run {existing.name!r}, of something else: {'; '.join(others)}; "
+            f"give another name to start another run: {existing.url}"
         )
 
 
@@ -102,6 +103,6 @@ def _shown(arguments: dict[str, Any], name: str) -> str:
 
 
 def _experiment_name(connection: Connection, identifier: str) -> str:
-    with asked(f"the experiment {identifier} cannot be looked up", connection.host):
-        found = connection.client.experiments.experiment_service_get_experiment(identifier, **connection.request())
-    return repr(found.display_name)
+    with request_errors(f"the experiment {identifier} cannot be looked up", connection.host):
+        experiment = connection.client.experiments.experiment_service_get_experiment(identifier, **connection.request())
+    return repr(experiment.display_name)

@@ -1,6 +1,6 @@
-"""Names at a server: which it can hold, and which of those that its database takes for the same is meant.
+"""Names at a server: which are allowed, and exact look-ups by name.
 
-KFP's database compares names without case, accents and blanks at the end, so that a look-up of ``digits`` also brings ``Digits``.
+KFP's database compares names without case, accents and trailing blanks, so that a look-up of ``digits`` also returns ``Digits``.
 """
 
 import json
@@ -9,31 +9,31 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from edgequant.errors import ConfigError
-from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError, asked
+from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError, request_errors
 
-# In characters; what is longer is an error of the server.
+# In characters; the server fails on longer names.
 LONGEST = {"pipeline": 127, "pipeline version": 127, "experiment": 128, "run": 255}
 PAGE = 100
 _CONFLICT = 409
-# The database's character set has three bytes for a character.
+# The database's character set (utf8mb3) has at most three bytes per character.
 _LAST_CHARACTER = 0xFFFF
 
 ListPage = Callable[..., Any]
 
 
 class SameNameError(KubeflowError):
-    """There is none of the name that was given, and one of a name that the server's database takes for the same."""
+    """No object has the requested name, but one has a name that the server's database considers equal."""
 
 
 def check_name(kind: str, name: str) -> None:
-    """Checks a name before anything is sent.
+    """Checks a name before it is sent to the server.
 
     Args:
-        kind: What is named, a key of `LONGEST`.
+        kind: The kind of object, a key of `LONGEST`.
         name: The name.
 
     Raises:
-        ConfigError: The server cannot hold it.
+        ConfigError: The server does not allow it.
     """
     longest = LONGEST[kind]
     if not name.strip():
@@ -57,23 +57,23 @@ def _not_storable(character: str) -> bool:
 
 
 def named(name: str) -> str:
-    """Returns the filter for things that the database takes for things of this display name."""
+    """Returns the filter for objects whose display name equals a name by the database's comparison."""
     return json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]})
 
 
 def each(connection: Connection, what: str, list_page: ListPage, items: str, **query: Any) -> Iterator[Any]:
-    """Yields what a server lists, from all of its pages.
+    """Yields the items of all pages of a list request.
 
     Args:
         connection: The server.
-        what: What could not be done when it fails, such as "the runs cannot be listed".
+        what: The failed operation, for the message, such as "the runs cannot be listed".
         list_page: Requests a page.
         items: The name of the list in a page.
-        query: What else is requested.
+        query: Further arguments of the request.
     """
     token = ""
     while True:
-        with asked(what, connection.host):
+        with request_errors(what, connection.host):
             page = list_page(**{"page_size": PAGE, "page_token": token, **query}, **connection.request())
         yield from getattr(page, items) or []
         token = page.next_page_token or ""
@@ -81,10 +81,10 @@ def each(connection: Connection, what: str, list_page: ListPage, items: str, **q
             return
 
 
-def exactly(found: Iterable[Any], name: str) -> tuple[Any | None, str]:
-    """Returns the first of exactly this name; without one, the name of the first that the database takes for it, or ""."""
+def exactly(items: Iterable[Any], name: str) -> tuple[Any | None, str]:
+    """Returns the first item of exactly this name; without one, the name of the first other item, or ""."""
     other = ""
-    for item in found:
+    for item in items:
         if item.display_name == name:
             return item, ""
         other = other or str(item.display_name)
@@ -92,10 +92,10 @@ def exactly(found: Iterable[Any], name: str) -> tuple[Any | None, str]:
 
 
 def check_other(connection: Connection, kind: str, name: str, other: str) -> None:
-    """Checks that there is no other name that the database takes for one that is not there.
+    """Checks that no other name exists that the database considers equal.
 
     Raises:
-        SameNameError: There is.
+        SameNameError: Such a name exists.
     """
     if other:
         raise SameNameError(

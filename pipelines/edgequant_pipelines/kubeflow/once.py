@@ -1,4 +1,4 @@
-"""Makes things at a server that cannot say "make it unless it is there"."""
+"""Idempotent creation at a server that has no request for it."""
 
 import time
 from collections.abc import Callable
@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 
 def create_once(connection: Connection, look: Callable[[], T | None], create: Callable[[], T]) -> T:
-    """Returns what was created; when that was not answered, what is there by then counts before it is retried.
+    """Returns the created object; after an ambiguous error, it is looked up before the creation is retried.
 
     Args:
         connection: The server.
-        look: Returns the thing if it is there.
+        look: Returns the object if it exists.
         create: Creates it.
 
     Raises:
@@ -28,19 +28,19 @@ def create_once(connection: Connection, look: Callable[[], T | None], create: Ca
         except KubeflowError as error:
             if not error.ambiguous:
                 raise
-            found = _look_repeatedly(connection, look)
-            if found is not None:
-                return found
+            existing = _look_repeatedly(connection, look)
+            if existing is not None:
+                return existing
             if attempt == _ATTEMPTS:
                 raise
     raise AssertionError
 
 
 def _look_repeatedly(connection: Connection, look: Callable[[], T | None]) -> T | None:
-    """Looks now and after each pause: a request may be carried out a little after its client gave up on it."""
+    """Looks up an object now and after each pause: the server may execute a request after the client's timeout."""
     for pause in (0.0, *connection.settle_s):
         time.sleep(pause)
-        found = look()
-        if found is not None:
-            return found
+        existing = look()
+        if existing is not None:
+            return existing
     return None

@@ -1,4 +1,4 @@
-"""What an answer of Kubeflow Pipelines that is none means: its reason, and whether it is of the account, of what was sent, or of the moment."""
+"""Interprets error responses of Kubeflow Pipelines: the reason, and whether the account, the request or the server is at fault."""
 
 import json
 import re
@@ -9,14 +9,14 @@ from typing import Any
 from kfp_server_api import ApiException
 
 _LONGEST_REASON = 500
-# The upload endpoints answer 400 whatever is wrong, so that the sentence tells what is. These are KFP's words of several releases.
+# The upload endpoints answer 400 to any error, so only the message tells the cause. The patterns cover several KFP releases.
 _DENIED = re.compile(r"PermissionDenied|not authorized|unauthorized access|upload denied", re.IGNORECASE)
 _UNAUTHENTICATED = re.compile(r"Unauthenticated|authentication failed|no user identity", re.IGNORECASE)
 _INVALID = re.compile(
     r"Invalid ?input ?error|invalid (v2 )?pipeline spec|only supports schema version|length cannot exceed",
     re.IGNORECASE,
 )
-# The server's own errors that are of what was sent, and so the same whenever it is sent.
+# Internal server errors that the request causes, so that a retry fails again.
 _PERMANENT = re.compile(
     r"Invalid ?input ?error|ResourceNotFoundError|Incorrect string value|Data too long|of another pipeline",
     re.IGNORECASE,
@@ -26,13 +26,13 @@ _NOT_STORABLE = "Incorrect string value"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """An answer that refuses a request.
+    """An error response.
 
     Attributes:
-        status: The HTTP status that says what it means: that of the answer, but where KFP answers with another one.
-        answered: The HTTP status of the answer.
-        code: The code of KFP's own answer; 0 when it is another's, such as a gateway's, or of an upload.
-        reason: The sentence of the answer.
+        status: The HTTP status that fits the error; it differs from the response's where KFP's is misleading.
+        answered: The HTTP status of the response.
+        code: The gRPC code in KFP's own response; 0 for uploads and for responses of other servers, such as a gateway.
+        reason: The message of the response.
     """
 
     status: int
@@ -42,7 +42,7 @@ class Refusal:
 
 
 def read_refusal(error: ApiException) -> Refusal:
-    """Returns what an answer means."""
+    """Returns the interpretation of an error response."""
     body = _json(error.body)
     answered, code = int(error.status or 0), _code(body)
     reason = _reason(body, str(error.body or "")) or str(error.reason or "no reason given")
@@ -57,7 +57,7 @@ def read_refusal(error: ApiException) -> Refusal:
 
 
 def _meaning(reason: str) -> int:
-    """Returns the status that an upload's 400 stands for: what is no known refusal, such as of the database, may pass."""
+    """Returns the status that fits an upload's 400: an unknown error, such as of the database, counts as transient."""
     for pattern, status in (
         (_DENIED, HTTPStatus.FORBIDDEN),
         (_UNAUTHENTICATED, HTTPStatus.UNAUTHORIZED),
@@ -84,14 +84,14 @@ def _code(body: dict[str, Any]) -> int:
 
 
 def _reason(body: dict[str, Any], text: str) -> str:
-    """Returns the sentence of an answer: of the gateway, of an upload, or the plain text; "" for a page."""
+    """Returns the message of a response: from its JSON, or the plain text; "" for HTML."""
     if body:
-        said = str(body.get("message") or body.get("error_message") or body.get("error") or "")
-        # The calls that led to it follow in the next lines.
+        sentence = str(body.get("message") or body.get("error_message") or body.get("error") or "")
+        # A stack trace follows in the next lines.
         detail = str(body.get("error_details") or "").strip().partition("\n")[0]
-        if detail and detail not in said:
-            said = detail if said in detail else f"{said}: {detail}"
+        if detail and detail not in sentence:
+            sentence = detail if sentence in detail else f"{sentence}: {detail}"
     else:
-        said = "" if text.lstrip()[:1] == "<" else text
-    said = " ".join(said.split())
-    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"
+        sentence = "" if text.lstrip()[:1] == "<" else text
+    sentence = " ".join(sentence.split())
+    return sentence if len(sentence) <= _LONGEST_REASON else f"{sentence[:_LONGEST_REASON]}…"

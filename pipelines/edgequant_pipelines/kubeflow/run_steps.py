@@ -1,6 +1,6 @@
-"""The steps of a run: those of the pipeline, among all the nodes of the Argo Workflow that KFP lists, which are in no order.
+"""The steps of a run, selected from the unordered nodes of the Argo Workflow that KFP lists.
 
-Beside each step there are its driver and its executor, and around them the workflow itself, the graphs and the loops.
+The other nodes are the steps' drivers and executors, the workflow, the graphs and the loops.
 """
 
 import re
@@ -13,11 +13,11 @@ from edgequant_pipelines.compilation.placement import step_named
 from edgequant_pipelines.step_defaults import STEPS
 
 SUCCEEDED, FAILED, SKIPPED = "SUCCEEDED", "FAILED", "SKIPPED"
-# States that a run or a step does not leave.
+# The final states of runs and steps.
 ENDED = (SUCCEEDED, FAILED, SKIPPED, "CANCELED")
-# The node that runs a step, beside its driver; one that KFP has the outputs of in its cache is skipped.
+# The node that executes a step; KFP skips it on a cache hit.
 _EXECUTOR = "executor"
-# What KFP calls the nodes around the steps, whose state follows from the steps'.
+# The names of the other nodes, whose states follow from those of the steps.
 _AROUND = re.compile(r"root|executor.*|.*-driver|for-loop-\d+.*|iteration.*|quantize|quantize-model-.*|condition-.*")
 
 
@@ -28,8 +28,8 @@ class EndedStep:
     Attributes:
         task_id: Its identifier.
         name: Its name in the pipeline.
-        state: KFP's word.
-        seconds: How long it took; None when that is not known.
+        state: KFP's name of the state.
+        seconds: The duration; None if unknown.
         cached: Whether its outputs came from KFP's cache.
     """
 
@@ -49,9 +49,9 @@ class RunStep:
     """A step of the pipeline.
 
     Attributes:
-        node: What its node in the workflow is called: another name than its own where its component has several tasks.
+        node: The name of its node in the workflow, which differs from its own if its component has several tasks.
         name: Its name in the pipeline.
-        rank: Its component's place in the table of all.
+        rank: The position of its component in the table of steps.
     """
 
     node: str
@@ -60,7 +60,7 @@ class RunStep:
 
 
 def pipeline_steps(compiled: CompiledPipeline) -> list[RunStep]:
-    """Returns a compiled pipeline's steps, none before what it waits for."""
+    """Returns a compiled pipeline's steps in topological order."""
     spec = compiled.documents[0]
     return _steps(spec["root"], spec["components"])
 
@@ -68,14 +68,14 @@ def pipeline_steps(compiled: CompiledPipeline) -> list[RunStep]:
 def _steps(graph: Mapping[str, Any], components: Mapping[str, Any]) -> list[RunStep]:
     tasks = dict(graph["dag"]["tasks"])
     inner = {key: _steps_of(key, task, components) for key, task in tasks.items()}
-    found: list[RunStep] = []
+    steps: list[RunStep] = []
     while tasks:
         ready = [key for key, task in tasks.items() if not set(task.get("dependentTasks", ())) & tasks.keys()]
-        # In a compiled pipeline tasks are in no order.
+        # The tasks of a compiled pipeline are unordered.
         key = min(ready, key=lambda name: (min(step.rank for step in inner[name]), name))
-        found += inner[key]
+        steps += inner[key]
         del tasks[key]
-    return found
+    return steps
 
 
 def _steps_of(key: str, task: Mapping[str, Any], components: Mapping[str, Any]) -> list[RunStep]:
@@ -89,14 +89,14 @@ def _steps_of(key: str, task: Mapping[str, Any], components: Mapping[str, Any]) 
 
 
 def ended_steps(run: Any, steps: Sequence[RunStep]) -> list[EndedStep]:
-    """Returns the steps of a run that have ended, in the pipeline's order, and those of a loop in the order in which they began.
+    """Returns the finished steps of a run, in the pipeline's order; those of a loop by their start.
 
     Args:
-        run: What the server says of the run.
+        run: The server's answer about the run.
         steps: The pipeline's steps.
     """
     tasks = _tasks(run)
-    # KFP calls a node by its task, and may call it by its name.
+    # KFP names a node after its task or after its display name.
     places = {node: place for place, step in enumerate(steps) for node in (step.node, step.name)}
     ended = [task for task in tasks if task.state in ENDED and task.display_name in places]
     ended.sort(key=lambda task: (places[task.display_name], str(task.start_time), str(task.task_id)))
@@ -113,7 +113,7 @@ def ended_steps(run: Any, steps: Sequence[RunStep]) -> list[EndedStep]:
 
 
 def failed_steps(run: Any) -> tuple[str, ...]:
-    """Returns the names of the steps of a run that failed, the first first."""
+    """Returns the names of the failed steps of a run, by their start."""
     failed = [task for task in _tasks(run) if task.state == FAILED and not _AROUND.fullmatch(task.display_name or "")]
     failed.sort(key=lambda task: str(task.start_time))
     return tuple(dict.fromkeys(task.display_name for task in failed))
@@ -124,17 +124,17 @@ def _tasks(run: Any) -> list[Any]:
 
 
 def _seconds(task: Any) -> float | None:
-    # An unset time is that of 1970.
+    # KFP reports an unset time as one in 1970.
     if not task.start_time or not task.end_time or task.end_time < task.start_time or task.start_time.year == 1970:
         return None
     return float((task.end_time - task.start_time).total_seconds())
 
 
 def _is_cached(step: Any, tasks: list[Any]) -> bool:
-    """Whether KFP skipped a step's executor.
+    """Returns whether KFP skipped a step's executor.
 
-    KFP does not say which executor is a step's, but its time is within the step's; where others' are too, as in a loop, all of them
-    must have been skipped.
+    KFP does not report which executor belongs to a step, but it starts within the step's time; if several do, as in a loop, all of
+    them must have been skipped.
     """
     if not step.start_time or not step.end_time:
         return False

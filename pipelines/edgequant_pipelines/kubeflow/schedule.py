@@ -1,4 +1,4 @@
-"""Schedules: recurring runs at a Kubeflow Pipelines server, made to be as a configuration says."""
+"""Schedules: recurring runs at a Kubeflow Pipelines server, reconciled with a configuration."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ from edgequant.errors import ConfigError, did_you_mean
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow.cluster_arguments import cluster_arguments, differing
-from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError, asked
+from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError, request_errors
 from edgequant_pipelines.kubeflow.cron import six_fields
 from edgequant_pipelines.kubeflow.names import check_name, check_other, each, named
 from edgequant_pipelines.kubeflow.once import create_once
@@ -18,21 +18,21 @@ from edgequant_pipelines.kubeflow.pipeline_versions import compile_for, find_upl
 from edgequant_pipelines.kubeflow.submission import create_experiment, find_experiment
 from edgequant_pipelines.kubeflow.under_way import Deletion, UnderWay, check_none_under_way, settle
 
-# What the server allows.
+# The server's limit.
 MOST_AT_ONCE = 10
-# Begins the description of every schedule that is made here, so that others' are left alone. All of them have a cron expression.
+# The prefix of the description of our schedules; others are never changed. All of ours have a cron expression.
 _OURS = "edgequant: "
 _DISABLED = "DISABLED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulePlan:
-    """When to run.
+    """The trigger of a schedule.
 
     Attributes:
         cron: Six fields, seconds first; or a descriptor, such as @daily or @every 1h.
-        max_concurrency: How many runs may be under way at once.
-        catch_up: Whether firings that were missed are made up for.
+        max_concurrency: The limit of concurrent runs.
+        catch_up: Whether missed firings are caught up.
     """
 
     cron: str
@@ -43,7 +43,7 @@ class SchedulePlan:
         """Checks the values.
 
         Raises:
-            ConfigError: One is not allowed.
+            ConfigError: A value is not allowed.
         """
         if not 1 <= self.max_concurrency <= MOST_AT_ONCE:
             raise ConfigError(f"max concurrency: {self.max_concurrency} is not allowed; 1 to {MOST_AT_ONCE} are")
@@ -58,10 +58,10 @@ class Schedule:
         schedule_id: Its identifier.
         name: Its display name.
         plan: When it fires.
-        paused: Whether somebody has disabled it.
+        paused: Whether it is disabled.
         version_id: The pipeline version that it runs.
-        experiment_id: The experiment that its runs are in.
-        arguments: What it gives the pipeline.
+        experiment_id: The experiment of its runs.
+        arguments: The arguments of its runs.
     """
 
     schedule_id: str
@@ -73,7 +73,7 @@ class Schedule:
     arguments: dict[str, Any]
 
     def runs_as(self, other: "Schedule") -> bool:
-        """Whether both make the same runs at the same times."""
+        """Returns whether both start the same runs at the same times."""
         return (
             self.plan == other.plan
             and self.version_id == other.version_id
@@ -84,12 +84,12 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """What was done.
+    """The outcome of a reconciliation.
 
     Attributes:
-        schedule: The schedule as it is now.
-        made: Whether it was made now.
-        deleted: How many others of its name were deleted.
+        schedule: The current schedule.
+        made: Whether it was created by this call.
+        deleted: The number of deleted schedules of the same name.
     """
 
     schedule: Schedule
@@ -99,12 +99,12 @@ class Reconciled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a schedule is made.
+    """The options of a reconciliation.
 
     Attributes:
         experiment: The experiment at Kubeflow; "" for the configuration's name.
-        compiled: The pipeline; None to compile it as the configuration says.
-        deletion: How the schedules that it replaces are deleted.
+        compiled: The pipeline; None to compile it for the configuration.
+        deletion: How replaced schedules are deleted.
     """
 
     experiment: str = ""
@@ -113,21 +113,21 @@ class Options:
 
 
 def reconcile(connection: Connection, config: Config, plan: SchedulePlan, options: Options | None = None) -> Reconciled:
-    """Makes the schedule of a configuration's name be as it should, and changes nothing when it is.
+    """Creates or replaces the schedule of a configuration's name; changes nothing if it is up to date.
 
-    KFP cannot change a recurring run: the new one is made first, then the others of its name are deleted. It is paused when the
-    newest of these is. Killed in between and asked again, the rest is done.
+    KFP cannot change a recurring run: the new one is created first, then the others of its name are deleted. It is paused if the
+    newest of these is. After an interruption, the same call completes the rest.
 
     Args:
         connection: The server.
         config: The configuration.
-        plan: When to run.
-        options: How it is made; None for all as by default.
+        plan: The trigger.
+        options: The options; None for the defaults.
 
     Raises:
-        ConfigError: The configuration cannot work on a cluster, or the server cannot hold a name.
-        SameNameError: There is none of that name, and one whose name the server's database takes for it; the same of the experiment.
-        UnderWayError: A schedule is to be replaced that has a run under way, which is to be kept.
+        ConfigError: The configuration cannot run on a cluster, or the server does not allow a name.
+        SameNameError: A schedule or an experiment exists whose name the server's database considers equal.
+        UnderWayError: A schedule to be replaced has a run under way, which is to be kept.
         KubeflowError: The server cannot be reached, or refuses.
     """
     options = options or Options()
@@ -135,7 +135,7 @@ def reconcile(connection: Connection, config: Config, plan: SchedulePlan, option
     check_name("experiment", experiment)
     arguments = cluster_arguments(config)
     compiled = options.compiled or compile_for(config)
-    # All of it is looked up before anything is made.
+    # All look-ups are done before anything is created.
     before = _of_name(connection, config.name)
     wanted = Schedule(
         schedule_id="",
@@ -149,7 +149,7 @@ def reconcile(connection: Connection, config: Config, plan: SchedulePlan, option
     kept = _like(wanted, before)
     check_none_under_way(connection, _keys(other for other in before if other is not kept), options.deletion)
     schedule = kept or _make(connection, wanted, compiled, experiment)
-    others = [found for found in schedules(connection, config.name) if found.schedule_id != schedule.schedule_id]
+    others = [other for other in schedules(connection, config.name) if other.schedule_id != schedule.schedule_id]
     left = list(others)
     try:
         _delete_all(connection, left, options.deletion)
@@ -159,7 +159,7 @@ def reconcile(connection: Connection, config: Config, plan: SchedulePlan, option
 
 
 def _make(connection: Connection, wanted: Schedule, compiled: CompiledPipeline, experiment: str) -> Schedule:
-    """Returns a schedule that was not there; so may its pipeline and its experiment be."""
+    """Creates a schedule, and its pipeline and experiment if necessary."""
     uploaded = upload(connection, compiled)
     complete = replace(
         wanted,
@@ -173,35 +173,35 @@ def _make(connection: Connection, wanted: Schedule, compiled: CompiledPipeline, 
     )
 
 
-def _keys(found: Iterable[Schedule]) -> list[tuple[str, str]]:
-    return [(schedule.schedule_id, schedule.experiment_id) for schedule in found]
+def _keys(several: Iterable[Schedule]) -> list[tuple[str, str]]:
+    return [(schedule.schedule_id, schedule.experiment_id) for schedule in several]
 
 
-def _like(wanted: Schedule, found: list[Schedule]) -> Schedule | None:
-    return next((schedule for schedule in found if schedule.runs_as(wanted)), None)
+def _like(wanted: Schedule, candidates: list[Schedule]) -> Schedule | None:
+    return next((schedule for schedule in candidates if schedule.runs_as(wanted)), None)
 
 
-def _unfinished(error: KubeflowError, there: list[Schedule]) -> KubeflowError:
-    """Returns what is to be said when the old one of several schedules cannot be deleted."""
-    active = sum(not schedule.paused for schedule in there)
+def _unfinished(error: KubeflowError, remaining: list[Schedule]) -> KubeflowError:
+    """Returns the error for an old schedule that cannot be deleted."""
+    active = sum(not schedule.paused for schedule in remaining)
     which = {0: "neither is", 1: "one of them is", 2: "both are"}.get(active, f"{active} of that name are")
     message = f"the new one is there beside it, and {which} active now; the same call again finishes it"
     return KubeflowError(f"{error}; {message}", error.status, error.code)
 
 
 def schedules(connection: Connection, name: str = "") -> list[Schedule]:
-    """Returns the schedules that were made here, the oldest first.
+    """Returns our schedules, the oldest first.
 
     Args:
         connection: The server.
-        name: Those of exactly this name; "" for all.
+        name: Their exact name; "" for all.
     """
     return [schedule for schedule in _listed(connection, name) if name in ("", schedule.name)]
 
 
 def _listed(connection: Connection, name: str) -> list[Schedule]:
-    """Returns those that the server lists: also those of names that its database takes for this one."""
-    found = each(
+    """Returns the schedules that the server lists, including those whose name its database considers equal."""
+    recurring_runs = each(
         connection,
         "the schedules cannot be listed",
         connection.client.recurring_runs.recurring_run_service_list_recurring_runs,
@@ -210,14 +210,14 @@ def _listed(connection: Connection, name: str) -> list[Schedule]:
         filter=named(name) if name else "",
         **connection.where(),
     )
-    return [schedule for schedule in map(_schedule, found) if schedule]
+    return [schedule for schedule in map(_schedule, recurring_runs) if schedule]
 
 
 def _of_name(connection: Connection, name: str) -> list[Schedule]:
     """Returns the schedules of exactly a name, the oldest first.
 
     Raises:
-        SameNameError: There is none, and one whose name the server's database takes for it.
+        SameNameError: There is none, but one whose name the server's database considers equal.
     """
     listed = _listed(connection, name)
     exact = [schedule for schedule in listed if schedule.name == name]
@@ -227,30 +227,30 @@ def _of_name(connection: Connection, name: str) -> list[Schedule]:
 
 
 def delete(connection: Connection, name: str, deletion: Deletion | None = None) -> int:
-    """Deletes the schedules of a name, and returns how many there were.
+    """Deletes the schedules of a name, and returns their number.
 
     Args:
         connection: The server.
-        name: Exactly their name.
+        name: Their exact name.
         deletion: How they are deleted; None: not while a run is under way.
 
     Raises:
         ConfigError: There is none.
-        SameNameError: There is none, and one whose name the server's database takes for it.
+        SameNameError: There is none, but one whose name the server's database considers equal.
         UnderWayError: One has a run under way, which is to be kept.
         KubeflowError: The server cannot be reached, or refuses.
     """
-    found = _of_name(connection, name)
-    if not found:
+    matching = _of_name(connection, name)
+    if not matching:
         names = sorted({schedule.name for schedule in schedules(connection)})
-        there = f"there are {', '.join(names)}" if names else "there is none at all"
-        raise ConfigError(f"schedule: there is no {name!r}; {there}{did_you_mean(name, names)}")
-    _delete_all(connection, list(found), deletion or Deletion())
-    return len(found)
+        available = f"there are {', '.join(names)}" if names else "there is none at all"
+        raise ConfigError(f"schedule: there is no {name!r}; {available}{did_you_mean(name, names)}")
+    _delete_all(connection, list(matching), deletion or Deletion())
+    return len(matching)
 
 
 def _delete_all(connection: Connection, left: list[Schedule], deletion: Deletion) -> None:
-    """Deletes schedules, each of which is taken out of the list; those whose runs are waited for start no more of them."""
+    """Deletes schedules and removes each from the list; pauses them first if their runs are waited for."""
     if deletion.under_way is UnderWay.WAIT:
         for position, schedule in enumerate(left):
             if not schedule.paused:
@@ -263,7 +263,7 @@ def _delete_all(connection: Connection, left: list[Schedule], deletion: Deletion
 
 
 def _pause(connection: Connection, schedule: Schedule) -> None:
-    with asked(f"the schedule {schedule.name!r} cannot be paused", connection.host):
+    with request_errors(f"the schedule {schedule.name!r} cannot be paused", connection.host):
         connection.client.recurring_runs.recurring_run_service_disable_recurring_run(
             recurring_run_id=schedule.schedule_id, **connection.request()
         )
@@ -281,7 +281,7 @@ def _create(connection: Connection, wanted: Schedule, reference: Any) -> Schedul
         no_catchup=not wanted.plan.catch_up,
         mode=api.RecurringRunMode.DISABLE if wanted.paused else api.RecurringRunMode.ENABLE,
     )
-    with asked("the schedule cannot be made", connection.host):
+    with request_errors("the schedule cannot be made", connection.host):
         made = connection.client.recurring_runs.recurring_run_service_create_recurring_run(
             recurring_run=body, **connection.request()
         )
@@ -290,34 +290,36 @@ def _create(connection: Connection, wanted: Schedule, reference: Any) -> Schedul
 
 def _delete(connection: Connection, schedule: Schedule) -> None:
     try:
-        with asked(f"the schedule {schedule.name!r} cannot be deleted", connection.host):
+        with request_errors(f"the schedule {schedule.name!r} cannot be deleted", connection.host):
             connection.client.recurring_runs.recurring_run_service_delete_recurring_run(
                 recurring_run_id=schedule.schedule_id, **connection.request()
             )
     except KubeflowError as error:
-        # A deletion that was not answered is sent again by itself.
-        if not error.not_there:
+        # A deletion is retried, and the first attempt may have succeeded.
+        if not error.not_found:
             raise
 
 
-def _schedule(found: Any) -> Schedule | None:
-    """Returns a recurring run as a schedule; None for one that was not made here, as its description or its shape tells."""
-    cron = found.trigger.cron_schedule if found.trigger else None
-    reference = found.pipeline_version_reference
-    if not (found.description or "").startswith(_OURS) or not cron or not reference:
+def _schedule(recurring_run: Any) -> Schedule | None:
+    """Returns a recurring run as a schedule; None if it is not ours by its description or structure."""
+    cron = recurring_run.trigger.cron_schedule if recurring_run.trigger else None
+    reference = recurring_run.pipeline_version_reference
+    if not (recurring_run.description or "").startswith(_OURS) or not cron or not reference:
         return None
     try:
         plan = SchedulePlan(
-            cron=cron.cron or "", max_concurrency=int(found.max_concurrency or 1), catch_up=not found.no_catchup
+            cron=cron.cron or "",
+            max_concurrency=int(recurring_run.max_concurrency or 1),
+            catch_up=not recurring_run.no_catchup,
         )
     except ConfigError:
         return None
     return Schedule(
-        schedule_id=found.recurring_run_id,
-        name=found.display_name,
+        schedule_id=recurring_run.recurring_run_id,
+        name=recurring_run.display_name,
         plan=plan,
-        paused=found.status == _DISABLED,
+        paused=recurring_run.status == _DISABLED,
         version_id=reference.pipeline_version_id,
-        experiment_id=found.experiment_id,
-        arguments=dict((found.runtime_config.parameters if found.runtime_config else None) or {}),
+        experiment_id=recurring_run.experiment_id,
+        arguments=dict((recurring_run.runtime_config.parameters if recurring_run.runtime_config else None) or {}),
     )

@@ -1,4 +1,4 @@
-"""Starts runs at a Kubeflow Pipelines server, each once, and tells how they are."""
+"""Starts runs at a Kubeflow Pipelines server, each once, and reads their states."""
 
 import uuid
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import kfp_server_api as api
 from edgequant_pipelines.compilation import CompiledPipeline
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.kubeflow.cluster_arguments import cluster_arguments
-from edgequant_pipelines.kubeflow.connection import Connection, asked
+from edgequant_pipelines.kubeflow.connection import Connection, request_errors
 from edgequant_pipelines.kubeflow.names import check_name, check_other, each, exactly, named
 from edgequant_pipelines.kubeflow.once import create_once
 from edgequant_pipelines.kubeflow.pipeline_versions import Uploaded, upload
@@ -26,10 +26,10 @@ class SubmittedRun:
         run_id: Its identifier.
         name: Its display name.
         url: Its page.
-        state: KFP's word: PENDING, RUNNING, SUCCEEDED, FAILED, SKIPPED, CANCELING, CANCELED or PAUSED.
-        error: Why it failed, as far as the server says; "" otherwise.
+        state: KFP's state: PENDING, RUNNING, SUCCEEDED, FAILED, SKIPPED, CANCELING, CANCELED or PAUSED.
+        error: The server's error message, if it failed; "" otherwise.
         failed: The names of the steps that failed, in the pipeline's order.
-        found: Whether it was there when it was to be started.
+        already_existed: Whether a run of this name existed when this one was to be started.
     """
 
     run_id: str
@@ -38,22 +38,22 @@ class SubmittedRun:
     state: str
     error: str = ""
     failed: tuple[str, ...] = ()
-    found: bool = False
+    already_existed: bool = False
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether its state is final."""
         return self.state in ENDED
 
     @property
     def succeeded(self) -> bool:
-        """Whether every step ended well; what the verdict is, is another matter."""
+        """Whether every step succeeded, whatever the verdict is."""
         return self.state == SUCCEEDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedRun:
-    """What a run is started with, all of it at the server.
+    """The prerequisites of a run, which exist at the server.
 
     Attributes:
         uploaded: The pipeline's version.
@@ -67,7 +67,7 @@ class PreparedRun:
 
 
 def prepare_run(connection: Connection, config: Config, *, experiment: str, compiled: CompiledPipeline) -> PreparedRun:
-    """Makes what a run needs, unless it is there: the pipeline, its version and the experiment.
+    """Creates the prerequisites of a run if they do not exist: the pipeline, its version and the experiment.
 
     Args:
         connection: The server.
@@ -76,13 +76,13 @@ def prepare_run(connection: Connection, config: Config, *, experiment: str, comp
         compiled: The pipeline.
 
     Raises:
-        ConfigError: The configuration cannot work on a cluster, or the server cannot hold a name.
-        SameNameError: There is an experiment or a pipeline whose name the server's database takes for this one's.
+        ConfigError: The configuration cannot run on a cluster, or the server does not allow a name.
+        SameNameError: An experiment or a pipeline exists whose name the server's database considers equal.
         KubeflowError: The server cannot be reached, or refuses.
     """
     arguments = cluster_arguments(config)
     check_name("experiment", experiment)
-    # Looked up before anything is made.
+    # Looked up before anything is created.
     experiment_id = find_experiment(connection, experiment)
     uploaded = upload(connection, compiled)
     return PreparedRun(
@@ -93,15 +93,15 @@ def prepare_run(connection: Connection, config: Config, *, experiment: str, comp
 
 
 def start(connection: Connection, run_name: str, prepared: PreparedRun) -> SubmittedRun:
-    """Starts a run of a name that no other has yet; when its creation is not answered, the one that is there by then counts.
+    """Starts a run with an unused name; after an ambiguous error, it is looked up by its name before a retry.
 
     Args:
         connection: The server.
         run_name: The run's name.
-        prepared: What it is started with.
+        prepared: Its prerequisites.
 
     Raises:
-        ConfigError: The server cannot hold the name.
+        ConfigError: The server does not allow the name.
         KubeflowError: The server cannot be reached, or refuses.
     """
     check_name("run", run_name)
@@ -113,7 +113,7 @@ def start(connection: Connection, run_name: str, prepared: PreparedRun) -> Submi
 
 
 def new_run_name(name: str) -> str:
-    """Returns a run name that no other run has."""
+    """Returns a unique run name."""
     return f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:8]}"
 
 
@@ -127,7 +127,7 @@ def find_run(connection: Connection, run_name: str) -> SubmittedRun | None:
 
 
 def find_run_or_other(connection: Connection, run_name: str) -> tuple[SubmittedRun | None, str]:
-    """Returns the first run with exactly this display name; without one, a name that the server's database takes for it, or "".
+    """Returns the first run with exactly this display name; without one, a name that the database considers equal, or "".
 
     Raises:
         KubeflowError: The server cannot be reached, or refuses.
@@ -135,22 +135,22 @@ def find_run_or_other(connection: Connection, run_name: str) -> tuple[SubmittedR
     list_page = connection.client.runs.run_service_list_runs
     what = f"the run {run_name!r} cannot be looked up"
     query = {"filter": named(run_name), "sort_by": "created_at asc", **connection.where()}
-    found, other = exactly(each(connection, what, list_page, "runs", **query), run_name)
-    return (submitted(connection, found) if found else None), other
+    run, other = exactly(each(connection, what, list_page, "runs", **query), run_name)
+    return (submitted(connection, run) if run else None), other
 
 
 def check_access(connection: Connection) -> None:
-    """Asks for one run, whichever there is.
+    """Lists one run, to check the account's access.
 
     Raises:
         KubeflowError: The server cannot be reached, or the account may not see runs.
     """
-    with asked("the runs cannot be listed", connection.host):
+    with request_errors("the runs cannot be listed", connection.host):
         connection.client.runs.run_service_list_runs(page_size=1, **connection.where(), **connection.request())
 
 
 def state_of(connection: Connection, run_id: str) -> SubmittedRun:
-    """Returns a run as it is now.
+    """Returns the current state of a run.
 
     Raises:
         KubeflowError: There is no such run, or the server cannot be reached.
@@ -159,8 +159,8 @@ def state_of(connection: Connection, run_id: str) -> SubmittedRun:
 
 
 def get_run(connection: Connection, run_id: str) -> Any:
-    """Returns everything the server says of a run."""
-    with asked(f"the run {run_id!r} cannot be looked up", connection.host):
+    """Returns the server's answer about a run."""
+    with request_errors(f"the run {run_id!r} cannot be looked up", connection.host):
         return connection.client.runs.run_service_get_run(run_id=run_id, **connection.request())
 
 
@@ -168,24 +168,24 @@ def find_experiment(connection: Connection, name: str) -> str | None:
     """Returns the identifier of an experiment, or None.
 
     Raises:
-        SameNameError: There is one whose name the server's database takes for this one's.
+        SameNameError: There is none, but one whose name the server's database considers equal.
         KubeflowError: The server cannot be reached, or refuses.
     """
     list_page = connection.client.experiments.experiment_service_list_experiments
     what = f"the experiment {name!r} cannot be looked up"
-    found, other = exactly(
+    experiment, other = exactly(
         each(connection, what, list_page, "experiments", filter=named(name), **connection.where()), name
     )
     check_other(connection, "experiment", name, other)
-    return str(found.experiment_id) if found else None
+    return str(experiment.experiment_id) if experiment else None
 
 
 def create_experiment(connection: Connection, name: str) -> str:
-    """Returns the identifier of an experiment that was not there, and is made."""
+    """Creates an experiment and returns its identifier."""
 
     def create() -> str:
         body = api.V2beta1Experiment(display_name=name, namespace=connection.namespace or None)
-        with asked(f"the experiment {name!r} cannot be made", connection.host):
+        with request_errors(f"the experiment {name!r} cannot be made", connection.host):
             made = connection.client.experiments.experiment_service_create_experiment(
                 experiment=body, **connection.request()
             )
@@ -201,12 +201,12 @@ def _create_run(connection: Connection, name: str, prepared: PreparedRun) -> Sub
         pipeline_version_reference=prepared.uploaded.reference(),
         runtime_config=api.V2beta1RuntimeConfig(parameters=prepared.arguments),
     )
-    with asked("the run cannot be created", connection.host):
+    with request_errors("the run cannot be created", connection.host):
         return submitted(connection, connection.client.runs.run_service_create_run(run=body, **connection.request()))
 
 
 def submitted(connection: Connection, run: Any) -> SubmittedRun:
-    """Returns what matters of a run, of all that the server says."""
+    """Returns a run from the server's answer."""
     return SubmittedRun(
         run_id=run.run_id,
         name=run.display_name,

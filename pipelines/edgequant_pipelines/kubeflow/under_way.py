@@ -1,4 +1,4 @@
-"""The runs that a schedule has started and that are under way: Kubernetes collects them with it, and so may end them."""
+"""The unfinished runs of a schedule: Kubernetes may garbage-collect them, and so end them, when the schedule is deleted."""
 
 import time
 from collections.abc import Callable, Collection
@@ -7,16 +7,16 @@ from enum import Enum
 
 from edgequant_pipelines.kubeflow.connection import Connection, KubeflowError
 from edgequant_pipelines.kubeflow.names import each
-from edgequant_pipelines.kubeflow.patience import patiently
+from edgequant_pipelines.kubeflow.poll_retries import retried_poll
 from edgequant_pipelines.kubeflow.run_steps import ENDED
 from edgequant_pipelines.kubeflow.submission import SubmittedRun, submitted
 
-# What the server sends at most.
+# The server's limit.
 _PAGE = 200
 
 
 class UnderWay(Enum):
-    """What becomes of the runs under way when their schedule is deleted."""
+    """How runs under way affect the deletion of their schedule."""
 
     KEEP = "keep"
     WAIT = "wait"
@@ -28,9 +28,9 @@ class Deletion:
     """How schedules are deleted.
 
     Attributes:
-        under_way: With runs under way: not at all, once they have ended, or all the same.
-        show: Takes a line for people.
-        poll_s: The pause between looks.
+        under_way: With runs under way: refuse, wait for their end, or delete anyway.
+        show: Called with progress messages.
+        poll_s: The pause between polls.
     """
 
     under_way: UnderWay = UnderWay.KEEP
@@ -39,11 +39,11 @@ class Deletion:
 
 
 class UnderWayError(KubeflowError):
-    """A schedule is not deleted, as runs that it has started are under way."""
+    """A schedule is not deleted, because runs of it are under way."""
 
 
 def runs_under_way(connection: Connection, schedules: Collection[tuple[str, str]]) -> list[SubmittedRun]:
-    """Returns the runs of schedules that have not ended, the newest first.
+    """Returns the unfinished runs of schedules, the newest first.
 
     Args:
         connection: The server.
@@ -53,9 +53,9 @@ def runs_under_way(connection: Connection, schedules: Collection[tuple[str, str]
         KubeflowError: The server cannot be reached, or refuses.
     """
     identifiers = {schedule for schedule, _ in schedules}
-    found = []
+    under_way = []
     for experiment in sorted({experiment for _, experiment in schedules}):
-        # The server cannot be asked for the runs of a schedule.
+        # The API cannot list the runs of a schedule.
         runs = each(
             connection,
             "the runs of the schedule cannot be listed",
@@ -65,15 +65,15 @@ def runs_under_way(connection: Connection, schedules: Collection[tuple[str, str]
             sort_by="created_at desc",
             page_size=_PAGE,
         )
-        found += [run for run in runs if run.recurring_run_id in identifiers and run.state not in ENDED]
-    return [submitted(connection, run) for run in found]
+        under_way += [run for run in runs if run.recurring_run_id in identifiers and run.state not in ENDED]
+    return [submitted(connection, run) for run in under_way]
 
 
 def check_none_under_way(connection: Connection, schedules: Collection[tuple[str, str]], deletion: Deletion) -> None:
-    """Checks that no run is under way that is to be kept.
+    """Checks that no run is under way, if runs are to be kept.
 
     Raises:
-        UnderWayError: There is one.
+        UnderWayError: A run is under way.
         KubeflowError: The server cannot be reached, or refuses.
     """
     if deletion.under_way is not UnderWay.KEEP or not schedules:
@@ -88,22 +88,22 @@ def check_none_under_way(connection: Connection, schedules: Collection[tuple[str
 
 
 def settle(connection: Connection, schedules: Collection[tuple[str, str]], deletion: Deletion) -> None:
-    """Returns when schedules may be deleted: at once, or when their runs have ended; they should be paused then.
+    """Waits, if required, until the runs of schedules have ended; the schedules should be paused.
 
     Raises:
-        UnderWayError: One has a run under way, which is to be kept.
+        UnderWayError: A run is under way, and is to be kept.
         KubeflowError: The server cannot be reached, or refuses.
     """
     check_none_under_way(connection, schedules, deletion)
     if deletion.under_way is UnderWay.KEEP or not schedules:
         return
-    said: set[str] = set()
+    shown: set[str] = set()
     while True:
-        runs = patiently(lambda: runs_under_way(connection, schedules), deletion.poll_s)
+        runs = retried_poll(lambda: runs_under_way(connection, schedules), deletion.poll_s)
         ending = deletion.under_way is UnderWay.END
         for run in runs:
-            if run.run_id not in said:
-                said.add(run.run_id)
+            if run.run_id not in shown:
+                shown.add(run.run_id)
                 what = "may be ended now, with its schedule" if ending else "is waited for"
                 deletion.show(f"{run.name}: {what}: {run.url}")
         if ending or not runs:

@@ -1,7 +1,7 @@
-"""The attempts in hand: each is claimed, started, followed and ended here, and has exactly one run.
+"""The current attempts: each is claimed, started, followed and ended here, and has exactly one run.
 
-A claim is written to the version before its run is started, under a name that follows from the claim. Before a run is started, one of
-that name is looked for, where it may be; what may have been started elsewhere is left alone.
+A claim is written to the version before its run is started, and determines the run's name. Before a run is started, a run of that
+name is looked up, so that none is started twice. Runs that may have been started at another server are left alone.
 """
 
 from dataclasses import replace
@@ -25,47 +25,47 @@ from edgequant_pipelines.watching.model_version import ModelVersion
 from edgequant_pipelines.watching.preparation import Ready, prepare
 from edgequant_pipelines.watching.rules.rules import LOCAL, RulesFile
 
-# Versions to be retried that are kept in mind; a sweep finds the others when their time has come.
+# The limit of versions to be retried that are kept in memory; a sweep finds the others when they are due.
 _MOST_RETRYING = 1000
 Key = tuple[str, str, str, str]
 
 
 class Attempts:
-    """What is under way, and what is to be retried.
+    """The claims under way and those to be retried.
 
     Args:
         rules: The rules' file.
-        surroundings: What it works with.
-        reach: The launchers.
+        context: The watcher's dependencies.
+        availability: The launchers.
 
     Attributes:
         open: The claims whose runs are under way.
-        retrying: Those whose last attempt failed.
+        retrying: The claims whose last attempt failed.
     """
 
-    def __init__(self, rules: RulesFile, surroundings: WatchContext, reach: Availability) -> None:
+    def __init__(self, rules: RulesFile, context: WatchContext, availability: Availability) -> None:
         self._file = rules
-        self._is = surroundings
-        self._reach = reach
-        self._left = ChangeNotices(surroundings.show)
+        self._context = context
+        self._availability = availability
+        self._notices = ChangeNotices(context.show)
         self._failing: set[str] = set()
         self.open: dict[Key, Claim] = {}
         self.retrying: dict[Key, Claim] = {}
 
     def begin(self) -> None:
-        """Begins a look."""
+        """Begins a poll."""
         self._failing.clear()
 
     def forget(self) -> None:
-        """Says again, for other rules, what is left alone."""
-        self._left.forget()
+        """Resets the notices about runs that are left alone, after the rules changed."""
+        self._notices.forget()
 
     def adopt(self, claim: Claim) -> None:
-        """Takes up a claim that a tag holds, unless it is in hand or has ended."""
+        """Adds a claim from a tag, unless it is known or has ended."""
         if claim.rule not in self._file.rules.rules and not (
-            claim.state == SUBMITTED and self._reach.has(claim.launcher, claim.place)
+            claim.state == SUBMITTED and self._availability.has(claim.launcher, claim.place)
         ):
-            # Not ours to start or to end: other rules made it. A run that one of ours started, which is gone now, is followed.
+            # A claim of other rules is left alone. A run that a removed rule started with our launcher is still followed.
             return
         if claim.state in OPEN:
             self.retrying.pop(claim.key, None)
@@ -74,31 +74,31 @@ class Attempts:
             self.retrying[claim.key] = claim
 
     def follow(self, claim: Claim) -> None:
-        """Takes a claim that is under way a step further.
+        """Advances a claim that is under way.
 
         Raises:
-            LauncherError: The launcher cannot be asked.
-            UnreadableRunError: It answers, and cannot tell of this run.
+            LauncherError: The launcher is unavailable.
+            UnreadableRunError: The launcher answers, but cannot read this run.
         """
         if claim.state == CLAIMED:
             self._launch(claim, find=True)
             return
         try:
-            run = self._reach[claim.launcher].state(claim.run_id)
+            run = self._availability[claim.launcher].state(claim.run_id)
         except ForbiddenRunError:
             if not self._is_elsewhere(claim):
                 raise
             self._leave(claim)
             return
         except UnreadableRunError as error:
-            if claim.launcher in self._reach.answered:
+            if claim.launcher in self._availability.answered:
                 raise
             raise LauncherError(str(error)) from error
         if run.progress is Progress.SUCCEEDED:
             self._end(claim.succeeded())
-            self._is.measures.succeeded.labels(claim.rule).inc()
+            self._context.measures.succeeded.labels(claim.rule).inc()
             outcome = run.outcome or "MLflow has its verdict"
-            self._is.show(f"{claim}: run {claim.run_name} ended: {outcome}: {run.shown}")
+            self._context.show(f"{claim}: run {claim.run_name} ended: {outcome}: {run.shown}")
         elif run.progress is Progress.FAILED:
             self._failed(replace(claim, unanswered=0), run.reason, final=run.final)
         elif run.progress is Progress.INTERRUPTED:
@@ -107,16 +107,20 @@ class Attempts:
             self._look_for(claim)
 
     def moved(self, claim: Claim) -> Claim:
-        """Returns a claim with what its rule says now that runs are started with.
+        """Returns a claim with the launcher that its rule names now.
 
-        A run whose creation was not answered may yet be made: the next attempt looks for it, and goes on, where that was.
+        If the creation of its run was not answered, the run may exist: then the claim stays with its launcher.
         """
         rule = self._file.rules.rules.get(claim.rule)
         return claim if rule is None or claim.unanswered else replace(claim, launcher=rule.submit)
 
     def retry(self, claim: Claim) -> None:
-        """Begins the next attempt of a claim."""
-        if claim.unanswered and self._is_elsewhere(claim) and self._reach[claim.launcher].find(claim.run_name) is None:
+        """Starts the next attempt of a claim."""
+        if (
+            claim.unanswered
+            and self._is_elsewhere(claim)
+            and self._availability[claim.launcher].find(claim.run_name) is None
+        ):
             self._leave(claim)
             return
         self.claim(claim.next_attempt())
@@ -126,24 +130,24 @@ class Attempts:
         ready = self._prepared(claim, version)
         if ready is None:
             return
-        claim = replace(claim, place=self._reach[claim.launcher].place, tags=ready.tags)
-        written = self._is.registry.write(claim)
+        claim = replace(claim, place=self._availability[claim.launcher].place, tags=ready.tags)
+        written = self._context.registry.write(claim)
         self._drop(claim)
         if written:
             self.open[claim.key] = claim
             self._submit(claim, ready)
 
     def _launch(self, claim: Claim, *, find: bool) -> None:
-        """Starts the run of a claim that is written, unless there is one, or may be one where this watcher does not look."""
-        run = self._reach[claim.launcher].find(claim.run_name) if find else None
+        """Starts the run of a written claim, unless it exists, or may exist at another server."""
+        run = self._availability[claim.launcher].find(claim.run_name) if find else None
         if run is not None:
             self._note(claim, run)
             return
         moved = self.moved(claim)
         if claim.launcher == LOCAL != moved.launcher:
-            # It ended with its watcher, and its rule says something else now.
+            # The local run ended with its watcher, and the rule names another launcher now.
             step = partial(self.claim, replace(moved, state=CLAIMED, run_id=""))
-            self._reach.guarded(moved.launcher, step)
+            self._availability.guarded(moved.launcher, step)
             return
         if self._is_elsewhere(claim):
             self._leave(claim)
@@ -153,38 +157,38 @@ class Attempts:
             self._submit(claim, ready)
 
     def _look_for(self, claim: Claim) -> None:
-        """Looks by its name for a run that is not there by its identifier: one answer alone does not make a second run."""
-        found = self._reach[claim.launcher].find(claim.run_name)
-        if found is not None:
-            if found.run_id != claim.run_id:
-                self._note(claim, found)
+        """Looks up a run by its name if its identifier is unknown: a single wrong answer must not start a second run."""
+        run = self._availability[claim.launcher].find(claim.run_name)
+        if run is not None:
+            if run.run_id != claim.run_id:
+                self._note(claim, run)
         elif self._is_elsewhere(claim):
             self._leave(claim)
         else:
             self._failed(replace(claim, unanswered=0), "the run was deleted")
 
     def _is_elsewhere(self, claim: Claim) -> bool:
-        """Tells whether what a claim began may go on in another place: runs on a machine end with their watcher."""
-        return claim.launcher != LOCAL and claim.place not in ("", self._reach[claim.launcher].place)
+        """Returns whether the run of a claim may exist in another place; local runs end with their watcher."""
+        return claim.launcher != LOCAL and claim.place not in ("", self._availability[claim.launcher].place)
 
     def _leave(self, claim: Claim) -> None:
-        """Lets a claim go as it is, and says so once."""
+        """Leaves a claim unchanged, and reports that once."""
         self._drop(claim)
         where = "is" if claim.state == SUBMITTED else "may have been started"
-        here = self._reach[claim.launcher].place
-        self._left.tell(
+        here = self._availability[claim.launcher].place
+        self._notices.tell(
             (claim.key, claim.place),
             f"{claim}: its run {claim.run_name} {where} at {claim.place}, and this is {here}: left alone; "
             f"to run it here, delete the tag {claim.tag} of the version",
         )
 
     def _prepared(self, claim: Claim, version: ModelVersion | None = None) -> Ready | None:
-        """Returns what a run needs; None when it cannot run: then the claim is ended, or let go when it is nobody's here."""
-        found = prepare(self._file.rules, self._is.registry, claim, version)
-        if isinstance(found, Ready):
-            return found
-        if found.reason:
-            self._failed(replace(claim, tags=found.tags), found.reason, final=found.final)
+        """Returns the prerequisites of a run; None if it cannot run: then the claim is ended, or dropped if not ours."""
+        prepared = prepare(self._file.rules, self._context.registry, claim, version)
+        if isinstance(prepared, Ready):
+            return prepared
+        if prepared.reason:
+            self._failed(replace(claim, tags=prepared.tags), prepared.reason, final=prepared.final)
         else:
             self._drop(claim)
         return None
@@ -192,12 +196,12 @@ class Attempts:
     def _submit(self, claim: Claim, ready: Ready) -> None:
         claim = replace(claim, tags=ready.tags)
         try:
-            run = self._reach[claim.launcher].submit(ready.config, claim.run_name)
+            run = self._availability[claim.launcher].submit(ready.config, claim.run_name)
         except LauncherError:
             raise
         except UnansweredError as error:
             if claim.launcher in self._failing:
-                # No run of this look could be started: it is the launcher rather than the version, which is not counted against.
+                # No run of this poll could be started: the launcher is at fault, so the version's attempt does not count.
                 raise LauncherError(str(error)) from error
             self._failing.add(claim.launcher)
             self._failed(claim.unsure(), describe(error))
@@ -207,47 +211,47 @@ class Attempts:
             return
         self._failing.discard(claim.launcher)
         if claim.attempt == 1:
-            self._is.measures.lag.observe(max(0.0, self._is.clock() - ready.version.created))
-        self._is.measures.submitted.labels(claim.rule).inc()
+            self._context.measures.lag.observe(max(0.0, self._context.clock() - ready.version.created))
+        self._context.measures.submitted.labels(claim.rule).inc()
         self._note(claim, run)
 
     def _note(self, claim: Claim, run: LaunchedRun) -> None:
-        """Writes that a claim's run was started."""
+        """Records that a claim's run was started."""
         self.open[claim.key] = claim
         noted = claim.submitted(run.run_id)
-        if not self._is.registry.write(noted):
+        if not self._context.registry.write(noted):
             self._drop(claim)
             return
         self.open[claim.key] = noted
-        self._is.show(f"{claim}: run {claim.run_name} started: {run.shown}")
+        self._context.show(f"{claim}: run {claim.run_name} started: {run.shown}")
 
     def _failed(self, claim: Claim, reason: str, *, final: bool = False) -> None:
-        """Writes that an attempt failed, and whether there will be another."""
+        """Records that an attempt failed, and whether it will be retried."""
         rule = self._file.rules.rules.get(claim.rule)
-        ended = claim.given_up(reason) if final else claim.after_failure(rule, reason, self._is.clock())
-        there = self._end(ended)
-        self._is.measures.failed.labels(claim.rule).inc()
-        if not there:
+        ended = claim.given_up(reason) if final else claim.after_failure(rule, reason, self._context.clock())
+        recorded = self._end(ended)
+        self._context.measures.failed.labels(claim.rule).inc()
+        if not recorded:
             return
         if ended.retry_at:
             if len(self.retrying) < _MOST_RETRYING:
                 self.retrying[ended.key] = ended
-            wait = ended.retry_at - self._is.clock()
-            self._is.show(f"{claim}: attempt {claim.attempt} failed, the next in {wait:.0f} s: {reason}")
+            wait = ended.retry_at - self._context.clock()
+            self._context.show(f"{claim}: attempt {claim.attempt} failed, the next in {wait:.0f} s: {reason}")
         else:
-            self._is.measures.given_up.labels(claim.rule).inc()
+            self._context.measures.given_up.labels(claim.rule).inc()
             until = "; it is retried when the tags that fill it in change" if ended.tags else ""
-            self._is.show(
+            self._context.show(
                 f"{claim}: given up after {claim.attempt} attempt{'s' * (claim.attempt > 1)}: {reason}{until}"
             )
 
     def _end(self, claim: Claim) -> bool:
-        """Writes a claim that is no longer under way, and tells whether its version is there."""
-        version = self._is.registry.version(claim.name, claim.version)
-        # There may be another of its name and number.
-        there = version is not None and claim.is_of(version) and self._is.registry.write(claim)
+        """Writes a claim that is no longer under way, and returns whether its version exists."""
+        version = self._context.registry.version(claim.name, claim.version)
+        # A recreated model may have another version with the same number.
+        recorded = version is not None and claim.is_of(version) and self._context.registry.write(claim)
         self._drop(claim)
-        return there
+        return recorded
 
     def _drop(self, claim: Claim) -> None:
         self.open.pop(claim.key, None)

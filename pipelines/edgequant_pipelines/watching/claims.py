@@ -1,4 +1,4 @@
-"""What has become of a model version under a rule: kept in a tag of the version, and so in MLflow alone."""
+"""The state of a model version under a rule, stored in a tag of the version: MLflow is the only storage."""
 
 import hashlib
 import json
@@ -27,17 +27,17 @@ class Claim:
         version: The version.
         rule: The rule's name.
         digest: The digest of the rule's configuration.
-        launcher: What runs it.
-        place: Where: the launcher's name for the server and namespace, or for the machine.
-        state: How far it is.
-        attempt: Which attempt this is, from 1.
+        launcher: The name of its launcher.
+        place: The launcher's name of the server and namespace, or of the machine.
+        state: Its state.
+        attempt: The number of the attempt, from 1.
         run_id: The launcher's identifier of the attempt's run, or "".
         reason: Why the last attempt failed, or "".
-        retry_at: When the next attempt may begin, in seconds since 1970, or 0.
-        tags: The digest of the tags that its configuration was filled in from, or "": with others it may work.
-        unanswered: The attempt whose run may yet be made though its creation failed; the next ones go on under its name. 0: none.
-        origin: The version's: of a model that was made again, and in another registry, there is another of the same name and number.
-            "" in what a release wrote that did not know of it.
+        retry_at: The earliest time of the next attempt, in seconds since 1970, or 0.
+        tags: The digest of the tags that fill in its configuration, or "": a failed claim is retried when they change.
+        unanswered: The attempt whose run may exist though its creation failed; later attempts use its run name. 0: none.
+        origin: The origin of the version, which differs for a recreated model or another registry with the same name and number.
+            "" in claims of releases without this field.
     """
 
     name: str
@@ -57,17 +57,17 @@ class Claim:
 
     @property
     def tag(self) -> str:
-        """The tag's key: there is one for each version, rule and configuration."""
+        """The tag's key, unique per version, rule and configuration."""
         return tag_key(self.rule, self.digest)
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What tells it from every other claim."""
+        """The unique key of the claim."""
         return self.name, self.version, self.origin, self.tag
 
     @property
     def run_name(self) -> str:
-        """The name of the attempt's run: always the same, so that a run can be found whose start nobody noted."""
+        """The name of the attempt's run: deterministic, so that a run can be found if its start was not recorded."""
         identity = [self.name, self.version, self.rule, self.digest, *([self.origin] if self.origin else [])]
         digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
         word = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")[:40].strip("-") or "model"
@@ -95,47 +95,47 @@ class Claim:
         return json.dumps(shown)
 
     def is_of(self, version: ModelVersion) -> bool:
-        """Tells whether it is a version's, rather than that of another of the same name and number, or that it was copied from."""
+        """Returns whether the claim belongs to a version, and not to a namesake or to the version that it was copied from."""
         return self.origin in ("", version.origin)
 
     def submitted(self, run_id: str) -> Self:
-        """Returns the claim once its run has begun."""
+        """Returns the claim after its run was started."""
         return replace(self, state=SUBMITTED, run_id=run_id)
 
     def unsure(self) -> Self:
-        """Returns the claim after a creation that failed and may have been carried out: other attempts keep the run's name."""
+        """Returns the claim after an ambiguous failure of its run's creation: later attempts keep the run's name."""
         return replace(self, unanswered=self.unanswered or self.attempt)
 
     def succeeded(self) -> Self:
-        """Returns the claim once its run has ended well."""
+        """Returns the claim after its run succeeded."""
         return replace(self, state=SUCCEEDED, reason="")
 
     def given_up(self, reason: str) -> Self:
-        """Returns the claim once nothing more is tried with the tags as they are."""
+        """Returns the claim after its final failure; it is retried only when the tags change."""
         return replace(self, state=FAILED, reason=reason, retry_at=0.0)
 
-    def after_failure(self, rule: Rule | None, reason: str, now: float) -> Self:
-        """Returns the claim after a failed attempt: to be retried after a while, twice as long each time, or given up.
+    def after_failure(self, rule: Rule | None, reason: str, timestamp: float) -> Self:
+        """Returns the claim after a failed attempt: to be retried with exponential backoff, or failed.
 
         Args:
-            rule: The claim's rule; None when it is no longer there.
+            rule: The claim's rule; None if it no longer exists.
             reason: Why the attempt failed.
-            now: The time, in seconds since 1970.
+            timestamp: The time, in seconds since 1970.
         """
         if rule is None or self.attempt > rule.retries:
             return replace(self.given_up(reason), tags="")
         wait = min(rule.retry_seconds * 2.0 ** min(self.attempt - 1, 30), _LONGEST_WAIT_SECONDS)
-        return replace(self, state=RETRY, reason=reason, retry_at=now + max(wait, rule.retry_seconds))
+        return replace(self, state=RETRY, reason=reason, retry_at=timestamp + max(wait, rule.retry_seconds))
 
     def next_attempt(self) -> Self:
         """Returns the claim of the next attempt."""
         return replace(self, state=CLAIMED, attempt=self.attempt + 1, run_id="", retry_at=0.0)
 
     def is_outdated(self, tags: str) -> bool:
-        """Tells whether it was given up for tags that have changed since.
+        """Returns whether the claim failed with tags that have changed since.
 
         Args:
-            tags: The digest of the tags as they are now.
+            tags: The digest of the current tags.
         """
         return self.state == FAILED and self.tags not in ("", tags)
 
@@ -146,12 +146,12 @@ def tag_key(rule: str, digest: str) -> str:
 
 
 def claim_of(version: ModelVersion, key: str) -> Claim | None:
-    """Returns the claim that one tag of a version holds, or None."""
+    """Returns the claim in one tag of a version, or None."""
     return next((claim for claim in claims_of(version) if claim.tag == key), None)
 
 
 def is_claimed(version: ModelVersion, key: str) -> bool:
-    """Tells whether a version has a tag of this key, and it is its own: MLflow copies versions with their tags."""
+    """Returns whether a version has a claim of its own with this key: MLflow copies versions together with their tags."""
     if key not in version.tags:
         return False
     claim = _read(version, key)
@@ -159,7 +159,7 @@ def is_claimed(version: ModelVersion, key: str) -> bool:
 
 
 def claims_of(version: ModelVersion) -> Iterator[Claim]:
-    """Yields the claims that a version's tags hold; a tag that is none of ours, or another version's, is passed by."""
+    """Yields the claims in a version's tags; other tags, and claims of other versions, are skipped."""
     for key in version.tags:
         claim = _read(version, key)
         if claim is not None and claim.is_of(version):
@@ -167,7 +167,7 @@ def claims_of(version: ModelVersion) -> Iterator[Claim]:
 
 
 def _read(version: ModelVersion, key: str) -> Claim | None:
-    """Returns the claim that a tag holds, whichever version's it is, or None when it holds none."""
+    """Returns the claim in a tag, of any version, or None."""
     rule, dot, digest = key.removeprefix(PREFIX).rpartition(".")
     if not key.startswith(PREFIX) or not dot:
         return None

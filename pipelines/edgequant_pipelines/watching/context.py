@@ -1,4 +1,4 @@
-"""What a watcher works with."""
+"""The dependencies of a watcher."""
 
 import time
 from collections.abc import Callable
@@ -11,16 +11,16 @@ from edgequant_pipelines.watching.prometheus import Measures
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchContext:
-    """What a watcher works with.
+    """The dependencies of a watcher.
 
     Attributes:
         registry: The registry.
-        launchers: What starts runs, by the name that rules give it.
-        measures: What is counted.
-        show: Takes a line for people.
-        stopping: Tells whether the watcher is to end: nothing more is started.
-        clock: Tells the time, in seconds since 1970.
-        once: Whether nobody looks again after what is silent now.
+        launchers: Returns the launcher of a name.
+        measures: The Prometheus metrics.
+        show: Prints a line.
+        stopping: Returns whether the watcher is stopping, so that nothing more is started.
+        clock: Returns the time, in seconds since 1970.
+        once: Whether the watcher polls only once, without retries.
     """
 
     registry: ModelRegistry

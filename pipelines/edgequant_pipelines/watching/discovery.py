@@ -1,8 +1,7 @@
-"""Finds the versions that rules select, in few requests and in little memory.
+"""Finds the versions that rules select, with few requests and little memory.
 
-Every look asks for the newest versions alone, and of the rest only what may have changed: runs that were not finished, and
-aliases. Once in a while a sweep goes through all versions of the rules' models: it finds what a look cannot, such as a tag that
-an old version was given, and what an earlier watcher began.
+Every poll requests only the newest versions, unfinished training runs, and aliases. A periodic sweep reads all versions of the
+rules' models: it finds changes that a poll does not see, such as new tags on old versions, and claims of earlier watchers.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -13,9 +12,9 @@ from edgequant_pipelines.watching.model_registry import ModelRegistry
 from edgequant_pipelines.watching.model_version import ModelVersion, TrainingRun
 from edgequant_pipelines.watching.prometheus import Measures
 from edgequant_pipelines.watching.rules.rule_warnings import (
+    RuleWarnings,
     SeenMetrics,
     SeenTags,
-    Warnings,
     missing_alias,
     missing_name,
 )
@@ -32,10 +31,10 @@ from edgequant_pipelines.watching.rules.version_selection import (
     with_alias,
 )
 
-# Clocks of the registry's servers may differ, and a version may be seen later than one that is newer.
+# The clocks of the registry's servers may differ, so that a version may appear after a newer one.
 _OVERLAP_SECONDS = 60.0
 _NEWEST_PAGE = 200
-# What is more than this is found again by a sweep.
+# A sweep finds versions beyond these limits again.
 _MOST_BACKLOG = 1000
 _MOST_WAITING = 1000
 
@@ -61,7 +60,7 @@ class VersionCandidate:
 
 
 def _is_free(rule: Rule, template: Template, version: ModelVersion) -> bool:
-    """Tells whether a version has no claim of a rule, or one that was given up for tags that have changed since."""
+    """Returns whether a version has no claim of a rule, or one that failed with tags that have changed since."""
     key = tag_key(rule.name, template.digest)
     if not is_claimed(version, key):
         return True
@@ -69,28 +68,28 @@ def _is_free(rule: Rule, template: Template, version: ModelVersion) -> bool:
     return claim is not None and claim.is_outdated(template.tags_of(version))
 
 
-def _only(alias: str, given: Mapping[str, Mapping[str, str]]) -> Aliases:
-    """Returns the version that one alias stands for, of each registered model that has it."""
-    return {name: {alias: found[alias]} for name, found in given.items() if alias in found}
+def _only(alias: str, aliases: Mapping[str, Mapping[str, str]]) -> Aliases:
+    """Returns, by registered model, the version that has an alias; models without the alias are left out."""
+    return {name: {alias: versions[alias]} for name, versions in aliases.items() if alias in versions}
 
 
 class Discovery:
-    """What is known of the registry between two looks.
+    """The state of the registry that is kept between polls.
 
     Args:
         registry: The registry.
-        measures: What is counted.
-        show: Takes a line for people.
+        measures: The Prometheus metrics.
+        show: Prints a line.
 
     Attributes:
-        backlog: Selected versions whose run has not begun, in the order they were found.
-        incomplete: Whether there were more than the backlog holds.
+        backlog: Selected versions whose run was not started, in the order in which they were found.
+        incomplete: Whether there were more versions than the backlog holds.
     """
 
     def __init__(self, registry: ModelRegistry, measures: Measures, show: Callable[[str], None]) -> None:
         self._registry = registry
         self._measures = measures
-        self._warnings = Warnings(show)
+        self._warnings = RuleWarnings(show)
         self._metrics: dict[str, SeenMetrics] = {}
         self._newest: float | None = None
         self._newest_since = 0.0
@@ -101,7 +100,7 @@ class Discovery:
         self.incomplete = False
 
     def forget(self) -> None:
-        """Begins anew, for other rules."""
+        """Resets the state, after the rules changed."""
         self.backlog.clear()
         self._waiting.clear()
         self._aliases.clear()
@@ -110,76 +109,76 @@ class Discovery:
         self.incomplete = False
         self._next_sweep = 0.0
 
-    def look(self, rules: Rules, now: float) -> list[Claim]:
+    def look(self, rules: Rules, timestamp: float) -> list[Claim]:
         """Adds newly selected versions to the backlog, and returns the claims that are under way or to be retried.
 
         Args:
             rules: The rules.
-            now: The time, in seconds since 1970.
+            timestamp: The time, in seconds since 1970.
 
         Raises:
-            RegistryError: MLflow cannot be asked.
+            RegistryError: MLflow does not answer.
         """
-        found: list[Claim] = []
+        claims: list[Claim] = []
         before = self._newest
-        # The newest first: what is made during a sweep is newer than this mark.
-        found += self._look_at_newest(rules, now)
-        if now >= self._next_sweep or (self.incomplete and not self.backlog):
+        # Before the sweep: versions that are created during the sweep are newer than this mark.
+        claims += self._look_at_newest(rules, timestamp)
+        if timestamp >= self._next_sweep or (self.incomplete and not self.backlog):
             self.incomplete = False
-            found += self._sweep(rules, before)
-            self._next_sweep = now + rules.sweep_seconds
+            claims += self._sweep(rules, before)
+            self._next_sweep = timestamp + rules.sweep_seconds
         else:
-            found += self._look_at_waiting(rules)
-            found += self._look_at_aliases(rules)
+            claims += self._look_at_waiting(rules)
+            claims += self._look_at_aliases(rules)
         for name, seen in self._metrics.items():
             self._warnings.tell(rules.rules[name], "metrics", seen.missing(rules.rules[name]))
-        return found
+        return claims
 
-    def _look_at_newest(self, rules: Rules, now: float) -> list[Claim]:
+    def _look_at_newest(self, rules: Rules, timestamp: float) -> list[Claim]:
         known = self._newest
-        # Once the newest has been known for a while, those around it are known too, however many they are.
-        since = (known or 0.0) - (_OVERLAP_SECONDS if now < self._newest_since + _OVERLAP_SECONDS else 0.0)
+        # Once the newest version has been known for a while, no older one can appear any more.
+        since = (known or 0.0) - (_OVERLAP_SECONDS if timestamp < self._newest_since + _OVERLAP_SECONDS else 0.0)
         newest = known or 0.0
-        found: list[Claim] = []
+        claims: list[Claim] = []
         for page in self._registry.versions(page_size=_NEWEST_PAGE):
             newest = max([newest, *(version.created for version in page)])
             if known is None:
-                # Everything is older than the first sweep, which follows.
+                # The first sweep, which follows, reads all versions.
                 break
             fresh = [version for version in page if version.created > since]
             self._count(fresh, rules.rules.values(), known)
-            found += self._consider(fresh, rules, rules.rules.values())
+            claims += self._consider(fresh, rules, rules.rules.values())
             if len(fresh) < len(page):
                 break
-        # Only now: a look that fails half-way is repeated.
+        # Set last, so that a failed poll is repeated.
         if newest != known:
-            self._newest, self._newest_since = newest, now
-        return found
+            self._newest, self._newest_since = newest, timestamp
+        return claims
 
     def _sweep(self, rules: Rules, counted_until: float | None) -> list[Claim]:
-        found: list[Claim] = []
+        claims: list[Claim] = []
         for rule in rules.rules.values():
             if rule.alias:
-                given = self._registry.aliases(name_filter(rule))
-                self._aliases[rule.name] = _only(rule.alias, given)
-                self._warnings.tell(rule, "alias", missing_alias(rule, given))
+                aliases = self._registry.aliases(name_filter(rule))
+                self._aliases[rule.name] = _only(rule.alias, aliases)
+                self._warnings.tell(rule, "alias", missing_alias(rule, aliases))
             tags = SeenTags(rule=rule, template=rules.templates[rule.name])
-            # Whatever their tags: what was begun goes on though a tag that the rule asks for was changed since.
+            # Not filtered by tags: a claim continues even if a tag that the rule requires was changed since.
             for page in self._registry.versions(name_filter(rule)):
                 tags.add(page)
                 if counted_until is None:
                     self._count(page, [rule], 0.0)
-                found += self._consider(page, rules, [rule])
-                # The first sweep by these rules also finds what was begun before `created_after` was set to a later day.
+                claims += self._consider(page, rules, [rule])
+                # The first sweep also finds claims from before `created_after` was set to a later date.
                 if self._next_sweep and page and page[-1].created < oldest(rule):
                     break
             self._warnings.tell(rule, "tags", tags.missing())
             unnamed = {} if tags.looked else missing_name(rule, self._registry.aliases(""))
             self._warnings.tell(rule, "registered_model", unnamed)
-        return found
+        return claims
 
     def _look_at_waiting(self, rules: Rules) -> list[Claim]:
-        """Looks again at the versions whose run was not finished."""
+        """Checks the versions whose training run was not finished."""
         runs = self._registry.runs(self._waiting.values())
         ended = [
             key for key, run_id in self._waiting.items() if run_id not in runs or runs[run_id].status not in UNFINISHED
@@ -187,28 +186,28 @@ class Discovery:
         return self._look_at(ended, rules, rules.rules.values())
 
     def _look_at_aliases(self, rules: Rules) -> list[Claim]:
-        """Looks at the versions that were given an alias since the last look."""
-        found: list[Claim] = []
+        """Checks the versions that received an alias since the last poll."""
+        claims: list[Claim] = []
         for rule in rules.rules.values():
             if rule.alias:
                 before, after = self._aliases.get(rule.name, {}), self._aliases_of(rule)
                 self._aliases[rule.name] = after
-                moved = [(name, given[rule.alias]) for name, given in after.items() if before.get(name) != given]
-                found += self._look_at(moved, rules, [rule])
-        return found
+                moved = [(name, aliases[rule.alias]) for name, aliases in after.items() if before.get(name) != aliases]
+                claims += self._look_at(moved, rules, [rule])
+        return claims
 
     def _look_at(self, keys: Iterable[tuple[str, str]], rules: Rules, some: Iterable[Rule]) -> list[Claim]:
-        found: list[Claim] = []
+        claims: list[Claim] = []
         some = list(some)
         for name, number in keys:
             version = self._registry.version(name, number)
             self._waiting.pop((name, number), None)
             if version is not None:
-                found += self._consider([version], rules, some)
-        return found
+                claims += self._consider([version], rules, some)
+        return claims
 
     def _consider(self, versions: list[ModelVersion], rules: Rules, some: Iterable[Rule]) -> list[Claim]:
-        """Adds those that rules select to the backlog, and returns the claims among their tags that are not ended."""
+        """Adds versions that rules select to the backlog, and returns the unfinished claims in the versions' tags."""
         candidates = [
             (rule, version)
             for rule in some
@@ -238,7 +237,7 @@ class Discovery:
                 self.incomplete = True
 
     def _aliases_of(self, rule: Rule) -> Aliases:
-        """Returns the version that the rule's alias stands for, of each of its models that has it."""
+        """Returns, by registered model, the version that has the rule's alias."""
         return _only(rule.alias, self._registry.aliases(name_filter(rule)))
 
     def _count(self, versions: list[ModelVersion], some: Iterable[Rule], since: float) -> None:

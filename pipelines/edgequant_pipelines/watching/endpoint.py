@@ -14,7 +14,7 @@ from edgequant.errors import ConfigError
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-# Returns what is wrong, or "".
+# Returns the problem, or "".
 Probe = Callable[[], str]
 
 
@@ -23,7 +23,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class _QuietHandler(WSGIRequestHandler):
-    """Leaves probes, which come every few seconds, out of the log, and does not wait for a client that says nothing."""
+    """Does not log the frequent probes, and closes idle connections after a timeout."""
 
     timeout = 10
 
@@ -33,16 +33,16 @@ class _QuietHandler(WSGIRequestHandler):
 
 @contextmanager
 def serving(host: str, port: int, metrics: CollectorRegistry, probes: dict[str, Probe]) -> Iterator[int]:
-    """Answers ``/metrics`` and the probes while the body runs, and yields the port.
+    """Serves ``/metrics`` and the probes while the body runs, and yields the port.
 
     Args:
         host: The address to listen on.
-        port: The port; 0 for any that is free.
-        metrics: What ``/metrics`` tells.
-        probes: By path: 200 and "ok" when nothing is wrong, else 503 and what is.
+        port: The port; 0 for any free one.
+        metrics: The metrics of ``/metrics``.
+        probes: The probes by path; the response is 200 and "ok", or 503 and the problem.
 
     Raises:
-        ConfigError: The port cannot be had.
+        ConfigError: The port cannot be bound.
     """
     exposition = make_wsgi_app(metrics)
 

@@ -1,4 +1,4 @@
-"""MLflow's model registry, as much of it as watching needs: the only user of MLflow here."""
+"""Access to MLflow's model registry; the only module of the watcher that uses MLflow."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -10,31 +10,31 @@ from edgequant_pipelines.watching.claims import Claim
 from edgequant_pipelines.watching.model_version import ModelVersion, TrainingRun
 
 _PAGE = 1000
-# As many as one filter may name without becoming unwieldy for the database.
+# The run identifiers in one filter, limited for the database.
 _RUNS_AT_ONCE = 200
 _NEWEST_FIRST = ["creation_timestamp DESC", "name ASC", "version_number DESC"]
 _LONGEST_REASON = 500
 _NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
-# What is said of the account, or of the moment, rather than of what is asked.
+# HTTP statuses that concern the account or the server's load, not the request.
 _HELD = (401, 408, 429)
 
 
 class RegistryError(EdgequantError):
-    """MLflow cannot be asked now; later it may."""
+    """MLflow is temporarily unavailable."""
 
 
 class RefusedError(RegistryError):
-    """MLflow answers, and refuses what it was asked: of another version it may not."""
+    """MLflow answers, but refuses a request; it may accept the same for another version."""
 
 
 class ModelRegistry:
-    """A registry.
+    """The model registry.
 
     Args:
         uri: MLflow's tracking URI.
 
     Raises:
-        ConfigError: MLflow takes it for none, or lacks what it needs.
+        ConfigError: MLflow does not support the URI, or a required package is missing.
     """
 
     def __init__(self, uri: str) -> None:
@@ -44,11 +44,11 @@ class ModelRegistry:
         from mlflow.tracking._model_registry.client import ModelRegistryClient
 
         try:
-            # Some of MLflow's calls ask the global server, whatever their client was given.
+            # Some of MLflow's functions use the global tracking URI instead of their client's.
             mlflow.set_tracking_uri(uri)
             self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-            # What MlflowClient itself calls, after it has fetched the registered model to see that it is no prompt: for the
-            # server that is every version of the model, at every tag that is set.
+            # MlflowClient delegates to this client, after fetching the registered model to check that it is not a prompt; for
+            # the server, that means reading all versions of the model for every tag.
             self._direct = ModelRegistryClient(uri, uri)
         except (MlflowException, ImportError) as error:
             raise ConfigError(f"--tracking-uri: MLflow cannot use {uri!r}: {_first_line(error)}") from error
@@ -56,36 +56,36 @@ class ModelRegistry:
     def versions(self, filter_string: str = "", page_size: int = _PAGE) -> Iterator[list[ModelVersion]]:
         """Yields pages of versions, the newest first.
 
-        A version that is made meanwhile shows others twice; one that is deleted may hide one, until the next time.
+        A concurrent creation may repeat versions on the next page; a concurrent deletion may skip one.
 
         Args:
             filter_string: MLflow's filter, or "" for all.
-            page_size: How many versions a page holds.
+            page_size: The number of versions per page.
 
         Raises:
-            RegistryError: MLflow cannot be asked.
+            RegistryError: MLflow does not answer.
         """
         search = partial(self._client.search_model_versions, filter_string or None, order_by=_NEWEST_FIRST)
         for page in _pages(search, page_size):
             yield [_version(item) for item in page]
 
     def version(self, name: str, version: str) -> ModelVersion | None:
-        """Returns a version as it is now, or None when it was deleted.
+        """Returns the current state of a version, or None if it was deleted.
 
         Raises:
-            RegistryError: MLflow cannot be asked.
+            RegistryError: MLflow does not answer.
         """
-        found = _ask(partial(self._client.get_model_version, name, version), missing=True)
-        return None if found is None else _version(found)
+        item = _ask(partial(self._client.get_model_version, name, version), missing=True)
+        return None if item is None else _version(item)
 
     def aliases(self, filter_string: str) -> dict[str, dict[str, str]]:
-        """Returns the version that each alias stands for, by registered model.
+        """Returns the version of each alias, by registered model.
 
         Args:
             filter_string: MLflow's filter, or "" for all models.
 
         Raises:
-            RegistryError: MLflow cannot be asked.
+            RegistryError: MLflow does not answer.
         """
         search = partial(self._client.search_registered_models, filter_string or None)
         return {
@@ -95,28 +95,28 @@ class ModelRegistry:
         }
 
     def runs(self, run_ids: Iterable[str]) -> dict[str, TrainingRun]:
-        """Returns the runs of these identifiers; those that are not there, or may not be read, are left out.
+        """Returns the runs of these identifiers; those that do not exist, or may not be read, are left out.
 
         Raises:
-            RegistryError: MLflow cannot be asked.
+            RegistryError: MLflow does not answer.
         """
         wanted = sorted({run_id for run_id in run_ids if run_id.isalnum()})
         if not wanted:
             return {}
         experiments = self._experiments()
-        found: dict[str, TrainingRun] = {}
+        runs_by_id: dict[str, TrainingRun] = {}
         for start in range(0, len(wanted), _RUNS_AT_ONCE):
             names = ", ".join(f"'{run_id}'" for run_id in wanted[start : start + _RUNS_AT_ONCE])
             search = partial(self._client.search_runs, experiments, f"attributes.run_id IN ({names})")
             page = _ask(partial(search, max_results=_RUNS_AT_ONCE))
-            found |= {run.info.run_id: _run(run) for run in page}
-        return found
+            runs_by_id |= {run.info.run_id: _run(run) for run in page}
+        return runs_by_id
 
     def has_files(self, version: ModelVersion) -> bool:
-        """Tells whether the version's files are still where they were.
+        """Returns whether the version's files still exist.
 
         Raises:
-            RegistryError: MLflow cannot be asked.
+            RegistryError: MLflow does not answer.
         """
         import mlflow.artifacts
 
@@ -124,10 +124,10 @@ class ModelRegistry:
         return bool(where and _ask(partial(mlflow.artifacts.list_artifacts, artifact_uri=where), missing=True))
 
     def write(self, claim: Claim) -> bool:
-        """Sets a claim's tag, and tells whether its version was there to be tagged.
+        """Sets a claim's tag, and returns whether its version exists.
 
         Raises:
-            RegistryError: MLflow did not take it, or did and could not say so.
+            RegistryError: MLflow did not confirm the tag, which may have been set.
         """
 
         def set_tag() -> bool:
@@ -137,12 +137,12 @@ class ModelRegistry:
         return bool(_ask(set_tag, missing=True))
 
     def _experiments(self) -> list[str]:
-        """Returns every experiment: MLflow searches runs only in those that it is given."""
+        """Returns the identifiers of all experiments: MLflow searches runs only in the given ones."""
         return [item.experiment_id for page in _pages(self._client.search_experiments, _PAGE) for item in page]
 
 
 def _pages(search: Callable[..., Any], size: int) -> Iterator[Any]:
-    """Yields the pages of one of MLflow's searches."""
+    """Yields the pages of an MLflow search."""
     token = None
     while True:
         page = _ask(partial(search, max_results=size, page_token=token))
@@ -153,7 +153,7 @@ def _pages(search: Callable[..., Any], size: int) -> Iterator[Any]:
 
 
 def _ask(call: Callable[[], Any], *, missing: bool = False) -> Any:
-    """Returns what a call to MLflow returns; with `missing`, None when what it is about does not exist."""
+    """Returns the result of a call to MLflow; with `missing`, None if the object does not exist."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -164,7 +164,7 @@ def _ask(call: Callable[[], Any], *, missing: bool = False) -> Any:
         cause, status = known_cause(error), error.get_http_status_code()
         kind = RefusedError if not cause and 400 <= status < 500 and status not in _HELD else RegistryError
         raise kind(f"MLflow: {cause or _first_line(error)}") from error
-    except Exception as error:  # MLflow, its stores and its transports raise many kinds.
+    except Exception as error:  # MLflow, its stores and its transports raise many types.
         raise RegistryError(f"MLflow: {known_cause(error) or _first_line(error)}") from error
 
 

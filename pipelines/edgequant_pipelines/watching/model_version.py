@@ -1,4 +1,4 @@
-"""What the registry says of a model version and of the run that made it."""
+"""Model versions and their training runs, as read from the registry."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,11 +14,11 @@ class ModelVersion:
     Attributes:
         name: The registered model.
         version: Its number, as text.
-        run_id: The run that made it, or "".
-        created: When, in seconds since 1970.
+        run_id: The run that created it, or "".
+        created: The time of its creation, in seconds since 1970.
         tags: Its tags.
-        ready: Whether MLflow has it whole.
-        aliases: Its aliases, when it was asked for by name and number: what a search finds has none.
+        ready: Whether its status is READY.
+        aliases: Its aliases, if it was requested by name and number; MLflow's search returns none.
     """
 
     name: str
@@ -31,12 +31,12 @@ class ModelVersion:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What names it in the registry."""
+        """Its key in the registry."""
         return self.name, self.version
 
     @property
     def origin(self) -> str:
-        """What tells it from another of its name and number: when it was made, in milliseconds since 1970, and by which run."""
+        """The time of its creation in milliseconds since 1970, and its run: they differ between versions of the same name."""
         return f"{round(self.created * 1000)} {self.run_id}".strip()
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ class TrainingRun:
     """The run that made a model version.
 
     Attributes:
-        status: MLflow's word for its state.
+        status: MLflow's name of its state.
         metrics: The newest value of each metric.
         tags: Its tags.
     """

@@ -1,4 +1,4 @@
-"""What holds versions up, said once for each change."""
+"""Notices about versions that cannot proceed, shown once per change."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,81 +9,83 @@ from edgequant_pipelines.watching.model_registry import RefusedError
 from edgequant_pipelines.watching.prometheus import Measures
 
 
-class HeldUp:
-    """What held versions up at the last look.
+class BlockedVersions:
+    """The versions that failed in the last poll, and why.
 
     Args:
-        measures: What is counted.
-        show: Takes a line for people.
-        once: Whether nobody tries again.
+        measures: The Prometheus metrics.
+        show: Prints a line.
+        once: Whether the watcher polls only once, without retries.
     """
 
     def __init__(self, measures: Measures, show: Callable[[str], None], *, once: bool) -> None:
         self._measures = measures
         self._notices = ChangeNotices(show)
         self._once = once
-        self._now: dict[str, str] = {}
-        self._before: dict[str, str] = {}
+        self._current: dict[str, str] = {}
+        self._previous: dict[str, str] = {}
 
     def __contains__(self, what: object) -> bool:
-        return str(what) in self._before
+        return str(what) in self._previous
 
     @property
     def reasons(self) -> str:
-        """What held which version up, or ""."""
-        return "; ".join(f"{what}: {reason}" for what, reason in self._before.items())
+        """The failed versions with their reasons, or ""."""
+        return "; ".join(f"{what}: {reason}" for what, reason in self._previous.items())
 
     def begin(self) -> None:
-        """Begins a look."""
-        self._now = {}
+        """Begins a poll."""
+        self._current = {}
 
     @contextmanager
-    def alone(self, what: object, launcher: str) -> Iterator[None]:
-        """Takes a step with a version, and lets the next have its turn when MLflow refuses it or its run cannot be read.
+    def isolated(self, what: object, launcher: str) -> Iterator[None]:
+        """Isolates the errors of one version: if MLflow refuses it or its run cannot be read, the poll continues with others.
 
         Args:
-            what: The version, for people.
-            launcher: The name of what runs it.
+            what: The version, for messages.
+            launcher: The name of its launcher.
         """
         try:
             yield
         except RefusedError as error:
             self._measures.registry_errors.inc()
-            self._now[str(what)] = str(error)
+            self._current[str(what)] = str(error)
         except UnreadableRunError as error:
             self._measures.launcher_errors.labels(launcher).inc()
-            self._now[str(what)] = str(error)
+            self._current[str(what)] = str(error)
 
     def end(self) -> None:
-        """Ends a look."""
-        self._notices.keep(self._now.__contains__)
-        for what, reason in self._now.items():
+        """Ends a poll."""
+        self._notices.keep(self._current.__contains__)
+        for what, reason in self._current.items():
             self._notices.tell(what, f"{what}: {reason}{'' if self._once else '; retried at every look'}")
-        # Another one: the endpoint's thread may be going through the earlier.
-        self._before = self._now
+        # Replaced, not changed: the endpoint's thread may be iterating over the previous one.
+        self._previous = self._current
 
 
-class Room:
-    """Says when versions wait because as many runs are under way as may be: otherwise nobody would see why nothing starts.
+class ConcurrencyNotice:
+    """Reports that versions wait because of the concurrency limit.
 
     Args:
-        show: Takes a line for people.
+        show: Prints a line.
     """
 
     def __init__(self, show: Callable[[str], None]) -> None:
         self._notices = ChangeNotices(show)
 
     def tell(self, *, waiting: int, under_way: int, allowed: int) -> None:
-        """Says how many versions wait, unless none does or it was just said.
+        """Reports the number of waiting versions, if there are any and it changed.
 
         Args:
-            waiting: How many versions could begin now if there were room.
-            under_way: How many runs there are.
-            allowed: How many there may be.
+            waiting: The number of versions that wait for a free slot.
+            under_way: The number of runs under way.
+            allowed: The concurrency limit.
         """
         if not waiting or under_way < allowed:
-            self._notices.end(Room)
+            self._notices.end(ConcurrencyNotice)
             return
         versions = "1 version waits" if waiting == 1 else f"{waiting} versions wait"
         runs = "1 run is" if under_way == 1 else f"{under_way} runs are"
-        self._notices.tell(Room, f"{versions} for room: {runs} under way, and concurrency is {allowed}")
+        self._notices.tell(
+            ConcurrencyNotice, f"{versions} for a free slot: {runs} under way, and concurrency is {allowed}"
+        )

@@ -1,4 +1,4 @@
-"""What a claim's run needs before it is started, or why it cannot run."""
+"""The prerequisites of a claim's run, or the reason why it cannot run."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,12 @@ _CHANGED = "its rule's configuration was changed while it was under way"
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What a run needs.
+    """The prerequisites of a run.
 
     Attributes:
-        version: The version as it is now.
+        version: The current state of the version.
         config: Its configuration.
-        tags: The digest of the tags that it was filled in from.
+        tags: The digest of the tags that filled in the configuration.
     """
 
     version: ModelVersion
@@ -30,13 +30,13 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Hindrance:
+class NotReady:
     """Why a claim cannot run.
 
     Attributes:
-        reason: For people; "" when the claim is nobody's here: its rule or its version is gone.
-        final: Whether another attempt would fail alike.
-        tags: The digest of the tags that may be what is wrong, or "".
+        reason: The message; "" if the claim's rule or version no longer exists, so that it is dropped.
+        final: Whether a retry would fail with the same error.
+        tags: The digest of the tags that may be the cause, or "".
     """
 
     reason: str = ""
@@ -46,37 +46,37 @@ class Hindrance:
 
 def prepare(
     rules: Rules, registry: ModelRegistry, claim: Claim, version: ModelVersion | None = None
-) -> Ready | Hindrance:
-    """Returns what a claim's run needs, or why it cannot run.
+) -> Ready | NotReady:
+    """Returns the prerequisites of a claim's run, or the reason why it cannot run.
 
     Args:
-        rules: The rules in force.
+        rules: The current rules.
         registry: The registry.
         claim: The claim.
-        version: The version as it is now; None to ask for it.
+        version: The current state of the version; None to request it.
 
     Raises:
-        RegistryError: MLflow cannot be asked for the version.
+        RegistryError: MLflow does not answer.
     """
     if claim.rule not in rules.rules:
-        return Hindrance()
+        return NotReady()
     template = rules.templates[claim.rule]
     if template.digest != claim.digest:
-        return Hindrance(_CHANGED)
+        return NotReady(_CHANGED)
     version = version or registry.version(claim.name, claim.version)
     if version is None or not claim.is_of(version):
-        return Hindrance()
+        return NotReady()
     try:
-        there = registry.has_files(version)
+        files_exist = registry.has_files(version)
     except RegistryError as error:
-        # It may be this version's alone; when all of MLflow is silent, the claim cannot be written either.
-        return Hindrance(f"its files cannot be listed: {error}", final=False)
-    if not there:
-        return Hindrance(_GONE)
+        # The error may concern only this version; if MLflow is down, writing the claim fails, too.
+        return NotReady(f"its files cannot be listed: {error}", final=False)
+    if not files_exist:
+        return NotReady(_GONE)
     tags = template.tags_of(version)
     try:
         return Ready(version, template.fill(version), tags)
     except ConfigError as error:
-        return Hindrance(describe(error), tags=tags)
+        return NotReady(describe(error), tags=tags)
     except KeyError as error:
-        return Hindrance(f"it has no tag {error}", tags=tags)
+        return NotReady(f"it has no tag {error}", tags=tags)

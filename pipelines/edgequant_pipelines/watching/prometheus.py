@@ -1,4 +1,4 @@
-"""What the watcher counts, as Prometheus metrics."""
+"""The watcher's Prometheus metrics."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ class Measures:
     """The watcher's metrics, in a registry of their own.
 
     Attributes:
-        registry: Where Prometheus finds them.
+        registry: Their Prometheus registry.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Measures:
         )
 
     def expect(self, rules: Iterable[str], launchers: Iterable[str]) -> None:
-        """Begins each count of these at 0: a rate shows no first count of what was not there before."""
+        """Initializes the counters of these labels to 0: `rate` ignores the first increment of a new time series."""
         for rule in rules:
             for counter in (self.submitted, self.succeeded, self.failed, self.given_up):
                 counter.labels(rule)

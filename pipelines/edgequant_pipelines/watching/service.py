@@ -1,4 +1,4 @@
-"""The watcher as a service: look after look, until it is told to end."""
+"""The watcher as a service: polls until it is stopped."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from edgequant.tracking_uri import TRACKING_URI, check_tracking_uri
 from edgequant_pipelines.watching.change_notices import ChangeNotices
 from edgequant_pipelines.watching.context import WatchContext
 from edgequant_pipelines.watching.endpoint import serving
-from edgequant_pipelines.watching.launchers.pool import Fleet
+from edgequant_pipelines.watching.launchers.pool import LauncherPool
 from edgequant_pipelines.watching.model_registry import ModelRegistry, RegistryError
 from edgequant_pipelines.watching.prometheus import Measures
 from edgequant_pipelines.watching.rules.rules import RulesFile
@@ -26,11 +26,10 @@ from edgequant_pipelines.watching.watcher import Watcher
 _TRACKING_URI = "--tracking-uri"
 _LONGEST_PAUSE_SECONDS = 300.0
 _ONCE_PAUSE_SECONDS = 2.0
-# A look that takes longer than this hangs: MLflow's client gives up well before.
+# A poll that takes longer than this is considered hung: MLflow's client times out much earlier.
 _HUNG_SECONDS = 900.0
-# MLflow's client would wait two minutes for each answer, ask eight times, which a silent server does not need, and sleep as long as
-# a server's Retry-After says.
-_PATIENCE = {
+# By default, MLflow's client waits two minutes for each answer, tries eight times, and obeys any Retry-After of the server.
+_CLIENT_LIMITS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
@@ -38,20 +37,20 @@ _PATIENCE = {
 
 
 class WatchError(EdgequantError):
-    """The watcher cannot work."""
+    """The watcher cannot start, or a single poll failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How to watch.
+    """The settings of a watcher.
 
     Attributes:
         rules: RULES.yaml.
         tracking_uri: MLflow's tracking URI; "" for the environment's.
-        work: Where runs on this machine go, and the lock that keeps a second watcher away.
-        interval: Seconds between looks.
-        metrics_host: The address that health and metrics are served on.
-        metrics_port: Its port; None for no such service.
+        work: The directory of local runs and of the lock against a second watcher.
+        interval: Seconds between polls.
+        metrics_host: The address of the health and metrics endpoint.
+        metrics_port: Its port; None for no endpoint.
     """
 
     rules: Path
@@ -63,11 +62,11 @@ class Settings:
 
 
 class Service:
-    """A watcher with its signals, its lock and its endpoint.
+    """A watcher with signal handling, a lock and an endpoint.
 
     Args:
-        settings: How to watch.
-        show: Takes a line for people.
+        settings: The settings.
+        show: Prints a line.
     """
 
     def __init__(self, settings: Settings, show: Callable[[str], None]) -> None:
@@ -81,22 +80,22 @@ class Service:
         self._notices = ChangeNotices(show)
 
     def run(self, *, once: bool) -> None:
-        """Watches until it is told to end, or once through.
+        """Watches until it is stopped, or polls once.
 
         Raises:
-            ConfigError: The rules or the settings are wrong.
-            WatchError: Another watcher is at work, or, with `once`, MLflow or what runs are started with cannot be asked.
+            ConfigError: The rules or the settings are invalid.
+            WatchError: Another watcher uses the work directory, or, with `once`, MLflow or a launcher is unavailable.
         """
         uri = tracking_uri(self._settings.tracking_uri)
         rules = RulesFile(self._settings.rules, uri)
-        with self._alone(), _signals(self._stop), _patience():
-            fleet = Fleet(rules, self._settings.work / "runs", uri)
+        with self._exclusive(), _signals(self._stop), _client_limits():
+            pool = LauncherPool(rules, self._settings.work / "runs", uri)
             try:
                 watcher = Watcher(
                     rules,
                     WatchContext(
                         registry=ModelRegistry(uri),
-                        launchers=fleet.launcher,
+                        launchers=pool.launcher,
                         measures=self._measures,
                         show=self._show,
                         stopping=self._stop.is_set,
@@ -104,15 +103,15 @@ class Service:
                     ),
                 )
                 with self._endpoint(watcher):
-                    # A server that takes connections and does not answer takes minutes of it, in which the probes are answered.
-                    fleet.check()
+                    # Within the endpoint: the check may take minutes, during which probes are answered.
+                    pool.check()
                     count = len(rules.rules.rules)
                     self._show(f"watching {uri} by {count} rule{'s' * (count > 1)} of {self._settings.rules}")
                     (self._once if once else self._forever)(watcher)
             finally:
-                fleet.close()
+                pool.close()
         if self._stop.is_set():
-            self._show("ended as told; the next watcher goes on from here")
+            self._show("stopped by a signal; the next watcher continues from here")
 
     def _forever(self, watcher: Watcher) -> None:
         failures = 0
@@ -136,7 +135,7 @@ class Service:
             self._stop.wait(min(_ONCE_PAUSE_SECONDS, self._settings.interval))
 
     def _look(self, watcher: Watcher, *, once: bool = False) -> bool:
-        """Looks once, and tells whether MLflow could be asked; says once that it could not, unless nobody looks again."""
+        """Polls once, and returns whether MLflow answered; reports a failure once, if polls continue."""
         self._looked = time.monotonic()
         try:
             watcher.poll()
@@ -172,55 +171,55 @@ class Service:
         return serving(settings.metrics_host, settings.metrics_port, self._measures.registry, probes)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keeps other watchers out of the work directory.
+    def _exclusive(self) -> Iterator[None]:
+        """Locks the work directory against other watchers.
 
         Raises:
-            ConfigError: It cannot be written to.
-            WatchError: Another watcher is there.
+            ConfigError: The directory is not writable.
+            WatchError: Another watcher uses it.
         """
         work = self._settings.work
         try:
             work.mkdir(parents=True, exist_ok=True)
             lock = FileLock(work / "watch.lock").acquire(timeout=0)
         except Timeout:
-            raise WatchError(f"{work}: another watcher is at work here; there may be one") from None
+            raise WatchError(f"{work}: another watcher uses this work directory; only one may") from None
         except OSError as error:
             raise ConfigError(f"--work-directory: {work} cannot be written to ({error.strerror})") from error
         with lock:
             yield
 
 
-def tracking_uri(given: str) -> str:
-    """Returns MLflow's tracking URI: the one given, or the environment's.
+def tracking_uri(configured: str) -> str:
+    """Returns MLflow's tracking URI: the configured one, or the environment's.
 
     Raises:
-        ConfigError: There is none, it is none, or it holds a password.
+        ConfigError: It is not set, is invalid, or holds a password.
     """
-    uri = given or os.environ.get(TRACKING_URI, "")
+    uri = configured or os.environ.get(TRACKING_URI, "")
     if not uri:
         raise ConfigError(f"{_TRACKING_URI}: none is given, and {TRACKING_URI} is not set")
     check_tracking_uri(_TRACKING_URI, uri)
-    # MLflow takes a word without a scheme for a folder, which it would make.
+    # MLflow considers a word without a scheme a folder, and creates it.
     if not urlsplit(uri).scheme and uri != "databricks" and not Path(uri).is_dir():
         raise ConfigError(
             f"{_TRACKING_URI}: {uri!r} is no tracking URI; https://HOST, http://HOST:PORT, sqlite:///FILE, another database's and databricks are allowed"
         )
     if uri.startswith("sqlite:///"):
-        # Runs have working directories of their own.
+        # Resolved, since runs have other working directories.
         return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).resolve()}"
     return uri
 
 
 def _undone(watcher: Watcher) -> str:
-    """Returns why the last look did not start or follow all that was due, or ""."""
+    """Returns why the last poll did not start or follow everything that was due, or ""."""
     return "; ".join(filter(None, [watcher.silence, watcher.held_up]))
 
 
 @contextmanager
-def _patience() -> Iterator[None]:
-    """Sets how long MLflow's client waits for an answer, where the environment does not."""
-    ours = {name: value for name, value in _PATIENCE.items() if name not in os.environ}
+def _client_limits() -> Iterator[None]:
+    """Sets the timeouts and retries of MLflow's client, unless the environment does."""
+    ours = {name: value for name, value in _CLIENT_LIMITS.items() if name not in os.environ}
     os.environ.update(ours)
     try:
         yield
@@ -231,7 +230,7 @@ def _patience() -> Iterator[None]:
 
 @contextmanager
 def _signals(stop: threading.Event) -> Iterator[None]:
-    """Lets SIGTERM and Ctrl-C end the watcher after the claim in hand."""
+    """Makes SIGTERM and SIGINT stop the watcher after the current claim."""
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield

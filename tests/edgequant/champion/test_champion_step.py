@@ -110,7 +110,10 @@ def test_none_is_configured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         ("models:/small/9", "champion: models:/small/9 cannot be looked up in MLflow at "),
         ("models:/small", "champion: 'models:/small' is not a model URI; allowed are"),
         ("/no/such/model.tflite", "champion: /no/such/model.tflite does not exist"),
-        ("models:/small@champion", "champion: models:/small@champion holds no single .tflite file; found are: none"),
+        (
+            "models:/small@champion",
+            "champion: models:/small@champion does not hold exactly one .tflite file; it holds: none",
+        ),
     ],
 )
 def test_any_other_failure_is_an_error(
@@ -146,7 +149,7 @@ def test_of_several_files_the_packaged_one_is_taken(tmp_path: Path) -> None:
     (tmp_path / "a.tflite").touch()
     assert find_tflite(tmp_path, "models:/small/1") == tmp_path / "a.tflite"
     (tmp_path / "b.tflite").touch()
-    with pytest.raises(ModelError, match=r"found are: a\.tflite, b\.tflite"):
+    with pytest.raises(ModelError, match=r"it holds: a\.tflite, b\.tflite"):
         find_tflite(tmp_path, "models:/small/1")
     (tmp_path / "model.tflite").touch()
     assert find_tflite(tmp_path, "models:/small/1") == tmp_path / "model.tflite"

@@ -365,10 +365,10 @@ def test_a_script_needs_no_main_guard(request_for: Callable[..., ConversionReque
     script.write_text(
         textwrap.dedent(f"""
         from pathlib import Path
-        from edgequant.conversion.step import Request, convert
+        from edgequant.conversion.step import ConversionRequest, convert
         print("at module level")
         convert(
-            Request(model=Path({str(request.model)!r}), signature="serving_default",
+            ConversionRequest(model=Path({str(request.model)!r}), signature="serving_default",
                     variants=["float32", "integer_only"], calibration_set=Path({str(request.calibration_set)!r})),
             Path({str(tmp_path / "out")!r}),
         )

@@ -91,9 +91,9 @@ class Proxy:
         """Returns what goes wrong with a request, and counts it."""
         with self._lock:
             self.seen.append(line)
-            found = self._fault(line)
-            self.failed += found is not None
-        return found
+            fault = self._fault(line)
+            self.failed += fault is not None
+        return fault
 
     def meet(self, fault: Fault) -> None:
         """Returns when all requests of a `TOGETHER` are here."""

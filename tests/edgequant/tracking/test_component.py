@@ -168,7 +168,7 @@ def test_credentials_are_in_no_failure(
     assert said.out.count("edgequant: pin: ") == 6
     assert "401" in said.out
     assert "holds a password" in said.out
-    assert "edgequant: mlflow: MLflow at http://127.0.0.1:9 gives no answer" in said.out
+    assert "edgequant: mlflow: MLflow at http://127.0.0.1:9 does not answer" in said.out
     assert planted(secrets, tmp_path) == []
 
 

@@ -58,8 +58,8 @@ def test_failures_that_pass_are_tried_again(
     assert [fault.times for fault in before.faults] == [0] * len(before.faults)
     assert held(server, "passing") == whole()
     said = capsys.readouterr().out
-    assert said.count("MLflow did not take it") >= 5
-    assert "trying again in" in said
+    assert said.count("MLflow request failed") >= 5
+    assert "retrying in" in said
 
 
 def test_a_server_that_fails_every_tenth_request(
@@ -70,7 +70,7 @@ def test_a_server_that_fails_every_tenth_request(
     record(write(results, "tenth", before))
     assert held(server, "tenth") == whole()
     assert before.failed >= 5
-    assert capsys.readouterr().out.count("trying again in") <= 8
+    assert capsys.readouterr().out.count("retrying in") <= 8
     assert len(before.seen) <= 300
 
 
@@ -84,8 +84,8 @@ def test_a_failed_upload_is_repeated_alone(
     puts = Counter(line for line in before.seen if line.startswith("PUT"))
     assert sorted(puts.values())[-2:] == [1, 2]
     said = capsys.readouterr().out
-    assert said.count("repeating the request in") == 1
-    assert "trying again in" not in said
+    assert said.count("retrying the request in") == 1
+    assert "retrying in" not in said
 
 
 def test_files_are_sent_once_however_often_the_recording_begins_anew(
@@ -95,7 +95,7 @@ def test_files_are_sent_once_however_often_the_recording_begins_anew(
     before.faults = [Fault(kind=STATUS, where="registered-models/alias", times=2)]
     record(write(results, "sent-once", before))
     assert held(server, "sent-once") == whole()
-    assert capsys.readouterr().out.count("trying again in") == 2
+    assert capsys.readouterr().out.count("retrying in") == 2
     assert set(Counter(line for line in before.seen if line.startswith("PUT")).values()) == {1}
 
 
@@ -155,7 +155,7 @@ def test_a_store_that_stays_full_fails_the_step_and_loses_nothing(
     """After the configured time the step fails in one line; the result is whole, and recording it later makes one of each."""
     before.faults = [Fault(kind=STATUS, where="PUT .*/artifacts/", status=507, times=10_000)]
     path = write(results, "full", before, retry_seconds=0.5)
-    with pytest.raises(TrackingError, match="did not take the results") as raised:
+    with pytest.raises(TrackingError, match="did not accept the results") as raised:
         record(path)
     assert "507" in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -170,7 +170,7 @@ def test_a_refusal_is_not_tried_again(before: Proxy, results: Callable[..., Path
     """What another attempt would meet again ends the step at once."""
     before.faults = [Fault(kind=STATUS, where=".", status=status, times=10_000)]
     path = write(results, "refused", before)
-    with pytest.raises(TrackingError, match="did not take the results"):
+    with pytest.raises(TrackingError, match="did not accept the results"):
         record(path)
     assert len(before.seen) == 1
 
@@ -218,7 +218,7 @@ def test_a_refused_recording_ends_its_summary(
     """The account may make no version: the summary says so and is not left running; allowed to, it is finished later."""
     before.faults = [Fault(kind=STATUS, where="POST .*registered-models/create", status=403, times=10_000)]
     path = write(results, "may-not-register", before)
-    with pytest.raises(TrackingError, match="did not take the results") as raised:
+    with pytest.raises(TrackingError, match="did not accept the results") as raised:
         record(path)
     client = MlflowClient(tracking_uri=server, registry_uri=server)
     experiment = str(client.get_experiment_by_name("may-not-register").experiment_id)
@@ -236,7 +236,7 @@ def test_a_refused_recording_ends_its_summary(
     before.faults = [Fault(kind=STATUS, where="POST .*registered-models/create", status=403, times=10_000)]
     given = client.create_run(experiment).info.run_id
     for run_id, status in ((summary.info.run_id, "FINISHED"), (given, "RUNNING")):
-        with pytest.raises(TrackingError, match="did not take the results"):
+        with pytest.raises(TrackingError, match="did not accept the results"):
             record(path)
         assert client.get_run(run_id).info.status == status
         monkeypatch.setenv("MLFLOW_TRACKING_URI", before.address)

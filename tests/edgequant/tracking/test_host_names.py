@@ -35,7 +35,7 @@ def test_track_names_the_option(elsewhere: str, digits_sets: Any, tmp_path: Path
     settings = TrackingSettings(uri=elsewhere, experiment="digits", retry_seconds=60)
     with pytest.raises(TrackingError) as raised:
         track(settings, inputs, tmp_path / "result")
-    assert str(raised.value).startswith(f"MLflow at {elsewhere} did not take the results ({REFUSAL}")
+    assert str(raised.value).startswith(f"MLflow at {elsewhere} did not accept the results ({REFUSAL}")
 
 
 def test_pin_names_the_option(elsewhere: str) -> None:

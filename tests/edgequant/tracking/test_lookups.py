@@ -33,8 +33,8 @@ def closed_port() -> int:
 
 def settings() -> dict[str, str]:
     """Returns the environment, and the servers that MLflow would ask."""
-    asked = {"tracking": mlflow.get_tracking_uri(), "registry": mlflow.get_registry_uri()}
-    return {**os.environ, **asked}
+    uris = {"tracking": mlflow.get_tracking_uri(), "registry": mlflow.get_registry_uri()}
+    return {**os.environ, **uris}
 
 
 @pytest.fixture(scope="session")
@@ -55,27 +55,27 @@ def registered(server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_a_server_that_is_gone(uri: str, ask: Ask) -> None:
     """A look-up says what it waits for, once, ends when its time is up, and leaves MLflow's settings as they were."""
     server = f"http://127.0.0.1:{closed_port()}"
-    told: list[str] = []
+    messages: list[str] = []
     before = settings()
     start = time.monotonic()
     with pytest.raises(
         ModelError, match=rf"{uri} cannot be looked up in MLflow at {server}: 127\.0\.0\.1:\d+ does not"
     ):
-        ask(uri, server, Waiting(seconds=2.0, tell=told.append))
+        ask(uri, server, Waiting(seconds=2.0, tell=messages.append))
     assert time.monotonic() - start < 20
-    assert told == [f"MLflow at {server} gives no answer; asking it again, for at most 2 s"]
+    assert messages == [f"MLflow at {server} does not answer; retrying for at most 2 s"]
     assert settings() == before
 
 
 def test_a_model_is_not_fetched_from_a_server_that_is_gone(tmp_path: Path) -> None:
     """It waits as a look-up does, and ends with one line and no files."""
     server = f"http://127.0.0.1:{closed_port()}"
-    told: list[str] = []
+    messages: list[str] = []
     start = time.monotonic()
     with pytest.raises(ModelError, match=rf"^model: models:/looked-up/1 cannot be looked up in MLflow at {server}: "):
-        fetch("models:/looked-up/1", server, tmp_path / "model", Waiting(seconds=1.0, tell=told.append))
+        fetch("models:/looked-up/1", server, tmp_path / "model", Waiting(seconds=1.0, tell=messages.append))
     assert time.monotonic() - start < 20
-    assert len(told) == 1
+    assert len(messages) == 1
     assert not (tmp_path / "model").exists()
 
 
@@ -83,30 +83,30 @@ def test_a_model_is_not_fetched_from_a_server_that_is_gone(tmp_path: Path) -> No
 def test_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that takes connections and never answers is not waited for as long as MLflow's client would."""
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
-    told: list[str] = []
+    messages: list[str] = []
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         server = f"http://127.0.0.1:{listener.getsockname()[1]}"
         start = time.monotonic()
         with pytest.raises(ModelError, match="does not answer: "):
-            pin("models:/looked-up/1", server, Waiting(seconds=1.0, tell=told.append))
+            pin("models:/looked-up/1", server, Waiting(seconds=1.0, tell=messages.append))
         assert 9 < time.monotonic() - start < 40
 
 
 def test_a_server_that_comes_back(server: str, registered: str, tmp_path: Path) -> None:
     """What fails for a while, by a status or a lost connection, is asked again: the model is found and arrives."""
-    told: list[str] = []
-    waiting = Waiting(seconds=30.0, tell=told.append)
+    messages: list[str] = []
+    waiting = Waiting(seconds=30.0, tell=messages.append)
     with proxy(server) as state:
         state.faults = [Fault(kind=STATUS, where="GET", times=2), Fault(kind=LOST, where="GET", times=1)]
         assert pin(registered, state.address, waiting).uri == registered
-        assert len(told) == 1
+        assert len(messages) == 1
         state.faults = [Fault(kind=STATUS, where="GET", times=1), Fault(kind=STATUS, where="mlflow-artifacts", times=1)]
         fetch(registered, state.address, tmp_path / "model", waiting)
         assert [fault.times for fault in state.faults] == [0, 0]
     assert (tmp_path / "model" / "saved_model.pb").read_bytes() == b"graph"
-    assert len(told) == 2
+    assert len(messages) == 2
 
 
 @pytest.mark.parametrize("given_by", ["the environment", "the process"])
@@ -132,14 +132,14 @@ def test_another_registry_is_not_asked(
 
 def test_what_a_server_knows_is_not_asked_twice(server: str, registered: str) -> None:
     """A version that is not there, and a login that is refused, are told at once."""
-    told: list[str] = []
+    messages: list[str] = []
     with pytest.raises(ModelError, match=r"models:/looked-up/7 cannot be looked up in MLflow at .*not found"):
-        pin("models:/looked-up/7", server, Waiting(tell=told.append))
+        pin("models:/looked-up/7", server, Waiting(tell=messages.append))
     with proxy(server) as state:
         state.faults = [Fault(kind=STATUS, where="GET", times=99, status=401)]
         with pytest.raises(ModelError, match="401"):
-            pin(registered, state.address, Waiting(tell=told.append))
-    assert told == []
+            pin(registered, state.address, Waiting(tell=messages.append))
+    assert messages == []
 
 
 @pytest.mark.long

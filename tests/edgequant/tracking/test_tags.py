@@ -52,7 +52,7 @@ def test_a_result_is_identified_by_its_run_or_by_its_content(results: Callable[.
 
 def test_the_note_is_a_table_that_nothing_breaks(result: LoadedResult) -> None:
     """The note has a row of three cells per variant, whatever a reason holds."""
-    variants = {name: replace(found, reasons=("a | b", "c")) for name, found in result.verdict.variants.items()}
+    variants = {name: replace(verdict, reasons=("a | b", "c")) for name, verdict in result.verdict.variants.items()}
     note = summary.note(replace(result, verdict=replace(result.verdict, variants=variants)), "Nothing.")
     rows = [line for line in note.splitlines() if line.startswith("|")][2:]
     assert len(rows) == 4
@@ -63,9 +63,9 @@ def test_the_note_is_a_table_that_nothing_breaks(result: LoadedResult) -> None:
 def test_what_users_named_is_no_markup(result: LoadedResult) -> None:
     """A class may be called anything: the note and the description show it, and load, run and mark up nothing of it."""
     evil = "![b](http://h/beacon.png) <img src=x onerror=y> [click](http://h) **blessed** `code` a|b\n\n# big"
-    found = {name: replace(variant, reasons=(evil,)) for name, variant in result.verdict.variants.items()}
+    variants = {name: replace(variant, reasons=(evil,)) for name, variant in result.verdict.variants.items()}
     settings = replace(result.content.settings, model_uri=evil, registered_model=evil, register="none")
-    verdict = replace(result.verdict, variants=found, why=evil)
+    verdict = replace(result.verdict, variants=variants, why=evil)
     named = replace(result, verdict=verdict, content=replace(result.content, settings=settings))
     line = " ".join(evil.split())
     said = summary.note(named, f"Registered in {evil}.", "http://mlflow/#/run")
@@ -76,8 +76,8 @@ def test_what_users_named_is_no_markup(result: LoadedResult) -> None:
     texts = [token.content for token in tokens if token.type == "text" and token.content]
     assert texts[:4] == [verdict.outcome, f": {line}", f"Registered in {line}.", f"Source: {line}, from "]
     assert [token.attrs["href"] for token in tokens if token.type == "link_open"] == ["http://mlflow/#/run"]
-    assert texts.count(line) == len(found)
-    for variant in found:
+    assert texts.count(line) == len(variants)
+    for variant in variants:
         assert MarkdownIt().renderInline(registry.description(named, variant)) == escape(line)
 
 
@@ -89,8 +89,10 @@ def test_no_text_is_longer_than_mlflow_takes(result: LoadedResult) -> None:
     assert mlflow_names.DATASET_SOURCE_CHARACTERS == validation.MAX_DATASET_SOURCE_SIZE
     assert SqlModelVersion.description.type.length == mlflow_names.DESCRIPTION_CHARACTERS
     long = "long " * 4000
-    found = {name: replace(variant, reason=long, reasons=(long,)) for name, variant in result.verdict.variants.items()}
-    verdict = replace(result.verdict, variants=found, why=long, gate={"metric": long}, task=long)
+    variants = {
+        name: replace(variant, reason=long, reasons=(long,)) for name, variant in result.verdict.variants.items()
+    }
+    verdict = replace(result.verdict, variants=variants, why=long, gate={"metric": long}, task=long)
     content = replace(result.content, settings=replace(result.content.settings, model_uri=long))
     lengthy = replace(result, verdict=verdict, content=content)
     every_tag = [
@@ -101,7 +103,7 @@ def test_no_text_is_longer_than_mlflow_takes(result: LoadedResult) -> None:
         {"note": summary.note(lengthy, long)},
     ]
     parameters = tags.parameters(lengthy, "full_int8")
-    descriptions = [registry.description(lengthy, variant) for variant in found]
+    descriptions = [registry.description(lengthy, variant) for variant in variants]
     for texts, limit in (
         ([text for values in every_tag for text in values.values()], 8000),
         (list(parameters.values()), 6000),
@@ -128,11 +130,11 @@ def test_the_comparison_has_a_row_per_variant(result: LoadedResult) -> None:
 
 def test_links_open_the_machine_learning_pages() -> None:
     """The experiment's link asks for its machine-learning view, and the comparison names every run."""
-    found = ui_links.links("http://host", "3", "s", ["a", "b"])
-    assert found["experiment"] == "http://host/#/experiments/3?workflowType=machine_learning"
-    assert found["summary"] == "http://host/#/experiments/3/runs/s?workflowType=machine_learning"
+    links = ui_links.links("http://host", "3", "s", ["a", "b"])
+    assert links["experiment"] == "http://host/#/experiments/3?workflowType=machine_learning"
+    assert links["summary"] == "http://host/#/experiments/3/runs/s?workflowType=machine_learning"
     assert (
-        unquote(found["compare"])
+        unquote(links["compare"])
         == 'http://host/#/compare-runs?runs=["a","b"]&experiments=["3"]&workflowType=machine_learning'
     )
 

@@ -49,7 +49,7 @@ def test_results_are_kept_when_mlflow_cannot_be_reached(digits_sets: Any, tmp_pa
     )
     target = tmp_path / "result"
     start = time.monotonic()
-    with pytest.raises(TrackingError, match=rf"MLflow at {server} did not take the results") as raised:
+    with pytest.raises(TrackingError, match=rf"MLflow at {server} did not accept the results") as raised:
         track(TrackingSettings(uri=server, experiment="digits", retry_seconds=2), inputs, target)
     assert time.monotonic() - start < 15
     assert "\n" not in str(raised.value)

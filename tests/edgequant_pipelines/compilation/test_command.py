@@ -188,10 +188,10 @@ def test_the_documented_commands_work(config_file: Path, tmp_path: Path, monkeyp
         Path(name.replace("digits", "flowers")).write_text((config_file.parent / name).read_text())
     written: list[Path] = []
     for _, _, *arguments in commands:
-        there = {path: path.read_text() for path in written}
+        texts = {path: path.read_text() for path in written}
         done = run(*arguments)
         assert done.exit_code == 0, done.output
-        assert {path: path.read_text() for path in written} == there
+        assert {path: path.read_text() for path in written} == texts
         written = [path for path in Path().rglob("*.yaml") if path.name != "flowers.yaml"]
     assert "registry.example.com/team" in Path("pipeline.yaml").read_text()
     assert "kind: PipelineVersion\n" in Path("quantize.yaml").read_text()

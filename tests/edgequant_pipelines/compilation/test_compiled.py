@@ -41,18 +41,18 @@ def step(name: str) -> str:
 
 def executors(pipeline: CompiledPipeline) -> dict[str, Any]:
     """Returns the executors by their tasks' names."""
-    found: dict[str, Any] = pipeline.documents[0]["deploymentSpec"]["executors"]
-    return {name.removeprefix("exec-"): executor for name, executor in found.items()}
+    executors: dict[str, Any] = pipeline.documents[0]["deploymentSpec"]["executors"]
+    return {name.removeprefix("exec-"): executor for name, executor in executors.items()}
 
 
 def pods(pipeline: CompiledPipeline) -> dict[str, Any]:
     """Returns what the platform is told of each executor, as KFP's backend reads it."""
-    found = pipeline.documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    executors = pipeline.documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     return {
         name.removeprefix("exec-"): json_format.ParseDict(
             config, kubernetes_executor_config_pb2.KubernetesExecutorConfig()
         )
-        for name, config in found.items()
+        for name, config in executors.items()
     }
 
 
@@ -65,8 +65,8 @@ def tasks(pipeline: CompiledPipeline) -> dict[str, Any]:
 
 def parameters(pipeline: CompiledPipeline) -> dict[str, Any]:
     """Returns the parameters of KFP's run page."""
-    found: dict[str, Any] = pipeline.documents[0]["root"]["inputDefinitions"]["parameters"]
-    return found
+    definitions: dict[str, Any] = pipeline.documents[0]["root"]["inputDefinitions"]["parameters"]
+    return definitions
 
 
 def test_kfp_reads_what_is_written(pipeline: CompiledPipeline) -> None:
@@ -90,10 +90,15 @@ def test_every_image_is_in_the_registry(pipeline: CompiledPipeline, plain: Compi
 
 def test_the_graph_looks_names_up_before_it_fetches(pipeline: CompiledPipeline) -> None:
     """At the top: what the names stand for now, then the model, then the quantization of it."""
-    found = {
+    dependencies = {
         name: task.get("dependentTasks", []) for name, task in pipeline.documents[0]["root"]["dag"]["tasks"].items()
     }
-    assert found == {"pin": [], "fingerprint": [], "resolve": ["pin"], "quantize": ["fingerprint", "pin", "resolve"]}
+    assert dependencies == {
+        "pin": [],
+        "fingerprint": [],
+        "resolve": ["pin"],
+        "quantize": ["fingerprint", "pin", "resolve"],
+    }
     inner = tasks(pipeline)
     assert inner["track"]["dependentTasks"] == ["convert", "sample", "validate"]
     assert inner["benchmark"]["dependentTasks"] == ["convert", "sample"]
@@ -133,12 +138,12 @@ def test_only_what_talks_to_the_outside_is_tried_again(pipeline: CompiledPipelin
 def test_credentials_are_references_of_the_steps_that_need_them(pipeline: CompiledPipeline) -> None:
     """The variables come from the secrets' keys; the other steps get none."""
     for name, pod in pods(pipeline).items():
-        found = {
+        values = {
             item.env_var: (secret.secret_name, item.secret_key)
             for secret in pod.secret_as_env
             for item in secret.key_to_env
         }
-        assert found == (
+        assert values == (
             {
                 "MLFLOW_TRACKING_USERNAME": ("mlflow", "MLFLOW_TRACKING_USERNAME"),
                 "MLFLOW_TRACKING_PASSWORD": ("mlflow", "MLFLOW_TRACKING_PASSWORD"),
@@ -174,11 +179,11 @@ def test_nodes_time_limits_and_labels(pipeline: CompiledPipeline) -> None:
 
 def test_resources_are_parameters(pipeline: CompiledPipeline) -> None:
     """Each step's resources come from the parameters of its name, whose defaults are the table's or the configuration's."""
-    found = parameters(pipeline)
+    definitions = parameters(pipeline)
     for name in STEPS:
         own = dict(zip(RESOURCES, (*TABLE[name].cpu, *TABLE[name].memory), strict=True))
         own |= {"memory_limit": "16Gi"} if name == "convert" else {}
-        assert {key: found[f"{name}_{key}"]["defaultValue"] for key in RESOURCES} == own
+        assert {key: definitions[f"{name}_{key}"]["defaultValue"] for key in RESOURCES} == own
     for name, executor in executors(pipeline).items():
         assert executor["container"]["resources"] == {
             f"resource{''.join(part.title() for part in key.split('_'))}": (
@@ -200,8 +205,8 @@ def test_every_graph_is_given_what_its_tasks_ask_it_for(pipeline: CompiledPipeli
     for name, graph in graphs.items():
         declared = graph["inputDefinitions"]["parameters"]
         for task in graph["dag"]["tasks"].values():
-            asked = {item.get("componentInputParameter") for item in task["inputs"].get("parameters", {}).values()}
-            assert asked - {None} <= set(declared), name
+            inputs = {item.get("componentInputParameter") for item in task["inputs"].get("parameters", {}).values()}
+            assert inputs - {None} <= set(declared), name
             inner = spec["components"][task["componentRef"]["name"]]
             if "dag" in inner:
                 loop = task.get("parameterIterator", {}).get("itemInput")
@@ -238,7 +243,7 @@ def test_the_run_page_explains_every_parameter(pipeline: CompiledPipeline, plain
 
 def test_defaults_are_the_configurations(pipeline: CompiledPipeline, config_file: Path) -> None:
     """What the file says is what the run page begins with, a user's code of several lines included."""
-    found = {name: item.get("defaultValue") for name, item in parameters(pipeline).items()}
+    defaults = {name: item.get("defaultValue") for name, item in parameters(pipeline).items()}
     expected = {
         "model": "models:/digits@champion",
         "name": "digits",
@@ -252,9 +257,9 @@ def test_defaults_are_the_configurations(pipeline: CompiledPipeline, config_file
         "preprocess": "inputs.py:to_inputs",
         "preprocess_source": (config_file.parent / "inputs.py").read_text(),
     }
-    assert {name: found[name] for name in expected} == expected
+    assert {name: defaults[name] for name in expected} == expected
     # What the run finds out by itself is nobody's to give.
-    assert not {"model_digest", "champion_digest", "examples_digest"} & set(found)
+    assert not {"model_digest", "champion_digest", "examples_digest"} & set(defaults)
 
 
 def test_the_nested_pipeline_has_them_too(pipeline: CompiledPipeline, config_file: Path) -> None:

@@ -47,8 +47,8 @@ def no_other_installation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KfpServer]:
     """A single-user installation that asks for a token, which the environment holds."""
     monkeypatch.setenv("KF_PIPELINES_TOKEN", TOKEN)
-    with served(tmp_path / "kfp.db", token=TOKEN) as found:
-        yield found
+    with served(tmp_path / "kfp.db", token=TOKEN) as kfp_server:
+        yield kfp_server
 
 
 @pytest.fixture

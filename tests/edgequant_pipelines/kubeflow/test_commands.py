@@ -92,7 +92,7 @@ def test_a_run_by_a_name(server: KfpServer, config_file: Path, command: Callable
     first, second = command(*call), command(*call)
     assert (first.exit_code, second.exit_code) == (0, 0)
     assert first.output.startswith("nightly-7: pending\n")
-    assert second.output == first.output.replace("nightly-7: ", "nightly-7: already there, ")
+    assert second.output == first.output.replace("nightly-7: ", "nightly-7: already exists, ")
     other = command(*call, "--set", "gate.max_drop_points=2")
     assert (other.exit_code, other.stdout) == (1, "")
     assert other.stderr.startswith("edgequant: run name: there is a run 'nightly-7', of something else: gate (")
@@ -203,7 +203,7 @@ def test_waiting_for_what_cannot_be_known(
             "--tracking-uri", mlflow_uri,
         )  # fmt: skip
     assert done.exit_code == 1
-    assert "the run succeeded, but what it found is not known here: MLflow at sqlite" in done.stderr
+    assert "the run succeeded, but its verdict is not known here: MLflow at sqlite" in done.stderr
     assert "has no summary of pipeline run" in done.stderr
     assert "--tracking-uri" not in done.stderr
 
@@ -316,7 +316,7 @@ def test_the_same_from_another_folder(
     (made,) = server.all("recurring run")
     assert made["runtime_config"]["parameters"]["preprocess"] == "prep.py:make"
     assert command("schedule", ci, *schedule).output.startswith("flowers: unchanged, ")
-    assert command("submit", ci, *submit).output.startswith("nightly-7: already there, ")
+    assert command("submit", ci, *submit).output.startswith("nightly-7: already exists, ")
     assert server.all("recurring run") == [made]
     (tmp_path / "ci" / "prep.py").write_text("def make(record):\n    return dict(record)\n")
     assert command("schedule", ci, *schedule).output.startswith("flowers: replaced, ")

@@ -26,7 +26,7 @@ NO_USER = {**GOOD, "users": [{"name": "me", "token": "sesame"}]}
     [
         ("clusters: [\ntoken: sesame", "PATH is not YAML (line 2)"),
         ("", "PATH is empty"),
-        ("- here", "PATH is no mapping"),
+        ("- here", "PATH is not a mapping"),
         (
             yaml.safe_dump({**GOOD, "current-context": "hree"}),
             "PATH: current-context: 'hree' is none of its contexts; there are here; did you mean 'here'?",
@@ -39,10 +39,10 @@ NO_USER = {**GOOD, "users": [{"name": "me", "token": "sesame"}]}
             yaml.safe_dump({**GOOD, "contexts": []}),
             "PATH: current-context: 'here' is none of its contexts; there are none",
         ),
-        (yaml.safe_dump(GOOD), "PATH names FOLDER/ca.crt, which is not there"),
+        (yaml.safe_dump(GOOD), "PATH names FOLDER/ca.crt, which does not exist"),
         (yaml.safe_dump(NO_CLUSTER), "PATH names 'here', which is not among its clusters"),
         (yaml.safe_dump(NO_USER), "PATH has no 'user' where one is needed"),
-        (yaml.safe_dump(SHAPELESS), "PATH has not the shape of one (TypeError)"),
+        (yaml.safe_dump(SHAPELESS), "PATH is not a valid kubeconfig (TypeError)"),
     ],
 )
 def test_what_is_wrong_is_said(
@@ -56,7 +56,7 @@ def test_what_is_wrong_is_said(
     wrong = said.replace("PATH", str(path)).replace("FOLDER", str(tmp_path))
     assert done.stderr == (
         f"edgequant: host: none is given, this is no pod, and the kubeconfig cannot be used: {wrong}; "
-        "mend it, give --host or set KF_PIPELINES_ENDPOINT\n"
+        "fix it, give --host or set KF_PIPELINES_ENDPOINT\n"
     )
 
 

@@ -77,9 +77,9 @@ def test_an_address_that_leads_elsewhere(server: KfpServer, connection: Connecti
     server.fail(
         Fault(method="GET", path="/runs$", status=308, location="https://kfp.example.com/apis/v2beta1/runs?a=b")
     )
-    with pytest.raises(KubeflowError, match=r"leads to https://kfp.example.com/apis/v2beta1/runs instead") as told:
+    with pytest.raises(KubeflowError, match=r"leads to https://kfp.example.com/apis/v2beta1/runs instead") as raised:
         find_run(connection, "any")
-    assert (told.value.status, "a=b" in str(told.value)) == (401, False)
+    assert (raised.value.status, "a=b" in str(raised.value)) == (401, False)
 
 
 @pytest.mark.parametrize("text", ["null", "[]", "ok", ""])

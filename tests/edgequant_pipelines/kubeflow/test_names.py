@@ -93,8 +93,8 @@ def test_the_exact_run_is_on_a_later_page(
     for blanks in (3, 2, 1):
         server.add("run", "run_id", {**body, "display_name": "flowers-1" + " " * blanks})
     first, _ = (server.add("run", "run_id", body) for _ in range(2))
-    found = submit(connection, config, run_name="flowers-1", compiled=compiled)
-    assert (found.run_id, found.found) == (first["run_id"], True)
+    run = submit(connection, config, run_name="flowers-1", compiled=compiled)
+    assert (run.run_id, run.already_existed) == (first["run_id"], True)
 
 
 def test_a_schedule_of_another_name(
@@ -132,7 +132,7 @@ def test_another_name_at_the_command_line(server: KfpServer, config_file: Path, 
     done = command("submit", config_file, "--host", server.url, "--run-name", "DIGITS-first")
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert "there is no 'DIGITS-first'" in done.stderr
-    assert "already there" not in done.output
+    assert "already exists" not in done.output
 
 
 @pytest.mark.parametrize(

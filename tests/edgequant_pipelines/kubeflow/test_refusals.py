@@ -84,9 +84,11 @@ def test_a_right_to_upload_that_is_missing(
     submit(connection, config, compiled=compiled)
     server.rules.namespaces, server.rules.authorizer = ("team",), denying("create pipelines")
     server.add("pipeline", "pipeline_id", {"display_name": compiled.name, "namespace": "team"})
-    with pytest.raises(KubeflowError, match=r"cannot be uploaded: the account may not \(400\): .*Verb:create") as told:
+    with pytest.raises(
+        KubeflowError, match=r"cannot be uploaded: the account may not \(400\): .*Verb:create"
+    ) as raised:
         submit(replace(connection, namespace="team"), config, compiled=compiled)
-    assert told.value.forbidden
+    assert raised.value.forbidden
     assert sum(path.endswith("/upload_version") for path in server.requests("POST")) == 2
 
 

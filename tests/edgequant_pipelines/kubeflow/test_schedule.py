@@ -109,9 +109,9 @@ def test_a_replacement_that_was_cut_short(
         KubeflowError,
         match=r"'flowers' cannot be deleted: the account may not \(403\): injected; the new one is there beside it, "
         "and both are active now; the same call again finishes it$",
-    ) as told:
+    ) as raised:
         reconcile(connection, config, later, Options(compiled=compiled))
-    assert told.value.forbidden
+    assert raised.value.forbidden
     assert len(server.all("recurring run")) == 2
     done = reconcile(connection, config, later, Options(compiled=compiled))
     assert (done.made, done.deleted) == (False, 1)

@@ -51,8 +51,8 @@ def create(connection: Connection, run: dict[str, Any]) -> Callable[..., Any]:
 def listed(connection: Connection, name: str, **query: Any) -> list[str]:
     """Returns the names of the runs that the server lists for a name."""
     predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
-    found = connection.client.runs.run_service_list_runs(filter=json.dumps({"predicates": [predicate]}), **query)
-    return [item.display_name for item in found.runs or []]
+    page = connection.client.runs.run_service_list_runs(filter=json.dumps({"predicates": [predicate]}), **query)
+    return [item.display_name for item in page.runs or []]
 
 
 @pytest.mark.parametrize(
@@ -190,9 +190,9 @@ def test_pages(connection: Connection, create: Callable[..., Any]) -> None:
         create()
     names, token = 0, ""
     while True:
-        found = connection.client.runs.run_service_list_runs(page_size=2, page_token=token)
-        names += len(found.runs)
-        token = found.next_page_token
+        page = connection.client.runs.run_service_list_runs(page_size=2, page_token=token)
+        names += len(page.runs)
+        token = page.next_page_token
         if not token:
             break
         assert json.loads(base64.b64decode(token))
@@ -203,8 +203,8 @@ def test_pages(connection: Connection, create: Callable[..., Any]) -> None:
 def test_a_namespace_on_a_single_user_installation(connection: Connection, run: dict[str, Any]) -> None:
     """It is ignored."""
     assert listed(connection, run["display_name"], namespace="any") == [run["display_name"]]
-    found = connection.client.pipelines.pipeline_service_list_pipelines(namespace="any")
-    assert [item.display_name for item in found.pipelines] == ["quantize-model"]
+    page = connection.client.pipelines.pipeline_service_list_pipelines(namespace="any")
+    assert [item.display_name for item in page.pipelines] == ["quantize-model"]
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_a_named_run_is_started_once(server: KfpServer, connection: Connection, 
     """Asked again under the same name, the run that is there is returned; a name that is part of another is not it."""
     assert find_run(connection, "flowers-7") is None
     run = submit(connection, config, run_name="flowers-7")
-    assert submit(connection, config, run_name="flowers-7") == replace(run, found=True)
+    assert submit(connection, config, run_name="flowers-7") == replace(run, already_existed=True)
     assert find_run(connection, "flowers-7") == run
     assert find_run(connection, "flowers") is None
     assert len(server.all("run")) == 1
@@ -90,9 +90,9 @@ def test_a_named_run_of_something_else(server: KfpServer, connection: Connection
     posted = server.requests("POST")
     with pytest.raises(
         OtherRunError, match=r"gate \({'max_drop_points': 1.0} there, {'max_drop_points': 2.0} now\); give"
-    ) as told:
+    ) as raised:
         submit(connection, config.model_copy(update={"gate": {"max_drop_points": 2.0}}), run_name="flowers-7")
-    assert "model" not in str(told.value)
+    assert "model" not in str(raised.value)
     placed = config.model_copy(update={"kubeflow": config.kubeflow.model_copy(update={"retries": 1})})
     with pytest.raises(
         OtherRunError, match=r"of something else: the pipeline \(now quantize-model-[0-9a-f]{12}\); give"
@@ -109,8 +109,8 @@ def test_state_of_a_run(server: KfpServer, connection: Connection, config: Confi
     """What the server says of a run is passed on, with its reason."""
     run = submit(connection, config)
     server.set_run(run.run_id, "FAILED", error="no such\n bucket")
-    found = state_of(connection, run.run_id)
-    assert (found.state, found.ended, found.succeeded, found.error) == ("FAILED", True, False, "no such bucket")
+    current = state_of(connection, run.run_id)
+    assert (current.state, current.ended, current.succeeded, current.error) == ("FAILED", True, False, "no such bucket")
     with pytest.raises(KubeflowError, match=r"'nowhere'.*\(404\)"):
         state_of(connection, "nowhere")
 
@@ -186,7 +186,7 @@ def test_a_server_that_is_killed_and_started_again(
     try:
         connection = connect(f"http://127.0.0.1:{port}")
         assert find_run(connection, "flowers-1") == run
-        assert submit(connection, config, run_name="flowers-1") == replace(run, found=True)
+        assert submit(connection, config, run_name="flowers-1") == replace(run, already_existed=True)
     finally:
         second.kill()
         second.communicate()

@@ -22,9 +22,9 @@ def test_a_token_that_is_none(server: KfpServer, monkeypatch: pytest.MonkeyPatch
     """With a host, and as the client asks for it in a pod; a line break at the end is none of its own."""
     client = connect(server.url).client
     monkeypatch.setenv("KF_PIPELINES_TOKEN", token)
-    with pytest.raises(ConfigError, match=r"^KF_PIPELINES_TOKEN: holds white space or characters that no") as told:
+    with pytest.raises(ConfigError, match=r"^KF_PIPELINES_TOKEN: holds white space or characters that no") as raised:
         connect(server.url)
-    assert "sesame" not in str(told.value)
+    assert "sesame" not in str(raised.value)
     with pytest.raises(ConfigError, match=r"^KF_PIPELINES_TOKEN: holds white space"):
         QuietClient._get_config_with_default_credentials(client, client._existing_config)
     monkeypatch.setenv("KF_PIPELINES_TOKEN", "the-token\r\n")
@@ -40,9 +40,9 @@ def test_a_file_that_holds_no_token(
     path = tmp_path / "token"
     path.write_text(token, encoding="utf-8")
     monkeypatch.setenv("KF_PIPELINES_SA_TOKEN_PATH", str(path))
-    with pytest.raises(ConfigError, match=r"^KF_PIPELINES_SA_TOKEN_PATH: .*token holds white space") as told:
+    with pytest.raises(ConfigError, match=r"^KF_PIPELINES_SA_TOKEN_PATH: .*token holds white space") as raised:
         connect(server.url)
-    assert "sesame" not in str(told.value)
+    assert "sesame" not in str(raised.value)
     path.write_text("the-token\n")
     connection = connect(server.url)
     assert find_run(connection, "any") is None
@@ -87,6 +87,6 @@ def test_a_kubeconfig_whose_token_is_none(kubeconfig: Callable[[str], None]) -> 
     kubeconfig("sesame\nopen")
     with pytest.raises(
         KubeflowError, match=r"cannot send what it is given or take what it gets \(ValueError\)"
-    ) as told:
+    ) as raised:
         connect()
-    assert "sesame" not in str(told.value)
+    assert "sesame" not in str(raised.value)

@@ -23,7 +23,7 @@ from edgequant_pipelines.watching.claims import Claim, claims_of
 from edgequant_pipelines.watching.context import WatchContext
 from edgequant_pipelines.watching.launchers import kubeflow
 from edgequant_pipelines.watching.launchers.base import LaunchedRun, LauncherError, Progress
-from edgequant_pipelines.watching.launchers.pool import Fleet
+from edgequant_pipelines.watching.launchers.pool import LauncherPool
 from edgequant_pipelines.watching.model_registry import ModelRegistry
 from edgequant_pipelines.watching.prometheus import Measures
 from edgequant_pipelines.watching.rules.rules import RulesFile
@@ -171,8 +171,8 @@ class Scene:
 
     def claims(self, name: str = "digits-cnn", version: str = "1") -> list[Claim]:
         """Returns the claims that a version's tags hold now."""
-        found = ModelRegistry(self.uri).version(name, version)
-        return list(claims_of(found)) if found else []
+        current = ModelRegistry(self.uri).version(name, version)
+        return list(claims_of(current)) if current else []
 
     def value(self, metric: str, **labels: str) -> float:
         """Returns a metric's value."""
@@ -243,8 +243,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KfpServe
     for name in ("ENDPOINT", "UI_ENDPOINT", "TOKEN", "SA_TOKEN_PATH"):
         monkeypatch.delenv(f"KF_PIPELINES_{name}", raising=False)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    with served(tmp_path / "kfp.db") as found:
-        yield found
+    with served(tmp_path / "kfp.db") as kfp_server:
+        yield kfp_server
 
 
 @pytest.fixture(scope="session")
@@ -274,7 +274,7 @@ def on_kubeflow(scene: Scene, compiled: CompiledPipeline, monkeypatch: pytest.Mo
             scene.rules(rule, config=config, kubeflow={"host": host, "namespace": namespace}, **settings)
         # The rules that the watcher reads again are the fleet's, too.
         file = RulesFile(rules)
-        fleet = Fleet(file, scene.folder, scene.uri)
+        fleet = LauncherPool(file, scene.folder, scene.uri)
         return Watcher(file, scene.surroundings(launchers=fleet.launcher))
 
     return make

@@ -83,10 +83,10 @@ def test_run_names_tell_claims_apart(parts: list[tuple[str, int, int]]) -> None:
 )
 def test_a_run_decides(status: str, value: float, expected: Choice) -> None:
     """Only a finished run's metric counts; one that has not ended may still reach it."""
-    asked = rule(metrics={"accuracy": Bound(at_least=0.9)})
-    assert judge(asked, TrainingRun(status=status, metrics={"accuracy": value})) is expected
-    assert judge(asked, TrainingRun(status="FINISHED", metrics={})) is Choice.NO
-    assert judge(asked, None) is Choice.NO
+    bounded = rule(metrics={"accuracy": Bound(at_least=0.9)})
+    assert judge(bounded, TrainingRun(status=status, metrics={"accuracy": value})) is expected
+    assert judge(bounded, TrainingRun(status="FINISHED", metrics={})) is Choice.NO
+    assert judge(bounded, None) is Choice.NO
 
 
 def test_what_a_quantization_made_is_not_quantized() -> None:
@@ -147,10 +147,10 @@ def test_the_server_filters_no_more_than_the_rule(scene: Any) -> None:
         scene.client.create_model_version(name, str(scene.folder), None)
     registry = ModelRegistry(scene.uri)
     for pattern in PATTERNS:
-        asked = rule(registered_model=pattern)
-        expected = {name for name in NAMES if matches(asked, name)}
-        found = {version.name for page in registry.versions(name_filter(asked)) for version in page}
-        assert found >= expected, pattern
+        patterned = rule(registered_model=pattern)
+        expected = {name for name in NAMES if matches(patterned, name)}
+        names = {version.name for page in registry.versions(name_filter(patterned)) for version in page}
+        assert names >= expected, pattern
     exact = [
         version.name for page in registry.versions(name_filter(rule(registered_model="digits-cnn"))) for version in page
     ]

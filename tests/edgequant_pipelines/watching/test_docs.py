@@ -32,8 +32,8 @@ def test_the_query_for_what_was_given_up_finds_it(scene: Any) -> None:
     scene.watcher(scene.rules({}, config={"name": "{tags.site}"})).poll()
     (query,) = re.findall(r'search_model_versions\("""(.*)"""\)', TEXT)
     (claim,) = scene.claims(version="2")
-    found = scene.client.search_model_versions(query.replace(tag_key("RULE", "DIGEST"), claim.tag))
-    assert [str(version.version) for version in found] == ["2"]
+    versions = scene.client.search_model_versions(query.replace(tag_key("RULE", "DIGEST"), claim.tag))
+    assert [str(version.version) for version in versions] == ["2"]
     assert any("given up after" in line for line in scene.said)
 
 

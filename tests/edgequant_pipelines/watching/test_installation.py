@@ -84,6 +84,6 @@ def test_where_all_is_installed_nothing_is_missing() -> None:
     names = packages_distributions()
     for extra, modules in MODULES.items():
         packages = {needed.partition(">")[0] for needed in extras[extra]}
-        found = [{name.lower().replace("_", "-") for name in names[module]} for module in modules]
-        assert all(packages & provided for provided in found)
-        assert packages <= set().union(*found)
+        distributions = [{name.lower().replace("_", "-") for name in names[module]} for module in modules]
+        assert all(packages & provided for provided in distributions)
+        assert packages <= set().union(*distributions)

@@ -16,9 +16,9 @@ import mlflow.store.artifact.models_artifact_repo, mlflow.store.artifact.local_a
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registered
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracked
 from edgequant_pipelines.watching.prometheus import Measures
-from edgequant_pipelines.watching.model_registry import Registry
+from edgequant_pipelines.watching.model_registry import ModelRegistry
 from edgequant_pipelines.watching.rules.rules import RulesFile
-from edgequant_pipelines.watching.context import Surroundings
+from edgequant_pipelines.watching.context import WatchContext
 from edgequant_pipelines.watching.watcher import Watcher
 from tests.forking import fork
 
@@ -48,11 +48,11 @@ def watch(name):
     now = [1e10]
     # The first attempt of version 2 fails.
     ledger = Ledger(place / "ledger", lambda run: run.endswith("-1") and "-cnn-2-" in run)
-    surroundings = Surroundings(
-        registry=Registry(f"sqlite:///{place / 'mlflow.db'}"), launchers=lambda _: ledger, measures=Measures(),
+    context = WatchContext(
+        registry=ModelRegistry(f"sqlite:///{place / 'mlflow.db'}"), launchers=lambda _: ledger, measures=Measures(),
         show=lambda _: None, clock=lambda: now[0],
     )
-    watcher = Watcher(RulesFile(folder / "RULES.yaml"), surroundings)
+    watcher = Watcher(RulesFile(folder / "RULES.yaml"), context)
     for _ in range(5):
         watcher.poll()
         now[0] += 100

@@ -14,11 +14,11 @@ from pathlib import Path
 import kfp, mlflow.artifacts, sqlalchemy, pandas
 import mlflow.store.artifact.models_artifact_repo, mlflow.store.artifact.local_artifact_repo
 from kfp_server_api.rest import RESTClientObject
-from edgequant_pipelines.watching.launchers.pool import Fleet
+from edgequant_pipelines.watching.launchers.pool import LauncherPool
 from edgequant_pipelines.watching.prometheus import Measures
-from edgequant_pipelines.watching.model_registry import Registry
+from edgequant_pipelines.watching.model_registry import ModelRegistry
 from edgequant_pipelines.watching.rules.rules import RulesFile
-from edgequant_pipelines.watching.context import Surroundings
+from edgequant_pipelines.watching.context import WatchContext
 from edgequant_pipelines.watching.watcher import Watcher
 from tests.forking import fork
 
@@ -40,17 +40,17 @@ def spy(owner, name, kind_of, fatal, late):
 
 def watch(rules):
     file = RulesFile(rules)
-    surroundings = Surroundings(
-        registry=Registry(uri), launchers=Fleet(file, folder, uri).launcher, measures=Measures(), show=lambda _: None,
+    context = WatchContext(
+        registry=ModelRegistry(uri), launchers=LauncherPool(file, folder, uri).launcher, measures=Measures(), show=lambda _: None,
     )
-    watcher = Watcher(file, surroundings)
+    watcher = Watcher(file, context)
     for _ in range(2):
         watcher.poll()
 
 
 def die_at(rules, fatal, late):
     spy(RESTClientObject, "POST", lambda url, *_: url.rpartition("/")[2], fatal, late)
-    spy(Registry, "write", lambda claim: claim.state, fatal, late)
+    spy(ModelRegistry, "write", lambda claim: claim.state, fatal, late)
     watch(rules)
 
 

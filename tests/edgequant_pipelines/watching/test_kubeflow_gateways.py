@@ -9,7 +9,7 @@ from tests.kfp_server import Fault, KfpServer, served
 from tests.kfp_server.authorization import denying
 
 from edgequant_pipelines.watching.claims import CLAIMED, FAILED, RETRY, SUBMITTED, SUCCEEDED
-from edgequant_pipelines.watching.launchers.pool import Fleet
+from edgequant_pipelines.watching.launchers.pool import LauncherPool
 from edgequant_pipelines.watching.rules.rules import RulesFile
 from edgequant_pipelines.watching.service import Service, Settings, WatchError
 from edgequant_pipelines.watching.watcher import Watcher
@@ -20,8 +20,8 @@ PAGE_404: dict[str, Any] = {"status": 404, "html": True}
 
 def states(scene: Any, count: int) -> list[str]:
     """Returns the state of each version, or ""."""
-    found = [scene.claims(version=str(number)) for number in range(1, count + 1)]
-    return [claims[0].state if claims else "" for claims in found]
+    by_version = [scene.claims(version=str(number)) for number in range(1, count + 1)]
+    return [claims[0].state if claims else "" for claims in by_version]
 
 
 @pytest.mark.parametrize("answer", [PAGE_404, {"status": 404}], ids=["a gateway's page", "KFP's own words"])
@@ -134,7 +134,7 @@ def test_an_ingress_that_is_away(
     service = Service(Settings(rules=rules, tracking_uri=scene.uri, work=scene.folder, interval=1.0), scene.said.append)
     fault = Fault(method="GET", path=path, times=1000, **answer)
     server.fail(fault)
-    Fleet(RulesFile(rules), scene.folder, scene.uri).check()
+    LauncherPool(RulesFile(rules), scene.folder, scene.uri).check()
     for _ in range(2):
         assert service._look(watcher)
         assert "kubeflow: " in service._ready(watcher)

@@ -136,5 +136,5 @@ def test_requests_to_a_real_server(scene: Any, tmp_path: Path) -> None:
         for _ in range(5):
             scene.now += 30
             watcher.poll()
-        asked = re.findall(r'"([A-Z]+ [^ ?]+)[^"]* HTTP/1\.1" 200', log.read_text()[before:])
-        assert asked == ["GET /api/2.0/mlflow/model-versions/search"] * 5
+        requests = re.findall(r'"([A-Z]+ [^ ?]+)[^"]* HTTP/1\.1" 200', log.read_text()[before:])
+        assert requests == ["GET /api/2.0/mlflow/model-versions/search"] * 5

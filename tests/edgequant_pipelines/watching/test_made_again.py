@@ -13,7 +13,7 @@ from tests.kfp_server import KfpServer
 from edgequant_pipelines.watching.claims import CLAIMED, RETRY, SUBMITTED, SUCCEEDED
 from edgequant_pipelines.watching.launchers.base import LauncherError
 from edgequant_pipelines.watching.launchers.local_run import END
-from edgequant_pipelines.watching.launchers.pool import Fleet
+from edgequant_pipelines.watching.launchers.pool import LauncherPool
 from edgequant_pipelines.watching.rules.rules import RulesFile
 
 
@@ -146,7 +146,7 @@ def test_two_registries_in_front_of_one_kubeflow(
     shutil.copyfile(scene.folder / "config.yaml", other.folder / "config.yaml")
     shutil.copyfile(scene.folder / "RULES.yaml", other.folder / "RULES.yaml")
     file = RulesFile(other.folder / "RULES.yaml", other.uri)
-    other.watcher(launchers=Fleet(file, other.folder, other.uri).launcher).poll()
+    other.watcher(launchers=LauncherPool(file, other.folder, other.uri).launcher).poll()
     runs = {run["display_name"]: run["run_id"] for run in server.all("run")}
     assert len(runs) == 2
     for one in (scene, other):
@@ -165,7 +165,7 @@ def test_a_kept_work_directory_and_a_registry_that_was_made_again(
         one = new_scene(empty_registry, tmp_path / name)
         time.sleep(0.002)
         one.version()
-        fleet = Fleet(RulesFile(scene.folder / "RULES.yaml"), tmp_path / "runs", one.uri)
+        fleet = LauncherPool(RulesFile(scene.folder / "RULES.yaml"), tmp_path / "runs", one.uri)
         try:
             one.watcher(scene.folder / "RULES.yaml", launchers=fleet.launcher).poll()
         finally:

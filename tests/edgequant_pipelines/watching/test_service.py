@@ -27,10 +27,10 @@ from edgequant_pipelines.watching.service import Service, Settings, WatchError
 _PATIENCE_SECONDS = 120.0
 
 
-def wait_for(found: Callable[[], object], process: "subprocess.Popen[str] | None" = None) -> None:
+def wait_for(condition: Callable[[], object], process: "subprocess.Popen[str] | None" = None) -> None:
     """Waits until a function returns something true, as long as a process runs."""
     limit = time.monotonic() + _PATIENCE_SECONDS
-    while not found():
+    while not condition():
         assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < limit
         time.sleep(0.1)
@@ -143,7 +143,7 @@ def test_endpoints_rules_that_are_edited_and_the_end(scene: Any, edgequant: Any)
         )
         assert get(port, "/")[0] == 404
         second = edgequant("watch", "RULES.yaml", *options, cwd=scene.folder)
-        assert (second.returncode, "another watcher is at work here" in second.stderr) == (1, True)
+        assert (second.returncode, "another watcher uses this work directory" in second.stderr) == (1, True)
         right = rules.read_text()
         rules.write_text("rules: nothing")
         wait_for(lambda: get(port, "/readyz")[0] == 503, process)
@@ -159,7 +159,7 @@ def test_endpoints_rules_that_are_edited_and_the_end(scene: Any, edgequant: Any)
     assert lines[0].partition(" ")[2].startswith("edgequant: watch: watching sqlite:")
     assert " by 1 rule of " in lines[0]
     assert sum("the earlier ones stay in force" in line for line in lines) == 1
-    assert lines[-1].partition(" ")[2] == "edgequant: watch: ended as told; the next watcher goes on from here"
+    assert lines[-1].partition(" ")[2] == "edgequant: watch: stopped by a signal; the next watcher continues from here"
     assert "Traceback" not in output
 
 
@@ -251,7 +251,7 @@ def test_a_registry_does_not_say_how_long_the_watcher_sleeps(monkeypatch: pytest
     """Its Retry-After may be hours: the next look asks again."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     began = time.monotonic()
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Overloaded) as server, services._patience():
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Overloaded) as server, services._client_limits():
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with pytest.raises(RegistryError, match="does not answer: too many 503 error responses"):
             next(ModelRegistry(f"http://127.0.0.1:{server.server_port}").versions())

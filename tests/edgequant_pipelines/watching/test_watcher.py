@@ -288,24 +288,24 @@ def test_versions_that_wait_for_room_are_told_of_once_per_change(scene: Any) -> 
         scene.version()
     scene.ledger.running = True
     scene.watcher(scene.rules({}, concurrency=3)).poll()
-    assert scene.said[-1] == "1 version waits for room: 3 runs are under way, and concurrency is 3"
+    assert scene.said[-1] == "1 version waits for a free slot: 3 runs are under way, and concurrency is 3"
     scene.said.clear()
     # The runs of an earlier rule count too.
     rules = scene.rules({"name": "second"}, concurrency=2)
     watcher = scene.watcher(rules, once=True)
     for _ in range(2):
         watcher.poll()
-    assert scene.said == ["4 versions wait for room: 3 runs are under way, and concurrency is 2"]
+    assert scene.said == ["4 versions wait for a free slot: 3 runs are under way, and concurrency is 2"]
     scene.version()
     watcher.poll()
-    assert scene.said[1:] == ["5 versions wait for room: 3 runs are under way, and concurrency is 2"]
+    assert scene.said[1:] == ["5 versions wait for a free slot: 3 runs are under way, and concurrency is 2"]
     scene.ledger.running = False
     for _ in range(4):
         watcher.poll()
     waiting = [line for line in scene.said if "wait" in line]
     assert waiting[2:] == [
-        "3 versions wait for room: 2 runs are under way, and concurrency is 2",
-        "1 version waits for room: 2 runs are under way, and concurrency is 2",
+        "3 versions wait for a free slot: 2 runs are under way, and concurrency is 2",
+        "1 version waits for a free slot: 2 runs are under way, and concurrency is 2",
     ]
 
 
@@ -384,18 +384,18 @@ def test_claims_of_others_cost_one_question_at_a_look(scene: Any) -> None:
     value = json.dumps({"state": SUBMITTED, "attempt": 1, "launcher": "kubeflow", "place": "http://b b", "run_id": "r"})
     for _ in range(3):
         scene.version(tags={"edgequant.watch.theirs.0123456789ab": value})
-    asked: list[str] = []
+    checked: list[str] = []
 
     def launcher(name: str) -> Any:
         if name == "local":
             return scene.ledger
-        asked.append(name)
+        checked.append(name)
         raise LauncherError("cannot be reached")
 
     watcher = scene.watcher(scene.rules({}), launchers=launcher)
     for looks in (1, 2):
         watcher.poll()
-        assert asked == ["kubeflow"] * looks
+        assert checked == ["kubeflow"] * looks
         scene.now += 601
     assert watcher.silence == ""
     assert len(scene.ledger.names) == 3

@@ -1,4 +1,4 @@
-"""The history of a model's variants, as MLflow has it."""
+"""The history of a model's variants, read from MLflow."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgequant.errors import TrackingError, did_you_mean
 from edgequant.tracking import tags
-from edgequant.tracking.reading.mlflow_client import all_pages, asked, existing, listed
+from edgequant.tracking.reading.mlflow_client import all_pages, connected_client, existing, listed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -18,7 +18,7 @@ _MILLISECONDS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryRow:
-    """One variant of one pipeline run; None for what is not known.
+    """One variant of one pipeline run; None for unknown values.
 
     Attributes:
         pipeline_run: What identifies the pipeline run.
@@ -29,13 +29,13 @@ class HistoryRow:
         size_bytes: The size of its file.
         metric: The name of the main metric, as recorded.
         value: Its value.
-        drop_points: How much worse than float32, in percentage points.
-        drop_low_points: The lower end of its interval.
+        drop_points: The drop of the main metric against float32, in percentage points.
+        drop_low_points: The lower end of the drop's confidence interval.
         drop_high_points: The upper end.
         latency_p50_ms: The median latency.
-        registered: ``NAME/VERSION``, also of an earlier pipeline run with the same file; None without one, or once it is deleted.
-        aliases: The aliases that are on this version now.
-        run_id: Its run.
+        registered: ``NAME/VERSION``, possibly of an earlier pipeline run with the same file; None if not registered or deleted.
+        aliases: The current aliases of this version.
+        run_id: The variant's run.
     """
 
     pipeline_run: str
@@ -59,16 +59,16 @@ def history(name: str, last: int, uri: str = "") -> list[HistoryRow]:
     """Returns the variants of the last pipeline runs, the newest run first.
 
     Args:
-        name: The name of a quantization, or of a registered model that it went to.
-        last: How many pipeline runs.
+        name: The name of a quantization, or of a registered model with its variants.
+        last: The number of pipeline runs.
         uri: The MLflow tracking URI; "" for the environment's.
 
     Raises:
-        ConfigError: There is no tracking URI.
-        TrackingError: Nothing is known of this name, or MLflow does not answer.
+        ConfigError: No tracking URI is set.
+        TrackingError: MLflow has no variants of this name, or does not answer.
     """
-    with asked(existing(uri)) as client:
-        experiments = [str(found.experiment_id) for found in all_pages(client.search_experiments)]
+    with connected_client(existing(uri)) as client:
+        experiments = [str(experiment.experiment_id) for experiment in all_pages(client.search_experiments)]
         names = {name, *_names_of(client, name)}
         runs = _last([run for each in sorted(names) for run in _runs(client, experiments, each)], last)
         if not runs:
@@ -81,9 +81,9 @@ def history(name: str, last: int, uri: str = "") -> list[HistoryRow]:
 
 
 def _names_of(client: "MlflowClient", name: str) -> set[str]:
-    """Returns the quantizations whose variants went to a registered model."""
-    found = all_pages(client.search_model_versions, f"name = '{_quoted(name)}'")
-    return {version.tags[tags.NAME] for version in found if tags.NAME in version.tags}
+    """Returns the quantizations whose variants are versions of a registered model."""
+    versions = all_pages(client.search_model_versions, f"name = '{_quoted(name)}'")
+    return {version.tags[tags.NAME] for version in versions if tags.NAME in version.tags}
 
 
 def _runs(client: "MlflowClient", experiments: list[str], name: str) -> list[Any]:
@@ -91,15 +91,15 @@ def _runs(client: "MlflowClient", experiments: list[str], name: str) -> list[Any
     return _in_role(client, experiments, tags.VARIANT_ROLE, f" AND tags.`{tags.NAME}` = '{_quoted(name)}'")
 
 
-def _in_role(client: "MlflowClient", experiments: list[str], role: str, besides: str = "") -> list[Any]:
-    return all_pages(partial(client.search_runs, experiments), f"tags.`{tags.ROLE}` = '{role}'{besides}")
+def _in_role(client: "MlflowClient", experiments: list[str], role: str, extra_filter: str = "") -> list[Any]:
+    return all_pages(partial(client.search_runs, experiments), f"tags.`{tags.ROLE}` = '{role}'{extra_filter}")
 
 
 def _last(runs: Iterable[Any], count: int) -> list[Any]:
-    """Returns the runs of the last pipeline runs, that with the newest run first, and those of each in their order.
+    """Returns the runs of the last pipeline runs: the newest pipeline run first, its runs in the order in which they started.
 
-    All runs are looked at: a pipeline run that was finished late has its own before and after those of others. Recorded in another
-    experiment as well, it is there once more.
+    All runs are read: the runs of a pipeline run that was recorded in several attempts may lie between those of others. A result
+    recorded in two experiments counts twice.
     """
     by_recording: dict[tuple[str, str], list[Any]] = {}
     for run in sorted(runs, key=_start):
@@ -114,12 +114,12 @@ def _start(run: Any) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Versions:
-    """The registered versions that there are.
+    """The existing registered versions.
 
     Attributes:
-        by_run: ``NAME/VERSION`` of each run that one was made of.
-        by_result: The same by result and variant, for a result that was recorded again elsewhere, or after its run was deleted.
-        aliases: The aliases of each, by ``NAME/VERSION``.
+        by_run: ``NAME/VERSION`` by the run that the version was created from.
+        by_result: The same by result and variant, for results that were recorded again elsewhere or whose run was deleted.
+        aliases: The aliases of each version, by ``NAME/VERSION``.
     """
 
     by_run: dict[str, str]
@@ -127,7 +127,7 @@ class _Versions:
     aliases: dict[str, tuple[str, ...]]
 
     def of(self, run: Any) -> str | None:
-        """Returns the version of a run: that made of it, else the earlier one of the same file; None without, or once deleted."""
+        """Returns the version created from a run, else an earlier one of the same file; None without one, or once deleted."""
         run_tags = run.data.tags
         earlier = run_tags.get(tags.EARLIER_VERSION)
         made = self.by_run.get(str(run.info.run_id)) or self.by_result.get(_variant_of(run_tags))
@@ -135,27 +135,27 @@ class _Versions:
 
 
 def _variant_of(run_tags: Mapping[str, str]) -> tuple[str, ...]:
-    """Returns what identifies a variant of a result, wherever it is recorded."""
+    """Returns the key of a variant of a result; it is the same wherever the result is recorded."""
     return tuple(run_tags.get(name, "") for name in (tags.KEY, tags.RESULT_DIGEST, tags.VARIANT))
 
 
 def _versions(client: "MlflowClient", names: set[str]) -> _Versions:
     """Returns the registered versions of quantizations."""
-    found = [
+    versions = [
         version
         for name in names
         for version in all_pages(client.search_model_versions, f"tags.`{tags.NAME}` = '{_quoted(name)}'")
     ]
-    aliases = {name: client.get_registered_model(name).aliases for name in {version.name for version in found}}
+    aliases = {name: client.get_registered_model(name).aliases for name in {version.name for version in versions}}
     on = {
         f"{version.name}/{version.version}": tuple(
             alias for alias, number in aliases[version.name].items() if str(number) == str(version.version)
         )
-        for version in found
+        for version in versions
     }
     return _Versions(
-        by_run={str(version.run_id): f"{version.name}/{version.version}" for version in found},
-        by_result={_variant_of(version.tags): f"{version.name}/{version.version}" for version in found},
+        by_run={str(version.run_id): f"{version.name}/{version.version}" for version in versions},
+        by_result={_variant_of(version.tags): f"{version.name}/{version.version}" for version in versions},
         aliases=on,
     )
 
@@ -185,5 +185,5 @@ def _row(run: Any, versions: _Versions) -> HistoryRow:
 
 
 def _quoted(text: str) -> str:
-    """Returns a text as a filter of MLflow takes it between single quotes, of which it may hold none."""
+    """Returns a text for use between single quotes in an MLflow filter, which has no escape for a quote: quotes are removed."""
     return text.replace("'", "")

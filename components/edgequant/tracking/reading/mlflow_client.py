@@ -1,4 +1,4 @@
-"""The MLflow that a command asks: which one, and how its failures are told."""
+"""The MLflow client of commands that read: its tracking URI and its error messages."""
 
 import os
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ _PAGE = 1000
 
 
 def existing(configured: str) -> str:
-    """Returns the tracking URI to read from: as given, the environment's, or the database in this directory.
+    """Returns the tracking URI to read from: the configured one, the environment's, or ``mlflow.db`` in this directory.
 
     Raises:
-        ConfigError: There is none, or it holds a password.
+        ConfigError: None of them exists, or the URI holds a password.
     """
     key = "--tracking-uri" if configured else TRACKING_URI
     uri = check_tracking_uri(key, configured or os.environ.get(TRACKING_URI, ""))
@@ -29,7 +29,7 @@ def existing(configured: str) -> str:
         uri = f"sqlite:///{Path('mlflow.db').resolve()}"
     if not uri:
         raise ConfigError(f"--tracking-uri: none is given, {TRACKING_URI} is not set, and there is no mlflow.db here")
-    # MLflow would make an empty one.
+    # MLflow would create an empty database.
     file = database_file(uri)
     if file and not file.is_file():
         raise ConfigError(f"{key}: {file} does not exist")
@@ -37,11 +37,11 @@ def existing(configured: str) -> str:
 
 
 @contextmanager
-def asked(uri: str) -> Iterator["MlflowClient"]:
-    """Yields a client of an MLflow server, whose failures become one sentence.
+def connected_client(uri: str) -> Iterator["MlflowClient"]:
+    """Yields an MLflow client; its errors become a one-line TrackingError.
 
     Raises:
-        TrackingError: It does not answer, or refuses.
+        TrackingError: The server does not answer, or refuses the request.
     """
     with client_settings():
         from edgequant.mlflow_access.client import new_client
@@ -51,12 +51,12 @@ def asked(uri: str) -> Iterator["MlflowClient"]:
             yield new_client(uri)
         except EdgequantError:
             raise
-        except Exception as error:  # MLflow, its HTTP client and its database raise many kinds.
+        except Exception as error:  # MLflow, its HTTP client and its database driver raise many types.
             raise TrackingError(f"MLflow at {uri} cannot be asked ({first_line(error)})") from error
 
 
 def all_pages(search: Any, filter_string: str | None = None) -> list[Any]:
-    """Returns everything that a search of MLflow finds, page by page."""
+    """Returns all results of an MLflow search, from all pages."""
     items: list[Any] = []
     token = None
     while True:
@@ -68,7 +68,7 @@ def all_pages(search: Any, filter_string: str | None = None) -> list[Any]:
 
 
 def listed(names: list[str]) -> str:
-    """Returns names for a message: the first of them, and how many more there are."""
+    """Returns names for a message: the first ones, and the number of others."""
     if not names:
         return "none"
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""

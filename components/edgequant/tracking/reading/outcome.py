@@ -1,4 +1,4 @@
-"""Reads back what a pipeline run led to: its outcome is in MLflow, where track recorded it."""
+"""Reads the outcome of a pipeline run from MLflow, where the track step recorded it."""
 
 import os
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ _CLIENT_DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a pipeline run led to.
+    """The outcome of a pipeline run.
 
     Attributes:
         outcome: blessed, rejected, inconclusive, not gated and so on.
-        why: The verdict's sentence; "" where it cannot be read any more.
+        why: The verdict's explanation; "" if it can no longer be read.
         best: The best variant; "" for none.
         summary_run_id: The summary run.
-        link: Its page; "" where MLflow is no server.
+        link: The page of the summary run; "" if MLflow is not a server.
     """
 
     outcome: str
@@ -37,24 +37,24 @@ class Outcome:
 
 
 class NoRecordError(TrackingError):
-    """MLflow answers, and has no record of the pipeline run."""
+    """MLflow answers but has no record of the pipeline run."""
 
 
 def read_outcome(uri: str, pipeline_run: str) -> Outcome:
-    """Returns the outcome that track recorded for a pipeline run, in whatever experiment: KFP's plugin may have given another.
+    """Returns the recorded outcome of a pipeline run, in any experiment: KFP's MLflow plugin may have chosen another one.
 
     Args:
-        uri: The MLflow server, as this machine reaches it; "" for the environment's.
-        pipeline_run: Identifies the pipeline run: on a cluster, KFP's identifier.
+        uri: The MLflow server as reachable from this machine; "" for the environment's.
+        pipeline_run: The identifier of the pipeline run; on a cluster, KFP's.
 
     Raises:
         NoRecordError: MLflow has no record of the run.
-        TrackingError: MLflow cannot be asked.
+        TrackingError: MLflow does not answer.
     """
     for name, value in _CLIENT_DEFAULTS.items():
         os.environ.setdefault(name, value)
-    asked = uri or os.environ.get(TRACKING_URI, "")
-    if not asked:
+    tracking_uri = uri or os.environ.get(TRACKING_URI, "")
+    if not tracking_uri:
         raise TrackingError("no MLflow is named: tracking.uri is empty, and MLFLOW_TRACKING_URI is not set")
     where = f"MLflow at {without_credentials(uri)}" if uri else "MLflow"
     try:
@@ -62,14 +62,14 @@ def read_outcome(uri: str, pipeline_run: str) -> Outcome:
         experiments = [each.experiment_id for each in all_pages(client.search_experiments)]
         query = f"tags.`{tags.PIPELINE_RUN}` = '{pipeline_run}' AND tags.`{tags.ROLE}` = '{tags.SUMMARY_ROLE}'"
         runs = client.search_runs(experiments, query)
-    except Exception as error:  # MLflow, its HTTP client and its database raise many kinds.
+    except Exception as error:  # MLflow, its HTTP client and its database driver raise many types.
         raise TrackingError(f"{where} cannot be asked ({first_line(error)})") from error
     if not runs:
         raise NoRecordError(f"{where} has no summary of pipeline run {pipeline_run}")
     info, run_tags = runs[0].info, runs[0].data.tags
-    is_server = asked.startswith("http") or ui_links.public_uri()
+    is_server = tracking_uri.startswith("http") or ui_links.public_uri()
     page = (
-        ui_links.run_page(ui_links.base(without_credentials(asked)), info.experiment_id, info.run_id)
+        ui_links.run_page(ui_links.base(without_credentials(tracking_uri)), info.experiment_id, info.run_id)
         if is_server
         else ""
     )

@@ -15,13 +15,13 @@ from edgequant.tracking.mlflow_names import DATASET_SOURCE_CHARACTERS, PARAMETER
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*)://")
 _LOCAL = "local"
-# As many as somebody reads.
+# More paths would not be read.
 _LISTED = 100
 _BETWEEN = len(", ")
 
 
 def datasets(content: ResultContent) -> list[DatasetInput]:
-    """Returns the inputs of a run, first the one that the UI's table of runs shows: what the figures are of."""
+    """Returns the dataset inputs of a run, the evaluation set first: the UI's table of runs shows the first one."""
     return [
         DatasetInput(_dataset(facts), [InputTag("mlflow.data.context", facts.provenance.purpose)])
         for facts in (content.evaluation, content.calibration)
@@ -41,39 +41,39 @@ def _dataset(facts: DatasetFacts) -> Dataset:
 
 
 def _kind(path: str) -> str:
-    """Returns what MLflow calls a source of this path: its scheme."""
+    """Returns MLflow's source type of a path: its scheme."""
     scheme = _SCHEME.match(path)
     return scheme[1] if scheme else _LOCAL
 
 
 def _source(files: Sequence[SourceFile], rule: str) -> str:
-    """Returns what tells where a set came from: the URI that MLflow's parser asks for, and beside it what it leaves out.
+    """Returns the source of an example set as JSON: the URI that MLflow's parser requires, and further fields.
 
-    MLflow limits its length, and the paths of some thousand shards are longer: the first are listed, the digest covers all.
+    MLflow limits its length, and the paths of a few thousand shards are longer: the first are listed, the digest covers all.
 
     Args:
-        files: The files that were read.
-        rule: The sampling rule in words.
+        files: The files read.
+        rule: The description of the sampling rule.
     """
     lines = "".join(f"{file.path} {file.size_bytes}\n" for file in files)
-    told = {
+    source = {
         "uri": _uri([file.path for file in files]),
         "count": len(files),
         "files_digest": hashlib.sha256(lines.encode()).hexdigest(),
         "rule": cut(rule, PARAMETER_CHARACTERS),
     }
     listed: list[str] = []
-    room = DATASET_SOURCE_CHARACTERS - len(json.dumps({**told, "files": []}))
+    room = DATASET_SOURCE_CHARACTERS - len(json.dumps({**source, "files": []}))
     for file in files[:_LISTED]:
         room -= len(json.dumps(file.path)) + _BETWEEN
         if room < 0:
             break
         listed.append(file.path)
-    return json.dumps({**told, "files": listed})
+    return json.dumps({**source, "files": listed})
 
 
 def _uri(paths: Sequence[str]) -> str:
-    """Returns the folder that all paths are in; of one path, and where there is no such folder, the first path."""
+    """Returns the common parent folder of all paths; the first path if there is only one, or no common folder."""
     if not paths:
         return ""
     folders = (path.split("/")[:-1] for path in paths)

@@ -1,7 +1,7 @@
-"""The configuration that a run had: the one that it was given, with what it did otherwise in its place.
+"""The effective configuration of a run: the configured one, with the values that the run actually used.
 
-That text is one argument of many: a compiled pipeline has it as a default beside those of its other arguments, and whoever
-starts a run may replace one of these and not the text.
+The configuration's text is only one argument of the pipeline. A compiled pipeline has it as a default, and whoever starts a run
+may change another argument without changing the text.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from edgequant.artifacts.verdict import Verdict
 from edgequant.errors import ConfigError
 from edgequant.gate import parse_gate
 
-# What a recipe leaves out, as it is empty, in the configuration's order.
+# The keys that a recipe omits if they are empty, in the configuration's order.
 _NO_EXAMPLES: dict[str, Any] = {
     "calibration": [],
     "evaluation": [],
@@ -28,24 +28,24 @@ _NO_EXAMPLES: dict[str, Any] = {
     "slice": [],
     "preprocess": "",
 }
-# Keys whose lists may be written as one text.
+# Keys that accept a single string instead of a list.
 _PATTERNS = ("examples.calibration", "examples.evaluation", "examples.slice")
-# YAML's true and false as the words of `sampling.stratify` that they stand for.
+# The values of `sampling.stratify` that YAML's true and false stand for.
 _WORDS = {True: "auto", False: "false"}
-# Where nothing tells the place of the model.
+# The key of the model, and its placeholder if the model's location is unknown.
 _MODEL = "model"
 
 
-def as_run(given: str, settings: TrackingSettings, variants: VariantSetContent, verdict: Verdict) -> str:
-    """Returns the configuration of a run as YAML; comments at its top name what is not as configured, and what is not known.
+def as_run(configured: str, settings: TrackingSettings, variants: VariantSetContent, verdict: Verdict) -> str:
+    """Returns the effective configuration of a run as YAML; comments at its top name changed and unknown values.
 
     Args:
-        given: The configuration that the run was given, returned as it is where the run did what it says; "" for none.
-        settings: Where the run is recorded.
+        configured: The configuration of the run, returned unchanged if the run used it as it is; "" for none.
+        settings: The tracking settings of the run.
         variants: The manifest of its variant set.
         verdict: Its verdict.
     """
-    values = _mapping(given)
+    values = _mapping(configured)
     known = _known(settings, variants, verdict)
     known[_MODEL] = settings.model_uri or values.get(_MODEL) or _MODEL
     if not verdict.calibration.provenance.recipe and not values.get("examples"):
@@ -53,14 +53,14 @@ def as_run(given: str, settings: TrackingSettings, variants: VariantSetContent, 
     config, replaced = _merged(values, known)
     notes = [] if settings.model_uri else [_no_place(variants)]
     if not replaced:
-        return _comments(notes) + given
-    first = f"Not as configured but as run: {', '.join(replaced)}." if values else _of_the_steps(given)
+        return _comments(notes) + configured
+    first = f"Not as configured but as run: {', '.join(replaced)}." if values else _of_the_steps(configured)
     notes = [first, *notes, *_missing(config, verdict)]
     return _comments(notes) + yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
 
 
 def _mapping(text: str) -> dict[str, Any]:
-    """Returns the values of a YAML file's text; none where it is not one of a configuration."""
+    """Returns the values of a YAML text; an empty mapping if it is not a configuration."""
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -68,13 +68,13 @@ def _mapping(text: str) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _of_the_steps(given: str) -> str:
-    why = "what was given is no YAML mapping" if given.strip() else "none was given"
+def _of_the_steps(configured: str) -> str:
+    why = "what was given is no YAML mapping" if configured.strip() else "none was given"
     return f"What the steps recorded of the configuration, as {why}. They do not record beam and kubeflow."
 
 
 def _known(settings: TrackingSettings, variants: VariantSetContent, verdict: Verdict) -> dict[str, Any]:
-    """Returns what the steps recorded, in the configuration's words and order."""
+    """Returns the values that the steps recorded, by the configuration's keys and in its order."""
     champion = verdict.champion
     examples, sampling = _drawn(verdict.calibration.provenance, verdict.evaluation.provenance)
     return {
@@ -92,7 +92,7 @@ def _known(settings: TrackingSettings, variants: VariantSetContent, verdict: Ver
             "uri": settings.uri,
             "experiment": settings.experiment,
             "registered_model": settings.registered_model,
-            # Without a model to register it stands for nothing, and is refused.
+            # An alias without a registered model is refused.
             "alias": settings.alias if settings.registered_model else "",
             "register": settings.register,
             "retry_seconds": settings.retry_seconds,
@@ -101,7 +101,7 @@ def _known(settings: TrackingSettings, variants: VariantSetContent, verdict: Ver
 
 
 def _drawn(calibration: Provenance, evaluation: Provenance) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns the sections ``examples`` and ``sampling``; of the former, sets without a recipe tell nothing that can replace it."""
+    """Returns the sections ``examples`` and ``sampling``; the former is empty for sets without a recipe."""
     if calibration.recipe:
         examples, sampling = calibration.recipe["examples"], calibration.recipe["sampling"]
         return _NO_EXAMPLES | examples, sampling | {"weight": sampling.get("weight", "")}
@@ -114,68 +114,70 @@ def _files(verdict: Verdict) -> dict[str, list[str]]:
     return {provenance.purpose: [file.path for file in provenance.sources] for provenance in sets}
 
 
-def _merged(given: Mapping[str, Any], known: Mapping[str, Any], within: str = "") -> tuple[dict[str, Any], list[str]]:
-    """Returns given values with what is known in the place of what differs from it, and the keys of these.
+def _merged(
+    configured: Mapping[str, Any], known: Mapping[str, Any], within: str = ""
+) -> tuple[dict[str, Any], list[str]]:
+    """Returns configured values, replaced by recorded ones where they differ, and the keys of the replaced ones.
 
     Args:
-        given: The values of a section.
-        known: What is known of them.
-        within: The key of the section, with a dot behind it; "" for the whole.
+        configured: The values of a section.
+        known: The recorded values.
+        within: The key of the section and a dot; "" for the whole configuration.
     """
-    merged, replaced = dict(given), []
+    merged, replaced = dict(configured), []
     for name, value in known.items():
         key = f"{within}{name}"
         if key in ("examples", "sampling", "tracking"):
             section = merged.get(name)
             merged[name], inner = _merged(section if isinstance(section, dict) else {}, value, f"{key}.")
             replaced += inner
-        elif not _is_same(key, given.get(name), value):
+        elif not _is_same(key, configured.get(name), value):
             merged[name] = value
             replaced.append(key)
     return merged, replaced
 
 
-def _is_same(key: str, given: object, known: object) -> bool:
-    """Tells whether a configured value, None where there is none, asks for what the run had."""
-    if given is None:
+def _is_same(key: str, configured: object, known: object) -> bool:
+    """Returns whether a configured value, None if missing, is equivalent to the recorded one."""
+    if configured is None:
         return known is False or known in ("", [], {})
-    if given == known:
+    if configured == known:
         return True
     if key == "gate":
-        return _gate(given) == known
-    if key == "variants" and isinstance(given, list) and isinstance(known, list):
-        return sorted(map(str, given)) == sorted(known)
-    if key in _PATTERNS and isinstance(given, str):
-        return [given] == known
+        return _gate(configured) == known
+    if key == "variants" and isinstance(configured, list) and isinstance(known, list):
+        return sorted(map(str, configured)) == sorted(known)
+    if key in _PATTERNS and isinstance(configured, str):
+        return [configured] == known
     if key == "examples.preprocess":
-        return _without_folder(str(given)) == known
-    if key == "sampling.stratify" and isinstance(given, bool):
-        return _WORDS[given] == known
-    # Empty, this stands for the environment's, which the run found.
-    return key == "tracking.uri" and given == ""
+        return _without_folder(str(configured)) == known
+    if key == "sampling.stratify" and isinstance(configured, bool):
+        return _WORDS[configured] == known
+    # An empty URI stands for the environment's, which the run used.
+    return key == "tracking.uri" and configured == ""
 
 
-def _gate(given: object) -> dict[str, float | str]:
-    """Returns a configured gate with its defaults, as a verdict tells it; empty, which no verdict's is, for one that is wrong."""
+def _gate(configured: object) -> dict[str, float | str]:
+    """Returns a configured gate with its defaults, as in a verdict; empty (which a verdict's never is) for an invalid one."""
     try:
-        return parse_gate(given).settings() if isinstance(given, dict) else {}
+        return parse_gate(configured).settings() if isinstance(configured, dict) else {}
     except ConfigError:
         return {}
 
 
 def _without_folder(preprocess: str) -> str:
-    """Returns a function's name as the sample step gets it: of a file, without its folder."""
+    """Returns the name of a preprocess function as the sample step gets it: without the folder of its file."""
     file, _, function = preprocess.rpartition(":")
     return f"{PurePath(file).name}:{function}" if file.endswith(".py") else preprocess
 
 
 def _no_place(variants: VariantSetContent) -> str:
-    """Returns a sentence on the model of a pipeline that gets it from the step before."""
+    """Returns a note on the model of a pipeline that gets it as an artifact of an earlier step."""
     return f"Where the model was is not recorded, and {_MODEL} may not be its place: the SHA-256 of its files is {variants.model_sha256}."
 
 
 def _missing(config: Mapping[str, Any], verdict: Verdict) -> list[str]:
-    """Returns sentences on what the configuration needs besides."""
+    """Returns notes on what must be added to the configuration."""
     notes = []
     file, _, _ = str(config["examples"].get("preprocess", "")).rpartition(":")
     if file.endswith(".py") and PurePath(file).name == file:

@@ -1,4 +1,4 @@
-"""The experiment that a result's runs are in."""
+"""The experiment of a result's runs."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ ALREADY_THERE = "RESOURCE_ALREADY_EXISTS"
 ACTIVE = "active"
 
 
-def given_run(client: MlflowClient, run_id: str, uri: str) -> Run | None:
-    """Returns the run that KFP's plugin gave, None where it gave none.
+def kfp_run(client: MlflowClient, run_id: str, uri: str) -> Run | None:
+    """Returns the run that KFP's MLflow plugin created; None without one.
 
     Raises:
-        TrackingError: It was deleted.
+        TrackingError: The run was deleted.
     """
     if not run_id:
         return None
@@ -28,27 +28,27 @@ def given_run(client: MlflowClient, run_id: str, uri: str) -> Run | None:
 
 
 def find_experiment(client: MlflowClient, name: str, uri: str) -> Any:
-    """Returns the experiment of a name, a new one where there is none.
+    """Returns the experiment of a name; creates it if it does not exist.
 
     Raises:
-        TrackingError: It was deleted.
+        TrackingError: The experiment was deleted.
     """
-    found = client.get_experiment_by_name(name) or _new(client, name, uri)
-    if found.lifecycle_stage != ACTIVE:
+    experiment = client.get_experiment_by_name(name) or _new(client, name, uri)
+    if experiment.lifecycle_stage != ACTIVE:
         raise TrackingError(f"tracking.experiment: {name!r} at {uri} was deleted; restore it, or name another")
-    return found
+    return experiment
 
 
 def _new(client: MlflowClient, name: str, uri: str) -> Any:
     try:
         client.create_experiment(name, artifact_location=artifact_location(uri))
-    except MlflowException as error:  # Another pipeline run made it in between.
+    except MlflowException as error:  # A concurrent pipeline run created it.
         if error.error_code != ALREADY_THERE:
             raise
     return client.get_experiment_by_name(name)
 
 
 def artifact_location(uri: str) -> str | None:
-    """Returns where a new experiment's artifacts go: beside a SQLite file; elsewhere the server decides."""
+    """Returns the artifact location of a new experiment: next to a SQLite file; None otherwise, so that the server decides."""
     file = database_file(uri)
     return (file.resolve().parent / "mlartifacts").as_uri() if file else None

@@ -1,4 +1,4 @@
-"""The logged model of each variant: its files, and its place beside the variant's run."""
+"""The logged model of each variant, and its link to the variant's run."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -20,8 +20,8 @@ class LoggedModels:
         client: MLflow's client.
         result: The result.
         experiment_id: The experiment of the runs.
-        registered: Gives where the files of the result's registered versions are; asked only where a model is there twice, or
-            is about to go.
+        registered: Returns the locations of the files of the result's registered versions; called only if there are duplicate
+            models, or one is to be deleted.
     """
 
     def __init__(
@@ -33,10 +33,10 @@ class LoggedModels:
         self._registered = registered
 
     def has_model(self, variant: str) -> bool:
-        """Tells whether a variant has a file which runs."""
+        """Returns whether a variant has a file that runs."""
         return bool(self._result.variants[variant].sha256) and self._result.verdict.variants[variant].reason is None
 
-    def found(self, runs: Mapping[str, Run]) -> dict[str, LoggedModel]:
+    def existing(self, runs: Mapping[str, Run]) -> dict[str, LoggedModel]:
         """Returns the logged models of a result's runs, by variant."""
         by_run = self._by_run()
         return {
@@ -46,9 +46,9 @@ class LoggedModels:
         }
 
     def remove_doubles(self, runs: Mapping[str, Run]) -> bool:
-        """Removes the models that were made twice, or of a run that is none of these, and tells whether there were any.
+        """Deletes duplicate models and those of other runs, and returns whether there were any.
 
-        That of a registered version stays, also where somebody removed its run: the version has no other files.
+        The model of a registered version stays, even if somebody deleted its run: the version has no other files.
         """
         kept = {run.info.run_id for run in runs.values()}
         by_run = self._by_run()
@@ -60,13 +60,13 @@ class LoggedModels:
         return bool(removed)
 
     def _by_run(self) -> dict[str, list[LoggedModel]]:
-        """Returns the models of this result by run, that to keep first: a registered one, else the first that is whole."""
-        found = self._client.search_logged_models(
+        """Returns the models of this result by run, the one to keep first: a registered one, else the first complete one."""
+        models_of_key = self._client.search_logged_models(
             [self._experiment_id], f"tags.`{tags.KEY}` = '{tags.key(self._result)}'"
         )
         by_run: dict[str, list[LoggedModel]] = {}
         digest = self._result.digest
-        for model in (each for each in found if each.tags.get(tags.RESULT_DIGEST, digest) == digest):
+        for model in (each for each in models_of_key if each.tags.get(tags.RESULT_DIGEST, digest) == digest):
             by_run.setdefault(str(model.source_run_id), []).append(model)
         registered = self._registered() if any(len(models) > 1 for models in by_run.values()) else frozenset()
 
@@ -77,7 +77,7 @@ class LoggedModels:
         return {run_id: sorted(models, key=rank) for run_id, models in by_run.items()}
 
     def create(self, variant: str, run: Run) -> LoggedModel:
-        """Returns a new model of a variant's run, whose files are still to be written."""
+        """Returns a new logged model of a variant's run; its files are not uploaded yet."""
         return self._client.create_logged_model(
             self._experiment_id,
             name=tags.logged_model_name(self._result, variant),
@@ -92,8 +92,8 @@ class LoggedModels:
         )
 
     def package(self, models: Mapping[str, LoggedModel], folder: Path) -> Iterator[tuple[str, Upload]]:
-        """Writes the files of each model that is not finished, and yields its variant and what is to be uploaded."""
-        # MLflow's packaging takes a second to import, which a result that is recorded already does not need.
+        """Writes the files of each unfinished model, and yields its variant and its upload."""
+        # MLflow's packaging takes a second to import; a result that is already recorded does not need it.
         from edgequant.tracking.recording.packaging import package
 
         for variant, model in models.items():
@@ -104,7 +104,7 @@ class LoggedModels:
                 yield variant, Upload(directory=target, location=model.artifact_location)
 
     def finish(self, model: LoggedModel, run: Run) -> None:
-        """Ends a model's making once its files are there, and names it as the output of its run."""
+        """Finalizes a model once its files are uploaded, and logs it as an output of its run."""
         if str(model.status) != READY:
             self._client.finalize_logged_model(model.model_id, READY)
         outputs = run.outputs.model_outputs if run.outputs else []

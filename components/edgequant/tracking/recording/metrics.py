@@ -1,4 +1,4 @@
-"""The figures of a variant as MLflow's metrics, in units that charts show well."""
+"""The metrics of a variant for MLflow, in units that suit its charts."""
 
 import math
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from edgequant.artifacts.comparison import Ends, Slice
 from edgequant.artifacts.verdict import VariantVerdict
 from edgequant.tracking.mlflow_names import PERCENT, MetricName, metric_names
 
-# What the UI's columns have room for; a count or a size has no fraction, and keeps its digits.
+# The width of the UI's columns; counts and sizes are integers and keep all digits.
 PLACES = 4
 _SIGNIFICANT = 6
 _IN_HUNDREDTHS = ("_percent", "_points")
@@ -15,92 +15,92 @@ _IN_HUNDREDTHS = ("_percent", "_points")
 _Values = dict[str, float | None]
 
 
-def metrics(found: VariantVerdict, main_metric: str) -> dict[str, float]:
-    """Returns every figure of a variant; what is not known or finite is left out.
+def metrics(variant: VariantVerdict, main_metric: str) -> dict[str, float]:
+    """Returns all metrics of a variant; unknown and non-finite values are left out.
 
     Args:
-        found: Everything known about the variant.
-        main_metric: The metric that drops are of.
+        variant: The variant's verdict.
+        main_metric: The metric that the drop refers to.
     """
-    return main_figures(found, main_metric) | _known(_details(found, main_metric))
+    return main_figures(variant, main_metric) | _known(_details(variant, main_metric))
 
 
-def main_figures(found: VariantVerdict, main_metric: str) -> dict[str, float]:
-    """Returns the figures that a table of variants has room for: of other metrics than the main one, the values alone.
+def main_figures(variant: VariantVerdict, main_metric: str) -> dict[str, float]:
+    """Returns the metrics for the table of variants: all values, but intervals only of the main metric.
 
     Args:
-        found: Everything known about the variant.
-        main_metric: The metric that drops are of, which has the ends of its interval.
+        variant: The variant's verdict.
+        main_metric: The metric that the drop refers to.
     """
-    names = metric_names(found.metrics)
-    values: _Values = {names[name].value: value * names[name].scale for name, value in found.metrics.items()}
+    names = metric_names(variant.metrics)
+    values: _Values = {names[name].value: value * names[name].scale for name, value in variant.metrics.items()}
     if main_metric in names:
-        values |= _interval(names[main_metric], found.metric_interval)
-    values |= _scaled(("agreement_low_percent", "agreement_high_percent"), found.agreement_interval, PERCENT)
-    values |= _scaled(("drop_low_points", "drop_high_points"), found.drop_interval_points)
+        values |= _interval(names[main_metric], variant.metric_interval)
+    values |= _scaled(("agreement_low_percent", "agreement_high_percent"), variant.agreement_interval, PERCENT)
+    values |= _scaled(("drop_low_points", "drop_high_points"), variant.drop_interval_points)
     values |= {
-        "drop_points": found.drop_points,
-        "agreement_percent": None if found.agreement is None else found.agreement * PERCENT,
-        "size_bytes": found.size_bytes,
-        "peak_memory_bytes": found.peak_memory_bytes,
-        "examples": found.examples or None,
+        "drop_points": variant.drop_points,
+        "agreement_percent": None if variant.agreement is None else variant.agreement * PERCENT,
+        "size_bytes": variant.size_bytes,
+        "peak_memory_bytes": variant.peak_memory_bytes,
+        "examples": variant.examples or None,
     }
-    if found.versus_champion is not None:
-        values["drop_vs_champion_points"] = found.versus_champion.points
-    if found.flips is not None:
+    if variant.versus_champion is not None:
+        values["drop_vs_champion_points"] = variant.versus_champion.points
+    if variant.flips is not None:
         values |= {
-            "right_to_wrong": found.flips.right_to_wrong,
-            "wrong_to_right": found.flips.wrong_to_right,
+            "right_to_wrong": variant.flips.right_to_wrong,
+            "wrong_to_right": variant.flips.wrong_to_right,
         }
-    decibels = [drift.sqnr_db for drift in found.drift.values() if drift.sqnr_db is not None]
+    decibels = [drift.sqnr_db for drift in variant.drift.values() if drift.sqnr_db is not None]
     values |= {
-        "divergence_nats": found.divergence_nats,
+        "divergence_nats": variant.divergence_nats,
         "sqnr_db": min(decibels, default=None),
-        "cosine": min((drift.cosine for drift in found.drift.values()), default=None),
+        "cosine": min((drift.cosine for drift in variant.drift.values()), default=None),
     }
-    classes = _classes(found)
+    classes = _classes(variant)
     values["worst_class_drop_points"] = classes.values[0].drop_points if classes and classes.values else None
-    return _known(values | _latency(found))
+    return _known(values | _latency(variant))
 
 
-def _latency(found: VariantVerdict) -> _Values:
-    if found.latency is None:
+def _latency(variant: VariantVerdict) -> _Values:
+    if variant.latency is None:
         return {}
     return {
-        "latency_ratio": found.latency.ratio.value if found.latency.ratio else None,
-        "latency_p50_ms": found.latency.p50_ms,
-        "latency_p90_ms": found.latency.p90_ms,
-        "latency_p99_ms": found.latency.p99_ms,
+        "latency_ratio": variant.latency.ratio.value if variant.latency.ratio else None,
+        "latency_p50_ms": variant.latency.p50_ms,
+        "latency_p90_ms": variant.latency.p90_ms,
+        "latency_p99_ms": variant.latency.p99_ms,
     }
 
 
-def _details(found: VariantVerdict, main_metric: str) -> _Values:
-    """Returns what `main_figures` leaves out: the intervals and the drops of the other metrics, and the remaining intervals."""
+def _details(variant: VariantVerdict, main_metric: str) -> _Values:
+    """Returns the metrics that `main_figures` leaves out: intervals and drops of the other metrics, and further intervals."""
     values: _Values = {}
-    names = metric_names(found.metrics)
-    for name, measured in found.measures.items():
+    names = metric_names(variant.metrics)
+    for name, measured in variant.measures.items():
         if name == main_metric or name not in names:
             continue
         values |= _interval(names[name], measured.interval)
         if measured.drop is not None:
             values[names[name].drop] = measured.drop.points
             values |= _scaled(names[name].drop_ends, measured.drop.interval)
-    if found.versus_champion is not None:
+    if variant.versus_champion is not None:
         ends = ("drop_vs_champion_low_points", "drop_vs_champion_high_points")
-        values |= _scaled(ends, found.versus_champion.interval)
-    if (classes := _classes(found)) is not None:
+        values |= _scaled(ends, variant.versus_champion.interval)
+    if (classes := _classes(variant)) is not None:
         ends = ("worst_class_drop_low_points", "worst_class_drop_high_points")
         values |= _scaled(ends, classes.worst_interval_points)
-    if found.latency is not None and found.latency.ratio is not None:
-        values |= {"latency_ratio_low": found.latency.ratio.low, "latency_ratio_high": found.latency.ratio.high}
+    if variant.latency is not None and variant.latency.ratio is not None:
+        values |= {"latency_ratio_low": variant.latency.ratio.low, "latency_ratio_high": variant.latency.ratio.high}
     return values | {
-        "flips": None if found.flips is None else found.flips.changed,
-        "largest_error": max((drift.largest_error for drift in found.drift.values()), default=None),
+        "flips": None if variant.flips is None else variant.flips.changed,
+        "largest_error": max((drift.largest_error for drift in variant.drift.values()), default=None),
     }
 
 
-def _classes(found: VariantVerdict) -> Slice | None:
-    return next((part for part in found.slices if part.name == "class"), None)
+def _classes(variant: VariantVerdict) -> Slice | None:
+    return next((part for part in variant.slices if part.name == "class"), None)
 
 
 def _interval(name: MetricName, interval: Ends | None) -> _Values:
@@ -117,7 +117,7 @@ def _known(values: Mapping[str, float | None]) -> dict[str, float]:
 
 
 def rounded(name: str, value: float) -> float:
-    """Returns a metric with as many digits as say something and can be shown: percent and points have four places."""
+    """Returns a metric rounded to the digits that are significant and visible: four decimals for percent and points."""
     if float(value).is_integer():
         return float(value)
     return round(value, PLACES) if name.endswith(_IN_HUNDREDTHS) else float(f"{value:.{_SIGNIFICANT}g}")

@@ -1,4 +1,4 @@
-"""Packages a ``.tflite`` file as an MLflow pyfunc model that carries nothing of the machine that made it."""
+"""Packages a ``.tflite`` file as an MLflow pyfunc model, without paths of the machine that packaged it."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +21,7 @@ _ANY = -1
 
 
 def requirements() -> list[str]:
-    """Returns what a logged model needs, in the versions that are installed here."""
+    """Returns the pip requirements of a logged model, pinned to the installed versions."""
     return [f"{name}=={version(name)}" for name in _REQUIREMENTS]
 
 
@@ -31,9 +31,9 @@ def package(tflite: Path, example: dict[str, NDArray[Any]], logged: LoggedModel,
     Args:
         tflite: The ``.tflite`` file.
         example: One example, arrays by input name with a batch axis of 1.
-        logged: The logged model that the files are for.
+        logged: The logged model that the files belong to.
         target: The directory to write.
-        resolver: Which kernels run it: those that it was evaluated with.
+        resolver: The kernels to run it with: those of its evaluation.
     """
     description = Model(
         artifact_path=f"models:/{logged.model_id}",
@@ -52,7 +52,7 @@ def package(tflite: Path, example: dict[str, NDArray[Any]], logged: LoggedModel,
         input_example=example,
         pip_requirements=requirements(),
     )
-    # MLflow notes where each file was on this machine; where it is in the package is what loading needs.
+    # MLflow records the files' paths on this machine; loading only needs the paths within the package.
     flavor = description.flavors["python_function"]
     flavor["model_code_path"] = _PYFUNC.name
     flavor["artifacts"][_TFLITE]["uri"] = flavor["artifacts"][_TFLITE]["path"]
@@ -64,24 +64,26 @@ def package(tflite: Path, example: dict[str, NDArray[Any]], logged: LoggedModel,
 
 
 def _signature(tflite: Path, example: dict[str, NDArray[Any]]) -> ModelSignature:
-    """Returns the float signature of a model, as its file tells: nothing is run that might crash this process.
+    """Returns the float signature of a model, read from its file: it is not executed, since that could crash this process.
 
-    Examples give the dtypes of the inputs, since an integer model's own are not what it is given.
+    The example gives the dtypes of the inputs, since callers pass floats to an integer model, too.
     """
-    found = inspect_model(tflite)
-    inputs = {tensor.name: tensor for tensor in found.inputs}
+    inspected = inspect_model(tflite)
+    inputs = {tensor.name: tensor for tensor in inspected.inputs}
     return ModelSignature(
         inputs=Schema([_spec(inputs[name], values.dtype) for name, values in example.items()]),
-        outputs=Schema([_spec(tensor, _real_dtype(tensor)) for tensor in sorted(found.outputs, key=lambda t: t.name)]),
+        outputs=Schema(
+            [_spec(tensor, _real_dtype(tensor)) for tensor in sorted(inspected.outputs, key=lambda t: t.name)]
+        ),
     )
 
 
 def _spec(tensor: Tensor, dtype: np.dtype[Any]) -> TensorSpec:
-    """Returns what MLflow knows of a tensor: any number of examples, and any size where the model leaves it open."""
+    """Returns MLflow's specification of a tensor: a variable number of examples, and variable sizes where the model has them."""
     return TensorSpec(dtype, (_ANY, *tensor.shape[1:]), tensor.name)
 
 
 def _real_dtype(tensor: Tensor) -> np.dtype[Any]:
-    """Returns the dtype of an output's values: float32 where integers stand for real values."""
+    """Returns the dtype of an output's values: float32 if the tensor is quantized."""
     dtype = np.dtype(tensor.dtype.lower())
     return np.dtype(np.float32) if tensor.scale and np.issubdtype(dtype, np.integer) else dtype

@@ -1,4 +1,4 @@
-"""The versions that earlier pipeline runs of a quantization made: what has not changed since is not registered anew."""
+"""The versions that earlier pipeline runs of a quantization registered: an unchanged variant is not registered again."""
 
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ from edgequant.artifacts.result import LoadedResult
 from edgequant.tracking import tags
 
 NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
-# In these a version is the same as an earlier one: what was made of what, what it was measured on, and what was asked of it.
+# Two versions are the same if these tags are equal: file, source model, evaluation set, kernels, main metric and gate.
 _SAME = (
     tags.TFLITE_SHA256,
     tags.SOURCE_MODEL,
@@ -21,7 +21,7 @@ _SAME = (
     tags.MAIN_METRIC,
     tags.GATE,
 )
-# A night makes at most one of each variant: what is further back is not the last of any.
+# A pipeline run registers at most one version of each variant, so the last of each is among these.
 _LOOKED_AT = 100
 
 
@@ -39,14 +39,14 @@ class History:
         self._settings = result.content.settings
 
     def same(self, variant: str, run: Run) -> Any:
-        """Returns the version that a variant need not be registered beside, or None.
+        """Returns an earlier version that is the same as a variant, so that it need not be registered; None without one.
 
-        It is the last of this variant, and where an alias goes to the best variant, no other has been given it since. The run
-        gets a tag with it: recorded again, when the last is another, a result stays with its version.
+        It is the last version of this variant; if an alias goes to the best variant, no later version may have received it. The
+        version is stored in a tag of the run, so that recording the result again gives the same version.
 
         Args:
             variant: The variant.
-            run: Its run.
+            run: The variant's run.
         """
         if remembered := self._remembered(run):
             return remembered
@@ -60,7 +60,7 @@ class History:
         return last
 
     def leaves_alias_to(self, version: Any) -> bool:
-        """Tells whether an earlier version may get the alias: it never had it, and the alias is where we left it."""
+        """Returns whether an earlier version may get the alias: it never had it, and nobody moved the alias since."""
         alias = self._settings.alias
         if not alias or version.tags.get(tags.ALIASED) == alias:
             return False
@@ -73,7 +73,7 @@ class History:
         return all(version.tags.get(name) == expected[name] for name in _SAME)
 
     def _remembered(self, run: Run) -> Any:
-        """Returns the version that a run was said to have when it was recorded before, or None."""
+        """Returns the version that an earlier recording stored in the run's tag, or None."""
         name, _, number = run.data.tags.get(tags.EARLIER_VERSION, "").rpartition("/")
         if name != self._settings.registered_model:
             return None
@@ -86,18 +86,18 @@ class History:
 
     @cached_property
     def _versions(self) -> list[Any]:
-        """The newest versions that other results of the quantization have, the newest first."""
-        found = self._client.search_model_versions(
+        """The newest versions of other results of the quantization, the newest first."""
+        versions = self._client.search_model_versions(
             f"name = '{self._settings.registered_model}' AND tags.`{tags.NAME}` = '{self._result.verdict.name}'",
             max_results=_LOOKED_AT,
             order_by=["version_number DESC"],
         )
-        # What another recording of this result has made by now is no earlier one.
-        others = [version for version in found if version.tags.get(tags.KEY) != tags.key(self._result)]
+        # Versions that a concurrent recording of this result created are not earlier ones.
+        others = [version for version in versions if version.tags.get(tags.KEY) != tags.key(self._result)]
         return sorted(others, key=lambda version: int(version.version), reverse=True)
 
     @cached_property
     def _last_aliased(self) -> Any:
-        """The last version that was given the alias when it was made, or None."""
+        """The last version that received the alias when it was registered, or None."""
         alias = self._settings.alias
         return next((version for version in self._versions if alias and version.tags.get(tags.ALIASED) == alias), None)

@@ -1,7 +1,7 @@
-"""A logged ``.tflite`` model as an MLflow pyfunc: float values in and out, whatever is inside.
+"""A logged ``.tflite`` model as an MLflow pyfunc: accepts and returns floats for any variant.
 
-MLflow runs this file wherever the model is loaded, with `litert_interpreter` beside it; it needs mlflow-skinny, pandas,
-numpy and ai-edge-litert, and nothing else of this package.
+MLflow executes this file where the model is loaded, next to a copy of `litert_interpreter`. It depends on mlflow-skinny, pandas,
+numpy and ai-edge-litert; it depends neither on TensorFlow nor on edgequant.
 """
 
 import hashlib
@@ -21,26 +21,26 @@ from mlflow.pyfunc import PythonModel
 class LiteRTModel(PythonModel):  # type: ignore[misc]
     """Runs a ``.tflite`` file example by example."""
 
-    # MLflow asks for type hints at every load, and its hints know no arrays.
+    # MLflow warns about missing type hints at every load, and its hints do not support arrays.
     _skip_type_hint_validation = True
 
     def load_context(self, context: Any) -> None:
-        """Loads the file into an interpreter, with the kernels that it was evaluated with or those that the caller asks for."""
+        """Loads the file into an interpreter, with the kernels of its evaluation unless the caller chooses others."""
         tflite = Path(context.artifacts["tflite"])
         interpreter = _module(tflite.parents[1] / "code" / "litert_interpreter.py")
         self._model = interpreter.Model(tflite, resolver=context.model_config["resolver"])
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ARG002
-        """Returns the outputs by name, the example first.
+        """Returns arrays by output name, the example axis first.
 
         Args:
             context: MLflow's context.
-            model_input: Arrays by input name, the example first; an array, for a model of one input; or a DataFrame with a
-                column per input, which MLflow takes where a model leaves no size open but the number of examples.
+            model_input: Arrays by input name, the example axis first; an array, for a model with one input; or a DataFrame with
+                a column per input, which MLflow accepts if only the number of examples is variable.
             params: Not used.
 
         Raises:
-            ValueError: The inputs hold no example, or not as many each.
+            ValueError: The inputs hold no examples, or different numbers of them.
         """
         inputs = self._inputs(model_input)
         count = _count(inputs)
@@ -59,7 +59,7 @@ class LiteRTModel(PythonModel):  # type: ignore[misc]
 
 
 def _module(path: Path) -> ModuleType:
-    """Returns a module by its file: other models in the process have their own, which may be those of another version."""
+    """Returns the module of a file. Other models in the process have their own copies, possibly of another version."""
     name = f"{path.stem}_{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)
@@ -72,7 +72,7 @@ def _module(path: Path) -> ModuleType:
 
 
 def _count(inputs: Mapping[str, Any]) -> int:
-    """Returns how many examples the inputs hold."""
+    """Returns the number of examples that the inputs hold."""
     counts = {name: len(values) if values.ndim else 0 for name, values in inputs.items()}
     if len(set(counts.values())) != 1 or not all(counts.values()):
         held = ", ".join(f"{name} holds {count}" for name, count in counts.items())

@@ -1,8 +1,8 @@
 """Records a result in MLflow: a flat run and a logged model per variant, and one summary run.
 
-Everything is looked up by the result's key before it is made, and a run is finished last: killed at any point and run
-again, the recording ends with one run per variant, one summary and one version of each variant that is registered. It ends
-with another look: what is there twice, of two recordings at once or a late request, is kept once, the same whoever looks.
+Everything is looked up by the result's key before it is created, and a run is finished last. So a recording that is killed at any
+point and repeated ends with one run per variant, one summary run, and one version per registered variant. At the end it removes
+duplicates of concurrent recordings or repeated requests; all recordings keep the same ones.
 """
 
 import tempfile
@@ -19,11 +19,11 @@ from edgequant.artifacts.result import LoadedResult, Tracked
 from edgequant.errors import TrackingError
 from edgequant.mlflow_access.client import new_client
 from edgequant.mlflow_access.failures import is_transient
-from edgequant.mlflow_access.retries import Patience, PatientClient
+from edgequant.mlflow_access.retries import RetryingClient, RetryPolicy
 from edgequant.tracking import mlflow_names, tags, ui_links
 from edgequant.tracking.recording import source_model, summary
 from edgequant.tracking.recording.datasets import datasets
-from edgequant.tracking.recording.experiments import find_experiment, given_run
+from edgequant.tracking.recording.experiments import find_experiment, kfp_run
 from edgequant.tracking.recording.logged_models import LoggedModels
 from edgequant.tracking.recording.metrics import metrics
 from edgequant.tracking.recording.previous_versions import NOT_THERE
@@ -31,9 +31,9 @@ from edgequant.tracking.recording.registry import Registry
 from edgequant.tracking.recording.runs import FAILED, FINISHED, SUMMARY, Home, ResultRuns, is_kfps
 from edgequant.tracking.recording.uploads import Upload, Uploader, complete
 
-# How often a recording begins anew because of another one at the same time: each begins with what the other has finished.
+# How often a recording restarts because of a concurrent one; each restart uses what the other has created.
 _ROUNDS = 10
-# What MLflow says of a run, a model or a version that was removed.
+# MLflow's error codes for a run, model or version that was deleted.
 _OF_REMOVED = (NOT_THERE, "INVALID_PARAMETER_VALUE", "INVALID_STATE")
 
 
@@ -43,11 +43,11 @@ class Place:
 
     Attributes:
         uri: The MLflow tracking URI.
-        given_run_id: The run that KFP's plugin gave, which is then the summary run; "" for none.
+        kfp_run_id: The run that KFP's plugin created, which becomes the summary run; "" for none.
     """
 
     uri: str
-    given_run_id: str = ""
+    kfp_run_id: str = ""
 
 
 class Recorder:
@@ -55,19 +55,19 @@ class Recorder:
 
     Args:
         result: The result.
-        place: Where to.
-        patience: How long requests are repeated, and who is told what a reader should know and is no failure.
+        place: Where to record it.
+        policy: How long requests are retried, and the callback for messages that are not errors.
     """
 
-    def __init__(self, result: LoadedResult, place: Place, patience: Patience) -> None:
+    def __init__(self, result: LoadedResult, place: Place, policy: RetryPolicy) -> None:
         self._result = result
         self._place = place
-        self._patience = patience
-        self._tell = patience.tell
-        self._client = PatientClient(new_client(place.uri), patience)
-        # The summary run that an earlier attempt has uploaded the files of.
+        self._policy = policy
+        self._tell = policy.tell
+        self._client = RetryingClient(new_client(place.uri), policy)
+        # The summary run whose files an earlier attempt has uploaded.
         self._with_files = ""
-        # The runs that the attempt records into, but for one that KFP gave, which may have no key yet.
+        # The runs of this attempt, except one that KFP created, which may have no key yet.
         self._in_use: list[str] = []
         self._summary_run_id = ""
 
@@ -75,27 +75,27 @@ class Recorder:
         """Records everything that is not recorded yet, and returns where it is.
 
         Args:
-            again: Whether an earlier attempt may have made what it got no answer for.
+            again: Whether an earlier attempt may have created things without getting an answer.
 
         Raises:
-            TrackingError: The experiment or the given run was deleted, or others record the same result over and over.
+            TrackingError: The experiment or KFP's run was deleted, or other recordings of the same result keep interfering.
         """
         for number in range(_ROUNDS):
             tracked = self._attempt(again=again or number > 0)
             if tracked is not None:
                 return tracked
         raise TrackingError(
-            f"{self._result.path}: the same result is recorded at {self._place.uri} by others, over and over; wait for them,"
+            f"{self._result.path}: other recordings of the same result at {self._place.uri} keep interfering; wait for them,"
             " and finish with `edgequant track`"
         )
 
     def _attempt(self, *, again: bool) -> Tracked | None:
-        """Returns where everything is; None where another recording of the same result made or removed some of it meanwhile."""
+        """Returns where everything is; None if a concurrent recording of the same result created or deleted some of it."""
         self._in_use = []
         try:
             return self._record(again=again)
         except MlflowException as error:
-            if is_transient(error) or not self._was_overtaken(error):
+            if is_transient(error) or not self._lost_runs(error):
                 raise
             self._tell(
                 "another recording of the same result has removed runs of this one, and goes before it: its own are used"
@@ -103,16 +103,16 @@ class Recorder:
             return None
 
     def give_up(self, why: str) -> None:
-        """Ends a summary that was begun as failed, as far as MLflow takes that; of KFP's the end is KFP's business.
+        """Marks an unfinished summary run as failed, if MLflow accepts that; KFP ends the run that it created itself.
 
         Args:
-            why: A sentence on what was refused.
+            why: The reason, for the run's tag.
         """
         if not self._summary_run_id:
             return
         with suppress(MlflowException, OSError):
             run = self._client.get_run(self._summary_run_id)
-            # One that is finished tells of an earlier recording, or of another at the same time.
+            # A finished summary is that of an earlier or a concurrent recording.
             if run.info.status != FINISHED:
                 self._client.set_tag(
                     run.info.run_id, tags.REGISTERED, mlflow_names.cut(why, mlflow_names.TAG_CHARACTERS)
@@ -120,32 +120,32 @@ class Recorder:
                 if not is_kfps(run):
                     self._client.set_terminated(run.info.run_id, FAILED)
 
-    def _was_overtaken(self, error: MlflowException) -> bool:
-        """Tells whether an error is of a run that another recording of the same result has removed, and kept its own."""
+    def _lost_runs(self, error: MlflowException) -> bool:
+        """Returns whether an error was caused by a concurrent recording that deleted this one's runs and kept its own."""
         is_of_removed = bool(self._in_use) and error.error_code in _OF_REMOVED
-        return is_of_removed and not self._result_runs.are_there(self._in_use)
+        return is_of_removed and not self._result_runs.all_exist(self._in_use)
 
     def _record(self, *, again: bool) -> Tracked | None:
-        there = {variant: runs[0] for variant, runs in self._result_runs.found(self._given).items()}
-        are_new = not (there.keys() - {SUMMARY}) and not again
+        existing = {variant: runs[0] for variant, runs in self._result_runs.existing(self._kfp_summary).items()}
+        are_new = not (existing.keys() - {SUMMARY}) and not again
         runs = {
-            variant: there.get(variant) or self._result_runs.create(variant)
+            variant: existing.get(variant) or self._result_runs.create(variant)
             for variant in self._result.verdict.variants
         }
-        summary_run = there.get(SUMMARY) or self._result_runs.create(SUMMARY)
-        if not there.keys() >= {*runs, SUMMARY}:
-            # Before anything is sent: another result may have begun under this key at the same time.
+        summary_run = existing.get(SUMMARY) or self._result_runs.create(SUMMARY)
+        if not existing.keys() >= {*runs, SUMMARY}:
+            # Checked before files are sent: a concurrent recording of another result may have the same key.
             self._result_runs.own()
         self._summary_run_id = str(summary_run.info.run_id)
         used = {self._summary_run_id, *(str(run.info.run_id) for run in runs.values())}
-        self._in_use = sorted(used - {self._place.given_run_id})
-        logged = {} if are_new else self._models.found(runs)
+        self._in_use = sorted(used - {self._place.kfp_run_id})
+        logged = {} if are_new else self._models.existing(runs)
         without = [variant for variant in runs if self._models.has_model(variant) and variant not in logged]
         open_runs = {variant: run for variant, run in runs.items() if run.info.status != FINISHED or variant in without}
         if without:
             made = {variant: self._models.create(variant, runs[variant]) for variant in without}
-            # Another recording that goes on with the same runs may have made some meanwhile: no run can lose one that it named.
-            logged = {**made, **self._models.found(runs)}
+            # A concurrent recording with the same runs may have created some; a logged output cannot be removed from a run.
+            logged = {**made, **self._models.existing(runs)}
         self._fill(open_runs, summary_run, logged)
         registered = self._registry.register(runs, logged)
         self._finish_summary(summary_run, runs, registered)
@@ -155,21 +155,21 @@ class Recorder:
         return self._tracked(summary_run, runs, registered.versions)
 
     def _is_alone(self, runs: dict[str, Run], summary_run: Run, *, again: bool) -> bool:
-        """Removes what is there twice, and tells whether what is left is what was recorded here, and nothing was removed."""
+        """Removes duplicates, and returns whether there were none and the remaining runs are those recorded here."""
         if again:
-            # What a request of ours made late. Another recording that makes a version finds ours, which is before it.
-            self._registry.found()
-        found = self._result_runs.found()
-        doubles = self._result_runs.remove_doubles(found)
-        left = {variant: str(each[0].info.run_id) for variant, each in found.items()}
+            # Removes duplicate versions of our own repeated requests; a concurrent recording finds ours, which has a lower number.
+            self._registry.existing()
+        runs_by_variant = self._result_runs.existing()
+        doubles = self._result_runs.remove_doubles(runs_by_variant)
+        left = {variant: str(each[0].info.run_id) for variant, each in runs_by_variant.items()}
         recorded = {variant: str(run.info.run_id) for variant, run in {**runs, SUMMARY: summary_run}.items()}
-        if doubles | self._models.remove_doubles({variant: each[0] for variant, each in found.items()}):
+        if doubles | self._models.remove_doubles({variant: each[0] for variant, each in runs_by_variant.items()}):
             self._tell("some of it was there twice, of two recordings at once or a late request: one of each is kept")
             return False
         return left == recorded
 
     def _references(self) -> frozenset[str]:
-        """Returns the runs of the result's registered versions, and where their files are."""
+        """Returns the runs of the result's registered versions, and the locations of their files."""
         return frozenset(str(each) for version in self._registry.kept() for each in (version.run_id, version.source))
 
     @cached_property
@@ -208,12 +208,12 @@ class Recorder:
 
     @cached_property
     def _task_run(self) -> Run | None:
-        """The run that KFP's plugin gave this task, or None."""
-        return given_run(self._client, self._place.given_run_id, self._place.uri)
+        """The run that KFP's plugin created for this task, or None."""
+        return kfp_run(self._client, self._place.kfp_run_id, self._place.uri)
 
     @cached_property
-    def _given(self) -> Run | None:
-        """The run that KFP's plugin gave, unless another result has it for its summary already."""
+    def _kfp_summary(self) -> Run | None:
+        """The run that KFP's plugin created, unless it is already the summary of another result."""
         run = self._task_run
         if run is not None and run.data.tags.get(tags.KEY, self._key) != self._key:
             self._tell(f"the run {run.info.run_id} is the summary of {run.data.tags[tags.NAME]!r}: another is made")
@@ -236,7 +236,7 @@ class Recorder:
 
     @property
     def experiment(self) -> str:
-        """The name of the experiment that the runs are in: that of the run that KFP gave, or the one configured."""
+        """The name of the experiment: that of the run that KFP created, else the configured one."""
         return str(self._experiment.name)
 
     @cached_property
@@ -244,10 +244,10 @@ class Recorder:
         return source_model.find(self._client, self._result.content.settings, self._place.uri, self._tell)
 
     def _fill(self, open_runs: dict[str, Run], summary_run: Run, logged: dict[str, LoggedModel]) -> None:
-        """Uploads all files, and finishes each variant as soon as its own are there: whatever fails then, it is done."""
+        """Uploads all files, and finishes each variant as soon as its own are uploaded, so that later errors do not affect it."""
         with (
             tempfile.TemporaryDirectory(prefix="edgequant-") as scratch,
-            Uploader(self._place.uri, self._patience) as uploader,
+            Uploader(self._place.uri, self._policy) as uploader,
         ):
             packages = self._models.package(logged, Path(scratch) / "models")
             copies = {variant: uploader.begin(files) for variant, files in packages}
@@ -262,8 +262,8 @@ class Recorder:
             self._with_files = summary_run.info.run_id
 
     def _is_finished(self, summary_run: Run) -> bool:
-        """Tells whether a summary was finished by us: the end of a run that KFP gave is KFP's business."""
-        return summary_run.info.status == FINISHED and self._given is None
+        """Returns whether we finished the summary run; KFP finishes the run that it created itself."""
+        return summary_run.info.status == FINISHED and self._kfp_summary is None
 
     def _finish_variant(self, variant: str, run: Run, model: LoggedModel | None) -> None:
         run_id = str(run.info.run_id)
@@ -286,24 +286,24 @@ class Recorder:
         return [Metric(key, value, stamp, 0, model_id, name, digest, run.info.run_id) for key, value in values.items()]
 
     def _finish_summary(self, run: Run, runs: dict[str, Run], registered: summary.Registered) -> None:
-        said = summary.registration(self._result, registered)
+        sentence = summary.registration(self._result, registered)
         if registered.earlier or registered.holder:
-            self._tell(said)
+            self._tell(sentence)
         source_link = (
             ui_links.run_page(self._base, self._source.experiment_id, self._source.run_id)
             if self._source.run_id
             else ""
         )
         summary_tags = {
-            **(tags.common_tags(self._result, self._source.run_id) if self._given is not None else {}),
-            **summary.summary_tags(self._result, said),
-            summary.NOTE_TAG: summary.note(self._result, said, source_link),
-            **{f"{tags.RUN_OF}{variant}": str(found.info.run_id) for variant, found in runs.items()},
+            **(tags.common_tags(self._result, self._source.run_id) if self._kfp_summary is not None else {}),
+            **summary.summary_tags(self._result, sentence),
+            summary.NOTE_TAG: summary.note(self._result, sentence, source_link),
+            **{f"{tags.RUN_OF}{variant}": str(run_of_variant.info.run_id) for variant, run_of_variant in runs.items()},
         }
-        # Also of a run that was finished before: another setting may have registered more since.
+        # Also for a finished run: with another setting, more versions may have been registered.
         self._client.log_batch(run.info.run_id, tags=[RunTag(name, value) for name, value in summary_tags.items()])
         if self._is_finished(run):
             return
         self._client.log_inputs(run.info.run_id, datasets=datasets(self._result.content))
-        if self._given is None:
+        if self._kfp_summary is None:
             self._client.set_terminated(run.info.run_id, FINISHED)

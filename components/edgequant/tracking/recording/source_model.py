@@ -1,4 +1,4 @@
-"""What is known of a source model: which of two is the newer one, and the run that trained it, which a result is linked with."""
+"""The source model of a result: whether one is newer than another, and the training run, which the result is linked with."""
 
 import re
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class SourceRun:
     """A training run.
 
     Attributes:
-        run_id: Its identifier; "" where it is not known.
+        run_id: Its identifier; "" if unknown.
         experiment_id: Its experiment.
     """
 
@@ -30,22 +30,22 @@ class SourceRun:
 
 
 def is_newer(uri: str, than: str) -> bool:
-    """Tells whether a URI names a later version of the registered model that another one names a version of, by their numbers."""
+    """Returns whether a URI names a later version, by number, of the same registered model as another URI."""
     first, second = _VERSION.fullmatch(uri), _VERSION.fullmatch(than)
     return first is not None and second is not None and first[1] == second[1] and int(first[2]) > int(second[2])
 
 
 def find(client: MlflowClient, settings: TrackingSettings, uri: str, tell: Tell) -> SourceRun:
-    """Returns the run that trained the source model; where it cannot be told or may not be read, that is said and no failure.
+    """Returns the run that trained the source model; if it is unknown or may not be read, that is reported and not an error.
 
     Args:
         client: MLflow's client.
-        settings: What the result was to be recorded as: the model was looked up at its URI.
-        uri: Where it is recorded.
-        tell: Is given a sentence when there is none.
+        settings: The tracking settings of the result; the model was looked up at their URI.
+        uri: The tracking URI where the result is recorded.
+        tell: Called with a sentence if there is no such run.
     """
     model_uri = settings.model_uri
-    # A run's identifier is its own everywhere; a name and a number may be those of another model at another MLflow.
+    # Run identifiers are globally unique; the same name and number may be another model at another MLflow server.
     if model_uri.startswith(_REGISTERED) and settings.uri and settings.uri.rstrip("/") != uri.rstrip("/"):
         tell(f"the training run of {model_uri} is not linked: the model was looked up at {settings.uri}")
         return SourceRun()
@@ -62,14 +62,14 @@ def find(client: MlflowClient, settings: TrackingSettings, uri: str, tell: Tell)
 
 
 def link(client: MlflowClient, source: SourceRun, name: str, summary_run_id: str, tell: Tell) -> None:
-    """Tags the training run with the summary run of what was made of its model; where it may not, that is told.
+    """Tags the training run with the summary run of the result; a refused tag is reported and not an error.
 
     Args:
         client: MLflow's client.
         source: The training run.
         name: The name of the quantization.
         summary_run_id: The summary run.
-        tell: Is given a sentence when the tag is refused.
+        tell: Called with a sentence if the tag is refused.
     """
     if not source.run_id:
         return

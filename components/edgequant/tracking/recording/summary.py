@@ -1,4 +1,4 @@
-"""What the summary run of a result shows: its note, its tables, its files, and the pages of MLflow's UI."""
+"""The content of a result's summary run: its description, tables, files and tags."""
 
 import json
 import shlex
@@ -28,11 +28,11 @@ Table = dict[str, list[Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """The version that an alias stays on, as it was made of a newer version of the source model.
+    """The version that keeps an alias, because it was made of a newer version of the source model.
 
     Attributes:
         version: The version.
-        source: The URI of what it was made of.
+        source: The URI of its source model.
     """
 
     version: str
@@ -44,9 +44,9 @@ class Registered:
     """The registered versions of a result.
 
     Attributes:
-        versions: By variant.
-        earlier: The variants whose version an earlier pipeline run made, of the same file.
-        holder: The version that keeps the alias from the best variant's; None where none does.
+        versions: The version of each variant.
+        earlier: The variants whose version an earlier pipeline run registered, with the same file.
+        holder: The version that keeps the alias instead of the best variant's; None without one.
     """
 
     versions: dict[str, str] = field(default_factory=dict)
@@ -71,17 +71,17 @@ def write_files(result: LoadedResult, target: Path) -> None:
 
 
 def tables(result: LoadedResult) -> dict[str, Table]:
-    """Returns the tables by file name, as columns and data: MLflow's layout for tables."""
-    found = {COMPARISON: comparison(result), CLASSES: classes(result)}
-    return {name: table for name, table in found.items() if table["data"]}
+    """Returns the tables by file name, in MLflow's layout: columns and data."""
+    tables_by_name = {COMPARISON: comparison(result), CLASSES: classes(result)}
+    return {name: table for name, table in tables_by_name.items() if table["data"]}
 
 
 def summary_tags(result: LoadedResult, registered: str) -> dict[str, str]:
-    """Returns the tags of the summary run besides those that every run has and its variants' runs.
+    """Returns the tags of the summary run, without those of every run and the links to the variants' runs.
 
     Args:
         result: The result.
-        registered: A sentence on what was registered, or why nothing was.
+        registered: The text of `registration`.
     """
     verdict = result.verdict
     values = {
@@ -95,7 +95,7 @@ def summary_tags(result: LoadedResult, registered: str) -> dict[str, str]:
 
 
 def registration(result: LoadedResult, registered: Registered) -> str:
-    """Returns a sentence or two on what was registered, or why nothing was.
+    """Returns a text on what was registered, or why nothing was.
 
     Args:
         result: The result.
@@ -120,14 +120,14 @@ def registration(result: LoadedResult, registered: Registered) -> str:
         if name in registered.earlier
     ]
     if not new:
-        said = f"Nothing new is registered in {model}: {'; '.join(known)}."
+        sentence = f"Nothing new is registered in {model}: {'; '.join(known)}."
     else:
-        said = f"Registered in {model}: {', '.join(new)}." + (f" Not anew: {'; '.join(known)}." if known else "")
-    return said + _left(result, registered)
+        sentence = f"Registered in {model}: {', '.join(new)}." + (f" Not anew: {'; '.join(known)}." if known else "")
+    return sentence + _left(result, registered)
 
 
 def _left(result: LoadedResult, registered: Registered) -> str:
-    """Returns a sentence on the alias that stays on a newer model's version, and on how to move it; "" where it does not."""
+    """Returns a sentence on an alias that a newer source model's version keeps, and on how to move it; "" without one."""
     settings = result.content.settings
     if registered.holder is None:
         return ""
@@ -137,61 +137,61 @@ def _left(result: LoadedResult, registered: Registered) -> str:
 
 
 def stays(alias: str, holder: Holder) -> str:
-    """Returns what to say of an alias that is not moved."""
+    """Returns the explanation of why an alias is not moved."""
     return f"{alias} stays on version {holder.version}, whose source {holder.source} is newer"
 
 
 def note(result: LoadedResult, registered: str, source_link: str = "") -> str:
-    """Returns the summary run's description, in Markdown, in which nothing that users named is markup.
+    """Returns the summary run's description in Markdown; names given by users are escaped.
 
     Args:
         result: The result.
-        registered: A sentence on what was registered, or why nothing was.
-        source_link: The page of the run that trained the source model; "" where it is not known.
+        registered: The text of `registration`.
+        source_link: The page of the run that trained the source model; "" if unknown.
     """
     verdict = result.verdict
-    # Not the reason twice, one below the other: what is long is folded.
-    said = registered.replace(f": {verdict.why}", ".")
-    lines = [f"**{literal(verdict.outcome)}**: {literal(verdict.why)}", "", literal(said), ""]
+    # The reason is already in the line above, and MLflow collapses long descriptions.
+    sentence = registered.replace(f": {verdict.why}", ".")
+    lines = [f"**{literal(verdict.outcome)}**: {literal(verdict.why)}", "", literal(sentence), ""]
     if source_link:
         model = literal(result.content.settings.model_uri)
         lines += [f"Source: {model}, from [this training run]({source_link}).", ""]
     lines += ["| variant | verdict | why |", "| --- | --- | --- |"]
     lines += [
-        f"| {literal(name)} | {literal(found.verdict)} | {literal('; '.join(found.reasons))} |"
-        for name, found in verdict.variants.items()
+        f"| {literal(name)} | {literal(variant.verdict)} | {literal('; '.join(variant.reasons))} |"
+        for name, variant in verdict.variants.items()
     ]
     return mlflow_names.cut("\n".join(lines), mlflow_names.TAG_CHARACTERS)
 
 
 def comparison(result: LoadedResult) -> Table:
-    """Returns a row per variant.
+    """Returns the table of variants, one row each.
 
-    The UI's table across runs takes the first column as its rows and shows the second, unless somebody chooses others: which
-    variant has which verdict, beside those of other source models.
+    By default, the UI's comparison of runs uses the first column as rows and shows the second: the verdict of each variant, next
+    to those of other source models.
     """
     verdict = result.verdict
     names = list(verdict.variants)
-    found = {name: main_figures(variant, verdict.main_metric) for name, variant in verdict.variants.items()}
-    columns = list(dict.fromkeys(column for values in found.values() for column in values))
+    metrics = {name: main_figures(variant, verdict.main_metric) for name, variant in verdict.variants.items()}
+    columns = list(dict.fromkeys(column for values in metrics.values() for column in values))
     table: Table = {
         "variant": list(names),
         "verdict": [verdict.variants[name].verdict for name in names],
     }
-    table |= {column: [_short(found[name].get(column)) for name in names] for column in columns}
+    table |= {column: [_short(metrics[name].get(column)) for name in names] for column in columns}
     table["source"] = [tags.source(result)] * len(names)
     return {"columns": list(table), "data": [list(row) for row in zip(*table.values(), strict=True)]}
 
 
 def _short(value: float | None) -> float | None:
-    """Returns a number as a table can show it: the UI cuts off what is longer than its columns."""
+    """Returns a number rounded to the width of the UI's columns, which truncate longer ones."""
     if value is None or value.is_integer():
         return value
     return round(value, _PLACES) if abs(value) >= 1 else float(f"{value:.{_PLACES}g}")
 
 
 def classes(result: LoadedResult) -> Table:
-    """Returns a row per variant and class: the recall of float32 and the variant's, and the drop with its ends."""
+    """Returns the table of classes, one row per variant and class: both recalls, the drop and its confidence interval."""
     columns = ["source", "variant", "class", "examples", "float32_percent", "recall_percent", "drop_points"]
     data = [
         [
@@ -202,8 +202,8 @@ def classes(result: LoadedResult) -> Table:
             *map(_short, (value.reference * _PERCENT, value.variant * _PERCENT, value.drop_points)),
             *map(_short, value.drop_interval_points or (None, None)),
         ]
-        for variant, found in result.verdict.variants.items()
-        for part in found.slices
+        for variant, verdict in result.verdict.variants.items()
+        for part in verdict.slices
         if part.name == "class"
         for value in part.values
     ]
@@ -211,7 +211,7 @@ def classes(result: LoadedResult) -> Table:
 
 
 def configuration(result: LoadedResult) -> str:
-    """Returns the configuration as YAML: that of the result, else what the steps recorded of it."""
+    """Returns the configuration as YAML: that in the result, else one from the values that the steps recorded."""
     path = result.path / CONFIGURATION
     if path.is_file():
         return path.read_text(encoding="utf-8")
@@ -219,7 +219,7 @@ def configuration(result: LoadedResult) -> str:
 
 
 def blessed(result: LoadedResult) -> list[str]:
-    """Returns the blessed variants, the best one last: its version is then the newest."""
+    """Returns the blessed variants, the best one last, so that its version is the newest."""
     best = result.verdict.best
-    others = [name for name, found in result.verdict.variants.items() if found.verdict == BLESSED and name != best]
+    others = [name for name, variant in result.verdict.variants.items() if variant.verdict == BLESSED and name != best]
     return [*others, *([best] if best else [])]

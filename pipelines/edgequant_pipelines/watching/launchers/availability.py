@@ -1,4 +1,4 @@
-"""Which launchers can be asked: each is tried at every look, and said once when it is silent and once when it answers again."""
+"""The availability of launchers: checked at every poll, and reported once when it changes."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -9,17 +9,17 @@ from edgequant_pipelines.watching.prometheus import Measures
 
 
 class Availability:
-    """The launchers, as far as they can be asked.
+    """The launchers and their availability.
 
     Args:
         launchers: Returns the launcher of a name.
-        measures: What is counted.
-        show: Takes a line for people.
-        once: Whether nobody looks again after what is silent now.
+        measures: The Prometheus metrics.
+        show: Prints a line.
+        once: Whether the watcher polls only once, without retries.
 
     Attributes:
-        silent: The names of those found silent in this look.
-        answered: The names of those that answered in this look.
+        silent: The names of the launchers that did not answer in this poll.
+        answered: The names of the launchers that answered in this poll.
     """
 
     def __init__(
@@ -36,12 +36,12 @@ class Availability:
 
     @property
     def silence(self) -> str:
-        """Why launchers could not be asked when they were last, or ""."""
-        # The endpoint's thread asks too, while a look may change what it goes through.
+        """Why launchers are unavailable since their last check, or ""."""
+        # The endpoint's thread reads this, too, while a poll may change the dictionary.
         return "; ".join(f"{name}: {reason}" for name, reason in list(self._reasons.items()))
 
     def begin(self, names: Iterable[str]) -> None:
-        """Begins a look: asks the launchers of these names whether they would take anything."""
+        """Begins a poll: checks the launchers of these names."""
         self.silent.clear()
         self.answered.clear()
         self._unknown.clear()
@@ -52,7 +52,7 @@ class Availability:
         self[name].check()
 
     def guarded(self, name: str, step: Callable[[], None]) -> None:
-        """Takes a step unless its launcher was found silent in this look."""
+        """Executes a step unless its launcher did not answer in this poll."""
         if name in self.silent:
             return
         try:
@@ -66,19 +66,19 @@ class Availability:
             self.answered.add(name)
 
     def end(self) -> None:
-        """Ends a look: what was silent before and answered in it is said; what nobody asks any more is forgotten."""
+        """Ends a poll: reports the launchers that answer again, and forgets those that are no longer used."""
         for name in set(self._reasons) - self.silent:
             self._notices.end(name, f"{name}: answers again" if name in self.answered else "")
             del self._reasons[name]
 
     def has(self, name: str, place: str) -> bool:
-        """Tells whether a launcher's runs are in a place; one that cannot be asked in this look is not known to."""
+        """Returns whether a launcher's runs are in a place; false if it is unavailable in this poll."""
         if name in self.silent | self._unknown:
             return False
         try:
             return self[name].place == place
         except LauncherError:
-            # There may be thousands of others' claims, and asking may take a minute.
+            # Remembered, since there may be thousands of claims, and an attempt to connect may take a minute.
             self._unknown.add(name)
             return False
 
@@ -86,6 +86,6 @@ class Availability:
         """Returns a launcher.
 
         Raises:
-            LauncherError: It cannot be asked now, or there is none of that name.
+            LauncherError: It is unavailable, or does not exist.
         """
         return self._launchers(name)

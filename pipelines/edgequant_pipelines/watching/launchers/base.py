@@ -1,4 +1,4 @@
-"""What starts quantizations and tells what became of them: one small protocol for a laptop and for Kubeflow."""
+"""The protocol of launchers, which start runs and report their state, on this machine or on Kubeflow."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -9,7 +9,7 @@ from edgequant_pipelines.config import Config
 
 
 class LauncherError(EdgequantError):
-    """The launcher cannot be asked now; later it may."""
+    """The launcher is temporarily unavailable."""
 
 
 class ForbiddenRunError(LauncherError):
@@ -17,22 +17,22 @@ class ForbiddenRunError(LauncherError):
 
 
 class UnreadableRunError(EdgequantError):
-    """What has become of a run cannot be told, though the launcher may tell it of others."""
+    """The state of a run cannot be read, though the launcher may report that of others."""
 
 
 class UnansweredError(EdgequantError):
-    """A run could not be started though the launcher answers, and may be started all the same, later."""
+    """A run could not be started though the launcher answers; the request may still be executed later."""
 
 
 class Progress(Enum):
-    """How far a run is."""
+    """The state of a run."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    # It ended without an end, with the watcher that ran it: the same attempt is started again.
+    # It ended with its watcher, without a result: the same attempt is started again.
     INTERRUPTED = "interrupted"
-    # There is none of that identifier here.
+    # No run has this identifier.
     GONE = "gone"
 
 
@@ -42,11 +42,11 @@ class LaunchedRun:
 
     Attributes:
         run_id: The launcher's identifier.
-        progress: How far it is.
+        progress: Its state.
         reason: Why it failed, or "".
-        final: Whether another attempt would fail alike.
-        outcome: What it found, in a word, where that is known here; "" otherwise.
-        shown: Where a person finds it.
+        final: Whether a retry would fail with the same error.
+        outcome: The outcome of its verdict, if known; "" otherwise.
+        shown: Its location, for messages.
     """
 
     run_id: str
@@ -58,44 +58,44 @@ class LaunchedRun:
 
 
 class Launcher(Protocol):
-    """Starts runs under names that the caller chooses, and finds them again by these."""
+    """Starts runs under names that the caller chooses, and finds them by name."""
 
     @property
     def place(self) -> str:
-        """Where the runs are: what a watcher tells its own runs by from those of one elsewhere."""
+        """The location of the runs, which distinguishes a watcher's own runs from those at another server."""
 
     def check(self) -> None:
-        """Looks whether runs could be started now.
+        """Checks that runs can be started now.
 
         Raises:
-            LauncherError: They could not.
+            LauncherError: The launcher is unavailable.
         """
 
     def find(self, run_name: str) -> LaunchedRun | None:
-        """Returns the run of a name, or None when there is none.
+        """Returns the run of a name, or None.
 
         Raises:
-            LauncherError: The launcher cannot be asked.
+            LauncherError: The launcher is unavailable.
         """
 
     def submit(self, config: Config, run_name: str) -> LaunchedRun:
         """Starts a run.
 
         Raises:
-            ConfigError: It would never run.
-            LauncherError: The launcher cannot be asked; the run may have been started all the same.
-            UnansweredError: The launcher answers, and fails to start this run; it may yet be started all the same.
+            ConfigError: The configuration can never run.
+            LauncherError: The launcher is unavailable; the run may have been started.
+            UnansweredError: The launcher answers but fails to start this run; it may still be started.
             EdgequantError: It could not be started this time.
         """
 
     def state(self, run_id: str) -> LaunchedRun:
-        """Returns what has become of a run.
+        """Returns the state of a run.
 
         Raises:
-            ForbiddenRunError: The account may not see it.
-            LauncherError: The launcher cannot be asked.
-            UnreadableRunError: The launcher answers, and cannot tell.
+            ForbiddenRunError: The account may not see the run.
+            LauncherError: The launcher is unavailable.
+            UnreadableRunError: The launcher answers, but cannot read the run.
         """
 
     def close(self) -> None:
-        """Ends what cannot go on without the watcher."""
+        """Ends the runs that cannot continue without the watcher."""

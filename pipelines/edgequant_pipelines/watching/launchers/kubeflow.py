@@ -29,27 +29,27 @@ from edgequant_pipelines.watching.launchers.base import (
 from edgequant_pipelines.watching.rules.rules import KubeflowServer
 
 _NOT_FOUND, _TOO_MANY = 404, 429
-# What is said of the account, or of the moment, rather than of what is asked.
+# HTTP statuses that concern the account or the server's load, not the request.
 _HELD = (401, 403, _TOO_MANY)
 
 
 class KubeflowLauncher:
-    """Runs pipelines at a server; what a run's name is, it stays, so that it is found again there.
+    """Starts runs at a Kubeflow Pipelines server, and finds them by their names.
 
     Args:
         where: The server.
-        tracking_uri: The MLflow server for configurations that name none.
+        tracking_uri: The MLflow server of configurations without one.
 
     Raises:
-        ConfigError: The server's address is wrong.
-        LauncherError: It does not answer.
+        ConfigError: The server's address is invalid.
+        LauncherError: The server does not answer.
     """
 
     def __init__(self, where: KubeflowServer, tracking_uri: str) -> None:
         self._experiment = where.experiment
         self._tracking_uri = tracking_uri
         self._compiled: tuple[object, CompiledPipeline] | None = None
-        with _asked():
+        with _request_errors():
             self._connection: Connection = connect(where.host, where.namespace)
 
     @property
@@ -58,29 +58,29 @@ class KubeflowLauncher:
         return f"{self._connection.host} {self._connection.namespace}".strip()
 
     def check(self) -> None:
-        """Asks for a run, whichever: an account whose token has expired, or that may see none, can start none."""
-        with _asked():
+        """Lists one run: an account with an expired token, or without read access, cannot start runs either."""
+        with _request_errors():
             check_access(self._connection)
 
     def find(self, run_name: str) -> LaunchedRun | None:
-        """Returns the run of a name, or None when there is none."""
-        with _asked():
-            found = find_run(self._connection, run_name)
-        return None if found is None else _launched(found)
+        """Returns the run of a name, or None."""
+        with _request_errors():
+            run = find_run(self._connection, run_name)
+        return None if run is None else _launched(run)
 
     def submit(self, config: Config, run_name: str) -> LaunchedRun:
-        """Starts a run, unless there is one of that name.
+        """Starts a run, unless one of that name exists.
 
         Raises:
-            ConfigError: It would never run.
-            KubeflowError: The server refuses this run; it may take others.
-            LauncherError: The server cannot be asked, or refuses the account.
-            UnansweredError: The server answers, and fails to make this run.
+            ConfigError: The configuration can never run.
+            KubeflowError: The server refuses this run; it may accept others.
+            LauncherError: The server is unavailable, or refuses the account.
+            UnansweredError: The server answers, but fails to create this run.
         """
-        # A claim's name stands for its configuration; what an earlier release started under it is its run, too.
-        found = self.find(run_name)
-        if found is not None:
-            return found
+        # The name identifies the configuration, so that a run of an earlier release under this name is the claim's run, too.
+        existing = self.find(run_name)
+        if existing is not None:
+            return existing
         if not config.tracking.uri:
             tracking = config.tracking.model_copy(update={"uri": self._tracking_uri})
             config = config.model_copy(update={"tracking": tracking})
@@ -92,14 +92,14 @@ class KubeflowLauncher:
                 raise
             if not error.ambiguous or error.status == _TOO_MANY:
                 raise LauncherError(str(error)) from error
-            found = self.find(run_name)
-            if found is None:
+            existing = self.find(run_name)
+            if existing is None:
                 raise UnansweredError(str(error)) from error
-            return found
+            return existing
         return _launched(run)
 
     def _prepared(self, config: Config) -> PreparedRun:
-        """Returns what a run is started with; but for a pipeline that is refused, trouble with that is no version's."""
+        """Returns the prerequisites of a run; errors count as the launcher's, except if the server refuses the pipeline."""
         try:
             return prepare_run(
                 self._connection, config, experiment=self._experiment, compiled=self._compiled_for(config)
@@ -110,11 +110,11 @@ class KubeflowLauncher:
             raise LauncherError(str(error)) from error
 
     def state(self, run_id: str) -> LaunchedRun:
-        """Returns what has become of a run; only KFP itself can say that there is none."""
+        """Returns the state of a run; a run is gone only if KFP itself says so."""
         try:
             return _launched(state_of(self._connection, run_id))
         except KubeflowError as error:
-            if error.not_there:
+            if error.not_found:
                 return LaunchedRun(run_id=run_id, progress=Progress.GONE)
             if error.status and error.status not in _HELD:
                 raise UnreadableRunError(str(error)) from error
@@ -122,21 +122,21 @@ class KubeflowLauncher:
             raise kind(str(error)) from error
 
     def _compiled_for(self, config: Config) -> CompiledPipeline:
-        """Returns the pipeline, compiled once for all versions of a rule: how it runs is all that it is compiled from."""
+        """Returns the compiled pipeline, cached, since it depends only on the section `kubeflow`."""
         if self._compiled is None or self._compiled[0] != config.kubeflow:
             self._compiled = (config.kubeflow, compile_for(config))
         return self._compiled[1]
 
     def close(self) -> None:
-        """Leaves the runs alone: they go on."""
+        """Does nothing: the runs continue."""
 
 
 @contextmanager
-def _asked() -> Iterator[None]:
-    """Takes whatever a question ends in for a server that cannot be asked: it is asked again later.
+def _request_errors() -> Iterator[None]:
+    """Turns every KubeflowError into a LauncherError, so that the request is retried at the next poll.
 
     Raises:
-        LauncherError: It ended in anything.
+        LauncherError: The request failed.
     """
     try:
         yield
@@ -145,8 +145,8 @@ def _asked() -> Iterator[None]:
 
 
 def _refuses(error: KubeflowError) -> bool:
-    """Tells whether a server refuses one run alone: another one may be taken, and this one is no better later."""
-    gateway = error.status == _NOT_FOUND and not error.not_there
+    """Returns whether a server permanently refuses one run, but may accept others."""
+    gateway = error.status == _NOT_FOUND and not error.not_found
     return 400 <= error.status < 500 and not error.ambiguous and error.status not in _HELD and not gateway
 
 

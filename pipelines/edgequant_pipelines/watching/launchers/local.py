@@ -1,4 +1,4 @@
-"""Quantizations on this machine, each in a process and a work directory of its own."""
+"""Runs on this machine, each in its own process and work directory."""
 
 import os
 import signal
@@ -21,18 +21,18 @@ _LOG = "output.log"
 
 
 class LocalLauncher:
-    """Runs pipelines below a directory; a directory with an end on record is a run that has ended.
+    """Runs pipelines in subdirectories of a directory; a run has ended once its directory holds `end.json`.
 
     Args:
-        directory: Where each run's directory is made.
-        tracking_uri: The MLflow server for configurations that name none.
+        directory: The parent of the runs' directories.
+        tracking_uri: The MLflow server of configurations without one.
     """
 
     def __init__(self, directory: Path, tracking_uri: str) -> None:
         self._directory = directory
         self._environment = {
             **os.environ,
-            # A run ends with the watcher, and begins again with the next one where it stopped.
+            # A run ends with the watcher, and the next watcher continues it.
             RUNNER_PID: str(os.getpid()),
             "MLFLOW_TRACKING_URI": tracking_uri,
         }
@@ -44,18 +44,18 @@ class LocalLauncher:
         return f"{socket.gethostname()}:{self._directory.resolve()}"
 
     def check(self) -> None:
-        """Does nothing: this machine is there."""
+        """Does nothing: this machine is always available."""
 
     def find(self, run_name: str) -> LaunchedRun | None:
-        """Returns the run of a name; None when there is none, or it was interrupted."""
+        """Returns the run of a name; None if it does not exist or was interrupted."""
         run = self.state(run_name)
         return None if run.progress is Progress.INTERRUPTED else run
 
     def submit(self, config: Config, run_name: str) -> LaunchedRun:
-        """Starts a run, or continues the one that was interrupted; one that has ended stays as it is."""
-        found = self.find(run_name)
-        if found is not None:
-            return found
+        """Starts a run, or continues an interrupted one; a run that has ended is returned unchanged."""
+        existing = self.find(run_name)
+        if existing is not None:
+            return existing
         work = self._directory / run_name
         work.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True)
@@ -64,14 +64,14 @@ class LocalLauncher:
         draft.replace(work / CONFIG)
         command = [sys.executable, "-m", "edgequant_pipelines.watching.launchers.local_run", str(work.resolve())]
         with (work / _LOG).open("ab") as log:
-            # A session of its own: Ctrl-C reaches the watcher alone, which then ends its runs.
+            # In a new session, so that Ctrl-C reaches only the watcher, which then ends its runs.
             self._processes[run_name] = subprocess.Popen(
                 command, stdout=log, stderr=log, env=self._environment, start_new_session=True
             )
         return LaunchedRun(run_id=run_name, progress=Progress.RUNNING, shown=str(work))
 
     def state(self, run_id: str) -> LaunchedRun:
-        """Returns what has become of a run."""
+        """Returns the state of a run."""
         work = self._directory / run_id
         process = self._processes.get(run_id)
         code = process.poll() if process else None
@@ -114,7 +114,7 @@ class LocalLauncher:
 
 
 def _signal(number: int) -> str:
-    """Returns the name of a signal; those for real-time use have numbers alone."""
+    """Returns the name of a signal; real-time signals have only a number."""
     try:
         return signal.Signals(number).name
     except ValueError:

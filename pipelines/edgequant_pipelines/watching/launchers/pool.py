@@ -1,4 +1,4 @@
-"""The launchers that rules name, each made when it is first needed."""
+"""The launchers that rules name, each created on first use."""
 
 import os
 from pathlib import Path
@@ -9,13 +9,13 @@ from edgequant_pipelines.watching.launchers.local import LocalLauncher
 from edgequant_pipelines.watching.rules.rules import KUBEFLOW, LOCAL, KubeflowServer, RulesFile
 
 
-class Fleet:
+class LauncherPool:
     """Launchers by name.
 
     Args:
-        rules: The rules, which say where Kubeflow is.
-        directory: Where runs on this machine go.
-        tracking_uri: The MLflow server for configurations that name none.
+        rules: The rules, which hold Kubeflow's address.
+        directory: The directory of local runs.
+        tracking_uri: The MLflow server of configurations without one.
     """
 
     def __init__(self, rules: RulesFile, directory: Path, tracking_uri: str) -> None:
@@ -28,7 +28,7 @@ class Fleet:
         """Returns a launcher.
 
         Raises:
-            LauncherError: It cannot be reached now, or there is none of that name.
+            LauncherError: It is unavailable, or does not exist.
         """
         if name == LOCAL:
             return self._local
@@ -43,10 +43,10 @@ class Fleet:
         return self._kubeflow[1]
 
     def check(self) -> None:
-        """Looks whether what the rules need can be had at all; a server that is silent now may answer later.
+        """Checks the settings of the launchers that the rules need; an unavailable server is no error.
 
         Raises:
-            ConfigError: It cannot.
+            ConfigError: A setting is invalid.
         """
         if KUBEFLOW in self._rules.rules.launchers():
             try:
@@ -56,7 +56,7 @@ class Fleet:
                 return
 
     def close(self) -> None:
-        """Ends what cannot go on without the watcher."""
+        """Ends the runs that cannot continue without the watcher."""
         self._local.close()
 
     def _connected(self, where: KubeflowServer) -> Launcher:
@@ -68,7 +68,7 @@ class Fleet:
             raise ConfigError(self._named(str(error), where)) from error
 
     def _named(self, text: str, where: KubeflowServer) -> str:
-        """Returns what is wrong with an address, named as whoever wrote it knows it: watch has no options for it."""
+        """Returns an error message about the address with the rules' keys: `watch` has no command-line options for it."""
         from edgequant_pipelines.kubeflow.kfp_client import ENDPOINT
 
         key, colon, rest = text.partition(":")

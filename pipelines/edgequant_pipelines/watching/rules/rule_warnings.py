@@ -1,6 +1,6 @@
-"""What a rule asks for and nothing has: a warning with the nearest that there is, once for each change.
+"""Warnings about rules that require a tag, metric, alias or model that does not exist, with the nearest existing names.
 
-It is a mistake in the rule, as a rule, and would show in nothing else: no version is selected.
+This is usually a mistake in the rule, and otherwise invisible: no version is selected.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -13,7 +13,7 @@ from edgequant_pipelines.watching.rules.template import Template
 from edgequant_pipelines.watching.rules.version_selection import OWN, matches, nearest
 
 _OURS = "edgequant."
-# Words that are kept to find the nearest among: there may be as many values of a tag as versions.
+# The limit of words that are kept for suggestions: a tag may have as many values as there are versions.
 _MOST_WORDS = 1000
 _MOST_SHOWN = 3
 _LONGEST_SHOWN = 60
@@ -21,15 +21,15 @@ _LONGEST_SHOWN = 60
 
 @dataclass(slots=True, kw_only=True)
 class SeenTags:
-    """The tags of the versions that a sweep saw, as far as one rule asks for tags.
+    """The tags of the versions in a sweep, compared with the tags that a rule requires.
 
     Attributes:
         rule: The rule.
-        template: Its configuration, which asks for tags too.
-        keys: The keys that there are.
-        values: By key that the rule asks for, the values that there are.
-        held: The keys that some version has with the rule's value, or at all where the configuration asks.
-        whole: Whether some version has all of it.
+        template: Its configuration, which may require tags, too.
+        keys: The existing keys.
+        values: The existing values, by required key.
+        held: The required keys that some version has, with the rule's value if the rule names one.
+        whole: Whether some version has all of them.
         looked: Whether there was a version.
     """
 
@@ -42,7 +42,7 @@ class SeenTags:
     looked: bool = False
 
     def add(self, versions: Iterable[ModelVersion]) -> None:
-        """Adds versions, but for those of other models and those that a quantization made."""
+        """Adds versions, except those of other models and those that a quantization registered."""
         for version in versions:
             if not matches(self.rule, version.name) or OWN in version.tags:
                 continue
@@ -50,38 +50,42 @@ class SeenTags:
             held = {key for key, value in self.rule.tags.items() if version.tags.get(key) == value}
             held |= {key for key in self.template.tags - set(self.rule.tags) if key in version.tags}
             self.held |= held
-            self.whole = self.whole or held >= self.asked
+            self.whole = self.whole or held >= self.required
             _keep(self.keys, (key for key in version.tags if not key.startswith(_OURS)))
             for key in self.rule.tags:
                 _keep(self.values.setdefault(key, set()), [version.tags[key]] if key in version.tags else [])
 
     @property
-    def asked(self) -> set[str]:
-        """The keys that the rule or its configuration asks for."""
+    def required(self) -> set[str]:
+        """The keys that the rule or its configuration requires."""
         return {*self.rule.tags, *self.template.tags}
 
     def missing(self) -> dict[str, str]:
-        """Returns what no version has, by what asks for it."""
-        found = {}
-        for key in sorted(self.asked - self.held) if self.looked else ():
+        """Returns a message for each tag that no version has, by the requiring key."""
+        problems = {}
+        for key in sorted(self.required - self.held) if self.looked else ():
             where, value = f"tags.{key}", self.rule.tags.get(key)
             if value is not None and self.values.get(key):
-                found[where] = f"no version of its models has the tag {key}: {value!r}{_hint(value, self.values[key])}"
+                problems[where] = (
+                    f"no version of its models has the tag {key}: {value!r}{_hint(value, self.values[key])}"
+                )
             else:
                 whose = f", which {self.template.path.name} asks for" if value is None else ""
-                found[where] = f"no version of its models has a tag {key!r}{whose}{_hint(key, self.keys)}"
-        if self.looked and not found and not self.whole:
-            found["tags"] = f"no version of its models has all of the tags {', '.join(sorted(self.asked))} as asked for"
-        return found
+                problems[where] = f"no version of its models has a tag {key!r}{whose}{_hint(key, self.keys)}"
+        if self.looked and not problems and not self.whole:
+            problems["tags"] = (
+                f"no version of its models has all of the tags {', '.join(sorted(self.required))} as asked for"
+            )
+        return problems
 
 
 @dataclass(slots=True)
 class SeenMetrics:
-    """The metrics of the finished runs that a rule was asked about.
+    """The metrics of the finished training runs of a rule's candidates.
 
     Attributes:
-        names: Their names.
-        held: Those that the rule has bounds on.
+        names: The names of all metrics.
+        held: The names among the rule's bounds.
         looked: Whether there was a run.
     """
 
@@ -90,14 +94,14 @@ class SeenMetrics:
     looked: bool = False
 
     def add(self, rule: Rule, run: TrainingRun | None) -> None:
-        """Adds a run, if it is one that a rule's bounds are about."""
+        """Adds a run, if it is a finished training run."""
         if run is not None and run.status == "FINISHED" and OWN not in run.tags:
             self.looked = True
             self.held |= run.metrics.keys() & rule.metrics.keys()
             _keep(self.names, run.metrics)
 
     def missing(self, rule: Rule) -> dict[str, str]:
-        """Returns what no run has, by what asks for it."""
+        """Returns a message for each metric that no run has, by the requiring key."""
         return {
             f"metrics.{name}": f"no finished run that was looked at has a metric {name!r}{_hint(name, self.names)}"
             for name in sorted(rule.metrics.keys() - self.held if self.looked else ())
@@ -105,7 +109,7 @@ class SeenMetrics:
 
 
 def missing_name(rule: Rule, names: Collection[str]) -> dict[str, str]:
-    """Returns what is wrong when a rule is about none of the registered models, by what asks for it."""
+    """Returns a message, by key, if a rule matches none of the registered models."""
     if any(matches(rule, name) for name in names):
         return {}
     near = nearest(rule.registered_model, names)
@@ -113,41 +117,41 @@ def missing_name(rule: Rule, names: Collection[str]) -> dict[str, str]:
     return {"registered_model": f"no registered model matches {rule.registered_model!r}{hint}"}
 
 
-def missing_alias(rule: Rule, given: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """Returns what is wrong when none of a rule's models has its alias, by what asks for it.
+def missing_alias(rule: Rule, aliases_by_model: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Returns a message, by key, if none of a rule's models has its alias.
 
     Args:
         rule: The rule.
-        given: The version that each alias stands for, by registered model.
+        aliases_by_model: The version of each alias, by registered model.
     """
-    own = [aliases for name, aliases in given.items() if matches(rule, name)]
+    own = [aliases for name, aliases in aliases_by_model.items() if matches(rule, name)]
     if not rule.alias or not own or any(rule.alias in aliases for aliases in own):
         return {}
-    there = {alias for aliases in own for alias in aliases}
-    return {"alias": f"no version of its models has the alias {rule.alias!r}{_hint(rule.alias, there)}"}
+    available = {alias for aliases in own for alias in aliases}
+    return {"alias": f"no version of its models has the alias {rule.alias!r}{_hint(rule.alias, available)}"}
 
 
-class Warnings:
-    """Says what rules ask for and nothing has.
+class RuleWarnings:
+    """Shows the warnings about rules.
 
     Args:
-        show: Takes a line for people.
+        show: Prints a line.
     """
 
     def __init__(self, show: Callable[[str], None]) -> None:
         self._notices = ChangeNotices(show)
 
     def forget(self) -> None:
-        """Says it again, of other rules."""
+        """Resets the warnings, after the rules changed."""
         self._notices.forget()
 
     def tell(self, rule: Rule, kind: str, missing: Mapping[str, str]) -> None:
-        """Says what is missing for a rule, unless it was said before.
+        """Shows the messages about a rule that were not shown before.
 
         Args:
             rule: The rule.
-            kind: What was looked for: a key of rules.
-            missing: What is missing of it, by what asks for it; what was before and is not now may be said again.
+            kind: The key of the rule that was checked.
+            missing: The messages, by the requiring key; a message that disappeared may be shown again.
         """
         self._notices.keep(lambda subject: subject[:2] != (rule.name, kind) or subject[2] in missing)
         for where, text in missing.items():
@@ -162,7 +166,7 @@ def _keep(words: set[str], more: Iterable[str]) -> None:
 
 
 def _hint(word: str, words: Collection[str]) -> str:
-    """Returns the nearest words that there are, or some when none is near."""
+    """Returns a suggestion: the nearest existing words, or some of them if none is near."""
     near = nearest(word, words)
     if near:
         return f"; the nearest are {', '.join(map(_shown, near))}"
@@ -172,7 +176,7 @@ def _hint(word: str, words: Collection[str]) -> str:
 
 
 def _shown(word: str) -> str:
-    """Returns a word that somebody wrote into a tag, or as much of it as a line takes."""
+    """Returns a tag's word, escaped and truncated for a line."""
     if len(word) <= _LONGEST_SHOWN and word.isprintable():
         return word
     return f"{word[:_LONGEST_SHOWN]!r}{'…' * (len(word) > _LONGEST_SHOWN)}"

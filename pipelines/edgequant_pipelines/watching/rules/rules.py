@@ -21,29 +21,29 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 def _date(value: object) -> object:
-    """Returns a date in quotes as YAML reads one without."""
+    """Returns a date, also for one in quotes, which YAML reads as a string."""
     return date.fromisoformat(value) if isinstance(value, str) else value
 
 
 class _RuleSection(BaseModel):
-    """A mapping of the file: unknown keys and values of another type are errors."""
+    """A section of the file: unknown keys and values of another type are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Bound(_RuleSection):
-    """What a metric must be."""
+    """The allowed range of a metric."""
 
     at_least: float | None = None
     at_most: float | None = None
 
     def holds(self, value: float) -> bool:
-        """Tells whether a value is within the bound; NaN never is."""
+        """Returns whether a value is within the range; NaN never is."""
         return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
 
 
 class Rule(_RuleSection):
-    """Selects versions, and says what is done with each."""
+    """Selects versions, and names their configuration and launcher."""
 
     name: str
     registered_model: Text
@@ -59,7 +59,7 @@ class Rule(_RuleSection):
 
 
 class KubeflowServer(_RuleSection):
-    """Where rules with ``submit: kubeflow`` send their runs; an empty host stands for the cluster that watch runs in."""
+    """The server of rules with ``submit: kubeflow``; an empty host means the cluster in which the watcher runs."""
 
     host: str = ""
     namespace: str = ""
@@ -67,7 +67,7 @@ class KubeflowServer(_RuleSection):
 
 
 class _RulesContent(_RuleSection):
-    """What RULES.yaml holds."""
+    """The content of RULES.yaml."""
 
     rules: Annotated[list[Rule], Field(min_length=1)]
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 2
@@ -81,10 +81,10 @@ class Rules(BaseModel):
     Attributes:
         rules: By name, in the order of the file.
         templates: Each rule's configuration.
-        concurrency: How many runs may be under way at once.
-        sweep_seconds: How often the whole registry is looked through.
-        kubeflow: Where runs go to on Kubeflow.
-        digest: Identifies all of it.
+        concurrency: The limit of concurrent runs.
+        sweep_seconds: The interval of sweeps through the registry.
+        kubeflow: The Kubeflow Pipelines server.
+        digest: The digest of the rules and their configurations.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -106,10 +106,10 @@ def load_rules(path: Path, tracking_uri: str = "") -> Rules:
 
     Args:
         path: The file.
-        tracking_uri: The MLflow server for configurations that name none; "" when it is not known.
+        tracking_uri: The MLflow server of configurations without one; "" if unknown.
 
     Raises:
-        ConfigError: The file or a configuration that it names is missing, not YAML, or holds what is not allowed.
+        ConfigError: The file or a configuration that it names is missing, is not YAML, or holds a value that is not allowed.
     """
     values = read_mapping(path, list(_RulesContent.model_fields))
     try:
@@ -140,16 +140,16 @@ def load_rules(path: Path, tracking_uri: str = "") -> Rules:
 
 
 class RulesFile:
-    """RULES.yaml while it may be edited: the newest rules that were right, and what is wrong with newer ones.
+    """RULES.yaml, reloaded when it is edited: the last valid rules, and the error in newer ones.
 
     Args:
         path: The file.
-        tracking_uri: The MLflow server for configurations that name none; "" when it is not known.
+        tracking_uri: The MLflow server of configurations without one; "" if unknown.
 
     Attributes:
         path: The file.
-        rules: The rules in force.
-        problem: What is wrong with the file as it is now, or "".
+        rules: The last valid rules.
+        problem: The error in the current file, or "".
     """
 
     def __init__(self, path: Path, tracking_uri: str = "") -> None:
@@ -159,7 +159,7 @@ class RulesFile:
         self.problem = ""
 
     def reload(self) -> bool:
-        """Reads the file and its configurations again, and tells whether other rules are in force now."""
+        """Reads the file and its configurations again, and returns whether the rules changed."""
         try:
             rules = load_rules(self.path, self._tracking_uri)
         except ConfigError as error:
@@ -173,7 +173,7 @@ class RulesFile:
 
 
 def _check_experiment(path: Path, file: _RulesContent) -> None:
-    """Checks the experiment at Kubeflow, where runs go there: no version can make it right."""
+    """Checks the name of the experiment at Kubeflow, if a rule uses Kubeflow: it does not depend on versions."""
     if all(rule.submit != KUBEFLOW for rule in file.rules):
         return
     from edgequant_pipelines.kubeflow.names import check_name

@@ -1,6 +1,6 @@
-"""A CONFIG.yaml with places that a model version fills in.
+"""A CONFIG.yaml with placeholders that a model version fills in.
 
-Values are put into the parsed YAML's texts, never into YAML's own text: what somebody writes into a tag stays one text.
+Values are inserted into the strings of the parsed YAML, never into the YAML text itself, so that a tag cannot inject YAML.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _ALLOWED = "{name}, {version}, {run_id} and {tags.KEY} are"
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _TRACKING_URI = "tracking.uri"
 _SECRETS = "kubeflow.secrets"
-# What these hold is run as code, given to a runner, or sent credentials: who may tag a version may not choose it.
+# These are executed as code, passed to a runner, or receive credentials: whoever may tag a version must not control them.
 _FIXED = (
     "task",
     "examples.preprocess",
@@ -36,13 +36,13 @@ _FIXED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """A configuration to fill in.
+    """A configuration with placeholders.
 
     Attributes:
         path: The file.
-        values: What it holds.
-        tags: The keys of the tags that it takes values from.
-        digest: Identifies the values, 12 hexadecimal digits: comments and order do not change it.
+        values: Its content.
+        tags: The keys of the tags that it uses.
+        digest: The digest of the values, 12 hexadecimal digits, independent of comments and order.
     """
 
     path: Path
@@ -54,7 +54,7 @@ class Template:
         """Returns the configuration for a version.
 
         Raises:
-            ConfigError: A value that was filled in is not allowed where it stands.
+            ConfigError: A filled-in value is not allowed.
         """
         try:
             return make_config(filled(self.values, version), self.path.resolve().parent)
@@ -62,7 +62,7 @@ class Template:
             raise ConfigError(f"{self.path}, filled in from {version}: {error}") from error
 
     def tags_of(self, version: ModelVersion) -> str:
-        """Returns the digest of the tags that a version fills in, or "" when there are none."""
+        """Returns the digest of the version's tags that the template uses, or "" if it uses none."""
         if not self.tags:
             return ""
         text = json.dumps([[key, version.tags.get(key)] for key in sorted(self.tags)])
@@ -73,15 +73,15 @@ def load_template(path: Path) -> Template:
     """Returns the template in a file.
 
     Raises:
-        ConfigError: It cannot be read, has a key that is no text, or names an unknown place or one where none is allowed.
+        ConfigError: It cannot be read, has a key that is not a string, or a placeholder that is unknown or not allowed there.
     """
     values = read_mapping(path, list(Config.model_fields))
     for where in _other_keys(values, ""):
         raise ConfigError(f"{path}: {where}")
     tags = set()
-    for found, text in _texts(values, ""):
-        # What is below may be a password that was taken for a name.
-        where = _SECRETS if found.startswith(f"{_SECRETS}.") else found
+    for key, text in _texts(values, ""):
+        # The keys below may be misplaced passwords, so messages do not show them.
+        where = _SECRETS if key.startswith(f"{_SECRETS}.") else key
         for place in _places(text, path, where):
             if any(where == fixed or where.startswith(f"{fixed}.") for fixed in _FIXED):
                 raise ConfigError(
@@ -94,7 +94,7 @@ def load_template(path: Path) -> Template:
 
 
 def filled(value: Any, version: ModelVersion) -> Any:
-    """Returns values with every place replaced by its text; keys stay as they are."""
+    """Returns values with every placeholder replaced; keys are unchanged."""
     if isinstance(value, str):
         return _TOKEN.sub(lambda match: _text(match, version), value)
     if isinstance(value, dict):
@@ -105,17 +105,17 @@ def filled(value: Any, version: ModelVersion) -> Any:
 
 
 def keys_with_places(values: Mapping[str, Any], beginning: str = "") -> set[str]:
-    """Returns the keys among values in whose texts there are places whose names begin like this."""
+    """Returns the keys whose strings have placeholders with names that begin with a prefix."""
     return {where for where, text in _texts(values, "") if has_place(text, beginning)}
 
 
 def has_place(text: str, beginning: str = "") -> bool:
-    """Tells whether a text has a place whose name begins like this."""
+    """Returns whether a string has a placeholder whose name begins with a prefix."""
     return any(match[1] is not None and match[1].startswith(beginning) for match in _TOKEN.finditer(text))
 
 
 def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
-    """Yields every text among values, with the key that leads to it."""
+    """Yields the key and the text of every string among values."""
     if isinstance(value, str):
         yield where, value
     elif isinstance(value, dict):
@@ -127,7 +127,7 @@ def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
 
 
 def _other_keys(value: Any, where: str) -> Iterator[str]:
-    """Yields what is wrong with each key among values that is no text; what may be a secret is not repeated."""
+    """Yields a message for each key that is not a string; possible secrets are not shown."""
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
@@ -141,12 +141,12 @@ def _other_keys(value: Any, where: str) -> Iterator[str]:
 
 
 def _places(text: str, path: Path, where: str) -> Iterator[str]:
-    """Yields the places in a text.
+    """Yields the placeholders in a text.
 
     Raises:
-        ConfigError: One is unknown, or a brace stands alone.
+        ConfigError: A placeholder is unknown, or a brace is unbalanced.
     """
-    # It may be a password, or hold one, in a wrong place: then it is not repeated.
+    # The text may hold a misplaced password: then messages do not show it.
     secret = where == _TRACKING_URI or where.startswith(_SECRETS)
     for match in _TOKEN.finditer(text):
         token, place = match.group(0), match.group(1)

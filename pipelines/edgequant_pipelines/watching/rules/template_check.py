@@ -1,6 +1,6 @@
-"""Fills a template in with a made-up version, so that what no version can make right is said before there is one.
+"""Validates a template with a made-up version, to report errors that are independent of versions before there is one.
 
-What is wrong with a key that a tag fills in, or with one beside it because of that, is left to the versions: theirs may be right.
+Errors in keys that a tag fills in, and in other keys of their sections, are ignored: a real version's tags may be valid.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,9 +17,9 @@ from edgequant_pipelines.watching.rules.template import TAG, Template, filled, h
 _VERSION = ModelVersion(name="model", version="1", run_id="0" * 32, created=0.0)
 _VALUE = "value"
 _MODEL, _FILES = "models:/model/1", "s3://bucket/*"
-# What keys with places become for a look at the others: nothing that a pod lacks.
+# The values of keys with placeholders during the check for a cluster: valid for pods.
 _REMOTE = {"model": _MODEL, "champion": _MODEL, "examples": _FILES}
-# What takes the place of keys that are left to the versions, where there must be something, or other keys ask for it.
+# Valid values for keys that tags fill in, if they are required by themselves or by other keys.
 _RIGHT: Mapping[str, Any] = {
     "name": "model",
     "model": _MODEL,
@@ -30,27 +30,27 @@ _RIGHT: Mapping[str, Any] = {
 
 
 def check(template: Template) -> None:
-    """Checks that some version may make a configuration of a template.
+    """Checks that a template can become a valid configuration.
 
     Raises:
-        ConfigError: None can.
+        ConfigError: It is invalid for any version.
     """
     try:
         parse_config(_filled(template, template.values))
         declared_arguments(_config(template, template.values))
     except ConfigError as error:
-        raise ConfigError(_told(template, str(error))) from error
+        raise ConfigError(_message(template, str(error))) from error
 
 
 def check_for_cluster(template: Template, tracking_uri: str) -> None:
-    """Checks that nothing that a template names without places is on this machine alone.
+    """Checks that a template's keys without placeholders do not name paths or servers of this machine.
 
     Args:
         template: The template.
-        tracking_uri: The MLflow server if it names none; "" when it is not known.
+        tracking_uri: The MLflow server if the template names none; "" if unknown.
 
     Raises:
-        ConfigError: A pod would not have it, whatever version fills the template in.
+        ConfigError: A key names a path or a server that pods do not have.
     """
     from edgequant_pipelines.kubeflow.cluster_arguments import cluster_arguments
 
@@ -61,7 +61,7 @@ def check_for_cluster(template: Template, tracking_uri: str) -> None:
         config = _config(template, values)
         cluster_arguments(config)
     except ConfigError as error:
-        raise ConfigError(_told(template, str(error))) from error
+        raise ConfigError(_message(template, str(error))) from error
     if config.tracking.uri:
         return
     tracking = config.tracking.model_copy(update={"uri": tracking_uri})
@@ -73,10 +73,10 @@ def check_for_cluster(template: Template, tracking_uri: str) -> None:
 
 
 def _config(template: Template, values: Mapping[str, Any]) -> Config:
-    """Returns the configuration that a made-up version makes, without the keys that only a real one can make right.
+    """Returns the configuration for a made-up version, without invalid keys that depend on tags.
 
     Raises:
-        ConfigError: Another key is wrong.
+        ConfigError: A key that does not depend on tags is invalid.
     """
     made, folder = _filled(template, values), template.path.resolve().parent
     left = keys_with_places(template.values, TAG)
@@ -89,14 +89,14 @@ def _config(template: Template, values: Mapping[str, Any]) -> Config:
             own = {other for other in left if other == key or other.startswith(f"{key}.")}
             if not own and _refusal(_without(made, beside), folder) == str(error):
                 raise
-            # What is beside a key that a tag fills in may be right or wrong by what the tag says: all of it goes.
+            # The validity of other keys in the section may depend on the tag: the whole section is removed.
             sections = {_section(other) for other in own | beside} - {""}
             made = _without(made, own | {other for other in _keys(made) if _section(other) in sections})
             left -= own | beside
 
 
 def _refusal(values: Any, folder: Path) -> str:
-    """Returns why values make no configuration, or "" when they make one."""
+    """Returns the error in a configuration's values, or ""."""
     try:
         make_config(values, folder)
     except ConfigError as error:
@@ -104,8 +104,8 @@ def _refusal(values: Any, folder: Path) -> str:
     return ""
 
 
-def _told(template: Template, text: str) -> str:
-    """Returns a message with the file, and with the version that it tells of if it tells of one."""
+def _message(template: Template, text: str) -> str:
+    """Returns an error message with the file, and with the made-up version if it filled in the key."""
     made_up = text.partition(":")[0] in keys_with_places(template.values)
     return f"{template.path}: {text}{f' (as filled in from a made-up {_VERSION})' * made_up}"
 
@@ -119,7 +119,7 @@ def _section(key: str) -> str:
 
 
 def _keys(value: Any, where: str = "") -> Iterator[str]:
-    """Yields the keys among values that lead to no section."""
+    """Yields the keys whose values are not sections."""
     for item in value if isinstance(value, list) else ():
         yield from _keys(item, where)
     for name, item in value.items() if isinstance(value, dict) else ():
@@ -130,7 +130,7 @@ def _keys(value: Any, where: str = "") -> Iterator[str]:
 
 
 def _without(value: Any, keys: set[str], where: str = "") -> Any:
-    """Returns values without these keys, or with what is right where there must be something."""
+    """Returns values without these keys, or with valid values if they are required."""
     if isinstance(value, list):
         return [_without(item, keys, where) for item in value]
     if not isinstance(value, dict):
@@ -146,7 +146,7 @@ def _without(value: Any, keys: set[str], where: str = "") -> Any:
 
 
 def _elsewhere(value: Any, remote: str) -> Any:
-    """Returns values with every text that has places replaced by one that is not of this machine."""
+    """Returns values with every string that has placeholders replaced by a remote URI."""
     if isinstance(value, str):
         return remote if has_place(value) else value
     if isinstance(value, dict):

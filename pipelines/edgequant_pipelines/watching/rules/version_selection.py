@@ -1,4 +1,4 @@
-"""Which versions a rule selects: decisions over what the registry said, without asking it."""
+"""Which versions a rule selects: pure functions over data from the registry."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,17 +11,17 @@ from edgequant_pipelines.watching.model_version import ModelVersion, TrainingRun
 from edgequant_pipelines.watching.rules.rules import Rule
 from edgequant_pipelines.watching.rules.template import Template
 
-# On the versions and the runs that the track step makes: what came out of a quantization does not go into one.
+# The tag of versions and runs that the track step creates: outputs of a quantization are not quantized again.
 OWN = "edgequant.variant"
 UNFINISHED = ("RUNNING", "SCHEDULED")
 _GLOB = re.compile(r"[*?\[]")
-# What stands for one character: a bracket that comes first, also after "!", does not end it.
+# A character class: a "]" at the beginning, or after "!", does not end it.
 _ONE_OF = re.compile(r"\[!?+\]?+[^\]]*\]")
 _WORD = re.compile(r"[A-Za-z0-9_./ -]+")
 
 
 class Choice(Enum):
-    """What a rule says of a version now."""
+    """The current decision of a rule about a version."""
 
     SELECTED = "selected"
     WAITING = "waiting"
@@ -29,12 +29,12 @@ class Choice(Enum):
 
 
 def matches(rule: Rule, name: str) -> bool:
-    """Tells whether a rule is about a registered model."""
+    """Returns whether a rule matches a registered model."""
     return fnmatchcase(name, rule.registered_model)
 
 
 def is_candidate(rule: Rule, template: Template, version: ModelVersion) -> bool:
-    """Tells whether a rule selects a version as far as the version itself shows: name, tags, age."""
+    """Returns whether a rule selects a version by the version's own data: name, status, tags, age."""
     return (
         matches(rule, version.name)
         and version.ready
@@ -46,11 +46,11 @@ def is_candidate(rule: Rule, template: Template, version: ModelVersion) -> bool:
 
 
 def judge(rule: Rule, run: TrainingRun | None) -> Choice:
-    """Returns what a rule says of a candidate by the run that made it.
+    """Returns the decision about a candidate by its training run.
 
     Args:
         rule: The rule.
-        run: The run; None when there is none, or none that may be read.
+        run: The run; None if it does not exist, or may not be read.
     """
     if run is None:
         return Choice.SELECTED if rule.run == "any" else Choice.NO
@@ -67,19 +67,19 @@ def judge(rule: Rule, run: TrainingRun | None) -> Choice:
 
 
 def oldest(rule: Rule) -> float:
-    """Returns the time, in seconds since 1970, that versions must not be older than."""
+    """Returns the earliest allowed time of creation, in seconds since 1970."""
     if rule.created_after is None:
         return 0.0
     return datetime.combine(rule.created_after, time.min, UTC).timestamp()
 
 
 def name_filter(rule: Rule) -> str:
-    """Returns MLflow's filter for a rule's registered models; it may let more pass than the rule's pattern, never less."""
+    """Returns MLflow's filter for a rule's registered models: a superset of the rule's pattern."""
     pattern = rule.registered_model
     if not _GLOB.search(pattern) and _WORD.fullmatch(pattern):
         return f"name = '{pattern}'"
     text = _ONE_OF.sub("?", pattern)
-    # In LIKE, "_" stands for any character, also for those that cannot be written between quotes.
+    # In LIKE, "_" matches any character, also those that cannot be quoted.
     return f"name LIKE '{re.sub(r'[^*A-Za-z0-9./ -]', '_', text).replace('*', '%')}'"
 
 
@@ -89,11 +89,11 @@ def nearest(pattern: str, names: Iterable[str]) -> list[str]:
 
 
 def with_alias(rule: Rule, version: ModelVersion, aliases: Mapping[str, Mapping[str, str]]) -> bool:
-    """Tells whether a version has the alias that a rule asks for.
+    """Returns whether a version has the alias that a rule requires, if any.
 
     Args:
         rule: The rule.
         version: The version.
-        aliases: The version that each alias of each registered model stands for.
+        aliases: The version of each alias, by registered model.
     """
     return not rule.alias or aliases.get(version.name, {}).get(rule.alias) == version.version

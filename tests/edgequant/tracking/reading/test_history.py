@@ -51,11 +51,11 @@ def test_all_of_the_last_runs_are_found_however_many_there_are(client: MlflowCli
     experiment = client.create_experiment("pages")
     for day in (1, 2, 3):
         _record(client, experiment, "pages", day, late={"full_int8": 100} if day == 1 else {})
-    found = _shown(history("pages", 9, server))
+    rows = _shown(history("pages", 9, server))
     variants = ["float32", "float16", "full_int8"]
     # The first was finished last.
-    assert found == [(f"models:/pages/{day}", variant) for day in (1, 3, 2) for variant in variants]
-    assert _shown(history("pages", 1, server)) == found[:3]
+    assert rows == [(f"models:/pages/{day}", variant) for day in (1, 3, 2) for variant in variants]
+    assert _shown(history("pages", 1, server)) == rows[:3]
     with pytest.raises(TrackingError, match=r"it has those of .*pages"):
         history("pges", 1, server)
 

@@ -55,10 +55,10 @@ def test_what_track_recorded(recorded: Any) -> None:
     client = MlflowClient(tracking_uri=recorded.uri)
     experiment = client.get_experiment_by_name("digits").experiment_id
     (run,) = client.search_runs([experiment], "tags.`edgequant.role` = 'summary'")
-    found = read_outcome(recorded.uri, run.data.tags["edgequant.pipeline_run"])
+    outcome = read_outcome(recorded.uri, run.data.tags["edgequant.pipeline_run"])
     verdict = load_result(recorded.result).verdict
-    assert (found.outcome, found.why, found.best) == (verdict.outcome, verdict.why, verdict.best)
-    assert found.why
+    assert (outcome.outcome, outcome.why, outcome.best) == (verdict.outcome, verdict.why, verdict.best)
+    assert outcome.why
     with pytest.raises(NoRecordError, match=r"has no summary of pipeline run other$"):
         read_outcome(recorded.uri, "other")
 
@@ -75,7 +75,7 @@ def test_a_summary_that_kfps_plugin_placed(
     tracked = record(results(uri=server, registered_model="", pipeline_run="of-the-plugin"))
     assert "4 variants in experiment 'of-the-plugin'" in capsys.readouterr().out
     for uri in (server, ""):
-        found = read_outcome(uri, "of-the-plugin")
-        assert (found.summary_run_id, found.link) == (given, tracked.links["summary"])
+        outcome = read_outcome(uri, "of-the-plugin")
+        assert (outcome.summary_run_id, outcome.link) == (given, tracked.links["summary"])
     monkeypatch.setenv(PUBLIC_URI, "https://mlflow.example.com")
     assert read_outcome(server, "of-the-plugin").link.startswith("https://mlflow.example.com/#/experiments/")

@@ -30,8 +30,8 @@ def _content(*paths: str, rule: str = "random") -> ResultContent:
 
 def _source(*paths: str, **given: Any) -> tuple[str, dict[str, Any]]:
     """Returns the type and the fields of a dataset's source."""
-    found = datasets(_content(*paths, **given))[0].dataset
-    return found.source_type, json.loads(found.source)
+    dataset = datasets(_content(*paths, **given))[0].dataset
+    return dataset.source_type, json.loads(dataset.source)
 
 
 @pytest.mark.parametrize(
@@ -60,11 +60,11 @@ def test_a_source_is_one_that_mlflow_reads(paths: list[str], kind: str, uri: str
 def test_a_source_tells_how_many_files_there_are_and_which() -> None:
     """Of many files it lists the first 100; the digest is over the lines of path and size, and covers all."""
     paths = [f"gs://bucket/a/part-{number:05}" for number in range(102)]
-    _, found = _source(*paths)
-    assert (found["count"], found["files"]) == (102, paths[:100])
+    _, source = _source(*paths)
+    assert (source["count"], source["files"]) == (102, paths[:100])
     lines = "".join(f"{path} 7\n" for path in paths)
-    assert found["files_digest"] == hashlib.sha256(lines.encode()).hexdigest()
-    assert _source(*paths[:-1], "gs://bucket/a/other")[1]["files_digest"] != found["files_digest"]
+    assert source["files_digest"] == hashlib.sha256(lines.encode()).hexdigest()
+    assert _source(*paths[:-1], "gs://bucket/a/other")[1]["files_digest"] != source["files_digest"]
     assert _source(*paths, rule="the rule")[1]["rule"] == "the rule"
 
 

@@ -112,15 +112,15 @@ def test_replaced_arguments_are_in_their_place(ran: AsRun, values: Values, tmp_p
         "champion": "models:/digits-tflite@production",
         "tracking": {**values["tracking"], "uri": "http://mlflow.example.com", "alias": "live", "register": "none"},
     }
-    found = ran(written(compiled))
-    assert comments(found) == [
+    effective = ran(written(compiled))
+    assert comments(effective) == [
         "# Not as configured but as run: model, signature, examples.calibration, examples.label, examples.classes,"
         " sampling.calibration, sampling.seed, sampling.weight, sampling.check_stability, variants, task, resolver, gate,"
         " champion, tracking.uri, tracking.alias, tracking.register."
     ]
     gate = {"max_drop_points": 5.0, "confidence": 0.95, "prefer": "size_bytes"}
     expected = {**values, "gate": gate, "tracking": {**values["tracking"], "uri": SETTINGS.uri}}
-    assert load(found, tmp_path).model_dump() == expected
+    assert load(effective, tmp_path).model_dump() == expected
 
 
 @pytest.mark.parametrize(
@@ -135,10 +135,10 @@ def test_replaced_arguments_are_in_their_place(ran: AsRun, values: Values, tmp_p
 )
 def test_one_key_is_replaced(ran: AsRun, values: Values, key: str, value: object, tmp_path: Path) -> None:
     """Also one whose value is not allowed, and an alias: the version that it stood for is recorded."""
-    found = ran(written({**values, key: value}))
-    assert comments(found) == [f"# Not as configured but as run: {key}."]
-    assert load(found, tmp_path).gate["max_drop_points"] == 5
-    assert load(found, tmp_path).model == "models:/waves/2"
+    effective = ran(written({**values, key: value}))
+    assert comments(effective) == [f"# Not as configured but as run: {key}."]
+    assert load(effective, tmp_path).gate["max_drop_points"] == 5
+    assert load(effective, tmp_path).model == "models:/waves/2"
 
 
 def test_spellings_of_the_same(ran: AsRun, values: Values, verdict: Verdict, digits: Path) -> None:
@@ -178,13 +178,13 @@ def test_without_a_configuration_the_steps_tell(
     ran: AsRun, values: Values, content: VariantSetContent, given: str, why: str, tmp_path: Path
 ) -> None:
     """As a pipeline that is nested: what they recorded loads, label and all; what they did not is said."""
-    found = ran(given, model_uri="")
-    assert comments(found) == [
+    effective = ran(given, model_uri="")
+    assert comments(effective) == [
         f"# What the steps recorded of the configuration, as {why}. They do not record beam and kubeflow.",
         "# Where the model was is not recorded, and model may not be its place: the SHA-256 of its files is"
         f" {content.model_sha256}.",
     ]
-    config = load(found, tmp_path).model_dump()
+    config = load(effective, tmp_path).model_dump()
     assert config["model"] == str(tmp_path / "model")
     assert config["gate"] == {"max_drop_points": 5, "confidence": 0.95, "prefer": "size_bytes"}
     assert config["tracking"] == {**values["tracking"], "uri": SETTINGS.uri}
@@ -194,9 +194,9 @@ def test_without_a_configuration_the_steps_tell(
 
 def test_a_configured_model_may_not_be_the_one(ran: AsRun, values: Values, content: VariantSetContent) -> None:
     """A nested pipeline with a configuration gets its model from the step before: that is said above the text."""
-    found = ran(written(values), model_uri="")
-    assert found.removeprefix(comments(found)[0] + "\n") == written(values)
-    assert comments(found)[0].endswith(f"{content.model_sha256}.")
+    effective = ran(written(values), model_uri="")
+    assert effective.removeprefix(comments(effective)[0] + "\n") == written(values)
+    assert comments(effective)[0].endswith(f"{content.model_sha256}.")
 
 
 def test_an_alias_without_a_registered_model(ran: AsRun, values: Values, tmp_path: Path) -> None:
@@ -212,9 +212,9 @@ def test_examples_without_a_recipe(ran: AsRun, values: Values, verdict: Verdict,
     other = replace(verdict, calibration=replace(verdict.calibration, provenance=provenance))
     given = {**values, "examples": {**values["examples"], "calibration": ["/data/*.npz"]}}
     assert ran(written(given), other) == written(given)
-    found = ran("", other)
-    assert comments(found)[-1].startswith("# Of the examples, the files that were read")
-    assert load(found, tmp_path).examples.evaluation == values["examples"]["evaluation"]
+    effective = ran("", other)
+    assert comments(effective)[-1].startswith("# Of the examples, the files that were read")
+    assert load(effective, tmp_path).examples.evaluation == values["examples"]["evaluation"]
 
 
 def test_what_a_draw_was_asked_for_in_full(

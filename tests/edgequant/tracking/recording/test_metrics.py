@@ -126,13 +126,13 @@ def test_every_metric_is_documented() -> None:
 def test_what_is_not_known_is_left_out() -> None:
     """A failed variant has no numbers, and none that is not finite is sent."""
     assert metrics(VariantVerdict(status="failed", verdict="rejected"), "accuracy") == {}
-    found = VariantVerdict(status="converted", verdict="rejected", metrics={"loss": float("inf")}, agreement=1.0)
-    assert metrics(found, "loss") == {"agreement_percent": 100.0}
+    variant = VariantVerdict(status="converted", verdict="rejected", metrics={"loss": float("inf")}, agreement=1.0)
+    assert metrics(variant, "loss") == {"agreement_percent": 100.0}
 
 
 def test_metrics_have_the_digits_that_say_something() -> None:
     """Percent and points have four places, others six digits; a size keeps all of its own."""
-    found = VariantVerdict(
+    variant = VariantVerdict(
         status="converted",
         verdict="blessed",
         size_bytes=1_234_567_891,
@@ -141,7 +141,7 @@ def test_metrics_have_the_digits_that_say_something() -> None:
         drop_points=0.333333333,
         divergence_nats=0.000123456789,
     )
-    assert metrics(found, "rmse") == {
+    assert metrics(variant, "rmse") == {
         "accuracy_percent": 91.3769,
         "rmse": 1234.57,
         "rmse_low": 1200.12,
@@ -192,7 +192,7 @@ def test_a_server_takes_whatever_a_users_metrics_are_called(server: str) -> None
         metric: Measured(value=value, interval=(value - 1, value + 1), drop=Drop(points=value, interval=(-1.5, 2.5)))
         for metric, value in values.items()
     }
-    found = VariantVerdict(
+    variant = VariantVerdict(
         status="converted",
         verdict="blessed",
         metrics=values,
@@ -201,15 +201,15 @@ def test_a_server_takes_whatever_a_users_metrics_are_called(server: str) -> None
         drop_points=0.0625,
         metric_interval=(-1.5, 2.5),
     )
-    recorded = metrics(found, "a//b")
+    recorded = metrics(variant, "a//b")
     client = MlflowClient(tracking_uri=server)
     run_id = client.create_run(client.create_experiment("names")).info.run_id
     client.log_batch(run_id, metrics=[Metric(name, value, 0, 0) for name, value in recorded.items()])
-    there = client.get_run(run_id).data.metrics
-    assert there == recorded
-    assert max(map(len, there)) <= validation.MAX_ENTITY_KEY_LENGTH
-    shown = {metric: there[name] for metric, name in _NAMES.items()}
+    logged = client.get_run(run_id).data.metrics
+    assert logged == recorded
+    assert max(map(len, logged)) <= validation.MAX_ENTITY_KEY_LENGTH
+    shown = {metric: logged[name] for metric, name in _NAMES.items()}
     assert shown == values | {"accuracy": 100 * values["accuracy"]}
-    assert (there["size_bytes"], there["drop_points"]) == (1000.0, 0.0625)
+    assert (logged["size_bytes"], logged["drop_points"]) == (1000.0, 0.0625)
     # The value and the ends of each, the drop and its ends of all but the main one, and the two that are not the task's.
-    assert len(there) == 6 * len(values) - 3 + 2
+    assert len(logged) == 6 * len(values) - 3 + 2

@@ -92,20 +92,20 @@ def _predict(uri: str, model: str, evaluation_set: Path, folder: Path) -> dict[s
     )
     assert done.returncode == 0, done.stderr
     assert "Add type hints" not in done.stderr
-    with np.load(folder / "found.npz") as found:
-        return dict(found)
+    with np.load(folder / "found.npz") as arrays:
+        return dict(arrays)
 
 
 def test_the_registered_model_gives_the_interpreters_result(recorded: Any, digits_sets: Any, tmp_path: Path) -> None:
     """By alias, for a dict, an array and a batch of one, the outputs are bit for bit those of the evaluation."""
     expected = load_evaluation(digits_sets.evaluations[digits_sets.best]).outputs["output_0"][:20]
-    found = _predict(recorded.uri, f"models:/{NAME}@candidate", digits_sets.evaluation_set, tmp_path)
-    np.testing.assert_array_equal(found["by_name"], expected)
-    np.testing.assert_array_equal(found["as_array"], expected)
-    np.testing.assert_array_equal(found["first"], expected[:1])
-    assert str(found["empty"]) == "examples: pixels holds 0; each input holds as many, and one at least"
-    assert "float64" in str(found["wide"])
-    assert "float32" in str(found["wide"])
+    predicted = _predict(recorded.uri, f"models:/{NAME}@candidate", digits_sets.evaluation_set, tmp_path)
+    np.testing.assert_array_equal(predicted["by_name"], expected)
+    np.testing.assert_array_equal(predicted["as_array"], expected)
+    np.testing.assert_array_equal(predicted["first"], expected[:1])
+    assert str(predicted["empty"]) == "examples: pixels holds 0; each input holds as many, and one at least"
+    assert "float64" in str(predicted["wide"])
+    assert "float32" in str(predicted["wide"])
 
 
 @pytest.mark.parametrize("variant", ["float32", "integer_only"])
@@ -118,11 +118,11 @@ def test_every_variants_model_takes_and_gives_floats(
         [client.get_experiment_by_name("digits").experiment_id], f"name = 'digits-v3-{variant}'"
     )
     expected = load_evaluation(digits_sets.evaluations[variant]).outputs["output_0"][:20]
-    found = _predict(recorded.uri, f"models:/{model.model_id}", digits_sets.evaluation_set, tmp_path)
-    assert found["by_name"].dtype == np.float32
+    predicted = _predict(recorded.uri, f"models:/{model.model_id}", digits_sets.evaluation_set, tmp_path)
+    assert predicted["by_name"].dtype == np.float32
     refused = "input 'pixels' holds NaN; it is quantized to int8, which holds finite values only"
-    assert str(found["nan"]).endswith(refused if variant == "integer_only" else "None")
-    np.testing.assert_array_equal(found["by_name"], expected)
+    assert str(predicted["nan"]).endswith(refused if variant == "integer_only" else "None")
+    np.testing.assert_array_equal(predicted["by_name"], expected)
 
 
 def _package(
@@ -182,11 +182,11 @@ def test_sizes_that_the_model_leaves_open_stay_open(small_models: dict[str, byte
     ]
     longer = np.arange(72, dtype=np.float32).reshape(2, 9, 4)
     for given in (values, longer):
-        for found in (loaded.predict({"x": given}), loaded.predict(given)):
-            np.testing.assert_array_equal(found["all"], 2 * given)
-            np.testing.assert_array_equal(found["same"], 2 * given)
-            np.testing.assert_array_equal(found["last"], given[:, -1])
-            np.testing.assert_array_equal(found["x"], given)
+        for predicted in (loaded.predict({"x": given}), loaded.predict(given)):
+            np.testing.assert_array_equal(predicted["all"], 2 * given)
+            np.testing.assert_array_equal(predicted["same"], 2 * given)
+            np.testing.assert_array_equal(predicted["last"], given[:, -1])
+            np.testing.assert_array_equal(predicted["x"], given)
     with pytest.raises(
         mlflow.exceptions.MlflowException, match=r"\(2, 9, 3\) does not match expected shape \(-1, -1, 4\)"
     ):
@@ -214,8 +214,8 @@ def test_each_model_runs_on_the_interpreter_that_it_was_logged_with(
     file = older / "code" / "litert_interpreter.py"
     file.write_text(file.read_text() + "\n\nModel.results = lambda self: {'y': np.zeros(4, np.float32)}\n")
     models = [mlflow.pyfunc.load_model(str(folder)) for folder in (older, packaged, older)]
-    found = [model.predict({"x": values})["y"] for model in models]
-    for each, expected in zip(found, (0 * values, 2 * values, 0 * values), strict=True):
+    predicted = [model.predict({"x": values})["y"] for model in models]
+    for each, expected in zip(predicted, (0 * values, 2 * values, 0 * values), strict=True):
         np.testing.assert_array_equal(each, expected)
 
 
@@ -272,10 +272,10 @@ def test_the_input_example_is_of_the_evaluation_set(recorded: Any, digits_sets: 
     mlflow.set_tracking_uri(recorded.uri)
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}@candidate"))
     raw = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}@candidate/artifacts/model.tflite"))
-    found = json.loads((folder / "input_example.json").read_text())
+    example = json.loads((folder / "input_example.json").read_text())
     model = mlflow.models.Model.load(str(folder))
     np.testing.assert_array_equal(
-        np.asarray(found["pixels"], np.float32), load_example_set(digits_sets.evaluation_set).inputs["pixels"][:1]
+        np.asarray(example["pixels"], np.float32), load_example_set(digits_sets.evaluation_set).inputs["pixels"][:1]
     )
     assert raw.read_bytes() == (digits_sets.variant_set / digits_sets.best / "model.tflite").read_bytes()
     assert str(model.signature.inputs) == "['pixels': Tensor('float32', (-1, 8, 8, 1))]"

@@ -27,8 +27,8 @@ def _client(uri: str) -> MlflowClient:
 
 
 def _runs(client: MlflowClient, experiment: str = "digits") -> list[Any]:
-    found = client.get_experiment_by_name(experiment)
-    return [] if found is None else list(client.search_runs([found.experiment_id]))
+    existing = client.get_experiment_by_name(experiment)
+    return [] if existing is None else list(client.search_runs([existing.experiment_id]))
 
 
 def _by_role(runs: list[Any], role: str) -> list[Any]:
@@ -119,21 +119,21 @@ def test_metrics_are_in_units_that_charts_show(recorded: Any) -> None:
     verdict = load_verdict(recorded.result / "verdict")
     client = _client(recorded.uri)
     for run in _by_role(_runs(client), "variant"):
-        found = verdict.variants[run.data.tags["edgequant.variant"]]
+        expected = verdict.variants[run.data.tags["edgequant.variant"]]
         metrics = run.data.metrics
-        assert metrics["accuracy_percent"] == pytest.approx(100 * found.metrics["accuracy"], abs=_PLACES)
-        low, high = found.metric_interval or (0, 0)
+        assert metrics["accuracy_percent"] == pytest.approx(100 * expected.metrics["accuracy"], abs=_PLACES)
+        low, high = expected.metric_interval or (0, 0)
         assert metrics["accuracy_low_percent"] == pytest.approx(100 * low, abs=_PLACES)
         assert metrics["accuracy_high_percent"] == pytest.approx(100 * high, abs=_PLACES)
-        assert metrics["peak_memory_bytes"] == found.peak_memory_bytes
+        assert metrics["peak_memory_bytes"] == expected.peak_memory_bytes
         assert max(len(str(value)) for name, value in metrics.items() if name.endswith(("_percent", "_points"))) <= 8
-        assert metrics["agreement_percent"] == pytest.approx(100 * (found.agreement or 0), abs=_PLACES)
-        assert metrics["drop_points"] == pytest.approx(found.drop_points, abs=_PLACES)
-        assert metrics["size_bytes"] == found.size_bytes
+        assert metrics["agreement_percent"] == pytest.approx(100 * (expected.agreement or 0), abs=_PLACES)
+        assert metrics["drop_points"] == pytest.approx(expected.drop_points, abs=_PLACES)
+        assert metrics["size_bytes"] == expected.size_bytes
         assert metrics["examples"] == 300
-        assert found.latency is not None
-        assert metrics["latency_p50_ms"] == pytest.approx(found.latency.p50_ms, rel=1e-5)
-        assert ("drop_low_points" in metrics) == (found.verdict != "reference")
+        assert expected.latency is not None
+        assert metrics["latency_p50_ms"] == pytest.approx(expected.latency.p50_ms, rel=1e-5)
+        assert ("drop_low_points" in metrics) == (expected.verdict != "reference")
         (model,) = run.outputs.model_outputs
         logged = client.get_logged_model(model.model_id)
         assert {metric.key: metric.value for metric in logged.metrics} == metrics
@@ -143,9 +143,9 @@ def test_metrics_are_in_units_that_charts_show(recorded: Any) -> None:
 def test_runs_name_their_data_sets(recorded: Any) -> None:
     """Every run has both sets as inputs, with context, digest and source files; the UI shows the first, which is evaluated on."""
     for run in _runs(_client(recorded.uri)):
-        found = {item.dataset.name: item for item in run.inputs.dataset_inputs}
-        assert list(found) == ["evaluation", "calibration"]
-        for name, item in found.items():
+        datasets = {item.dataset.name: item for item in run.inputs.dataset_inputs}
+        assert list(datasets) == ["evaluation", "calibration"]
+        for name, item in datasets.items():
             assert [(tag.key, tag.value) for tag in item.tags] == [("mlflow.data.context", name)]
             assert len(item.dataset.digest) == 32
             assert json.loads(item.dataset.source)["files"][0].endswith(".npz")
@@ -396,6 +396,6 @@ def test_killed_at_any_call_and_run_again_it_ends_the_same(results: Callable[...
     assert len(whole["versions"]) == 1
     assert whole["aliases"] == [{"candidate": 1}]
     for kind, number in calls:
-        found = _snapshot(f"sqlite:///{folder / f'{kind}-{number}' / 'mlflow.db'}")
-        assert found == whole, f"killed before {kind}, the {number}. time"
+        snapshot = _snapshot(f"sqlite:///{folder / f'{kind}-{number}' / 'mlflow.db'}")
+        assert snapshot == whole, f"killed before {kind}, the {number}. time"
     shutil.rmtree(folder)

@@ -406,8 +406,8 @@ def given(client: MlflowClient, uri: str, monkeypatch: pytest.MonkeyPatch) -> Ca
     """Returns a function that makes a run in an experiment as KFP's plugin does, and gives it to the step."""
 
     def give(experiment: str) -> str:
-        found = client.get_experiment_by_name(experiment)
-        experiment_id = found.experiment_id if found else client.create_experiment(experiment)
+        existing = client.get_experiment_by_name(experiment)
+        experiment_id = existing.experiment_id if existing else client.create_experiment(experiment)
         run_id = str(client.create_run(experiment_id, run_name="track").info.run_id)
         for name, value in {"TRACKING_URI": uri, "EXPERIMENT_ID": str(experiment_id), "RUN_ID": run_id}.items():
             monkeypatch.setenv(f"MLFLOW_{name}", value)

@@ -9,7 +9,7 @@ from tests.kfp_server import Fault, KfpServer, served
 from edgequant.errors import ConfigError
 from edgequant_pipelines.watching.claims import CLAIMED, FAILED, RETRY, SUBMITTED, SUCCEEDED
 from edgequant_pipelines.watching.launchers.base import LauncherError
-from edgequant_pipelines.watching.launchers.pool import Fleet
+from edgequant_pipelines.watching.launchers.pool import LauncherPool
 from edgequant_pipelines.watching.rules.rules import RulesFile
 from edgequant_pipelines.watching.service import Service, Settings
 from edgequant_pipelines.watching.watcher import Watcher
@@ -26,7 +26,7 @@ def test_runs_at_a_server(scene: Any, server: KfpServer) -> None:
     rules = scene.rules({"submit": "kubeflow"}, config=CONFIG, kubeflow={"host": server.url})
 
     def watcher() -> Any:
-        return scene.watcher(rules, launchers=Fleet(RulesFile(rules), scene.folder, scene.uri).launcher)
+        return scene.watcher(rules, launchers=LauncherPool(RulesFile(rules), scene.folder, scene.uri).launcher)
 
     first = watcher()
     first.poll()
@@ -57,7 +57,7 @@ def test_a_server_that_fails_after_it_made_the_run(scene: Any, server: KfpServer
     """The answer is an error and the run is there: there is no second."""
     scene.version()
     rules = scene.rules({"submit": "kubeflow"}, config=CONFIG, kubeflow={"host": server.url})
-    watcher = scene.watcher(rules, launchers=Fleet(RulesFile(rules), scene.folder, scene.uri).launcher)
+    watcher = scene.watcher(rules, launchers=LauncherPool(RulesFile(rules), scene.folder, scene.uri).launcher)
     server.fail(Fault(method="POST", path=r".*/runs", status=500, after=True))
     for _ in range(3):
         watcher.poll()
@@ -71,7 +71,7 @@ def test_a_configuration_that_cannot_work_on_a_cluster(scene: Any, server: KfpSe
     rules = scene.rules(
         {"submit": "kubeflow"}, config={**CONFIG, "model": "{tags.file}"}, kubeflow={"host": server.url}
     )
-    watcher = scene.watcher(rules, launchers=Fleet(RulesFile(rules), scene.folder, scene.uri).launcher)
+    watcher = scene.watcher(rules, launchers=LauncherPool(RulesFile(rules), scene.folder, scene.uri).launcher)
     watcher.poll()
     (claim,) = scene.claims()
     assert (claim.state, claim.attempt, "model" in claim.reason) == (FAILED, 1, True)
@@ -150,7 +150,7 @@ def test_a_token_that_expires_shows_before_the_next_version(scene: Any, server: 
     rules = scene.rules({"submit": "kubeflow"}, config=CONFIG, kubeflow={"host": server.url})
     settings = Settings(rules=rules, tracking_uri=scene.uri, work=scene.folder, interval=1.0)
     service = Service(settings, scene.said.append)
-    watcher = scene.watcher(rules, launchers=Fleet(RulesFile(rules), scene.folder, scene.uri).launcher)
+    watcher = scene.watcher(rules, launchers=LauncherPool(RulesFile(rules), scene.folder, scene.uri).launcher)
     assert service._look(watcher)
     assert service._ready(watcher) == ""
     assert scene.value("launcher_errors_total", launcher="kubeflow") == 0
@@ -176,7 +176,9 @@ def test_a_run_in_another_namespace_is_left_to_its_own_watcher(scene: Any, serve
     def look(namespace: str, **rule: Any) -> Watcher:
         where = {"host": server.url, "namespace": namespace}
         rules = scene.rules({"submit": "kubeflow", **rule}, config=CONFIG, kubeflow=where)
-        watcher: Watcher = scene.watcher(rules, launchers=Fleet(RulesFile(rules), scene.folder, scene.uri).launcher)
+        watcher: Watcher = scene.watcher(
+            rules, launchers=LauncherPool(RulesFile(rules), scene.folder, scene.uri).launcher
+        )
         watcher.poll()
         return watcher
 
@@ -205,7 +207,7 @@ def test_an_address_that_is_wrong(
     for name, value in {"KUBECONFIG": str(scene.folder / "none"), **environment}.items():
         monkeypatch.setenv(name, value)
     rules = scene.rules({"submit": "kubeflow"}, config=CONFIG, kubeflow=where)
-    fleet = Fleet(RulesFile(rules), scene.folder, scene.uri)
+    fleet = LauncherPool(RulesFile(rules), scene.folder, scene.uri)
     with pytest.raises(ConfigError) as caught:
         fleet.check()
     assert str(caught.value).startswith(text.replace("RULES.yaml", str(rules)))
@@ -220,16 +222,16 @@ def test_a_namespace_that_is_needed(scene: Any, tmp_path: Path) -> None:
     with served(tmp_path / "kfp.db", namespaces=("ours",)) as server:
         rules = scene.rules({"submit": "kubeflow"}, config=CONFIG, kubeflow={"host": server.url})
         with pytest.raises(ConfigError) as caught:
-            Fleet(RulesFile(rules), scene.folder, scene.uri).check()
-    asked = f"kubeflow.namespace: {server.url} is a multi-user installation; give kubeflow.namespace"
-    assert str(caught.value) == f"{rules}: {asked}"
+            LauncherPool(RulesFile(rules), scene.folder, scene.uri).check()
+    message = f"kubeflow.namespace: {server.url} is a multi-user installation; give kubeflow.namespace"
+    assert str(caught.value) == f"{rules}: {message}"
 
 
 def test_a_server_that_is_not_there(scene: Any) -> None:
     """The version waits unclaimed, nothing fails, and it is said once."""
     scene.version()
     rules = scene.rules({"submit": "kubeflow"}, config=CONFIG, kubeflow={"host": "http://127.0.0.1:9"})
-    watcher = scene.watcher(rules, launchers=Fleet(RulesFile(rules), scene.folder, scene.uri).launcher)
+    watcher = scene.watcher(rules, launchers=LauncherPool(RulesFile(rules), scene.folder, scene.uri).launcher)
     watcher.poll()
     watcher.poll()
     assert scene.claims() == []
