@@ -5,6 +5,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.build_cache import cache_folder, cached
@@ -14,12 +15,28 @@ from tests.selection import is_heavy, read_seconds, write_seconds
 _SECONDS = "seconds.json"
 # Of the process that reports: how long each file took, setups included.
 _taken: defaultdict[str, float] = defaultdict(float)
+# Of the process that runs the workers: the seconds as they were when its first worker began.
+_read: dict[str, dict[str, float]] = {}
+
+
+def _seconds(config: pytest.Config) -> dict[str, float]:
+    """Returns how long files took last time: as the process that runs the workers read it, which all must order by alike."""
+    given = getattr(config, "workerinput", {}).get(_SECONDS)
+    return read_seconds(cache_folder() / _SECONDS) if given is None else dict(given)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Gives a worker the seconds: another test run may write them before it reads them."""
+    if _SECONDS not in _read:
+        _read[_SECONDS] = _seconds(node.config)
+    node.workerinput[_SECONDS] = _read[_SECONDS]
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Marks the heavy tests, and puts the files that took longest first: no worker is left with a long one at the end."""
-    seconds = read_seconds(cache_folder() / _SECONDS)
+    seconds = _seconds(config)
     for item in items:
         if is_heavy(item.path.name, getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.heavy)

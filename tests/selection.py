@@ -24,11 +24,11 @@ _HEAVY_FIXTURES = frozenset(
 # Files that compute for long.
 HEAVY_FILES = frozenset(
     {
+        "test_bootstrap.py",
+        "test_interval_coverage.py",
         "test_ratio.py",
-        "test_reach.py",
-        "test_statistics_bootstrap.py",
-        "test_statistics_coverage.py",
         "test_unseen_changes.py",
+        "test_worst_case.py",
     }
 )
 
