@@ -839,7 +839,7 @@ def test_a_file_of_class_names_that_is_wrong(
         ),
         (
             {"classes": ["ant", "bee", "cat", "dog"], "slices": ["long"]},
-            "feature 'long' has a value of 200 characters; a value to tell",
+            "feature 'long' has a value of 200 characters; a value to slice",
         ),
         (
             {"classes": ["ant", "bee", "cat", "dog"], "slices": ["sit"]},
