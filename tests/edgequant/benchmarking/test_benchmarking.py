@@ -260,6 +260,7 @@ def test_a_model_that_fails_in_a_trial_costs_itself_only(
     assert ratio.trials == 8
 
 
+@pytest.mark.alone
 def test_slow_models_are_not_taken_for_hangs(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
     """Models that would take longer for all examples, or for a trial in turn, than is waited for at first have latencies."""
     names = ("float32", "float16", "weights_only", "full_int8")
@@ -331,6 +332,7 @@ def convolutional(made_by: Callable[[Path], Path]) -> Path:
     return made_by(Path(__file__).with_name("make_convolutional.py"))
 
 
+@pytest.mark.alone
 def test_latencies_agree_with_the_runtimes_own_benchmark(convolutional: Path, sets: Any, tmp_path: Path) -> None:
     """Measured in turn with three others, a model's median is within 10% of what the runtime's own benchmark gives alone.
 

@@ -221,6 +221,7 @@ def test_how_many_examples_run_at_once_is_told(sets: Any, small_models: dict[str
         assert (tmp_path / "batch").read_text() == recorded
 
 
+@pytest.mark.alone
 def test_a_slow_model_is_not_taken_for_a_hang(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
     """A model whose one run takes longer than the budget is evaluated on its first example, which is run once."""
     values = np.array(
