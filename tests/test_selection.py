@@ -13,7 +13,7 @@ def test_heavy_files_are_there() -> None:
 def test_models_and_servers_are_heavy() -> None:
     """A test that only passes a model's directory on is heavy as the one that makes it is; one of arrays is not."""
     assert is_heavy("test_step.py", ["tmp_path", "digits_sets", "digits"])
-    assert is_heavy("test_reach.py", [])
+    assert is_heavy("test_worst_case.py", [])
     assert not is_heavy("test_step.py", ["tmp_path"])
 
 

@@ -38,7 +38,7 @@ _SETTINGS = TrackingSettings(uri="", experiment="digits", registered_model="digi
         (
             "digits",
             {"registered_model": "a\\"},
-            r"registered_model: 'a\\' ends in a backslash, at which MLflow's searches",
+            r"registered_model: 'a\\' ends in a backslash, which escapes the closing quote in MLflow's searches",
         ),
         ("digits", {"pipeline_run": "night\\"}, r"pipeline_run: 'night\\' ends in a backslash"),
         ("digits\\", {}, r"name: 'digits\\' ends in a backslash"),
