@@ -24,7 +24,12 @@ OPTIONS = list(_float_options(main))
 def test_every_option_that_takes_a_float_is_found() -> None:
     """Those that are looked at below."""
     options = {f"{name} {option.opts[0]}" for name, option in OPTIONS}
-    assert options == {"watch --interval", "submit --poll-seconds", "evaluate --budget-seconds"}
+    assert options == {
+        "watch --interval",
+        "submit --poll-seconds",
+        "schedule --poll-seconds",
+        "evaluate --budget-seconds",
+    }
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e300", "-1", "0", "86400.5"])

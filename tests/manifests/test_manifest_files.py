@@ -249,7 +249,7 @@ def test_the_role_is_what_watch_asks_for() -> None:
     KFP asks for "get" of the pipeline when a run of it is created, and takes an upload of a version for a creation.
     """
     folder = ROOT / "pipelines" / "edgequant_pipelines" / "kubeflow"
-    source = "".join((folder / name).read_text(encoding="utf-8") for name in ("submission.py", "uploads.py"))
+    source = "".join((folder / name).read_text(encoding="utf-8") for name in ("submission.py", "pipeline_versions.py"))
     called = {(f"{kind}s", verb) for kind, verb in re.findall(r"\.(\w+)_service_(create|get|list)_", source)}
     assert {("runs", "create"), ("pipelines", "list")} < called
     assert "upload_pipeline_version" in source

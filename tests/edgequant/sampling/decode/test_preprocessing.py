@@ -241,7 +241,11 @@ def test_numbers_are_converted_without_loss(value: NDArray[Any], dtype: str, exp
         (np.array([-1, 0]), "uint8", "input 'x' holds values from -1 to 0 that uint8 cannot hold"),
         (np.array([0, 2]), "bool", "input 'x' holds values from 0 to 2 that bool cannot hold"),
         (np.array([0.0, 1e39]), "float32", "input 'x' holds values from 0.0 to 1e\\+39 that float32 cannot hold"),
-        (np.array([0.0, 1.0]), "int32", "input 'x' is float64; the model takes x int32 \\[N, 2\\], and values are not rounded"),
+        (
+            np.array([0.0, 1.0]),
+            "int32",
+            "input 'x' is float64; the model takes x int32 \\[N, 2\\], and values are not rounded",
+        ),
         (np.array(["a", "b"]), "float32", "input 'x' is <U1; the model takes x float32 \\[N, 2\\]"),
         (np.array([1j, 0]), "float32", "input 'x' is complex128; the model takes x float32 \\[N, 2\\]"),
     ],
