@@ -1,5 +1,6 @@
 """A quantization of the digits model, and the command line that runs it."""
 
+import logging
 import os
 import shutil
 import subprocess
@@ -42,6 +43,8 @@ def invoke() -> Edgequant:
 
     def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
         words = [str(argument) for argument in arguments]
+        # As the command line sets it before MLflow is imported, which another test may have done.
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
         with warnings.catch_warnings():
             # As in a process of its own, where a library's warning does not end the run.
             warnings.simplefilter("default")
