@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from edgequant.artifacts.benchmark import Benchmark
-from edgequant.artifacts.evaluation import EVALUATED, EvaluationContent
+from edgequant.artifacts.evaluation import EVALUATED
 from edgequant.artifacts.verdict import NOT_GATED, REFERENCE_VERDICT, REJECTED, VariantVerdict
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant.gate import Gate, check_gate
@@ -51,7 +51,7 @@ def verdict_context(gate: Gate, loaded: Loaded) -> VerdictContext:
         ConfigError: The gate has a key that the task, the labels or the models do not support.
         EvaluationError: The reference's outputs do not suit the task or the labels.
     """
-    task, labels = loaded.task, None if loaded.task == NONE else loaded.examples.labels
+    task, labels, count = loaded.task, None if loaded.task == NONE else loaded.examples.labels, loaded.compared
     check_gate(gate, task, labelled=labels is not None, champion=loaded.champion is not None)
     reading = read(task, next(iter(loaded.evaluations[REFERENCE].outputs.values())))
     runs = {
@@ -62,8 +62,8 @@ def verdict_context(gate: Gate, loaded: Loaded) -> VerdictContext:
     settings = ComparisonSettings(
         task=task,
         metric=AGREEMENT,
-        labels=labels,
-        slices=loaded.examples.slices,
+        labels=None if labels is None else labels[:count],
+        slices={name: texts[:count] for name, texts in loaded.examples.slices.items()},
         classes=loaded.calibration.provenance.class_names,
         confidence=gate.confidence,
     )
@@ -119,7 +119,7 @@ def verdict_of(name: str, context: VerdictContext) -> VariantVerdict:
         )
     measured = VariantVerdict(
         status=variant.status,
-        notes=(*variant.notes, *_partial(content), *_unmeasured(name, benchmark)),
+        notes=(*variant.notes, *_unmeasured(name, benchmark)),
         size_bytes=variant.size_bytes,
         verdict=REFERENCE_VERDICT,
         reasons=("every other variant is compared with it",),
@@ -210,12 +210,6 @@ def _missing_against(against: AgainstChampion | None, context: VerdictContext) -
     if against is None or against.drop is None:
         return ""
     return label_counts(context.settings, context.runs[REFERENCE], against.drop.examples).missing
-
-
-def _partial(content: EvaluationContent) -> tuple[str, ...]:
-    if content.examples == content.available:
-        return ()
-    return (f"evaluated on the first {content.examples:,} of {content.available:,} examples: the time budget ended",)
 
 
 def _constant_outputs(reference: Run, variant: Run) -> tuple[str, ...]:
