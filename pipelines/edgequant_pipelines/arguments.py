@@ -87,6 +87,8 @@ def declared_arguments(config: Config) -> dict[str, Any]:
         "variants": config.variants,
         "task": config.task,
         "resolver": config.resolver,
+        # KFP has no optional number.
+        "evaluation_budget_seconds": config.evaluation.budget_seconds or 0.0,
         "gate": config.gate,
         "champion": config.champion,
         "tracking_uri": config.tracking.uri,

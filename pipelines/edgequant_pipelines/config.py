@@ -76,6 +76,13 @@ class Sampling(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 17
 
 
+class Evaluation(_Section):
+    """How the variants are evaluated."""
+
+    # KFP passes numbers as doubles.
+    budget_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = None
+
+
 with warnings.catch_warnings():
     # Pydantic warns that `register` shadows a method of ABCMeta, which is never called on a section.
     warnings.filterwarnings("ignore", message='Field name "register"', category=UserWarning)
@@ -103,6 +110,7 @@ class Config(_Section):
     variants: list[str] = [name for name in VARIANTS if name != "int16x8"]
     task: str = "classification"
     resolver: str = XNNPACK
+    evaluation: Evaluation = Evaluation()
     gate: dict[str, Any] = {}
     champion: str = ""
     tracking: Tracking = Tracking()

@@ -53,6 +53,7 @@ def quantize(
     task: str = "classification",
     task_digest: str = "",
     resolver: str = "xnnpack",
+    evaluation_budget_seconds: float = 0.0,
     gate: dict = {},  # noqa: B006
     champion: str = "",
     champion_digest: str = "",
@@ -95,6 +96,7 @@ def quantize(
         task: classification, binary, multilabel, regression, none, or package.module:function.
         task_digest: Identifies the code behind a task of one's own, for the cache key.
         resolver: Which kernels run the variants: xnnpack, builtin (the runtime's optimized ones) or reference.
+        evaluation_budget_seconds: Cuts all variants to the examples that each is run on within this time; 0: all examples.
         gate: What a variant must hold, such as max_drop_points; empty: nothing is judged.
         champion: The quantized model in production, to compare with: models:/NAME@ALIAS; empty: none.
         champion_digest: Identifies its content, for the cache key.
@@ -153,6 +155,7 @@ def quantize(
             evaluation_set=sampled.outputs["evaluation_set"],
             task=task,
             task_digest=task_digest,
+            budget_seconds=evaluation_budget_seconds,
             resolver=resolver,
         )
     champion_evaluated = evaluate(
@@ -161,6 +164,7 @@ def quantize(
         evaluation_set=sampled.outputs["evaluation_set"],
         task=task,
         task_digest=task_digest,
+        budget_seconds=evaluation_budget_seconds,
         resolver=resolver,
     )
     champion_evaluated.set_display_name("evaluate-champion")

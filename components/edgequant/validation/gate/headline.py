@@ -44,7 +44,7 @@ def headline(
         return f"{what}, so nothing is promoted: there is none but the reference {REFERENCE}."
     counts = Counter(variant.verdict for variant in judged.values() if variant.verdict != REFERENCE_VERDICT)
     message = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    message += f" over {judged[REFERENCE].examples:,} examples"
+    message += _over(judged)
     which = f"the closest is {name}" if counts.total() > 1 else name
     return f"{what}, so nothing is promoted ({message}); {which}: {_against(judged[name])}."
 
@@ -56,17 +56,22 @@ def _ship(gate: Gate, metric: str, best: str, judged: dict[str, VariantVerdict])
     which = f", {_LEAST[gate.prefer]} of {blessed} blessed" if blessed > 1 else ""
     size = chosen.size_bytes or 0
     parts = [f"{_size(size)}{f' ({size / full:.2f} of {REFERENCE})' if full else ''}"]
-    count = judged[REFERENCE].examples
     if chosen.drop_points is not None:
         drop = moved(metric, chosen.drop_points)
         if chosen.drop_interval_points is not None:
             worst = at_worst(metric, chosen.drop_interval_points[1]).replace("at most", "at worst")
             drop += f" ({worst}, {100 * gate.confidence:g}% one-sided)"
-        parts.append(f"{drop} over {count:,} examples")
+        parts.append(f"{drop}{_over(judged)}")
     held = sum(check.verdict == BLESSED for check in chosen.checks)
     checks = {1: "its one check passes", 2: "both checks pass"}.get(held, f"all {held} checks pass")
     missing = [f"; {check.name}: {NO_CHAMPION}" for check in chosen.checks if check.verdict == NO_CHAMPION]
     return f"Ship {best}{which}: {', '.join(parts)}; {checks}{''.join(missing)}."
+
+
+def _over(judged: dict[str, VariantVerdict]) -> str:
+    """Returns the number of examples that all variants were compared over, in words."""
+    count = judged[REFERENCE].examples
+    return f" over {count:,} example{'s' * (count != 1)}"
 
 
 def _size(size: int) -> str:
