@@ -9,7 +9,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from edgequant.artifacts.example_set import ExampleSetWriter, Provenance, Representativeness
-from edgequant.errors import ExamplesError
+from edgequant.errors import ExamplesError, together
 from edgequant.sampling.beam_options import parse_options
 from edgequant.sampling.decode.preprocessing import NotFiniteError
 from edgequant.sampling.decode.rows import DecodedRow, RowMaker, make_rows, row_maker
@@ -18,12 +18,12 @@ from edgequant.sampling.draw.bottom_k import Candidate
 from edgequant.sampling.draw.disjoint import Draw, draw_apart, split
 from edgequant.sampling.draw.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, DrawRule
 from edgequant.sampling.draw.selection import EQUAL, FALSE, PROPORTIONAL, DrawPlan, choose, class_counts
+from edgequant.sampling.first_records import mistakes
 from edgequant.sampling.formats.files import file_format, find_files
 from edgequant.sampling.referenced_files import read_referenced_files
 from edgequant.sampling.representativeness import compare, extremes, range_of
 from edgequant.sampling.settings import ExampleSources
 from edgequant.steps import say
-from edgequant.task import check_outputs
 
 # The largest share of sampled records that may be excluded because they hold NaN or infinity.
 MAX_NOT_FINITE = 0.01
@@ -43,7 +43,9 @@ def sample(examples: ExampleSources, calibration_set: Path, evaluation_set: Path
         ConfigError: The inputs, the task, the rule or Beam's options are wrong.
         ExamplesError: The examples cannot be found, read or turned into model inputs.
     """
-    check_outputs(examples.task, examples.signature)
+    wrong = mistakes(examples)
+    if wrong:
+        raise together(wrong)
     examples = read_referenced_files(examples)
     plan = examples.plan()
     messages: dict[str, list[str]] = {}

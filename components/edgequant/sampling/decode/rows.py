@@ -3,13 +3,14 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgequant.errors import ExamplesError, did_you_mean
+from edgequant.errors import EdgequantError, ExamplesError, did_you_mean
 from edgequant.sampling.decode.preprocessing import (
     NotFiniteError,
     Preprocess,
@@ -66,6 +67,44 @@ def row_maker(examples: ExampleSources, kind: Format, spool: Spool) -> RowMaker:
         return DecodedRow(fit(preprocess(features), examples.signature), label, slices)
 
     return make
+
+
+def feature_checks(examples: ExampleSources) -> tuple[dict[str, Callable[[Features], object]], list[EdgequantError]]:
+    """Returns a check of a record's features for each setting that uses them, and the errors of those that cannot be used.
+
+    A check raises ExamplesError; each of them is independent of the others, so that one record shows all mistakes.
+    """
+    checks: dict[str, Callable[[Features], object]] = {}
+    try:
+        checks |= _input_checks(examples)
+        wrong: list[EdgequantError] = []
+    except EdgequantError as error:
+        wrong = [error]
+    if examples.label:
+        checks["label"] = partial(_label, examples)
+    checks |= {f"slice {name}": partial(_slice, name=name) for name in examples.slices}
+    if examples.weight:
+        checks["weight"] = partial(take, name=examples.weight)
+    return checks, wrong
+
+
+def _input_checks(examples: ExampleSources) -> dict[str, Callable[[Features], object]]:
+    """Returns a check of each declared input; of a user's function, one of all inputs.
+
+    Raises:
+        ConfigError: The inputs or the user's function are wrong.
+    """
+    if examples.preprocess:
+        preprocess = _preprocess(examples)
+        return {"preprocess": lambda features: fit(preprocess(features), examples.signature)}
+
+    def check(name: str) -> Callable[[Features], object]:
+        one = replace(examples.signature, inputs=tuple(s for s in examples.signature.inputs if s.name == name))
+        make = from_sources({name: sources[name]}, one)
+        return lambda features: fit(make(features), one)
+
+    sources = input_sources(examples.inputs, examples.signature)
+    return {f"input {name}": check(name) for name in sources}
 
 
 def make_rows(make: RowMaker, chosen: Sequence[Candidate]) -> Iterator[tuple[Candidate, DecodedRow | ExamplesError]]:

@@ -1,0 +1,98 @@
+"""Checks the settings on the first record of each source, before any file is read to its end."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from edgequant.errors import EdgequantError, ExamplesError, collected
+from edgequant.sampling.beam_options import parse_options
+from edgequant.sampling.decode.preprocessing import NotFiniteError
+from edgequant.sampling.decode.rows import feature_checks
+from edgequant.sampling.draw.rule import CALIBRATION, EVALUATION
+from edgequant.sampling.formats.features import Features
+from edgequant.sampling.formats.files import file_format, find_files, first_record
+from edgequant.sampling.referenced_files import read_referenced_files
+from edgequant.sampling.settings import ExampleSources
+from edgequant.task import check_outputs
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRecord:
+    """The first record of a source.
+
+    Attributes:
+        features: The features that are needed, as far as it has them.
+        where: Its place, for messages.
+    """
+
+    features: Features
+    where: str
+
+
+def mistakes(examples: ExampleSources) -> list[EdgequantError]:
+    """Returns all that is wrong with the settings, the files that they name, and the first record of each source.
+
+    No more of a file is read than its first record needs. Values that are not finite are no mistake here, as the draw allows for
+    some of them.
+
+    Args:
+        examples: What to sample, and how.
+    """
+    wrong = collected(
+        partial(check_outputs, examples.task, examples.signature), partial(parse_options, examples.beam_options)
+    )
+    try:
+        examples = read_referenced_files(examples)
+    except EdgequantError as error:
+        wrong.append(error)
+        # Neither text labels nor the function can be checked without the file.
+        examples = replace(examples, label="" if examples.classes_file else examples.label, preprocess="", inputs={})
+    wrong += collected(examples.plan)
+    checks, unusable = feature_checks(examples)
+    wrong += unusable
+    sources = {CALIBRATION: examples.calibration, EVALUATION: examples.evaluation}
+    for purpose, patterns in sources.items():
+        if not patterns:
+            continue
+        try:
+            record = _first(patterns, purpose, examples)
+        except EdgequantError as error:
+            wrong.append(error)
+            continue
+        if record is not None:
+            wrong += _of_record(record, checks)
+    return list({str(error): error for error in wrong}.values())
+
+
+def _first(patterns: Sequence[str], purpose: str, examples: ExampleSources) -> FirstRecord | None:
+    """Returns the first record of the files that match patterns; None if the first file has none."""
+    files = find_files(patterns, purpose)
+    try:
+        columns = examples.columns()
+    except EdgequantError:
+        # The inputs are declared wrongly, which is an error of its own.
+        columns = None
+    first = first_record(files[0].path, columns)
+    if first is None:
+        return None
+    payload, where = first
+    kind = file_format(files[0].path)
+    try:
+        return FirstRecord(kind.parse(payload), where)
+    except ExamplesError as error:
+        raise ExamplesError(f"{where}: {error}") from error
+
+
+def _of_record(record: FirstRecord, checks: Mapping[str, Any]) -> Iterator[EdgequantError]:
+    """Yields the errors of a record; a feature that several settings use is missing once."""
+    seen: set[str] = set()
+    for check in checks.values():
+        try:
+            check(dict(record.features))
+        except NotFiniteError:
+            continue
+        except ExamplesError as error:
+            if str(error) not in seen:
+                seen.add(str(error))
+                yield ExamplesError(f"{record.where}: {error}")
