@@ -94,7 +94,7 @@ def together(errors: Sequence[EdgequantError], where: str = "") -> EdgequantErro
     kind = ConfigError if any(issubclass(known, ConfigError) for known in kinds) else EdgequantError
     if len(kinds) == 1:
         kind = kinds.pop()
-    texts = tuple(text for error in errors for text in error.mistakes or (str(error),))
+    texts = tuple(dict.fromkeys(text for error in errors for text in error.mistakes or (str(error),)))
     if len(texts) == 1:
         return kind(f"{prefix}{texts[0]}")
     numbered = "; ".join(f"({number}) {text}" for number, text in enumerate(texts, 1))

@@ -1,7 +1,7 @@
 """Checks the settings on the first record of each source, before any file is read to its end."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -44,13 +44,11 @@ def mistakes(examples: ExampleSources) -> list[EdgequantError]:
     )
     try:
         examples = read_referenced_files(examples)
+        checks, unusable = feature_checks(examples)
     except EdgequantError as error:
-        wrong.append(error)
-        # Neither text labels nor the function can be checked without the file.
-        examples = replace(examples, label="" if examples.classes_file else examples.label, preprocess="", inputs={})
-    wrong += collected(examples.plan)
-    checks, unusable = feature_checks(examples)
-    wrong += unusable
+        # Without the names of the classes or the function, a record says nothing.
+        checks, unusable = {}, [error]
+    wrong += [*unusable, *collected(examples.plan)]
     sources = {CALIBRATION: examples.calibration, EVALUATION: examples.evaluation}
     for purpose, patterns in sources.items():
         if not patterns:
