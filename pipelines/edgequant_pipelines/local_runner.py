@@ -97,21 +97,21 @@ def run_locally(config: Config, work: Path, *, cache: bool, show: Show) -> dict[
             raise
         finally:
             if earlier and not (work / _FILES[0]).exists():
-                show("run", f"the result of the run before, which is not this run's, is kept in {earlier}")
+                show("run", f"the result of an earlier run is kept in {earlier}; this run has none")
         _publish(work, before)
         result: dict[str, Any] = read_json(work / "result.json")
         return result
 
 
 def _set_aside(work: Path) -> Path | None:
-    """Moves the result of an earlier run into a folder of its own, and returns that; None without a result.
+    """Moves the result of an earlier run into a folder of its own, and returns that folder; None if there never was a result.
 
     Should this run fail, nobody takes that result for this run's, and it is not lost.
     """
     names = [name for name in (*_FILES, RESULTS) if (work / name).exists()]
-    if not (work / _FILES[0]).exists():
-        return None
     previous = work / _PREVIOUS
+    if not names:
+        return previous if previous.is_dir() else None
     shutil.rmtree(previous, ignore_errors=True)
     previous.mkdir()
     for name in names:

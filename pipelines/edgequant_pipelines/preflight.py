@@ -1,6 +1,5 @@
 """Checks at the start of a run: all that can be known before a file is read to its end, in one list of all mistakes."""
 
-import os
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -10,28 +9,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgequant.child_process import Limits, forkserver, machine_memory
 from edgequant.child_process import run as run_in_child
 from edgequant.errors import ConfigError, EdgequantError, EvaluationError, ExamplesError, collected, together
-from edgequant.gate import Gate
 from edgequant.mlflow_access.reachability import check_reachable
 from edgequant.model_uri import is_path
 from edgequant.outputs import own_metrics
-from edgequant.sampling.first_records import mistakes as sampling_mistakes
+from edgequant.sampling.first_records import check_first_records
 from edgequant.sampling.settings import ExampleSources
 from edgequant.signature import ModelSignature
 from edgequant.signature_reader import read_signature
 from edgequant.task import is_custom, load_function
-from edgequant.validation.gate.data_warnings import least_examples
 from edgequant_pipelines.arguments import declared_arguments, local_tracking_uri
 from edgequant_pipelines.config import Config
+from edgequant_pipelines.example_count import check_example_count
 
 # The user's code runs in a child process: it may hang, crash, or import a framework.
 _CODE_SECONDS = 60.0
 _MEMORY_SHARE = 0.9
 # What a metric raises because of values that are made up, such as all outputs being equal, is no mistake.
-_BY_VALUES = ("ValueError", "ZeroDivisionError", "FloatingPointError", "LinAlgError", "OverflowError")
+_BY_VALUES = ("ValueError", "IndexError", "ArithmeticError")
 
 
 def check_before_start(config: Config, work: Path) -> str:
@@ -70,25 +69,6 @@ def check_before_start(config: Config, work: Path) -> str:
     return uri
 
 
-def check_example_count(config: Config) -> None:
-    """Checks that the number of evaluation examples configured can bless a variant at all.
-
-    Raises:
-        ConfigError: A limit needs more examples, even of a variant that decides all of them as float32 does.
-    """
-    gate: Gate = config.parsed_gate()
-    count = config.sampling.evaluation
-    few = [
-        f"gate.{key}: {getattr(gate, key):g} needs {needed:,} evaluation examples or more"
-        for key, needed in least_examples(gate, config.task, labelled=bool(config.examples.label)).items()
-        if needed > count
-    ]
-    if few:
-        raise ConfigError(
-            f"sampling.evaluation: {count:,} can bless no variant, even one that decides as float32 does: {'; '.join(few)}"
-        )
-
-
 def _signature(config: Config) -> tuple[ModelSignature | None, list[EdgequantError]]:
     """Returns the signature of a model on this machine, and what is wrong; None of one that is to be downloaded."""
     if not is_path(config.model):
@@ -110,7 +90,7 @@ def _of_examples(config: Config, signature: ModelSignature | None) -> list[Edgeq
     limits = Limits(seconds=_CODE_SECONDS, memory_bytes=int(machine_memory() * _MEMORY_SHARE))
     with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
         log = Path(folder) / "log"
-        outcome = run_in_child(forkserver(__name__), examine, (request, os.getcwd()), limits, log)
+        outcome = run_in_child(forkserver(__name__), examine, (request, str(Path.cwd())), limits, log)
     if outcome.os_error is not None:
         raise outcome.os_error
     if outcome.failure is not None:
@@ -171,16 +151,17 @@ def examine(request: CodeRequest, directory: str) -> list[Mistake]:
         directory: The working directory, from which a step imports the user's modules as well.
     """
     sys.path.insert(0, directory)
-    wrong: list[EdgequantError] = []
-    if is_custom(request.task):
-        wrong += collected(partial(_try_task, request))
+    wrong, label = [], None
     if request.sources is not None:
-        wrong += sampling_mistakes(request.sources)
+        records = check_first_records(request.sources)
+        wrong, label = records.mistakes, records.label
+    if is_custom(request.task):
+        wrong += collected(partial(_try_task, request, label))
     return [Mistake(str(error), isinstance(error, ConfigError)) for error in wrong]
 
 
-def _try_task(request: CodeRequest) -> None:
-    """Imports a custom metric, and calls it on one example of zeros if the model's outputs are known.
+def _try_task(request: CodeRequest, label: NDArray[Any] | None) -> None:
+    """Imports a custom metric, and calls it on the label of one record, with outputs of zeros, if both are known.
 
     Raises:
         ConfigError: There is no such function, or the gate names a metric that it does not return.
@@ -191,13 +172,13 @@ def _try_task(request: CodeRequest) -> None:
     except ConfigError as error:
         raise ConfigError(f"task: {error}") from error
     outputs = () if request.sources is None else request.sources.signature.outputs
-    if not outputs or any(spec.shape is None or None in spec.shape[1:] for spec in outputs):
+    if label is None or not outputs or any(spec.shape is None or None in spec.shape[1:] for spec in outputs):
         return
     made_up = {
         spec.name: np.zeros((1, *(size or 1 for size in (spec.shape or ())[1:])), np.float32) for spec in outputs
     }
     try:
-        metrics = own_metrics(request.task, made_up, np.zeros(1, np.int64))
+        metrics = own_metrics(request.task, made_up, label[np.newaxis])
     except EvaluationError as error:
         cause = error.__cause__
         if cause is not None and any(kind.__name__ in _BY_VALUES for kind in type(cause).__mro__):

@@ -1,14 +1,16 @@
 """Checks the settings on the first record of each source, before any file is read to its end."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from numpy.typing import NDArray
+
 from edgequant.errors import EdgequantError, ExamplesError, collected
 from edgequant.sampling.beam_options import parse_options
 from edgequant.sampling.decode.preprocessing import NotFiniteError
-from edgequant.sampling.decode.rows import feature_checks
+from edgequant.sampling.decode.rows import LABEL, feature_checks
 from edgequant.sampling.draw.rule import CALIBRATION, EVALUATION
 from edgequant.sampling.formats.features import Features
 from edgequant.sampling.formats.files import file_format, find_files, first_record
@@ -30,8 +32,21 @@ class FirstRecord:
     where: str
 
 
-def mistakes(examples: ExampleSources) -> list[EdgequantError]:
-    """Returns all that is wrong with the settings, the files that they name, and the first record of each source.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstRecords:
+    """What the first records show.
+
+    Attributes:
+        mistakes: All that is wrong with the settings, the files that they name, and the records.
+        label: The label of the last source's record, in the form of `task.check_label`; None without one.
+    """
+
+    mistakes: list[EdgequantError]
+    label: NDArray[Any] | None
+
+
+def check_first_records(examples: ExampleSources) -> FirstRecords:
+    """Returns what is wrong with the settings, the files that they name, and the first record of each source.
 
     No more of a file is read than its first record needs. Values that are not finite are no mistake here, as the draw allows for
     some of them.
@@ -49,18 +64,18 @@ def mistakes(examples: ExampleSources) -> list[EdgequantError]:
         # Without the names of the classes or the function, a record says nothing.
         checks, unusable = {}, [error]
     wrong += [*unusable, *collected(examples.plan)]
-    sources = {CALIBRATION: examples.calibration, EVALUATION: examples.evaluation}
-    for purpose, patterns in sources.items():
-        if not patterns:
-            continue
+    label = None
+    for purpose, patterns in {CALIBRATION: examples.calibration, EVALUATION: examples.evaluation}.items():
         try:
-            record = _first(patterns, purpose, examples)
+            record = _first(patterns, purpose, examples) if patterns else None
         except EdgequantError as error:
             wrong.append(error)
             continue
         if record is not None:
-            wrong += _of_record(record, checks)
-    return list({str(error): error for error in wrong}.values())
+            values, errors = _check(record, checks)
+            wrong += errors
+            label = values.get(LABEL, label)
+    return FirstRecords(mistakes=wrong, label=label)
 
 
 def _first(patterns: Sequence[str], purpose: str, examples: ExampleSources) -> FirstRecord | None:
@@ -75,22 +90,23 @@ def _first(patterns: Sequence[str], purpose: str, examples: ExampleSources) -> F
     if first is None:
         return None
     payload, where = first
-    kind = file_format(files[0].path)
     try:
-        return FirstRecord(kind.parse(payload), where)
+        return FirstRecord(file_format(files[0].path).parse(payload), where)
     except ExamplesError as error:
         raise ExamplesError(f"{where}: {error}") from error
 
 
-def _of_record(record: FirstRecord, checks: Mapping[str, Any]) -> Iterator[EdgequantError]:
-    """Yields the errors of a record; a feature that several settings use is missing once."""
-    seen: set[str] = set()
-    for check in checks.values():
+def _check(
+    record: FirstRecord, checks: Mapping[str, Callable[[Features], Any]]
+) -> tuple[dict[str, Any], list[EdgequantError]]:
+    """Returns the result of each check of a record that passes, and the errors of the others."""
+    values, errors = {}, []
+    for name, check in checks.items():
         try:
-            check(dict(record.features))
+            # A copy, since a user's function may change it.
+            values[name] = check(dict(record.features))
         except NotFiniteError:
             continue
         except ExamplesError as error:
-            if str(error) not in seen:
-                seen.add(str(error))
-                yield ExamplesError(f"{record.where}: {error}")
+            errors.append(ExamplesError(f"{record.where}: {error}"))
+    return values, list(errors)

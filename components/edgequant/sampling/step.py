@@ -18,7 +18,7 @@ from edgequant.sampling.draw.bottom_k import Candidate
 from edgequant.sampling.draw.disjoint import Draw, draw_apart, split
 from edgequant.sampling.draw.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, DrawRule
 from edgequant.sampling.draw.selection import EQUAL, FALSE, PROPORTIONAL, DrawPlan, choose, class_counts
-from edgequant.sampling.first_records import mistakes
+from edgequant.sampling.first_records import check_first_records
 from edgequant.sampling.formats.files import file_format, find_files
 from edgequant.sampling.referenced_files import read_referenced_files
 from edgequant.sampling.representativeness import compare, extremes, range_of
@@ -43,7 +43,7 @@ def sample(examples: ExampleSources, calibration_set: Path, evaluation_set: Path
         ConfigError: The inputs, the task, the rule or Beam's options are wrong.
         ExamplesError: The examples cannot be found, read or turned into model inputs.
     """
-    wrong = mistakes(examples)
+    wrong = check_first_records(examples).mistakes
     if wrong:
         raise together(wrong)
     examples = read_referenced_files(examples)

@@ -27,6 +27,8 @@ from edgequant.sampling.formats.files import Format
 from edgequant.sampling.settings import ExampleSources
 from edgequant.task import NONE, check_label, class_count, is_custom
 
+# The name of the check of the label.
+LABEL = "label"
 _DECODERS = 4
 _CHUNK = 64
 _LONGEST_SLICE = 100
@@ -81,7 +83,7 @@ def feature_checks(examples: ExampleSources) -> tuple[dict[str, Callable[[Featur
     except EdgequantError as error:
         wrong = [error]
     if examples.label:
-        checks["label"] = partial(_label, examples)
+        checks[LABEL] = partial(_label, examples)
     checks |= {f"slice {name}": partial(_slice, name=name) for name in examples.slices}
     if examples.weight:
         checks["weight"] = partial(take, name=examples.weight)
