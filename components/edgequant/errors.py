@@ -97,8 +97,7 @@ def together(errors: Sequence[EdgequantError], where: str = "") -> EdgequantErro
     texts = tuple(dict.fromkeys(text for error in errors for text in error.mistakes or (str(error),)))
     if len(texts) == 1:
         return kind(f"{prefix}{texts[0]}")
-    numbered = "; ".join(f"({number}) {text}" for number, text in enumerate(texts, 1))
-    several = kind(f"{prefix}{len(texts)} mistakes: {numbered}")
+    several = kind(f"{prefix}{'; '.join(texts)}")
     several.mistakes = texts
     return several
 

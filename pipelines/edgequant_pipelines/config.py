@@ -77,7 +77,7 @@ class Sampling(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 17
 
 
-class Evaluation(_Section):
+class EvaluationSettings(_Section):
     """How the variants are evaluated."""
 
     # KFP passes numbers as doubles.
@@ -111,7 +111,7 @@ class Config(_Section):
     variants: list[str] = [name for name in VARIANTS if name != "int16x8"]
     task: str = "classification"
     resolver: str = XNNPACK
-    evaluation: Evaluation = Evaluation()
+    evaluation: EvaluationSettings = EvaluationSettings()
     gate: dict[str, Any] = {}
     champion: str = ""
     tracking: Tracking = Tracking()

@@ -85,6 +85,7 @@ def test_arguments(folder: Path, arguments: Arguments) -> None:
         "task": "classification",
         "task_digest": "",
         "resolver": "xnnpack",
+        "evaluation_budget_seconds": 0.0,
         "gate": {"max_drop_points": 1.0},
         "champion": "",
         "champion_digest": "",

@@ -5,7 +5,6 @@ import threading
 from functools import partial
 from pathlib import Path
 
-from edgequant.connection_errors import no_answer
 from edgequant.errors import TrackingError
 from edgequant.mlflow_access.client_settings import client_settings
 from edgequant.mlflow_access.lookup import reason
@@ -41,8 +40,7 @@ def check_reachable(uri: str, seconds: float = ANSWER_SECONDS) -> None:
     if thread.is_alive():
         raise TrackingError(f"tracking.uri: MLflow at {server} does not answer within {2 * seconds:g} s")
     for error in errors:
-        verb = "does not answer" if no_answer(error) else "cannot be used"
-        raise TrackingError(f"tracking.uri: MLflow at {server} {verb}: {reason(error)}") from error
+        raise TrackingError(f"tracking.uri: MLflow at {server} cannot be used: {reason(error)}") from error
 
 
 def _ask(uri: str, seconds: float, errors: list[Exception]) -> None:

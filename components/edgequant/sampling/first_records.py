@@ -54,17 +54,18 @@ def check_first_records(examples: ExampleSources) -> FirstRecords:
     Args:
         examples: What to sample, and how.
     """
-    wrong = collected(
-        partial(check_outputs, examples.task, examples.signature), partial(parse_options, examples.beam_options)
-    )
+    wrong = collected(partial(check_outputs, examples.task, examples.signature))
     try:
         examples = read_referenced_files(examples)
         checks, unusable = feature_checks(examples)
     except EdgequantError as error:
         # Without the names of the classes or the function, a record says nothing.
         checks, unusable = {}, [error]
-    wrong += [*unusable, *collected(examples.plan)]
-    label = None
+    if wrong:
+        # Of a task that does not fit the model, no label does.
+        checks.pop(LABEL, None)
+    wrong += [*unusable, *collected(examples.plan, partial(parse_options, examples.beam_options))]
+    label, places = None, dict[str, list[str]]()
     for purpose, patterns in {CALIBRATION: examples.calibration, EVALUATION: examples.evaluation}.items():
         try:
             record = _first(patterns, purpose, examples) if patterns else None
@@ -73,8 +74,10 @@ def check_first_records(examples: ExampleSources) -> FirstRecords:
             continue
         if record is not None:
             values, errors = _check(record, checks)
-            wrong += errors
+            for text in errors:
+                places.setdefault(text, []).append(record.where)
             label = values.get(LABEL, label)
+    wrong += [ExamplesError(f"{'; and '.join(where)}: {text}") for text, where in places.items()]
     return FirstRecords(mistakes=wrong, label=label)
 
 
@@ -96,10 +99,8 @@ def _first(patterns: Sequence[str], purpose: str, examples: ExampleSources) -> F
         raise ExamplesError(f"{where}: {error}") from error
 
 
-def _check(
-    record: FirstRecord, checks: Mapping[str, Callable[[Features], Any]]
-) -> tuple[dict[str, Any], list[EdgequantError]]:
-    """Returns the result of each check of a record that passes, and the errors of the others."""
+def _check(record: FirstRecord, checks: Mapping[str, Callable[[Features], Any]]) -> tuple[dict[str, Any], list[str]]:
+    """Returns the result of each check of a record that passes, and the messages of the others."""
     values, errors = {}, []
     for name, check in checks.items():
         try:
@@ -108,5 +109,5 @@ def _check(
         except NotFiniteError:
             continue
         except ExamplesError as error:
-            errors.append(ExamplesError(f"{record.where}: {error}"))
-    return values, list(errors)
+            errors.append(str(error))
+    return values, errors
