@@ -9,7 +9,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import IO, Any
 from unittest.mock import patch
@@ -21,7 +21,7 @@ from edgequant.errors import ConfigError, EdgequantError
 from edgequant.step_lines import ConfigErrorLine, ErrorLine, ProgressLine, parse
 from edgequant.steps import RUNNER_PID
 from edgequant.tracking_uri import LOCAL_TRACKING_URI
-from edgequant_pipelines.arguments import pipeline_arguments
+from edgequant_pipelines.arguments import local_tracking_uri, pipeline_arguments
 from edgequant_pipelines.config import Config
 from edgequant_pipelines.preflight import check_before_start
 from edgequant_pipelines.run_result import RESULTS, Result, load_run
@@ -85,6 +85,9 @@ def run_locally(config: Config, work: Path, *, cache: bool, show: Show) -> dict[
         ConfigError: The configuration is wrong.
         EdgequantError: A step failed; what is finished stays in the work directory.
     """
+    with suppress(ConfigError):
+        # In a pod without a server nothing is left behind. A wrong value is told with all else.
+        local_tracking_uri(config, work)
     with _claimed(work):
         earlier = _set_aside(work)
         before = time.time()
