@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from edgequant.conversion.stateful_calibration import resetting
 from edgequant.errors import ModelError
 from edgequant.model_files import KERAS, ModelFiles
 
@@ -43,7 +44,10 @@ def convert(files: ModelFiles, signature: str, variant: str, calibration: Calibr
         try:
             converter = tf.lite.TFLiteConverter.from_saved_model(str(path), signature_keys=[signature])
             _SETTINGS[variant](converter, _representative(calibration))
-            flatbuffer: bytes = converter.convert()
+            with resetting(np.ones(_count(calibration), np.bool_)):
+                flatbuffer: bytes = converter.convert()
+        except ModelError:
+            raise
         except Exception as error:  # The converter and TensorFlow raise many kinds; each is a failure of the model.
             raise ModelError(explain(error)) from error
     return flatbuffer
@@ -73,10 +77,13 @@ def explain(error: Exception) -> str:
     return f"{type(error).__name__}: {informative[0]}"
 
 
+def _count(calibration: Calibration) -> int:
+    return len(next(iter(calibration.values())))
+
+
 def _representative(calibration: Calibration) -> Callable[[], Iterator[Calibration]]:
     def examples() -> Iterator[Calibration]:
-        count = len(next(iter(calibration.values())))
-        for row in range(count):
+        for row in range(_count(calibration)):
             yield {name: np.ascontiguousarray(values[row : row + 1]) for name, values in calibration.items()}
 
     return examples
