@@ -74,6 +74,7 @@ def declared_arguments(config: Config) -> dict[str, Any]:
         "classes": examples.classes,
         "classes_file": examples.classes_file,
         "slices": examples.slice,
+        "group": examples.group,
         "preprocess": name,
         "preprocess_source": source,
         "calibration_count": config.sampling.calibration,

@@ -59,6 +59,7 @@ class Examples(_Section):
     classes: list[str] = []
     classes_file: str = ""
     slice: Patterns = []
+    group: str = ""
     preprocess: str = ""
 
 

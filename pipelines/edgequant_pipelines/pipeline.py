@@ -39,6 +39,7 @@ def quantize(
     classes: list[str] = [],  # noqa: B006
     classes_file: str = "",
     slices: list[str] = [],  # noqa: B006
+    group: str = "",
     preprocess: str = "",
     preprocess_source: str = "",
     calibration_count: int = 500,
@@ -81,6 +82,7 @@ def quantize(
         classes: The names that a label in text may have, in the order of the model's outputs.
         classes_file: A text file with these names, one on each line: a path, s3:// or gs://; empty: as in classes.
         slices: Features to keep beside the examples, so that metrics can be told apart by their values.
+        group: The feature whose values are groups of dependent examples, such as the speaker; empty: none.
         preprocess: FILE.py:function, s3://BUCKET/FILE.py:function or package.module:function that makes model inputs; empty: none.
         preprocess_source: The text of FILE.py; empty for a module of the image, and for a file in a bucket.
         calibration_count: How many calibration examples to draw.
@@ -123,6 +125,7 @@ def quantize(
         classes=classes,
         classes_file=classes_file,
         slices=slices,
+        group=group,
         preprocess=preprocess,
         preprocess_source=preprocess_source,
         task=task,

@@ -71,6 +71,7 @@ def test_arguments(folder: Path, arguments: Arguments) -> None:
         "classes": [],
         "classes_file": "",
         "slices": [],
+        "group": "",
         "preprocess": "",
         "preprocess_source": "",
         "calibration_count": 5,

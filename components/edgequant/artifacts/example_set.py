@@ -139,6 +139,7 @@ class _ExampleSetContent:
     inputs: dict[str, Input]
     labelled: bool
     slices: tuple[str, ...] = ()
+    grouped: bool = False
     identities: tuple[str, ...]
 
 
@@ -168,6 +169,7 @@ class ExampleSet:
         inputs: Memory-mapped arrays by input name; the first axis is the example, in sampled order.
         labels: One label (or vector of labels) per example, or None.
         slices: By feature, the text of its value in each example: what metrics can be broken down by.
+        groups: The group of each example, such as its speaker, whose examples are not independent; None if they are.
         identities: The identity digest of every example.
     """
 
@@ -177,6 +179,7 @@ class ExampleSet:
     inputs: dict[str, NDArray[Any]]
     labels: NDArray[Any] | None
     slices: dict[str, NDArray[np.str_]]
+    groups: NDArray[np.str_] | None = None
     identities: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -197,7 +200,9 @@ def load_example_set(path: Path, *, verify: bool = True) -> ExampleSet:
     inputs = {name: load_array(inside(path, f"inputs/{file_name(name)}")) for name in content.inputs}
     labels = load_array(path / "labels.npy") if content.labelled else None
     slices = {name: load_array(inside(path, f"slices/{file_name(name)}")) for name in content.slices}
-    for name, array in {**inputs, **slices, **({} if labels is None else {"labels": labels})}.items():
+    groups = load_array(path / "groups.npy") if content.grouped else None
+    others = {name: array for name, array in (("labels", labels), ("groups", groups)) if array is not None}
+    for name, array in {**inputs, **slices, **others}.items():
         if len(array) != len(content.identities):
             raise ArtifactError(
                 f"{path}: {name} has {len(array)} rows; the manifest names {len(content.identities)} examples"
@@ -209,8 +214,25 @@ def load_example_set(path: Path, *, verify: bool = True) -> ExampleSet:
         inputs=inputs,
         labels=labels,
         slices=slices,
+        groups=groups,
         identities=content.identities,
     )
+
+
+def check_groups_disjoint(calibration: ExampleSet, evaluation: ExampleSet) -> None:
+    """Checks that no group has examples in both sets.
+
+    Raises:
+        ArtifactError: One has.
+    """
+    if calibration.groups is None or evaluation.groups is None:
+        return
+    both = sorted(set(calibration.groups.tolist()) & set(evaluation.groups.tolist()))
+    if both:
+        raise ArtifactError(
+            f"{evaluation.path}: {len(both):,} of its groups were calibrated on, the first is {both[0]!r}; figures measured on"
+            " them would flatter the model"
+        )
 
 
 def check_disjoint(calibration: Collection[str], evaluation: ExampleSet) -> None:
@@ -248,6 +270,7 @@ class ExampleSetWriter:
         self._first: dict[str, NDArray[Any]] = {}
         self._labels: list[NDArray[Any]] = []
         self._slices: dict[str, list[str]] = {}
+        self._groups: list[str] = []
         self._identities: list[str] = []
 
     def __enter__(self) -> Self:
@@ -266,8 +289,16 @@ class ExampleSetWriter:
         inputs: dict[str, NDArray[Any]],
         label: NDArray[Any] | None,
         slices: Mapping[str, str] = MappingProxyType({}),
+        group: str | None = None,
     ) -> None:
         """Adds one example; every example has the inputs, dtypes and shapes of the first.
+
+        Args:
+            identity: The digest of the record.
+            inputs: The model inputs.
+            label: The label; None without one.
+            slices: By feature, the text of its value.
+            group: The group that it belongs to; None if examples are independent.
 
         Raises:
             ExamplesError: Its dtypes or shapes differ.
@@ -287,6 +318,8 @@ class ExampleSetWriter:
             self._labels.append(label)
         for name, text in slices.items():
             self._slices.setdefault(name, []).append(text)
+        if group is not None:
+            self._groups.append(group)
         self._identities.append(identity)
 
     def close_inputs(self) -> dict[str, NDArray[Any]]:
@@ -312,6 +345,8 @@ class ExampleSetWriter:
             (self._draft / "slices").mkdir()
         for name, texts in self._slices.items():
             np.save(self._draft / "slices" / file_name(name), np.array(texts))
+        if self._groups:
+            np.save(self._draft / "groups.npy", np.array(self._groups))
         write_manifest(
             self._draft,
             SCHEMA,
@@ -320,6 +355,7 @@ class ExampleSetWriter:
                 inputs=inputs,
                 labelled=bool(self._labels),
                 slices=tuple(self._slices),
+                grouped=bool(self._groups),
                 identities=tuple(self._identities),
             ),
         )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgequant.artifacts.directory import new_directory, tree_digest, write_manifest
-from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
+from edgequant.artifacts.example_set import ExampleSet, check_disjoint, check_groups_disjoint, load_example_set
 from edgequant.artifacts.variant_set import CONVERTED, FAILED, SCHEMA, ConvertedVariant, Stability, VariantSetContent
 from edgequant.child_process import ChildOutcome, Limits, forkserver, machine_memory, run
 from edgequant.conversion.promises import broken_promise, notes
@@ -79,7 +79,9 @@ def convert(request: ConversionRequest, variant_set: Path) -> None:
     calibration = load_example_set(request.calibration_set)
     check_calibration(calibration, read_signature(files.path, request.signature))
     if request.evaluation_set is not None:
-        check_disjoint(calibration.identities, load_example_set(request.evaluation_set, verify=False))
+        evaluation = load_example_set(request.evaluation_set, verify=False)
+        check_disjoint(calibration.identities, evaluation)
+        check_groups_disjoint(calibration, evaluation)
     with new_directory(variant_set) as draft:
         variants = _convert_all(request, files, names, draft)
         if variants[REFERENCE].status == FAILED:

@@ -29,6 +29,7 @@ class ExampleSources:
         classes: The names that a label in text may have, in the order of the model's outputs.
         classes_file: A text file with these names, one on each line, or "".
         slices: Features whose text is kept beside the examples, so that metrics can be broken down by them.
+        group: The feature whose values are groups of dependent examples, such as the speaker; "" for independent examples.
         preprocess: The user's function, which gets a record's features and the declared inputs, or "".
         preprocess_source: The text of the file it is in, or "".
         task: The task, which determines the form of a label.
@@ -51,6 +52,7 @@ class ExampleSources:
     classes: list[str] = field(default_factory=list)
     classes_file: str = ""
     slices: list[str] = field(default_factory=list)
+    group: str = ""
     preprocess: str = ""
     preprocess_source: str = ""
     task: str
@@ -104,6 +106,7 @@ class ExampleSources:
             "classes": [] if self.classes_file else self.classes,
             "classes_file": self.classes_file,
             "slice": self.slices,
+            "group": self.group,
             "preprocess": self.preprocess,
         }
         sampling = {
@@ -125,7 +128,7 @@ class ExampleSources:
         if self.preprocess:
             return None
         sources = input_sources(self.inputs, self.signature).values()
-        named = [*(source.feature for source in sources), self.label, self.weight, *self.slices]
+        named = [*(source.feature for source in sources), self.label, self.weight, self.group, *self.slices]
         return tuple(sorted(set(filter(None, named))))
 
 

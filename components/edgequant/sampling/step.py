@@ -17,6 +17,7 @@ from edgequant.sampling.draw.beam_pipeline import Engine
 from edgequant.sampling.draw.bottom_k import Candidate
 from edgequant.sampling.draw.disjoint import Draw, draw_apart, split
 from edgequant.sampling.draw.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, DrawRule
+from edgequant.sampling.draw.scan import OF_EVALUATED_GROUP
 from edgequant.sampling.draw.selection import EQUAL, FALSE, PROPORTIONAL, DrawPlan, choose, class_counts
 from edgequant.sampling.formats.files import file_format, find_files
 from edgequant.sampling.referenced_files import read_referenced_files
@@ -78,7 +79,14 @@ def _draw(examples: ExampleSources, plan: DrawPlan, engine: Engine) -> dict[str,
     """Returns the draw of each purpose."""
     sources = find_files(examples.calibration, CALIBRATION)
     classes = "" if plan.stratify == FALSE else examples.label
-    rule = DrawRule(keep={}, seed=examples.seed, classes=classes, weight=examples.weight, columns=examples.columns())
+    rule = DrawRule(
+        keep={},
+        seed=examples.seed,
+        classes=classes,
+        weight=examples.weight,
+        group=examples.group,
+        columns=examples.columns(),
+    )
     if not examples.evaluation:
         return split(sources, rule, plan, examples.evaluation_count, engine)
     held_out = find_files(examples.evaluation, EVALUATION)
@@ -120,7 +128,7 @@ def _write(writer: ExampleSetWriter, purpose: str, chosen: Sequence[Candidate], 
         try:
             if isinstance(row, ExamplesError):
                 raise row
-            writer.add(candidate.identity.hex(), row.inputs, row.label, row.slices)
+            writer.add(candidate.identity.hex(), row.inputs, row.label, row.slices, row.group)
         except ExamplesError as error:
             raise ExamplesError(f"{candidate.origin}: {error}") from error
     if len(not_finite) > MAX_NOT_FINITE * len(chosen):
@@ -173,6 +181,10 @@ def _check_records(draws: Mapping[str, Draw]) -> None:
     for purpose, draw in draws.items():
         if draw.pool.lowest or draw.in_both:
             continue
+        if draw.drawn.left_out[OF_EVALUATED_GROUP]:
+            raise ExamplesError(
+                f"examples.{purpose}: every group (examples.group) is also in the evaluation files; calibrate on others"
+            )
         if total:
             raise ExamplesError(
                 f"examples.{purpose}: none of the {total} records falls into its share of the split;"
@@ -193,7 +205,7 @@ def _facts(
         seed=examples.seed,
         rule=", ".join(_rule(examples, plan, purpose, extreme)),
         asked=examples.counts()[purpose],
-        records_read=draw.drawn.records.total(),
+        records_read=draw.drawn.records_read,
         duplicates=sum(candidate.copies - 1 for candidate in chosen),
         skipped=skipped,
         classes=class_counts(draw.pool, plan, chosen) if purpose == CALIBRATION else {},
@@ -209,7 +221,7 @@ def _rule(examples: ExampleSources, plan: DrawPlan, purpose: str, extreme: int) 
     """Yields the parts of the rule of the draw, in words."""
     yield "lowest seeded content hashes"
     if not examples.evaluation:
-        yield f"of a {CALIBRATION_SHARE if purpose == CALIBRATION else 1 - CALIBRATION_SHARE:.0%} split by content"
+        yield f"of a {CALIBRATION_SHARE if purpose == CALIBRATION else 1 - CALIBRATION_SHARE:.0%} split by {examples.group or 'content'}"
     if purpose == EVALUATION:
         return
     if plan.stratify == EQUAL:

@@ -7,7 +7,7 @@ from pathlib import Path
 from edgequant.artifacts.benchmark import Benchmark, load_benchmark
 from edgequant.artifacts.champion_set import CHAMPION, ChampionFacts, load_champion
 from edgequant.artifacts.evaluation import EVALUATED, Evaluation, load_evaluation
-from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
+from edgequant.artifacts.example_set import ExampleSet, check_disjoint, check_groups_disjoint, load_example_set
 from edgequant.artifacts.variant_set import VariantSet, load_variant_set
 from edgequant.errors import ArtifactError
 from edgequant.variants import REFERENCE
@@ -169,6 +169,7 @@ def check_sets(calibration: ExampleSet, evaluation: ExampleSet, variants: Varian
     if evaluation.digest != reference.content.evaluation_sha256:
         raise ArtifactError(f"validate: {evaluation.path} is not the evaluation set that the variants were run on")
     check_disjoint(calibration.identities, evaluation)
+    check_groups_disjoint(calibration, evaluation)
 
 
 def check_kernels(evaluations: Sequence[Evaluation], benchmark: Benchmark) -> None:

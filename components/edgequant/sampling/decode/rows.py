@@ -19,6 +19,7 @@ from edgequant.sampling.decode.preprocessing import (
     load_preprocess,
 )
 from edgequant.sampling.draw.bottom_k import Candidate
+from edgequant.sampling.draw.scan import A_GROUP
 from edgequant.sampling.draw.spool import Spool
 from edgequant.sampling.formats.class_labels import class_name
 from edgequant.sampling.formats.features import Features, take
@@ -41,6 +42,7 @@ class DecodedRow:
     inputs: dict[str, NDArray[Any]]
     label: NDArray[Any] | None
     slices: dict[str, str]
+    group: str | None = None
 
 
 RowMaker = Callable[[Candidate], DecodedRow]
@@ -63,7 +65,8 @@ def row_maker(examples: ExampleSources, kind: Format, spool: Spool) -> RowMaker:
         features = kind.parse(spool.read(candidate.stored))
         label = _label(examples, features) if examples.label else None
         slices = {name: _slice(features, name) for name in examples.slices}
-        return DecodedRow(fit(preprocess(features), examples.signature), label, slices)
+        group = class_name(features, examples.group, A_GROUP) if examples.group else None
+        return DecodedRow(fit(preprocess(features), examples.signature), label, slices, group)
 
     return make
 

@@ -23,6 +23,7 @@ from edgequant.validation.comparison.output_drift import agreement, divergence, 
 from edgequant.validation.comparison.slices import CLASS, Sliced, by_class_of_many, grouped, sliced
 from edgequant.validation.metrics.compute import figures
 from edgequant.validation.metrics.metric import Figure, share_of
+from edgequant.validation.statistics import Clusters
 
 AGREEMENT = "agreement"
 
@@ -38,14 +39,20 @@ class ComparisonSettings:
         slices: The text of a feature's value in each example, by feature.
         classes: The names of the classes; empty if they only have numbers.
         confidence: The confidence level of each one-sided end of a drop, and of the two-sided interval of a metric.
+        groups: The group of each example; None if examples are independent.
     """
 
     task: str
     metric: str
     labels: NDArray[Any] | None = None
+    groups: NDArray[np.str_] | None = None
     slices: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     confidence: float = 0.95
+
+    def clusters(self, count: int) -> Clusters | None:
+        """Returns the groups of the first examples; None if these are independent."""
+        return None if self.groups is None else Clusters.named(self.groups[:count])
 
     @property
     def spread(self) -> NDArray[np.float64]:
@@ -96,7 +103,9 @@ class Run:
             return {}
         if count not in self._figures:
             labels = np.asarray(settings.labels[:count])
-            self._figures[count] = figures(settings.task, self.reading, self.first(count), labels, settings.spread)
+            computed = figures(settings.task, self.reading, self.first(count), labels, settings.spread)
+            clusters = settings.clusters(count)
+            self._figures[count] = {name: figure.by(clusters) for name, figure in computed.items()}
         return self._figures[count]
 
 
@@ -138,7 +147,7 @@ def measured_metrics(settings: ComparisonSettings, run: Run, count: int) -> dict
 
 def _own(settings: ComparisonSettings, run: Run, count: int) -> dict[str, OwnInterval]:
     return {
-        name: own_interval(figure, count, settings.confidence)
+        name: own_interval(figure, count, settings.confidence, settings.clusters(count))
         if _has_interval(settings, name, figure)
         else OwnInterval()
         for name, figure in run.figures(settings, count).items()
@@ -172,10 +181,12 @@ def drops(settings: ComparisonSettings, reference: Run, variant: Run, only: str 
     """
     count = min(len(reference), len(variant))
     if settings.labels is None:
-        return {AGREEMENT: paired_mean(1.0 - _agreements(settings, reference, variant, count), settings.confidence)}
+        lost = 1.0 - _agreements(settings, reference, variant, count)
+        return {AGREEMENT: paired_mean(lost, settings.confidence, settings.clusters(count))}
     reference_metrics, variant_metrics = reference.figures(settings, count), variant.figures(settings, count)
+    clusters = settings.clusters(count)
     return {
-        name: paired_drop(reference_metrics[name], variant_metrics[name], count, settings.confidence)
+        name: paired_drop(reference_metrics[name], variant_metrics[name], count, settings.confidence, clusters)
         if _has_interval(settings, name, reference_metrics[name])
         else unresampled(reference_metrics[name], variant_metrics[name], count)
         for name in reference_metrics
@@ -194,7 +205,8 @@ def compare(settings: ComparisonSettings, reference: Run, variant: Run) -> Compa
     count = min(len(reference), len(variant))
     agreements = _agreements(settings, reference, variant, count)
     agreed = share_of(agreements)
-    own, agreeing = _own(settings, variant, count), own_interval(agreed, count, settings.confidence)
+    own = _own(settings, variant, count)
+    agreeing = own_interval(agreed, count, settings.confidence, settings.clusters(count))
     reference_outputs, variant_outputs = reference.first(count), variant.first(count)
     single = next(iter(reference_outputs))
     return Comparison(
@@ -254,7 +266,7 @@ def _slices(
     """Returns the drops by class and by feature; empty for a metric without values per example."""
     count = len(agreements)
     reference_scores, variant_scores = np.ones(count), agreements
-    groups = {}
+    groups, clusters = {}, settings.clusters(count)
     if settings.labels is not None:
         first, second = (next(iter(run.figures(settings, count).values())).judged for run in (reference, variant))
         if first.each is None or second.each is None:
@@ -265,14 +277,15 @@ def _slices(
         if settings.task in (CLASSIFICATION, BINARY):
             groups[CLASS] = [
                 replace(group, value=class_name(int(group.value), settings.classes))
-                for group in grouped(labels, reference_scores, variant_scores)
+                for group in grouped(labels, reference_scores, variant_scores, clusters)
             ]
         elif settings.task == MULTILABEL and labels.any():
             decided = [run.decisions(settings, count) for run in (reference, variant)]
             names = [class_name(number, settings.classes) for number in range(labels.shape[1])]
-            groups[CLASS] = by_class_of_many(labels, decided[0], decided[1], names)
+            groups[CLASS] = by_class_of_many(labels, (decided[0], decided[1]), names, clusters)
     groups |= {
-        name: grouped(texts[:count], reference_scores, variant_scores) for name, texts in settings.slices.items()
+        name: grouped(texts[:count], reference_scores, variant_scores, clusters)
+        for name, texts in settings.slices.items()
     }
     return tuple(
         sliced(name, members, settings.confidence, count, shared=name == CLASS and settings.task == MULTILABEL)

@@ -63,6 +63,7 @@ def verdict_context(gate: Gate, loaded: Loaded) -> VerdictContext:
         task=task,
         metric=AGREEMENT,
         labels=labels,
+        groups=loaded.examples.groups,
         slices=loaded.examples.slices,
         classes=loaded.calibration.provenance.class_names,
         confidence=gate.confidence,
