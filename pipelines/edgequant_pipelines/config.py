@@ -60,6 +60,7 @@ class Examples(_Section):
     classes_file: str = ""
     slice: Patterns = []
     group: str = ""
+    keep: Patterns = []
     preprocess: str = ""
 
 
@@ -269,6 +270,10 @@ def _absolute(config: Config, folder: Path) -> Config:
     file, colon, function = preprocess.rpartition(":")
     if file.endswith(".py"):
         preprocess = path("examples.preprocess", file) + colon + function
+    task_file, task_colon, task_function = config.task.rpartition(":")
+    task = config.task
+    if task_file.endswith(".py"):
+        task = path("task", task_file) + task_colon + task_function
     uri = config.tracking.uri
     if uri.startswith(_SQLITE):
         uri = _SQLITE + path("tracking.uri", uri.removeprefix(_SQLITE))
@@ -278,6 +283,7 @@ def _absolute(config: Config, folder: Path) -> Config:
         update={
             "model": path("model", config.model),
             "champion": path("champion", config.champion),
+            "task": task,
             "examples": examples.model_copy(
                 update={
                     "calibration": [path("examples.calibration", pattern) for pattern in examples.calibration],

@@ -140,6 +140,7 @@ class _ExampleSetContent:
     labelled: bool
     slices: tuple[str, ...] = ()
     grouped: bool = False
+    features: tuple[str, ...] = ()
     identities: tuple[str, ...]
 
 
@@ -170,6 +171,7 @@ class ExampleSet:
         labels: One label (or vector of labels) per example, or None.
         slices: By feature, the text of its value in each example: what metrics can be broken down by.
         groups: The group of each example, such as its speaker, whose examples are not independent; None if they are.
+        features: Features that are kept for a metric of one's own, memory-mapped, by name.
         identities: The identity digest of every example.
     """
 
@@ -180,6 +182,7 @@ class ExampleSet:
     labels: NDArray[Any] | None
     slices: dict[str, NDArray[np.str_]]
     groups: NDArray[np.str_] | None = None
+    features: dict[str, NDArray[Any]] = field(default_factory=dict)
     identities: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -201,8 +204,9 @@ def load_example_set(path: Path, *, verify: bool = True) -> ExampleSet:
     labels = load_array(path / "labels.npy") if content.labelled else None
     slices = {name: load_array(inside(path, f"slices/{file_name(name)}")) for name in content.slices}
     groups = load_array(path / "groups.npy") if content.grouped else None
+    features = {name: load_array(inside(path, f"features/{file_name(name)}")) for name in content.features}
     others = {name: array for name, array in (("labels", labels), ("groups", groups)) if array is not None}
-    for name, array in {**inputs, **slices, **others}.items():
+    for name, array in {**inputs, **slices, **features, **others}.items():
         if len(array) != len(content.identities):
             raise ArtifactError(
                 f"{path}: {name} has {len(array)} rows; the manifest names {len(content.identities)} examples"
@@ -215,6 +219,7 @@ def load_example_set(path: Path, *, verify: bool = True) -> ExampleSet:
         labels=labels,
         slices=slices,
         groups=groups,
+        features=features,
         identities=content.identities,
     )
 
@@ -253,6 +258,19 @@ def check_disjoint(calibration: Collection[str], evaluation: ExampleSet) -> None
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What is kept of an example beside inputs and label.
+
+    Attributes:
+        group: The group that it belongs to; None if examples are independent.
+        features: Features for a metric of one's own, by name: numbers, or text.
+    """
+
+    group: str | None = None
+    features: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
 class ExampleSetWriter:
     """Writes an example set row by row, so that it never has to fit in memory.
 
@@ -271,6 +289,7 @@ class ExampleSetWriter:
         self._labels: list[NDArray[Any]] = []
         self._slices: dict[str, list[str]] = {}
         self._groups: list[str] = []
+        self._features: dict[str, list[NDArray[Any]]] = {}
         self._identities: list[str] = []
 
     def __enter__(self) -> Self:
@@ -289,7 +308,7 @@ class ExampleSetWriter:
         inputs: dict[str, NDArray[Any]],
         label: NDArray[Any] | None,
         slices: Mapping[str, str] = MappingProxyType({}),
-        group: str | None = None,
+        kept: Kept = Kept(),
     ) -> None:
         """Adds one example; every example has the inputs, dtypes and shapes of the first.
 
@@ -298,7 +317,7 @@ class ExampleSetWriter:
             inputs: The model inputs.
             label: The label; None without one.
             slices: By feature, the text of its value.
-            group: The group that it belongs to; None if examples are independent.
+            kept: What else is kept of it.
 
         Raises:
             ExamplesError: Its dtypes or shapes differ.
@@ -318,8 +337,16 @@ class ExampleSetWriter:
             self._labels.append(label)
         for name, text in slices.items():
             self._slices.setdefault(name, []).append(text)
-        if group is not None:
-            self._groups.append(group)
+        if kept.group is not None:
+            self._groups.append(kept.group)
+        for name, value in kept.features.items():
+            values = self._features.setdefault(name, [])
+            if values and (value.dtype.kind, value.shape) != (values[0].dtype.kind, values[0].shape):
+                raise ExamplesError(
+                    f"feature {name!r} is {value.dtype} {list(value.shape)}; in the first example it is"
+                    f" {values[0].dtype} {list(values[0].shape)}, and kept features must be alike (examples.keep)"
+                )
+            values.append(value)
         self._identities.append(identity)
 
     def close_inputs(self) -> dict[str, NDArray[Any]]:
@@ -345,6 +372,10 @@ class ExampleSetWriter:
             (self._draft / "slices").mkdir()
         for name, texts in self._slices.items():
             np.save(self._draft / "slices" / file_name(name), np.array(texts))
+        if self._features:
+            (self._draft / "features").mkdir()
+        for name, values in self._features.items():
+            np.save(self._draft / "features" / file_name(name), np.stack(values))
         if self._groups:
             np.save(self._draft / "groups.npy", np.array(self._groups))
         write_manifest(
@@ -356,6 +387,7 @@ class ExampleSetWriter:
                 labelled=bool(self._labels),
                 slices=tuple(self._slices),
                 grouped=bool(self._groups),
+                features=tuple(self._features),
                 identities=tuple(self._identities),
             ),
         )

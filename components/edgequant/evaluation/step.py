@@ -15,6 +15,7 @@ from edgequant.evaluation.prediction import PredictionRequest, Predictions, pred
 from edgequant.litert_interpreter import XNNPACK, Origin, runtime_version
 from edgequant.model_process import MARGIN_SECONDS, run_in_child
 from edgequant.outputs import glance
+from edgequant.own_metric import metric_inputs
 from edgequant.resolvers import check_resolver
 from edgequant.steps import say
 from edgequant.variants import REFERENCE
@@ -38,6 +39,7 @@ def evaluate(
     budget_seconds: float = 120.0,
     resolver: str = XNNPACK,
     margin_seconds: float = MARGIN_SECONDS,
+    task_source: str = "",
 ) -> None:
     """Evaluates one variant. One that cannot be run is recorded as failed, with the reason.
 
@@ -52,6 +54,7 @@ def evaluate(
         budget_seconds: No further examples are started after this time.
         resolver: Which kernels run the model: xnnpack, builtin or reference.
         margin_seconds: How long to wait for the child beyond the budget.
+        task_source: The text of the file that a metric of one's own is in; "" for none.
 
     Raises:
         ArtifactError: An input directory is missing or damaged, or an example is in the calibration set.
@@ -91,7 +94,8 @@ def evaluate(
                 grace_seconds=margin_seconds,
                 resolver=resolver,
             )
-            content = _evaluate(request, examples, blank, seconds=budget_seconds + margin_seconds)
+            seconds = budget_seconds + margin_seconds
+            content = _evaluate(request, (examples, task_source), blank, seconds=seconds)
         except EvaluationError as error:
             if variant == REFERENCE:
                 raise EvaluationError(f"the reference {REFERENCE} is not evaluated: {error}") from error
@@ -109,9 +113,17 @@ def _model(variants: VariantSet, variant: str) -> Path:
 
 
 def _evaluate(
-    request: PredictionRequest, examples: ExampleSet, blank: EvaluationContent, *, seconds: float
+    request: PredictionRequest, judged_by: tuple[ExampleSet, str], blank: EvaluationContent, *, seconds: float
 ) -> EvaluationContent:
-    """Writes the outputs of a model, and returns the content of the manifest."""
+    """Writes the outputs of a model, and returns the content of the manifest.
+
+    Args:
+        request: What to run.
+        judged_by: The evaluation set, and the text of the file of a metric of one's own.
+        blank: What is known before.
+        seconds: How long the child process may take.
+    """
+    examples, task_source = judged_by
     predictions = _predict(blank.variant, request, seconds)
     if predictions.not_finite:
         raise _not_finite(request, predictions, seconds)
@@ -121,7 +133,7 @@ def _evaluate(
         status=EVALUATED,
         examples=predictions.examples,
         seconds=round(predictions.seconds, 3),
-        metrics=glance(blank.task, outputs, examples.labels),
+        metrics=glance(blank.task, outputs, examples.labels, metric_inputs(examples, task_source)),
         outputs=predictions.outputs,
         threads=request.threads,
         batch=predictions.batch,

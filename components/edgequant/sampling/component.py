@@ -16,6 +16,7 @@ def sample(
     classes_file: str,
     slices: list[str],
     group: str,
+    keep: list[str],
     preprocess: str,
     preprocess_source: str,
     task: str,
@@ -43,9 +44,10 @@ def sample(
         classes_file: A text file with these names, one on each line: a path, s3:// or gs://; empty: as in classes.
         slices: Features to keep beside the examples, so that metrics can be told apart by their values.
         group: The feature whose values are groups of dependent examples, such as the speaker; empty: none.
+        keep: Features that are kept for a metric of one's own.
         preprocess: FILE.py:function, s3://BUCKET/FILE.py:function or package.module:function that makes model inputs; empty: none.
         preprocess_source: The text of FILE.py; empty for a module of the image, and for a file in a bucket.
-        task: classification, binary, multilabel, regression, none, or package.module:function.
+        task: classification, binary, multilabel, regression, none, or FILE.py:function or package.module:function.
         calibration_count: How many calibration examples to draw.
         evaluation_count: How many evaluation examples to draw.
         stratify: How calibration examples are divided among classes: equal, proportional, false, or auto: equal where the
@@ -78,6 +80,7 @@ def sample(
                 classes_file=classes_file,
                 slices=slices,
                 group=group,
+                keep=keep,
                 preprocess=preprocess,
                 preprocess_source=preprocess_source,
                 task=task,

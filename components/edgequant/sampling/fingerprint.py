@@ -49,7 +49,9 @@ def of_examples(calibration: list[str], evaluation: list[str], classes_file: str
 
 def code_digest(name: str) -> str:
     """Returns the digest of the module that ``package.module:function`` names; "" when there is none to read."""
-    module = name.partition(":")[0]
+    module = name.rpartition(":")[0]
+    if module.endswith(".py"):  # Its text is among the arguments.
+        return ""
     try:
         spec = importlib.util.find_spec(module) if ":" in name else None
     except (

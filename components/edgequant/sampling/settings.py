@@ -30,6 +30,7 @@ class ExampleSources:
         classes_file: A text file with these names, one on each line, or "".
         slices: Features whose text is kept beside the examples, so that metrics can be broken down by them.
         group: The feature whose values are groups of dependent examples, such as the speaker; "" for independent examples.
+        keep: Features that are kept for a metric of one's own.
         preprocess: The user's function, which gets a record's features and the declared inputs, or "".
         preprocess_source: The text of the file it is in, or "".
         task: The task, which determines the form of a label.
@@ -53,6 +54,7 @@ class ExampleSources:
     classes_file: str = ""
     slices: list[str] = field(default_factory=list)
     group: str = ""
+    keep: list[str] = field(default_factory=list)
     preprocess: str = ""
     preprocess_source: str = ""
     task: str
@@ -107,6 +109,7 @@ class ExampleSources:
             "classes_file": self.classes_file,
             "slice": self.slices,
             "group": self.group,
+            "keep": self.keep,
             "preprocess": self.preprocess,
         }
         sampling = {
@@ -128,7 +131,7 @@ class ExampleSources:
         if self.preprocess:
             return None
         sources = input_sources(self.inputs, self.signature).values()
-        named = [*(source.feature for source in sources), self.label, self.weight, self.group, *self.slices]
+        named = [*(source.feature for source in sources), self.label, self.weight, self.group, *self.keep, *self.slices]
         return tuple(sorted(set(filter(None, named))))
 
 

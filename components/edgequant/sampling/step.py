@@ -128,7 +128,7 @@ def _write(writer: ExampleSetWriter, purpose: str, chosen: Sequence[Candidate], 
         try:
             if isinstance(row, ExamplesError):
                 raise row
-            writer.add(candidate.identity.hex(), row.inputs, row.label, row.slices, row.group)
+            writer.add(candidate.identity.hex(), row.inputs, row.label, row.slices, row.kept)
         except ExamplesError as error:
             raise ExamplesError(f"{candidate.origin}: {error}") from error
     if len(not_finite) > MAX_NOT_FINITE * len(chosen):

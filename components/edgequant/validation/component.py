@@ -24,12 +24,13 @@ def validate(
     champion: dsl.Input[dsl.Model] = None,
     champion_evaluation: dsl.Input[dsl.Artifact] = None,
     model_uri: str = "",
+    task_source: str = "",
 ) -> None:
     """Compares every variant with the float32 reference, example by example, and gives its verdict.
 
     Args:
         name: The name of the quantization.
-        task: classification, binary, multilabel, regression, none, or package.module:function.
+        task: classification, binary, multilabel, regression, none, or FILE.py:function or package.module:function.
         gate: The limits for a variant: the keys of gate in docs/configuration.md; empty: nothing is judged.
         variant_set: The variant set.
         evaluations: The evaluation of each variant.
@@ -44,6 +45,7 @@ def validate(
         champion: The champion, or the reason why there is none.
         champion_evaluation: The champion's evaluation.
         model_uri: The URI of the source model, for the report's configuration; empty: the report does not name the model.
+        task_source: The text of the task's FILE.py; empty: none.
     """
     import shutil
     from pathlib import Path
@@ -64,6 +66,7 @@ def validate(
             champion=Path(champion.path) if champion else None,
             champion_evaluation=Path(champion_evaluation.path) if champion_evaluation else None,
             model_uri=model_uri,
+            task_source=task_source,
         )
         result = run(name, task, parse_gate(gate), inputs, Path(verdict.path))
         metrics.metadata.update(kfp_view.metrics(result, Path(metrics.path)))

@@ -26,6 +26,7 @@ class Inputs:
         champion: The champion; None if none is configured.
         champion_evaluation: The champion's evaluation; None if none is configured.
         model_uri: The URI of the source model, for the record; "" if it is unknown.
+        task_source: The text of the file that a metric of one's own is in; "" for none.
     """
 
     variant_set: Path
@@ -36,6 +37,7 @@ class Inputs:
     champion: Path | None = None
     champion_evaluation: Path | None = None
     model_uri: str = ""
+    task_source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,7 @@ class Loaded:
         calibration: The calibration set.
         examples: The evaluation set.
         champion: The champion; None if none is configured.
+        task_source: The text of the file that a metric of one's own is in; "" for none.
     """
 
     task: str
@@ -74,6 +77,7 @@ class Loaded:
     calibration: ExampleSet
     examples: ExampleSet
     champion: LoadedChampion | None
+    task_source: str = ""
 
 
 def load(task: str, inputs: Inputs) -> Loaded:
@@ -107,6 +111,7 @@ def load(task: str, inputs: Inputs) -> Loaded:
         calibration=calibration,
         examples=examples,
         champion=champion,
+        task_source=inputs.task_source,
     )
 
 

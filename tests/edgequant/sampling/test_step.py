@@ -806,6 +806,28 @@ def test_no_group_is_in_both_sets(
         assert whole[0].provenance.records_read == 600
 
 
+def test_features_are_kept_for_a_metric(
+    tmp_path: Path,
+    example: MakeExample,
+    write_tfrecord: WriteTfrecord,
+    draw_sets: DrawSets,
+    refused: Callable[..., str],
+) -> None:
+    """Numbers stay numbers, text stays text; one of another shape is refused."""
+    records = [
+        example({"x": [float(n), 1.0], "label": [n % 4], "size": [n, n + 1], "name": [f"n{n}".encode()]})
+        for n in range(60)
+    ]
+    write_tfrecord(tmp_path / "a.tfrecord", records)
+    for examples in draw_sets(keep=["size", "name"], stratify="false"):
+        first = examples.inputs["x"][:, 0].astype(int)
+        assert examples.features["size"].tolist() == [[n, n + 1] for n in first]
+        assert examples.features["name"].tolist() == [f"n{n}" for n in first]
+    records[::2] = [example({"x": [float(n), 2.0], "label": [0], "size": [n], "name": [b""]}) for n in range(30)]
+    write_tfrecord(tmp_path / "b.tfrecord", records)
+    assert "kept features must be alike (examples.keep)" in refused(keep=["size"], stratify="false", to="others")
+
+
 def test_a_group_is_one_value(
     tmp_path: Path, example: MakeExample, write_tfrecord: WriteTfrecord, refused: Callable[..., str]
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgequant.artifacts.example_set import Kept
 from edgequant.errors import ExamplesError, did_you_mean
 from edgequant.sampling.decode.preprocessing import (
     NotFiniteError,
@@ -22,7 +23,7 @@ from edgequant.sampling.draw.bottom_k import Candidate
 from edgequant.sampling.draw.scan import A_GROUP
 from edgequant.sampling.draw.spool import Spool
 from edgequant.sampling.formats.class_labels import class_name
-from edgequant.sampling.formats.features import Features, take
+from edgequant.sampling.formats.features import Feature, Features, take
 from edgequant.sampling.formats.files import Format
 from edgequant.sampling.settings import ExampleSources
 from edgequant.task import NONE, check_label, class_count, is_custom
@@ -42,7 +43,7 @@ class DecodedRow:
     inputs: dict[str, NDArray[Any]]
     label: NDArray[Any] | None
     slices: dict[str, str]
-    group: str | None = None
+    kept: Kept = Kept()  # noqa: RUF009 (it is frozen)
 
 
 RowMaker = Callable[[Candidate], DecodedRow]
@@ -65,8 +66,11 @@ def row_maker(examples: ExampleSources, kind: Format, spool: Spool) -> RowMaker:
         features = kind.parse(spool.read(candidate.stored))
         label = _label(examples, features) if examples.label else None
         slices = {name: _slice(features, name) for name in examples.slices}
-        group = class_name(features, examples.group, A_GROUP) if examples.group else None
-        return DecodedRow(fit(preprocess(features), examples.signature), label, slices, group)
+        kept = Kept(
+            group=class_name(features, examples.group, A_GROUP) if examples.group else None,
+            features={name: _kept(take(features, name)) for name in examples.keep},
+        )
+        return DecodedRow(fit(preprocess(features), examples.signature), label, slices, kept)
 
     return make
 
@@ -85,6 +89,13 @@ def make_rows(make: RowMaker, chosen: Sequence[Candidate]) -> Iterator[tuple[Can
             chunk = chosen[start : start + _CHUNK]
             spread = max(candidate.stored.size for candidate in chunk) >= _WORTH_A_THREAD
             yield from zip(chunk, (pool.map if spread else map)(attempt, chunk), strict=True)
+
+
+def _kept(feature: Feature) -> NDArray[Any]:
+    """Returns a feature for a metric of one's own: numbers as they are, text as text, a single value without an axis."""
+    if isinstance(feature, tuple):
+        feature = np.array([text.decode("utf-8", "replace") for text in feature])
+    return feature.reshape(()) if feature.size == 1 else feature
 
 
 def _slice(features: Features, name: str) -> str:

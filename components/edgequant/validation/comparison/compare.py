@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgequant.artifacts.comparison import Confusion, Flips, Measured, OutputDrift, class_name
 from edgequant.outputs import decide
+from edgequant.own_metric import MetricInputs
 from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, REGRESSION, is_custom
 from edgequant.validation.comparison.drop_intervals import (
     OwnInterval,
@@ -21,7 +22,7 @@ from edgequant.validation.comparison.drop_intervals import (
 from edgequant.validation.comparison.flips import confusion, flips
 from edgequant.validation.comparison.output_drift import agreement, divergence, output_drift
 from edgequant.validation.comparison.slices import CLASS, Sliced, by_class_of_many, grouped, sliced
-from edgequant.validation.metrics.compute import figures
+from edgequant.validation.metrics.compute import figures, own_figures
 from edgequant.validation.metrics.metric import Figure, share_of
 from edgequant.validation.statistics import Clusters
 
@@ -40,12 +41,14 @@ class ComparisonSettings:
         classes: The names of the classes; empty if they only have numbers.
         confidence: The confidence level of each one-sided end of a drop, and of the two-sided interval of a metric.
         groups: The group of each example; None if examples are independent.
+        given: What a metric of one's own may ask for.
     """
 
     task: str
     metric: str
     labels: NDArray[Any] | None = None
     groups: NDArray[np.str_] | None = None
+    given: MetricInputs = field(default_factory=MetricInputs)
     slices: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     confidence: float = 0.95
@@ -103,7 +106,10 @@ class Run:
             return {}
         if count not in self._figures:
             labels = np.asarray(settings.labels[:count])
-            computed = figures(settings.task, self.reading, self.first(count), labels, settings.spread)
+            if is_custom(settings.task):
+                computed = own_figures(settings.task, self.first(count), labels, settings.given)
+            else:
+                computed = figures(settings.task, self.reading, self.first(count), labels, settings.spread)
             clusters = settings.clusters(count)
             self._figures[count] = {name: figure.by(clusters) for name, figure in computed.items()}
         return self._figures[count]
