@@ -76,6 +76,7 @@ def declared_arguments(config: Config) -> dict[str, Any]:
         "classes_file": examples.classes_file,
         "slices": examples.slice,
         "group": examples.group,
+        "sequence": examples.sequence,
         "keep": examples.keep,
         "preprocess": name,
         "preprocess_source": source,

@@ -19,7 +19,7 @@ from edgequant.sampling.draw.selection import AUTO, FALSE
 from edgequant.sampling.formats.files import check_patterns
 from edgequant.sampling.formats.remote import wrong_place
 from edgequant.sampling.referenced_files import remote_file
-from edgequant.sampling.settings import check_settings
+from edgequant.sampling.settings import check_sequence, check_settings
 from edgequant.task import check_task_name
 from edgequant.tracking.setting_checks import check_experiment, check_registered_model
 from edgequant.tracking_uri import check_tracking_uri
@@ -60,6 +60,7 @@ class Examples(_Section):
     classes_file: str = ""
     slice: Patterns = []
     group: str = ""
+    sequence: dict[str, str] = {}
     keep: Patterns = []
     preprocess: str = ""
 
@@ -138,6 +139,12 @@ class Config(_Section):
             extremes=self.sampling.extremes,
             label=self.examples.label,
             task=self.task,
+        )
+        check_sequence(
+            self.examples.sequence,
+            stratify=self.sampling.stratify,
+            weight=self.sampling.weight,
+            extremes=self.sampling.extremes,
         )
         check_gate(self.parsed_gate(), self.task, labelled=bool(self.examples.label), champion=bool(self.champion))
         for name, declared in self.examples.inputs.items():

@@ -40,6 +40,7 @@ def quantize(
     classes_file: str = "",
     slices: list[str] = [],  # noqa: B006
     group: str = "",
+    sequence: dict = {},  # noqa: B006
     keep: list[str] = [],  # noqa: B006
     preprocess: str = "",
     preprocess_source: str = "",
@@ -85,6 +86,7 @@ def quantize(
         classes_file: A text file with these names, one on each line: a path, s3:// or gs://; empty: as in classes.
         slices: Features to keep beside the examples, so that metrics can be told apart by their values.
         group: The feature whose values are groups of dependent examples, such as the speaker; empty: none.
+        sequence: The features key and order of sequences, whose examples run in order; empty: none.
         keep: Features that are kept for a metric of one's own.
         preprocess: FILE.py:function, s3://BUCKET/FILE.py:function or package.module:function that makes model inputs; empty: none.
         preprocess_source: The text of FILE.py; empty for a module of the image, and for a file in a bucket.
@@ -130,6 +132,7 @@ def quantize(
         classes_file=classes_file,
         slices=slices,
         group=group,
+        sequence=sequence,
         keep=keep,
         preprocess=preprocess,
         preprocess_source=preprocess_source,

@@ -72,6 +72,7 @@ def test_arguments(folder: Path, arguments: Arguments) -> None:
         "classes_file": "",
         "slices": [],
         "group": "",
+        "sequence": {},
         "keep": [],
         "preprocess": "",
         "preprocess_source": "",

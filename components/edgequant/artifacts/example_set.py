@@ -23,6 +23,8 @@ from edgequant.artifacts.directory import (
 from edgequant.errors import ArtifactError, ExamplesError
 
 SCHEMA = "edgequant/example-set/1"
+# Beside the inputs in the set's directory: whether each example starts a sequence.
+STARTS = "starts.npy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,7 @@ class _ExampleSetContent:
     slices: tuple[str, ...] = ()
     grouped: bool = False
     features: tuple[str, ...] = ()
+    sequential: bool = False
     identities: tuple[str, ...]
 
 
@@ -172,6 +175,7 @@ class ExampleSet:
         slices: By feature, the text of its value in each example: what metrics can be broken down by.
         groups: The group of each example, such as its speaker, whose examples are not independent; None if they are.
         features: Features that are kept for a metric of one's own, memory-mapped, by name.
+        starts: Whether each example starts a sequence, and does not continue that of the one before; None without sequences.
         identities: The identity digest of every example.
     """
 
@@ -183,6 +187,7 @@ class ExampleSet:
     slices: dict[str, NDArray[np.str_]]
     groups: NDArray[np.str_] | None = None
     features: dict[str, NDArray[Any]] = field(default_factory=dict)
+    starts: NDArray[np.bool_] | None = None
     identities: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -205,7 +210,10 @@ def load_example_set(path: Path, *, verify: bool = True) -> ExampleSet:
     slices = {name: load_array(inside(path, f"slices/{file_name(name)}")) for name in content.slices}
     groups = load_array(path / "groups.npy") if content.grouped else None
     features = {name: load_array(inside(path, f"features/{file_name(name)}")) for name in content.features}
-    others = {name: array for name, array in (("labels", labels), ("groups", groups)) if array is not None}
+    starts = load_array(path / STARTS) if content.sequential else None
+    others = {
+        name: array for name, array in (("labels", labels), ("groups", groups), ("starts", starts)) if array is not None
+    }
     for name, array in {**inputs, **slices, **features, **others}.items():
         if len(array) != len(content.identities):
             raise ArtifactError(
@@ -220,6 +228,7 @@ def load_example_set(path: Path, *, verify: bool = True) -> ExampleSet:
         slices=slices,
         groups=groups,
         features=features,
+        starts=starts,
         identities=content.identities,
     )
 
@@ -265,10 +274,12 @@ class Kept:
     Attributes:
         group: The group that it belongs to; None if examples are independent.
         features: Features for a metric of one's own, by name: numbers, or text.
+        sequence: The key of the sequence that it belongs to, whose examples are added in order; None without sequences.
     """
 
     group: str | None = None
     features: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    sequence: str | None = None
 
 
 class ExampleSetWriter:
@@ -290,6 +301,7 @@ class ExampleSetWriter:
         self._slices: dict[str, list[str]] = {}
         self._groups: list[str] = []
         self._features: dict[str, list[NDArray[Any]]] = {}
+        self._sequences: list[str] = []
         self._identities: list[str] = []
 
     def __enter__(self) -> Self:
@@ -337,8 +349,14 @@ class ExampleSetWriter:
             self._labels.append(label)
         for name, text in slices.items():
             self._slices.setdefault(name, []).append(text)
+        self._keep(kept)
+        self._identities.append(identity)
+
+    def _keep(self, kept: Kept) -> None:
         if kept.group is not None:
             self._groups.append(kept.group)
+        if kept.sequence is not None:
+            self._sequences.append(kept.sequence)
         for name, value in kept.features.items():
             values = self._features.setdefault(name, [])
             if values and (value.dtype.kind, value.shape) != (values[0].dtype.kind, values[0].shape):
@@ -347,7 +365,6 @@ class ExampleSetWriter:
                     f" {values[0].dtype} {list(values[0].shape)}, and kept features must be alike (examples.keep)"
                 )
             values.append(value)
-        self._identities.append(identity)
 
     def close_inputs(self) -> dict[str, NDArray[Any]]:
         """Closes the files of the inputs, and returns the inputs as written, memory-mapped."""
@@ -372,6 +389,9 @@ class ExampleSetWriter:
             (self._draft / "slices").mkdir()
         for name, texts in self._slices.items():
             np.save(self._draft / "slices" / file_name(name), np.array(texts))
+        if self._sequences:
+            keys = np.array(self._sequences)
+            np.save(self._draft / STARTS, np.append(True, keys[1:] != keys[:-1]))
         if self._features:
             (self._draft / "features").mkdir()
         for name, values in self._features.items():
@@ -388,6 +408,7 @@ class ExampleSetWriter:
                 slices=tuple(self._slices),
                 grouped=bool(self._groups),
                 features=tuple(self._features),
+                sequential=bool(self._sequences),
                 identities=tuple(self._identities),
             ),
         )

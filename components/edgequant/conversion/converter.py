@@ -25,7 +25,13 @@ _VAGUE = ("Exception encountered when calling", "<unknown>:0: error: loc")
 _KERAS_2_MARKS = (b"_tf_keras_", b"tf_keras")
 
 
-def convert(files: ModelFiles, signature: str, variant: str, calibration: Calibration) -> bytes:
+def convert(
+    files: ModelFiles,
+    signature: str,
+    variant: str,
+    calibration: Calibration,
+    starts: NDArray[np.bool_] | None = None,
+) -> bytes:
     """Returns the flatbuffer of one variant.
 
     Args:
@@ -33,6 +39,7 @@ def convert(files: ModelFiles, signature: str, variant: str, calibration: Calibr
         signature: The key of the signature to convert; the file holds no other.
         variant: The variant's name.
         calibration: Arrays by input name, the example first.
+        starts: Whether each example starts a sequence, and variables are reset; None: all do.
 
     Raises:
         ModelError: The model cannot be loaded or converted; the message names unsupported operators.
@@ -44,7 +51,7 @@ def convert(files: ModelFiles, signature: str, variant: str, calibration: Calibr
         try:
             converter = tf.lite.TFLiteConverter.from_saved_model(str(path), signature_keys=[signature])
             _SETTINGS[variant](converter, _representative(calibration))
-            with resetting(np.ones(_count(calibration), np.bool_)):
+            with resetting(np.ones(_count(calibration), np.bool_) if starts is None else starts):
                 flatbuffer: bytes = converter.convert()
         except ModelError:
             raise

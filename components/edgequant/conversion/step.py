@@ -190,7 +190,7 @@ def convert_one(files: ModelFiles, signature: str, name: str, calibration_set: P
     from edgequant.conversion.converter import convert as call_converter
 
     calibration = load_example_set(calibration_set, verify=False)
-    flatbuffer = call_converter(files, signature, name, calibration.inputs)
+    flatbuffer = call_converter(files, signature, name, calibration.inputs, calibration.starts)
     inspection = inspect_bytes(flatbuffer, name)
     reason = broken_promise(VARIANTS[name], inspection)
     if reason is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgequant.artifacts.directory import file_name, load_array, new_directory, write_json, write_manifest
 from edgequant.artifacts.evaluation import EVALUATED, SCHEMA, EvaluationContent, NotFinite
-from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
+from edgequant.artifacts.example_set import STARTS, ExampleSet, check_disjoint, load_example_set
 from edgequant.artifacts.variant_set import ABSENT, CONVERTED, FAILED, VariantSet, load_variant_set
 from edgequant.errors import EvaluationError
 from edgequant.evaluation.prediction import PredictionRequest, Predictions, predict, trace
@@ -89,7 +89,9 @@ def evaluate(
                 model=_model(variants, variant),
                 inputs={name: examples.path / "inputs" / file_name(name) for name in examples.inputs},
                 outputs=draft / "outputs",
-                threads=_threads(),
+                # The examples of a sequence need the state of one interpreter.
+                threads=_threads() if examples.starts is None else 1,
+                starts=None if examples.starts is None else examples.path / STARTS,
                 budget_seconds=budget_seconds,
                 grace_seconds=margin_seconds,
                 resolver=resolver,
@@ -151,7 +153,7 @@ def _predict(variant: str, request: PredictionRequest, seconds: float) -> Predic
     request.outputs.mkdir()
     with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
         batch_file = Path(folder) / "batch"
-        for batch in (0, 1):
+        for batch in (0, 1) if request.starts is None else (1,):
             batch_file.write_text("1")
             outcome = run_in_child(predict, replace(request, batch=batch, batch_file=batch_file), seconds=seconds)
             if isinstance(outcome.value, Predictions):

@@ -12,13 +12,21 @@ from edgequant.artifacts.example_set import ExampleSetWriter, Provenance, Repres
 from edgequant.errors import ExamplesError
 from edgequant.sampling.beam_options import parse_options
 from edgequant.sampling.decode.preprocessing import NotFiniteError
-from edgequant.sampling.decode.rows import DecodedRow, RowMaker, make_rows, row_maker
+from edgequant.sampling.decode.rows import DecodedRow, RowMaker, make_rows, row_maker, sequence_order
 from edgequant.sampling.draw.beam_pipeline import Engine
 from edgequant.sampling.draw.bottom_k import Candidate
 from edgequant.sampling.draw.disjoint import Draw, draw_apart, split
 from edgequant.sampling.draw.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, DrawRule
 from edgequant.sampling.draw.scan import OF_EVALUATED_GROUP
-from edgequant.sampling.draw.selection import EQUAL, FALSE, PROPORTIONAL, DrawPlan, choose, class_counts
+from edgequant.sampling.draw.selection import (
+    EQUAL,
+    FALSE,
+    PROPORTIONAL,
+    DrawPlan,
+    choose,
+    class_counts,
+    whole_sequences,
+)
 from edgequant.sampling.formats.files import file_format, find_files
 from edgequant.sampling.referenced_files import read_referenced_files
 from edgequant.sampling.representativeness import compare, extremes, range_of
@@ -65,12 +73,15 @@ def sample(examples: ExampleSources, calibration_set: Path, evaluation_set: Path
                     " calibrate on others"
                 )
             make = row_maker(examples, file_format(draw.sources[0].path), engine.spool)
+            if examples.sequence:
+                draws[purpose] = draw = replace(draw, sequences=_sequences(examples, purpose, draw, engine))
             writer = stack.enter_context(ExampleSetWriter(target, examples.counts()[purpose]))
             if purpose == CALIBRATION:
                 messages[purpose] = _write_calibration(writer, examples, plan, draw, make)
             else:
-                left_out = _write(writer, purpose, draw.pool.lowest, make)
-                messages[purpose] = _finish(writer, _facts(examples, plan, purpose, draw, draw.pool.lowest), left_out)
+                rows = draw.pool.lowest if draw.sequences is None else draw.sequences
+                left_out = _write(writer, purpose, rows, make)
+                messages[purpose] = _finish(writer, _facts(examples, plan, purpose, draw, rows), left_out)
     for line in (*messages[CALIBRATION], *messages[EVALUATION]):
         say("sample", line)
 
@@ -84,13 +95,31 @@ def _draw(examples: ExampleSources, plan: DrawPlan, engine: Engine) -> dict[str,
         seed=examples.seed,
         classes=classes,
         weight=examples.weight,
-        group=examples.group,
+        group=examples.group or examples.sequence.get("key", ""),
+        sequence=examples.sequence.get("key", ""),
         columns=examples.columns(),
     )
+    # One more tells whether the last sequence is complete.
+    evaluation_count = examples.evaluation_count + bool(examples.sequence)
     if not examples.evaluation:
-        return split(sources, rule, plan, examples.evaluation_count, engine)
+        return split(sources, rule, plan, evaluation_count, engine)
     held_out = find_files(examples.evaluation, EVALUATION)
-    return draw_apart(sources, held_out, rule, plan, examples.evaluation_count, engine)
+    return draw_apart(sources, held_out, rule, plan, evaluation_count, engine)
+
+
+def _sequences(examples: ExampleSources, purpose: str, draw: Draw, engine: Engine) -> list[Candidate]:
+    """Returns the examples of whole sequences, in order.
+
+    Raises:
+        ExamplesError: The first sequence is longer than the number of examples.
+    """
+    most = examples.counts()[purpose]
+    rows = whole_sequences(draw.pool.lowest, most)
+    if not rows:
+        raise ExamplesError(
+            f"sampling.{purpose}: {most:,} examples are fewer than the first sequence has; sequences are drawn as a whole"
+        )
+    return sequence_order(examples, file_format(draw.sources[0].path), engine.spool, rows)
 
 
 def _write_calibration(
@@ -98,7 +127,7 @@ def _write_calibration(
 ) -> list[str]:
     """Chooses the calibration examples, writes them, compares them with the reservoir, and returns the messages to print."""
     extreme = _extremes(draw.pool.lowest, make, int(examples.extremes * plan.wanted))
-    chosen = choose(draw.pool, plan, taken=extreme)
+    chosen = choose(draw.pool, plan, taken=extreme) if draw.sequences is None else draw.sequences
     left_out = _write(writer, CALIBRATION, chosen, make)
     facts = _facts(examples, plan, CALIBRATION, draw, chosen, extreme=len(extreme))
     spread = _representativeness(writer, facts, draw.pool.lowest, make, labelled=bool(examples.label))

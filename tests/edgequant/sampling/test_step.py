@@ -806,6 +806,35 @@ def test_no_group_is_in_both_sets(
         assert whole[0].provenance.records_read == 600
 
 
+def test_sequences_are_whole_and_in_order(
+    tmp_path: Path,
+    example: MakeExample,
+    write_tfrecord: WriteTfrecord,
+    draw_sets: DrawSets,
+    refused: Callable[..., str],
+) -> None:
+    """Of 40 recordings of six frames in any order, 20 examples are three recordings, and two more frames of none."""
+    records = [
+        example({"x": [float(key), float(at)], "label": [0], "clip": [f"c{key}".encode()], "at": [at]})
+        for key in range(40)
+        for at in range(6)
+    ]
+    write_tfrecord(tmp_path / "a.tfrecord", list(np.random.default_rng(1).permutation(np.array(records, object))))
+    sequence = {"key": "clip", "order": "at"}
+    assert "5 examples are fewer than the first sequence has" in refused(sequence=sequence, evaluation_count=5)
+    assert "sampling.stratify: 'equal' does not go with examples.sequence" in refused(
+        sequence=sequence, stratify="equal"
+    )
+    sets = draw_sets(sequence=sequence)
+    assert [len(examples) for examples in sets] == [6, 18]
+    for examples in sets:
+        assert examples.starts is not None
+        assert examples.groups is not None
+        assert examples.starts.tolist() == ([True] + [False] * 5) * (len(examples) // 6)
+        assert examples.inputs["x"][:, 1].tolist() == list(range(6)) * (len(examples) // 6)
+        assert len(set(examples.groups.tolist())) == len(examples) // 6
+
+
 def test_features_are_kept_for_a_metric(
     tmp_path: Path,
     example: MakeExample,
@@ -818,14 +847,14 @@ def test_features_are_kept_for_a_metric(
         example({"x": [float(n), 1.0], "label": [n % 4], "size": [n, n + 1], "name": [f"n{n}".encode()]})
         for n in range(60)
     ]
+    others = [example({"x": [float(n), 2.0], "label": [0], "size": [n], "name": [b""]}) for n in range(60)]
+    write_tfrecord(tmp_path / "a.tfrecord", [*records, *others])
+    assert "kept features must be alike (examples.keep)" in refused(keep=["size"], stratify="false")
     write_tfrecord(tmp_path / "a.tfrecord", records)
     for examples in draw_sets(keep=["size", "name"], stratify="false"):
         first = examples.inputs["x"][:, 0].astype(int)
         assert examples.features["size"].tolist() == [[n, n + 1] for n in first]
         assert examples.features["name"].tolist() == [f"n{n}" for n in first]
-    records[::2] = [example({"x": [float(n), 2.0], "label": [0], "size": [n], "name": [b""]}) for n in range(30)]
-    write_tfrecord(tmp_path / "b.tfrecord", records)
-    assert "kept features must be alike (examples.keep)" in refused(keep=["size"], stratify="false", to="others")
 
 
 def test_a_group_is_one_value(

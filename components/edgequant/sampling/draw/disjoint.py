@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from edgequant.artifacts.example_set import SourceFile
 from edgequant.sampling.draw.beam_pipeline import Engine, draw
+from edgequant.sampling.draw.bottom_k import Candidate
 from edgequant.sampling.draw.rule import CALIBRATION, EVALUATION, DrawRule, Keep
 from edgequant.sampling.draw.scan import Drawn
 from edgequant.sampling.draw.selection import Candidates, DrawPlan, candidates, is_settled
@@ -22,6 +23,7 @@ class Draw:
         drawn: The records that were kept.
         pool: The candidates to choose from.
         sources: The files.
+        sequences: The examples of whole sequences, in order; None without sequences.
         in_both: How many calibration candidates were excluded because the evaluation files hold them as well.
     """
 
@@ -29,6 +31,7 @@ class Draw:
     pool: Candidates
     sources: tuple[SourceFile, ...]
     in_both: int = 0
+    sequences: list[Candidate] | None = None
 
 
 def split(

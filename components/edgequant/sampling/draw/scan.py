@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgequant.errors import ExamplesError
 from edgequant.sampling.draw.bottom_k import BottomK, Candidate
 from edgequant.sampling.draw.quotas import Shares, check_classes
-from edgequant.sampling.draw.ranks import exponential, identify, uniform
+from edgequant.sampling.draw.ranks import exponential, identify, in_sequences, uniform
 from edgequant.sampling.draw.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, DrawRule, Keep
 from edgequant.sampling.draw.spool import Stored
 from edgequant.sampling.formats.class_labels import class_reader
@@ -21,6 +21,7 @@ from edgequant.sampling.formats.files import Format
 
 ZERO_WEIGHT = "weight of 0"
 OF_EVALUATED_GROUP = "of a group of the evaluation files"
+A_KEY = "the key of a sequence is one value (examples.sequence)"
 A_GROUP = "a group is one value (examples.group)"
 # The most groups whose names are kept: tens of megabytes.
 MAX_GROUPS = 1_000_000
@@ -102,6 +103,7 @@ class Scan:
         self._kind = kind
         self._store = store
         self._class_of = class_reader(kind.parse, rule.classes, examples=kind.examples)
+        self._key_of = class_reader(kind.parse, rule.sequence, examples=kind.examples, use=A_KEY)
         self._group_of = class_reader(kind.parse, rule.group, examples=kind.examples, use=A_GROUP)
 
     def add(self, batch: Batch) -> None:
@@ -111,6 +113,9 @@ class Scan:
             ExamplesError: A class or a weight is missing or not valid.
         """
         ranks = uniform(batch.checksums, self._rule.seed, "rank")
+        if self._rule.sequence:
+            keys = self._each(batch, np.arange(len(ranks)), self._key_of)
+            ranks = in_sequences(uniform(_checksums(keys), self._rule.seed, "rank"), ranks)
         # For every record, since a wrong weight is always an error.
         weights = self._each(batch, np.arange(len(ranks)), self._weight) if self._rule.weight else []
         groups = self._groups(batch)
