@@ -77,7 +77,7 @@ def differences(pair: InputPair, draws: Draws) -> tuple[Difference, ...]:
     """Returns the differences of one input, the most telling first; the later rules say less, and nothing after a mismatch."""
     tests = 2 * pair.calibration.low.size + 16
     results: list[Difference] = []
-    for rule in (_ranges, _channel_order, _distributions, _channel_ranges):
+    for rule in (_ranges, _channel_order, _channel_ranges, _distributions):
         results += rule(pair, draws, tests)
         if any(result.mismatch for result in results):
             break

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 
 # What is read at once, and what is kept: statistics of so many examples, evenly spaced, and so many values for the quantiles.
-_CHUNK_BYTES = 2 << 20
+_CHUNK_VALUES = 1 << 19
 _KEPT_EXAMPLES = 2000
 _KEPT_VALUES = 200_000
 # Inputs with more channels (vectors of features) have ranges by channel, and no further statistics by channel.
@@ -148,7 +148,7 @@ class _Outside:
 def _chunks(values: NDArray[np.generic]) -> Iterator[NDArray[np.generic]]:
     """Yields examples as arrays of example, position and channel, a part of them at a time."""
     channels = values.shape[-1] if values.ndim > 1 else 1
-    rows = max(_CHUNK_BYTES // max(values[:1].nbytes, 1), 1)
+    rows = max(_CHUNK_VALUES // max(values[:1].size, 1), 1)
     for start in range(0, len(values), rows):
         chunk = np.asarray(values[start : start + rows])
         yield (chunk.view(np.uint8) if chunk.dtype == np.bool_ else chunk).reshape(len(chunk), -1, channels)

@@ -9,6 +9,7 @@ _MOST_LISTED = 8
 # Factors of usual mistakes; an estimate this close to one is given as that.
 _USUAL = (100.0, 127.5, 255.0, 1000.0)
 _CLOSE = 0.03
+_ROUGHLY = 0.2
 _SCALED = 1.5
 _SHIFTED = 0.1
 
@@ -18,7 +19,7 @@ def likely_cause(name: str, calibration: InputStatistics, evaluation: InputStati
     spreads = _spread(calibration), _spread(evaluation)
     if not all(spreads):
         return _constant(name, calibration, evaluation, spreads)
-    factor = spreads[1] / spreads[0]
+    factor = _factor(calibration, evaluation)
     # What is left when the calibration inputs are multiplied by the factor, as a share of the spread.
     shift = float(np.median(evaluation.quantiles - calibration.quantiles * factor)) / spreads[1]
     larger = max(factor, 1 / factor)
@@ -48,8 +49,7 @@ def _constant(
 
 def times(factor: float) -> str:
     """Returns a factor as text."""
-    usual = min(_USUAL, key=lambda value: abs(value - factor))
-    return f"{usual if abs(factor - usual) <= _CLOSE * usual else factor:.4g} times"
+    return f"{factor:.4g} times"
 
 
 def percent(share: float) -> str:
@@ -68,6 +68,19 @@ def channel_list(channels: NDArray[np.intp]) -> str:
         return f"channel {channels[0]} is"
     more = f" and {channels.size - _MOST_LISTED:,} more" if channels.size > _MOST_LISTED else ""
     return f"channels {', '.join(map(str, channels[:_MOST_LISTED]))}{more} are"
+
+
+def _factor(calibration: InputStatistics, evaluation: InputStatistics) -> float:
+    """Returns by how much evaluation inputs are larger: a factor of a usual mistake, if one of three estimates is close to it."""
+    middle = _spread(evaluation) / _spread(calibration)
+    ranges = float(np.ptp(evaluation.range)) / float(np.ptp(calibration.range))
+    deviations = float(evaluation.deviations.mean()) / max(float(calibration.deviations.mean()), np.finfo(float).tiny)
+    for usual in (factor for size in _USUAL for factor in (size, 1 / size)):
+        if abs(middle / usual - 1) <= _ROUGHLY and any(
+            abs(estimate / usual - 1) <= _CLOSE for estimate in (middle, ranges, deviations)
+        ):
+            return usual
+    return middle
 
 
 def _spread(of: InputStatistics) -> float:
