@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgequant.conversion.calibration.bounds import ClassRatios, Draws
-from edgequant.conversion.calibration.classes import ClassShares
-from edgequant.conversion.calibration.compare import input_pair
-from edgequant.conversion.calibration.rules import differences
+from edgequant.conversion.calibration.class_differences import ClassShares
+from edgequant.conversion.calibration.mismatch_rules import differences
+from edgequant.conversion.calibration.set_comparison import input_pair
 
 Values = NDArray[Any]
 Random = np.random.Generator

@@ -134,7 +134,7 @@ def test_every_key_is_documented() -> None:
     """There is no key but those of the documented table."""
     table = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
     documented = re.findall(r"^\| `([\w.]+)` \|", table.partition("\n## ")[0], re.MULTILINE)
-    sections = {"examples", "sampling", "tracking", "kubeflow"}
+    sections = {"examples", "sampling", "calibration", "tracking", "kubeflow"}
     keys = [name for name in Config.model_fields if name not in {*sections, "gate"}]
     for section in sections:
         kind = Config.model_fields[section].annotation

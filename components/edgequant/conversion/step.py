@@ -23,7 +23,7 @@ from edgequant.artifacts.variant_set import (
     VariantSetContent,
 )
 from edgequant.child_process import ChildOutcome, Limits, forkserver, machine_memory, run
-from edgequant.conversion.calibration.compare import compare
+from edgequant.conversion.calibration.set_comparison import compare
 from edgequant.conversion.promises import broken_promise, notes
 from edgequant.conversion.stability import check_stability
 from edgequant.errors import ConversionError, ExamplesError, ModelError

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgequant.conversion.calibration.bounds import BLOCK_ERROR, REMARK_ERROR, Draws, distance
-from edgequant.conversion.calibration.statistics import Exceeding, InputStatistics, Values
-from edgequant.conversion.calibration.wording import channel_list, likely_cause, percent, span, times
+from edgequant.conversion.calibration.input_statistics import Exceeding, InputStatistics, Values
+from edgequant.conversion.calibration.mismatch_wording import channel_list, likely_cause, percent, span, times
 
 # From so many values or examples outside of the calibrated range on, which int8 saturates, it is a mismatch.
 _SATURATED = 0.1

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from edgequant.conversion.calibration.statistics import InputStatistics
+from edgequant.conversion.calibration.input_statistics import InputStatistics
 
 _MOST_LISTED = 8
 # Factors of usual mistakes; an estimate this close to one is given as that.

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from edgequant.artifacts.comparison import class_name
 from edgequant.artifacts.example_set import ExampleSet
 from edgequant.conversion.calibration.bounds import BLOCK_ERROR, REMARK_ERROR, ClassRatios
-from edgequant.conversion.calibration.rules import Difference
-from edgequant.conversion.calibration.wording import percent
+from edgequant.conversion.calibration.mismatch_rules import Difference
+from edgequant.conversion.calibration.mismatch_wording import percent
 
 # Classes of so many examples without any in the other set: that set was drawn from something else.
 _MOST_UNMATCHED = 0.5

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from edgequant.artifacts.calibration_comparison import CalibrationComparison
 from edgequant.artifacts.example_set import ClassCount, ExampleSet, Provenance, Representativeness
-from edgequant.conversion.calibration.compare import compare
-from edgequant.conversion.calibration.statistics import PROBABILITIES, exceeding, statistics
+from edgequant.conversion.calibration.input_statistics import PROBABILITIES, exceeding, statistics
+from edgequant.conversion.calibration.set_comparison import compare
 
 Values = NDArray[Any]
 ENOUGH = Representativeness(reservoir=0, inputs={}, balance={}, sentence="", enough=True)

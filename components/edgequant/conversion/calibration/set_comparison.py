@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from edgequant.artifacts.calibration_comparison import CalibrationComparison, ChannelComparison, InputComparison
 from edgequant.artifacts.example_set import ExampleSet
 from edgequant.conversion.calibration.bounds import Draws
-from edgequant.conversion.calibration.classes import ClassShares, class_shares
-from edgequant.conversion.calibration.rules import Difference, InputPair, differences
-from edgequant.conversion.calibration.statistics import PROBABILITIES, exceeding, statistics
-from edgequant.conversion.calibration.wording import percent
+from edgequant.conversion.calibration.class_differences import ClassShares, class_shares
+from edgequant.conversion.calibration.input_statistics import PROBABILITIES, exceeding, statistics
+from edgequant.conversion.calibration.mismatch_rules import Difference, InputPair, differences
+from edgequant.conversion.calibration.mismatch_wording import percent
 
 _MOST_SHOWN = 8
 
