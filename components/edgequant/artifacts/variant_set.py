@@ -74,6 +74,7 @@ class VariantSetContent:
         variants: The result of each variant, in the requested order.
         stability: Whether the calibration set is large enough; None when that was not requested.
         comparison: How the calibration set compares with the evaluation set; None without an evaluation set.
+        notes: What a reader of the verdict should know about all variants, a sentence each.
     """
 
     signature: str
@@ -84,6 +85,7 @@ class VariantSetContent:
     variants: dict[str, ConvertedVariant]
     stability: Stability | None = None
     comparison: CalibrationComparison | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

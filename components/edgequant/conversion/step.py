@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,13 @@ from edgequant.child_process import ChildOutcome, Limits, forkserver, machine_me
 from edgequant.conversion.calibration.set_comparison import compare
 from edgequant.conversion.promises import broken_promise, notes
 from edgequant.conversion.stability import check_stability
+from edgequant.conversion.trained_quantization import (
+    IMPOSSIBLE,
+    NOT_POSSIBLE,
+    SENTENCE,
+    quantized_in_training,
+    reference_note,
+)
 from edgequant.errors import ConversionError, ExamplesError, ModelError
 from edgequant.inspection import inspect_bytes
 from edgequant.model_files import ModelFiles, find_model
@@ -91,13 +98,21 @@ def convert(request: ConversionRequest, variant_set: Path) -> None:
     files = find_model(request.model)
     calibration = load_example_set(request.calibration_set)
     check_calibration(calibration, read_signature(files.path, request.signature))
+    trained = quantized_in_training(files)
+    if trained:
+        say("convert", SENTENCE)
+    impossible = {name for name in names if trained and VARIANTS[name].kind in IMPOSSIBLE}
     comparison = _compare(request, calibration, needed=any(VARIANTS[name].calibrated for name in names))
     blocked = {name for name in names if VARIANTS[name].calibrated and comparison is not None and comparison.blocks}
     with new_directory(variant_set) as draft:
-        variants = _convert_all(request, files, [name for name in names if name not in blocked], draft)
+        variants = _convert_all(request, files, [name for name in names if name not in blocked | impossible], draft)
         variants |= {name: _blocked(name, comparison) for name in names if name in blocked and comparison is not None}
+        variants |= {name: _impossible(name) for name in impossible}
         if variants[REFERENCE].status == FAILED:
             raise ConversionError(f"the reference {REFERENCE} failed: {variants[REFERENCE].reason}")
+        reference = variants[REFERENCE].inspection
+        if trained and reference is not None:
+            variants[REFERENCE] = _noted(variants[REFERENCE], reference_note(reference))
         content = VariantSetContent(
             signature=request.signature,
             converter=f"tensorflow {version('tensorflow')}",
@@ -108,6 +123,7 @@ def convert(request: ConversionRequest, variant_set: Path) -> None:
             # The halves of a set that is of something else tell nothing.
             stability=_stability(request, files, draft) if request.check_stability and not blocked else None,
             comparison=comparison,
+            notes=(*((SENTENCE,) if trained else ()), *(comparison.notes if comparison is not None else ())),
         )
         write_manifest(draft, SCHEMA, content)
 
@@ -164,6 +180,18 @@ def _blocked(name: str, comparison: CalibrationComparison) -> ConvertedVariant:
         " calibration.allow_mismatch: true converts it all the same"
     )
     return ConvertedVariant(status=BLOCKED, reason=reason, seconds=0.0)
+
+
+def _impossible(name: str) -> ConvertedVariant:
+    """Returns the result of a variant that a model quantized in training cannot have, and prints it."""
+    say("convert", f"{name}: {NOT_POSSIBLE}")
+    return ConvertedVariant(status=FAILED, reason=NOT_POSSIBLE, seconds=0.0)
+
+
+def _noted(variant: ConvertedVariant, note: str) -> ConvertedVariant:
+    """Returns the reference with one more note, and prints that."""
+    say("convert", f"{REFERENCE}: {note}")
+    return replace(variant, notes=(*variant.notes, note))
 
 
 def _stability(request: ConversionRequest, files: ModelFiles, draft: Path) -> Stability:

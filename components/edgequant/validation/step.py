@@ -48,7 +48,7 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         labelled=context.settings.labels is not None,
         reading=context.runs[REFERENCE].reading,
         notes=(
-            *(comparison.notes if (comparison := loaded.variants.content.comparison) else ()),
+            *loaded.variants.content.notes,
             *undefined(context),
             *caveats(gate, context.settings, context.runs[REFERENCE]),
             *_no_champion(context),
