@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from edgequant.errors import ModelError
-from edgequant.stored_weights import SMALL_WEIGHTS, Weights, elements, merged, unpacked_constants, weight
+from edgequant.stored_weights import (
+    SMALL_WEIGHTS,
+    Weights,
+    elements,
+    graph_weights,
+    is_constant,
+    merged,
+    unpacked_constants,
+)
 
 IDENTIFIER = b"TFL3"
 
@@ -154,6 +162,11 @@ def inspect_bytes(data: bytes, name: str = "model") -> Inspection:
     )
 
 
+def _weights(model: Any, graph: Any, schema: Any) -> Weights:
+    types, operators = _names(schema.TensorType), _names(schema.BuiltinOperator)
+    return graph_weights(model, graph, types, lambda code: _operator(code, operators)[0])
+
+
 def _names(enumeration: type) -> dict[int, str]:
     return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
 
@@ -161,10 +174,8 @@ def _names(enumeration: type) -> dict[int, str]:
 def _count(model: Any, graph: Any, census: _Census, schema: Any) -> None:
     types = _names(schema.TensorType)
     operators = _names(schema.BuiltinOperator)
-    stored = {index: tensor for index, tensor in enumerate(graph.tensors) if _is_constant(model, tensor)}
-    unpacked = unpacked_constants(
-        graph, stored, lambda operator: _operator(model.operatorCodes[operator.opcodeIndex], operators)[0]
-    )
+    stored = {index: tensor for index, tensor in enumerate(graph.tensors) if is_constant(model, tensor)}
+    unpacked = unpacked_constants(model, graph, stored, lambda code: _operator(code, operators)[0])
 
     def dtype(index: int) -> str:
         return types[graph.tensors[index].type] if index >= 0 else "-"
@@ -200,36 +211,6 @@ def _count(model: Any, graph: Any, census: _Census, schema: Any) -> None:
             census.floats.append(f"{name} ({_text(graph.tensors[results[0]].name) if results else '-'})")
         else:
             census.integers |= touched & {"INT8", "INT16", "UINT8"}
-
-
-def _weights(model: Any, graph: Any, schema: Any) -> Weights:
-    """Returns the weights of a graph, each with the first operator that reads it."""
-    types, operators = _names(schema.TensorType), _names(schema.BuiltinOperator)
-    stored = {index: tensor for index, tensor in enumerate(graph.tensors) if _is_constant(model, tensor)}
-
-    def name_of(operator: Any) -> str:
-        return _operator(model.operatorCodes[operator.opcodeIndex], operators)[0]
-
-    unpacked = unpacked_constants(graph, stored, name_of)
-    weights: Weights = {}
-    seen: set[int] = set()
-    for operator in graph.operators:
-        name = name_of(operator)
-        operands = [int(index) for index in (operator.inputs if operator.inputs is not None else ())]
-        sources = {unpacked.get(index, index) for index in operands} & stored.keys()
-        # A weight that is unpacked belongs to the operator that computes with it.
-        is_unpacking = name in _BOUNDARY and int(operator.outputs[0]) in unpacked
-        for index in sorted(sources - seen) if not is_unpacking else ():
-            dtype = types[graph.tensors[index].type]
-            if (stored_weight := weight(model, stored[index], dtype)) is not None:
-                seen.add(index)
-                weights = merged(weights, {name: {dtype: stored_weight}})
-    return weights
-
-
-def _is_constant(model: Any, tensor: Any) -> bool:
-    buffer = model.buffers[tensor.buffer]
-    return bool((buffer.data is not None and len(buffer.data)) or buffer.size)
 
 
 def _operator(code: Any, operators: dict[int, str]) -> tuple[str, bool]:

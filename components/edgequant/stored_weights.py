@@ -39,14 +39,42 @@ class StoredWeights:
 Weights = dict[str, dict[str, StoredWeights]]
 
 
-def weight(model: Any, tensor: Any, dtype: str) -> StoredWeights | None:
-    """Returns a constant tensor as stored weights; None if it holds none.
+def graph_weights(model: Any, graph: Any, types: dict[int, str], name_of: Callable[[Any], str]) -> Weights:
+    """Returns the weights of a graph, each with the first operator that computes with it.
 
     Args:
         model: The unpacked flatbuffer.
-        tensor: The constant tensor.
-        dtype: The name of its type.
+        graph: One of its graphs.
+        types: The names of tensor types.
+        name_of: Returns the name of an operator code.
     """
+    stored = {index: tensor for index, tensor in enumerate(graph.tensors) if is_constant(model, tensor)}
+    unpacked = unpacked_constants(model, graph, stored, name_of)
+    weights: Weights = {}
+    seen: set[int] = set()
+    for operator in graph.operators:
+        operands = [int(index) for index in (operator.inputs if operator.inputs is not None else ())]
+        if operator.outputs is not None and any(int(index) in unpacked for index in operator.outputs):
+            # A weight that is unpacked belongs to the operator that computes with it.
+            continue
+        sources = {unpacked.get(index, index) for index in operands} & stored.keys()
+        for index in sorted(sources - seen):
+            if (one := _weight(model, stored[index], types[stored[index].type])) is not None:
+                seen.add(index)
+                weights = merged(
+                    weights, {name_of(model.operatorCodes[operator.opcodeIndex]): {types[stored[index].type]: one}}
+                )
+    return weights
+
+
+def is_constant(model: Any, tensor: Any) -> bool:
+    """Returns whether a tensor is stored in the file."""
+    buffer = model.buffers[tensor.buffer]
+    return bool((buffer.data is not None and len(buffer.data)) or buffer.size)
+
+
+def _weight(model: Any, tensor: Any, dtype: str) -> StoredWeights | None:
+    """Returns a constant tensor of a type as stored weights; None if it holds none."""
     scaled = tensor.quantization is not None and tensor.quantization.scale is not None
     if dtype not in _FLOATS and not (dtype in _INTEGERS and scaled):
         return None
@@ -70,17 +98,18 @@ def elements(tensor: Any) -> int:
     return total
 
 
-def unpacked_constants(graph: Any, stored: dict[int, Any], name_of: Callable[[Any], str]) -> dict[int, int]:
+def unpacked_constants(model: Any, graph: Any, stored: dict[int, Any], name_of: Callable[[Any], str]) -> dict[int, int]:
     """Returns the constant behind each tensor that only quantizes or dequantizes a constant.
 
     Args:
-        graph: The graph.
-        stored: Its constant tensors by index.
-        name_of: Returns the name of an operator.
+        model: The unpacked flatbuffer.
+        graph: One of its graphs.
+        stored: The graph's constant tensors by index.
+        name_of: Returns the name of an operator code.
     """
     sources: dict[int, int] = {}
     for operator in graph.operators:
-        if name_of(operator) in ("QUANTIZE", "DEQUANTIZE"):
+        if name_of(model.operatorCodes[operator.opcodeIndex]) in ("QUANTIZE", "DEQUANTIZE"):
             source = int(operator.inputs[0])
             if source in stored or source in sources:
                 sources[int(operator.outputs[0])] = sources.get(source, source)

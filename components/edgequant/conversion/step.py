@@ -14,7 +14,6 @@ from edgequant.artifacts.calibration_comparison import CalibrationComparison
 from edgequant.artifacts.directory import new_directory, tree_digest, write_manifest
 from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
 from edgequant.artifacts.variant_set import (
-    BLOCKED,
     CONVERTED,
     FAILED,
     SCHEMA,
@@ -27,12 +26,11 @@ from edgequant.conversion.calibration.set_comparison import compare
 from edgequant.conversion.promises import broken_promise, notes
 from edgequant.conversion.stability import check_stability
 from edgequant.conversion.trained_quantization import (
-    IMPOSSIBLE,
-    NOT_POSSIBLE,
     SENTENCE,
     quantized_in_training,
     reference_note,
 )
+from edgequant.conversion.withheld import withheld
 from edgequant.errors import ConversionError, ExamplesError, ModelError
 from edgequant.inspection import inspect_bytes
 from edgequant.model_files import ModelFiles, find_model
@@ -101,13 +99,12 @@ def convert(request: ConversionRequest, variant_set: Path) -> None:
     trained = quantized_in_training(files)
     if trained:
         say("convert", SENTENCE)
-    impossible = {name for name in names if trained and VARIANTS[name].kind in IMPOSSIBLE}
     comparison = _compare(request, calibration, needed=any(VARIANTS[name].calibrated for name in names))
-    blocked = {name for name in names if VARIANTS[name].calibrated and comparison is not None and comparison.blocks}
+    without = withheld(names, comparison, trained=trained)
+    for name, result in without.items():
+        say("convert", f"{name}: {result.status}: {result.reason}")
     with new_directory(variant_set) as draft:
-        variants = _convert_all(request, files, [name for name in names if name not in blocked | impossible], draft)
-        variants |= {name: _blocked(name, comparison) for name in names if name in blocked and comparison is not None}
-        variants |= {name: _impossible(name) for name in impossible}
+        variants = without | _convert_all(request, files, [name for name in names if name not in without], draft)
         if variants[REFERENCE].status == FAILED:
             raise ConversionError(f"the reference {REFERENCE} failed: {variants[REFERENCE].reason}")
         reference = variants[REFERENCE].inspection
@@ -121,7 +118,9 @@ def convert(request: ConversionRequest, variant_set: Path) -> None:
             calibration_identities=calibration.identities,
             variants={name: variants[name] for name in names},
             # The halves of a set that is of something else tell nothing.
-            stability=_stability(request, files, draft) if request.check_stability and not blocked else None,
+            stability=_stability(request, files, draft)
+            if request.check_stability and not _blocks(comparison)
+            else None,
             comparison=comparison,
             notes=(*((SENTENCE,) if trained else ()), *(comparison.notes if comparison is not None else ())),
         )
@@ -172,20 +171,8 @@ def _compare(request: ConversionRequest, calibration: ExampleSet, *, needed: boo
     return comparison
 
 
-def _blocked(name: str, comparison: CalibrationComparison) -> ConvertedVariant:
-    """Returns the result of a variant that is not converted for its calibration set, and prints it."""
-    say("convert", f"{name}: blocked by the calibration set")
-    reason = (
-        f"not converted, since the calibration set does not match the evaluation set: {'; '.join(comparison.mismatches)};"
-        " calibration.allow_mismatch: true converts it all the same"
-    )
-    return ConvertedVariant(status=BLOCKED, reason=reason, seconds=0.0)
-
-
-def _impossible(name: str) -> ConvertedVariant:
-    """Returns the result of a variant that a model quantized in training cannot have, and prints it."""
-    say("convert", f"{name}: {NOT_POSSIBLE}")
-    return ConvertedVariant(status=FAILED, reason=NOT_POSSIBLE, seconds=0.0)
+def _blocks(comparison: CalibrationComparison | None) -> bool:
+    return comparison is not None and comparison.blocks
 
 
 def _noted(variant: ConvertedVariant, note: str) -> ConvertedVariant:
