@@ -1,5 +1,6 @@
 """Recognizes models that are quantized already at their source: trained with fake-quantize nodes, or by Keras's own quantize()."""
 
+import re
 import zipfile
 from collections.abc import Iterator
 from functools import cache
@@ -25,7 +26,7 @@ _MESSAGES = {
 }
 # What the configuration of a .keras file holds: layers of the Model Optimization Toolkit, and Keras 3's quantized layers.
 _WRAPPED = (b"QuantizeWrapper", b"QuantizeLayer")
-_QUANTIZED = b"QuantizedDTypePolicy"
+_QUANTIZED = re.compile(rb'"Quantized\w*DTypePolicy"')
 
 SENTENCE = (
     "the model is quantized in training (its graph has fake-quantize nodes): int8 variants use the ranges that were trained, and"
@@ -88,7 +89,7 @@ def _check_keras(files: ModelFiles) -> None:
             f"model: {files.path} is a .keras file of a model quantized in training, which only the Model Optimization Toolkit loads;"
             " export it as a SavedModel with model.export()"
         )
-    if _QUANTIZED in config:
+    if _QUANTIZED.search(config):
         raise ModelError(
             f"model: {files.path} is quantized already, by Keras's quantize(), and LiteRT's converter does not take that; give the"
             " model as it was before"

@@ -41,6 +41,7 @@ def test_float_weights_are_not_possible() -> None:
     [
         ({"class_name": "QuantizeWrapperV2"}, "is a .keras file of a model quantized in training"),
         ({"dtype": {"class_name": "QuantizedDTypePolicy"}}, "is quantized already, by Keras's quantize()"),
+        ({"dtype": {"class_name": "QuantizedFloat8DTypePolicy"}}, "is quantized already, by Keras's quantize()"),
     ],
 )
 def test_quantized_keras_files_are_refused_with_the_way_out(
