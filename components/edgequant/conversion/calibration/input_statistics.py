@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +80,7 @@ class Exceeding:
         return np.maximum(self.below, self.above)
 
 
-def statistics(values: NDArray[np.generic]) -> InputStatistics:
+def statistics(values: NDArray[Any]) -> InputStatistics:
     """Returns the statistics of an input, whose first axis is the example."""
     low = np.full(values.shape[-1] if values.ndim > 1 else 1, np.inf)
     high = -low
@@ -108,7 +109,7 @@ def statistics(values: NDArray[np.generic]) -> InputStatistics:
     )
 
 
-def exceeding(values: NDArray[np.generic], low: Values, high: Values) -> tuple[Exceeding, Exceeding]:
+def exceeding(values: NDArray[Any], low: Values, high: Values) -> tuple[Exceeding, Exceeding]:
     """Returns what of an input lies outside of the range of all channels together, and of the range of each channel.
 
     Args:
@@ -132,7 +133,7 @@ class _Outside:
         self._counts = np.zeros((4, len(low)))
         self._examples = self._values = 0
 
-    def add(self, chunk: NDArray[np.generic], least: Values, most: Values) -> None:
+    def add(self, chunk: NDArray[Any], least: Values, most: Values) -> None:
         """Adds examples, as an array of example, position and channel, with the minimum and maximum of each example's channels."""
         self._examples += len(chunk)
         self._values += chunk.shape[0] * chunk.shape[1]
@@ -151,7 +152,7 @@ class _Outside:
         return Exceeding(values=self._counts[0] / self._values, below=examples[0], above=examples[1], far=examples[2])
 
 
-def _chunks(values: NDArray[np.generic]) -> Iterator[NDArray[np.generic]]:
+def _chunks(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
     """Yields examples as arrays of example, position and channel, a part of them at a time."""
     channels = values.shape[-1] if values.ndim > 1 else 1
     rows = max(_CHUNK_VALUES // max(values[:1].size, 1), 1)
@@ -160,7 +161,7 @@ def _chunks(values: NDArray[np.generic]) -> Iterator[NDArray[np.generic]]:
         yield (chunk.view(np.uint8) if chunk.dtype == np.bool_ else chunk).reshape(len(chunk), -1, channels)
 
 
-def _ends(chunk: NDArray[np.generic]) -> tuple[Values, Values]:
+def _ends(chunk: NDArray[Any]) -> tuple[Values, Values]:
     """Returns the minimum and the maximum of each channel of each example."""
     rows, positions, channels = chunk.shape
     block = max(_SIDE_BY_SIDE // channels, 1)
@@ -175,7 +176,7 @@ def _ends(chunk: NDArray[np.generic]) -> tuple[Values, Values]:
     return least.min(axis=1).astype(np.float64), most.max(axis=1).astype(np.float64)
 
 
-def _of_examples(chunk: NDArray[np.generic], rank: int) -> tuple[Values, ...]:
+def _of_examples(chunk: NDArray[Any], rank: int) -> tuple[Values, ...]:
     """Returns means, standard deviations, roughness, spans and channel means of some examples."""
     numbers = chunk.astype(np.float64)
     flat = numbers.reshape(len(numbers), -1)
@@ -191,7 +192,7 @@ def _of_examples(chunk: NDArray[np.generic], rank: int) -> tuple[Values, ...]:
     return flat.mean(axis=1), deviations, roughness, spans, few
 
 
-def _sample(kept: NDArray[np.generic], channels: int) -> Values:
+def _sample(kept: NDArray[Any], channels: int) -> Values:
     """Returns evenly spaced values as an array of value and channel."""
     positions = kept[:1].size // channels
     per_example = max(_KEPT_VALUES // (channels * len(kept)), 1)
