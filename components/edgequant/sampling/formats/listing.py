@@ -139,7 +139,7 @@ def _join(folder: str, name: str) -> str:
     return f"{folder.rstrip('/')}/{name}"
 
 
-def _wildcards(choices: bool) -> re.Pattern[str]:  # noqa: FBT001 - the only argument
+def _wildcards(choices: bool) -> re.Pattern[str]:
     return _ANY_OR_CHOICE if choices else _ANY
 
 
