@@ -26,6 +26,8 @@ from edgequant_pipelines.config import Config
 from edgequant_pipelines.run_result import RESULTS, Result, load_run
 
 _STATE = ".edgequant"
+# What a run writes beside its state and its log.
+_PUBLISHED = ("result.json", "report.html")
 # The stage of each step; steps of the same stage run in any order.
 _STAGES = {
     "resolve": 0,
@@ -84,7 +86,7 @@ def run_locally(config: Config, work: Path, *, cache: bool, show: Show) -> dict[
     tracking_uri = local_tracking_uri(config, work)
     with _claimed(work):
         # If this run fails, the result of an earlier run must not be taken for this run's.
-        for name in ("result.json", "report.html"):
+        for name in _PUBLISHED:
             (work / name).unlink(missing_ok=True)
         before = time.time()
         try:
@@ -109,6 +111,13 @@ def forget_steps(work: Path) -> None:
 def _claimed(work: Path) -> Iterator[None]:
     """Creates the work directory and locks it against other runs."""
     state = work / _STATE
+    others = [name for name in _PUBLISHED if (work / name).exists()]
+    # The state may be deleted to run every step again.
+    if others and not state.is_dir() and not (work / RESULTS).is_dir():
+        raise StepError(
+            f"{work}: is no work directory and holds {', '.join(others)}, which a run would overwrite;"
+            " give another --work-directory"
+        )
     state.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(state / "lock", timeout=0):

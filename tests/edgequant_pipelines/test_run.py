@@ -281,6 +281,16 @@ def steps_of(session: int) -> list[int]:
     return found
 
 
+def test_a_folder_that_is_no_work_directory_is_left_alone(tmp_path: Path) -> None:
+    """A report of something else in the folder given as work directory is not deleted."""
+    from edgequant_pipelines.local_runner import StepError, forget_steps
+
+    (tmp_path / "report.html").write_text("mine")
+    with pytest.raises(StepError, match=r"is no work directory and holds report.html, which a run would overwrite"):
+        forget_steps(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
 def test_two_runs_do_not_share_a_work_directory(project: Path, edgequant: Edgequant) -> None:
     """A second run in a work directory that is in use is refused at once."""
     from filelock import FileLock

@@ -264,7 +264,7 @@ class ExampleSetWriter:
         self._identities: list[str] = []
 
     def __enter__(self) -> Self:
-        self._draft = self._open.enter_context(new_directory(self._path))
+        self._draft = self._open.enter_context(new_directory(self._path, SCHEMA))
         (self._draft / "inputs").mkdir()
         return self
 

@@ -80,7 +80,7 @@ def convert(request: ConversionRequest, variant_set: Path) -> None:
     check_calibration(calibration, read_signature(files.path, request.signature))
     if request.evaluation_set is not None:
         check_disjoint(calibration.identities, load_example_set(request.evaluation_set, verify=False))
-    with new_directory(variant_set) as draft:
+    with new_directory(variant_set, SCHEMA) as draft:
         variants = _convert_all(request, files, names, draft)
         if variants[REFERENCE].status == FAILED:
             raise ConversionError(f"the reference {REFERENCE} failed: {variants[REFERENCE].reason}")
