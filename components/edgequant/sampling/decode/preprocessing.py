@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgequant.errors import ConfigError, ExamplesError, did_you_mean
-from edgequant.sampling.decode.images import FAST, JPEG, decode_image
 from edgequant.sampling.decode.normalizing import Normalize, number, parse_normalize
+from edgequant.sampling.decode.pixels import FAST, JPEG, decode_image
 from edgequant.sampling.decode.resizing import Resize, parse_resize, resize_image
 from edgequant.sampling.formats.features import Feature, Features, take
 from edgequant.signature import ModelSignature, TensorSpec
@@ -244,7 +244,8 @@ def _decode(feature: Feature, source: InputSource, spec: TensorSpec) -> NDArray[
         return pixels
     resized = resize_image(pixels, source.resize)
     if resized.dtype.kind == "f" and np.dtype(spec.dtype).kind in "iu" and not source.changes_values:
-        return np.clip(np.rint(resized), 0, 255).astype(np.uint8)
+        rounded: NDArray[np.uint8] = np.clip(np.rint(resized), 0, 255).astype(np.uint8)
+        return rounded
     return resized
 
 

@@ -6,6 +6,7 @@ Usage: make_tensorflow_pixels.py DIRECTORY
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -104,13 +105,18 @@ def decoded(images: dict[str, bytes]) -> dict[str, object]:
     return decoded
 
 
+def _save(path: Path, images: dict[str, object]) -> None:
+    arrays: dict[str, Any] = {key: np.asarray(image) for key, image in images.items()}
+    np.savez(path, **arrays)
+
+
 def main(directory: Path) -> None:
     """Writes ``resized.npz`` and ``decoded.npz``, and the files that were decoded."""
-    np.savez(directory / "resized.npz", **{key: np.asarray(value) for key, value in resized().items()})
+    _save(directory / "resized.npz", resized())
     images = files()
     for name, data in images.items():
         (directory / name).write_bytes(data)
-    np.savez(directory / "decoded.npz", **{key: np.asarray(value) for key, value in decoded(images).items()})
+    _save(directory / "decoded.npz", decoded(images))
 
 
 if __name__ == "__main__":

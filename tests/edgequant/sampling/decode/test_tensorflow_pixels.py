@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.build_cache import cached
 
-from edgequant.sampling.decode.images import decode_image
+from edgequant.sampling.decode.pixels import decode_image
 from edgequant.sampling.decode.resizing import METHODS, Resize, resize_image
 
 SCRIPT = Path(__file__).with_name("make_tensorflow_pixels.py")
