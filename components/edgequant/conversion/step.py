@@ -15,6 +15,7 @@ from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_exa
 from edgequant.artifacts.variant_set import CONVERTED, FAILED, SCHEMA, ConvertedVariant, Stability, VariantSetContent
 from edgequant.child_process import ChildOutcome, Limits, forkserver, machine_memory, run
 from edgequant.conversion.promises import broken_promise, notes
+from edgequant.conversion.reuse import conversion_store
 from edgequant.conversion.stability import check_stability
 from edgequant.errors import ConversionError, ExamplesError, ModelError
 from edgequant.inspection import inspect_bytes
@@ -136,17 +137,25 @@ def _convert_all(
     request: ConversionRequest, files: ModelFiles, names: list[str], draft: Path
 ) -> dict[str, ConvertedVariant]:
     context = forkserver(_CONVERTER)
+    store = conversion_store(files.path, request.signature, request.calibration_set)
     done: dict[str, ConvertedVariant] = {}
     with tempfile.TemporaryDirectory(prefix="edgequant-") as logs, ThreadPoolExecutor(_AT_ONCE) as pool:
         waiting = {}
         for name in names:
             target = draft / name / "model.tflite"
+            kept = store.load(name, target)
+            if kept is not None:
+                done[name] = kept
+                say("convert", f"{name}: reused, as model, calibration inputs and versions are the same")
+                continue
             arguments = (files, request.signature, name, request.calibration_set, target)
             log = Path(logs) / f"{name}.log"
             waiting[pool.submit(run, context, convert_one, arguments, request.limits(), log)] = (name, log)
         for future in as_completed(waiting):
             name, log = waiting[future]
-            done[name] = _conclude(name, future.result(), draft / name / "model.tflite", log)
+            target = draft / name / "model.tflite"
+            done[name] = _conclude(name, future.result(), target, log)
+            store.keep(name, done[name], target)
     return done
 
 
