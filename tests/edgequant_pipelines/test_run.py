@@ -174,6 +174,8 @@ def test_a_replaced_shard_is_never_served_from_the_cache(shared_project: Path, i
     assert done.returncode in (0, 3), done.stdout + done.stderr
     assert reused(done) == ["resolve", "describe"]
     assert result(work)["variants"]["float32"]["examples"] == 300
+    # The shard is one of the evaluation set, which the converter does not see.
+    assert "float32: reused, as model, calibration inputs and versions are the same" in (work / "run.log").read_text()
 
 
 def test_a_release_is_compared_with_the_one_in_production(shared_project: Path, invoke: Edgequant) -> None:

@@ -100,8 +100,8 @@ def input_source(name: str, declared: object) -> InputSource:
     decode = declared.get("decode")
     if decode not in (None, IMAGE):
         raise ConfigError(f"{where}.decode: {decode!r} is unknown; allowed is {IMAGE!r}")
-    _check_combination(declared, where)
     resize = parse_resize(declared.get("resize"), f"{where}.resize")
+    _check_combination(declared, where)
     jpeg = declared.get("jpeg", FAST)
     if jpeg not in JPEG:
         raise ConfigError(f"{where}.jpeg: {jpeg!r} is unknown; choose from {', '.join(JPEG)}")
