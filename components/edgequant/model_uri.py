@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -92,7 +92,9 @@ def check_alias(key: str, alias: str) -> str:
 
 
 def pin(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> PinnedModel:
-    """Returns the model that a URI currently refers to.
+    """Returns the model that a URI currently refers to, after reading its files.
+
+    MLflow's files are downloaded for it: artifacts can be overwritten, and MLflow tells only names and sizes.
 
     Args:
         uri: The model's URI.
@@ -104,8 +106,8 @@ def pin(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> PinnedModel
         NoModelYetError: The registered model or its alias does not exist.
     """
     if is_path(uri):
-        return PinnedModel(uri=uri, digest=tree_digest(find_model(Path(uri)).path))
-    return _pin_registered(uri, tracking_uri, waiting)
+        return PinnedModel(uri=uri, digest=_model_digest(Path(uri)))
+    return _pin_in_mlflow(uri, tracking_uri, waiting, _model_digest)
 
 
 def pin_champion(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> PinnedModel:
@@ -125,7 +127,7 @@ def pin_champion(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> Pi
                 raise ModelError(f"model: {uri} does not exist")
             return PinnedModel(uri=uri, digest=tree_digest(Path(uri)))
         try:
-            return _pin_registered(uri, tracking_uri, waiting)
+            return _pin_in_mlflow(uri, tracking_uri, waiting, tree_digest)
         except NoModelYetError as error:
             return PinnedModel(uri=uri, digest="", missing=error.reason)
 
@@ -139,12 +141,27 @@ def model_errors_as(key: str) -> Iterator[None]:
         raise ModelError(f"{key}: {str(error).removeprefix('model: ')}") from error
 
 
-def _pin_registered(uri: str, tracking_uri: str, waiting: Waiting) -> PinnedModel:
+def _model_digest(path: Path) -> str:
+    return tree_digest(find_model(path).path)
+
+
+def _pin_in_mlflow(uri: str, tracking_uri: str, waiting: Waiting, digest_of: Callable[[Path], str]) -> PinnedModel:
+    """Returns a model of MLflow with the digest of its content.
+
+    Args:
+        uri: The model's URI.
+        tracking_uri: The MLflow server.
+        waiting: How long to wait for it.
+        digest_of: Returns the digest of the downloaded files.
+    """
     facts = _look_up(uri, tracking_uri, waiting)
-    if facts.get("files") == []:
-        raise ModelError(f"model: {uri} names nothing: the run has no files there")
+    with downloaded(facts["uri"], tracking_uri) as path:
+        try:
+            content = digest_of(path)
+        except ModelError as error:
+            raise ModelError(str(error).replace(str(path), uri)) from error
     # Without the server's address, since one server has many. Run and creation time distinguish models of different servers.
-    text = json.dumps(facts, sort_keys=True, default=str)
+    text = json.dumps({**facts, "content": content}, sort_keys=True, default=str)
     return PinnedModel(uri=facts["uri"], digest=hashlib.sha256(text.encode()).hexdigest())
 
 
@@ -222,7 +239,7 @@ def _look_up(uri: str, tracking_uri: str, waiting: Waiting) -> dict[str, Any]:
     server = _server(tracking_uri)
     try:
         return retried(partial(_facts, uri, tracking_uri), server, waiting)
-    except NoModelYetError:
+    except ModelError:
         raise
     except Exception as error:  # MLflow and its stores raise many kinds.
         raise ModelError(f"model: {uri} cannot be looked up in MLflow at {server}: {reason(error)}") from error
@@ -241,9 +258,18 @@ def _facts_of(client: Any, uri: str, server: str) -> dict[str, Any]:
     if match := _VERSION.fullmatch(uri):
         return _of_version(client.get_model_version(*match.groups()))
     run_id, _, path = uri.removeprefix("runs:/").partition("/")
-    end_time = client.get_run(run_id).info.end_time
-    files = sorted((item.path, item.file_size) for item in client.list_artifacts(run_id, path))
-    return {"uri": uri, "files": files, "ended": end_time}
+    client.get_run(run_id)
+    if not _is_logged(client, run_id, path.rstrip("/")):
+        raise ModelError(f"model: {uri} names nothing: the run has no files there")
+    return {"uri": uri}
+
+
+def _is_logged(client: Any, run_id: str, path: str) -> bool:
+    """Returns whether a run has a file or a folder of a path."""
+    if client.list_artifacts(run_id, path):
+        return True
+    # MLflow lists nothing below a file.
+    return path in (item.path for item in client.list_artifacts(run_id, path.rpartition("/")[0] or None))
 
 
 def _server(tracking_uri: str) -> str:

@@ -77,7 +77,7 @@ def quantize(
         experiment: The MLflow experiment; "" for one by the quantization's name.
         signature: The key of the signature to convert.
         evaluation_examples: Patterns of the files to evaluate on; empty: a disjoint split of the calibration files.
-        inputs: By model input, the feature that feeds it, or a mapping of feature, decode, resize, scale, offset.
+        inputs: By model input, the feature that feeds it, or a mapping of feature, decode, jpeg, resize, scale, offset, normalize.
         label: The feature that holds the label; empty: agreement with float stands in for accuracy.
         classes: The names that a label in text may have, in the order of the model's outputs.
         classes_file: A text file with these names, one on each line: a path, s3:// or gs://; empty: as in classes.

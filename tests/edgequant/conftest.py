@@ -162,7 +162,7 @@ class Sets:
         """Returns the directory of a variant set with these files or results; None is a variant that failed to convert."""
         target = self._folder / "variants"
         calibration = load_example_set(self.examples({"x": np.zeros((1, 4), np.float32)}, name="calibration"))
-        with new_directory(target) as draft:
+        with new_directory(target, SCHEMA) as draft:
             variants = {}
             for name, model in models.items():
                 if model is None:

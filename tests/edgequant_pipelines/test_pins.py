@@ -96,6 +96,9 @@ def test_an_alias_that_moves(tmp_path: Path, new_mlflow: Callable[[Path], str]) 
     client.create_registered_model("flowers")
     found = []
     for number in ("1", "2"):
+        # What pins a model reads its files only for their digest.
+        (tmp_path / number).mkdir()
+        (tmp_path / number / "saved_model.pb").write_bytes(b"a graph")
         client.create_model_version("flowers", source=str(tmp_path / number))
         client.set_registered_model_alias("flowers", "champion", number)
         found.append(pin("models:/flowers@champion", "models:/flowers-tflite@champion", uri))

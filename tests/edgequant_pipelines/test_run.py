@@ -174,6 +174,8 @@ def test_a_replaced_shard_is_never_served_from_the_cache(shared_project: Path, i
     assert done.returncode in (0, 3), done.stdout + done.stderr
     assert reused(done) == ["resolve", "describe"]
     assert result(work)["variants"]["float32"]["examples"] == 300
+    # The shard is one of the evaluation set, which the converter does not see.
+    assert "float32: reused, as model, calibration inputs and versions are the same" in (work / "run.log").read_text()
 
 
 def test_a_release_is_compared_with_the_one_in_production(shared_project: Path, invoke: Edgequant) -> None:
@@ -279,6 +281,16 @@ def steps_of(session: int) -> list[int]:
         if int(fields[3]) == session and fields[0] != "Z" and "executor_main" in command:
             found.append(int(entry.name))
     return found
+
+
+def test_a_folder_that_is_no_work_directory_is_left_alone(tmp_path: Path) -> None:
+    """A report of something else in the folder given as work directory is not deleted."""
+    from edgequant_pipelines.local_runner import StepError, forget_steps
+
+    (tmp_path / "report.html").write_text("mine")
+    with pytest.raises(StepError, match=r"is no work directory and holds report.html, which a run would overwrite"):
+        forget_steps(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
 def test_two_runs_do_not_share_a_work_directory(project: Path, edgequant: Edgequant) -> None:

@@ -131,7 +131,7 @@ def write_result(
         configuration: The configuration as YAML; "" where there is none.
     """
     calibration, evaluation = examples
-    with new_directory(target) as draft:
+    with new_directory(target, SCHEMA) as draft:
         link_tree(variants.path, draft / "variants")
         link_tree(verdict, draft / "verdict")
         np.savez(draft / "example.npz", allow_pickle=False, **{k: v[:1] for k, v in evaluation.inputs.items()})

@@ -199,8 +199,7 @@ def _facts(
         classes=class_counts(draw.pool, plan, chosen) if purpose == CALIBRATION else {},
         extremes=extreme,
         sources=draw.sources,
-        # Only for the calibration set, so that the evaluation set does not change with the calibration settings.
-        recipe=examples.recipe() if purpose == CALIBRATION else {},
+        recipe=examples.recipe(purpose),
         names_in_file=tuple(examples.classes) if examples.classes_file and purpose == CALIBRATION else (),
     )
 

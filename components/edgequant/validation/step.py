@@ -8,7 +8,7 @@ from edgequant.artifacts.directory import new_directory
 from edgequant.artifacts.evaluation import Evaluation
 from edgequant.artifacts.example_set import ExampleSet
 from edgequant.artifacts.variant_set import VariantSet
-from edgequant.artifacts.verdict import MISSING, NO_CHAMPION, VariantVerdict, Verdict, write_verdict
+from edgequant.artifacts.verdict import MISSING, NO_CHAMPION, SCHEMA, VariantVerdict, Verdict, write_verdict
 from edgequant.gate import Gate
 from edgequant.steps import say
 from edgequant.validation.gate.data_warnings import caveats, doubt, label_counts
@@ -70,7 +70,7 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         comparison=loaded.variants.content.comparison,
         made_from=_made_from(inputs.model_uri, loaded.variants, loaded.evaluations[REFERENCE]),
     )
-    with new_directory(target) as draft:
+    with new_directory(target, SCHEMA) as draft:
         write_report(draft, verdict, loaded.examples)
         write_verdict(draft, verdict)
     for variant, answer in judged.items():
