@@ -242,7 +242,8 @@ def _agreed(errors: Floats, scale: Floats) -> Floats:
     """Returns 1 minus the root mean square errors over the scales, at least 0, [examples, channels]."""
     if not errors.shape[1]:
         return np.ones((len(errors), errors.shape[2]))
-    return np.clip(1.0 - np.sqrt((errors**2).mean(axis=1)) / scale, 0.0, 1.0)
+    agreed: Floats = np.clip(1.0 - np.sqrt((errors**2).mean(axis=1)) / scale, 0.0, 1.0)
+    return agreed
 
 
 def _channels(output: NDArray[Any], axis: int) -> Channels:
