@@ -12,6 +12,13 @@ def class_name(number: int, names: Sequence[str]) -> str:
     return names[number] if 0 <= number < len(names) else str(number)
 
 
+def class_order(name: str, names: Sequence[str] = ()) -> tuple[int, float, str]:
+    """Returns the key that sorts classes by their number: that of their name, or the number that they are; others by their text."""
+    if name in names:
+        return 0, names.index(name), name
+    return (0, float(name), name) if name.isdecimal() else (1, 0.0, name)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drop:
     """How much worse a metric is than another model's, over the same examples.

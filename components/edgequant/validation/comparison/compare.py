@@ -274,7 +274,8 @@ def _agreements(
 
 
 def _drop_in_agreement(settings: ComparisonSettings, agreements: NDArray[np.float64]) -> dict[str, PairedDrop]:
-    return {AGREEMENT: paired_mean(1.0 - agreements, settings.confidence)}
+    decided = settings.task in (CLASSIFICATION, BINARY)
+    return {AGREEMENT: paired_mean(1.0 - agreements, settings.confidence, decided=decided)}
 
 
 def _flips(settings: ComparisonSettings, reference: Run, variant: Run, count: int) -> Flips | None:
