@@ -13,7 +13,7 @@ from edgequant.gate import Gate
 from edgequant.steps import say
 from edgequant.validation.gate.data_warnings import caveats, doubt, label_counts
 from edgequant.validation.gate.decide import choose_best, overall
-from edgequant.validation.gate.drop_cause import with_causes
+from edgequant.validation.gate.drop_cause import drop_cause, with_causes
 from edgequant.validation.gate.headline import headline
 from edgequant.validation.gate.variant_verdict import VerdictContext, undefined, verdict_context, verdict_of
 from edgequant.validation.inputs import Inputs, load
@@ -74,6 +74,8 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         write_verdict(draft, verdict)
     for variant, answer in judged.items():
         say("validate", f"{variant}: {answer.verdict}")
+        if cause := drop_cause(variant, judged):
+            say("validate", f"{variant}: {cause}")
     for note in verdict.notes:
         say("validate", f"note: {note}")
     say("validate", verdict.why)
