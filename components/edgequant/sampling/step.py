@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
+from edgequant.artifacts.comparison import class_order
 from edgequant.artifacts.example_set import ExampleSetWriter, Provenance, Representativeness
 from edgequant.errors import ExamplesError
 from edgequant.sampling.beam_options import parse_options
@@ -159,7 +160,7 @@ def _balance(source: dict[str, int], taken: dict[str, int]) -> dict[str, tuple[f
     of_source, of_taken = max(sum(source.values()), 1), max(sum(taken.values()), 1)
     return {
         label: (source.get(label, 0) / of_source, taken.get(label, 0) / of_taken)
-        for label in sorted(source.keys() | taken.keys())
+        for label in sorted(source.keys() | taken.keys(), key=class_order)
     }
 
 

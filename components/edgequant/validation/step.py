@@ -13,6 +13,7 @@ from edgequant.gate import Gate
 from edgequant.steps import say
 from edgequant.validation.gate.data_warnings import caveats, doubt, label_counts
 from edgequant.validation.gate.decide import choose_best, overall
+from edgequant.validation.gate.drop_cause import drop_cause, with_causes
 from edgequant.validation.gate.headline import headline
 from edgequant.validation.gate.variant_verdict import VerdictContext, undefined, verdict_context, verdict_of
 from edgequant.validation.inputs import Inputs, load
@@ -37,7 +38,7 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
     """
     loaded = load(task, inputs)
     context = verdict_context(gate, loaded)
-    judged = {variant: verdict_of(variant, context) for variant in loaded.variants.content.variants}
+    judged = with_causes({variant: verdict_of(variant, context) for variant in loaded.variants.content.variants})
     best = choose_best(gate, judged)
     outcome = overall(gate, judged)
     verdict = Verdict(
@@ -75,6 +76,8 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         write_verdict(draft, verdict)
     for variant, answer in judged.items():
         say("validate", f"{variant}: {answer.verdict}")
+        if cause := drop_cause(variant, judged):
+            say("validate", f"{variant}: {cause}")
     for note in verdict.notes:
         say("validate", f"note: {note}")
     say("validate", verdict.why)

@@ -91,7 +91,8 @@ def paired_drop(reference: Figure, variant: Figure, count: int, confidence: floa
     reference, variant = reference.judged, variant.judged
     sign = 1.0 if reference.higher_is_better else -1.0
     if reference.each is not None and variant.each is not None:
-        return paired_mean(sign * (reference.each - variant.each), confidence)
+        decided = right_or_wrong(reference.each) and right_or_wrong(variant.each)
+        return paired_mean(sign * (reference.each - variant.each), confidence, decided=decided)
     points = POINTS * sign * (reference.value - variant.value)
     if not math.isfinite(points):
         return PairedDrop(drop=Drop(points=None, note=UNDEFINED), examples=count)
@@ -164,7 +165,7 @@ def unresampled(reference: Figure, variant: Figure, count: int) -> PairedDrop:
     return PairedDrop(drop=Drop(points=points, note=NOT_JUDGED), examples=count)
 
 
-def paired_mean(differences: NDArray[np.float64], confidence: float) -> PairedDrop:
+def paired_mean(differences: NDArray[np.float64], confidence: float, *, decided: bool = True) -> PairedDrop:
     """Returns the drop of a metric that is a mean of values per example.
 
     Differences of right and wrong answers get Tango's score interval of paired proportions; others the skewness-corrected
@@ -173,10 +174,12 @@ def paired_mean(differences: NDArray[np.float64], confidence: float) -> PairedDr
     Args:
         differences: The reference's value minus the variant's, for errors the negative of it, [examples].
         confidence: The confidence level of each end of the interval.
+        decided: Whether each value is that of a right or wrong answer, as far as is known. Differences of 0 alone do not show it,
+            and those of other values may change by less than a whole answer.
     """
     ends, method = mean_drop_ends(differences, confidence), "paired mean"
     unseen: UnseenChanges | None = _unseen_of_mean(len(differences))
-    if right_or_wrong(differences):
+    if decided and right_or_wrong(differences):
         unseen = None
         lost, gained = int((differences > 0).sum()), int((differences < 0).sum())
         ends, method = paired_drop_interval(lost, gained, len(differences), confidence), "paired proportions"

@@ -11,7 +11,7 @@ from edgequant.metric_table import BY_NAME
 from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, REGRESSION
 from edgequant.validation.comparison.compare import ComparisonSettings, Run
 from edgequant.validation.comparison.slices import WITHOUT
-from edgequant.validation.gate.wording import FEWEST_INFLUENTIAL, listed
+from edgequant.validation.gate.wording import FEWEST_INFLUENTIAL, listed, scaled
 from edgequant.validation.statistics import (
     POWER,
     exact_ends,
@@ -19,7 +19,7 @@ from edgequant.validation.statistics import (
     examples_to_settle,
     paired_drop_interval,
 )
-from edgequant.validation.statistics.worst_case import UnseenChanges
+from edgequant.validation.statistics.worst_case import UnseenChanges, mean_worst_case
 from edgequant.variants import REFERENCE
 
 # The increase in accuracy from which another order of the classes is reported.
@@ -180,41 +180,87 @@ def _constant_labels(settings: ComparisonSettings) -> str:
     return f"{which} the same in all examples: for want of a standard deviation, its errors count in its own unit"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shortage:
+    """A limit that no variant can be shown to hold with so few examples.
+
+    Attributes:
+        sentence: The limit and the number of examples that it takes.
+        needed: That number, of all examples; None if no number is enough.
+        rejectable: Whether so few can reject a variant.
+        alone: Whether the sentence names the number.
+    """
+
+    sentence: str
+    needed: int | None
+    rejectable: bool
+    alone: bool = True
+
+
 def _too_few(gate: Gate, settings: ComparisonSettings, known: LabelCounts, run: Run) -> str:
     """Returns a warning if there are too few examples to bless even a variant that equals the reference; else ""."""
-    parts, rejectable = _too_few_for_drops(gate, settings, run)
-    confidence, count = gate.confidence, len(run)
-    limit = gate.min_agreement
-    if limit is not None and exact_ends(count, count, confidence)[0] < limit:
-        needed = examples_for_share(1.0, limit, confidence)
-        parts.append(f"min_agreement of {limit:g} takes {needed:,}" if needed else "no number shows min_agreement of 1")
-        rejectable |= exact_ends(0, count, confidence)[1] < limit
-    limit, counts = gate.max_worst_class_drop_points, known.groups
-    if limit is not None and counts:
-        fewest = min(counts, key=lambda name: counts[name])
-        if needed := _unchanged_needs(limit, counts[fewest], confidence):
-            parts.append(
-                f"max_worst_class_drop_points of {limit:g} takes {needed:,} of each {'group' if known.shared else 'class'};"
-                f" {fewest} has {counts[fewest]:,}"
-            )
-            rejectable |= count > 1
-    if not parts:
+    count = len(run)
+    shortages = [
+        *_too_few_for_drops(gate, settings, run),
+        *_too_few_for_agreement(gate, count),
+        *_too_few_of_a_class(gate, known, count),
+    ]
+    if not shortages:
         return ""
-    what = "bless a variant" if rejectable else "bless or reject a variant"
+    what = "bless a variant" if any(shortage.rejectable for shortage in shortages) else "bless or reject a variant"
+    parts = [shortage.sentence for shortage in shortages]
+    needs = [shortage.needed for shortage in shortages if shortage.needed is not None]
+    # One number for all limits, where the sentences do not give one and the same already.
+    if len(needs) == len(shortages) and not (len(set(needs)) == 1 and all(shortage.alone for shortage in shortages)):
+        parts.append(f"{max(needs):,} are needed in all")
     return f"{count:,} examples are too few to {what}, even one that changes nothing: {'; '.join(parts)}"
 
 
-def _too_few_for_drops(gate: Gate, settings: ComparisonSettings, run: Run) -> tuple[list[str], bool]:
-    """Returns the numbers of examples that the limits on drops need, if there are too few, and whether any can be rejected."""
-    parts, rejectable, count, confidence = [], False, len(run), gate.confidence
-    right = (
-        settings.task in (CLASSIFICATION, BINARY)
-        and settings.metric in BY_NAME
-        and BY_NAME[settings.metric].of_examples
+def _too_few_for_agreement(gate: Gate, count: int) -> list[_Shortage]:
+    limit, confidence = gate.min_agreement, gate.confidence
+    if limit is None or exact_ends(count, count, confidence)[0] >= limit:
+        return []
+    needed = examples_for_share(1.0, limit, confidence)
+    return [
+        _Shortage(
+            sentence=f"min_agreement of {limit:g} takes {needed:,}" if needed else "no number shows min_agreement of 1",
+            needed=needed,
+            rejectable=exact_ends(0, count, confidence)[1] < limit,
+        )
+    ]
+
+
+def _too_few_of_a_class(gate: Gate, known: LabelCounts, count: int) -> list[_Shortage]:
+    limit, counts = gate.max_worst_class_drop_points, known.groups
+    if limit is None or not counts:
+        return []
+    fewest = min(counts, key=lambda name: counts[name])
+    needed = _unchanged_needs(limit, counts[fewest], gate.confidence)
+    if not needed:
+        return []
+    return [
+        _Shortage(
+            sentence=(
+                f"max_worst_class_drop_points of {limit:g} takes {needed:,} of each {'group' if known.shared else 'class'};"
+                f" {fewest} has {counts[fewest]:,}"
+            ),
+            needed=scaled(needed, counts[fewest], count),
+            rejectable=count > 1,
+            alone=False,
+        )
+    ]
+
+
+def _too_few_for_drops(gate: Gate, settings: ComparisonSettings, run: Run) -> list[_Shortage]:
+    """Returns the limits on drops that so few examples cannot show."""
+    shortages, count, confidence = [], len(run), gate.confidence
+    decided = settings.task in (CLASSIFICATION, BINARY)
+    shares = decided and (
+        settings.labels is None or (settings.metric in BY_NAME and BY_NAME[settings.metric].of_examples)
     )
-    shares = right or settings.labels is None
     figure = run.figures(settings, count).get(settings.metric)
-    worst_case = None if figure is None else figure.judged.worst_case
+    # Without labels, the drop is that of agreement, a mean of values.
+    worst_case = mean_worst_case if settings.labels is None else None if figure is None else figure.judged.worst_case
     for key in ("max_drop_points", "max_drop_points_vs_champion"):
         limit, needed = getattr(gate, key), None
         if limit is not None and shares:
@@ -223,12 +269,14 @@ def _too_few_for_drops(gate: Gate, settings: ComparisonSettings, run: Run) -> tu
             unseen = UnseenChanges(examples=count, worst_case=worst_case, unit=_POINTS)
             needed = unseen.examples_to_leave(limit, confidence)
         if limit is not None and needed is not None and needed > count:
-            parts.append(f"{key} of {limit:g} takes {needed:,}")
             # The extreme variant loses every example; a bootstrap interval also needs five influential examples.
-            rejectable |= paired_drop_interval(count, 0, count, confidence)[0] * _POINTS > limit and (
+            rejectable = paired_drop_interval(count, 0, count, confidence)[0] * _POINTS > limit and (
                 shares or count >= FEWEST_INFLUENTIAL
             )
-    return parts, rejectable
+            shortages.append(
+                _Shortage(sentence=f"{key} of {limit:g} takes {needed:,}", needed=needed, rejectable=rejectable)
+            )
+    return shortages
 
 
 def _unchanged_needs(limit: float, count: int, confidence: float) -> int | None:

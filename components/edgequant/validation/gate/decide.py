@@ -36,6 +36,7 @@ class Evidence:
         missing: A sentence on the classes without an example; "" if there are none.
         missing_against: The same for the examples that the champion was evaluated on, too.
         everywhere: A sentence on multilabel classes that every example has; "" if there are none.
+        constant: The rejection for constant channels of its outputs; None if there are none, or if they do not reject.
     """
 
     variant: str
@@ -49,6 +50,7 @@ class Evidence:
     missing: str = ""
     missing_against: str = ""
     everywhere: str = ""
+    constant: Check | None = None
 
 
 def judge(gate: Gate, evidence: Evidence) -> tuple[str, tuple[Check, ...], tuple[str, ...]]:
@@ -63,6 +65,8 @@ def judge(gate: Gate, evidence: Evidence) -> tuple[str, tuple[Check, ...], tuple
         for name in CHECKS
         if getattr(gate, name) is not None
     )
+    if evidence.constant is not None:
+        results = (*results, evidence.constant)
     verdicts = {check.verdict for check in results}
     verdict = next((name for name in (REJECTED, INCONCLUSIVE, BLESSED) if name in verdicts), NOT_GATED)
     order = (REJECTED, INCONCLUSIVE, BLESSED, NO_CHAMPION)

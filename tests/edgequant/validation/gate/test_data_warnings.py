@@ -10,7 +10,7 @@ from edgequant.artifacts.benchmark import Benchmark, Environment
 from edgequant.gate import Gate
 from edgequant.outputs import PROBABILITIES
 from edgequant.validation.comparison.compare import ComparisonSettings, Run, compare
-from edgequant.validation.gate.checks import Limit
+from edgequant.validation.gate.checks import Limit, check_drop
 from edgequant.validation.gate.class_check import check_worst_class
 from edgequant.validation.gate.data_warnings import caveats, doubt, label_counts
 from edgequant.validation.gate.decide import Evidence, judge
@@ -154,7 +154,8 @@ def test_a_set_too_small_to_bless_is_noticed() -> None:
         "20 examples are too few to bless a variant, even one that changes nothing: max_drop_points of 1"
     )
     assert "min_agreement of 0.99 takes 299" in note
-    assert note.endswith("of each class; dot has 4")
+    # 58 of a class with 4 of 20 examples are 290 of all.
+    assert note.endswith("takes 58 of each class; dot has 4; 299 are needed in all")
 
 
 @pytest.mark.parametrize(("metric", "doubted"), [("accuracy", True), ("f1", False), ("auc", False)])
@@ -188,9 +189,37 @@ def test_few_examples_of_numbers_are_said_to_be_few() -> None:
     (note,) = caveats(gate, ComparisonSettings(task="regression", metric="mae", labels=labels), run)
     assert note == f"{expected}; min_agreement of 0.99 takes 299"
     (note,) = caveats(Gate(max_drop_points=1.0), ComparisonSettings(task="none", metric="agreement"), run)
-    assert note.startswith(
-        "30 examples are too few to bless a variant, even one that changes nothing: max_drop_points of 1"
+    assert note == expected
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "labelled"),
+    [
+        ("classification", "accuracy", True),
+        ("classification", "log_loss", True),
+        ("classification", "agreement", False),
+        ("regression", "mae", True),
+        ("regression", "agreement", False),
+        ("none", "agreement", False),
+    ],
+)
+@pytest.mark.parametrize("noise", [0.0, 1e-6])
+def test_the_note_and_the_check_give_one_number_of_examples(
+    task: str, metric: str, labelled: bool, noise: float
+) -> None:
+    """What a limit takes according to the note is what its check needs, for a variant that is equal or nearly so."""
+    output = np.random.default_rng(3).normal(size=(60, 3))
+    labels = (output.argmax(axis=1) if task == "classification" else 0.9 * output) if labelled else None
+    settings = ComparisonSettings(task=task, metric=metric, labels=labels)
+    reference, variant = Run({"y": output}, "logits"), Run({"y": output + noise * output**2}, "logits")
+    (note,) = caveats(Gate(max_drop_points=1.0), settings, reference)
+    check = check_drop(
+        Limit(name="max_drop_points", value=1.0, confidence=0.95),
+        compare(settings, reference, variant).drops[metric],
+        metric,
     )
+    assert check.need is not None
+    assert note.endswith(f"max_drop_points of 1 takes {check.need.examples}")
 
 
 @pytest.mark.parametrize(

@@ -356,10 +356,44 @@ def test_a_variant_that_always_answers_the_same_is_noticed(judge: Judge) -> None
     verdict = judge(
         np.random.default_rng(2).normal(size=(40, 4)), None, Gate(), task="none", models=("double", "centred")
     )
-    (note,) = verdict.variants["full_int8"].notes
+    note, cause = verdict.variants["full_int8"].notes
+    assert cause.endswith(
+        "are lost in the 8-bit activations or in the weights, add int16x8 and weights_only to variants"
+    )
     assert note.startswith("output 'y' is the same for all 40 examples; float32's is not. ")
     assert "scale the inputs" in note
     assert verdict.variants["float32"].notes == ()
+
+
+@pytest.mark.parametrize(
+    ("gate", "verdict"),
+    [
+        (Gate(max_size_ratio=2.0), "rejected"),
+        (Gate(min_agreement=0.0), "rejected"),
+        (Gate(), "not gated"),
+    ],
+)
+def test_a_constant_output_is_rejected_without_labels(judge: Judge, gate: Gate, verdict: str) -> None:
+    """A check rejects it, even if no limit of the gate is about the outputs; without a gate there is the note."""
+    values = np.random.default_rng(2).normal(size=(40, 4))
+    variant = judge(values, None, gate, task="none", models=("double", "centred")).variants["full_int8"]
+    assert variant.verdict == verdict
+    assert variant.notes[0].startswith("output 'y' is the same for all 40 examples; float32's is not. ")
+    if gate:
+        assert (variant.checks[-1].name, variant.checks[-1].measured) == ("constant_channels", 4.0)
+        assert variant.reasons[0] == "output 'y' is constant; float32's is not"
+
+
+def test_a_constant_output_is_noted_where_labels_judge_it(judge: Judge) -> None:
+    """With labels their metric decides, and the note is there; a limit on the agreement rejects as well."""
+    values = np.eye(4)[np.zeros(400, np.int64)] + 0.1 * np.random.default_rng(2).normal(size=(400, 4))
+    for gate, verdict in (
+        (Gate(max_drop_points=1.0), "blessed"),
+        (Gate(max_drop_points=1.0, min_agreement=0.5), "rejected"),
+    ):
+        variant = judge(values, np.zeros(400, np.int64), gate, models=("double", "centred")).variants["full_int8"]
+        assert variant.verdict == verdict
+        assert any(note.startswith("output 'y' is the same for all 400 examples") for note in variant.notes)
 
 
 def test_none_configured_is_no_champion(judge: Judge) -> None:
