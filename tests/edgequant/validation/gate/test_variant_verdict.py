@@ -244,12 +244,16 @@ def test_examples_that_were_not_drawn_are_told_where_more_settle_something(judge
     assert not any("sampling.evaluation" in note for note in copies.notes)
 
 
-def test_labels_in_another_order_are_nothing_to_ship(judge: Judge) -> None:
-    """If a variant is blessed because the reference is as wrong, the headline does not begin with what to ship."""
+@pytest.mark.parametrize("gate", [Gate(max_drop_points=1.0), Gate()])
+def test_labels_in_another_order_are_nothing_to_ship(judge: Judge, gate: Gate) -> None:
+    """A variant that loses nothing of a reference with all labels wrong is not blessed: the reference is invalid, with a gate or without."""
     values, labels = _scores(400)
-    verdict = judge(values, (labels + 1) % 4, Gate(max_drop_points=1.0))
-    assert verdict.outcome == "blessed"
-    assert verdict.why.startswith("Do not ship before this is understood: float32's accuracy, ")
+    verdict = judge(values, (labels + 1) % 4, gate)
+    assert (verdict.outcome, verdict.best) == ("invalid reference", None)
+    assert {variant.verdict for variant in verdict.variants.values()} == {"reference", "invalid reference"}
+    assert verdict.why.startswith("float32's accuracy is 0.")
+    assert "Do not ship, nothing is promoted: the labels may be in another order than the outputs: " in verdict.why
+    assert "(each as the class after it)" in verdict.why
 
 
 def test_a_variant_that_is_worse_than_production_is_rejected(judge: Judge, small_models: dict[str, bytes]) -> None:
