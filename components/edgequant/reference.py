@@ -30,6 +30,10 @@ class Expected:
     within_points: float | None = None
     source: str = ""
 
+    def settings(self) -> dict[str, float]:
+        """Returns the expectation as in the configuration."""
+        return self.values | ({} if self.within_points is None else {WITHIN: self.within_points})
+
     @property
     def tolerance(self) -> float:
         """By how many points the reference may miss the values."""

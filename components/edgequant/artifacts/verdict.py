@@ -80,6 +80,7 @@ class ReferenceCheck:
         expected: The expected values by metric; empty where none is known.
         within_points: By how many points the reference may miss them.
         expected_from: Where they come from: the configuration, or the training run.
+        configured: The section ``reference`` of the configuration.
         sentence: The metric beside its chance level and its expected value, as a sentence.
         invalid: Why the reference is not fit to compare with; "" if it is.
     """
@@ -91,6 +92,7 @@ class ReferenceCheck:
     expected: dict[str, float] = field(default_factory=dict)
     within_points: float | None = None
     expected_from: str = ""
+    configured: dict[str, float] = field(default_factory=dict)
     sentence: str = ""
     invalid: str = ""
 

@@ -49,7 +49,7 @@ def check_reference_run(
     """
     if settings.labels is None or settings.task == NONE:
         sentence = f"{REFERENCE}'s own quality is unknown, as the examples have no labels."
-        return ReferenceCheck(sentence=sentence), ()
+        return ReferenceCheck(sentence=sentence, configured=facts.expected.settings()), ()
     value = run.figures(settings, len(run))[settings.metric].value
     level = chance_level(settings, run)
     expected, notes = _expected(settings, facts)
@@ -67,6 +67,7 @@ def check_reference_run(
         expected=expected.values,
         within_points=expected.tolerance if expected.values else None,
         expected_from=_source(expected) if expected.values else "",
+        configured=facts.expected.settings(),
         sentence=_sentence(settings, value, level, expected),
         invalid=invalid,
     )
