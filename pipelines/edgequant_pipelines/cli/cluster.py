@@ -177,8 +177,8 @@ def _outcome(ended: Any, config: Any, tracking_uri: str) -> str:
         outcome = read_outcome(tracking_uri or config.tracking.uri, ended.run_id)
     except TrackingError as error:
         if not config.gate:
-            click.echo("not gated: no gate is set")
             click.echo(f"edgequant: whether float32 is a valid reference is not known here: {error}", err=True)
+            click.echo("not gated: no gate is set")
             return "not gated"
         if not isinstance(error, NoRecordError):
             raise TrackingError(f"{unknown}: {error}; give --tracking-uri as this machine reaches MLflow") from error

@@ -84,15 +84,20 @@ def promote(request: Promotion, uri: str = "") -> Promoted:
 
 
 def _tags_of(client: "MlflowClient", version: Any) -> dict[str, str]:
-    """Returns the tags of a version; if it has no verdict, as one registered by hand, those of the variant's run below them."""
+    """Returns the tags of a version; if it was registered by hand, with the verdict of the variant's run, unless that is blessed.
+
+    What is blessed was registered with its verdict: without it, somebody removed it, or registered another file of the run.
+    """
     from mlflow.exceptions import MlflowException
 
-    if tags.VERDICT in version.tags or not version.run_id:
-        return dict(version.tags)
+    own = dict(version.tags)
+    if tags.VERDICT in own or not version.run_id:
+        return own
     try:
-        return client.get_run(version.run_id).data.tags | dict(version.tags)
+        of_run = client.get_run(version.run_id).data.tags
     except MlflowException:  # The run was deleted, or may not be read: then nothing is known of its verdict.
-        return dict(version.tags)
+        return own
+    return own if of_run.get(tags.VERDICT, BLESSED) == BLESSED else {**of_run, **own}
 
 
 def _find(client: "MlflowClient", request: Promotion) -> tuple[Any, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import log
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -193,9 +194,7 @@ def _answers(settings: ComparisonSettings, run: Run) -> NDArray[np.float64]:
     return np.asarray(answers, np.float64).reshape(len(run), -1)
 
 
-def _fit(
-    settings: ComparisonSettings, answers: NDArray[np.float64], labels: NDArray[np.generic]
-) -> NDArray[np.float64]:
+def _fit(settings: ComparisonSettings, answers: NDArray[np.float64], labels: NDArray[Any]) -> NDArray[np.float64]:
     """Returns how well each answer fits a label: the share of equal decisions, or the negative squared error in the label's variance."""
     if settings.task in DECIDING:
         return np.asarray((answers == labels).mean(axis=1), np.float64)
