@@ -132,6 +132,8 @@ def chance_test(settings: ComparisonSettings, run: Run, gate_confidence: float) 
         run: The reference's outputs.
         gate_confidence: The confidence level of the gate.
     """
+    if not np.isfinite(run.figures(settings, len(run))[settings.metric].value):
+        return None
     confidence = max(gate_confidence, LEAST_CONFIDENCE)
     labels = np.asarray(settings.labels)[: len(run)]
     if settings.task in DECIDING:

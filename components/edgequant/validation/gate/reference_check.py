@@ -151,7 +151,7 @@ def _chance(settings: ComparisonSettings, run: Run, level: ChanceLevel, gate_con
     if test is not None and not test.can_tell:
         return "", f"{len(run):,} examples are too few to tell {REFERENCE} from chance"
     sign = 1.0 if figure.higher_is_better else -1.0
-    if level.value is None or not sign * (figure.value - level.value) <= 0:
+    if test is None or level.value is None or not sign * (figure.value - level.value) <= 0:
         return "", ""
     return "", f"{own}: by this metric a constant answer is as good; gate.metric names another"
 

@@ -119,6 +119,7 @@ def test_labels_of_one_class_define_no_auc(judge: Judge) -> None:
 def test_examples_of_one_class_are_judged_as_they_are(judge: Judge) -> None:
     """All of class 2: accuracy is judged; the drop by class is not blessed, as three of four classes have no example."""
     values, _ = _scores(400)
+    values[:, 2] += 2
     gate = Gate(max_drop_points=1.0, max_worst_class_drop_points=1.0)
     verdict = judge(values, np.full(400, 2), gate)
     variant = verdict.variants["full_int8"]
@@ -263,7 +264,9 @@ def test_a_variant_that_is_worse_than_production_is_rejected(judge: Judge, small
     verdict = judge(values, labels, gate, models=("centred", "centred"), champion=small_models["double"])
     variant = verdict.variants["full_int8"]
     assert [check.verdict for check in variant.checks] == ["blessed", "rejected"]
-    assert variant.reasons[0].startswith("against models:/small/4, accuracy drops ")
+    # That it guesses says more than its drop.
+    assert variant.verdict == "invalid reference"
+    assert variant.reasons[1].startswith("against models:/small/4, accuracy drops ")
     assert verdict.outcome == "rejected"
 
 
@@ -287,8 +290,9 @@ def test_a_gate_against_a_champion_alone_judges_nothing_on_the_first_run(judge: 
     missing = ChampionFacts(uri="models:/small@champion", missing="there is no registered model 'small'")
     verdict = judge(*_scores(40), Gate(max_drop_points_vs_champion=1.0), champion=missing)
     assert (verdict.outcome, verdict.best) == ("not gated", None)
-    assert verdict.why.startswith(
+    assert (
         "Nothing could be judged, so nothing is promoted (1 not gated); full_int8: no champion yet: there is no registered"
+        in verdict.why
     )
 
 
