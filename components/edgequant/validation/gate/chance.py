@@ -77,6 +77,13 @@ def chance_level(settings: ComparisonSettings, run: Run) -> ChanceLevel:
         value = _custom(settings, run, labels)(order)
         return ChanceLevel(value=value, answer="its outputs in a random order")
     metric = run.figures(settings, len(run))[settings.metric]
+    if settings.task in (CLASSIFICATION, BINARY) and len(np.unique(labels)) == 1:
+        # The best constant answer would be right each time.
+        is_accuracy = settings.metric == "accuracy"
+        return ChanceLevel(
+            value=1 / classes_of(settings, run) if is_accuracy else None,
+            answer="a guess among all classes" if is_accuracy else "",
+        )
     values = [
         figures(settings.task, PROBABILITIES, {"": constant}, labels, settings.spread)[settings.metric].value
         for constant in _constants(settings, run, labels)
