@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from typing import Any
 
 from edgequant.artifacts.directory import tree_digest
 from edgequant.errors import ConfigError, ModelError, NoModelYetError, did_you_mean
+from edgequant.metric_table import BY_NAME
 from edgequant.mlflow_access.client_settings import client_settings
 from edgequant.mlflow_access.lookup import Waiting, reason, retried
 from edgequant.model_files import KERAS, find_model
@@ -30,6 +32,8 @@ _RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
 _ALLOWED = "a path, models:/NAME/VERSION, models:/NAME@ALIAS and runs:/ID/PATH"
 _DOES_NOT_EXIST = "RESOURCE_DOES_NOT_EXIST"
 _WAITING = Waiting()
+_OF_MACHINE = "system/"
+_MOST_METRICS = 500
 # MLflow exports these variables for child processes.
 _SET_BY_MLFLOW = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 _MAX_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
@@ -179,6 +183,41 @@ def training_run(client: Any, uri: str) -> str:
     if match := _VERSION.fullmatch(uri):
         return str(client.get_model_version(*match.groups()).run_id or "")
     return ""
+
+
+def training_metrics(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> dict[str, float]:
+    """Returns the finite metrics that the training run of a model logged; empty for a path, and for a version without a run.
+
+    A run that was deleted or may not be read is reported, and not an error.
+
+    Args:
+        uri: The model's URI.
+        tracking_uri: The MLflow server for MLflow's URIs; "" for the environment's.
+        waiting: How long to wait for it.
+    """
+    if is_path(uri):
+        return {}
+    try:
+        logged = retried(partial(_logged, uri, tracking_uri), _server(tracking_uri), waiting)
+    except Exception as error:  # MLflow and its stores raise many kinds.
+        waiting.tell(f"the metrics of the training run of {uri} cannot be read ({reason(error)}): none is expected")
+        return {}
+    # Of a run that logs thousands, as for every layer, an argument holds those that may be compared.
+    few = len(logged) <= _MOST_METRICS
+    return {
+        name: value for name, value in logged.items() if math.isfinite(value) and (few or name.endswith(tuple(BY_NAME)))
+    }
+
+
+def _logged(uri: str, tracking_uri: str) -> dict[str, float]:
+    from edgequant.mlflow_access.client import new_client
+
+    with _using(tracking_uri):
+        client = new_client(tracking_uri)
+        run_id = training_run(client, uri)
+        metrics = client.get_run(run_id).data.metrics if run_id else {}
+        # Those of the machine say nothing of the model.
+        return {str(name): float(value) for name, value in metrics.items() if not name.startswith(_OF_MACHINE)}
 
 
 def fetch(uri: str, tracking_uri: str, target: Path, waiting: Waiting = _WAITING) -> None:

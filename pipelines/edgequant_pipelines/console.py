@@ -20,7 +20,7 @@ from edgequant.tracking.reading.history import HistoryRow
 # The width of the table; a narrower terminal wraps its lines.
 _WIDTH = 118
 _WIDEST = 400
-_STYLES = {"blessed": "green", "rejected": "red", "inconclusive": "yellow"}
+_STYLES = {"blessed": "green", "rejected": "red", "inconclusive": "yellow", "invalid reference": "yellow"}
 
 
 class Screen:

@@ -55,6 +55,8 @@ def quantize(
     task_digest: str = "",
     resolver: str = "xnnpack",
     gate: dict = {},  # noqa: B006
+    reference: dict = {},  # noqa: B006
+    training_metrics: dict = {},  # noqa: B006
     champion: str = "",
     champion_digest: str = "",
     tracking_uri: str = "",
@@ -98,6 +100,8 @@ def quantize(
         task_digest: Identifies the code behind a task of one's own, for the cache key.
         resolver: Which kernels run the variants: xnnpack, builtin (the runtime's optimized ones) or reference.
         gate: What a variant must hold, such as max_drop_points; empty: nothing is judged.
+        reference: What float32 must reach, such as accuracy: 0.87, within_points: 1; empty: what the training run logged.
+        training_metrics: The metrics that the training run of the model logged; empty: none is known.
         champion: The quantized model in production, to compare with: models:/NAME@ALIAS; empty: none.
         champion_digest: Identifies its content, for the cache key.
         tracking_uri: The MLflow server; empty: that of the environment.
@@ -178,6 +182,8 @@ def quantize(
         name=name,
         task=task,
         gate=gate,
+        reference=reference,
+        training_metrics=training_metrics,
         variant_set=converted.outputs["variant_set"],
         evaluations=dsl.Collected(evaluated.outputs["evaluation"]),
         latencies=measured.outputs["latencies"],

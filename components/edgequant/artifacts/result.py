@@ -194,6 +194,7 @@ def result_json(verdict: Verdict, tracked: Tracked | None) -> dict[str, Any]:
         "task": verdict.task,
         "main_metric": verdict.main_metric,
         "gate": verdict.gate,
+        "reference": asdict(verdict.reference) if verdict.reference else None,
         "notes": verdict.notes,
         "variants": variants,
         "champion": asdict(verdict.champion) if verdict.champion else None,

@@ -22,6 +22,7 @@ VARIANT = "edgequant.variant"
 VERDICT = "edgequant.verdict"
 STATUS = "edgequant.status"
 REASON = "edgequant.reason"
+INVALID_REFERENCE = "edgequant.invalid_reference"
 MAIN_METRIC = "edgequant.main_metric"
 GATE = "edgequant.gate"
 TFLITE_SHA256 = "edgequant.tflite_sha256"
@@ -107,6 +108,8 @@ def variant_tags(result: LoadedResult, variant: str) -> dict[str, str]:
         entries[TFLITE_SHA256] = sha256
     if verdict.reason:
         entries[REASON] = verdict.reason
+    if result.verdict.reference and result.verdict.reference.invalid:
+        entries[INVALID_REFERENCE] = result.verdict.reference.invalid
     return mlflow_names.cut_tags(entries)
 
 

@@ -24,6 +24,8 @@ def validate(
     champion: dsl.Input[dsl.Model] = None,
     champion_evaluation: dsl.Input[dsl.Artifact] = None,
     model_uri: str = "",
+    reference: dict = {},  # noqa: B006 - KFP takes defaults as they are
+    training_metrics: dict = {},  # noqa: B006
 ) -> None:
     """Compares every variant with the float32 reference, example by example, and gives its verdict.
 
@@ -44,11 +46,14 @@ def validate(
         champion: The champion, or the reason why there is none.
         champion_evaluation: The champion's evaluation.
         model_uri: The URI of the source model, for the report's configuration; empty: the report does not name the model.
+        reference: The metrics that float32 must reach, and within_points; empty: those that the training run logged.
+        training_metrics: The metrics that the training run of the model logged; empty: none is known.
     """
     import shutil
     from pathlib import Path
 
     from edgequant.gate import parse_gate
+    from edgequant.reference import parse_reference
     from edgequant.steps import step
     from edgequant.validation import kfp_view
     from edgequant.validation.inputs import Inputs
@@ -64,6 +69,8 @@ def validate(
             champion=Path(champion.path) if champion else None,
             champion_evaluation=Path(champion_evaluation.path) if champion_evaluation else None,
             model_uri=model_uri,
+            expected=parse_reference(reference),
+            training_metrics=training_metrics,
         )
         result = run(name, task, parse_gate(gate), inputs, Path(verdict.path))
         metrics.metadata.update(kfp_view.metrics(result, Path(metrics.path)))

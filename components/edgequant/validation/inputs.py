@@ -1,7 +1,7 @@
 """The inputs of a verdict, and the checks that they belong together."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgequant.artifacts.benchmark import Benchmark, load_benchmark
@@ -10,6 +10,7 @@ from edgequant.artifacts.evaluation import EVALUATED, Evaluation, load_evaluatio
 from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
 from edgequant.artifacts.variant_set import VariantSet, load_variant_set
 from edgequant.errors import ArtifactError
+from edgequant.reference import Expected
 from edgequant.variants import REFERENCE
 
 
@@ -26,6 +27,8 @@ class Inputs:
         champion: The champion; None if none is configured.
         champion_evaluation: The champion's evaluation; None if none is configured.
         model_uri: The URI of the source model, for the record; "" if it is unknown.
+        expected: What the configuration expects of the reference.
+        training_metrics: The metrics that the run that trained the model logged; empty where none is known.
     """
 
     variant_set: Path
@@ -36,6 +39,8 @@ class Inputs:
     champion: Path | None = None
     champion_evaluation: Path | None = None
     model_uri: str = ""
+    expected: Expected = field(default_factory=Expected)
+    training_metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,23 @@ from edgequant.artifacts.directory import new_directory
 from edgequant.artifacts.evaluation import Evaluation
 from edgequant.artifacts.example_set import ExampleSet
 from edgequant.artifacts.variant_set import VariantSet
-from edgequant.artifacts.verdict import MISSING, NO_CHAMPION, SCHEMA, VariantVerdict, Verdict, write_verdict
+from edgequant.artifacts.verdict import (
+    INVALID_REFERENCE,
+    MISSING,
+    NO_CHAMPION,
+    SCHEMA,
+    VariantVerdict,
+    Verdict,
+    write_verdict,
+)
 from edgequant.gate import Gate
+from edgequant.reference import check_reference
 from edgequant.steps import say
-from edgequant.validation.gate.data_warnings import caveats, doubt, label_counts
-from edgequant.validation.gate.decide import choose_best, overall
+from edgequant.validation.gate.data_warnings import caveats, label_counts
+from edgequant.validation.gate.decide import choose_best, overall, without_reference
 from edgequant.validation.gate.drop_cause import drop_cause, with_causes
 from edgequant.validation.gate.headline import headline
+from edgequant.validation.gate.reference_check import ReferenceFacts, check_reference_run
 from edgequant.validation.gate.variant_verdict import VerdictContext, undefined, verdict_context, verdict_of
 from edgequant.validation.inputs import Inputs, load
 from edgequant.validation.report.page import write_report
@@ -39,16 +49,32 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
     loaded = load(task, inputs)
     context = verdict_context(gate, loaded)
     judged = with_causes({variant: verdict_of(variant, context) for variant in loaded.variants.content.variants})
+    labelled = context.settings.labels is not None
+    check_reference(inputs.expected, task, labelled=labelled)
+    reference, about_reference = check_reference_run(
+        context.settings,
+        context.runs[REFERENCE],
+        ReferenceFacts(
+            expected=inputs.expected,
+            logged=dict(inputs.training_metrics),
+            training_run=f"the training run of {inputs.model_uri}",
+        ),
+        gate.confidence,
+    )
+    if reference.invalid:
+        judged = without_reference(judged, reference.invalid)
     best = choose_best(gate, judged)
-    outcome = overall(gate, judged)
+    outcome = INVALID_REFERENCE if reference.invalid else overall(gate, judged)
+    why = headline(gate, context.settings.metric, outcome, best, judged, reference.invalid)
     verdict = Verdict(
         name=name,
         task=task,
         main_metric=context.settings.metric,
         classes=context.settings.classes,
-        labelled=context.settings.labels is not None,
+        labelled=labelled,
         reading=context.runs[REFERENCE].reading,
         notes=(
+            *about_reference,
             *loaded.variants.content.notes,
             *undefined(context),
             *caveats(gate, context.settings, context.runs[REFERENCE]),
@@ -58,10 +84,9 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         gate=gate.settings(),
         outcome=outcome,
         best=best,
-        why=headline(
-            gate, context.settings.metric, outcome, best, judged, doubt(context.settings, context.runs[REFERENCE])
-        ),
+        why=f"{reference.sentence} {why}",
         variants=judged,
+        reference=reference,
         champion=None if context.champion is None else context.champion.known,
         environment=loaded.benchmark.environment,
         calibration=loaded.calibration.facts(),

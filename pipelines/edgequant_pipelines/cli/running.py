@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from edgequant_pipelines.cli.program import CONFIG, NOT_BLESSED, SET, main
+from edgequant_pipelines.cli.program import CONFIG, SET, exit_code, main
 
 
 @main.command()
@@ -19,7 +19,8 @@ from edgequant_pipelines.cli.program import CONFIG, NOT_BLESSED, SET, main
 def run(config: Path, overrides: tuple[str, ...], work_directory: Path | None, no_cache: bool) -> None:
     """Quantize, evaluate, compare and record the model that CONFIG describes.
 
-    Exits with 0 when a variant is blessed or no gate is set, 3 when none is blessed, 2 for a wrong CONFIG, 1 for a failure.
+    Exits with 0 when a variant is blessed or no gate is set, 3 when none is blessed, 4 when float32 is no valid
+    reference, 2 for a wrong CONFIG, 1 for a failure.
     """
     from edgequant_pipelines.config import load_config
     from edgequant_pipelines.console import Screen
@@ -34,8 +35,8 @@ def _run(config: Any, work: Path, *, cache: bool, screen: Any) -> None:
     screen.begin(config.name, work)
     result = run_locally(config, work.resolve(), cache=cache, show=screen.progress)
     screen.end(result, work)
-    if result["outcome"] not in ("blessed", "not gated"):
-        sys.exit(NOT_BLESSED)
+    if code := exit_code(result["outcome"]):
+        sys.exit(code)
 
 
 @main.command()

@@ -227,5 +227,6 @@ def validate(
         champion=champion,
         champion_evaluation=champion_evaluation,
         model_uri=loaded.model,
+        expected=loaded.parsed_reference(),
     )
     run_step(loaded.name, loaded.task, loaded.parsed_gate(), inputs, output)

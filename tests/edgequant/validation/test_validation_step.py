@@ -28,6 +28,15 @@ def _validate(inputs: Inputs, target: Path, gate: Gate = _GATE, task: str = "cla
     return validate("digits", task, gate, inputs, target)
 
 
+def _beside_chance(verdict: Verdict) -> str:
+    """Returns the first sentence: float32's accuracy, and the share of the most frequent class."""
+    most = max(verdict.evaluation_classes, key=lambda name: verdict.evaluation_classes[name])
+    share = verdict.evaluation_classes[most] / verdict.variants["float32"].examples
+    accuracy = verdict.variants["float32"].metrics["accuracy"]
+    answer = f"always answering {most}, the most frequent class"
+    return f"float32's accuracy is {accuracy:.4f}, chance level {share:.4f} ({answer})."
+
+
 def test_the_verdict_is_of_the_stored_outputs(digits_sets: Any, tmp_path: Path) -> None:
     """Drop, interval, agreement and accuracy interval are those of the evaluations' own arrays, in points."""
     verdict = _validate(digits_sets.inputs, tmp_path / "verdict")
@@ -64,7 +73,7 @@ def test_the_smallest_blessed_variant_is_best(digits_sets: Any, tmp_path: Path) 
     verdict = _validate(digits_sets.inputs, tmp_path / "verdict")
     sizes = {name: variant.size_bytes for name, variant in verdict.variants.items() if name != "float32"}
     assert verdict.best == min(sizes, key=lambda name: sizes[name] or 0)
-    assert verdict.why.startswith(f"Ship {verdict.best}, the smallest of 3 blessed: ")
+    assert verdict.why.startswith(f"{_beside_chance(verdict)} Ship {verdict.best}, the smallest of 3 blessed: ")
     assert verdict.why.endswith("; its one check passes.")
 
 
@@ -78,7 +87,7 @@ def test_a_gate_that_no_file_can_hold_rejects_all(digits_sets: Any, tmp_path: Pa
     )
     reason = verdict.variants[closest].reasons[0]
     assert verdict.why == (
-        f"No variant is blessed, so nothing is promoted (3 rejected); the closest is {closest}: {reason}."
+        f"{_beside_chance(verdict)} No variant is blessed, so nothing is promoted (3 rejected); the closest is {closest}: {reason}."
     )
     assert "more than the 0.01 allowed" in reason
 
@@ -276,7 +285,9 @@ def test_only_the_reference_blesses_nothing(sets: Any, small_models: dict[str, b
         evaluation_set=examples,
     )
     verdict = _validate(inputs, tmp_path / "verdict", task="none")
-    assert verdict.why == "No variant is blessed, so nothing is promoted: there is none but the reference float32."
+    assert verdict.why.endswith(
+        ". No variant is blessed, so nothing is promoted: there is none but the reference float32."
+    )
 
 
 def test_a_verdict_changed_by_hand_is_refused(digits_sets: Any, tmp_path: Path) -> None:

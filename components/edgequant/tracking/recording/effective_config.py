@@ -88,6 +88,7 @@ def _known(settings: TrackingSettings, variants: VariantSetContent, verdict: Ver
         "task": verdict.task,
         "resolver": verdict.environment.resolver,
         "gate": dict(verdict.gate),
+        "reference": dict(verdict.reference.configured) if verdict.reference else {},
         "champion": (champion.version or champion.uri) if champion else "",
         "tracking": {
             "uri": settings.uri,

@@ -1,9 +1,8 @@
-"""Warnings about the evaluation set and the reference that limit what a verdict means."""
+"""Warnings about the evaluation set that limit what a verdict means."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from edgequant.artifacts.comparison import class_name
 from edgequant.gate import Gate
@@ -11,6 +10,7 @@ from edgequant.metric_table import BY_NAME
 from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, REGRESSION
 from edgequant.validation.comparison.compare import ComparisonSettings, Run
 from edgequant.validation.comparison.slices import WITHOUT
+from edgequant.validation.gate.chance import classes_of
 from edgequant.validation.gate.wording import FEWEST_INFLUENTIAL, listed, scaled
 from edgequant.validation.statistics import (
     POWER,
@@ -20,14 +20,7 @@ from edgequant.validation.statistics import (
     paired_drop_interval,
 )
 from edgequant.validation.statistics.worst_case import UnseenChanges, mean_worst_case
-from edgequant.variants import REFERENCE
 
-# The increase in accuracy from which another order of the classes is reported.
-_LEAST_INCREASE = 0.2
-# The fewest examples per class, as with fewer another order may fit by chance; and the most classes, as the assignment problem
-# takes cubic time.
-_FEWEST_PER_CLASS = 5
-_MOST_CLASSES = 1000
 _POINTS = 100.0
 
 
@@ -75,17 +68,12 @@ def label_counts(settings: ComparisonSettings, run: Run, count: int) -> LabelCou
     if settings.task == MULTILABEL:
         counts = labels.sum(axis=0)
     else:
-        counts = np.bincount(labels.astype(np.int64), minlength=_classes(settings, run))
+        counts = np.bincount(labels.astype(np.int64), minlength=classes_of(settings, run))
     return LabelCounts(
         counts={class_name(number, settings.classes): int(size) for number, size in enumerate(counts)},
         examples=count,
         shared=settings.task == MULTILABEL,
     )
-
-
-def _classes(settings: ComparisonSettings, run: Run) -> int:
-    output = next(iter(run.outputs.values()))
-    return 2 if settings.task == BINARY else int(output.reshape(len(output), -1).shape[1])
 
 
 def caveats(gate: Gate, settings: ComparisonSettings, run: Run) -> tuple[str, ...]:
@@ -100,71 +88,10 @@ def caveats(gate: Gate, settings: ComparisonSettings, run: Run) -> tuple[str, ..
     notes = (
         known.missing,
         known.everywhere,
-        _no_better_than_constant(settings, run),
-        _other_class_order(settings, run),
         _constant_labels(settings),
         _too_few(gate, settings, known, run),
     )
     return tuple(note for note in notes if note)
-
-
-def doubt(settings: ComparisonSettings, run: Run) -> str:
-    """Returns the warning that the reference itself is not usable; "" if it is."""
-    # With rare classes accuracy says little, and a gate on another metric may have traded accuracy for it.
-    is_of_all = settings.task == REGRESSION or settings.metric == "accuracy"
-    return (_no_better_than_constant(settings, run) if is_of_all else "") or _other_class_order(settings, run)
-
-
-def _no_better_than_constant(settings: ComparisonSettings, run: Run) -> str:
-    """Returns a warning if the reference is no better than a constant prediction; else ""."""
-    if settings.labels is None or settings.task not in (*DECIDING, REGRESSION):
-        return ""
-    figures, labels = run.figures(settings, len(run)), np.asarray(settings.labels[: len(run)])
-    doubt = "; a variant that loses nothing of it is no better: check the labels, the inputs and the model"
-    if settings.task == REGRESSION:
-        r2 = figures["r2"].value
-        return f"{REFERENCE} is no better than the labels' mean: its r2 is {r2:.4f}{doubt}" if r2 <= 0 else ""
-    accuracy = figures["accuracy"].value
-    if settings.task == MULTILABEL:
-        shares = labels.mean(axis=0)
-        level, what = float(np.maximum(shares, 1 - shares).mean()), "always giving each class its most frequent answer"
-    else:
-        counts = np.bincount(labels.astype(np.int64))
-        level, what = 1 / _classes(settings, run), "chance"
-        if (counts > 0).sum() > 1 and counts.max() / len(labels) >= level:
-            most = class_name(int(counts.argmax()), settings.classes)
-            level, what = float(counts.max() / len(labels)), f"always answering {most}, the most frequent class"
-    if accuracy > level:
-        return ""
-    return f"{REFERENCE}'s accuracy, {accuracy:.4f}, is no better than {what} ({level:.4f}){doubt}"
-
-
-def _other_class_order(settings: ComparisonSettings, run: Run) -> str:
-    """Returns a warning if another order of the classes would make the reference much more accurate; else "".
-
-    The best order is the solution of the linear assignment problem over the confusion matrix.
-    """
-    if settings.labels is None or settings.task not in (CLASSIFICATION, BINARY):
-        return ""
-    count, classes = len(run), _classes(settings, run)
-    labels = np.asarray(settings.labels[:count]).astype(np.int64)
-    if not 2 <= classes <= _MOST_CLASSES or count < _FEWEST_PER_CLASS * classes or len(np.unique(labels)) < 2:
-        return ""
-    table = np.zeros((classes, classes), np.int64)
-    np.add.at(table, (run.decisions(settings, count).astype(np.int64), labels), 1)
-    outputs, names = linear_sum_assignment(table, maximize=True)
-    accuracy, raised = table.trace() / count, table[outputs, names].sum() / count
-    if raised - accuracy < _LEAST_INCREASE:
-        return ""
-    moved = [
-        f"{class_name(int(output), settings.classes)} as {class_name(int(name), settings.classes)}"
-        for output, name in zip(outputs, names, strict=True)
-        if output != name and table[output, name]
-    ]
-    return (
-        f"the labels may be in another order than the outputs: {REFERENCE}'s accuracy is {accuracy:.4f}, and would be"
-        f" {raised:.4f} were its outputs read otherwise ({listed(moved)})"
-    )
 
 
 def _constant_labels(settings: ComparisonSettings) -> str:

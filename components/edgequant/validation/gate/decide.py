@@ -4,7 +4,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from edgequant.artifacts.benchmark import Benchmark
-from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, NO_CHAMPION, NOT_GATED, REJECTED, Check, VariantVerdict
+from edgequant.artifacts.verdict import (
+    BLESSED,
+    INCONCLUSIVE,
+    INVALID_REFERENCE,
+    NO_CHAMPION,
+    NOT_GATED,
+    REFERENCE_VERDICT,
+    REJECTED,
+    Check,
+    VariantVerdict,
+)
 from edgequant.gate import CHECKS, Gate
 from edgequant.metric_table import BY_NAME
 from edgequant.validation.comparison.champion import AgainstChampion
@@ -199,3 +209,18 @@ def overall(gate: Gate, variants: Mapping[str, VariantVerdict]) -> str:
         return NOT_GATED
     verdicts = {variant.verdict for variant in variants.values()}
     return next((name for name in (BLESSED, INCONCLUSIVE, REJECTED, NOT_GATED) if name in verdicts), REJECTED)
+
+
+def without_reference(variants: Mapping[str, VariantVerdict], invalid: str) -> dict[str, VariantVerdict]:
+    """Returns the verdicts of variants whose reference is invalid: none is blessed or rejected by it, and the checks stay as measured.
+
+    Args:
+        variants: The verdicts by variant.
+        invalid: Why the reference is invalid.
+    """
+    return {
+        name: variant
+        if variant.verdict == REFERENCE_VERDICT or not variant.examples
+        else replace(variant, verdict=INVALID_REFERENCE, reasons=(invalid, *variant.reasons))
+        for name, variant in variants.items()
+    }

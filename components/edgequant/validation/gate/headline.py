@@ -21,7 +21,7 @@ _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
 def headline(
-    gate: Gate, metric: str, outcome: str, best: str | None, judged: dict[str, VariantVerdict], doubt: str = ""
+    gate: Gate, metric: str, outcome: str, best: str | None, judged: dict[str, VariantVerdict], invalid: str = ""
 ) -> str:
     """Returns one sentence on the variant to ship, or on the closest variant if none is blessed.
 
@@ -31,13 +31,14 @@ def headline(
         outcome: The outcome of the run.
         best: The best blessed variant; None without one.
         judged: The verdicts by variant.
-        doubt: The warning that the reference is not usable; "" if it is.
+        invalid: Why the reference is not fit to compare with; "" if it is.
     """
+    if invalid:
+        return f"Do not ship, nothing is promoted: {invalid}."
     if outcome == NOT_GATED and not gate:
         return "No gate is set: nothing was judged, and nothing is promoted."
     if best is not None:
-        message = _ship(gate, metric, best, judged)
-        return f"Do not ship before this is understood: {doubt}. Of the gate alone: {message}" if doubt else message
+        return _ship(gate, metric, best, judged)
     what = "Nothing could be judged" if outcome == NOT_GATED else "No variant is blessed"
     name = closest(judged)
     if name is None:

@@ -58,13 +58,11 @@ def test_what_to_ship_is_told_in_a_line() -> None:
     )
 
 
-def test_a_reference_that_is_good_for_nothing_is_not_to_be_shipped() -> None:
-    """The warning that the reference guesses comes first, then the gate's own headline."""
-    judged = {"float32": _reference(), "small": _variant("blessed", _check("a", "blessed", "fine"), size_bytes=27_500)}
-    sentence = headline(Gate(max_drop_points=1.0), "accuracy", "blessed", "small", judged, "float32 guesses")
-    assert sentence.startswith(
-        "Do not ship before this is understood: float32 guesses. Of the gate alone: Ship small: 27.5 kB"
-    )
+def test_an_invalid_reference_is_not_to_be_shipped() -> None:
+    """The reason is the headline, whatever the gate's checks say."""
+    judged = {"float32": _reference(), "small": _variant("invalid reference", _check("a", "blessed", "fine"))}
+    sentence = headline(Gate(max_drop_points=1.0), "accuracy", "invalid reference", None, judged, "float32 guesses")
+    assert sentence == "Do not ship, nothing is promoted: float32 guesses."
 
 
 def test_the_number_that_settles_the_variant_is_that_of_the_check_that_takes_most() -> None:
