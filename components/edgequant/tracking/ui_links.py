@@ -12,6 +12,7 @@ _LOCAL = "http://127.0.0.1:5000"
 _WEB = ("http://", "https://")
 # Without it, MLflow opens the pages for generative models.
 _WORKFLOW = "workflowType=machine_learning"
+_VIEW = "viewStateShareKey"
 
 
 def public_uri() -> str:
@@ -49,12 +50,24 @@ def run_page(base: str, experiment_id: str, run_id: str) -> str:
     return f"{base}/#/experiments/{experiment_id}/runs/{run_id}?{_WORKFLOW}"
 
 
-def links(base: str, experiment_id: str, summary_run_id: str, run_ids: list[str], version: str = "") -> dict[str, str]:
-    """Returns pages of the MLflow UI.
+def experiment_page(base: str, experiment_id: str, view: str = "") -> str:
+    """Returns the page of an experiment's runs.
 
     Args:
         base: The server's address.
         experiment_id: The experiment.
+        view: The key of a shared view of the table; "" for MLflow's own columns.
+    """
+    share = f"{_VIEW}={view}&" if view else ""
+    return f"{base}/#/experiments/{experiment_id}/runs?{share}{_WORKFLOW}"
+
+
+def links(base: str, experiment: str, summary_run_id: str, run_ids: list[str], version: str = "") -> dict[str, str]:
+    """Returns pages of the MLflow UI.
+
+    Args:
+        base: The server's address.
+        experiment: The experiment's identifier, and a slash and the key of its shared view if it has one.
         summary_run_id: The summary run.
         run_ids: The variants' runs.
         version: ``NAME/VERSION`` of the registered version; "" for none.

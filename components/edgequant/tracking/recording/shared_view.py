@@ -1,0 +1,116 @@
+"""The view of an experiment's runs table that links open: what decides, side by side, and charts of it.
+
+MLflow's UI keeps views as tags of the experiment. It writes the same JSON when somebody saves one: a name, times, and the state of
+the page with its columns and charts. Seen in MLflow 3.17; a server that does not know a part of it shows its own default instead.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgequant.tracking import tags
+
+TAG = "mlflow.sharedViewState."
+_KEY_CHARACTERS = 16
+_SECTION = "edgequant"
+_RUN_NAME, _CREATED = "attributes.`Run Name`", "runDateAndNestInfo"
+_PIXELS = 100
+# The columns in their order, with widths in pixels, around that of the metric: these fit on a screen of 1440 pixels.
+_BEFORE = {f"tags.`{tags.VERDICT}`": _PIXELS}
+_AFTER = {
+    "metrics.`drop_points`": _PIXELS,
+    "metrics.`drop_low_points`": _PIXELS,
+    "metrics.`drop_high_points`": _PIXELS,
+    "metrics.`size_bytes`": _PIXELS,
+    "metrics.`latency_p50_ms`": _PIXELS,
+    "metrics.`examples`": 80,
+    "attributes.`Models`": 160,
+    "attributes.`Dataset`": 160,
+}
+_AGREEMENT = "agreement_percent"
+_BARS = ("drop_points", "size_bytes", "latency_p50_ms")
+_SCATTERS = (("size_bytes", "drop_points"), ("latency_p50_ms", "drop_points"))
+# MLflow adds a chart of every other metric to these sections of its own, and drops them from the page if the view has none.
+_OF_MLFLOW = ("Model metrics", "System metrics")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedView:
+    """A view of an experiment's runs table.
+
+    Attributes:
+        key: What identifies it in a link: the same for the same columns and charts.
+        name: Its name in the UI's list of views.
+        state: The state of the page, as MLflow's UI keeps it.
+    """
+
+    key: str
+    name: str
+    state: str
+
+    @property
+    def tag(self) -> str:
+        """The tag of the experiment that holds it."""
+        return f"{TAG}{self.key}"
+
+    def value(self, now: int) -> str:
+        """Returns the tag's value.
+
+        Args:
+            now: The time, in milliseconds since 1970.
+        """
+        return json.dumps({"name": self.name, "createdAt": now, "updatedAt": now, "state": self.state})
+
+
+def shared_view(metric: str) -> SharedView:
+    """Returns the view with the verdict, a metric, the drop and its bounds, size, latency and number of examples.
+
+    Args:
+        metric: The MLflow name of the main metric; "" for none, which shows the agreement instead.
+    """
+    metric = metric or _AGREEMENT
+    columns = {**_BEFORE, f"metrics.`{metric}`": 120, **_AFTER}
+    state = json.dumps(
+        {
+            "selectedColumns": list(columns),
+            "columnOrder": [_RUN_NAME, _CREATED, *columns, "duration"],
+            "columnWidths": {_RUN_NAME: 320, _CREATED: 120, **columns},
+            "runsHiddenMode": "FIRST_20_RUNS",
+            "compareRunCharts": _charts(metric),
+            "compareRunSections": [_section(_SECTION), *map(_section, _OF_MLFLOW)],
+        },
+        separators=(",", ":"),
+    )
+    key = hashlib.sha256(state.encode()).hexdigest()[:_KEY_CHARACTERS]
+    return SharedView(key=key, name=f"edgequant: {metric}", state=state)
+
+
+def _charts(metric: str) -> Sequence[dict[str, Any]]:
+    bars = [
+        {"type": "BAR", "metricKey": name, "displayName": name, "runsCountToCompare": 20}
+        for name in dict.fromkeys((*_BARS[:1], metric, *_BARS[1:]))
+    ]
+    scatters = [
+        {"type": "SCATTER", "xaxis": _axis(across), "yaxis": _axis(up), "runsCountToCompare": 100}
+        for across, up in _SCATTERS
+    ]
+    common = {"metricSectionId": _SECTION, "deleted": False, "isGenerated": False}
+    return [{**chart, **common, "uuid": f"{_SECTION}-{number}"} for number, chart in enumerate([*bars, *scatters])]
+
+
+def _axis(metric: str) -> dict[str, str]:
+    return {"key": metric, "type": "METRIC"}
+
+
+def _section(name: str) -> dict[str, Any]:
+    own = name == _SECTION
+    return {
+        "uuid": name,
+        "name": name,
+        "display": True,
+        "isReordered": False,
+        "deleted": False,
+        "isGenerated": not own,
+    }
