@@ -6,11 +6,20 @@ the page with its columns and charts. Seen in MLflow 3.17; a server that does no
 
 import hashlib
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlflow import MlflowClient
+from mlflow.entities import Experiment
+from mlflow.exceptions import MlflowException
+
+from edgequant.artifacts.result import LoadedResult
+from edgequant.mlflow_access.failures import is_transient
+from edgequant.mlflow_access.retries import first_line
 from edgequant.tracking import tags
+from edgequant.variants import REFERENCE
 
 TAG = "mlflow.sharedViewState."
 _KEY_CHARACTERS = 16
@@ -62,6 +71,33 @@ class SharedView:
             now: The time, in milliseconds since 1970.
         """
         return json.dumps({"name": self.name, "createdAt": now, "updatedAt": now, "state": self.state})
+
+
+def share_view(client: MlflowClient, experiment: Experiment, result: LoadedResult, tell: Callable[[str], None]) -> str:
+    """Adds the view for a result's main metric to an experiment that does not have it, and returns its key.
+
+    Recording goes on without a view if MLflow refuses it: the right to add runs may be given without that to tag an experiment.
+
+    Args:
+        client: MLflow's client.
+        experiment: The experiment.
+        result: The result.
+        tell: Called with a sentence if the view is refused.
+
+    Returns:
+        The key; "" if MLflow refuses the view.
+    """
+    view = shared_view(tags.main_metric(result, REFERENCE))
+    if view.tag in experiment.tags:
+        return view.key
+    try:
+        client.set_experiment_tag(experiment.experiment_id, view.tag, view.value(int(time.time() * 1000)))
+    except MlflowException as error:
+        if is_transient(error):
+            raise
+        tell(f"the columns of the experiment's page could not be saved, and stay MLflow's own ({first_line(error)})")
+        return ""
+    return view.key
 
 
 def shared_view(metric: str) -> SharedView:
