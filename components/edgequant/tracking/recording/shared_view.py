@@ -25,16 +25,17 @@ TAG = "mlflow.sharedViewState."
 _KEY_CHARACTERS = 16
 _SECTION = "edgequant"
 _RUN_NAME, _CREATED = "attributes.`Run Name`", "runDateAndNestInfo"
-_PIXELS = 100
-# The columns in their order, with widths in pixels, around that of the metric: these fit on a screen of 1440 pixels.
-_BEFORE = {f"tags.`{tags.VERDICT}`": _PIXELS}
+# The columns in their order, with widths in pixels, around that of the metric: those up to the number of examples fit on a screen
+# of 1440 pixels.
+_BEFORE = {f"tags.`{tags.VERDICT}`": 96}
+_METRIC_PIXELS = 96
 _AFTER = {
-    "metrics.`drop_points`": _PIXELS,
-    "metrics.`drop_low_points`": _PIXELS,
-    "metrics.`drop_high_points`": _PIXELS,
-    "metrics.`size_bytes`": _PIXELS,
-    "metrics.`latency_p50_ms`": _PIXELS,
-    "metrics.`examples`": 80,
+    "metrics.`drop_points`": 84,
+    "metrics.`drop_low_points`": 88,
+    "metrics.`drop_high_points`": 88,
+    "metrics.`size_bytes`": 92,
+    "metrics.`latency_p50_ms`": 100,
+    "metrics.`examples`": 84,
     "attributes.`Models`": 160,
     "attributes.`Dataset`": 160,
 }
@@ -107,12 +108,12 @@ def shared_view(metric: str) -> SharedView:
         metric: The MLflow name of the main metric; "" for none, which shows the agreement instead.
     """
     metric = metric or _AGREEMENT
-    columns = {**_BEFORE, f"metrics.`{metric}`": 120, **_AFTER}
+    columns = {**_BEFORE, f"metrics.`{metric}`": _METRIC_PIXELS, **_AFTER}
     state = json.dumps(
         {
             "selectedColumns": list(columns),
             "columnOrder": [_RUN_NAME, _CREATED, *columns, "duration"],
-            "columnWidths": {_RUN_NAME: 320, _CREATED: 120, **columns},
+            "columnWidths": {_RUN_NAME: 285, _CREATED: 86, **columns},
             "runsHiddenMode": "FIRST_20_RUNS",
             "compareRunCharts": _charts(metric),
             "compareRunSections": [_section(_SECTION), *map(_section, _OF_MLFLOW)],
