@@ -34,7 +34,7 @@ def _variant(verdict: str, *checks: Check, **fields: Any) -> VariantVerdict:
 
 
 def _check(name: str, verdict: str, sentence: str, need: Need | None = None) -> Check:
-    return Check(name=name, asked=1.0, verdict=verdict, sentence=sentence, need=need)
+    return Check(name=name, limit=1.0, verdict=verdict, sentence=sentence, need=need)
 
 
 def _reference() -> VariantVerdict:
