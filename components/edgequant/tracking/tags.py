@@ -39,6 +39,8 @@ RESOLVER = "edgequant.resolver"
 ALIASED = "edgequant.aliased"
 NOT_ALIASED = "edgequant.not_aliased"
 EARLIER_VERSION = "edgequant.earlier_version"
+# What no person reads: the UI shows a version's tags in the order in which they were given.
+_DIGESTS = (RESULT_DIGEST, TFLITE_SHA256, MODEL_SHA256, CALIBRATION_DIGEST, EVALUATION_DIGEST, KEY)
 # Prefixes, followed by the name of a variant, an alias or a quantization.
 RUN_OF = "edgequant.run."
 FORCED = "edgequant.forced."
@@ -158,12 +160,14 @@ def version_tags(result: LoadedResult, variant: str, source_run: str = "") -> di
     rest = {
         **variant_tags(result, variant),
         **common_tags(result, source_run),
+        RESOLVER: result.verdict.environment.resolver,
         MODEL_SHA256: result.variants.content.model_sha256,
         CALIBRATION_DIGEST: content.calibration.digest,
         EVALUATION_DIGEST: content.evaluation.digest,
-        RESOLVER: result.verdict.environment.resolver,
     }
-    return {**first, **{name: value for name, value in rest.items() if name != KEY}, KEY: rest[KEY]}
+    values = {**first, **rest}
+    last = [name for name in _DIGESTS if name in values]
+    return {name: values[name] for name in [*(name for name in values if name not in last), *last]}
 
 
 def _points(value: float | None) -> str:

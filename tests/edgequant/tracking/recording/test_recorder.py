@@ -188,7 +188,8 @@ def test_the_best_variant_is_a_registered_version_with_its_alias(recorded: Any, 
     # As the UI lists them; the alias is given last.
     shown = [name.removeprefix("edgequant.") for name in version.tags]
     assert shown[:4] == ["variant", "verdict", "drop_points", "drop_high_points"]
-    assert shown[-2:] == ["key", "aliased"]
+    digests = ["result_digest", "tflite_sha256", "model_sha256", "calibration_digest", "evaluation_digest", "key"]
+    assert shown[-7:] == [*digests, "aliased"]
     assert version.tags["edgequant.key"] == "run-1:digits"
     assert float(version.tags["edgequant.drop_points"]) < 5
     assert client.get_model_version_by_alias(NAME, "candidate").version == version.version
