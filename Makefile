@@ -60,13 +60,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)
 	$(VENV)/bin/edgequant demo
 
-# Those that measure times run one by one, after the others.
 test: $(INSTALLED)
-	$(PYTEST) -m "not ($(TIERS) or alone)"
-	$(VENV)/bin/python -m pytest -m alone tests/edgequant/benchmarking tests/edgequant/evaluation
+	$(PYTEST) -m "not ($(TIERS))"
 
 test-fast: $(INSTALLED)
-	$(PYTEST) -m "not ($(TIERS) or alone or heavy)"
+	$(PYTEST) -m "not ($(TIERS) or heavy)"
 
 test-long: $(INSTALLED)
 	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) -m long tests/edgequant tests/edgequant_pipelines tests/examples
