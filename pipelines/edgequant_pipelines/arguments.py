@@ -82,6 +82,7 @@ def declared_arguments(config: Config) -> dict[str, Any]:
         "minimum_per_class": config.sampling.minimum_per_class,
         "weight": config.sampling.weight,
         "extremes": config.sampling.extremes,
+        "allow_calibration_mismatch": config.calibration.allow_mismatch,
         "check_stability": config.sampling.check_stability,
         "seed": config.sampling.seed,
         "variants": config.variants,

@@ -76,6 +76,12 @@ class Sampling(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 17
 
 
+class Calibration(_Section):
+    """What is allowed of the calibration set."""
+
+    allow_mismatch: bool = False
+
+
 with warnings.catch_warnings():
     # Pydantic warns that `register` shadows a method of ABCMeta, which is never called on a section.
     warnings.filterwarnings("ignore", message='Field name "register"', category=UserWarning)
@@ -100,6 +106,7 @@ class Config(_Section):
     signature: str = "serving_default"
     examples: Examples
     sampling: Sampling = Sampling()
+    calibration: Calibration = Calibration()
     variants: list[str] = [name for name in VARIANTS if name != "int16x8"]
     task: str = "classification"
     resolver: str = XNNPACK

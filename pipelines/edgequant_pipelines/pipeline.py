@@ -47,6 +47,7 @@ def quantize(
     minimum_per_class: int = 1,
     weight: str = "",
     extremes: float = 0.0,
+    allow_calibration_mismatch: bool = False,
     check_stability: bool = False,
     seed: int = 17,
     variants: list[str] = VARIANTS,
@@ -89,6 +90,7 @@ def quantize(
         minimum_per_class: With proportional, the least of each class.
         weight: The feature by which calibration examples are weighted.
         extremes: The share of calibration examples taken for their least and greatest values.
+        allow_calibration_mismatch: Whether to make calibrated variants even if the calibration set does not match the evaluation set.
         check_stability: Whether to calibrate on each half of the set as well, and compare.
         seed: The seed of the draw.
         variants: The variants to make; float32 is among them.
@@ -144,6 +146,7 @@ def quantize(
         variants=variants,
         calibration_set=sampled.outputs["calibration_set"],
         evaluation_set=sampled.outputs["evaluation_set"],
+        allow_mismatch=allow_calibration_mismatch,
         check_stability=check_stability,
     )
     with dsl.ParallelFor(variants, name="variants", parallelism=PARALLELISM) as variant:

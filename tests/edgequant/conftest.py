@@ -17,6 +17,7 @@ from tests.build_cache import cached
 from tests.edgequant.ending_interpreter import CRASH, HANG, marked, run_in_child, start
 
 import edgequant
+from edgequant.artifacts.calibration_comparison import CalibrationComparison
 from edgequant.artifacts.directory import new_directory, write_manifest
 from edgequant.artifacts.example_set import ExampleSetWriter, Provenance, load_example_set
 from edgequant.artifacts.variant_set import CONVERTED, FAILED, SCHEMA, ConvertedVariant, VariantSetContent
@@ -155,8 +156,10 @@ class Sets:
         self._folder = folder
         self.calibration = folder / "calibration"
 
-    def variants(self, models: Mapping[str, bytes | None]) -> Path:
-        """Returns the directory of a variant set with these files; None is a variant that failed to convert."""
+    def variants(
+        self, models: Mapping[str, bytes | ConvertedVariant | None], comparison: CalibrationComparison | None = None
+    ) -> Path:
+        """Returns the directory of a variant set with these files or results; None is a variant that failed to convert."""
         target = self._folder / "variants"
         calibration = load_example_set(self.examples({"x": np.zeros((1, 4), np.float32)}, name="calibration"))
         with new_directory(target) as draft:
@@ -164,6 +167,9 @@ class Sets:
             for name, model in models.items():
                 if model is None:
                     variants[name] = ConvertedVariant(status=FAILED, reason="the converter died", seconds=1.0)
+                    continue
+                if isinstance(model, ConvertedVariant):
+                    variants[name] = model
                     continue
                 (draft / name).mkdir()
                 (draft / name / "model.tflite").write_bytes(model)
@@ -177,6 +183,8 @@ class Sets:
                 calibration_sha256=calibration.digest,
                 calibration_identities=calibration.identities,
                 variants=variants,
+                comparison=comparison,
+                notes=() if comparison is None else comparison.notes,
             )
             write_manifest(draft, SCHEMA, content)
         return target

@@ -79,6 +79,7 @@ def test_arguments(folder: Path, arguments: Arguments) -> None:
         "minimum_per_class": 1,
         "weight": "",
         "extremes": 0.0,
+        "allow_calibration_mismatch": False,
         "check_stability": False,
         "seed": 3,
         "variants": ["float32", "float16", "weights_only", "full_int8", "integer_only"],

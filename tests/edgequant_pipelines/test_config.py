@@ -111,6 +111,7 @@ def test_the_promised_example_loads(tmp_path: Path) -> None:
             "preprocess": f"{tmp_path}/preprocess.py:to_inputs",
         },
         "sampling": SAMPLING,
+        "calibration": {"allow_mismatch": False},
         "variants": ["float32", "float16", "weights_only", "full_int8", "integer_only"],
         "task": "classification",
         "resolver": "xnnpack",
@@ -133,7 +134,7 @@ def test_every_key_is_documented() -> None:
     """There is no key but those of the documented table."""
     table = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
     documented = re.findall(r"^\| `([\w.]+)` \|", table.partition("\n## ")[0], re.MULTILINE)
-    sections = {"examples", "sampling", "tracking", "kubeflow"}
+    sections = {"examples", "sampling", "calibration", "tracking", "kubeflow"}
     keys = [name for name in Config.model_fields if name not in {*sections, "gate"}]
     for section in sections:
         kind = Config.model_fields[section].annotation
@@ -253,6 +254,7 @@ def test_unknown_keys(tmp_path: Path, key: str, message: str) -> None:
         ),
         ("sampling.stratify", 3, 'sampling.stratify: 3 is wrong: text is needed; write it in quotes, such as "3"'),
         ("sampling.check_stability", "yes", "sampling.check_stability: 'yes' is wrong: true or false is needed"),
+        ("calibration.allow_mismatch", 1, "calibration.allow_mismatch: 1 is wrong: true or false is needed"),
         ("variants", "float32", "variants: 'float32' is wrong: a list is needed"),
         ("gate", [1], "gate: [1] is wrong: a mapping is needed"),
         ("tracking.retry_seconds", 1e6, "tracking.retry_seconds: 1000000.0 is wrong: 86400 or less is needed"),

@@ -73,13 +73,15 @@ class Representativeness:
         reservoir: How many examples the set is compared with.
         inputs: The values of each input.
         balance: By class, its share of the source and of the set; empty when classes are not known.
-        sentence: Whether the set is large enough, by the ranges of its inputs.
+        sentence: What speaks against its size, by the ranges of its inputs.
+        enough: Whether nothing does. That it is enough is said only after a comparison with the evaluation set.
     """
 
     reservoir: int
     inputs: dict[str, InputSpread]
     balance: dict[str, tuple[float, float]]
     sentence: str
+    enough: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from edgequant.artifacts.benchmark import Environment, Latency
+from edgequant.artifacts.calibration_comparison import CalibrationComparison
 from edgequant.artifacts.comparison import Confusion, Drop, Ends, Flips, Measured, OutputDrift, Slice, class_name
 from edgequant.artifacts.directory import parse, read_json, read_manifest, write_json, write_manifest
 from edgequant.artifacts.example_set import DatasetFacts
@@ -98,8 +99,8 @@ class VariantVerdict:
     """The results of one variant.
 
     Attributes:
-        status: ``converted`` or ``failed``.
-        reason: Why it failed, or None.
+        status: ``converted``, ``failed`` or ``blocked``: not converted, since the calibration set does not match the evaluation set.
+        reason: Why it was not converted, or None.
         notes: What a reader should know about it.
         size_bytes: The size of its file.
         examples: How many evaluation examples were compared.
@@ -176,6 +177,7 @@ class Verdict:
         evaluation_classes: The number of evaluation examples by class, classes without any included; empty where classes
             are not known.
         stability: Whether the calibration set is large enough, when that was requested.
+        comparison: How the calibration set compares with the evaluation set; None if nothing was calibrated.
         made_from: The provenance of the variants: versions, the URI of the model where it is known, and the digests of the model
             and of the example sets.
     """
@@ -198,6 +200,7 @@ class Verdict:
     evaluation: DatasetFacts
     evaluation_classes: dict[str, int] = field(default_factory=dict)
     stability: Stability | None = None
+    comparison: CalibrationComparison | None = None
     made_from: dict[str, str] = field(default_factory=dict)
 
     def class_name(self, number: int) -> str:

@@ -48,6 +48,7 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         labelled=context.settings.labels is not None,
         reading=context.runs[REFERENCE].reading,
         notes=(
+            *loaded.variants.content.notes,
             *undefined(context),
             *caveats(gate, context.settings, context.runs[REFERENCE]),
             *_no_champion(context),
@@ -66,6 +67,7 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         evaluation=loaded.examples.facts(),
         evaluation_classes=label_counts(context.settings, context.runs[REFERENCE], len(context.runs[REFERENCE])).counts,
         stability=loaded.variants.content.stability,
+        comparison=loaded.variants.content.comparison,
         made_from=_made_from(inputs.model_uri, loaded.variants, loaded.evaluations[REFERENCE]),
     )
     with new_directory(target) as draft:

@@ -96,7 +96,9 @@ def _model(uri: str, tracking_uri: str = "", seconds: float = 60.0) -> Iterator[
 @SET
 @click.option("--calibration", required=True, type=click.Path(path_type=Path), help="A calibration set.")
 @click.option(
-    "--evaluation", type=click.Path(path_type=Path), help="An evaluation set, which may hold none of its examples."
+    "--evaluation",
+    type=click.Path(path_type=Path),
+    help="An evaluation set, which may hold none of its examples and must be alike.",
 )
 @OUTPUT
 def convert(config: Path, overrides: tuple[str, ...], calibration: Path, evaluation: Path | None, output: Path) -> None:
@@ -114,6 +116,7 @@ def convert(config: Path, overrides: tuple[str, ...], calibration: Path, evaluat
                 variants=loaded.variants,
                 calibration_set=calibration,
                 evaluation_set=evaluation,
+                allow_mismatch=loaded.calibration.allow_mismatch,
                 check_stability=loaded.sampling.check_stability,
             ),
             output,

@@ -394,3 +394,33 @@ def test_the_manifest_says_what_was_converted(
     assert list(content.variants) == list(VARIANTS)
     manifest = json.loads((digits_variants.path / "manifest.json").read_text())
     assert set(manifest["files"]) == {f"{name}/model.tflite" for name in VARIANTS}
+
+
+def test_a_calibration_set_of_another_scale_blocks_what_it_calibrates(
+    digits: Path, digits_model: Path, calibration_set: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Before anything is converted: calibrated variants are blocked with the likely mistake, and float32 is made."""
+    with np.load(digits / "train.npz", allow_pickle=False) as arrays:
+        pixels = arrays["pixels"][:300]
+    calibration = calibration_set({"pixels": pixels[:64] / np.float32(255)})
+    evaluation = calibration_set({"pixels": pixels[64:]}, first=64)
+    request = ConversionRequest(
+        model=digits_model,
+        signature="serving_default",
+        variants=["float32", "full_int8", "integer_only"],
+        calibration_set=calibration,
+        evaluation_set=evaluation,
+        check_stability=True,
+    )
+    convert(request, tmp_path / "variants")
+    content = load_variant_set(tmp_path / "variants").content
+    assert {name: variant.status for name, variant in content.variants.items()} == {
+        "float32": "converted",
+        "full_int8": "blocked",
+        "integer_only": "blocked",
+    }
+    reason = content.variants["full_int8"].reason
+    assert reason is not None
+    assert "255 times smaller than the evaluation inputs: is `scale` missing in one of them?" in reason
+    assert "calibration.allow_mismatch: true" in reason
+    assert content.stability is None

@@ -83,6 +83,7 @@ def _known(settings: TrackingSettings, variants: VariantSetContent, verdict: Ver
         "signature": variants.signature,
         "examples": examples,
         "sampling": sampling | {"check_stability": variants.stability is not None},
+        "calibration": {"allow_mismatch": variants.comparison is not None and variants.comparison.allowed},
         "variants": list(verdict.variants),
         "task": verdict.task,
         "resolver": verdict.environment.resolver,
@@ -127,7 +128,7 @@ def _merged(
     merged, replaced = dict(configured), []
     for name, value in known.items():
         key = f"{within}{name}"
-        if key in ("examples", "sampling", "tracking"):
+        if key in ("examples", "sampling", "calibration", "tracking"):
             section = merged.get(name)
             merged[name], inner = _merged(section if isinstance(section, dict) else {}, value, f"{key}.")
             replaced += inner

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from edgequant.artifacts.benchmark import Benchmark
 from edgequant.artifacts.evaluation import EVALUATED, EvaluationContent
+from edgequant.artifacts.variant_set import BLOCKED
 from edgequant.artifacts.verdict import NOT_GATED, REFERENCE_VERDICT, REJECTED, VariantVerdict
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant.gate import Gate, check_gate
@@ -104,7 +105,8 @@ def verdict_of(name: str, context: VerdictContext) -> VariantVerdict:
     variant, content = context.loaded.variants[name], context.loaded.evaluations[name].content
     gate, benchmark = context.gate, context.loaded.benchmark
     if content.status != EVALUATED:
-        reason = f"failed: {variant.reason or content.reason}"
+        what = BLOCKED if variant.status == BLOCKED else "failed"
+        reason = f"{what}: {variant.reason or content.reason}"
         return VariantVerdict(
             status=variant.status,
             reason=variant.reason or content.reason,

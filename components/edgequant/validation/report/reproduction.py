@@ -90,6 +90,8 @@ def _config(verdict: Verdict) -> str:
         "task": verdict.task,
         "resolver": verdict.environment.resolver,
     }
+    if verdict.comparison is not None and verdict.comparison.allowed:
+        config["calibration"] = {"allow_mismatch": True}
     if verdict.gate:
         config["gate"] = dict(verdict.gate)
     if verdict.champion:
