@@ -197,11 +197,11 @@ class Sets:
         name: str = "examples",
         slices: Mapping[str, Sequence[str]] = MappingProxyType({}),
         records: int = 0,
-        asked: int = 0,
+        requested: int = 0,
     ) -> Path:
         """Returns the directory of an example set with these inputs, labels and slices, the example first.
 
-        `records` is how many it was drawn from, and `asked` how many were asked for; 0 for as many as there are.
+        `records` is how many it was drawn from, and `requested` how many were requested; 0 for as many as there are.
         """
         target = self._folder / name
         count = len(next(iter(inputs.values())))
@@ -216,7 +216,7 @@ class Sets:
                     signature="serving_default",
                     seed=1,
                     rule="all",
-                    asked=asked or count,
+                    requested=requested or count,
                     records_read=records or count,
                     duplicates=0,
                 )

@@ -93,7 +93,7 @@ class Provenance:
         signature: The key of the signature that the inputs belong to.
         seed: The seed of the draw.
         rule: The sampling rule in words.
-        asked: How many examples were requested.
+        requested: How many examples were requested.
         records_read: Records read from the sources, duplicates included.
         duplicates: Records left out because an equal one was counted already.
         skipped: Reasons to leave a record out, and how many were left out for each.
@@ -110,7 +110,7 @@ class Provenance:
     signature: str
     seed: int
     rule: str
-    asked: int
+    requested: int
     records_read: int
     duplicates: int
     skipped: dict[str, int] = field(default_factory=dict)

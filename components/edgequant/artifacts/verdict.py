@@ -50,7 +50,7 @@ class Check:
 
     Attributes:
         name: The key of the gate.
-        asked: Its limit.
+        limit: What the measured value is compared with.
         measured: The measured value, in the unit of the limit; None when it is not known.
         interval: The bounds that decide, in the same unit: of two one-sided intervals at the gate's confidence (for 95%, together a
             two-sided 90% interval); the ends of the metric's own two-sided interval for `min_metric` and
@@ -61,7 +61,7 @@ class Check:
     """
 
     name: str
-    asked: float | str
+    limit: float | str
     measured: float | str | None = None
     interval: Ends | None = None
     verdict: str

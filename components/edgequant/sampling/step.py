@@ -193,7 +193,7 @@ def _facts(
         signature=examples.signature.key,
         seed=examples.seed,
         rule=", ".join(_rule(examples, plan, purpose, extreme)),
-        asked=examples.counts()[purpose],
+        requested=examples.counts()[purpose],
         records_read=draw.drawn.records.total(),
         duplicates=sum(candidate.copies - 1 for candidate in chosen),
         skipped=skipped,
@@ -228,7 +228,9 @@ def _finish(writer: ExampleSetWriter, facts: Provenance, left_out: int) -> list[
         facts = replace(facts, skipped={**facts.skipped, NOT_FINITE: left_out})
     used = writer.finish(facts)
     skipped = "".join(f"; {count:,} left out: {reason}" for reason, count in facts.skipped.items())
-    short = f" (requested {facts.asked:,}, found {used + left_out:,}, used {used:,})" if used < facts.asked else ""
+    short = (
+        f" (requested {facts.requested:,}, found {used + left_out:,}, used {used:,})" if used < facts.requested else ""
+    )
     copies = f"; further copies of these: {facts.duplicates:,}" if facts.duplicates else ""
     messages = [f"{facts.purpose}: {used:,} of {facts.records_read:,} records{short}{copies}{skipped}"]
     messages += [

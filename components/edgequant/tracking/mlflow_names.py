@@ -13,6 +13,8 @@ from edgequant.metric_table import BY_NAME, SHARE
 TAG_CHARACTERS = 8000
 PARAMETER_CHARACTERS = 6000
 METRIC_NAME_CHARACTERS = 250
+# The size of the database column for a run's name.
+RUN_NAME_CHARACTERS = 250
 DATASET_SOURCE_CHARACTERS = 65535
 # The size of the database column for a version's description.
 DESCRIPTION_CHARACTERS = 5000

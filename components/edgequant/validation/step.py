@@ -122,10 +122,10 @@ def _more_examples(examples: ExampleSet, judged: Mapping[str, VariantVerdict]) -
     facts = examples.provenance
     is_open = any(check.need is not None for variant in judged.values() for check in variant.checks)
     # A set that is smaller than requested has all there are: the other records are duplicates or were skipped.
-    if not is_open or facts.records_read <= facts.asked or len(examples.identities) < facts.asked:
+    if not is_open or facts.records_read <= facts.requested or len(examples.identities) < facts.requested:
         return ()
     return (
-        f"the evaluation set is of {facts.asked:,} of {facts.records_read:,} records: sampling.evaluation draws more of them",
+        f"the evaluation set is of {facts.requested:,} of {facts.records_read:,} records: sampling.evaluation draws more of them",
     )
 
 

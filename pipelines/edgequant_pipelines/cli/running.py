@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from edgequant.tracking_uri import DEMO_DIRECTORY, WORK_DIRECTORIES
 from edgequant_pipelines.cli.program import CONFIG, SET, exit_code, main
 
 
@@ -13,7 +14,7 @@ from edgequant_pipelines.cli.program import CONFIG, SET, exit_code, main
 @CONFIG
 @SET
 @click.option(
-    "--work-directory", type=click.Path(path_type=Path), help="Where results go.  [default: edgequant-work/NAME]"
+    "--work-directory", type=click.Path(path_type=Path), help=f"Where results go.  [default: {WORK_DIRECTORIES}/NAME]"
 )
 @click.option("--no-cache", is_flag=True, help="Run every step, also those with cached results.")
 def run(config: Path, overrides: tuple[str, ...], work_directory: Path | None, no_cache: bool) -> None:
@@ -26,7 +27,7 @@ def run(config: Path, overrides: tuple[str, ...], work_directory: Path | None, n
     from edgequant_pipelines.console import Screen
 
     loaded = load_config(config, overrides)
-    _run(loaded, work_directory or Path("edgequant-work") / loaded.name, cache=not no_cache, screen=Screen())
+    _run(loaded, work_directory or Path(WORK_DIRECTORIES) / loaded.name, cache=not no_cache, screen=Screen())
 
 
 def _run(config: Any, work: Path, *, cache: bool, screen: Any) -> None:
@@ -43,7 +44,7 @@ def _run(config: Any, work: Path, *, cache: bool, screen: Any) -> None:
 @click.option(
     "--directory",
     type=click.Path(path_type=Path),
-    default=Path("edgequant-demo"),
+    default=Path(DEMO_DIRECTORY),
     show_default=True,
     help="Where everything goes.",
 )

@@ -78,7 +78,7 @@ def test_draws_both_sets(shard: Path, draw_sets: DrawSets, rows_of: RowsOf) -> N
         assert len(set(examples.identities)) == count
         provenance = examples.provenance
         assert (provenance.purpose, provenance.signature, provenance.seed) == (purpose, "serving_default", 17)
-        assert provenance.asked == count
+        assert provenance.requested == count
         assert [(Path(file.path), file.size_bytes) for file in provenance.sources] == [(shard, shard.stat().st_size)]
     assert calibration.provenance.records_read + evaluation.provenance.records_read == 200
     assert not rows_of(calibration) & rows_of(evaluation)
@@ -280,7 +280,7 @@ def test_fewer_than_asked(shard: Path, draw_sets: DrawSets, capsys: pytest.Captu
     calibration, evaluation = draw_sets(calibration_count=500, evaluation_count=10_000)
     counts = [len(examples.identities) for examples in (calibration, evaluation)]
     assert sum(counts) == 200
-    assert (calibration.provenance.asked, evaluation.provenance.asked) == (500, 10_000)
+    assert (calibration.provenance.requested, evaluation.provenance.requested) == (500, 10_000)
     output = capsys.readouterr().out
     assert (
         f"calibration: {counts[0]} of {counts[0]} records (requested 500, found {counts[0]}, used {counts[0]})"

@@ -224,7 +224,7 @@ def test_failed_variants_are_rejected_with_their_reasons(small_inputs: Inputs, t
     }
     assert variants["weights_only"].reasons == ("failed: the converter died",)
     (row,) = variants["weights_only"].checks
-    assert (row.name, row.asked, row.measured, row.verdict) == ("max_size_ratio", 1.0, None, "rejected")
+    assert (row.name, row.limit, row.measured, row.verdict) == ("max_size_ratio", 1.0, None, "rejected")
     assert row.sentence == "failed: the converter died"
     assert (variants["weights_only"].status, variants["full_int8"].status) == ("failed", "converted")
     assert "LiteRT refuses the model" in (variants["full_int8"].reason or "")

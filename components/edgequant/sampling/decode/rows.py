@@ -20,7 +20,7 @@ from edgequant.sampling.decode.preprocessing import (
 )
 from edgequant.sampling.draw.bottom_k import Candidate
 from edgequant.sampling.draw.spool import Spool
-from edgequant.sampling.formats.class_labels import class_name
+from edgequant.sampling.formats.class_reader import class_name
 from edgequant.sampling.formats.features import Features, take
 from edgequant.sampling.formats.files import Format
 from edgequant.sampling.settings import ExampleSources

@@ -108,7 +108,7 @@ def _drawn(calibration: Provenance, evaluation: Provenance) -> tuple[dict[str, A
     if recipe:
         examples, sampling = recipe["examples"], recipe["sampling"]
         return _NO_EXAMPLES | examples, sampling | {"weight": sampling.get("weight", "")}
-    return {}, {"calibration": calibration.asked, "evaluation": evaluation.asked, "seed": calibration.seed}
+    return {}, {"calibration": calibration.requested, "evaluation": evaluation.requested, "seed": calibration.seed}
 
 
 def _files(verdict: Verdict) -> dict[str, list[str]]:

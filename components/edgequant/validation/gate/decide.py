@@ -94,7 +94,7 @@ def failed(gate: Gate, reason: str) -> tuple[Check, ...]:
         reason: The reason of the failure.
     """
     return tuple(
-        Check(name=name, asked=limit, measured=None, interval=None, verdict=REJECTED, sentence=reason)
+        Check(name=name, limit=limit, measured=None, interval=None, verdict=REJECTED, sentence=reason)
         for name in CHECKS
         if (limit := getattr(gate, name)) is not None
     )

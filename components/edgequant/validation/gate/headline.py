@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 
+from edgequant.artifacts.benchmark import Latency
 from edgequant.artifacts.verdict import (
     BLESSED,
     INCONCLUSIVE,
@@ -17,6 +18,8 @@ from edgequant.validation.gate.wording import at_worst, listed, moved
 from edgequant.variants import REFERENCE
 
 _LEAST = {"size_bytes": "the smallest", "latency_ms": "the fastest", "drop_points": "the one that loses least"}
+# Below this factor, latencies are told with two decimal places.
+_NEAR = 1.1
 _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
@@ -50,12 +53,11 @@ def headline(
 
 
 def _ship(gate: Gate, metric: str, best: str, judged: dict[str, VariantVerdict]) -> str:
-    """Returns the sentence on the variant to ship: its size, its drop and its checks."""
-    chosen, full = judged[best], judged[REFERENCE].size_bytes
+    """Returns the sentence on the variant to ship: its size, its latency, its drop and its checks."""
+    chosen = judged[best]
     blessed = sum(variant.verdict == BLESSED for variant in judged.values())
     which = f", {_LEAST[gate.prefer]} of {blessed} blessed" if blessed > 1 else ""
-    size = chosen.size_bytes or 0
-    parts = [f"{_size(size)}{f' ({size / full:.2f} of {REFERENCE})' if full else ''}"]
+    parts = [_cost(chosen, judged[REFERENCE])]
     if chosen.drop_points is not None:
         drop = moved(metric, chosen.drop_points)
         if chosen.drop_interval_points is not None:
@@ -65,7 +67,24 @@ def _ship(gate: Gate, metric: str, best: str, judged: dict[str, VariantVerdict])
     held = sum(check.verdict == BLESSED for check in chosen.checks)
     checks = {1: "its one check passes", 2: "both checks pass"}.get(held, f"all {held} checks pass")
     missing = [f"; {check.name}: {NO_CHAMPION}" for check in chosen.checks if check.verdict == NO_CHAMPION]
-    return f"Ship {best}{which}: {', '.join(parts)}; {checks}{''.join(missing)}."
+    return f"Ship {best}{which}: {'; '.join(parts)}; {checks}{''.join(missing)}."
+
+
+def _cost(variant: VariantVerdict, reference: VariantVerdict) -> str:
+    """Returns a variant's size and latency, each relative to the reference's."""
+    size, full = variant.size_bytes or 0, reference.size_bytes
+    return f"{_size(size)}{f', {size / full:.2f}×' if full else ''}; {_speed(variant.latency)}"
+
+
+def _speed(latency: Latency | None) -> str:
+    """Returns how much faster or slower than the reference a variant was on the benchmark's machine."""
+    if latency is None or latency.ratio is None:
+        return "latency not measured"
+    ratio = latency.ratio
+    if ratio.low <= 1 <= ratio.high:
+        return f"as fast as {REFERENCE} here, within the noise"
+    factor, word = (ratio.value, "slower") if ratio.value > 1 else (1 / ratio.value, "faster")
+    return f"{'about ' * ratio.noisy}{factor:.{2 if factor < _NEAR else 1}f}× {word} here"
 
 
 def _size(size: int) -> str:

@@ -126,7 +126,11 @@ def _drawn(calibration: Provenance, evaluation: Provenance) -> tuple[dict[str, A
     examples: dict[str, Any] = {"calibration": _files(calibration)}
     if _files(evaluation) != _files(calibration):
         examples["evaluation"] = _files(evaluation)
-    return examples, {"calibration": calibration.asked, "evaluation": evaluation.asked, "seed": calibration.seed}
+    return examples, {
+        "calibration": calibration.requested,
+        "evaluation": evaluation.requested,
+        "seed": calibration.seed,
+    }
 
 
 def _files(provenance: Provenance) -> list[str]:

@@ -203,12 +203,12 @@ def _check_row(variant: str, check: Check) -> CheckRow:
     """Returns a check as a row; exact measurements have no interval."""
     measured, interval = number(check.measured), NOTHING
     if check.interval is not None and check.interval[0] != check.interval[1]:
-        low, high, measured = span(check.interval, check.measured, check.asked)
+        low, high, measured = span(check.interval, check.measured, check.limit)
         interval = f"{low} to {high}"
     return CheckRow(
         variant=variant,
         name=check.name,
-        limit=number(check.asked),
+        limit=number(check.limit),
         measured=measured,
         interval=interval,
         verdict=check.verdict,

@@ -43,7 +43,7 @@ def judge(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> Judge:
         files = dict(zip(("float32", "full_int8"), (small_models[name] for name in models), strict=True))
         variants = sets.variants(files)
         examples = sets.examples(
-            {"x": values.astype(np.float32)}, labels, slices=slices or {}, records=records, asked=requested
+            {"x": values.astype(np.float32)}, labels, slices=slices or {}, records=records, requested=requested
         )
         for name in files:
             evaluate(name, variants, examples, tmp_path / name, task=task)

@@ -133,7 +133,7 @@ def _hostile(verdict: Verdict) -> Verdict:
         notes=(HOSTILE,),
         metrics={HOSTILE: 0.5},
         measures={HOSTILE: measured},
-        checks=(Check(name=HOSTILE, asked=HOSTILE, measured=HOSTILE, verdict=HOSTILE, sentence=HOSTILE),),
+        checks=(Check(name=HOSTILE, limit=HOSTILE, measured=HOSTILE, verdict=HOSTILE, sentence=HOSTILE),),
         flips=Flips(changed=1, right_to_wrong=1, wrong_to_right=0, lost=(flip,)),
         drift={HOSTILE: OutputDrift(sqnr_db=9.0, cosine=1.0, largest_error=1.0)},
         confusion=Confusion(examples=2, counts=((1, 1), (0, 0))),
