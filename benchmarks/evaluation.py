@@ -76,7 +76,7 @@ def prepare(data: Path, folder: Path) -> None:
                 signature="serving_default",
                 seed=0,
                 rule="all",
-                asked=IMAGES,
+                requested=IMAGES,
                 records_read=IMAGES,
                 duplicates=0,
             )

@@ -64,7 +64,7 @@ def write_examples(target: Path) -> None:
                 signature="serving_default",
                 seed=0,
                 rule="all",
-                asked=EXAMPLES,
+                requested=EXAMPLES,
                 records_read=EXAMPLES,
                 duplicates=0,
             )

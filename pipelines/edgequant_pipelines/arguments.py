@@ -9,7 +9,7 @@ import yaml
 
 from edgequant.errors import ConfigError
 from edgequant.mlflow_access.lookup import Waiting
-from edgequant.model_uri import PinnedModel, pin, pin_champion
+from edgequant.model_uri import PinnedModel, pin, pin_champion, training_metrics
 from edgequant.sampling.fingerprint import code_digest, of_examples
 from edgequant.sampling.referenced_files import remote_file
 from edgequant.steps import say
@@ -42,6 +42,7 @@ def pipeline_arguments(config: Config, tracking_uri: str, show: Callable[[str, s
         **declared,
         "model": model.uri,
         "model_digest": model.digest,
+        "training_metrics": training_metrics(model.uri, tracking_uri, waiting),
         "task_digest": code_digest(config.task),
         "champion": champion.uri,
         "champion_digest": champion.digest,
@@ -94,6 +95,7 @@ def declared_arguments(config: Config) -> dict[str, Any]:
         "task_source": task_source,
         "resolver": config.resolver,
         "gate": config.gate,
+        "reference": config.reference,
         "champion": config.champion,
         "tracking_uri": config.tracking.uri,
         "experiment": config.tracking.experiment,

@@ -13,6 +13,7 @@ from edgequant.errors import ConfigError, did_you_mean
 from edgequant.gate import Gate, check_gate, parse_gate
 from edgequant.litert_interpreter import XNNPACK
 from edgequant.model_uri import check_alias, check_model_uri
+from edgequant.reference import Expected, check_reference, parse_reference
 from edgequant.resolvers import check_resolver
 from edgequant.sampling.decode.preprocessing import input_source
 from edgequant.sampling.draw.selection import AUTO, FALSE
@@ -114,6 +115,7 @@ class Config(_Section):
     task: str = "classification"
     resolver: str = XNNPACK
     gate: dict[str, Any] = {}
+    reference: dict[str, Any] = {}
     champion: str = ""
     tracking: Tracking = Tracking()
     beam: list[str] = ["--runner=FnApiRunner"]
@@ -154,6 +156,7 @@ class Config(_Section):
             extremes=self.sampling.extremes,
         )
         check_gate(self.parsed_gate(), self.task, labelled=bool(self.examples.label), champion=bool(self.champion))
+        check_reference(self.parsed_reference(), self.task, labelled=bool(self.examples.label))
         for name, declared in self.examples.inputs.items():
             input_source(name, declared)
         self._check_referenced_files()
@@ -168,6 +171,10 @@ class Config(_Section):
     def parsed_gate(self) -> Gate:
         """Returns the gate."""
         return parse_gate(self.gate)
+
+    def parsed_reference(self) -> Expected:
+        """Returns what is expected of the reference."""
+        return parse_reference(self.reference)
 
     def _check_referenced_files(self) -> None:
         examples = self.examples

@@ -59,6 +59,8 @@ def quantize(
     task_source: str = "",
     resolver: str = "xnnpack",
     gate: dict = {},  # noqa: B006
+    reference: dict = {},  # noqa: B006
+    training_metrics: dict = {},  # noqa: B006
     champion: str = "",
     champion_digest: str = "",
     tracking_uri: str = "",
@@ -81,7 +83,7 @@ def quantize(
         experiment: The MLflow experiment; "" for one by the quantization's name.
         signature: The key of the signature to convert.
         evaluation_examples: Patterns of the files to evaluate on; empty: a disjoint split of the calibration files.
-        inputs: By model input, the feature that feeds it, or a mapping of feature, decode, resize, scale, offset.
+        inputs: By model input, the feature that feeds it, or a mapping of feature, decode, jpeg, resize, scale, offset, normalize.
         label: The feature that holds the label; empty: agreement with float stands in for accuracy.
         classes: The names that a label in text may have, in the order of the model's outputs.
         classes_file: A text file with these names, one on each line: a path, s3:// or gs://; empty: as in classes.
@@ -106,6 +108,8 @@ def quantize(
         task_source: The text of the task's FILE.py; empty: none.
         resolver: Which kernels run the variants: xnnpack, builtin (the runtime's optimized ones) or reference.
         gate: What a variant must hold, such as max_drop_points; empty: nothing is judged.
+        reference: What float32 must reach, such as accuracy: 0.87, within_points: 1; empty: what the training run logged.
+        training_metrics: The metrics that the training run of the model logged; empty: none is known.
         champion: The quantized model in production, to compare with: models:/NAME@ALIAS; empty: none.
         champion_digest: Identifies its content, for the cache key.
         tracking_uri: The MLflow server; empty: that of the environment.
@@ -192,6 +196,8 @@ def quantize(
         task=task,
         task_source=task_source,
         gate=gate,
+        reference=reference,
+        training_metrics=training_metrics,
         variant_set=converted.outputs["variant_set"],
         evaluations=dsl.Collected(evaluated.outputs["evaluation"]),
         latencies=measured.outputs["latencies"],

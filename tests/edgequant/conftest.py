@@ -163,7 +163,7 @@ class Sets:
         """Returns the directory of a variant set with these files or results; None is a variant that failed to convert."""
         target = self._folder / "variants"
         calibration = load_example_set(self.examples({"x": np.zeros((1, 4), np.float32)}, name="calibration"))
-        with new_directory(target) as draft:
+        with new_directory(target, SCHEMA) as draft:
             variants = {}
             for name, model in models.items():
                 if model is None:
@@ -198,11 +198,11 @@ class Sets:
         name: str = "examples",
         slices: Mapping[str, Sequence[str]] = MappingProxyType({}),
         records: int = 0,
-        asked: int = 0,
+        requested: int = 0,
     ) -> Path:
         """Returns the directory of an example set with these inputs, labels and slices, the example first.
 
-        `records` is how many it was drawn from, and `asked` how many were asked for; 0 for as many as there are.
+        `records` is how many it was drawn from, and `requested` how many were requested; 0 for as many as there are.
         """
         target = self._folder / name
         count = len(next(iter(inputs.values())))
@@ -217,7 +217,7 @@ class Sets:
                     signature="serving_default",
                     seed=1,
                     rule="all",
-                    asked=asked or count,
+                    requested=requested or count,
                     records_read=records or count,
                     duplicates=0,
                 )

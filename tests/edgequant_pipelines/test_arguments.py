@@ -91,6 +91,8 @@ def test_arguments(folder: Path, arguments: Arguments) -> None:
         "task_source": "",
         "resolver": "xnnpack",
         "gate": {"max_drop_points": 1.0},
+        "reference": {},
+        "training_metrics": {},
         "champion": "",
         "champion_digest": "",
         "tracking_uri": f"sqlite:///{folder / 'mlflow.db'}",

@@ -95,7 +95,7 @@ class Provenance:
         signature: The key of the signature that the inputs belong to.
         seed: The seed of the draw.
         rule: The sampling rule in words.
-        asked: How many examples were requested.
+        requested: How many examples were requested.
         records_read: Records read from the sources, duplicates included.
         duplicates: Records left out because an equal one was counted already.
         skipped: Reasons to leave a record out, and how many were left out for each.
@@ -103,8 +103,8 @@ class Provenance:
         extremes: How many examples were taken because they hold the minimum or maximum of an input.
         sources: The files read.
         representativeness: How well a calibration set represents its source; None for an evaluation set.
-        recipe: The settings as in the configuration's sections ``examples`` and ``sampling``; empty for an
-            evaluation set.
+        recipe: The settings of this set as in the configuration's sections ``examples`` and ``sampling``: of an evaluation set,
+            its files and number.
         names_in_file: The names in the file that the recipe names as ``classes_file``; empty where it names none.
     """
 
@@ -112,7 +112,7 @@ class Provenance:
     signature: str
     seed: int
     rule: str
-    asked: int
+    requested: int
     records_read: int
     duplicates: int
     skipped: dict[str, int] = field(default_factory=dict)
@@ -127,6 +127,19 @@ class Provenance:
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the model's outputs; none where labels are numbers."""
         return self.names_in_file or tuple(self.recipe.get("examples", {}).get("classes", ()))
+
+
+def recipe_of_both(calibration: Provenance, evaluation: Provenance) -> dict[str, dict[str, Any]]:
+    """Returns the sections ``examples`` and ``sampling`` of a draw, of which each set records its own; empty if unrecorded."""
+    if not calibration.recipe:
+        return {}
+    sections = {}
+    for name, section in calibration.recipe.items():
+        values = {**section, **evaluation.recipe.get(name, {})}
+        # In the configuration's order.
+        first = [key for key in ("calibration", "evaluation") if key in values]
+        sections[name] = {key: values[key] for key in (*first, *(key for key in values if key not in first))}
+    return sections
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,7 +320,7 @@ class ExampleSetWriter:
         self._identities: list[str] = []
 
     def __enter__(self) -> Self:
-        self._draft = self._open.enter_context(new_directory(self._path))
+        self._draft = self._open.enter_context(new_directory(self._path, SCHEMA))
         (self._draft / "inputs").mkdir()
         return self
 

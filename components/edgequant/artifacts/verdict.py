@@ -18,6 +18,8 @@ BLESSED = "blessed"
 REJECTED = "rejected"
 INCONCLUSIVE = "inconclusive"
 NOT_GATED = "not gated"
+# The outcome, and the verdict of every variant, where the reference is not fit to compare with.
+INVALID_REFERENCE = "invalid reference"
 # The verdict of a check when there is no champion to compare with yet.
 NO_CHAMPION = "no champion yet"
 
@@ -48,7 +50,7 @@ class Check:
 
     Attributes:
         name: The key of the gate.
-        asked: Its limit.
+        limit: What the measured value is compared with.
         measured: The measured value, in the unit of the limit; None when it is not known.
         interval: The bounds that decide, in the same unit: of two one-sided intervals at the gate's confidence (for 95%, together a
             two-sided 90% interval); the ends of the metric's own two-sided interval for `min_metric` and
@@ -59,12 +61,41 @@ class Check:
     """
 
     name: str
-    asked: float | str
+    limit: float | str
     measured: float | str | None = None
     interval: Ends | None = None
     verdict: str
     sentence: str
     need: Need | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceCheck:
+    """Whether the reference is fit to compare with.
+
+    Attributes:
+        metric: The judged metric; "" without labels.
+        value: Its value for the reference; None where it is unknown.
+        chance: Its chance level; None where it is unknown.
+        chance_answer: What gives the chance level, such as the most frequent class.
+        expected: The expected values by metric; empty where none is known.
+        within_points: By how many points the reference may miss them.
+        expected_from: Where they come from: the configuration, or the training run.
+        configured: The section ``reference`` of the configuration.
+        sentence: The metric beside its chance level and its expected value, as a sentence.
+        invalid: Why the reference is not fit to compare with; "" if it is.
+    """
+
+    metric: str = ""
+    value: float | None = None
+    chance: float | None = None
+    chance_answer: str = ""
+    expected: dict[str, float] = field(default_factory=dict)
+    within_points: float | None = None
+    expected_from: str = ""
+    configured: dict[str, float] = field(default_factory=dict)
+    sentence: str = ""
+    invalid: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +149,7 @@ class VariantVerdict:
         drift: By output, how far its values are from the reference's.
         confusion: Its confusion matrix; None unless the task is single-label and the examples have labels.
         slices: Its drop by class, then by each feature kept.
-        verdict: ``reference``, ``blessed``, ``rejected``, ``inconclusive`` or ``not gated``.
+        verdict: ``reference``, ``blessed``, ``rejected``, ``inconclusive``, ``not gated`` or ``invalid reference``.
         checks: The result of each check, in the gate's order.
         reasons: A sentence for each check, the rejecting ones first.
         latency: Its latency on the machine of the benchmark.
@@ -166,10 +197,11 @@ class Verdict:
             it.
         notes: Remarks on the evaluation as a whole, such as classes without an evaluation example, or a poor reference.
         gate: The gate as configured.
-        outcome: ``blessed``, ``rejected``, ``inconclusive`` or ``not gated``.
+        outcome: ``blessed``, ``rejected``, ``inconclusive``, ``not gated`` or ``invalid reference``.
         best: The best blessed variant, or None.
         why: The reason in one sentence.
         variants: The verdict of every variant, in the requested order.
+        reference: Whether the reference is fit to compare with; None in verdicts of earlier versions.
         champion: The champion; None when none is configured.
         environment: What the latencies were measured on.
         calibration: The calibration set.
@@ -194,6 +226,7 @@ class Verdict:
     best: str | None
     why: str
     variants: dict[str, VariantVerdict]
+    reference: ReferenceCheck | None = None
     champion: Champion | None = None
     environment: Environment
     calibration: DatasetFacts

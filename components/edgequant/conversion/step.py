@@ -24,6 +24,7 @@ from edgequant.artifacts.variant_set import (
 from edgequant.child_process import ChildOutcome, Limits, forkserver, machine_memory, run
 from edgequant.conversion.calibration.set_comparison import compare
 from edgequant.conversion.promises import broken_promise, notes
+from edgequant.conversion.reuse import conversion_store
 from edgequant.conversion.stability import check_stability
 from edgequant.conversion.trained_quantization import (
     SENTENCE,
@@ -103,7 +104,7 @@ def convert(request: ConversionRequest, variant_set: Path) -> None:
     without = withheld(names, comparison, trained=trained)
     for name, result in without.items():
         say("convert", f"{name}: {result.status}: {result.reason}")
-    with new_directory(variant_set) as draft:
+    with new_directory(variant_set, SCHEMA) as draft:
         variants = without | _convert_all(request, files, [name for name in names if name not in without], draft)
         if variants[REFERENCE].status == FAILED:
             raise ConversionError(f"the reference {REFERENCE} failed: {variants[REFERENCE].reason}")
@@ -195,17 +196,25 @@ def _convert_all(
     request: ConversionRequest, files: ModelFiles, names: list[str], draft: Path
 ) -> dict[str, ConvertedVariant]:
     context = forkserver(_CONVERTER)
+    store = conversion_store(files.path, request.signature, request.calibration_set)
     done: dict[str, ConvertedVariant] = {}
     with tempfile.TemporaryDirectory(prefix="edgequant-") as logs, ThreadPoolExecutor(_AT_ONCE) as pool:
         waiting = {}
         for name in names:
             target = draft / name / "model.tflite"
+            kept = store.load(name, target)
+            if kept is not None:
+                done[name] = kept
+                say("convert", f"{name}: reused, as model, calibration inputs and versions are the same")
+                continue
             arguments = (files, request.signature, name, request.calibration_set, target)
             log = Path(logs) / f"{name}.log"
             waiting[pool.submit(run, context, convert_one, arguments, request.limits(), log)] = (name, log)
         for future in as_completed(waiting):
             name, log = waiting[future]
-            done[name] = _conclude(name, future.result(), draft / name / "model.tflite", log)
+            target = draft / name / "model.tflite"
+            done[name] = _conclude(name, future.result(), target, log)
+            store.keep(name, done[name], target)
     return done
 
 

@@ -79,7 +79,7 @@ def evaluate(
         runtime=runtime_version(),
         resolver=resolver,
     )
-    with new_directory(evaluation) as draft:
+    with new_directory(evaluation, SCHEMA) as draft:
         if variants[variant].status == ABSENT:
             # No champion exists; its step has recorded the reason.
             write_manifest(draft, SCHEMA, replace(blank, status=ABSENT, reason=variants[variant].reason))

@@ -39,7 +39,7 @@ def sample(
         signature: The model's signature, as JSON text from the describe step.
         calibration_examples: Patterns of the files to calibrate on: .tfrecord[.gz], .parquet or .npz.
         evaluation_examples: Patterns of the files to evaluate on; empty: a disjoint split of the calibration files.
-        inputs: By model input, the feature that feeds it, or a mapping of feature, decode, resize, scale, offset.
+        inputs: By model input, the feature that feeds it, or a mapping of feature, decode, jpeg, resize, scale, offset, normalize.
         label: The feature that holds the label; empty: the examples have none.
         classes: The names that a label in text may have, in the order of the model's outputs.
         classes_file: A text file with these names, one on each line: a path, s3:// or gs://; empty: as in classes.

@@ -101,11 +101,16 @@ class ExampleSources:
             wanted=self.calibration_count, stratify=stratify, minimum=self.minimum_per_class, seed=self.seed
         )
 
-    def recipe(self) -> dict[str, dict[str, Any]]:
-        """Returns the settings as in the configuration: its sections ``examples`` and ``sampling``."""
+    def recipe(self, purpose: str) -> dict[str, dict[str, Any]]:
+        """Returns the settings of one set as in the configuration: its sections ``examples`` and ``sampling``.
+
+        What belongs to the other set is left out: a set's digest must not change with the files or the number of the other.
+        """
+        if purpose == EVALUATION:
+            own = {"evaluation": self.evaluation} if self.evaluation else {}
+            return {"examples": own, "sampling": {"evaluation": self.evaluation_count}}
         examples = {
             "calibration": self.calibration,
-            "evaluation": self.evaluation,
             "inputs": self.inputs,
             "label": self.label,
             # Names from a file are recorded separately in the manifest.
@@ -119,7 +124,6 @@ class ExampleSources:
         }
         sampling = {
             "calibration": self.calibration_count,
-            "evaluation": self.evaluation_count,
             "stratify": self.stratify,
             "minimum_per_class": self.minimum_per_class,
             "weight": self.weight,

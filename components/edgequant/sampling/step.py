@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
+from edgequant.artifacts.comparison import class_order
 from edgequant.artifacts.example_set import ExampleSetWriter, Provenance, Representativeness
 from edgequant.errors import ExamplesError
 from edgequant.sampling.beam_options import parse_options
@@ -196,7 +197,7 @@ def _balance(source: dict[str, int], taken: dict[str, int]) -> dict[str, tuple[f
     of_source, of_taken = max(sum(source.values()), 1), max(sum(taken.values()), 1)
     return {
         label: (source.get(label, 0) / of_source, taken.get(label, 0) / of_taken)
-        for label in sorted(source.keys() | taken.keys())
+        for label in sorted(source.keys() | taken.keys(), key=class_order)
     }
 
 
@@ -233,15 +234,14 @@ def _facts(
         signature=examples.signature.key,
         seed=examples.seed,
         rule=", ".join(_rule(examples, plan, purpose, extreme)),
-        asked=examples.counts()[purpose],
+        requested=examples.counts()[purpose],
         records_read=draw.drawn.records_read,
         duplicates=sum(candidate.copies - 1 for candidate in chosen),
         skipped=skipped,
         classes=class_counts(draw.pool, plan, chosen) if purpose == CALIBRATION else {},
         extremes=extreme,
         sources=draw.sources,
-        # Only for the calibration set, so that the evaluation set does not change with the calibration settings.
-        recipe=examples.recipe() if purpose == CALIBRATION else {},
+        recipe=examples.recipe(purpose),
         names_in_file=tuple(examples.classes) if examples.classes_file and purpose == CALIBRATION else (),
     )
 
@@ -269,7 +269,9 @@ def _finish(writer: ExampleSetWriter, facts: Provenance, left_out: int) -> list[
         facts = replace(facts, skipped={**facts.skipped, NOT_FINITE: left_out})
     used = writer.finish(facts)
     skipped = "".join(f"; {count:,} left out: {reason}" for reason, count in facts.skipped.items())
-    short = f" (requested {facts.asked:,}, found {used + left_out:,}, used {used:,})" if used < facts.asked else ""
+    short = (
+        f" (requested {facts.requested:,}, found {used + left_out:,}, used {used:,})" if used < facts.requested else ""
+    )
     copies = f"; further copies of these: {facts.duplicates:,}" if facts.duplicates else ""
     messages = [f"{facts.purpose}: {used:,} of {facts.records_read:,} records{short}{copies}{skipped}"]
     messages += [

@@ -25,6 +25,8 @@ def validate(
     champion_evaluation: dsl.Input[dsl.Artifact] = None,
     model_uri: str = "",
     task_source: str = "",
+    reference: dict = {},  # noqa: B006 - KFP takes defaults as they are
+    training_metrics: dict = {},  # noqa: B006
 ) -> None:
     """Compares every variant with the float32 reference, example by example, and gives its verdict.
 
@@ -46,11 +48,14 @@ def validate(
         champion_evaluation: The champion's evaluation.
         model_uri: The URI of the source model, for the report's configuration; empty: the report does not name the model.
         task_source: The text of the task's FILE.py; empty: none.
+        reference: The metrics that float32 must reach, and within_points; empty: those that the training run logged.
+        training_metrics: The metrics that the training run of the model logged; empty: none is known.
     """
     import shutil
     from pathlib import Path
 
     from edgequant.gate import parse_gate
+    from edgequant.reference import parse_reference
     from edgequant.steps import step
     from edgequant.validation import kfp_view
     from edgequant.validation.inputs import Inputs
@@ -67,6 +72,8 @@ def validate(
             champion_evaluation=Path(champion_evaluation.path) if champion_evaluation else None,
             model_uri=model_uri,
             task_source=task_source,
+            expected=parse_reference(reference),
+            training_metrics=training_metrics,
         )
         result = run(name, task, parse_gate(gate), inputs, Path(verdict.path))
         metrics.metadata.update(kfp_view.metrics(result, Path(metrics.path)))

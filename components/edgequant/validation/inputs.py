@@ -1,7 +1,7 @@
 """The inputs of a verdict, and the checks that they belong together."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgequant.artifacts.benchmark import Benchmark, load_benchmark
@@ -10,6 +10,7 @@ from edgequant.artifacts.evaluation import EVALUATED, Evaluation, load_evaluatio
 from edgequant.artifacts.example_set import ExampleSet, check_disjoint, check_groups_disjoint, load_example_set
 from edgequant.artifacts.variant_set import VariantSet, load_variant_set
 from edgequant.errors import ArtifactError
+from edgequant.reference import Expected
 from edgequant.variants import REFERENCE
 
 
@@ -27,6 +28,8 @@ class Inputs:
         champion_evaluation: The champion's evaluation; None if none is configured.
         model_uri: The URI of the source model, for the record; "" if it is unknown.
         task_source: The text of the file that a metric of one's own is in; "" for none.
+        expected: What the configuration expects of the reference.
+        training_metrics: The metrics that the run that trained the model logged; empty where none is known.
     """
 
     variant_set: Path
@@ -38,6 +41,8 @@ class Inputs:
     champion_evaluation: Path | None = None
     model_uri: str = ""
     task_source: str = ""
+    expected: Expected = field(default_factory=Expected)
+    training_metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

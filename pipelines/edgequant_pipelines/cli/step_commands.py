@@ -233,5 +233,6 @@ def validate(
         champion_evaluation=champion_evaluation,
         model_uri=loaded.model,
         task_source=task_source,
+        expected=loaded.parsed_reference(),
     )
     run_step(loaded.name, task, loaded.parsed_gate(), inputs, output)

@@ -72,7 +72,7 @@ def calibration_set(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
                     signature="serving_default",
                     seed=1,
                     rule="all",
-                    asked=count,
+                    requested=count,
                     records_read=count,
                     duplicates=0,
                 )

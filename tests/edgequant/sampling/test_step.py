@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from edgequant.artifacts.example_set import ClassCount, ExampleSet
+from edgequant.artifacts.example_set import ClassCount, ExampleSet, recipe_of_both
 from edgequant.errors import ConfigError, ExamplesError
 from edgequant.sampling.decode import rows as decoding
 from edgequant.signature import ModelSignature, TensorSpec
@@ -78,7 +78,7 @@ def test_draws_both_sets(shard: Path, draw_sets: DrawSets, rows_of: RowsOf) -> N
         assert len(set(examples.identities)) == count
         provenance = examples.provenance
         assert (provenance.purpose, provenance.signature, provenance.seed) == (purpose, "serving_default", 17)
-        assert provenance.asked == count
+        assert provenance.requested == count
         assert [(Path(file.path), file.size_bytes) for file in provenance.sources] == [(shard, shard.stat().st_size)]
     assert calibration.provenance.records_read + evaluation.provenance.records_read == 200
     assert not rows_of(calibration) & rows_of(evaluation)
@@ -142,13 +142,31 @@ def test_the_calibration_set_tells_what_was_asked_for(shard: Path, draw_sets: Dr
     assert "classes" not in recipe["examples"]
     assert recipe["sampling"] == {
         "calibration": 8,
-        "evaluation": 20,
         "stratify": "false",
         "minimum_per_class": 1,
         "extremes": 0.0,
         "seed": 5,
     }
-    assert evaluation.provenance.recipe == {}
+    assert evaluation.provenance.recipe == {"examples": {}, "sampling": {"evaluation": 20}}
+
+
+def test_the_calibration_set_does_not_hang_on_the_evaluation_files(
+    shard: Path, draw_sets: DrawSets, write_tfrecord: WriteTfrecord, example: MakeExample
+) -> None:
+    """Evaluation files of another path, content and number of examples leave the calibration set's manifest as it is."""
+    digests = []
+    for number in (1, 2):
+        records = [example({"x": [float(number), float(row)], "label": [row % 2]}) for row in range(10)]
+        held_out = write_tfrecord(shard.parent / f"test-{number}.tfrecord", records)
+        calibration, evaluation = draw_sets(
+            to=f"sets-{number}", calibration=[str(shard)], evaluation=[str(held_out)], evaluation_count=number
+        )
+        digests.append((calibration.digest, evaluation.digest))
+        assert recipe_of_both(calibration.provenance, evaluation.provenance)["examples"]["evaluation"] == [
+            str(held_out)
+        ]
+    assert digests[0][0] == digests[1][0]
+    assert digests[0][1] != digests[1][1]
 
 
 def test_without_labels(shard: Path, draw_sets: DrawSets) -> None:
@@ -262,7 +280,7 @@ def test_fewer_than_asked(shard: Path, draw_sets: DrawSets, capsys: pytest.Captu
     calibration, evaluation = draw_sets(calibration_count=500, evaluation_count=10_000)
     counts = [len(examples.identities) for examples in (calibration, evaluation)]
     assert sum(counts) == 200
-    assert (calibration.provenance.asked, evaluation.provenance.asked) == (500, 10_000)
+    assert (calibration.provenance.requested, evaluation.provenance.requested) == (500, 10_000)
     output = capsys.readouterr().out
     assert (
         f"calibration: {counts[0]} of {counts[0]} records (requested 500, found {counts[0]}, used {counts[0]})"

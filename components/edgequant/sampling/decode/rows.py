@@ -23,7 +23,7 @@ from edgequant.sampling.draw.bottom_k import Candidate
 from edgequant.sampling.draw.ranks import sequence_of
 from edgequant.sampling.draw.scan import A_GROUP, A_KEY
 from edgequant.sampling.draw.spool import Spool
-from edgequant.sampling.formats.class_labels import class_name
+from edgequant.sampling.formats.class_reader import class_name
 from edgequant.sampling.formats.features import Feature, Features, take
 from edgequant.sampling.formats.files import Format
 from edgequant.sampling.settings import ExampleSources

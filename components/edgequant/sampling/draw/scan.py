@@ -15,7 +15,7 @@ from edgequant.sampling.draw.quotas import Shares, check_classes
 from edgequant.sampling.draw.ranks import exponential, identify, in_sequences, uniform
 from edgequant.sampling.draw.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, DrawRule, Keep
 from edgequant.sampling.draw.spool import Stored
-from edgequant.sampling.formats.class_labels import class_reader
+from edgequant.sampling.formats.class_reader import class_reader
 from edgequant.sampling.formats.features import Batch, take
 from edgequant.sampling.formats.files import Format
 

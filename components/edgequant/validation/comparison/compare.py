@@ -11,6 +11,13 @@ from edgequant.artifacts.comparison import Confusion, Flips, Measured, OutputDri
 from edgequant.outputs import decide
 from edgequant.own_metric import MetricInputs
 from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, REGRESSION, is_custom
+from edgequant.validation.comparison.channels import (
+    ChannelErrors,
+    Channels,
+    agreement,
+    channels_of,
+    worst_axis_errors,
+)
 from edgequant.validation.comparison.drop_intervals import (
     OwnInterval,
     PairedDrop,
@@ -20,7 +27,7 @@ from edgequant.validation.comparison.drop_intervals import (
     unresampled,
 )
 from edgequant.validation.comparison.flips import confusion, flips
-from edgequant.validation.comparison.output_drift import agreement, divergence, output_drift
+from edgequant.validation.comparison.output_drift import divergence, output_drift
 from edgequant.validation.comparison.slices import CLASS, Sliced, by_class_of_many, grouped, sliced
 from edgequant.validation.metrics.compute import figures, own_figures
 from edgequant.validation.metrics.metric import Figure, share_of
@@ -88,6 +95,7 @@ class Run:
         self.outputs = outputs
         self.reading = reading
         self._figures: dict[int, dict[str, Figure]] = {}
+        self._channels: dict[int, dict[str, tuple[Channels, ...]]] = {}
 
     def __len__(self) -> int:
         return len(next(iter(self.outputs.values())))
@@ -95,6 +103,12 @@ class Run:
     def first(self, count: int) -> dict[str, NDArray[Any]]:
         """Returns the outputs of the first examples."""
         return {name: values[:count] for name, values in self.outputs.items()}
+
+    def channels(self, count: int) -> dict[str, tuple[Channels, ...]]:
+        """Returns the channels of its outputs over the first examples."""
+        if count not in self._channels:
+            self._channels[count] = {name: channels_of(values) for name, values in self.first(count).items()}
+        return self._channels[count]
 
     def decisions(self, settings: ComparisonSettings, count: int) -> NDArray[Any]:
         """Returns its decisions for the first examples."""
@@ -187,8 +201,8 @@ def drops(settings: ComparisonSettings, reference: Run, variant: Run, only: str 
     """
     count = min(len(reference), len(variant))
     if settings.labels is None:
-        lost = 1.0 - _agreements(settings, reference, variant, count)
-        return {AGREEMENT: paired_mean(lost, settings.confidence, settings.clusters(count))}
+        errors = {} if settings.task in DECIDING else _channel_errors(reference, variant, count)
+        return _drop_in_agreement(settings, _agreements(settings, reference, variant, errors))
     reference_metrics, variant_metrics = reference.figures(settings, count), variant.figures(settings, count)
     clusters = settings.clusters(count)
     return {
@@ -209,7 +223,8 @@ def compare(settings: ComparisonSettings, reference: Run, variant: Run) -> Compa
         variant: The variant, evaluated on the same examples or on the first of them.
     """
     count = min(len(reference), len(variant))
-    agreements = _agreements(settings, reference, variant, count)
+    errors = _channel_errors(reference, variant, count)
+    agreements = _agreements(settings, reference, variant, errors)
     agreed = share_of(agreements)
     own = _own(settings, variant, count)
     agreeing = own_interval(agreed, count, settings.confidence, settings.clusters(count))
@@ -218,14 +233,19 @@ def compare(settings: ComparisonSettings, reference: Run, variant: Run) -> Compa
     return Comparison(
         examples=count,
         measures=_measured(settings, variant, count, own),
-        drops=drops(settings, reference, variant),
+        drops=_drop_in_agreement(settings, agreements)
+        if settings.labels is None
+        else drops(settings, reference, variant),
         agreement=Measured(value=agreed.value, interval=agreeing.ends, method=agreeing.method),
         agreeing=agreeing,
         divergence_nats=divergence(
             settings.task, reference.reading, reference_outputs[single], variant_outputs[single]
         ),
         flips=_flips(settings, reference, variant, count),
-        drift={name: output_drift(reference_outputs[name], variant_outputs[name]) for name in reference_outputs},
+        drift={
+            name: output_drift(reference_outputs[name], variant_outputs[name], errors[name])
+            for name in reference_outputs
+        },
         confusion=confused(settings, variant, count),
         slices=_slices(settings, reference, variant, agreements),
         own=own,
@@ -248,15 +268,32 @@ def _has_interval(settings: ComparisonSettings, name: str, figure: Figure) -> bo
     return name == settings.metric
 
 
-def _agreements(settings: ComparisonSettings, reference: Run, variant: Run, count: int) -> NDArray[np.float64]:
-    """Returns the agreement of the variant with the reference, 0 to 1, [examples].
+def _channel_errors(reference: Run, variant: Run, count: int) -> dict[str, ChannelErrors]:
+    channels, actual = reference.channels(count), variant.first(count)
+    return {
+        name: worst_axis_errors(channels[name], expected, actual[name])
+        for name, expected in reference.first(count).items()
+    }
 
-    For tasks with decisions it is the share of equal decisions (top-1 agreement); for others see `output_drift.agreement`.
+
+def _agreements(
+    settings: ComparisonSettings, reference: Run, variant: Run, errors: Mapping[str, ChannelErrors]
+) -> NDArray[np.float64]:
+    """Returns the agreement of the variant with the reference, 0 to 1, over the examples of both, [examples].
+
+    For tasks with decisions it is the share of equal decisions (top-1 agreement); for others see `channels.agreement`.
     """
+    count = min(len(reference), len(variant))
     if settings.task in DECIDING:
         same = reference.decisions(settings, count) == variant.decisions(settings, count)
         return np.asarray(same.mean(axis=1) if settings.task == MULTILABEL else same, np.float64)
-    return agreement(reference.first(count), variant.first(count), apart=settings.task == REGRESSION)
+    return agreement(reference.first(count), variant.first(count), errors)
+
+
+def _drop_in_agreement(settings: ComparisonSettings, agreements: NDArray[np.float64]) -> dict[str, PairedDrop]:
+    decided = settings.task in (CLASSIFICATION, BINARY)
+    clusters = settings.clusters(len(agreements))
+    return {AGREEMENT: paired_mean(1.0 - agreements, settings.confidence, clusters, decided=decided)}
 
 
 def _flips(settings: ComparisonSettings, reference: Run, variant: Run, count: int) -> Flips | None:

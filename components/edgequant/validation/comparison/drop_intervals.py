@@ -96,7 +96,8 @@ def paired_drop(
     reference, variant = reference.judged, variant.judged
     sign = 1.0 if reference.higher_is_better else -1.0
     if reference.each is not None and variant.each is not None:
-        return paired_mean(sign * (reference.each - variant.each), confidence, clusters)
+        decided = right_or_wrong(reference.each) and right_or_wrong(variant.each)
+        return paired_mean(sign * (reference.each - variant.each), confidence, clusters, decided=decided)
     points = POINTS * sign * (reference.value - variant.value)
     if not math.isfinite(points):
         return PairedDrop(drop=Drop(points=None, note=UNDEFINED), examples=count)
@@ -172,22 +173,27 @@ def unresampled(reference: Figure, variant: Figure, count: int) -> PairedDrop:
     return PairedDrop(drop=Drop(points=points, note=NOT_JUDGED), examples=count)
 
 
-def paired_mean(differences: NDArray[np.float64], confidence: float, clusters: Clusters | None = None) -> PairedDrop:
+def paired_mean(
+    differences: NDArray[np.float64], confidence: float, clusters: Clusters | None = None, *, decided: bool = True
+) -> PairedDrop:
     """Returns the drop of a metric that is a mean of values per example.
 
-    If the examples belong to groups, the interval is that of a mean of the groups (see `Clusters`). Differences of right and wrong answers get Tango's score interval of paired proportions; others the skewness-corrected
-    interval of a mean, widened to the worst case of changes that are not observed.
+    If the examples belong to groups, the interval is that of a mean of the groups (see `Clusters`). Differences of right and
+    wrong answers get Tango's score interval of paired proportions; others the skewness-corrected interval of a mean, widened to
+    the worst case of changes that are not observed.
 
     Args:
         differences: The reference's value minus the variant's, for errors the negative of it, [examples].
         confidence: The confidence level of each end of the interval.
         clusters: The groups of the examples; None if they are independent.
+        decided: Whether each value is that of a right or wrong answer, as far as is known. Differences of 0 alone do not show it,
+            and those of other values may change by less than a whole answer.
     """
     if clusters is not None:
         return _clustered_mean(differences, confidence, clusters)
     ends, method = mean_drop_ends(differences, confidence), "paired mean"
     unseen: UnseenChanges | None = _unseen_of_mean(len(differences))
-    if right_or_wrong(differences):
+    if decided and right_or_wrong(differences):
         unseen = None
         lost, gained = int((differences > 0).sum()), int((differences < 0).sum())
         ends, method = paired_drop_interval(lost, gained, len(differences), confidence), "paired proportions"

@@ -48,7 +48,7 @@ def check_worst_class(limit: Limit, classes: Sliced | None) -> Check:
         return check
     return Check(
         name=check.name,
-        asked=check.asked,
+        limit=check.limit,
         measured=check.measured,
         interval=check.interval,
         verdict=check.verdict,

@@ -20,7 +20,7 @@ from edgequant.validation.comparison.compare import (
     confused,
     measured_metrics,
 )
-from edgequant.validation.comparison.output_drift import constant
+from edgequant.validation.gate.constant_channels import check_constant_channels, constant_notes
 from edgequant.validation.gate.data_warnings import label_counts
 from edgequant.validation.gate.decide import Evidence, failed, judge
 from edgequant.validation.inputs import Loaded
@@ -168,6 +168,7 @@ def _judged(base: VariantVerdict, name: str, context: VerdictContext) -> Variant
         missing=known.missing,
         missing_against=_missing_against(against, context),
         everywhere=known.everywhere,
+        constant=check_constant_channels(context.gate, comparison.drift, labelled=settings.labels is not None),
     )
     verdict, checks, reasons = judge(context.gate, evidence)
     measures = {
@@ -179,7 +180,7 @@ def _judged(base: VariantVerdict, name: str, context: VerdictContext) -> Variant
         base,
         notes=(
             *base.notes,
-            *_constant_outputs(context.runs[REFERENCE], context.runs[name]),
+            *constant_notes(comparison.drift, comparison.examples),
             *_same_as_champion(variants[name].sha256, context),
         ),
         examples=comparison.examples,
@@ -221,17 +222,6 @@ def _partial(content: EvaluationContent) -> tuple[str, ...]:
     if content.examples == content.available:
         return ()
     return (f"evaluated on the first {content.examples:,} of {content.available:,} examples: the time budget ended",)
-
-
-def _constant_outputs(reference: Run, variant: Run) -> tuple[str, ...]:
-    """Returns a note on each output that is constant where the reference's is not, with the usual cause."""
-    moving = {name: values for name, values in variant.outputs.items() if name not in constant(reference.outputs)}
-    return tuple(
-        f"output {name!r} is the same for all {len(variant):,} examples; {REFERENCE}'s is not. All numbers of a tensor share one"
-        " scale in int8: where some are much larger than others, as columns in their own units are, scale the inputs before"
-        " the model (examples.inputs: scale, offset, or examples.preprocess)"
-        for name in constant(moving)
-    )
 
 
 def _unmeasured(name: str, benchmark: Benchmark) -> tuple[str, ...]:

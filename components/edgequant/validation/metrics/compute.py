@@ -77,7 +77,8 @@ def _regression(output: NDArray[Any], labels: NDArray[Any], spread: NDArray[np.f
     errors = predicted - expected
     explained = _explained(expected, errors)
     known = np.isfinite(explained.value())
-    value = float(r2_score(expected, predicted)) if known else float("nan")
+    varies = np.ptp(expected, axis=0) > 0
+    value = float(r2_score(expected[:, varies], predicted[:, varies])) if known else float("nan")
     r2 = Figure(value=value, weighted=explained, worst_case=r2_worst_case(value) if known else None)
     # In standard deviations, so that the errors of a number near 300 do not hide those of a number near 1.
     scaled = _errors(errors / spread)
@@ -107,17 +108,19 @@ def _errors(errors: NDArray[np.float64]) -> dict[str, Figure]:
 
 
 def _explained(expected: NDArray[np.float64], errors: NDArray[np.float64]) -> Resampled:
-    """Returns R² over weighted examples, the mean over the label's numbers; NaN where one of these does not vary."""
+    """Returns R² over weighted examples, the mean over the label's numbers that vary in them; NaN if none does."""
     # Centred, to avoid cancellation of large numbers.
     centred = expected - expected.mean(axis=0)
     squares, squared_errors = centred**2, errors**2
 
     def over(weights: NDArray[np.float64]) -> float:
         count = weights.sum()
-        varies = weights @ squares - (weights @ centred) ** 2 / count
-        if count < 2 or not (varies > 0).all():
+        energy = weights @ squares - (weights @ centred) ** 2 / count
+        # By the range, since rounding gives equal numbers a variance.
+        varies = np.ptp(expected[weights > 0], axis=0) > 0 if count >= 2 else np.zeros(len(energy), np.bool_)
+        if not varies.any():
             return float("nan")
-        return float(np.mean(1 - (weights @ squared_errors) / varies))
+        return float(np.mean(1 - (weights @ squared_errors)[varies] / energy[varies]))
 
     return Resampled(one_by_one(over), len(expected))
 
