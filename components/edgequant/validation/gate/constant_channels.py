@@ -36,7 +36,7 @@ def check_constant_channels(gate: Gate, drift: Mapping[str, OutputDrift], *, lab
         return None
     return Check(
         name=CONSTANT_CHANNELS,
-        asked=_ALLOWED,
+        limit=_ALLOWED,
         measured=float(sum(constants.lost for constants in lost.values())),
         verdict=REJECTED,
         sentence="; ".join(_lost(name, constants) for name, constants in lost.items()),
