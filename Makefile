@@ -26,6 +26,8 @@ define install
 $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$(1)]"
 endef
 TIERS := engines or browser or images or kubernetes or long
+# Their folders, which other tiers need not even import.
+OTHER_TIERS := $(foreach tier,engines browser images kubernetes,--ignore tests/$(tier))
 
 .PHONY: help install install-tiers demo test test-fast test-long test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs docs-site clean clean-caches
 
@@ -61,10 +63,10 @@ demo: $(INSTALLED)
 	$(VENV)/bin/edgequant demo
 
 test: $(INSTALLED)
-	$(PYTEST) -m "not ($(TIERS))"
+	$(PYTEST) $(OTHER_TIERS) -m "not ($(TIERS))"
 
 test-fast: $(INSTALLED)
-	$(PYTEST) -m "not ($(TIERS) or heavy)"
+	$(PYTEST) $(OTHER_TIERS) -m "not ($(TIERS) or heavy)"
 
 test-long: $(INSTALLED)
 	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) -m long tests/edgequant tests/edgequant_pipelines tests/examples

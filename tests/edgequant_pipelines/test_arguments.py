@@ -232,7 +232,7 @@ def test_an_mlflow_that_is_gone_is_waited_for_as_configured(folder: Path, tmp_pa
         run_locally(
             load_config(folder / "config.yaml"), tmp_path / "work", cache=True, show=lambda *line: said.append(line)
         )
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 60
     assert said == [("pin", "MLflow at http://127.0.0.1:9 does not answer; retrying for at most 1.5 s")]
 
 
