@@ -20,7 +20,7 @@ from edgequant.sampling.draw.selection import AUTO, FALSE
 from edgequant.sampling.formats.files import check_patterns
 from edgequant.sampling.formats.remote import wrong_place
 from edgequant.sampling.referenced_files import remote_file
-from edgequant.sampling.settings import check_settings
+from edgequant.sampling.settings import check_sequence, check_settings
 from edgequant.task import check_task_name
 from edgequant.tracking.setting_checks import check_experiment, check_registered_model
 from edgequant.tracking_uri import check_tracking_uri
@@ -60,6 +60,9 @@ class Examples(_Section):
     classes: list[str] = []
     classes_file: str = ""
     slice: Patterns = []
+    group: str = ""
+    sequence: dict[str, str] = {}
+    keep: Patterns = []
     preprocess: str = ""
 
 
@@ -145,6 +148,12 @@ class Config(_Section):
             extremes=self.sampling.extremes,
             label=self.examples.label,
             task=self.task,
+        )
+        check_sequence(
+            self.examples.sequence,
+            stratify=self.sampling.stratify,
+            weight=self.sampling.weight,
+            extremes=self.sampling.extremes,
         )
         check_gate(self.parsed_gate(), self.task, labelled=bool(self.examples.label), champion=bool(self.champion))
         check_reference(self.parsed_reference(), self.task, labelled=bool(self.examples.label))
@@ -282,6 +291,10 @@ def _absolute(config: Config, folder: Path) -> Config:
     file, colon, function = preprocess.rpartition(":")
     if file.endswith(".py"):
         preprocess = path("examples.preprocess", file) + colon + function
+    task_file, task_colon, task_function = config.task.rpartition(":")
+    task = config.task
+    if task_file.endswith(".py"):
+        task = path("task", task_file) + task_colon + task_function
     uri = config.tracking.uri
     if uri.startswith(_SQLITE):
         uri = _SQLITE + path("tracking.uri", uri.removeprefix(_SQLITE))
@@ -291,6 +304,7 @@ def _absolute(config: Config, folder: Path) -> Config:
         update={
             "model": path("model", config.model),
             "champion": path("champion", config.champion),
+            "task": task,
             "examples": examples.model_copy(
                 update={
                     "calibration": [path("examples.calibration", pattern) for pattern in examples.calibration],

@@ -39,6 +39,9 @@ def quantize(
     classes: list[str] = [],  # noqa: B006
     classes_file: str = "",
     slices: list[str] = [],  # noqa: B006
+    group: str = "",
+    sequence: dict = {},  # noqa: B006
+    keep: list[str] = [],  # noqa: B006
     preprocess: str = "",
     preprocess_source: str = "",
     calibration_count: int = 500,
@@ -53,6 +56,7 @@ def quantize(
     variants: list[str] = VARIANTS,
     task: str = "classification",
     task_digest: str = "",
+    task_source: str = "",
     resolver: str = "xnnpack",
     gate: dict = {},  # noqa: B006
     reference: dict = {},  # noqa: B006
@@ -84,6 +88,9 @@ def quantize(
         classes: The names that a label in text may have, in the order of the model's outputs.
         classes_file: A text file with these names, one on each line: a path, s3:// or gs://; empty: as in classes.
         slices: Features to keep beside the examples, so that metrics can be told apart by their values.
+        group: The feature whose values are groups of dependent examples, such as the speaker; empty: none.
+        sequence: The features key and order of sequences, whose examples run in order; empty: none.
+        keep: Features that are kept for a metric of one's own.
         preprocess: FILE.py:function, s3://BUCKET/FILE.py:function or package.module:function that makes model inputs; empty: none.
         preprocess_source: The text of FILE.py; empty for a module of the image, and for a file in a bucket.
         calibration_count: How many calibration examples to draw.
@@ -96,8 +103,9 @@ def quantize(
         check_stability: Whether to calibrate on each half of the set as well, and compare.
         seed: The seed of the draw.
         variants: The variants to make; float32 is among them.
-        task: classification, binary, multilabel, regression, none, or package.module:function.
+        task: classification, binary, multilabel, regression, none, or FILE.py:function or package.module:function.
         task_digest: Identifies the code behind a task of one's own, for the cache key.
+        task_source: The text of the task's FILE.py; empty: none.
         resolver: Which kernels run the variants: xnnpack, builtin (the runtime's optimized ones) or reference.
         gate: What a variant must hold, such as max_drop_points; empty: nothing is judged.
         reference: What float32 must reach, such as accuracy: 0.87, within_points: 1; empty: what the training run logged.
@@ -129,6 +137,9 @@ def quantize(
         classes=classes,
         classes_file=classes_file,
         slices=slices,
+        group=group,
+        sequence=sequence,
+        keep=keep,
         preprocess=preprocess,
         preprocess_source=preprocess_source,
         task=task,
@@ -160,6 +171,7 @@ def quantize(
             evaluation_set=sampled.outputs["evaluation_set"],
             task=task,
             task_digest=task_digest,
+            task_source=task_source,
             resolver=resolver,
         )
     champion_evaluated = evaluate(
@@ -168,6 +180,7 @@ def quantize(
         evaluation_set=sampled.outputs["evaluation_set"],
         task=task,
         task_digest=task_digest,
+        task_source=task_source,
         resolver=resolver,
     )
     champion_evaluated.set_display_name("evaluate-champion")
@@ -181,6 +194,7 @@ def quantize(
     validated = validate(
         name=name,
         task=task,
+        task_source=task_source,
         gate=gate,
         reference=reference,
         training_metrics=training_metrics,

@@ -141,6 +141,7 @@ def small_models(made_by: Callable[[Path], Path]) -> dict[str, bytes]:
     ``sums``: y = [sum(x)] for [N, any]. ``total``: y = sum(x), without an axis. ``centred``: y = x - the mean over the batch.
     ``lists``: the outputs [x + 1, 2x] as a list. ``some``: y is x where x[0] > 0, else nothing. ``range``: y = 0 … x[0] - 1.
     ``root``: y = softmax(sqrt(x) + abs(x)). ``countdown``: y = x, less 1 as often as a value is 1 or more: a run of x rounds.
+    ``counter``: y = x + the sum of all inputs so far + 10, in a resource variable. ``recurrent``: y = an LSTM operator of x [1, 5, 3].
     ``steps``: for [N, any, 4], ``all`` and ``same`` = 2x, ``last`` = the last step, ``x`` = x. ``crash`` and ``hang``: as
     ``double``, but `ending_interpreter` ends or blocks its process.
     """

@@ -108,6 +108,9 @@ def test_the_promised_example_loads(tmp_path: Path) -> None:
             "classes": [],
             "classes_file": "",
             "slice": [],
+            "group": "",
+            "sequence": {},
+            "keep": [],
             "preprocess": f"{tmp_path}/preprocess.py:to_inputs",
         },
         "sampling": SAMPLING,
@@ -224,7 +227,7 @@ def test_unknown_keys(tmp_path: Path, key: str, message: str) -> None:
         (
             "examples",
             "train.npz",
-            "examples: 'train.npz' is wrong: a mapping of calibration, evaluation, inputs, label, classes, classes_file, slice, preprocess is needed",
+            "examples: 'train.npz' is wrong: a mapping of calibration, evaluation, inputs, label, classes, classes_file, slice, group, sequence, keep, preprocess is needed",
         ),
         (
             "kubeflow.steps.convert",
@@ -352,7 +355,7 @@ def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
     assert message == (
         'name: 3 is wrong: text is needed; write it in quotes, such as "3"; '
         "'model' is missing; unknown key 'examples.lable';"
-        " allowed are calibration, evaluation, inputs, label, classes, classes_file, slice, preprocess; did you mean 'label'?"
+        " allowed are calibration, evaluation, inputs, label, classes, classes_file, slice, group, sequence, keep, preprocess; did you mean 'label'?"
     )
 
 

@@ -12,13 +12,20 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from edgequant.conversion.converter_errors import explain
+from edgequant.conversion.stateful_calibration import resetting
 from edgequant.errors import ModelError
 from edgequant.model_files import KERAS, ModelFiles, needs_tf_keras
 
 Calibration = dict[str, NDArray[Any]]
 
 
-def convert(files: ModelFiles, signature: str, variant: str, calibration: Calibration) -> bytes:
+def convert(
+    files: ModelFiles,
+    signature: str,
+    variant: str,
+    calibration: Calibration,
+    starts: NDArray[np.bool_] | None = None,
+) -> bytes:
     """Returns the flatbuffer of one variant.
 
     Args:
@@ -26,6 +33,7 @@ def convert(files: ModelFiles, signature: str, variant: str, calibration: Calibr
         signature: The key of the signature to convert; the file holds no other.
         variant: The variant's name.
         calibration: Arrays by input name, the example first.
+        starts: Whether each example starts a sequence, and variables are reset; None: all do.
 
     Raises:
         ModelError: The model cannot be loaded or converted; the message names unsupported operators.
@@ -37,16 +45,22 @@ def convert(files: ModelFiles, signature: str, variant: str, calibration: Calibr
         try:
             converter = tf.lite.TFLiteConverter.from_saved_model(str(path), signature_keys=[signature])
             _SETTINGS[variant](converter, _representative(calibration))
-            flatbuffer: bytes = converter.convert()
+            with resetting(np.ones(_count(calibration), np.bool_) if starts is None else starts):
+                flatbuffer: bytes = converter.convert()
+        except ModelError:
+            raise
         except Exception as error:  # The converter and TensorFlow raise many kinds; each is a failure of the model.
             raise ModelError(explain(error)) from error
     return flatbuffer
 
 
+def _count(calibration: Calibration) -> int:
+    return len(next(iter(calibration.values())))
+
+
 def _representative(calibration: Calibration) -> Callable[[], Iterator[Calibration]]:
     def examples() -> Iterator[Calibration]:
-        count = len(next(iter(calibration.values())))
-        for row in range(count):
+        for row in range(_count(calibration)):
             yield {name: np.ascontiguousarray(values[row : row + 1]) for name, values in calibration.items()}
 
     return examples

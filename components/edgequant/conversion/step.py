@@ -12,7 +12,7 @@ import numpy as np
 
 from edgequant.artifacts.calibration_comparison import CalibrationComparison
 from edgequant.artifacts.directory import new_directory, tree_digest, write_manifest
-from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
+from edgequant.artifacts.example_set import ExampleSet, check_disjoint, check_groups_disjoint, load_example_set
 from edgequant.artifacts.variant_set import (
     CONVERTED,
     FAILED,
@@ -89,7 +89,7 @@ def convert(request: ConversionRequest, variant_set: Path) -> None:
 
     Raises:
         ConversionError: The reference failed, so nothing can be compared.
-        ArtifactError: An example of the calibration set is also in the evaluation set.
+        ArtifactError: An example, or a group, of the calibration set is also in the evaluation set.
         ExamplesError: The calibration set does not fit this model.
         ModelError: There is no such model or signature.
     """
@@ -159,12 +159,13 @@ def _compare(request: ConversionRequest, calibration: ExampleSet, *, needed: boo
     """Returns how the calibration set compares with the evaluation set, and prints it; None if there is nothing to compare.
 
     Raises:
-        ArtifactError: An example of the calibration set is also in the evaluation set.
+        ArtifactError: An example, or a group, of the calibration set is also in the evaluation set.
     """
     if request.evaluation_set is None:
         return None
     evaluation = load_example_set(request.evaluation_set, verify=False)
     check_disjoint(calibration.identities, evaluation)
+    check_groups_disjoint(calibration, evaluation)
     if not needed or not len(evaluation):
         return None
     comparison = compare(calibration, evaluation, allow_mismatch=request.allow_mismatch)
@@ -255,7 +256,7 @@ def convert_one(files: ModelFiles, signature: str, name: str, calibration_set: P
     from edgequant.conversion.converter import convert as call_converter
 
     calibration = load_example_set(calibration_set, verify=False)
-    flatbuffer = call_converter(files, signature, name, calibration.inputs)
+    flatbuffer = call_converter(files, signature, name, calibration.inputs, calibration.starts)
     inspection = inspect_bytes(flatbuffer, name)
     reason = broken_promise(VARIANTS[name], inspection)
     if reason is not None:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from edgequant.artifacts.directory import file_name, load_array, new_directory, write_json, write_manifest
 from edgequant.artifacts.evaluation import EVALUATED, SCHEMA, EvaluationContent, NotFinite
-from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
+from edgequant.artifacts.example_set import STARTS, ExampleSet, check_disjoint, load_example_set
 from edgequant.artifacts.variant_set import ABSENT, CONVERTED, FAILED, VariantSet, load_variant_set
 from edgequant.errors import EvaluationError
 from edgequant.evaluation.prediction import PredictionRequest, Predictions, predict, trace
 from edgequant.litert_interpreter import XNNPACK, Origin, runtime_version
 from edgequant.model_process import MARGIN_SECONDS, run_in_child
 from edgequant.outputs import glance
+from edgequant.own_metric import metric_inputs
 from edgequant.resolvers import check_resolver
 from edgequant.steps import say
 from edgequant.variants import REFERENCE
@@ -38,6 +39,7 @@ def evaluate(
     budget_seconds: float = 120.0,
     resolver: str = XNNPACK,
     margin_seconds: float = MARGIN_SECONDS,
+    task_source: str = "",
 ) -> None:
     """Evaluates one variant. One that cannot be run is recorded as failed, with the reason.
 
@@ -52,6 +54,7 @@ def evaluate(
         budget_seconds: No further examples are started after this time.
         resolver: Which kernels run the model: xnnpack, builtin or reference.
         margin_seconds: How long to wait for the child beyond the budget.
+        task_source: The text of the file that a metric of one's own is in; "" for none.
 
     Raises:
         ArtifactError: An input directory is missing or damaged, or an example is in the calibration set.
@@ -86,12 +89,15 @@ def evaluate(
                 model=_model(variants, variant),
                 inputs={name: examples.path / "inputs" / file_name(name) for name in examples.inputs},
                 outputs=draft / "outputs",
-                threads=_threads(),
+                # The examples of a sequence need the state of one interpreter.
+                threads=_threads() if examples.starts is None else 1,
+                starts=None if examples.starts is None else examples.path / STARTS,
                 budget_seconds=budget_seconds,
                 grace_seconds=margin_seconds,
                 resolver=resolver,
             )
-            content = _evaluate(request, examples, blank, seconds=budget_seconds + margin_seconds)
+            seconds = budget_seconds + margin_seconds
+            content = _evaluate(request, (examples, task_source), blank, seconds=seconds)
         except EvaluationError as error:
             if variant == REFERENCE:
                 raise EvaluationError(f"the reference {REFERENCE} is not evaluated: {error}") from error
@@ -109,9 +115,17 @@ def _model(variants: VariantSet, variant: str) -> Path:
 
 
 def _evaluate(
-    request: PredictionRequest, examples: ExampleSet, blank: EvaluationContent, *, seconds: float
+    request: PredictionRequest, judged_by: tuple[ExampleSet, str], blank: EvaluationContent, *, seconds: float
 ) -> EvaluationContent:
-    """Writes the outputs of a model, and returns the content of the manifest."""
+    """Writes the outputs of a model, and returns the content of the manifest.
+
+    Args:
+        request: What to run.
+        judged_by: The evaluation set, and the text of the file of a metric of one's own.
+        blank: What is known before.
+        seconds: How long the child process may take.
+    """
+    examples, task_source = judged_by
     predictions = _predict(blank.variant, request, seconds)
     if predictions.not_finite:
         raise _not_finite(request, predictions, seconds)
@@ -121,7 +135,7 @@ def _evaluate(
         status=EVALUATED,
         examples=predictions.examples,
         seconds=round(predictions.seconds, 3),
-        metrics=glance(blank.task, outputs, examples.labels),
+        metrics=glance(blank.task, outputs, examples.labels, metric_inputs(examples, task_source)),
         outputs=predictions.outputs,
         threads=request.threads,
         batch=predictions.batch,
@@ -139,7 +153,7 @@ def _predict(variant: str, request: PredictionRequest, seconds: float) -> Predic
     request.outputs.mkdir()
     with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
         batch_file = Path(folder) / "batch"
-        for batch in (0, 1):
+        for batch in (0, 1) if request.starts is None else (1,):
             batch_file.write_text("1")
             outcome = run_in_child(predict, replace(request, batch=batch, batch_file=batch_file), seconds=seconds)
             if isinstance(outcome.value, Predictions):

@@ -62,7 +62,9 @@ def code_digest(name: str) -> str:
 
     The source is that of the whole package, since its modules import each other, or of the one file of a module without a package.
     """
-    module = name.partition(":")[0]
+    module = name.rpartition(":")[0]
+    if module.endswith(".py"):  # Its text is among the arguments.
+        return ""
     try:
         spec = importlib.util.find_spec(module) if ":" in name else None
         package = importlib.util.find_spec(module.partition(".")[0]) if spec else None

@@ -7,7 +7,7 @@ from pathlib import Path
 from edgequant.artifacts.benchmark import Benchmark, load_benchmark
 from edgequant.artifacts.champion_set import CHAMPION, ChampionFacts, load_champion
 from edgequant.artifacts.evaluation import EVALUATED, Evaluation, load_evaluation
-from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
+from edgequant.artifacts.example_set import ExampleSet, check_disjoint, check_groups_disjoint, load_example_set
 from edgequant.artifacts.variant_set import VariantSet, load_variant_set
 from edgequant.errors import ArtifactError
 from edgequant.reference import Expected
@@ -27,6 +27,7 @@ class Inputs:
         champion: The champion; None if none is configured.
         champion_evaluation: The champion's evaluation; None if none is configured.
         model_uri: The URI of the source model, for the record; "" if it is unknown.
+        task_source: The text of the file that a metric of one's own is in; "" for none.
         expected: What the configuration expects of the reference.
         training_metrics: The metrics that the run that trained the model logged; empty where none is known.
     """
@@ -39,6 +40,7 @@ class Inputs:
     champion: Path | None = None
     champion_evaluation: Path | None = None
     model_uri: str = ""
+    task_source: str = ""
     expected: Expected = field(default_factory=Expected)
     training_metrics: Mapping[str, float] = field(default_factory=dict)
 
@@ -70,6 +72,7 @@ class Loaded:
         calibration: The calibration set.
         examples: The evaluation set.
         champion: The champion; None if none is configured.
+        task_source: The text of the file that a metric of one's own is in; "" for none.
     """
 
     task: str
@@ -79,6 +82,7 @@ class Loaded:
     calibration: ExampleSet
     examples: ExampleSet
     champion: LoadedChampion | None
+    task_source: str = ""
 
 
 def load(task: str, inputs: Inputs) -> Loaded:
@@ -112,6 +116,7 @@ def load(task: str, inputs: Inputs) -> Loaded:
         calibration=calibration,
         examples=examples,
         champion=champion,
+        task_source=inputs.task_source,
     )
 
 
@@ -174,6 +179,7 @@ def check_sets(calibration: ExampleSet, evaluation: ExampleSet, variants: Varian
     if evaluation.digest != reference.content.evaluation_sha256:
         raise ArtifactError(f"validate: {evaluation.path} is not the evaluation set that the variants were run on")
     check_disjoint(calibration.identities, evaluation)
+    check_groups_disjoint(calibration, evaluation)
 
 
 def check_kernels(evaluations: Sequence[Evaluation], benchmark: Benchmark) -> None:

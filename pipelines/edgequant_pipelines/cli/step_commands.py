@@ -157,13 +157,16 @@ def evaluate(
     """Run VARIANT on the LiteRT interpreter over an evaluation set."""
     from edgequant.evaluation.step import evaluate as run_step
     from edgequant.task import check_task_name
+    from edgequant_pipelines.arguments import user_code
 
+    task, task_source = user_code("--task", check_task_name(task))
     run_step(
         variant,
         variants,
         examples,
         output,
-        task=check_task_name(task),
+        task=task,
+        task_source=task_source,
         budget_seconds=budget_seconds,
         resolver=resolver,
     )
@@ -215,9 +218,11 @@ def validate(
     """Check every variant against CONFIG's gate, and write the verdict and the report."""
     from edgequant.validation.inputs import Inputs
     from edgequant.validation.step import validate as run_step
+    from edgequant_pipelines.arguments import user_code
     from edgequant_pipelines.config import load_config
 
     loaded = load_config(config, overrides)
+    task, task_source = user_code("task", loaded.task)
     inputs = Inputs(
         variant_set=variants,
         evaluations=evaluations,
@@ -227,6 +232,7 @@ def validate(
         champion=champion,
         champion_evaluation=champion_evaluation,
         model_uri=loaded.model,
+        task_source=task_source,
         expected=loaded.parsed_reference(),
     )
-    run_step(loaded.name, loaded.task, loaded.parsed_gate(), inputs, output)
+    run_step(loaded.name, task, loaded.parsed_gate(), inputs, output)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -155,21 +154,10 @@ def load_preprocess(name: str, source: str) -> Preprocess:
     Raises:
         ConfigError: There is no such function, or the file cannot be run.
     """
-    if not source:
-        try:
-            return partial(_call, load_function(name), name)
-        except ConfigError as error:
-            raise ConfigError(f"examples.preprocess: {error}") from error
-    path, _, function_name = name.rpartition(":")
-    module = ModuleType("edgequant_user_preprocess")
     try:
-        exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102 - the user's own file, named in their config
-    except (Exception, SystemExit) as error:
-        raise ConfigError(f"examples.preprocess: {path} cannot be run: {type(error).__name__}: {error}") from error
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        raise ConfigError(f"examples.preprocess: {path} has no function {function_name!r}")
-    return partial(_call, function, name)
+        return partial(_call, load_function(name, source), name)
+    except ConfigError as error:
+        raise ConfigError(f"examples.preprocess: {error}") from error
 
 
 def from_sources(sources: Mapping[str, InputSource], signature: ModelSignature) -> Preprocess:

@@ -10,7 +10,8 @@ from scipy.stats import mannwhitneyu
 
 from edgequant.artifacts.comparison import class_name
 from edgequant.errors import EvaluationError
-from edgequant.outputs import PROBABILITIES, own_metrics
+from edgequant.outputs import PROBABILITIES
+from edgequant.own_metric import own_metrics
 from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, REGRESSION, is_custom
 from edgequant.validation.comparison.compare import ComparisonSettings, Run
 from edgequant.validation.metrics.compute import figures
@@ -197,7 +198,8 @@ def _custom(
     def value(order: NDArray[np.int64]) -> float | None:
         outputs = {name: output[order] for name, output in run.first(len(labels)).items()}
         try:
-            return float(own_metrics(settings.task, outputs, labels)[settings.metric].mean())
+            given = settings.given.of(slice(len(labels)))
+            return float(own_metrics(settings.task, outputs, labels, given)[settings.metric].mean())
         except (EvaluationError, KeyError):
             return None
 

@@ -9,6 +9,7 @@ from edgequant.artifacts.verdict import NOT_GATED, REFERENCE_VERDICT, REJECTED, 
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant.gate import Gate, check_gate
 from edgequant.outputs import read
+from edgequant.own_metric import metric_inputs
 from edgequant.task import NONE, check_answer
 from edgequant.validation.comparison.champion import AgainstChampion, EvaluatedChampion, evaluated_champion
 from edgequant.validation.comparison.compare import (
@@ -64,6 +65,8 @@ def verdict_context(gate: Gate, loaded: Loaded) -> VerdictContext:
         task=task,
         metric=AGREEMENT,
         labels=labels,
+        groups=loaded.examples.groups,
+        given=metric_inputs(loaded.examples, loaded.task_source),
         slices=loaded.examples.slices,
         classes=loaded.calibration.provenance.class_names,
         confidence=gate.confidence,

@@ -16,7 +16,7 @@ _FILES = 20
 _MODEL = "model"
 _UNKNOWN = (
     "Add what the first run had of these: under examples inputs, label,",
-    "classes, slice, preprocess; under sampling stratify, weight, extremes.",
+    "classes, slice, group, sequence, keep, preprocess; under sampling stratify, weight, extremes.",
 )
 
 

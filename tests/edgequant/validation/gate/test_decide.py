@@ -229,7 +229,7 @@ def test_a_class_of_many_is_judged_with_and_without_it() -> None:
     labels = np.tile([[1, 0], [0, 1], [0, 1], [0, 1]], (100, 1))
     variant = labels.copy()
     variant[:8, 0] = 1
-    groups = by_class_of_many(labels, labels, variant, ["cat", "dog"])
+    groups = by_class_of_many(labels, (labels, variant), ["cat", "dog"])
     classes = sliced("class", groups, 0.95, len(labels), shared=True)
     check = _one(Gate(max_worst_class_drop_points=3.0), _evidence(slices=(classes,)))
     assert check.measured == pytest.approx(100 * 6 / 300)
