@@ -30,12 +30,14 @@ class Limits:
     """The limits of a child process.
 
     Attributes:
-        seconds: Wall time.
+        seconds: Wall time; with `progress`, since the child last wrote that file.
         memory_bytes: Resident memory.
+        progress: The file that the child rewrites as its work advances; None if the time limit is for all of its work.
     """
 
     seconds: float
     memory_bytes: int
+    progress: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,15 +139,26 @@ def _without_main() -> Iterator[None]:
 
 def _wait(process: Any, receiver: Connection, limits: Limits, start: float) -> str | None:
     """Waits until the child has sent a result or died; kills it when it exceeds a limit, and returns which."""
+    advanced, version = start, _version(limits.progress)
     while not receiver.poll(_POLL_SECONDS):
-        if time.monotonic() - start > limits.seconds:
+        if (latest := _version(limits.progress)) != version:
+            advanced, version = time.monotonic(), latest
+        if time.monotonic() - advanced > limits.seconds:
             process.kill()
-            return f"took longer than {limits.seconds:g} s"
+            return f"took longer than {limits.seconds:g} s{' without progress' if limits.progress else ''}"
         used = _resident(process.pid)
         if used > limits.memory_bytes:
             process.kill()
             return f"used {used / 2**30:.1f} GiB of memory; {limits.memory_bytes / 2**30:.1f} GiB are allowed"
     return None
+
+
+def _version(file: Path | None) -> int:
+    """Returns a number that changes when a file is rewritten; 0 without a file."""
+    try:
+        return file.stat().st_mtime_ns if file else 0
+    except FileNotFoundError:
+        return 0
 
 
 def _resident(pid: int) -> int:

@@ -13,12 +13,18 @@
 A message states what is wrong, the value, and what is allowed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 
 
 class EdgequantError(Exception):
-    """A failure to report to the user in one message, without a stack trace."""
+    """A failure to report to the user in one message, without a stack trace.
+
+    Attributes:
+        mistakes: The single messages, where it stands for several; else empty.
+    """
+
+    mistakes: tuple[str, ...] = ()
 
 
 class ConfigError(EdgequantError):
@@ -61,6 +67,39 @@ class ArtifactError(EdgequantError):
 
 class TrackingError(EdgequantError):
     """the results could not be recorded in MLflow."""
+
+
+def collected(*checks: Callable[[], object]) -> list[EdgequantError]:
+    """Returns the errors of all checks, in their order."""
+    errors = []
+    for check in checks:
+        try:
+            check()
+        except EdgequantError as error:
+            errors.append(error)
+    return errors
+
+
+def together(errors: Sequence[EdgequantError], where: str = "") -> EdgequantError:
+    """Returns the error that stands for one or more.
+
+    Several are a `ConfigError` if one of them is, as no retry helps then; else of their common type.
+
+    Args:
+        errors: The errors.
+        where: What they are about, such as a file, for the beginning of the message.
+    """
+    prefix = f"{where}: " if where else ""
+    kinds = {type(error) for error in errors}
+    kind = ConfigError if any(issubclass(known, ConfigError) for known in kinds) else EdgequantError
+    if len(kinds) == 1:
+        kind = kinds.pop()
+    texts = tuple(dict.fromkeys(text for error in errors for text in error.mistakes or (str(error),)))
+    if len(texts) == 1:
+        return kind(f"{prefix}{texts[0]}")
+    several = kind(f"{prefix}{'; '.join(texts)}")
+    several.mistakes = texts
+    return several
 
 
 # A shorter word is part of too many others.

@@ -14,7 +14,9 @@ _RUNTIME = "ai_edge_litert.interpreter"
 _LOG_LINES = 20
 
 
-def run_in_child(function: Callable[..., Any], *arguments: Any, seconds: float) -> ChildOutcome:
+def run_in_child(
+    function: Callable[..., Any], *arguments: Any, seconds: float, progress: Path | None = None
+) -> ChildOutcome:
     """Runs a function that uses the interpreter in a child process and returns the outcome.
 
     The last lines of a child that crashed are printed. The fork server has imported the runtime and the function's module,
@@ -23,12 +25,13 @@ def run_in_child(function: Callable[..., Any], *arguments: Any, seconds: float) 
     Args:
         function: An importable function.
         arguments: Its arguments.
-        seconds: How long it may take.
+        seconds: How long it may take; with `progress`, since it last wrote that file.
+        progress: The file that it rewrites as its work advances, or None.
 
     Raises:
         OSError: The function raised it: a full or unreadable disk is not a failure of the model.
     """
-    limits = Limits(seconds=seconds, memory_bytes=int(machine_memory() * _MEMORY_SHARE))
+    limits = Limits(seconds=seconds, memory_bytes=int(machine_memory() * _MEMORY_SHARE), progress=progress)
     with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
         log = Path(folder) / "log"
         outcome = run(forkserver(_RUNTIME, function.__module__), function, arguments, limits, log)

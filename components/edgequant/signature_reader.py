@@ -33,6 +33,9 @@ _DTYPES = {
     22: "uint32",
     23: "uint64",
 }
+# The layers of Keras whose output shape follows from their own configuration, and the name of the only output.
+_OUTPUT_LAYERS = ("Dense", "Activation", "Softmax")
+_KERAS_OUTPUT = "output_0"
 # Source: tensorflow/core/protobuf/saved_model.proto and meta_graph.proto
 _MESSAGES = {
     "SavedModel": {2: "meta_graphs repeated MetaGraphDef"},
@@ -109,7 +112,10 @@ def _specs(tensors: Any) -> tuple[TensorSpec, ...]:
 
 
 def _from_keras(files: ModelFiles, key: str) -> ModelSignature:
-    """Returns the inputs of a Keras model by the names of its input layers; its outputs are known once it is loaded."""
+    """Returns the inputs of a Keras model by the names of its input layers.
+
+    Its only output is known if its last layer tells the shape; else the outputs are known once the model is loaded.
+    """
     if key != SERVING:
         raise ModelError(f"signature: {key!r} is not in {files.path}; a .keras file has one signature, {SERVING!r}")
     try:
@@ -126,8 +132,32 @@ def _from_keras(files: ModelFiles, key: str) -> ModelSignature:
             " model is needed, or a SavedModel made with model.export()"
         )
     return ModelSignature(
-        key=key, inputs=tuple(sorted(map(_layer_spec, layers), key=lambda spec: spec.name)), outputs=()
+        key=key,
+        inputs=tuple(sorted(map(_layer_spec, layers), key=lambda spec: spec.name)),
+        outputs=_keras_outputs(config),
     )
+
+
+def _keras_outputs(model: dict[str, Any]) -> tuple[TensorSpec, ...]:
+    """Returns the output of a Keras 3 model with one, whose last layer is dense or keeps its input's shape; else none."""
+    config = model["config"]
+    try:
+        layers = config["layers"]
+        last = layers[-1]
+        if model["class_name"] != "Sequential":
+            # Of one output: its layer's name and two numbers.
+            name, *numbers = config["output_layers"]
+            if not isinstance(name, str) or not all(isinstance(number, int) for number in numbers):
+                return ()
+            last = next(layer for layer in layers if layer["config"]["name"] == name)
+        shape = last["build_config"]["input_shape"]
+        units = last["config"]["units"] if last["class_name"] == "Dense" else shape[-1]
+        if last["class_name"] not in _OUTPUT_LAYERS or last.get("registered_name"):
+            return ()
+        return (TensorSpec(name=_KERAS_OUTPUT, dtype="float32", shape=(*shape[:-1], units)),)
+    except (LookupError, TypeError, ValueError, StopIteration):
+        # Another version of Keras writes other keys.
+        return ()
 
 
 def _layer_spec(layer: dict[str, Any]) -> TensorSpec:

@@ -94,6 +94,8 @@ def declared_arguments(config: Config) -> dict[str, Any]:
         "task": task,
         "task_source": task_source,
         "resolver": config.resolver,
+        # KFP has no optional number.
+        "evaluation_budget_seconds": config.evaluation.budget_seconds or 0.0,
         "gate": config.gate,
         "reference": config.reference,
         "champion": config.champion,

@@ -2,14 +2,15 @@
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edgequant.artifacts.result import BEST, REGISTER
-from edgequant.errors import ConfigError, did_you_mean
+from edgequant.errors import ConfigError, EdgequantError, collected, did_you_mean, together
 from edgequant.gate import Gate, check_gate, parse_gate
 from edgequant.litert_interpreter import XNNPACK
 from edgequant.model_uri import check_alias, check_model_uri
@@ -86,6 +87,13 @@ class Calibration(_Section):
     allow_mismatch: bool = False
 
 
+class EvaluationSettings(_Section):
+    """How the variants are evaluated."""
+
+    # KFP passes numbers as doubles.
+    budget_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = None
+
+
 with warnings.catch_warnings():
     # Pydantic warns that `register` shadows a method of ABCMeta, which is never called on a section.
     warnings.filterwarnings("ignore", message='Field name "register"', category=UserWarning)
@@ -114,6 +122,7 @@ class Config(_Section):
     variants: list[str] = [name for name in VARIANTS if name != "int16x8"]
     task: str = "classification"
     resolver: str = XNNPACK
+    evaluation: EvaluationSettings = EvaluationSettings()
     gate: dict[str, Any] = {}
     reference: dict[str, Any] = {}
     champion: str = ""
@@ -125,22 +134,52 @@ class Config(_Section):
         """Returns the configuration after checking that the steps allow every value.
 
         Raises:
-            ConfigError: A value is not allowed.
+            ConfigError: A value is not allowed; the message lists all that are not.
+        """
+        wrong = self.mistakes()
+        if wrong:
+            raise together(wrong)
+        return self
+
+    def mistakes(self) -> list[EdgequantError]:
+        """Returns the errors of all values that the steps do not allow."""
+        examples = self.examples
+        return collected(
+            self.check_name,
+            lambda: check_model_uri("model", self.model),
+            lambda: self.champion and check_model_uri("champion", self.champion),
+            lambda: self._check_patterns("calibration", examples.calibration),
+            lambda: check_patterns("examples.evaluation", examples.evaluation),
+            lambda: check_variants(self.variants),
+            lambda: check_task_name(self.task),
+            lambda: check_resolver(self.resolver),
+            self._check_sampling,
+            self._check_gate,
+            self._check_reference,
+            *(partial(input_source, name, declared) for name, declared in examples.inputs.items()),
+            self._check_referenced_files,
+            self._check_preprocess,
+            *self._tracking_checks(),
+            self.kubeflow.checked,
+        )
+
+    def check_name(self) -> None:
+        """Checks the name, which files and folders get as well.
+
+        Raises:
+            ConfigError: It is not allowed.
         """
         if not _NAME.fullmatch(self.name):
             raise ConfigError(
                 f"name: {self.name!r} is not allowed; letters, digits, '.', '_' and '-', at most 100, are"
             )
-        check_model_uri("model", self.model)
-        if self.champion:
-            check_model_uri("champion", self.champion)
-        if not self.examples.calibration:
-            raise ConfigError("examples.calibration: no pattern is given; one or more are needed")
-        for key, patterns in (("calibration", self.examples.calibration), ("evaluation", self.examples.evaluation)):
-            check_patterns(f"examples.{key}", patterns)
-        check_variants(self.variants)
-        check_task_name(self.task)
-        check_resolver(self.resolver)
+
+    def _check_patterns(self, key: str, patterns: list[str]) -> None:
+        if not patterns:
+            raise ConfigError(f"examples.{key}: no pattern is given; one or more are needed")
+        check_patterns(f"examples.{key}", patterns)
+
+    def _check_sampling(self) -> None:
         check_settings(
             stratify=self.sampling.stratify,
             weight=self.sampling.weight,
@@ -155,18 +194,21 @@ class Config(_Section):
             weight=self.sampling.weight,
             extremes=self.sampling.extremes,
         )
-        check_gate(self.parsed_gate(), self.task, labelled=bool(self.examples.label), champion=bool(self.champion))
+
+    def _check_gate(self) -> None:
+        gate = self.parsed_gate()
+        check_task_name(self.task)
+        check_gate(gate, self.task, labelled=bool(self.examples.label), champion=bool(self.champion))
+
+    def _check_reference(self) -> None:
+        check_task_name(self.task)
         check_reference(self.parsed_reference(), self.task, labelled=bool(self.examples.label))
-        for name, declared in self.examples.inputs.items():
-            input_source(name, declared)
-        self._check_referenced_files()
+
+    def _check_preprocess(self) -> None:
         if self.examples.preprocess and ":" not in self.examples.preprocess:
             raise ConfigError(
                 f"examples.preprocess: {self.examples.preprocess!r} names no function; FILE.py:function or package.module:function does"
             )
-        self._check_tracking()
-        self.kubeflow.checked()
-        return self
 
     def parsed_gate(self) -> Gate:
         """Returns the gate."""
@@ -187,15 +229,25 @@ class Config(_Section):
             if wrong:
                 raise ConfigError(f"examples.{key}: {wrong}")
 
-    def _check_tracking(self) -> None:
+    def _tracking_checks(self) -> list[Callable[[], object]]:
         tracking = self.tracking
-        check_tracking_uri("tracking.uri", tracking.uri)
-        check_registered_model("tracking.registered_model", tracking.registered_model)
-        check_experiment("tracking.experiment", tracking.experiment)
+        return [
+            lambda: check_tracking_uri("tracking.uri", tracking.uri),
+            lambda: check_registered_model("tracking.registered_model", tracking.registered_model),
+            lambda: check_experiment("tracking.experiment", tracking.experiment),
+            self._check_alias,
+            self._check_register,
+        ]
+
+    def _check_alias(self) -> None:
+        tracking = self.tracking
         if tracking.alias and not tracking.registered_model:
             raise ConfigError(f"tracking.alias: {tracking.alias!r} is given without tracking.registered_model")
         if tracking.alias:
             check_alias("tracking.alias", tracking.alias)
+
+    def _check_register(self) -> None:
+        tracking = self.tracking
         if tracking.register not in REGISTER:
             raise ConfigError(
                 f"tracking.register: unknown value {tracking.register!r}; choose from {', '.join(REGISTER)}"
@@ -213,13 +265,30 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: The file is missing, not YAML, or holds a key or a value that is not allowed.
     """
+    config = read_config(path, overrides)
+    wrong = config.mistakes()
+    if wrong:
+        raise together(wrong, str(path))
+    return config
+
+
+def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Returns the configuration in a file; checks only keys and types, so that the values are checked with all else.
+
+    Args:
+        path: The YAML file; relative paths in it are relative to it.
+        overrides: As of `load_config`.
+
+    Raises:
+        ConfigError: The file is missing, not YAML, or holds an unknown key or a value of another type.
+    """
     values = read_mapping(path, list(Config.model_fields))
     for text in overrides:
         _override(values, text)
     try:
-        return make_config(values, path.resolve().parent)
+        return _absolute(parse_config(values), path.resolve().parent)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise together([error], str(path)) from error
 
 
 def make_config(values: Mapping[str, Any], folder: Path) -> Config:
@@ -244,7 +313,7 @@ def parse_config(values: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("; ".join(explain(error, Config))) from error
+        raise together([ConfigError(text) for text in explain(error, Config)]) from error
 
 
 def _override(values: dict[str, Any], text: str) -> None:

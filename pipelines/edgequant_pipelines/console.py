@@ -109,7 +109,7 @@ def _table(result: dict[str, Any]) -> Table:
     metric = result["main_metric"]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("variant", no_wrap=True)
-    for heading in ("bytes", metric, "drop, points", "agreement", "p50"):
+    for heading in ("bytes", metric, "drop, points", "agreement", "p50", "n"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for name, variant in result["variants"].items():
@@ -121,6 +121,7 @@ def _table(result: dict[str, Any]) -> Table:
             _value(variant["drop_points"], variant["drop_interval_points"], 2),
             "–" if variant["agreement"] is None else f"{100 * variant['agreement']:.2f} %",
             "–" if variant["latency_ms"] is None else duration(variant["latency_ms"]["p50"]),
+            f"{variant['examples']:,}" if variant["examples"] else "–",
             f"[{style}]{variant['verdict']}[/{style}]" if style else variant["verdict"],
         )
     return table

@@ -9,7 +9,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import IO, Any
 from unittest.mock import patch
@@ -23,12 +23,15 @@ from edgequant.steps import CONVERSIONS, RUNNER_PID
 from edgequant.tracking_uri import LOCAL_TRACKING_URI
 from edgequant_pipelines.arguments import local_tracking_uri, pipeline_arguments
 from edgequant_pipelines.config import Config
+from edgequant_pipelines.preflight import check_before_start
 from edgequant_pipelines.run_result import RESULTS, Result, load_run
 
 _STATE = ".edgequant"
 _CONVERSIONS = "conversions"
 # What a run writes beside its state and its log.
 _PUBLISHED = ("result.json", "report.html")
+# Where the result of the run before is while a run has none yet.
+_PREVIOUS = "previous"
 # The stage of each step; steps of the same stage run in any order.
 _STAGES = {
     "resolve": 0,
@@ -84,21 +87,41 @@ def run_locally(config: Config, work: Path, *, cache: bool, show: Show) -> dict[
         ConfigError: The configuration is wrong.
         EdgequantError: A step failed; what is finished stays in the work directory.
     """
-    tracking_uri = local_tracking_uri(config, work)
+    with suppress(ConfigError):
+        # In a pod without a server nothing is left behind. A wrong value is told with all else.
+        local_tracking_uri(config, work)
     with _claimed(work):
-        # If this run fails, the result of an earlier run must not be taken for this run's.
-        for name in _PUBLISHED:
-            (work / name).unlink(missing_ok=True)
+        earlier = _set_aside(work)
         before = time.time()
         try:
+            tracking_uri = check_before_start(config, work)
             _run_pipeline(config, tracking_uri, work, cache=cache, show=show)
         except StepError as error:
             if _publish(work, before):
                 raise StepError(f"{error}; the results are kept: finish with `edgequant track {work}`") from error
             raise
+        finally:
+            if earlier and not (work / _PUBLISHED[0]).exists():
+                show("run", f"the result of an earlier run is kept in {earlier}; this run has none")
         _publish(work, before)
         result: dict[str, Any] = read_json(work / "result.json")
         return result
+
+
+def _set_aside(work: Path) -> Path | None:
+    """Moves the result of an earlier run into a folder of its own, and returns that folder; None if there never was a result.
+
+    Should this run fail, nobody takes that result for this run's, and it is not lost.
+    """
+    names = [name for name in (*_PUBLISHED, RESULTS) if (work / name).exists()]
+    previous = work / _PREVIOUS
+    if not names:
+        return previous if previous.is_dir() else None
+    shutil.rmtree(previous, ignore_errors=True)
+    previous.mkdir()
+    for name in names:
+        (work / name).rename(previous / name)
+    return previous
 
 
 def forget_steps(work: Path) -> None:
@@ -207,7 +230,7 @@ def _publish(work: Path, since: float) -> bool:
         return False
     newest = max(results, key=lambda path: path.stat().st_mtime)
     link_tree(newest, work / RESULTS)
-    for name in ("report.html", "result.json"):
+    for name in _PUBLISHED:
         shutil.copyfile(newest / name, work / name)
     return True
 

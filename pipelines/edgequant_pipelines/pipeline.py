@@ -58,6 +58,7 @@ def quantize(
     task_digest: str = "",
     task_source: str = "",
     resolver: str = "xnnpack",
+    evaluation_budget_seconds: float = 0.0,
     gate: dict = {},  # noqa: B006
     reference: dict = {},  # noqa: B006
     training_metrics: dict = {},  # noqa: B006
@@ -107,6 +108,7 @@ def quantize(
         task_digest: Identifies the code behind a task of one's own, for the cache key.
         task_source: The text of the task's FILE.py; empty: none.
         resolver: Which kernels run the variants: xnnpack, builtin (the runtime's optimized ones) or reference.
+        evaluation_budget_seconds: Cuts all variants to the examples that each is run on within this time; 0: all examples.
         gate: What a variant must hold, such as max_drop_points; empty: nothing is judged.
         reference: What float32 must reach, such as accuracy: 0.87, within_points: 1; empty: what the training run logged.
         training_metrics: The metrics that the training run of the model logged; empty: none is known.
@@ -172,6 +174,7 @@ def quantize(
             task=task,
             task_digest=task_digest,
             task_source=task_source,
+            budget_seconds=evaluation_budget_seconds,
             resolver=resolver,
         )
     champion_evaluated = evaluate(
@@ -181,6 +184,7 @@ def quantize(
         task=task,
         task_digest=task_digest,
         task_source=task_source,
+        budget_seconds=evaluation_budget_seconds,
         resolver=resolver,
     )
     champion_evaluated.set_display_name("evaluate-champion")

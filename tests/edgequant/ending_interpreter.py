@@ -54,9 +54,11 @@ def start() -> None:
     assert run_in_child(int, seconds=60).value == 0
 
 
-def run_in_child(function: Callable[..., Any], *arguments: Any, seconds: float) -> ChildOutcome:
+def run_in_child(
+    function: Callable[..., Any], *arguments: Any, seconds: float, progress: Path | None = None
+) -> ChildOutcome:
     """Runs a function as the product does, in a child process that has this interpreter."""
-    return model_process.run_in_child(call, function, *arguments, seconds=seconds)
+    return model_process.run_in_child(call, function, *arguments, seconds=seconds, progress=progress)
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> Any:

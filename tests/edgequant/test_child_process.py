@@ -165,3 +165,15 @@ def _wait_until(condition: Callable[[], bool]) -> None:
 def test_the_machines_memory_is_known() -> None:
     """The memory to share out is no more than the machine has."""
     assert 2**28 < machine_memory() <= psutil.virtual_memory().total
+
+
+def test_progress_restarts_the_time_limit(tmp_path: Path) -> None:
+    """A child that goes on rewriting its file may run for longer than the limit; once it stops doing so, it is ended."""
+    file = tmp_path / "progress"
+    work = f"import time, pathlib\nfor step in range(8):\n    pathlib.Path({str(file)!r}).write_text(str(step))\n    time.sleep(0.5)"
+    limits = Limits(seconds=2.5, memory_bytes=4 * 2**30, progress=file)
+    done = run(forkserver("json"), exec, (work,), limits, tmp_path / "log")
+    assert done.failure is None
+    assert done.seconds > limits.seconds
+    stopped = run(forkserver("json"), exec, (f"{work}\ntime.sleep(60)",), limits, tmp_path / "log")
+    assert stopped.failure == "took longer than 2.5 s without progress"

@@ -118,6 +118,7 @@ def test_the_promised_example_loads(tmp_path: Path) -> None:
         "variants": ["float32", "float16", "weights_only", "full_int8", "integer_only"],
         "task": "classification",
         "resolver": "xnnpack",
+        "evaluation": {"budget_seconds": None},
         "gate": {"max_drop_points": 1.0, "confidence": 0.95, "max_size_ratio": 0.5, "prefer": "size_bytes"},
         "champion": "",
         "tracking": {
@@ -137,7 +138,7 @@ def test_every_key_is_documented() -> None:
     """There is no key but those of the documented table."""
     table = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
     documented = re.findall(r"^\| `([\w.]+)` \|", table.partition("\n## ")[0], re.MULTILINE)
-    sections = {"examples", "sampling", "calibration", "tracking", "kubeflow"}
+    sections = {"examples", "sampling", "calibration", "evaluation", "tracking", "kubeflow"}
     keys = [name for name in Config.model_fields if name not in {*sections, "gate"}]
     for section in sections:
         kind = Config.model_fields[section].annotation

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import IO, Any, Self
@@ -207,6 +207,19 @@ class ExampleSet:
 
     def __len__(self) -> int:
         return len(self.identities)
+
+    def first(self, count: int) -> Self:
+        """Returns the set without the examples after the first ones; path and digest stay those of the whole set."""
+        return replace(
+            self,
+            inputs={name: values[:count] for name, values in self.inputs.items()},
+            labels=None if self.labels is None else self.labels[:count],
+            slices={name: texts[:count] for name, texts in self.slices.items()},
+            groups=None if self.groups is None else self.groups[:count],
+            features={name: values[:count] for name, values in self.features.items()},
+            starts=None if self.starts is None else self.starts[:count],
+            identities=self.identities[:count],
+        )
 
     def facts(self) -> DatasetFacts:
         """Returns what is recorded of it."""

@@ -193,6 +193,7 @@ def result_json(verdict: Verdict, tracked: Tracked | None) -> dict[str, Any]:
         "why": verdict.why,
         "task": verdict.task,
         "main_metric": verdict.main_metric,
+        "examples": {"compared": verdict.examples, "available": verdict.evaluation.examples},
         "gate": verdict.gate,
         "reference": asdict(verdict.reference) if verdict.reference else None,
         "notes": verdict.notes,

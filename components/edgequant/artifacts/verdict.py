@@ -109,7 +109,7 @@ class Champion:
         reason: Why it is not evaluated, or None.
         size_bytes: The size of its file.
         sha256: The digest of its file.
-        examples: How many evaluation examples it was run on.
+        examples: How many evaluation examples it was compared over; 0 if it was not evaluated.
         metrics: Its metrics over those.
         measures: The same metrics with their intervals.
     """
@@ -205,6 +205,7 @@ class Verdict:
         champion: The champion; None when none is configured.
         environment: What the latencies were measured on.
         calibration: The calibration set.
+        examples: How many examples of the evaluation set, the first ones, all variants are compared over.
         evaluation: The evaluation set.
         evaluation_classes: The number of evaluation examples by class, classes without any included; empty where classes
             are not known.
@@ -230,6 +231,7 @@ class Verdict:
     champion: Champion | None = None
     environment: Environment
     calibration: DatasetFacts
+    examples: int
     evaluation: DatasetFacts
     evaluation_classes: dict[str, int] = field(default_factory=dict)
     stability: Stability | None = None

@@ -13,7 +13,7 @@ def evaluate(
     task: str,
     task_digest: str,
     evaluation: dsl.Output[dsl.Artifact],
-    budget_seconds: float = 120.0,
+    budget_seconds: float = 0.0,
     resolver: str = "xnnpack",
     task_source: str = "",
 ) -> None:
@@ -26,7 +26,8 @@ def evaluate(
         task: classification, binary, multilabel, regression, none, or FILE.py:function or package.module:function.
         task_digest: Identifies the code behind a task of one's own, for the cache key.
         evaluation: The variant's outputs and metrics.
-        budget_seconds: After this time no further examples are begun; the number run is reported.
+        budget_seconds: After this time no further examples are begun, and all variants are compared over those that each was run on;
+            0: all examples, however long that takes.
         resolver: Which kernels run it: xnnpack, builtin (the runtime's optimized ones) or reference (its plain ones).
         task_source: The text of the task's FILE.py; empty: none.
     """
@@ -44,7 +45,7 @@ def evaluate(
             Path(evaluation_set.path),
             Path(evaluation.path),
             task=task,
-            budget_seconds=budget_seconds,
+            budget_seconds=budget_seconds or None,
             resolver=resolver,
             task_source=task_source,
         )

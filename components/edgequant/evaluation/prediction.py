@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from edgequant.model_process import MARGIN_SECONDS
 _CHUNK_SECONDS = 0.001
 _CHUNK = 4096
 _FIRST_RUNS = 3
+_PROGRESS_SECONDS = 1.0
 # A model whose first run takes this much CPU time is slow: its runs are neither repeated nor batched.
 _SLOW_SECONDS = 0.1
 # By how much concurrent threads may be slower than one alone, and one example than another.
@@ -37,14 +38,15 @@ class PredictionRequest:
         inputs: The ``.npy`` file of each input by name, the example first.
         outputs: The directory, which exists, to write the ``.npy`` file of each output to.
         threads: How many interpreters to run at once.
-        budget_seconds: No further chunks of examples are started after this time; at least the first example is run. Loading
-            does not count.
+        budget_seconds: No further chunks of examples are started after this time, which is infinite to run all of them; at least
+            the first example is run. Loading does not count.
         grace_seconds: How long the parent waits beyond the budget, from the start of this process: no further example is
             started that would not end by then, estimated from those before.
         resolver: Which kernels run it.
         batch: How many examples to run at once; 0 for the fastest batch that does not change any bit of the outputs.
         starts: The ``.npy`` file of whether each example starts a sequence; others continue the one before. None: all do.
         batch_file: The file to record the batch size in, for the parent process in case this one crashes; or None.
+        progress_file: The file to rewrite as examples are run, for the parent process to tell a long run from a hang; or None.
     """
 
     model: Path
@@ -57,11 +59,17 @@ class PredictionRequest:
     batch: int = 0
     starts: Path | None = None
     batch_file: Path | None = None
+    progress_file: Path | None = None
 
     def record_batch(self, batch: int) -> None:
         """Records how many examples the next runs take at once."""
         if self.batch_file is not None:
             self.batch_file.write_text(str(batch))
+
+    def record_progress(self, examples: int) -> None:
+        """Records how many examples were started."""
+        if self.progress_file is not None:
+            self.progress_file.write_text(str(examples))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +124,7 @@ def _predict(request: PredictionRequest) -> Predictions:
     limit = time.monotonic() + request.budget_seconds + request.grace_seconds
     reader = RowReader(request.inputs)
     models, first = _load(request, reader)
+    request.record_progress(0)
     row = {name: values[0] for name, values in first.outputs.items()}
     with open_writer({name: request.outputs / file_name(name) for name in row}, row) as writer:
         start = time.monotonic() - (first.seconds * first.batch if first.slow else 0.0)
@@ -127,6 +136,7 @@ def _predict(request: PredictionRequest) -> Predictions:
             batch=first.batch,
             chunk=max(1, min(_CHUNK, int(_CHUNK_SECONDS / first.seconds)) // first.batch) * first.batch,
             clock=_Clock(deadline=start + request.budget_seconds, limit=limit, longest=first.seconds * first.batch),
+            progress=_Progress(record=request.record_progress),
         )
         if first.slow:
             work.keep(first.outputs)
@@ -209,6 +219,26 @@ class _Clock:
 
 
 @dataclass(slots=True, kw_only=True)
+class _Progress:
+    """Records the number of examples, at most once a second.
+
+    Attributes:
+        record: Called with the number.
+        last: When it was called last.
+    """
+
+    record: Callable[[int], None]
+    last: float = 0.0
+
+    def advance(self, examples: int) -> None:
+        """Records a number of examples, unless one was recorded a moment ago."""
+        moment = time.monotonic()
+        if moment - self.last >= _PROGRESS_SECONDS:
+            self.last = moment
+            self.record(examples)
+
+
+@dataclass(slots=True, kw_only=True)
 class _Work:
     """The examples still to run, shared by threads: each takes the next chunk until none is left or time is up."""
 
@@ -219,6 +249,7 @@ class _Work:
     batch: int
     chunk: int
     clock: _Clock
+    progress: _Progress
     done: int = 0
     error: Exception | None = None
     not_finite: dict[str, int] = field(default_factory=dict)
@@ -253,6 +284,7 @@ class _Work:
     def _took(self, seconds: float) -> None:
         with self._lock:
             self.clock.longest = max(self.clock.longest, seconds)
+            self.progress.advance(self.done)
 
     def _write(self, start: int, outputs: Mapping[str, NDArray[Any]]) -> None:
         self.writer.write(start, outputs)

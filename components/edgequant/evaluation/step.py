@@ -1,5 +1,6 @@
 """Runs one variant over the evaluation set and writes its outputs and metrics."""
 
+import math
 import os
 import shutil
 import tempfile
@@ -20,6 +21,9 @@ from edgequant.resolvers import check_resolver
 from edgequant.steps import say
 from edgequant.variants import REFERENCE
 
+# How long one example may take without a time budget, before the interpreter is taken to hang.
+STALL_SECONDS = 600.0
+
 
 class NotFiniteOutputError(EvaluationError):
     """A model's outputs hold NaN or infinity."""
@@ -36,10 +40,11 @@ def evaluate(
     evaluation: Path,
     *,
     task: str,
-    budget_seconds: float = 120.0,
+    budget_seconds: float | None = None,
     resolver: str = XNNPACK,
     margin_seconds: float = MARGIN_SECONDS,
     task_source: str = "",
+    stall_seconds: float = STALL_SECONDS,
 ) -> None:
     """Evaluates one variant. One that cannot be run is recorded as failed, with the reason.
 
@@ -51,10 +56,12 @@ def evaluate(
         evaluation_set: The directory of the evaluation set.
         evaluation: The directory to write.
         task: The task.
-        budget_seconds: No further examples are started after this time.
+        budget_seconds: No further examples are started after this time; None to run all of them, however long that takes. The
+            verdict compares all variants over the examples that each of them was run on.
         resolver: Which kernels run the model: xnnpack, builtin or reference.
         margin_seconds: How long to wait for the child beyond the budget.
         task_source: The text of the file that a metric of one's own is in; "" for none.
+        stall_seconds: Without a budget, how long to wait for the child from one example to the next.
 
     Raises:
         ArtifactError: An input directory is missing or damaged, or an example is in the calibration set.
@@ -92,11 +99,11 @@ def evaluate(
                 # The examples of a sequence need the state of one interpreter.
                 threads=_threads() if examples.starts is None else 1,
                 starts=None if examples.starts is None else examples.path / STARTS,
-                budget_seconds=budget_seconds,
+                budget_seconds=math.inf if budget_seconds is None else budget_seconds,
                 grace_seconds=margin_seconds,
                 resolver=resolver,
             )
-            seconds = budget_seconds + margin_seconds
+            seconds = stall_seconds if budget_seconds is None else budget_seconds + margin_seconds
             content = _evaluate(request, (examples, task_source), blank, seconds=seconds)
         except EvaluationError as error:
             if variant == REFERENCE:
@@ -147,19 +154,26 @@ def _predict(variant: str, request: PredictionRequest, seconds: float) -> Predic
 
     A batch that fails is run again with a batch size of 1, since the model itself may support only that.
 
+    Args:
+        variant: The variant's name.
+        request: What to run.
+        seconds: How long it may take; without a budget, since the last example.
+
     Raises:
         EvaluationError: The model cannot be run.
     """
     request.outputs.mkdir()
     with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
         batch_file = Path(folder) / "batch"
+        progress = Path(folder) / "progress" if math.isinf(request.budget_seconds) else None
+        request = replace(request, batch_file=batch_file, progress_file=progress)
         for batch in (0, 1) if request.starts is None else (1,):
             batch_file.write_text("1")
-            outcome = run_in_child(predict, replace(request, batch=batch, batch_file=batch_file), seconds=seconds)
+            outcome = run_in_child(predict, replace(request, batch=batch), seconds=seconds, progress=progress)
             if isinstance(outcome.value, Predictions):
                 return outcome.value
             reason = outcome.value or f"LiteRT cannot run the model: {outcome.failure}"
-            if batch_file.read_text() == "1" or outcome.seconds >= seconds:
+            if batch_file.read_text() == "1" or (progress is None and outcome.seconds >= seconds):
                 break
             say("evaluate", f"{variant}: not run several examples at once, but one by one: {reason}")
     raise EvaluationError(reason)

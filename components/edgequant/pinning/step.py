@@ -4,6 +4,7 @@ from functools import partial
 from typing import NamedTuple
 
 from edgequant.mlflow_access.lookup import Waiting
+from edgequant.mlflow_access.reachability import check_reachable
 from edgequant.model_uri import PinnedModel, pin_champion, training_metrics
 from edgequant.model_uri import pin as pin_model
 from edgequant.steps import say
@@ -34,6 +35,8 @@ def pin(model_uri: str, champion_uri: str, tracking_uri: str) -> Pinned:
         ConfigError: The server's URI holds a password.
     """
     server = tracking_uri_to_use(tracking_uri)
+    # Results are recorded at the end: a server that does not answer is told now.
+    check_reachable(server)
     waiting = Waiting(tell=partial(say, "pin"))
     model = pin_model(model_uri, server, waiting)
     champion = pin_champion(champion_uri, server, waiting) if champion_uri else PinnedModel(uri="", digest="")

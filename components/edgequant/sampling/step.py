@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from edgequant.artifacts.comparison import class_order
 from edgequant.artifacts.example_set import ExampleSetWriter, Provenance, Representativeness
-from edgequant.errors import ExamplesError
+from edgequant.errors import ExamplesError, together
 from edgequant.sampling.beam_options import parse_options
 from edgequant.sampling.decode.preprocessing import NotFiniteError
 from edgequant.sampling.decode.rows import DecodedRow, RowMaker, make_rows, row_maker, sequence_order
@@ -28,12 +28,12 @@ from edgequant.sampling.draw.selection import (
     class_counts,
     whole_sequences,
 )
+from edgequant.sampling.first_records import check_first_records
 from edgequant.sampling.formats.files import file_format, find_files
 from edgequant.sampling.referenced_files import read_referenced_files
 from edgequant.sampling.representativeness import compare, extremes, range_of
 from edgequant.sampling.settings import ExampleSources
 from edgequant.steps import say
-from edgequant.task import check_outputs
 
 # The largest share of sampled records that may be excluded because they hold NaN or infinity.
 MAX_NOT_FINITE = 0.01
@@ -53,7 +53,9 @@ def sample(examples: ExampleSources, calibration_set: Path, evaluation_set: Path
         ConfigError: The inputs, the task, the rule or Beam's options are wrong.
         ExamplesError: The examples cannot be found, read or turned into model inputs.
     """
-    check_outputs(examples.task, examples.signature)
+    wrong = check_first_records(examples).mistakes
+    if wrong:
+        raise together(wrong)
     examples = read_referenced_files(examples)
     plan = examples.plan()
     messages: dict[str, list[str]] = {}

@@ -1,7 +1,7 @@
 """The inputs of a verdict, and the checks that they belong together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgequant.artifacts.benchmark import Benchmark, load_benchmark
@@ -72,6 +72,7 @@ class Loaded:
         calibration: The calibration set.
         examples: The evaluation set.
         champion: The champion; None if none is configured.
+        compared: How many examples all of them were evaluated on: the first ones, and the only ones in the evaluations' outputs.
         task_source: The text of the file that a metric of one's own is in; "" for none.
     """
 
@@ -82,6 +83,7 @@ class Loaded:
     calibration: ExampleSet
     examples: ExampleSet
     champion: LoadedChampion | None
+    compared: int
     task_source: str = ""
 
 
@@ -108,16 +110,32 @@ def load(task: str, inputs: Inputs) -> Loaded:
         raise ArtifactError("validate: the benchmark is of another variant set than the one given")
     champion = _load_champion(task, inputs, examples)
     check_kernels([*evaluations.values(), *([champion.evaluation] if champion else [])], benchmark)
+    compared = common_prefix([*evaluations.values(), *([champion.evaluation] if champion else [])])
     return Loaded(
         task=task,
         variants=variants,
-        evaluations=evaluations,
+        evaluations={name: _first(evaluation, compared) for name, evaluation in evaluations.items()},
         benchmark=benchmark,
         calibration=calibration,
         examples=examples,
-        champion=champion,
+        champion=champion and replace(champion, evaluation=_first(champion.evaluation, compared)),
+        compared=compared,
         task_source=inputs.task_source,
     )
+
+
+def common_prefix(evaluations: Sequence[Evaluation]) -> int:
+    """Returns how many of the first examples all models were evaluated on; those that failed do not count.
+
+    Each model runs in a task of its own, so that a time budget ends each at another example. Metrics over different examples do not
+    compare, whether in a table, a chart or a gate.
+    """
+    return min(evaluation.content.examples for evaluation in evaluations if evaluation.content.status == EVALUATED)
+
+
+def _first(evaluation: Evaluation, count: int) -> Evaluation:
+    """Returns an evaluation whose outputs are those of the first examples only."""
+    return replace(evaluation, outputs={name: values[:count] for name, values in evaluation.outputs.items()})
 
 
 def _load_champion(task: str, inputs: Inputs, examples: ExampleSet) -> LoadedChampion | None:

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from edgequant import __version__
 from edgequant.artifacts.directory import new_directory
-from edgequant.artifacts.evaluation import Evaluation
+from edgequant.artifacts.evaluation import EVALUATED
 from edgequant.artifacts.example_set import ExampleSet
-from edgequant.artifacts.variant_set import VariantSet
 from edgequant.artifacts.verdict import (
     INVALID_REFERENCE,
     MISSING,
@@ -26,7 +25,8 @@ from edgequant.validation.gate.drop_cause import drop_cause, with_causes
 from edgequant.validation.gate.headline import headline
 from edgequant.validation.gate.reference_check import ReferenceFacts, check_reference_run
 from edgequant.validation.gate.variant_verdict import VerdictContext, undefined, verdict_context, verdict_of
-from edgequant.validation.inputs import Inputs, load
+from edgequant.validation.gate.wording import listed
+from edgequant.validation.inputs import Inputs, Loaded, load
 from edgequant.validation.report.page import write_report
 from edgequant.variants import REFERENCE
 
@@ -76,6 +76,7 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         notes=(
             *about_reference,
             *loaded.variants.content.notes,
+            *_cut_short(loaded),
             *undefined(context),
             *caveats(gate, context.settings, context.runs[REFERENCE]),
             *_no_champion(context),
@@ -90,14 +91,15 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         champion=None if context.champion is None else context.champion.known,
         environment=loaded.benchmark.environment,
         calibration=loaded.calibration.facts(),
+        examples=loaded.compared,
         evaluation=loaded.examples.facts(),
         evaluation_classes=label_counts(context.settings, context.runs[REFERENCE], len(context.runs[REFERENCE])).counts,
         stability=loaded.variants.content.stability,
         comparison=loaded.variants.content.comparison,
-        made_from=_made_from(inputs.model_uri, loaded.variants, loaded.evaluations[REFERENCE]),
+        made_from=_made_from(inputs.model_uri, loaded),
     )
     with new_directory(target, SCHEMA) as draft:
-        write_report(draft, verdict, loaded.examples)
+        write_report(draft, verdict, loaded.examples.first(loaded.compared))
         write_verdict(draft, verdict)
     for variant, answer in judged.items():
         say("validate", f"{variant}: {answer.verdict}")
@@ -129,8 +131,24 @@ def _more_examples(examples: ExampleSet, judged: Mapping[str, VariantVerdict]) -
     )
 
 
-def _made_from(model_uri: str, variants: VariantSet, reference: Evaluation) -> dict[str, str]:
-    content = variants.content
+def _cut_short(loaded: Loaded) -> tuple[str, ...]:
+    """Returns a note if a time budget ended an evaluation, which cuts all of them."""
+    evaluations = [*loaded.evaluations.values(), *([loaded.champion.evaluation] if loaded.champion else [])]
+    shortest = [
+        evaluation.content.variant
+        for evaluation in evaluations
+        if evaluation.content.status == EVALUATED and evaluation.content.examples == loaded.compared
+    ]
+    if loaded.compared == len(loaded.examples):
+        return ()
+    return (
+        f"all variants are compared over the first {loaded.compared:,} of {len(loaded.examples):,} evaluation examples: within"
+        f" evaluation.budget_seconds {listed(shortest)} got no further",
+    )
+
+
+def _made_from(model_uri: str, loaded: Loaded) -> dict[str, str]:
+    content = loaded.variants.content
     return {
         "edgequant": __version__,
         **({"model": model_uri} if model_uri else {}),
@@ -138,6 +156,6 @@ def _made_from(model_uri: str, variants: VariantSet, reference: Evaluation) -> d
         "signature": content.signature,
         "model, SHA-256": content.model_sha256,
         "calibration set, SHA-256": content.calibration_sha256 or "none",
-        "evaluation set, SHA-256": reference.content.evaluation_sha256,
-        "evaluation examples": f"{reference.content.examples:,}",
+        "evaluation set, SHA-256": loaded.examples.digest,
+        "evaluation examples": f"{loaded.compared:,}",
     }

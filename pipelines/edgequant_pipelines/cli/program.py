@@ -59,11 +59,22 @@ def _reported() -> Iterator[None]:
     try:
         yield
     except (EdgequantError, OSError) as error:
-        click.echo(f"edgequant: {describe(error)}", err=True)
+        _complain(error)
         sys.exit(WRONG if isinstance(error, ConfigError) else FAILED)
     except KeyboardInterrupt:
         click.echo("edgequant: interrupted; the same command continues where it stopped", err=True)
         sys.exit(130)
+
+
+def _complain(error: EdgequantError | OSError) -> None:
+    """Prints an error, one of several mistakes as a list."""
+    mistakes = error.mistakes if isinstance(error, EdgequantError) else ()
+    if not mistakes:
+        click.echo(f"edgequant: {describe(error)}", err=True)
+        return
+    click.echo(f"edgequant: {len(mistakes)} mistakes", err=True)
+    for mistake in mistakes:
+        click.echo(f"  - {' '.join(mistake.split())}", err=True)
 
 
 class _Command(click.Command):

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from edgequant.errors import ConfigError, together
 from edgequant.tracking_uri import DEMO_DIRECTORY, WORK_DIRECTORIES
 from edgequant_pipelines.cli.program import CONFIG, SET, exit_code, main
 
@@ -23,10 +24,15 @@ def run(config: Path, overrides: tuple[str, ...], work_directory: Path | None, n
     Exits with 0 when a variant is blessed or no gate is set, 3 when none is blessed, 4 when float32 is no valid
     reference, 2 for a wrong CONFIG, 1 for a failure.
     """
-    from edgequant_pipelines.config import load_config
+    from edgequant_pipelines.config import read_config
     from edgequant_pipelines.console import Screen
 
-    loaded = load_config(config, overrides)
+    # Its values are checked at the start of the run, with all else, so that one list has all mistakes.
+    loaded = read_config(config, overrides)
+    try:
+        loaded.check_name()
+    except ConfigError as error:
+        raise together(loaded.mistakes(), str(config)) from error
     _run(loaded, work_directory or Path(WORK_DIRECTORIES) / loaded.name, cache=not no_cache, screen=Screen())
 
 

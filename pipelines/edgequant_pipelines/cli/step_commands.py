@@ -34,27 +34,18 @@ def inspect(model: Path, as_json: bool) -> None:
 @OUTPUT
 def sample(config: Path, overrides: tuple[str, ...], output: Path) -> None:
     """Draw OUTPUT/calibration and OUTPUT/evaluation from the examples of CONFIG."""
-    from edgequant.sampling.settings import ExampleSources
     from edgequant.sampling.step import sample as run_step
     from edgequant.signature_reader import read_signature
     from edgequant_pipelines.arguments import pipeline_arguments
     from edgequant_pipelines.config import load_config
+    from edgequant_pipelines.preflight import example_sources
 
     loaded = load_config(config, overrides)
     values = pipeline_arguments(loaded, loaded.tracking.uri)
     with _model(values["model"], loaded.tracking.uri, loaded.tracking.retry_seconds) as model:
         signature = read_signature(model, values["signature"])
     run_step(
-        ExampleSources(
-            signature=signature,
-            calibration=values["calibration_examples"],
-            evaluation=values["evaluation_examples"],
-            **{
-                name: values[name]
-                for name in ExampleSources.__dataclass_fields__
-                if name in values and name != "signature"
-            },
-        ),
+        example_sources(values, signature),
         output / "calibration",
         output / "evaluation",
     )
@@ -146,13 +137,12 @@ def champion(config: Path, overrides: tuple[str, ...], output: Path) -> None:
 @click.option(
     "--budget-seconds",
     type=Seconds(),
-    default=120.0,
-    show_default=True,
-    help="Begin no further example after this time.",
+    default=None,
+    help="Begin no further example after this time.  [default: run all]",
 )
 @OUTPUT
 def evaluate(
-    variant: str, variants: Path, examples: Path, task: str, resolver: str, budget_seconds: float, output: Path
+    variant: str, variants: Path, examples: Path, task: str, resolver: str, budget_seconds: float | None, output: Path
 ) -> None:
     """Run VARIANT on the LiteRT interpreter over an evaluation set."""
     from edgequant.evaluation.step import evaluate as run_step

@@ -1,15 +1,18 @@
 """The arguments of a run on a cluster, without paths or servers that exist only on this machine."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from edgequant.errors import ConfigError
+from edgequant.errors import ConfigError, EdgequantError, collected, together
+from edgequant.sampling.decode.preprocessing import check_source
 from edgequant.sampling.fingerprint import code_digest
 from edgequant_pipelines.argument_size import check_argument_size
 from edgequant_pipelines.arguments import declared_arguments
 from edgequant_pipelines.config import Config
+from edgequant_pipelines.example_count import check_example_count
 
 _HERE = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - compared, not bound
 
@@ -23,11 +26,21 @@ def cluster_arguments(config: Config) -> dict[str, Any]:
     They hold no digests: the run resolves names when it starts, with the cluster's credentials.
 
     Raises:
-        ConfigError: A key names a path of this machine, which pods do not have, or the arguments are too large.
+        ConfigError: A key names a path of this machine, which pods do not have, the preprocess file is no Python, the gate needs
+            more examples than are drawn, or the arguments are too large; the message lists all mistakes.
     """
-    for wrong in only_here(config):
-        raise ConfigError(wrong)
-    arguments = {**declared_arguments(config), "task_digest": code_digest(config.task)}
+    wrong: list[EdgequantError] = [
+        *map(ConfigError, only_here(config)),
+        *collected(partial(check_example_count, config)),
+    ]
+    try:
+        values = declared_arguments(config)
+        wrong += collected(partial(check_source, values["preprocess"], values["preprocess_source"]))
+    except ConfigError as error:
+        wrong.append(error)
+    if wrong:
+        raise together(wrong)
+    arguments = {**values, "task_digest": code_digest(config.task)}
     check_argument_size(arguments)
     return arguments
 

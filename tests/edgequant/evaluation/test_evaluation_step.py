@@ -186,12 +186,12 @@ def test_a_crash_with_one_example_at_a_time_is_the_models(
     """A process that ends at a batch of 1 costs the variant; with more at once it is run again one by one, and that is said."""
     ends = iter([True])
 
-    def ended(function: Any, request: Any, *arguments: Any, seconds: float) -> Any:
+    def ended(function: Any, request: Any, *arguments: Any, **limits: Any) -> Any:
         if next(ends, False):
             request.batch_file.write_text(str(batch))
             failure = "the process was killed by SIGSEGV"
             return ChildOutcome(value=None, failure=failure, seconds=0.1, peak_memory_bytes=None)
-        return run_in_child(function, request, *arguments, seconds=seconds)
+        return run_in_child(function, request, *arguments, **limits)
 
     monkeypatch.setattr("edgequant.evaluation.step.run_in_child", ended)
     variants = sets.variants({"float32": small_models["double"], "float16": small_models["double"]})
@@ -235,6 +235,17 @@ def test_a_slow_model_is_not_taken_for_a_hang(
     evaluation = load_evaluation(tmp_path / "out")
     assert (evaluation.content.status, evaluation.content.examples, evaluation.content.batch) == ("evaluated", 1, 1)
     np.testing.assert_array_equal(evaluation.outputs["y"], [[2, 2, 2, 2]])
+
+
+@pytest.mark.usefixtures("ending_interpreter")
+def test_a_hang_without_a_budget_is_noticed(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """A model that never returns costs the time that one example may take, and the reason says that it did not advance."""
+    models = {"float32": small_models["double"], "float16": small_models["hang"]}
+    examples = sets.examples({"x": np.ones((3, 4), np.float32)})
+    evaluate("float16", sets.variants(models), examples, tmp_path / "out", task="none", stall_seconds=1.0)
+    content = load_evaluation(tmp_path / "out").content
+    assert content.status == "failed"
+    assert content.reason == "LiteRT cannot run the model: took longer than 1 s without progress"
 
 
 def test_a_full_disk_is_no_failure_of_the_variant(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ def handmade() -> Handmade:
                 cpu="a CPU", cores=2, threads=1, delegate="XNNPACK", runtime="litert 2", load_average=0.5
             ),
             calibration=_set("calibration"),
+            examples=100,
             evaluation=_set("evaluation"),
             made_from={"edgequant": "0.1.0", "signature": "serving_default", "model, SHA-256": "m" * 64},
         )

@@ -87,7 +87,7 @@ def test_a_gate_that_no_file_can_hold_rejects_all(digits_sets: Any, tmp_path: Pa
     )
     reason = verdict.variants[closest].reasons[0]
     assert verdict.why == (
-        f"{_beside_chance(verdict)} No variant is blessed, so nothing is promoted (3 rejected); the closest is {closest}: {reason}."
+        f"{_beside_chance(verdict)} No variant is blessed, so nothing is promoted (3 rejected over 300 examples); the closest is {closest}: {reason}."
     )
     assert "more than the 0.01 allowed" in reason
 
@@ -249,13 +249,13 @@ def test_unlabelled_examples_are_judged_by_agreement(small_inputs: Inputs, tmp_p
     assert "about 42 evaluation examples would settle it, 2 more than these" in verdict.variants["float16"].reasons[0]
 
 
-def test_a_variant_that_ran_out_of_time_says_so(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
-    """Compared over its own examples, an equal variant has no drop, whatever the labels of the rest; a note says how many."""
+def test_a_budget_cuts_all_variants_to_one_prefix(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """What one variant has no output for counts for none: all metrics are over the examples of the shortest evaluation."""
     values = np.random.default_rng(2).normal(size=(5000, 4)).astype(np.float32)
     labels = 2 * values.astype(np.float64) + np.random.default_rng(3).normal(size=(5000, 4))
-    models = {"float32": small_models["double"], "float16": small_models["double"]}
+    models = dict.fromkeys(("float32", "weights_only", "float16"), small_models["double"])
     variants, examples = sets.variants(models), sets.examples({"x": values}, labels)
-    for name, budget in (("float32", 60.0), ("float16", 0.0)):
+    for name, budget in (("float32", None), ("weights_only", None), ("float16", 0.0)):
         evaluate(name, variants, examples, tmp_path / name, task="regression", budget_seconds=budget)
     benchmark(variants, examples, tmp_path / "benchmark", runs=2)
     inputs = Inputs(
@@ -265,10 +265,49 @@ def test_a_variant_that_ran_out_of_time_says_so(sets: Any, small_models: dict[st
         calibration_set=sets.calibration,
         evaluation_set=examples,
     )
-    variant = _validate(inputs, tmp_path / "verdict", task="regression").variants["float16"]
-    assert variant.drop_points == 0.0
-    assert variant.examples < 5000
-    assert variant.notes == (f"evaluated on the first {variant.examples} of 5,000 examples: the time budget ended",)
+    verdict = _validate(inputs, tmp_path / "verdict", task="regression")
+    count = load_evaluation(tmp_path / "float16").content.examples
+    assert 1 <= count < 5000
+    assert (verdict.examples, verdict.evaluation.examples) == (count, 5000)
+    # By hand: outputs are twice the inputs, so errors are the labels' noise.
+    expected = float(np.abs(2 * values[:count].astype(np.float64) - labels[:count]).mean())
+    for variant in verdict.variants.values():
+        assert (variant.examples, variant.drop_points) == (count, 0.0)
+        assert variant.metrics["mae"] == pytest.approx(expected)
+    assert verdict.notes[0] == (
+        f"all variants are compared over the first {count:,} of 5,000 evaluation examples: within evaluation.budget_seconds"
+        " float16 got no further"
+    )
+
+
+def test_a_prefix_too_short_for_the_gate_is_said(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """A budget that leaves fewer examples than a limit needs blesses nothing, and the notes say how many it needs."""
+    values = np.random.default_rng(2).normal(size=(400, 4)).astype(np.float32)
+    models = {"float32": small_models["double"], "float16": small_models["double"]}
+    variants = sets.variants(models)
+    examples = sets.examples({"x": values}, np.argmax(values, axis=1))
+    for name, budget in (("float32", None), ("float16", 0.0)):
+        evaluate(name, variants, examples, tmp_path / name, task="classification", budget_seconds=budget)
+    # The budget ends wherever the machine's load has it; its record is set to the least.
+    evaluated, path = load_evaluation(tmp_path / "float16"), tmp_path / "cut"
+    (path / "outputs").mkdir(parents=True)
+    np.save(path / "outputs" / "y.npy", evaluated.outputs["y"][:1])
+    write_manifest(path, SCHEMA, replace(evaluated.content, examples=1))
+    benchmark(variants, examples, tmp_path / "benchmark", runs=2)
+    inputs = Inputs(
+        variant_set=variants,
+        evaluations=[tmp_path / "float32", path],
+        benchmark=tmp_path / "benchmark",
+        calibration_set=sets.calibration,
+        evaluation_set=examples,
+    )
+    verdict = _validate(inputs, tmp_path / "verdict", Gate(max_drop_points=1.0))
+    assert (verdict.outcome, verdict.examples) == ("inconclusive", 1)
+    assert "over 1 example)" in verdict.why
+    assert any(
+        note.startswith("1 examples are too few to bless") and "max_drop_points of 1 takes" in note
+        for note in verdict.notes
+    )
 
 
 def test_only_the_reference_blesses_nothing(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> None:

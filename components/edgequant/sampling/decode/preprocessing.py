@@ -1,5 +1,6 @@
 """Converts a record's features to model inputs with the dtypes and shapes of the model's signature."""
 
+import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -158,6 +159,27 @@ def load_preprocess(name: str, source: str) -> Preprocess:
         return partial(_call, load_function(name, source), name)
     except ConfigError as error:
         raise ConfigError(f"examples.preprocess: {error}") from error
+
+
+def check_source(name: str, source: str) -> None:
+    """Checks that a user's file is Python and defines the function, without running it: its modules may be elsewhere.
+
+    Args:
+        name: ``FILE.py:function``.
+        source: The text of the file; "" for a module or a file in a bucket, which is not checked.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    path, _, function = name.rpartition(":")
+    try:
+        body = ast.parse(source, path).body
+    except (SyntaxError, ValueError) as error:
+        raise ConfigError(f"examples.preprocess: {path} is not valid Python ({error})") from error
+    defined = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    plain = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.Expr)
+    if source and all(isinstance(node, plain) for node in body) and function not in defined:
+        raise ConfigError(f"examples.preprocess: {path} has no function {function!r}")
 
 
 def from_sources(sources: Mapping[str, InputSource], signature: ModelSignature) -> Preprocess:

@@ -3,14 +3,15 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgequant.artifacts.example_set import Kept
-from edgequant.errors import ExamplesError, did_you_mean
+from edgequant.errors import EdgequantError, ExamplesError, did_you_mean
 from edgequant.sampling.decode.preprocessing import (
     NotFiniteError,
     Preprocess,
@@ -29,6 +30,8 @@ from edgequant.sampling.formats.files import Format
 from edgequant.sampling.settings import ExampleSources
 from edgequant.task import NONE, check_label, class_count, is_custom
 
+# The name of the check of the label.
+LABEL = "label"
 _DECODERS = 4
 _CHUNK = 64
 _LONGEST_SLICE = 100
@@ -80,6 +83,51 @@ def row_maker(examples: ExampleSources, kind: Format, spool: Spool) -> RowMaker:
     return make
 
 
+def feature_checks(examples: ExampleSources) -> tuple[dict[str, Callable[[Features], object]], list[EdgequantError]]:
+    """Returns a check of a record's features for each setting that uses them, and the errors of those that cannot be used.
+
+    A check raises ExamplesError; each of them is independent of the others, so that one record shows all mistakes.
+    """
+    checks: dict[str, Callable[[Features], object]] = {}
+    try:
+        checks |= _input_checks(examples)
+        wrong: list[EdgequantError] = []
+    except EdgequantError as error:
+        wrong = [error]
+    if examples.label:
+        checks[LABEL] = partial(_label, examples)
+    checks |= {f"slice {name}": partial(_slice, name=name) for name in examples.slices}
+    if examples.weight:
+        checks["weight"] = partial(take, name=examples.weight)
+    key = examples.sequence.get("key", "")
+    if examples.group or key:
+        checks["group"] = partial(class_name, feature=examples.group or key, use=A_GROUP)
+    if key:
+        checks["key"] = partial(class_name, feature=key, use=A_KEY)
+        checks["order"] = partial(_place_in_sequence, name=examples.sequence.get("order", ""))
+    checks |= {f"keep {name}": partial(take, name=name) for name in examples.keep}
+    return checks, wrong
+
+
+def _input_checks(examples: ExampleSources) -> dict[str, Callable[[Features], object]]:
+    """Returns a check of each declared input; of a user's function, one of all inputs.
+
+    Raises:
+        ConfigError: The inputs or the user's function are wrong.
+    """
+    if examples.preprocess:
+        preprocess = _preprocess(examples)
+        return {"preprocess": lambda features: fit(preprocess(features), examples.signature)}
+
+    def check(name: str) -> Callable[[Features], object]:
+        one = replace(examples.signature, inputs=tuple(s for s in examples.signature.inputs if s.name == name))
+        make = from_sources({name: sources[name]}, one)
+        return lambda features: fit(make(features), one)
+
+    sources = input_sources(examples.inputs, examples.signature)
+    return {f"input {name}": check(name) for name in sources}
+
+
 def make_rows(make: RowMaker, chosen: Sequence[Candidate]) -> Iterator[tuple[Candidate, DecodedRow | ExamplesError]]:
     """Yields each candidate's row or its error, in order, a chunk at a time so that memory stays bounded."""
 
@@ -107,12 +155,21 @@ def sequence_order(
     name = examples.sequence["order"]
 
     def place(candidate: Candidate) -> tuple[int, float, bytes]:
-        value = take(kind.parse(spool.read(candidate.stored)), name)
-        if isinstance(value, tuple) or value.size != 1 or not np.isfinite(value).all():
-            raise ExamplesError(f"{candidate.origin}: feature {name!r} is not one number (examples.sequence.order)")
-        return sequence_of(candidate.rank), float(value.reshape(())), candidate.identity
+        try:
+            order = _place_in_sequence(kind.parse(spool.read(candidate.stored)), name)
+        except ExamplesError as error:
+            raise ExamplesError(f"{candidate.origin}: {error}") from error
+        return sequence_of(candidate.rank), order, candidate.identity
 
     return sorted(chosen, key=place)
+
+
+def _place_in_sequence(features: Features, name: str) -> float:
+    """Returns the number that an example's place in its sequence hangs on."""
+    value = take(features, name)
+    if isinstance(value, tuple) or value.size != 1 or not np.isfinite(value).all():
+        raise ExamplesError(f"feature {name!r} is not one number (examples.sequence.order)")
+    return float(value.reshape(()))
 
 
 def _kept(feature: Feature) -> NDArray[Any]:

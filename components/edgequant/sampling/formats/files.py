@@ -13,7 +13,7 @@ from edgequant.sampling.formats import features as rows
 from edgequant.sampling.formats.features import Batch, Features
 from edgequant.sampling.formats.listing import hidden_hint, list_files
 from edgequant.sampling.formats.remote import check, prepare, wrong_place
-from edgequant.sampling.formats.tabular import read_npz, read_parquet, row_groups
+from edgequant.sampling.formats.tabular import first_npz_row, first_parquet_row, read_npz, read_parquet, row_groups
 from edgequant.sampling.formats.tfrecord import parse_example, read_batches
 
 _WILDCARD = re.compile(r"[*?\]]")
@@ -200,6 +200,31 @@ def read_piece(piece: Piece, columns: Sequence[str] | None = None) -> Iterator[B
                 yield from read_batches(stream, piece.path)
     except (OSError, BeamIOError) as error:
         raise ExamplesError(f"{piece.path}: cannot be read ({error})") from error
+
+
+def first_record(path: str, columns: Sequence[str] | None) -> tuple[bytes, str] | None:
+    """Returns the payload of a file's first record and its place; None if the file has none.
+
+    Args:
+        path: The file.
+        columns: The columns to read of a format that has columns; None: all. Those that the file lacks are left out.
+
+    Raises:
+        ExamplesError: The file cannot be opened, or is damaged.
+    """
+    from apache_beam.io.filesystem import BeamIOError
+
+    kind = file_format(path)
+    if kind is TFRECORD:
+        batch = next(read_piece(Piece(path, 0)), None)
+        return None if batch is None else (batch.payloads[0], batch.where(0))
+    try:
+        with _open(path) as stream:
+            read = first_npz_row if kind is NPZ else first_parquet_row
+            features = read(stream, path, columns)
+    except (OSError, BeamIOError) as error:
+        raise ExamplesError(f"{path}: cannot be read ({error})") from error
+    return None if features is None else (rows.encode(features), f"{path}: row 0")
 
 
 def read_text(path: str, key: str) -> str:

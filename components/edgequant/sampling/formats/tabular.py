@@ -1,11 +1,13 @@
 """Reads the rows of ``.npz`` archives and of Parquet files as records: the columns that are needed, in canonical bytes."""
 
-from collections.abc import Iterator, Sequence
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import IO, Any
 
 import google_crc32c
 import numpy as np
+from numpy.typing import NDArray
 
 from edgequant.errors import ExamplesError, did_you_mean
 from edgequant.sampling.formats.features import Batch, Feature, Features, encode, row
@@ -38,8 +40,7 @@ def read_npz(stream: IO[bytes], path: str, columns: Sequence[str] | None) -> Ite
     counts = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
     if not counts:
         raise ExamplesError(f"{path}: holds no array; an array per feature is needed")
-    if len(set(counts.values())) != 1:
-        raise ExamplesError(f"{path}: its arrays have different lengths {counts}; the first axis is the example")
+    _check_lengths(counts, path)
     total = next(iter(counts.values()))
     for start in range(0, total, _NPZ_ROWS):
         rows = range(start, min(start + _NPZ_ROWS, total))
@@ -82,6 +83,74 @@ def read_parquet(
         raise ExamplesError(f"{path}: is not a readable Parquet file ({error})") from error
 
 
+def first_npz_row(stream: IO[bytes], path: str, columns: Sequence[str] | None) -> Features | None:
+    """Returns the first row of an archive's arrays, without reading the others; None without a row.
+
+    Args:
+        stream: The open file.
+        path: Its name, for messages.
+        columns: The arrays to read, as far as there are any of these names; None: all.
+
+    Raises:
+        ExamplesError: The file is damaged or pickled, or arrays differ in length.
+    """
+    counts: dict[str, int] = {}
+    features: Features = {}
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            for member in archive.namelist():
+                name = member.removesuffix(".npy")
+                if columns is not None and name not in columns:
+                    continue
+                with archive.open(member) as content:
+                    counts[name], first = _first_of_array(content)
+                if first is not None:
+                    features[name] = row(first)
+    except Exception as error:  # NumPy and zipfile raise many kinds on damaged archives.
+        raise ExamplesError(f"{path}: is not an .npz file of plain arrays ({error})") from error
+    _check_lengths(counts, path)
+    return features if any(counts.values()) else None
+
+
+def _first_of_array(content: IO[bytes]) -> tuple[int, NDArray[Any] | None]:
+    """Returns the length of an array's first axis and its first item; None for an empty or scalar one."""
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    version = np.lib.format.read_magic(content)
+    shape, fortran, dtype = read_header[version](content)
+    if dtype.hasobject:
+        raise ValueError("it is no archive, or holds pickled objects")
+    if not shape or not shape[0]:
+        return 0, None
+    # In Fortran's order the first item is spread over the whole array.
+    count = int(np.prod(shape if fortran else shape[1:], dtype=np.int64))
+    values = np.frombuffer(content.read(count * dtype.itemsize), dtype)
+    return shape[0], values.reshape(shape, order="F")[0] if fortran else values.reshape(shape[1:])
+
+
+def first_parquet_row(stream: IO[bytes], path: str, columns: Sequence[str] | None) -> Features | None:
+    """Returns the first row of a Parquet file; None without a row.
+
+    Args:
+        stream: The open file.
+        path: Its name, for messages.
+        columns: The columns to read, as far as there are any of these names; None: all.
+
+    Raises:
+        ExamplesError: The file is damaged, or a column cannot be used as a feature.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        file = parquet.ParquetFile(stream, buffer_size=_BATCH_BYTES)
+        names = [name for name in file.schema_arrow.names if columns is None or name in columns]
+        for batch in file.iter_batches(1, columns=names):
+            return {name: _column(batch.column(batch.schema.get_field_index(name)), name, path, 0)[0] for name in names}
+    except (pa.ArrowException, OSError) as error:
+        raise ExamplesError(f"{path}: is not a readable Parquet file ({error})") from error
+    return None
+
+
 def row_groups(stream: IO[bytes], path: str) -> list[int]:
     """Returns the size of each row group of a Parquet file, in bytes.
 
@@ -96,6 +165,11 @@ def row_groups(stream: IO[bytes], path: str) -> list[int]:
     except (pa.ArrowException, OSError) as error:
         raise ExamplesError(f"{path}: is not a readable Parquet file ({error})") from error
     return [facts.row_group(group).total_byte_size for group in range(facts.num_row_groups)]
+
+
+def _check_lengths(counts: Mapping[str, int], path: str) -> None:
+    if len(set(counts.values())) > 1:
+        raise ExamplesError(f"{path}: its arrays have different lengths {counts}; the first axis is the example")
 
 
 def _batch(rows: list[Features], path: str, start: int) -> Batch:

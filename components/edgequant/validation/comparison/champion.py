@@ -80,7 +80,7 @@ def evaluated_champion(settings: ComparisonSettings, champion: LoadedChampion, r
             reason=reason,
             size_bytes=variant.size_bytes,
             sha256=variant.sha256,
-            examples=content.examples,
+            examples=0 if run is None else len(run),
             metrics={name: measured.value for name, measured in measures.items()},
             measures=measures,
         ),

@@ -43,7 +43,7 @@ class ComparisonSettings:
     Attributes:
         task: The task.
         metric: The metric that the gate judges.
-        labels: The labels of the whole evaluation set; None if there are none, or if the task needs none.
+        labels: The labels of the examples that all models were evaluated on; None if there are none, or if the task needs none.
         slices: The text of a feature's value in each example, by feature.
         classes: The names of the classes; empty if they only have numbers.
         confidence: The confidence level of each one-sided end of a drop, and of the two-sided interval of a metric.

@@ -6,8 +6,8 @@ import numpy as np
 
 from edgequant.artifacts.comparison import class_name
 from edgequant.gate import Gate
-from edgequant.metric_table import BY_NAME
-from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, REGRESSION
+from edgequant.metric_table import BY_NAME, METRICS
+from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, NONE, REGRESSION
 from edgequant.validation.comparison.compare import ComparisonSettings, Run
 from edgequant.validation.comparison.slices import WITHOUT
 from edgequant.validation.gate.chance import classes_of
@@ -204,6 +204,28 @@ def _too_few_for_drops(gate: Gate, settings: ComparisonSettings, run: Run) -> li
                 _Shortage(sentence=f"{key} of {limit:g} takes {needed:,}", needed=needed, rejectable=rejectable)
             )
     return shortages
+
+
+def least_examples(gate: Gate, task: str, *, labelled: bool) -> dict[str, int]:
+    """Returns the number of examples from which each limit can bless a variant that decides every example as float32 does.
+
+    Only limits whose number does not depend on the examples: on accuracy, and on agreement.
+
+    Args:
+        gate: The gate.
+        task: The task.
+        labelled: Whether the examples have labels.
+    """
+    needs: dict[str, int | None] = {}
+    metric = gate.metric or (METRICS[task][0] if task in METRICS else "")
+    of_decisions = task in (CLASSIFICATION, BINARY) and metric in BY_NAME and BY_NAME[metric].of_examples
+    if not labelled or task == NONE or of_decisions:
+        for key in ("max_drop_points", "max_drop_points_vs_champion"):
+            limit = getattr(gate, key)
+            needs[key] = None if limit is None else _unchanged_needs(limit, 1, gate.confidence)
+    if gate.min_agreement is not None and task in DECIDING:
+        needs["min_agreement"] = examples_for_share(1.0, gate.min_agreement, gate.confidence)
+    return {key: needed for key, needed in needs.items() if needed is not None}
 
 
 def _unchanged_needs(limit: float, count: int, confidence: float) -> int | None:

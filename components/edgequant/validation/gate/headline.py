@@ -48,6 +48,7 @@ def headline(
         return f"{what}, so nothing is promoted: there is none but the reference {REFERENCE}."
     counts = Counter(variant.verdict for variant in judged.values() if variant.verdict != REFERENCE_VERDICT)
     message = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    message += _over(judged)
     which = f"the closest is {name}" if counts.total() > 1 else name
     return f"{what}, so nothing is promoted ({message}); {which}: {_against(judged[name])}."
 
@@ -63,7 +64,7 @@ def _ship(gate: Gate, metric: str, best: str, judged: dict[str, VariantVerdict])
         if chosen.drop_interval_points is not None:
             worst = at_worst(metric, chosen.drop_interval_points[1]).replace("at most", "at worst")
             drop += f" ({worst}, {100 * gate.confidence:g}% one-sided)"
-        parts.append(drop)
+        parts.append(f"{drop}{_over(judged)}")
     held = sum(check.verdict == BLESSED for check in chosen.checks)
     checks = {1: "its one check passes", 2: "both checks pass"}.get(held, f"all {held} checks pass")
     missing = [f"; {check.name}: {NO_CHAMPION}" for check in chosen.checks if check.verdict == NO_CHAMPION]
@@ -85,6 +86,12 @@ def _speed(latency: Latency | None) -> str:
         return f"as fast as {REFERENCE} here, within the noise"
     factor, word = (ratio.value, "slower") if ratio.value > 1 else (1 / ratio.value, "faster")
     return f"{'about ' * ratio.noisy}{factor:.{2 if factor < _NEAR else 1}f}× {word} here"
+
+
+def _over(judged: dict[str, VariantVerdict]) -> str:
+    """Returns the number of examples that all variants were compared over, in words."""
+    count = judged[REFERENCE].examples
+    return f" over {count:,} example{'s' * (count != 1)}"
 
 
 def _size(size: int) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from edgequant.artifacts.benchmark import Benchmark
-from edgequant.artifacts.evaluation import EVALUATED, EvaluationContent
+from edgequant.artifacts.evaluation import EVALUATED
 from edgequant.artifacts.variant_set import BLOCKED
 from edgequant.artifacts.verdict import NOT_GATED, REFERENCE_VERDICT, REJECTED, VariantVerdict
 from edgequant.errors import ConfigError, did_you_mean
@@ -53,7 +53,8 @@ def verdict_context(gate: Gate, loaded: Loaded) -> VerdictContext:
         ConfigError: The gate has a key that the task, the labels or the models do not support.
         EvaluationError: The reference's outputs do not suit the task or the labels.
     """
-    task, labels = loaded.task, None if loaded.task == NONE else loaded.examples.labels
+    task, examples = loaded.task, loaded.examples.first(loaded.compared)
+    labels = None if task == NONE else examples.labels
     check_gate(gate, task, labelled=labels is not None, champion=loaded.champion is not None)
     reading = read(task, next(iter(loaded.evaluations[REFERENCE].outputs.values())))
     runs = {
@@ -65,9 +66,9 @@ def verdict_context(gate: Gate, loaded: Loaded) -> VerdictContext:
         task=task,
         metric=AGREEMENT,
         labels=labels,
-        groups=loaded.examples.groups,
-        given=metric_inputs(loaded.examples, loaded.task_source),
-        slices=loaded.examples.slices,
+        groups=examples.groups,
+        given=metric_inputs(examples, loaded.task_source),
+        slices=examples.slices,
         classes=loaded.calibration.provenance.class_names,
         confidence=gate.confidence,
     )
@@ -124,7 +125,7 @@ def verdict_of(name: str, context: VerdictContext) -> VariantVerdict:
         )
     measured = VariantVerdict(
         status=variant.status,
-        notes=(*variant.notes, *_partial(content), *_unmeasured(name, benchmark)),
+        notes=(*variant.notes, *_unmeasured(name, benchmark)),
         size_bytes=variant.size_bytes,
         verdict=REFERENCE_VERDICT,
         reasons=("every other variant is compared with it",),
@@ -216,12 +217,6 @@ def _missing_against(against: AgainstChampion | None, context: VerdictContext) -
     if against is None or against.drop is None:
         return ""
     return label_counts(context.settings, context.runs[REFERENCE], against.drop.examples).missing
-
-
-def _partial(content: EvaluationContent) -> tuple[str, ...]:
-    if content.examples == content.available:
-        return ()
-    return (f"evaluated on the first {content.examples:,} of {content.available:,} examples: the time budget ended",)
 
 
 def _unmeasured(name: str, benchmark: Benchmark) -> tuple[str, ...]:

@@ -22,14 +22,14 @@ _OUTPUTS = (
 
 def summary(verdict: Verdict) -> str:
     """Returns the verdict and the drift of the outputs in Markdown, with the users' names escaped."""
-    header = ("variant", "size, bytes", verdict.main_metric, "drop, points", "agreement", "p50", "verdict")
+    header = ("variant", "size, bytes", verdict.main_metric, "drop, points", "agreement", "p50", "n", "verdict")
     lines = [
         f"**{_text(verdict.name)}: {_text(verdict.outcome)}**",
         "",
         _text(verdict.why),
         "",
         _line(header),
-        "| --- | --: | --: | --: | --: | --: | --- |",
+        "| --- | --: | --: | --: | --: | --: | --: | --- |",
         *(_line(_cells(row)) for row in rows(verdict)),
     ]
     outputs = summary_rows(verdict)
@@ -53,6 +53,7 @@ def _cells(row: VariantRow) -> tuple[str, ...]:
         drop,
         row.agreement,
         row.latency,
+        row.examples,
         row.verdict,
     )
 

@@ -38,7 +38,7 @@ def _check(name: str, verdict: str, sentence: str, need: Need | None = None) -> 
 
 
 def _reference() -> VariantVerdict:
-    return VariantVerdict(status="converted", verdict="reference", size_bytes=100_000)
+    return VariantVerdict(status="converted", verdict="reference", size_bytes=100_000, examples=60)
 
 
 def test_what_to_ship_is_told_in_a_line() -> None:
@@ -54,8 +54,8 @@ def test_what_to_ship_is_told_in_a_line() -> None:
         Gate(max_drop_points=1.0), "accuracy", "blessed", "small", {"float32": _reference(), "small": best}
     )
     assert sentence == (
-        "Ship small: 27.5 kB, 0.28×; latency not measured; accuracy gains 0.12 points (at worst 0.30 lost, 95% one-sided);"
-        " all 5 checks pass."
+        "Ship small: 27.5 kB, 0.28×; latency not measured; accuracy gains 0.12 points (at worst 0.30 lost, 95% one-sided)"
+        " over 60 examples; all 5 checks pass."
     )
 
 
@@ -96,7 +96,7 @@ def test_the_number_that_settles_the_variant_is_that_of_the_check_that_takes_mos
     )
     judged = {"float32": _reference(), "small": _variant("inconclusive", *checks)}
     assert headline(Gate(max_drop_points=1.0), "accuracy", "inconclusive", None, judged) == (
-        "No variant is blessed, so nothing is promoted (1 inconclusive); small: 3 of 4 checks are open (min_metric,"
+        "No variant is blessed, so nothing is promoted (1 inconclusive over 60 examples); small: 3 of 4 checks are open (min_metric,"
         " max_worst_class_drop_points, max_drop_points), and min_metric takes most to settle: about 14,861 would settle it."
     )
 

@@ -291,7 +291,7 @@ def test_a_gate_against_a_champion_alone_judges_nothing_on_the_first_run(judge: 
     verdict = judge(*_scores(40), Gate(max_drop_points_vs_champion=1.0), champion=missing)
     assert (verdict.outcome, verdict.best) == ("not gated", None)
     assert (
-        "Nothing could be judged, so nothing is promoted (1 not gated); full_int8: no champion yet: there is no registered"
+        "Nothing could be judged, so nothing is promoted (1 not gated over 40 examples); full_int8: no champion yet: there is no registered"
         in verdict.why
     )
 
