@@ -19,7 +19,15 @@ CONFIG ?=
 WORKERS ?= $(shell expr $$(nproc 2>/dev/null || sysctl -n hw.ncpu) + 1)
 # A file's tests stay together, as they share what is slow to make; tests/conftest.py puts the slowest files first.
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Installs the package with extras. pip is quiet for minutes.
+comma := ,
+define install
+@echo "Installing edgequant[$(1)] into $(VENV): minutes at first (TensorFlow, Apache Beam and MLflow are 4 GB)"
+$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$(1)]"
+endef
 TIERS := engines or browser or images or kubernetes or long
+# Their folders, which other tiers need not even import.
+OTHER_TIERS := $(foreach tier,engines browser images kubernetes,--ignore tests/$(tier))
 
 .PHONY: help install install-tiers demo test test-fast test-long test-engines test-browser screenshots test-images test-kubernetes images manifests lint format benchmark docs docs-site clean clean-caches
 
@@ -47,20 +55,18 @@ install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	$(call install,dev)
 	$(VENV)/bin/python -m compileall -q components pipelines
 	@touch $@
 
 demo: $(INSTALLED)
 	$(VENV)/bin/edgequant demo
 
-# Those that measure times run one by one, after the others.
 test: $(INSTALLED)
-	$(PYTEST) -m "not ($(TIERS) or alone)"
-	$(VENV)/bin/python -m pytest -m alone tests/edgequant/benchmarking tests/edgequant/evaluation
+	$(PYTEST) $(OTHER_TIERS) -m "not ($(TIERS))"
 
 test-fast: $(INSTALLED)
-	$(PYTEST) -m "not ($(TIERS) or alone or heavy)"
+	$(PYTEST) $(OTHER_TIERS) -m "not ($(TIERS) or heavy)"
 
 test-long: $(INSTALLED)
 	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) -m long tests/edgequant tests/edgequant_pipelines tests/examples
@@ -89,11 +95,11 @@ test-images: $(IMAGES_TESTS)
 
 # What pip installs for every tier, at once: each of them alone would look through all packages again.
 install-tiers: $(INSTALLED)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,browser,docs,engines,images]"
+	$(call install,dev$(comma)browser$(comma)docs$(comma)engines$(comma)images)
 	@touch $(BROWSER) $(DOCS_SITE) $(ENGINES) $(IMAGES_TESTS)
 
 $(IMAGES_TESTS): $(INSTALLED)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,images]"
+	$(call install,dev$(comma)images)
 	@touch $@
 
 screenshots: $(BROWSER)
@@ -103,11 +109,11 @@ screenshots: $(BROWSER)
 	cp .screenshots/mlflow/*.png docs/mlflow/
 
 $(BROWSER): $(INSTALLED)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,browser]"
+	$(call install,dev$(comma)browser)
 	@touch $@
 
 $(ENGINES): $(INSTALLED)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,engines]"
+	$(call install,dev$(comma)engines)
 	@touch $@
 
 lint: $(INSTALLED)
@@ -131,7 +137,7 @@ docs-site: $(DOCS_SITE)
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 $(DOCS_SITE): $(INSTALLED)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,docs]"
+	$(call install,dev$(comma)docs)
 	@touch $@
 
 clean:

@@ -34,6 +34,7 @@ from edgequant.artifacts.example_set import ExampleSetWriter, Provenance
 from edgequant.benchmarking.latency import TrialPlan, measure
 from edgequant.evaluation.prediction import PredictionRequest, Predictions, predict
 from edgequant.model_process import run_in_child
+from runtime_benchmark import runtimes_own_ms
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parent.parent / "shared" / "data" / "resnet8_cifar10"
@@ -43,13 +44,6 @@ TINY_EXAMPLES = 200_000
 LARGE_EXAMPLES = (1_000, 10_000)
 LARGE_SHAPE = (224, 224, 3)
 HOUR = 3600.0
-# The runtime's own benchmark, without the rounding of what it reports: to 0.01 ms, which is a part of ResNet-8's time and
-# all of the tiny model's.
-RUNTIMES_OWN = """
-import ai_edge_litert.tools.benchmark_litert_model as tool
-tool.round = lambda value, digits: value
-tool.main()
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +76,7 @@ def prepare(data: Path, folder: Path) -> None:
                 signature="serving_default",
                 seed=0,
                 rule="all",
-                asked=IMAGES,
+                requested=IMAGES,
                 records_read=IMAGES,
                 duplicates=0,
             )
@@ -105,15 +99,6 @@ def prepare(data: Path, folder: Path) -> None:
         tf.saved_model.save(module, str(folder / name), signatures={"serving_default": module.serve})
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / name))
         (folder / f"{name}.tflite").write_bytes(converter.convert())
-
-
-def runtimes_own_seconds(model: Model, folder: Path) -> float:
-    """Returns the median of one invocation by the runtime's own benchmark."""
-    result = folder / "runtime.json"
-    options = ["--num_runs", str(model.runs), "--warmup_runs", "50", "--num_threads", "1", "--result_json", str(result)]
-    command = [sys.executable, "-c", RUNTIMES_OWN, "--model", str(model.path), *options]
-    subprocess.run(command, check=True, capture_output=True)
-    return float(json.loads(result.read_text())["latency"]["median_ms"]) / 1e3
 
 
 def plain_rate(model: Model) -> float:
@@ -170,7 +155,7 @@ def measure_round(models: dict[str, Model], folder: Path) -> dict[str, float]:
     """Returns the rates of one round, in examples per second, by model and kind."""
     found: dict[str, float] = {}
     for name, model in models.items():
-        found[f"{name} runtime"] = 1 / runtimes_own_seconds(model, folder)
+        found[f"{name} runtime"] = 1e3 / runtimes_own_ms(model.path, model.runs, folder)
         found[f"{name} plain"] = plain_rate(model)
         for threads in (1, 2):
             run, _ = our_run(model, folder, threads)

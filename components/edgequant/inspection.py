@@ -9,6 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from edgequant.errors import ModelError
+from edgequant.stored_weights import (
+    SMALL_WEIGHTS,
+    Weights,
+    elements,
+    graph_weights,
+    is_constant,
+    merged,
+    unpacked_constants,
+)
 
 IDENTIFIER = b"TFL3"
 
@@ -26,8 +35,8 @@ _COMPUTE = {
 }
 _FLOATS = ("FLOAT32", "FLOAT16", "FLOAT64", "BFLOAT16")
 _BOUNDARY = ("QUANTIZE", "DEQUANTIZE")
-# The converter does not quantize weights of fewer elements when activations are not quantized.
-SMALL_WEIGHTS = 1024
+# Operators that read rows of a table: where the table is. Their results have its type, and are no arithmetic.
+_TABLES = {"GATHER": 0, "EMBEDDING_LOOKUP": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +83,8 @@ class Inspection:
         float_islands: Operators that compute in float, as ``NAME (output tensor)``, when others compute in integers.
         flex: TensorFlow operators that need the Flex delegate.
         custom: Custom operators.
-        small_weights: Float weights of compute operators with fewer elements than the converter quantizes on its own.
+        small_weights: Float weights of compute operators and tables with fewer elements than the converter quantizes on its own.
+        weights: What the constants hold, by operator and by type.
     """
 
     kind: str
@@ -85,6 +95,7 @@ class Inspection:
     flex: tuple[str, ...] = ()
     custom: tuple[str, ...] = ()
     small_weights: int = 0
+    weights: Weights = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -97,6 +108,8 @@ class _Census:
     custom: list[str] = field(default_factory=list)
     small_weights: int = 0
     integers: set[str] = field(default_factory=set)
+    weights: Weights = field(default_factory=dict)
+    tables: set[str] = field(default_factory=set)
 
 
 def inspect_model(path: Path) -> Inspection:
@@ -128,6 +141,7 @@ def inspect_bytes(data: bytes, name: str = "model") -> Inspection:
         census = _Census()
         for graph in model.subgraphs:
             _count(model, graph, census, schema)
+            census.weights = merged(census.weights, _weights(model, graph, schema))
         inputs, outputs = _interface(model, schema)
     except Exception as error:  # The generated reader raises struct, index and type errors on damaged bytes.
         raise ModelError(f"{name}: is a damaged TFLite flatbuffer ({type(error).__name__}: {error})") from error
@@ -144,7 +158,13 @@ def inspect_bytes(data: bytes, name: str = "model") -> Inspection:
         flex=tuple(sorted({op for op in census.custom if op.startswith("Flex")})),
         custom=tuple(sorted({op for op in census.custom if not op.startswith("Flex")})),
         small_weights=census.small_weights,
+        weights=census.weights,
     )
+
+
+def _weights(model: Any, graph: Any, schema: Any) -> Weights:
+    types, operators = _names(schema.TensorType), _names(schema.BuiltinOperator)
+    return graph_weights(model, graph, types, lambda code: _operator(code, operators)[0])
 
 
 def _names(enumeration: type) -> dict[int, str]:
@@ -154,8 +174,8 @@ def _names(enumeration: type) -> dict[int, str]:
 def _count(model: Any, graph: Any, census: _Census, schema: Any) -> None:
     types = _names(schema.TensorType)
     operators = _names(schema.BuiltinOperator)
-    stored = {index: tensor for index, tensor in enumerate(graph.tensors) if _is_constant(model, tensor)}
-    unpacked = _unpacked_constants(model, graph, stored, operators)
+    stored = {index: tensor for index, tensor in enumerate(graph.tensors) if is_constant(model, tensor)}
+    unpacked = unpacked_constants(model, graph, stored, lambda code: _operator(code, operators)[0])
 
     def dtype(index: int) -> str:
         return types[graph.tensors[index].type] if index >= 0 else "-"
@@ -168,11 +188,11 @@ def _count(model: Any, graph: Any, census: _Census, schema: Any) -> None:
         results = [int(index) for index in (operator.outputs if operator.outputs is not None else ())]
         result = dtype(results[0]) if results else "-"
         if name in _COMPUTE and len(operands) > max(_COMPUTE[name]):
-            source, weight = (operands[position] for position in _COMPUTE[name])
-            stored_as = types[graph.tensors[unpacked.get(weight, weight)].type]
+            source, kernel = (operands[position] for position in _COMPUTE[name])
+            stored_as = types[graph.tensors[unpacked.get(kernel, kernel)].type]
             census.compute[dtype(source), stored_as, result] += 1
             key = f"{dtype(source)}/{stored_as}/{result}"
-            if stored_as == "FLOAT32" and weight in stored and _elements(graph.tensors[weight]) < SMALL_WEIGHTS:
+            if stored_as == "FLOAT32" and kernel in stored and elements(graph.tensors[kernel]) < SMALL_WEIGHTS:
                 census.small_weights += 1
         else:
             first = next((dtype(index) for index in operands if index not in stored), "-")
@@ -180,6 +200,12 @@ def _count(model: Any, graph: Any, census: _Census, schema: Any) -> None:
         census.ops.setdefault(name, Counter())[key] += 1
         if name in _BOUNDARY:
             continue
+        if name in _TABLES and (table := operands[_TABLES[name]]) in stored:
+            census.small_weights += dtype(table) == "FLOAT32" and elements(graph.tensors[table]) < SMALL_WEIGHTS
+            census.tables.add(dtype(table))
+            if dtype(table) == "INT8":
+                # Rows of a quantized table; what is done with them tells whether the model computes in integers.
+                continue
         touched = {dtype(index) for index in operands if index not in stored} | {dtype(index) for index in results}
         if touched & set(_FLOATS):
             census.floats.append(f"{name} ({_text(graph.tensors[results[0]].name) if results else '-'})")
@@ -187,33 +213,11 @@ def _count(model: Any, graph: Any, census: _Census, schema: Any) -> None:
             census.integers |= touched & {"INT8", "INT16", "UINT8"}
 
 
-def _is_constant(model: Any, tensor: Any) -> bool:
-    buffer = model.buffers[tensor.buffer]
-    return bool((buffer.data is not None and len(buffer.data)) or buffer.size)
-
-
-def _unpacked_constants(model: Any, graph: Any, stored: dict[int, Any], operators: dict[int, str]) -> dict[int, int]:
-    """Returns the constant behind each tensor that is a DEQUANTIZE of a constant."""
-    sources: dict[int, int] = {}
-    for operator in graph.operators:
-        name, _ = _operator(model.operatorCodes[operator.opcodeIndex], operators)
-        if name == "DEQUANTIZE" and int(operator.inputs[0]) in stored:
-            sources[int(operator.outputs[0])] = int(operator.inputs[0])
-    return sources
-
-
 def _operator(code: Any, operators: dict[int, str]) -> tuple[str, bool]:
     if code.customCode is not None:
         return _text(code.customCode), True
     number = max(code.builtinCode, code.deprecatedBuiltinCode)
     return operators.get(number, f"BUILTIN_{number}"), False
-
-
-def _elements(tensor: Any) -> int:
-    total = 1
-    for size in tensor.shape if tensor.shape is not None else ():
-        total *= int(size)
-    return total
 
 
 def _text(value: bytes | str | None) -> str:
@@ -267,7 +271,9 @@ def _kind(census: _Census, interface: tuple[Tensor, ...]) -> str:
         return "mixed"
     if not compute and census.integers:
         return _kind_without_compute(census, float_edges=float_edges)
-    stored = {entry[1] for entry in compute}
+    if not compute and census.tables == {"INT8"} and not census.floats and not float_edges:
+        return "integer_only"
+    stored = {dtype for types in census.weights.values() for dtype in types}
     if "FLOAT16" in stored:
         return "float16"
     return "dynamic_range" if stored & {"INT8", "INT4"} else "float32"

@@ -6,6 +6,7 @@ logged to MLflow with every model.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,30 @@ class Origin:
 
     operator: str
     tensor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variables:
+    """The variables of a model: what it remembers from one invocation to the next.
+
+    Attributes:
+        tensors: Whether it has variable tensors, such as the state of an LSTM operator.
+        resources: The names of resource variables that an invocation assigns.
+        initializers: The subgraphs that give resource variables their initial values, in order.
+        initialized: The names of the variables that these subgraphs assign.
+    """
+
+    tensors: bool = False
+    resources: frozenset[str] = frozenset()
+    initializers: tuple[int, ...] = ()
+    initialized: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return self.tensors or bool(self.resources)
+
+    def without_initial_value(self) -> str | None:
+        """Returns the first resource variable without an initial value in the file; None if all have one."""
+        return min(self.resources - self.initialized, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +132,13 @@ class Model:
         except (RuntimeError, ValueError) as error:
             raise InterpreterError(f"{path}: LiteRT refuses the model: {_first_line(error)}") from error
         self.inputs, self.outputs = self._ports()
+        with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as data:
+            self._variables = variables(data)
+
+    @property
+    def is_stateful(self) -> bool:
+        """Whether an invocation changes variables that the next one reads."""
+        return bool(self._variables)
 
     def _ports(self) -> tuple[dict[str, _Port], dict[str, _Port]]:
         signatures = self._interpreter._get_full_signature_list()
@@ -178,14 +210,43 @@ class Model:
             ) from error
         self.inputs, self.outputs = self._ports()
 
-    def invoke(self, prepared: Mapping[int, NDArray[Any]]) -> None:
+    def invoke(self, prepared: Mapping[int, NDArray[Any]], *, keep_state: bool = False) -> None:
         """Runs the model once on what `prepare` or `prepare_batch` returned.
 
+        Args:
+            prepared: The tensors.
+            keep_state: Whether variables keep the values of the invocation before, for the next example of a sequence; by
+                default they are reset, so that examples are independent.
+
         Raises:
-            InterpreterError: The runtime fails on it.
+            InterpreterError: The runtime fails on it, or its variables cannot be reset.
         """
+        if not keep_state:
+            self.reset()
         self.place(prepared)
         self.run()
+
+    def reset(self) -> None:
+        """Sets all variables to their initial values.
+
+        `Interpreter.reset_all_variables` leaves resource variables as they are: the subgraphs that initialize them run again.
+
+        Raises:
+            InterpreterError: A resource variable has no initial value in the file.
+        """
+        if not self._variables:
+            return
+        unknown = self._variables.without_initial_value()
+        if unknown is not None:
+            raise InterpreterError(
+                f"{self._path}: the variable {unknown!r} has no initial value in the file, so that it cannot be reset"
+                " before each example; export the model with its variables initialized"
+            )
+        self._interpreter.reset_all_variables()
+        for subgraph in self._variables.initializers:
+            # CALL_ONCE releases the subgraph's memory after its run; otherwise this call does nothing.
+            self._interpreter._interpreter.AllocateTensors(subgraph)
+            self._interpreter._interpreter.Invoke(subgraph)
 
     def place(self, prepared: Mapping[int, NDArray[Any]]) -> None:
         """Sets the input tensors to what `prepare` or `prepare_batch` returned."""
@@ -264,6 +325,48 @@ class Model:
         except ValueError:
             return np.empty(0, np.float32)
         return value
+
+
+def variables(flatbuffer: bytes | mmap) -> Variables:
+    """Returns the variables of a model.
+
+    Resource variables that are only assigned by an initializing subgraph are constants and do not count.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(flatbuffer, 0)
+    codes = [model.OperatorCodes(index).BuiltinCode() for index in range(model.OperatorCodesLength())]
+    graphs = [model.Subgraphs(index) for index in range(model.SubgraphsLength())]
+    tensors = any(graph.Tensors(index).IsVariable() for graph in graphs for index in range(graph.TensorsLength()))
+    if schema.BuiltinOperator.VAR_HANDLE not in codes:
+        return Variables(tensors=tensors)
+    initializers: set[int] = set()
+    named: list[set[str]] = []
+    assigns: list[bool] = []
+    for graph in graphs:
+        names: set[str] = set()
+        assigned = False
+        for operator in map(graph.Operators, range(graph.OperatorsLength())):
+            code, options = codes[operator.OpcodeIndex()], operator.BuiltinOptions()
+            if code == schema.BuiltinOperator.CALL_ONCE:
+                once = schema.CallOnceOptions()
+                once.Init(options.Bytes, options.Pos)
+                initializers.add(once.InitSubgraphIndex())
+            elif code == schema.BuiltinOperator.VAR_HANDLE:
+                handle = schema.VarHandleOptions()
+                handle.Init(options.Bytes, options.Pos)
+                names.add((handle.SharedName() or b"").decode("utf-8", "replace"))
+            assigned |= code == schema.BuiltinOperator.ASSIGN_VARIABLE
+        named.append(names)
+        assigns.append(assigned)
+    run = [index for index in range(len(graphs)) if index not in initializers]
+    return Variables(
+        tensors=tensors,
+        # A handle may be passed to the subgraph that assigns it, such as the body of a loop.
+        resources=frozenset().union(*(named[index] for index in run)) if any(assigns[i] for i in run) else frozenset(),
+        initializers=tuple(sorted(initializers)),
+        initialized=frozenset().union(*(named[index] for index in initializers)),
+    )
 
 
 def _holds(wrong: Callable[[NDArray[Any]], NDArray[np.bool_]], values: NDArray[Any]) -> bool:

@@ -11,6 +11,7 @@ from edgequant.errors import ModelError
 
 SAVED_MODEL = "saved_model"
 KERAS = "keras"
+_KERAS_2_MARKS = (b"_tf_keras_", b"tf_keras")
 _ALLOWED = "a SavedModel directory, a .keras file, or a directory that MLflow logged one of them in"
 
 
@@ -71,3 +72,11 @@ def _logged(path: Path) -> Path:
         if candidate.is_dir() and ((candidate / "saved_model.pb").is_file() or list(candidate.glob("*.keras"))):
             return candidate
     raise ModelError(f"model: {path} was logged by MLflow without a SavedModel or a .keras file in {data.name}/")
+
+
+def needs_tf_keras(saved_model: Path) -> bool:
+    """Returns whether Keras 2 wrote a SavedModel, whose optimizer only `tf_keras` can restore."""
+    if (saved_model / "keras_metadata.pb").is_file():
+        return True
+    data = (saved_model / "saved_model.pb").read_bytes()
+    return any(mark in data for mark in _KERAS_2_MARKS)

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,7 @@ from typing import Any
 
 from edgequant.artifacts.directory import tree_digest
 from edgequant.errors import ConfigError, ModelError, NoModelYetError, did_you_mean
+from edgequant.metric_table import BY_NAME
 from edgequant.mlflow_access.client_settings import client_settings
 from edgequant.mlflow_access.lookup import Waiting, reason, retried
 from edgequant.model_files import KERAS, find_model
@@ -30,6 +32,8 @@ _RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
 _ALLOWED = "a path, models:/NAME/VERSION, models:/NAME@ALIAS and runs:/ID/PATH"
 _DOES_NOT_EXIST = "RESOURCE_DOES_NOT_EXIST"
 _WAITING = Waiting()
+_OF_MACHINE = "system/"
+_MOST_METRICS = 500
 # MLflow exports these variables for child processes.
 _SET_BY_MLFLOW = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 _MAX_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
@@ -92,7 +96,9 @@ def check_alias(key: str, alias: str) -> str:
 
 
 def pin(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> PinnedModel:
-    """Returns the model that a URI currently refers to.
+    """Returns the model that a URI currently refers to, after reading its files.
+
+    MLflow's files are downloaded for it: artifacts can be overwritten, and MLflow tells only names and sizes.
 
     Args:
         uri: The model's URI.
@@ -104,8 +110,8 @@ def pin(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> PinnedModel
         NoModelYetError: The registered model or its alias does not exist.
     """
     if is_path(uri):
-        return PinnedModel(uri=uri, digest=tree_digest(find_model(Path(uri)).path))
-    return _pin_registered(uri, tracking_uri, waiting)
+        return PinnedModel(uri=uri, digest=_model_digest(Path(uri)))
+    return _pin_in_mlflow(uri, tracking_uri, waiting, _model_digest)
 
 
 def pin_champion(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> PinnedModel:
@@ -125,7 +131,7 @@ def pin_champion(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> Pi
                 raise ModelError(f"model: {uri} does not exist")
             return PinnedModel(uri=uri, digest=tree_digest(Path(uri)))
         try:
-            return _pin_registered(uri, tracking_uri, waiting)
+            return _pin_in_mlflow(uri, tracking_uri, waiting, tree_digest)
         except NoModelYetError as error:
             return PinnedModel(uri=uri, digest="", missing=error.reason)
 
@@ -139,12 +145,27 @@ def model_errors_as(key: str) -> Iterator[None]:
         raise ModelError(f"{key}: {str(error).removeprefix('model: ')}") from error
 
 
-def _pin_registered(uri: str, tracking_uri: str, waiting: Waiting) -> PinnedModel:
+def _model_digest(path: Path) -> str:
+    return tree_digest(find_model(path).path)
+
+
+def _pin_in_mlflow(uri: str, tracking_uri: str, waiting: Waiting, digest_of: Callable[[Path], str]) -> PinnedModel:
+    """Returns a model of MLflow with the digest of its content.
+
+    Args:
+        uri: The model's URI.
+        tracking_uri: The MLflow server.
+        waiting: How long to wait for it.
+        digest_of: Returns the digest of the downloaded files.
+    """
     facts = _look_up(uri, tracking_uri, waiting)
-    if facts.get("files") == []:
-        raise ModelError(f"model: {uri} names nothing: the run has no files there")
+    with downloaded(facts["uri"], tracking_uri) as path:
+        try:
+            content = digest_of(path)
+        except ModelError as error:
+            raise ModelError(str(error).replace(str(path), uri)) from error
     # Without the server's address, since one server has many. Run and creation time distinguish models of different servers.
-    text = json.dumps(facts, sort_keys=True, default=str)
+    text = json.dumps({**facts, "content": content}, sort_keys=True, default=str)
     return PinnedModel(uri=facts["uri"], digest=hashlib.sha256(text.encode()).hexdigest())
 
 
@@ -162,6 +183,41 @@ def training_run(client: Any, uri: str) -> str:
     if match := _VERSION.fullmatch(uri):
         return str(client.get_model_version(*match.groups()).run_id or "")
     return ""
+
+
+def training_metrics(uri: str, tracking_uri: str, waiting: Waiting = _WAITING) -> dict[str, float]:
+    """Returns the finite metrics that the training run of a model logged; empty for a path, and for a version without a run.
+
+    A run that was deleted or may not be read is reported, and not an error.
+
+    Args:
+        uri: The model's URI.
+        tracking_uri: The MLflow server for MLflow's URIs; "" for the environment's.
+        waiting: How long to wait for it.
+    """
+    if is_path(uri):
+        return {}
+    try:
+        logged = retried(partial(_logged, uri, tracking_uri), _server(tracking_uri), waiting)
+    except Exception as error:  # MLflow and its stores raise many kinds.
+        waiting.tell(f"the metrics of the training run of {uri} cannot be read ({reason(error)}): none is expected")
+        return {}
+    # Of a run that logs thousands, as for every layer, an argument holds those that may be compared.
+    few = len(logged) <= _MOST_METRICS
+    return {
+        name: value for name, value in logged.items() if math.isfinite(value) and (few or name.endswith(tuple(BY_NAME)))
+    }
+
+
+def _logged(uri: str, tracking_uri: str) -> dict[str, float]:
+    from edgequant.mlflow_access.client import new_client
+
+    with _using(tracking_uri):
+        client = new_client(tracking_uri)
+        run_id = training_run(client, uri)
+        metrics = client.get_run(run_id).data.metrics if run_id else {}
+        # Those of the machine say nothing of the model.
+        return {str(name): float(value) for name, value in metrics.items() if not name.startswith(_OF_MACHINE)}
 
 
 def fetch(uri: str, tracking_uri: str, target: Path, waiting: Waiting = _WAITING) -> None:
@@ -222,7 +278,7 @@ def _look_up(uri: str, tracking_uri: str, waiting: Waiting) -> dict[str, Any]:
     server = _server(tracking_uri)
     try:
         return retried(partial(_facts, uri, tracking_uri), server, waiting)
-    except NoModelYetError:
+    except ModelError:
         raise
     except Exception as error:  # MLflow and its stores raise many kinds.
         raise ModelError(f"model: {uri} cannot be looked up in MLflow at {server}: {reason(error)}") from error
@@ -241,9 +297,18 @@ def _facts_of(client: Any, uri: str, server: str) -> dict[str, Any]:
     if match := _VERSION.fullmatch(uri):
         return _of_version(client.get_model_version(*match.groups()))
     run_id, _, path = uri.removeprefix("runs:/").partition("/")
-    end_time = client.get_run(run_id).info.end_time
-    files = sorted((item.path, item.file_size) for item in client.list_artifacts(run_id, path))
-    return {"uri": uri, "files": files, "ended": end_time}
+    client.get_run(run_id)
+    if not _is_logged(client, run_id, path.rstrip("/")):
+        raise ModelError(f"model: {uri} names nothing: the run has no files there")
+    return {"uri": uri}
+
+
+def _is_logged(client: Any, run_id: str, path: str) -> bool:
+    """Returns whether a run has a file or a folder of a path."""
+    if client.list_artifacts(run_id, path):
+        return True
+    # MLflow lists nothing below a file.
+    return path in (item.path for item in client.list_artifacts(run_id, path.rpartition("/")[0] or None))
 
 
 def _server(tracking_uri: str) -> str:

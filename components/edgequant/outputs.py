@@ -7,18 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgequant.errors import ConfigError, EvaluationError
-from edgequant.metric_table import METRICS, is_lower_better
-from edgequant.task import (
-    BINARY,
-    CLASSIFICATION,
-    DECIDING,
-    NONE,
-    REGRESSION,
-    check_fit,
-    is_custom,
-    load_function,
-)
+from edgequant.metric_table import METRICS
+from edgequant.own_metric import MetricInputs, own_metrics
+from edgequant.task import BINARY, CLASSIFICATION, DECIDING, NONE, REGRESSION, check_fit, is_custom
 
 PROBABILITIES = "probabilities"
 LOGITS = "logits"
@@ -57,7 +48,9 @@ def decide(task: str, output: NDArray[Any], reading: str) -> NDArray[Any]:
     return yes[:, 0] if task == BINARY else yes
 
 
-def glance(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any] | None) -> dict[str, float]:
+def glance(
+    task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any] | None, given: MetricInputs | None = None
+) -> dict[str, float]:
     """Returns a preview of a model's metrics: its task's main metric, or all metrics of a custom function.
 
     The verdict computes more, and interprets the outputs of all models as the reference's.
@@ -67,6 +60,7 @@ def glance(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any] 
         outputs: Float arrays by output name, the example first.
         labels: The labels in the form of `check_label`, or None. There may be more labels than outputs, which belong to
             the first examples.
+        given: What a custom function may ask for, of all examples; None for nothing.
 
     Returns:
         The metrics by name; none without labels.
@@ -79,7 +73,8 @@ def glance(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any] 
         return {}
     first_labels = np.asarray(labels[: len(next(iter(outputs.values())))])
     if is_custom(task):
-        return {name: float(value.mean()) for name, value in own_metrics(task, outputs, first_labels).items()}
+        first = None if given is None else given.of(slice(len(first_labels)))
+        return {name: float(value.mean()) for name, value in own_metrics(task, outputs, first_labels, first).items()}
     output = check_fit(task, outputs, first_labels)
     if task == REGRESSION:
         return {
@@ -93,38 +88,3 @@ def glance(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any] 
 def sqnr_db(signal: float, noise: float) -> float | None:
     """Returns 10 log10(signal / noise), in dB, of two energies (sums of squares); None where either is zero."""
     return 10 * math.log10(signal / noise) if signal and noise else None
-
-
-def own_metrics(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-    """Returns the metrics of a custom function by name, the main one first: a number, or one per example.
-
-    Raises:
-        ConfigError: There is no such function.
-        EvaluationError: It fails, or does not return metrics.
-    """
-    values = dict(outputs) if len(outputs) > 1 else next(iter(outputs.values()))
-    try:
-        returned = load_function(task)(values, labels)
-    except (ConfigError, EvaluationError):
-        raise
-    except (Exception, SystemExit) as error:  # The user's own code: whatever it raises is reported as its own message.
-        raise EvaluationError(f"task {task}: raised {type(error).__name__}: {error}") from error
-    if not isinstance(returned, Mapping) or not returned:
-        raise EvaluationError(f"task {task}: returned {returned!r}; a dict of floats is needed, the main metric first")
-    try:
-        results = {str(name): np.asarray(value, dtype=np.float64) for name, value in returned.items()}
-    except (TypeError, ValueError) as error:
-        raise EvaluationError(f"task {task}: returned {returned!r}; its values are not numbers ({error})") from error
-    for name, value in results.items():
-        if is_lower_better(name):
-            raise EvaluationError(
-                f"task {task}: metric {name!r} is the better the lower, and a metric of one's own is the better the higher;"
-                f" return it with a minus sign and another name, such as negative_{name}"
-            )
-        if value.shape not in ((), (len(labels),)):
-            raise EvaluationError(
-                f"task {task}: metric {name!r} has the shape {list(value.shape)}; a number is needed, or one for each of the {len(labels):,} examples"
-            )
-        if not np.isfinite(value.mean()):
-            raise EvaluationError(f"task {task}: metric {name!r} is {value.mean()}; metrics are finite numbers")
-    return results

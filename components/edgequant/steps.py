@@ -15,6 +15,8 @@ from edgequant.errors import ConfigError, EdgequantError
 from edgequant.step_lines import ConfigErrorLine, ErrorLine, ProgressLine
 
 RUNNER_PID = "EDGEQUANT_RUNNER_PID"
+# Where a local run keeps converted variants; as an argument it would be part of the cache key.
+CONVERSIONS = "EDGEQUANT_CONVERSIONS"
 
 
 def say(step: str, text: str) -> None:

@@ -3,6 +3,8 @@
 import importlib
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,19 +22,22 @@ TASKS = (CLASSIFICATION, BINARY, MULTILABEL, REGRESSION, NONE)
 # The tasks whose models decide on classes.
 DECIDING = (CLASSIFICATION, BINARY, MULTILABEL)
 
+PYTHON_FILE = ".py"
 _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def check_task_name(task: str) -> str:
-    """Returns the task if it is known or names a function as ``package.module:function``.
+    """Returns the task if it is known or names a function as ``FILE.py:function`` or ``package.module:function``.
 
     Raises:
         ConfigError: It is neither.
     """
-    module, _, function = task.partition(":")
-    if task not in TASKS and not (_PATH.fullmatch(module) and function.isidentifier()):
+    module, _, function = task.rpartition(":")
+    is_file = module.endswith(PYTHON_FILE) and "://" not in module
+    if task not in TASKS and not ((is_file or _PATH.fullmatch(module)) and function.isidentifier()):
         raise ConfigError(
-            f"task: unknown task {task!r}; choose from {', '.join(TASKS)}, or package.module:function{did_you_mean(task, TASKS)}"
+            f"task: unknown task {task!r}; choose from {', '.join(TASKS)}, or FILE.py:function or"
+            f" package.module:function{did_you_mean(task, TASKS)}"
         )
     return task
 
@@ -190,12 +195,18 @@ def _message(error: BaseException) -> str:
     return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
 
 
-def load_function(name: str) -> Callable[..., Any]:
-    """Returns the function that ``package.module:function`` names.
+def load_function(name: str, source: str = "") -> Callable[..., Any]:
+    """Returns the function that ``package.module:function``, or ``FILE.py:function`` with the file's text, names.
+
+    Args:
+        name: The name.
+        source: The text of the file; "" for a module.
 
     Raises:
-        ConfigError: There is no such module or function.
+        ConfigError: There is no such module or function, or the file cannot be run.
     """
+    if source:
+        return _of_file(name, source)
     module_name, _, function_name = name.partition(":")
     try:
         function = getattr(importlib.import_module(module_name), function_name, None)
@@ -206,4 +217,19 @@ def load_function(name: str) -> Callable[..., Any]:
         raise ConfigError(f"{name}: module {module_name!r} cannot be imported ({_message(error)})") from error
     if not callable(function):
         raise ConfigError(f"{name}: module {module_name!r} has no function {function_name!r}")
+    return function  # type: ignore[no-any-return]
+
+
+# A metric is called thousands of times; the file runs once.
+@lru_cache(maxsize=8)
+def _of_file(name: str, source: str) -> Callable[..., Any]:
+    path, _, function_name = name.rpartition(":")
+    module = ModuleType("edgequant_user_code")
+    try:
+        exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102 - the user's own file, named in their config
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise ConfigError(f"{path} has no function {function_name!r}")
     return function  # type: ignore[no-any-return]

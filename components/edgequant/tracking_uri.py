@@ -12,6 +12,8 @@ TRACKING_URI = "MLFLOW_TRACKING_URI"
 LOCAL_TRACKING_URI = "EDGEQUANT_TRACKING_URI"
 ON_CLUSTER = "KUBERNETES_SERVICE_HOST"
 _KEY = "tracking.uri"
+# Where runs write by default, and the name of MLflow's file there.
+WORK_DIRECTORIES, DEMO_DIRECTORY, DATABASE = "edgequant-work", "edgequant-demo", "mlflow.db"
 _SQLITE = "sqlite:///"
 # A password that is not quoted may hold "/" and "@": it is what follows the first ":" and is not a port, up to the last "@".
 _PASSWORD = r"//[^/\s:]*:(?!\d+/)\S*@"  # noqa: S105 - how one looks
@@ -77,7 +79,7 @@ def tracking_uri(configured: str, key: str = _KEY, beside: Path | None = None) -
     uri = check_tracking_uri(TRACKING_URI, os.environ.get(TRACKING_URI, ""))
     if not uri and os.environ.get(ON_CLUSTER):
         raise TrackingError(f"{_KEY} is empty and {TRACKING_URI} is not set; on a cluster one of them is needed")
-    return uri or f"sqlite:///{(beside or Path()).resolve() / 'mlflow.db'}"
+    return uri or f"sqlite:///{(beside or Path()).resolve() / DATABASE}"
 
 
 def database_file(uri: str) -> Path | None:

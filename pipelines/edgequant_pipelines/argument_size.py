@@ -23,6 +23,7 @@ _REMEDIES = {
         "examples.preprocess",
         "put the file where pods can read it, and name it there: s3://BUCKET/FILE.py:function",
     ),
+    "task_source": ("task", "put the function into a module of the image: package.module:function"),
     "calibration_examples": ("examples.calibration", _PATTERNS),
     "evaluation_examples": ("examples.evaluation", _PATTERNS),
 }

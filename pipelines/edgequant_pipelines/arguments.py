@@ -9,7 +9,7 @@ import yaml
 
 from edgequant.errors import ConfigError
 from edgequant.mlflow_access.lookup import Waiting
-from edgequant.model_uri import PinnedModel, pin, pin_champion
+from edgequant.model_uri import PinnedModel, pin, pin_champion, training_metrics
 from edgequant.sampling.fingerprint import code_digest, of_examples
 from edgequant.sampling.referenced_files import remote_file
 from edgequant.steps import say
@@ -29,7 +29,7 @@ def pipeline_arguments(config: Config, tracking_uri: str, show: Callable[[str, s
         show: Called with a step's name and a message while MLflow does not answer.
 
     Raises:
-        ConfigError: The file that `preprocess` names cannot be read.
+        ConfigError: A file that `preprocess` or `task` names cannot be read.
         ModelError: The model does not exist, or the champion cannot be looked up.
     """
     waiting = Waiting(seconds=config.tracking.retry_seconds, tell=partial(show, _PIN))
@@ -42,6 +42,7 @@ def pipeline_arguments(config: Config, tracking_uri: str, show: Callable[[str, s
         **declared,
         "model": model.uri,
         "model_digest": model.digest,
+        "training_metrics": training_metrics(model.uri, tracking_uri, waiting),
         "task_digest": code_digest(config.task),
         "champion": champion.uri,
         "champion_digest": champion.digest,
@@ -59,10 +60,11 @@ def declared_arguments(config: Config) -> dict[str, Any]:
     """Returns the arguments of `quantize_model` that follow from the configuration, without reading the model, examples or MLflow.
 
     Raises:
-        ConfigError: The file that `preprocess` names cannot be read.
+        ConfigError: A file that `preprocess` or `task` names cannot be read.
     """
     examples = config.examples
-    name, source = _preprocess(examples.preprocess)
+    name, source = user_code("examples.preprocess", examples.preprocess)
+    task, task_source = user_code("task", config.task)
     return {
         "model": config.model,
         "name": config.name,
@@ -74,6 +76,9 @@ def declared_arguments(config: Config) -> dict[str, Any]:
         "classes": examples.classes,
         "classes_file": examples.classes_file,
         "slices": examples.slice,
+        "group": examples.group,
+        "sequence": examples.sequence,
+        "keep": examples.keep,
         "preprocess": name,
         "preprocess_source": source,
         "calibration_count": config.sampling.calibration,
@@ -82,14 +87,17 @@ def declared_arguments(config: Config) -> dict[str, Any]:
         "minimum_per_class": config.sampling.minimum_per_class,
         "weight": config.sampling.weight,
         "extremes": config.sampling.extremes,
+        "allow_calibration_mismatch": config.calibration.allow_mismatch,
         "check_stability": config.sampling.check_stability,
         "seed": config.sampling.seed,
         "variants": config.variants,
-        "task": config.task,
+        "task": task,
+        "task_source": task_source,
         "resolver": config.resolver,
         # KFP has no optional number.
         "evaluation_budget_seconds": config.evaluation.budget_seconds or 0.0,
         "gate": config.gate,
+        "reference": config.reference,
         "champion": config.champion,
         "tracking_uri": config.tracking.uri,
         "experiment": config.tracking.experiment,
@@ -112,17 +120,25 @@ def local_tracking_uri(config: Config, folder: Path) -> str:
     return tracking_uri(config.tracking.uri, beside=folder)
 
 
-def _preprocess(name: str) -> tuple[str, str]:
-    """Returns a preprocess function's name and the text of its file; "" for a module or a file in a bucket."""
+def user_code(key: str, name: str) -> tuple[str, str]:
+    """Returns the name of a user's function without its folder, and the text of its file; "" for a module or a file in a bucket.
+
+    Args:
+        key: The key of the configuration, for messages.
+        name: The name, such as ``/FOLDER/FILE.py:function``.
+
+    Raises:
+        ConfigError: The file cannot be read, or is empty.
+    """
     path, _, function = name.rpartition(":")
     if not path.endswith(".py") or remote_file(name):
         return name, ""
     try:
         source = Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"examples.preprocess: {path} cannot be read ({error.strerror})") from error
+        raise ConfigError(f"{key}: {path} cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"examples.preprocess: {path} is not a text file in UTF-8 ({error})") from error
+        raise ConfigError(f"{key}: {path} is not a text file in UTF-8 ({error})") from error
     if not source.strip():
-        raise ConfigError(f"examples.preprocess: {path} is empty; it must define {function!r}")
+        raise ConfigError(f"{key}: {path} is empty; it must define {function!r}")
     return f"{Path(path).name}:{function}", source

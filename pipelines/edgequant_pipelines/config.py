@@ -14,13 +14,14 @@ from edgequant.errors import ConfigError, EdgequantError, collected, did_you_mea
 from edgequant.gate import Gate, check_gate, parse_gate
 from edgequant.litert_interpreter import XNNPACK
 from edgequant.model_uri import check_alias, check_model_uri
+from edgequant.reference import Expected, check_reference, parse_reference
 from edgequant.resolvers import check_resolver
 from edgequant.sampling.decode.preprocessing import input_source
 from edgequant.sampling.draw.selection import AUTO, FALSE
 from edgequant.sampling.formats.files import check_patterns
 from edgequant.sampling.formats.remote import wrong_place
 from edgequant.sampling.referenced_files import remote_file
-from edgequant.sampling.settings import check_settings
+from edgequant.sampling.settings import check_sequence, check_settings
 from edgequant.task import check_task_name
 from edgequant.tracking.setting_checks import check_experiment, check_registered_model
 from edgequant.tracking_uri import check_tracking_uri
@@ -60,6 +61,9 @@ class Examples(_Section):
     classes: list[str] = []
     classes_file: str = ""
     slice: Patterns = []
+    group: str = ""
+    sequence: dict[str, str] = {}
+    keep: Patterns = []
     preprocess: str = ""
 
 
@@ -75,6 +79,12 @@ class Sampling(_Section):
     check_stability: bool = False
     # KFP passes numbers as doubles.
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 17
+
+
+class Calibration(_Section):
+    """What is allowed of the calibration set."""
+
+    allow_mismatch: bool = False
 
 
 class EvaluationSettings(_Section):
@@ -108,11 +118,13 @@ class Config(_Section):
     signature: str = "serving_default"
     examples: Examples
     sampling: Sampling = Sampling()
+    calibration: Calibration = Calibration()
     variants: list[str] = [name for name in VARIANTS if name != "int16x8"]
     task: str = "classification"
     resolver: str = XNNPACK
     evaluation: EvaluationSettings = EvaluationSettings()
     gate: dict[str, Any] = {}
+    reference: dict[str, Any] = {}
     champion: str = ""
     tracking: Tracking = Tracking()
     beam: list[str] = ["--runner=FnApiRunner"]
@@ -143,6 +155,7 @@ class Config(_Section):
             lambda: check_resolver(self.resolver),
             self._check_sampling,
             self._check_gate,
+            self._check_reference,
             *(partial(input_source, name, declared) for name, declared in examples.inputs.items()),
             self._check_referenced_files,
             self._check_preprocess,
@@ -175,11 +188,21 @@ class Config(_Section):
             label=self.examples.label,
             task=self.task,
         )
+        check_sequence(
+            self.examples.sequence,
+            stratify=self.sampling.stratify,
+            weight=self.sampling.weight,
+            extremes=self.sampling.extremes,
+        )
 
     def _check_gate(self) -> None:
         gate = self.parsed_gate()
         check_task_name(self.task)
         check_gate(gate, self.task, labelled=bool(self.examples.label), champion=bool(self.champion))
+
+    def _check_reference(self) -> None:
+        check_task_name(self.task)
+        check_reference(self.parsed_reference(), self.task, labelled=bool(self.examples.label))
 
     def _check_preprocess(self) -> None:
         if self.examples.preprocess and ":" not in self.examples.preprocess:
@@ -190,6 +213,10 @@ class Config(_Section):
     def parsed_gate(self) -> Gate:
         """Returns the gate."""
         return parse_gate(self.gate)
+
+    def parsed_reference(self) -> Expected:
+        """Returns what is expected of the reference."""
+        return parse_reference(self.reference)
 
     def _check_referenced_files(self) -> None:
         examples = self.examples
@@ -333,6 +360,10 @@ def _absolute(config: Config, folder: Path) -> Config:
     file, colon, function = preprocess.rpartition(":")
     if file.endswith(".py"):
         preprocess = path("examples.preprocess", file) + colon + function
+    task_file, task_colon, task_function = config.task.rpartition(":")
+    task = config.task
+    if task_file.endswith(".py"):
+        task = path("task", task_file) + task_colon + task_function
     uri = config.tracking.uri
     if uri.startswith(_SQLITE):
         uri = _SQLITE + path("tracking.uri", uri.removeprefix(_SQLITE))
@@ -342,6 +373,7 @@ def _absolute(config: Config, folder: Path) -> Config:
         update={
             "model": path("model", config.model),
             "champion": path("champion", config.champion),
+            "task": task,
             "examples": examples.model_copy(
                 update={
                     "calibration": [path("examples.calibration", pattern) for pattern in examples.calibration],

@@ -20,7 +20,7 @@ from edgequant.tracking.reading.history import HistoryRow
 # The width of the table; a narrower terminal wraps its lines.
 _WIDTH = 118
 _WIDEST = 400
-_STYLES = {"blessed": "green", "rejected": "red", "inconclusive": "yellow"}
+_STYLES = {"blessed": "green", "rejected": "red", "inconclusive": "yellow", "invalid reference": "yellow"}
 
 
 class Screen:
@@ -53,13 +53,16 @@ class Screen:
             self._console.print(f"model:   {escape(str(work / 'results/variants' / result['best'] / 'model.tflite'))}")
         self._console.print(f"report:  {escape(str(work / 'report.html'))}")
         self._console.print(f"result:  {escape(str(work / 'result.json'))}")
-        self.tracked(result["tracking"]["uri"], result["tracking"]["links"])
+        self.tracked(result["name"], result["tracking"]["uri"], result["tracking"]["links"])
 
-    def tracked(self, uri: str, links: dict[str, str]) -> None:
-        """Prints the links to the recorded results."""
+    def tracked(self, name: str, uri: str, links: dict[str, str]) -> None:
+        """Prints the links to the recorded results, and the command that shows this quantization's history."""
         self._console.print("\nMLflow:")
+        where = escape(shlex.quote(uri))
         if not uri.startswith("http"):
-            self._console.print(f"  {escape(_mlflow())} server --backend-store-uri {escape(shlex.quote(uri))}")
+            self._console.print(f"  {escape(_command('mlflow'))} server --backend-store-uri {where}")
+        history = f"{_command('edgequant')} compare {shlex.quote(name)}"
+        self._console.print(f"  {escape(history)} --tracking-uri {where}")
         for name, link in links.items():
             self._console.print(f"  {name:<11}{escape(link)}")
 
@@ -93,11 +96,11 @@ class Screen:
                 self._console.print(f"{title}: {escape(', '.join(names))}")
 
 
-def _mlflow() -> str:
-    """Returns the command that runs the installed MLflow from the current directory."""
-    beside = Path(sys.executable).with_name("mlflow")
-    if shutil.which("mlflow") == str(beside) or not beside.is_file():
-        return "mlflow"
+def _command(name: str) -> str:
+    """Returns the command that runs an installed program from the current directory."""
+    beside = Path(sys.executable).with_name(name)
+    if shutil.which(name) == str(beside) or not beside.is_file():
+        return name
     here = Path.cwd()
     return shlex.quote(str(beside.relative_to(here) if beside.is_relative_to(here) else beside))
 
@@ -127,10 +130,11 @@ def _table(result: dict[str, Any]) -> Table:
 def _history_table(rows: Sequence[HistoryRow]) -> Table:
     first = rows[0]
     recorded = first.recorded[:16].replace("T", " ")
-    title = f"{recorded} UTC  {escape(first.source_model)}".rstrip()
+    title = f"{recorded} UTC  {escape(first.source_model)}  gate: {escape(first.gate or 'none')}"
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("variant", no_wrap=True, min_width=13)
-    for heading, width in (("bytes", 10), (first.metric or "metric", 16), ("drop, points", 22), ("p50", 8)):
+    columns = (("bytes", 10), (first.metric or "metric", 16), ("drop, points", 22), ("n", 6), ("p50", 8))
+    for heading, width in columns:
         table.add_column(heading, justify="right", no_wrap=True, min_width=width)
     table.add_column("verdict", no_wrap=True, min_width=12)
     table.add_column("version", no_wrap=True)
@@ -142,6 +146,7 @@ def _history_table(rows: Sequence[HistoryRow]) -> Table:
             "–" if row.size_bytes is None else f"{row.size_bytes:,.0f}",
             _value(row.value, None, 2),
             _value(row.drop_points, None if low is None or high is None else [low, high], 2),
+            "–" if row.examples is None else f"{row.examples:,.0f}",
             "–" if row.latency_p50_ms is None else duration(row.latency_p50_ms),
             f"[{style}]{row.verdict}[/{style}]" if style else escape(row.verdict),
             escape(" ".join([row.registered or "", *(f"@{alias}" for alias in row.aliases)]).strip()),

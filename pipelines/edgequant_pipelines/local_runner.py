@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from edgequant.artifacts.directory import link_tree, read_json
 from edgequant.errors import ConfigError, EdgequantError
 from edgequant.step_lines import ConfigErrorLine, ErrorLine, ProgressLine, parse
-from edgequant.steps import RUNNER_PID
+from edgequant.steps import CONVERSIONS, RUNNER_PID
 from edgequant.tracking_uri import LOCAL_TRACKING_URI
 from edgequant_pipelines.arguments import local_tracking_uri, pipeline_arguments
 from edgequant_pipelines.config import Config
@@ -27,7 +27,9 @@ from edgequant_pipelines.preflight import check_before_start
 from edgequant_pipelines.run_result import RESULTS, Result, load_run
 
 _STATE = ".edgequant"
-_FILES = ("result.json", "report.html")
+_CONVERSIONS = "conversions"
+# What a run writes beside its state and its log.
+_PUBLISHED = ("result.json", "report.html")
 # Where the result of the run before is while a run has none yet.
 _PREVIOUS = "previous"
 # The stage of each step; steps of the same stage run in any order.
@@ -99,7 +101,7 @@ def run_locally(config: Config, work: Path, *, cache: bool, show: Show) -> dict[
                 raise StepError(f"{error}; the results are kept: finish with `edgequant track {work}`") from error
             raise
         finally:
-            if earlier and not (work / _FILES[0]).exists():
+            if earlier and not (work / _PUBLISHED[0]).exists():
                 show("run", f"the result of an earlier run is kept in {earlier}; this run has none")
         _publish(work, before)
         result: dict[str, Any] = read_json(work / "result.json")
@@ -111,7 +113,7 @@ def _set_aside(work: Path) -> Path | None:
 
     Should this run fail, nobody takes that result for this run's, and it is not lost.
     """
-    names = [name for name in (*_FILES, RESULTS) if (work / name).exists()]
+    names = [name for name in (*_PUBLISHED, RESULTS) if (work / name).exists()]
     previous = work / _PREVIOUS
     if not names:
         return previous if previous.is_dir() else None
@@ -125,7 +127,7 @@ def _set_aside(work: Path) -> Path | None:
 def forget_steps(work: Path) -> None:
     """Deletes the cache and intermediate outputs of a work directory; its results stay."""
     with _claimed(work):
-        for name in ("cache", "runs"):
+        for name in ("cache", "runs", _CONVERSIONS):
             shutil.rmtree(work / _STATE / name, ignore_errors=True)
 
 
@@ -133,6 +135,13 @@ def forget_steps(work: Path) -> None:
 def _claimed(work: Path) -> Iterator[None]:
     """Creates the work directory and locks it against other runs."""
     state = work / _STATE
+    others = [name for name in _PUBLISHED if (work / name).exists()]
+    # The state may be deleted to run every step again.
+    if others and not state.is_dir() and not (work / RESULTS).is_dir():
+        raise StepError(
+            f"{work}: is no work directory and holds {', '.join(others)}, which a run would overwrite;"
+            " give another --work-directory"
+        )
     state.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(state / "lock", timeout=0):
@@ -153,7 +162,8 @@ def _run_pipeline(config: Config, tracking_uri: str, work: Path, *, cache: bool,
     if not cache:
         # Deleted rather than disabled, so that the next run can use the outputs of this one.
         shutil.rmtree(state / "cache", ignore_errors=True)
-    with (work / "run.log").open("w", encoding="utf-8") as stream, _step_environment(tracking_uri):
+        shutil.rmtree(state / _CONVERSIONS, ignore_errors=True)
+    with (work / "run.log").open("w", encoding="utf-8") as stream, _step_environment(tracking_uri, state):
         # The tracking URI does not affect outputs and must not be part of the cache keys: steps read it from the environment.
         arguments = pipeline_arguments(config, tracking_uri, show) | {"tracking_uri": ""}
         # Without a champion, that step does nothing and prints nothing.
@@ -174,7 +184,7 @@ def _run_pipeline(config: Config, tracking_uri: str, work: Path, *, cache: bool,
 
 
 @contextmanager
-def _step_environment(tracking_uri: str) -> Iterator[None]:
+def _step_environment(tracking_uri: str, state: Path) -> Iterator[None]:
     """Sets the environment and the temporary folder of the steps' processes, and cleans up afterwards."""
     from kfp.local import logging_utils
 
@@ -190,6 +200,7 @@ def _step_environment(tracking_uri: str) -> Iterator[None]:
             # A step's process ends with this one, so that a killed run leaves no processes behind.
             RUNNER_PID: str(os.getpid()),
             LOCAL_TRACKING_URI: tracking_uri,
+            CONVERSIONS: str(state / _CONVERSIONS),
             # KFP does not delete the temporary folder of a task.
             "TMPDIR": scratch,
             # Hides MLflow's informational messages.
@@ -219,7 +230,7 @@ def _publish(work: Path, since: float) -> bool:
         return False
     newest = max(results, key=lambda path: path.stat().st_mtime)
     link_tree(newest, work / RESULTS)
-    for name in _FILES:
+    for name in _PUBLISHED:
         shutil.copyfile(newest / name, work / name)
     return True
 

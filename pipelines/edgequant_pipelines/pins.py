@@ -12,7 +12,7 @@ from edgequant.fingerprinting.component import fingerprint
 from edgequant.pinning.component import pin
 
 # The parameters of `quantize_model` that the two steps compute, so that the compiled pipeline has no such parameters.
-LOOKED_UP = ("model_digest", "champion_digest", "examples_digest")
+LOOKED_UP = ("model_digest", "training_metrics", "champion_digest", "examples_digest")
 
 
 def look_up(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,5 +32,6 @@ def look_up(parameters: Mapping[str, Any]) -> dict[str, Any]:
     )
     for task in (pinned, files):
         task.set_caching_options(enable_caching=False)
-    outputs = {name: pinned.outputs[name] for name in ("model", "model_digest", "champion", "champion_digest")}
+    names = ("model", "model_digest", "training_metrics", "champion", "champion_digest")
+    outputs = {name: pinned.outputs[name] for name in names}
     return {**outputs, "examples_digest": files.output}

@@ -39,6 +39,9 @@ def quantize(
     classes: list[str] = [],  # noqa: B006
     classes_file: str = "",
     slices: list[str] = [],  # noqa: B006
+    group: str = "",
+    sequence: dict = {},  # noqa: B006
+    keep: list[str] = [],  # noqa: B006
     preprocess: str = "",
     preprocess_source: str = "",
     calibration_count: int = 500,
@@ -47,14 +50,18 @@ def quantize(
     minimum_per_class: int = 1,
     weight: str = "",
     extremes: float = 0.0,
+    allow_calibration_mismatch: bool = False,
     check_stability: bool = False,
     seed: int = 17,
     variants: list[str] = VARIANTS,
     task: str = "classification",
     task_digest: str = "",
+    task_source: str = "",
     resolver: str = "xnnpack",
     evaluation_budget_seconds: float = 0.0,
     gate: dict = {},  # noqa: B006
+    reference: dict = {},  # noqa: B006
+    training_metrics: dict = {},  # noqa: B006
     champion: str = "",
     champion_digest: str = "",
     tracking_uri: str = "",
@@ -77,11 +84,14 @@ def quantize(
         experiment: The MLflow experiment; "" for one by the quantization's name.
         signature: The key of the signature to convert.
         evaluation_examples: Patterns of the files to evaluate on; empty: a disjoint split of the calibration files.
-        inputs: By model input, the feature that feeds it, or a mapping of feature, decode, resize, scale, offset.
+        inputs: By model input, the feature that feeds it, or a mapping of feature, decode, jpeg, resize, scale, offset, normalize.
         label: The feature that holds the label; empty: agreement with float stands in for accuracy.
         classes: The names that a label in text may have, in the order of the model's outputs.
         classes_file: A text file with these names, one on each line: a path, s3:// or gs://; empty: as in classes.
         slices: Features to keep beside the examples, so that metrics can be told apart by their values.
+        group: The feature whose values are groups of dependent examples, such as the speaker; empty: none.
+        sequence: The features key and order of sequences, whose examples run in order; empty: none.
+        keep: Features that are kept for a metric of one's own.
         preprocess: FILE.py:function, s3://BUCKET/FILE.py:function or package.module:function that makes model inputs; empty: none.
         preprocess_source: The text of FILE.py; empty for a module of the image, and for a file in a bucket.
         calibration_count: How many calibration examples to draw.
@@ -90,14 +100,18 @@ def quantize(
         minimum_per_class: With proportional, the least of each class.
         weight: The feature by which calibration examples are weighted.
         extremes: The share of calibration examples taken for their least and greatest values.
+        allow_calibration_mismatch: Whether to make calibrated variants even if the calibration set does not match the evaluation set.
         check_stability: Whether to calibrate on each half of the set as well, and compare.
         seed: The seed of the draw.
         variants: The variants to make; float32 is among them.
-        task: classification, binary, multilabel, regression, none, or package.module:function.
+        task: classification, binary, multilabel, regression, none, or FILE.py:function or package.module:function.
         task_digest: Identifies the code behind a task of one's own, for the cache key.
+        task_source: The text of the task's FILE.py; empty: none.
         resolver: Which kernels run the variants: xnnpack, builtin (the runtime's optimized ones) or reference.
         evaluation_budget_seconds: Cuts all variants to the examples that each is run on within this time; 0: all examples.
         gate: What a variant must hold, such as max_drop_points; empty: nothing is judged.
+        reference: What float32 must reach, such as accuracy: 0.87, within_points: 1; empty: what the training run logged.
+        training_metrics: The metrics that the training run of the model logged; empty: none is known.
         champion: The quantized model in production, to compare with: models:/NAME@ALIAS; empty: none.
         champion_digest: Identifies its content, for the cache key.
         tracking_uri: The MLflow server; empty: that of the environment.
@@ -125,6 +139,9 @@ def quantize(
         classes=classes,
         classes_file=classes_file,
         slices=slices,
+        group=group,
+        sequence=sequence,
+        keep=keep,
         preprocess=preprocess,
         preprocess_source=preprocess_source,
         task=task,
@@ -146,6 +163,7 @@ def quantize(
         variants=variants,
         calibration_set=sampled.outputs["calibration_set"],
         evaluation_set=sampled.outputs["evaluation_set"],
+        allow_mismatch=allow_calibration_mismatch,
         check_stability=check_stability,
     )
     with dsl.ParallelFor(variants, name="variants", parallelism=PARALLELISM) as variant:
@@ -155,6 +173,7 @@ def quantize(
             evaluation_set=sampled.outputs["evaluation_set"],
             task=task,
             task_digest=task_digest,
+            task_source=task_source,
             budget_seconds=evaluation_budget_seconds,
             resolver=resolver,
         )
@@ -164,6 +183,7 @@ def quantize(
         evaluation_set=sampled.outputs["evaluation_set"],
         task=task,
         task_digest=task_digest,
+        task_source=task_source,
         budget_seconds=evaluation_budget_seconds,
         resolver=resolver,
     )
@@ -178,7 +198,10 @@ def quantize(
     validated = validate(
         name=name,
         task=task,
+        task_source=task_source,
         gate=gate,
+        reference=reference,
+        training_metrics=training_metrics,
         variant_set=converted.outputs["variant_set"],
         evaluations=dsl.Collected(evaluated.outputs["evaluation"]),
         latencies=measured.outputs["latencies"],

@@ -1,7 +1,9 @@
 """Checks at the start of a run: all that can be known before a file is read to its end, in one list of all mistakes."""
 
+import inspect
 import sys
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +18,7 @@ from edgequant.child_process import run as run_in_child
 from edgequant.errors import ConfigError, EdgequantError, EvaluationError, ExamplesError, collected, together
 from edgequant.mlflow_access.reachability import check_reachable
 from edgequant.model_uri import is_path
-from edgequant.outputs import own_metrics
+from edgequant.own_metric import MetricInputs, own_metrics
 from edgequant.sampling.first_records import check_first_records
 from edgequant.sampling.settings import ExampleSources
 from edgequant.signature import ModelSignature
@@ -86,7 +88,12 @@ def _of_examples(config: Config, signature: ModelSignature | None) -> list[Edgeq
     except EdgequantError as error:
         return [error]
     sources = None if signature is None else example_sources(values, signature)
-    request = CodeRequest(task=config.task, metric=config.gate.get("metric") or "", sources=sources)
+    request = CodeRequest(
+        task=values["task"],
+        task_source=values["task_source"],
+        metric=config.gate.get("metric") or "",
+        sources=sources,
+    )
     limits = Limits(seconds=_CODE_SECONDS, memory_bytes=int(machine_memory() * _MEMORY_SHARE))
     with tempfile.TemporaryDirectory(prefix="edgequant-") as folder:
         log = Path(folder) / "log"
@@ -126,11 +133,13 @@ class CodeRequest:
 
     Attributes:
         task: The task.
+        task_source: The text of the file that a metric of one's own is in; "" for a module.
         metric: The metric that the gate names, or "".
         sources: The settings of the sample step; None without a signature.
     """
 
     task: str
+    task_source: str
     metric: str
     sources: ExampleSources | None
 
@@ -168,9 +177,11 @@ def _try_task(request: CodeRequest, label: NDArray[Any] | None) -> None:
         EvaluationError: It cannot be called with outputs and labels, or does not return metrics.
     """
     try:
-        load_function(request.task)
+        function = load_function(request.task, request.task_source)
     except ConfigError as error:
         raise ConfigError(f"task: {error}") from error
+    if request.sources is not None and _takes_more(function, request.task, request.sources):
+        return
     outputs = () if request.sources is None else request.sources.signature.outputs
     if label is None or not outputs or any(spec.shape is None or None in spec.shape[1:] for spec in outputs):
         return
@@ -178,7 +189,7 @@ def _try_task(request: CodeRequest, label: NDArray[Any] | None) -> None:
         spec.name: np.zeros((1, *(size or 1 for size in (spec.shape or ())[1:])), np.float32) for spec in outputs
     }
     try:
-        metrics = own_metrics(request.task, made_up, label[np.newaxis])
+        metrics = own_metrics(request.task, made_up, label[np.newaxis], MetricInputs(source=request.task_source))
     except EvaluationError as error:
         cause = error.__cause__
         if cause is not None and any(kind.__name__ in _BY_VALUES for kind in type(cause).__mro__):
@@ -190,3 +201,20 @@ def _try_task(request: CodeRequest, label: NDArray[Any] | None) -> None:
         raise ConfigError(
             f"gate.metric: {request.metric!r} is no metric of {request.task}, which returns {', '.join(metrics)}"
         )
+
+
+def _takes_more(function: Callable[..., Any], task: str, sources: ExampleSources) -> bool:
+    """Tells whether a metric takes more than outputs and labels: it is then not called on made-up values.
+
+    Raises:
+        ConfigError: It takes features or groups, and none are configured.
+    """
+    try:
+        names = set(inspect.signature(function).parameters)
+    except ValueError:  # A function in C without a signature.
+        return False
+    if "features" in names and not sources.keep:
+        raise ConfigError(f"task: {task} takes features; none is kept (examples.keep)")
+    if "groups" in names and not (sources.group or sources.sequence):
+        raise ConfigError(f"task: {task} takes groups; the examples have none (examples.group)")
+    return bool(names & {"inputs", "features", "groups"})

@@ -28,7 +28,10 @@ class Result:
 
     @property
     def outcome(self) -> str:
-        """``blessed`` when a variant is, else ``inconclusive`` when one is, else ``rejected``; ``not gated`` without a gate."""
+        """``blessed`` when a variant is, else ``inconclusive`` when one is, else ``rejected``; ``not gated`` without a gate.
+
+        ``invalid reference`` when float32 is not fit to compare with: `verdict.reference` has the reason.
+        """
         return self.verdict.outcome
 
     @property

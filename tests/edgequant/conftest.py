@@ -17,6 +17,7 @@ from tests.build_cache import cached
 from tests.edgequant.ending_interpreter import CRASH, HANG, marked, run_in_child, start
 
 import edgequant
+from edgequant.artifacts.calibration_comparison import CalibrationComparison
 from edgequant.artifacts.directory import new_directory, write_manifest
 from edgequant.artifacts.example_set import ExampleSetWriter, Provenance, load_example_set
 from edgequant.artifacts.variant_set import CONVERTED, FAILED, SCHEMA, ConvertedVariant, VariantSetContent
@@ -140,6 +141,7 @@ def small_models(made_by: Callable[[Path], Path]) -> dict[str, bytes]:
     ``sums``: y = [sum(x)] for [N, any]. ``total``: y = sum(x), without an axis. ``centred``: y = x - the mean over the batch.
     ``lists``: the outputs [x + 1, 2x] as a list. ``some``: y is x where x[0] > 0, else nothing. ``range``: y = 0 … x[0] - 1.
     ``root``: y = softmax(sqrt(x) + abs(x)). ``countdown``: y = x, less 1 as often as a value is 1 or more: a run of x rounds.
+    ``counter``: y = x + the sum of all inputs so far + 10, in a resource variable. ``recurrent``: y = an LSTM operator of x [1, 5, 3].
     ``steps``: for [N, any, 4], ``all`` and ``same`` = 2x, ``last`` = the last step, ``x`` = x. ``crash`` and ``hang``: as
     ``double``, but `ending_interpreter` ends or blocks its process.
     """
@@ -155,15 +157,20 @@ class Sets:
         self._folder = folder
         self.calibration = folder / "calibration"
 
-    def variants(self, models: Mapping[str, bytes | None]) -> Path:
-        """Returns the directory of a variant set with these files; None is a variant that failed to convert."""
+    def variants(
+        self, models: Mapping[str, bytes | ConvertedVariant | None], comparison: CalibrationComparison | None = None
+    ) -> Path:
+        """Returns the directory of a variant set with these files or results; None is a variant that failed to convert."""
         target = self._folder / "variants"
         calibration = load_example_set(self.examples({"x": np.zeros((1, 4), np.float32)}, name="calibration"))
-        with new_directory(target) as draft:
+        with new_directory(target, SCHEMA) as draft:
             variants = {}
             for name, model in models.items():
                 if model is None:
                     variants[name] = ConvertedVariant(status=FAILED, reason="the converter died", seconds=1.0)
+                    continue
+                if isinstance(model, ConvertedVariant):
+                    variants[name] = model
                     continue
                 (draft / name).mkdir()
                 (draft / name / "model.tflite").write_bytes(model)
@@ -177,6 +184,8 @@ class Sets:
                 calibration_sha256=calibration.digest,
                 calibration_identities=calibration.identities,
                 variants=variants,
+                comparison=comparison,
+                notes=() if comparison is None else comparison.notes,
             )
             write_manifest(draft, SCHEMA, content)
         return target
@@ -189,11 +198,11 @@ class Sets:
         name: str = "examples",
         slices: Mapping[str, Sequence[str]] = MappingProxyType({}),
         records: int = 0,
-        asked: int = 0,
+        requested: int = 0,
     ) -> Path:
         """Returns the directory of an example set with these inputs, labels and slices, the example first.
 
-        `records` is how many it was drawn from, and `asked` how many were asked for; 0 for as many as there are.
+        `records` is how many it was drawn from, and `requested` how many were requested; 0 for as many as there are.
         """
         target = self._folder / name
         count = len(next(iter(inputs.values())))
@@ -208,7 +217,7 @@ class Sets:
                     signature="serving_default",
                     seed=1,
                     rule="all",
-                    asked=asked or count,
+                    requested=requested or count,
                     records_read=records or count,
                     duplicates=0,
                 )

@@ -292,6 +292,27 @@ def lstm(path: Path) -> None:
     write(path, {"series": normal(6, 16)})
 
 
+class Running(tf.Module):  # type: ignore[misc]
+    """A dense layer of the sum of all examples so far, from 1 on, in the resource variable ``sum``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sum = tf.Variable(tf.ones((1, 8)))
+        self.kernel = tf.Variable(tf.eye(8))
+
+    @tf.function(input_signature=[tf.TensorSpec((1, 8), tf.float32, "values")])  # type: ignore[untyped-decorator]
+    def serve(self, values: Any) -> dict[str, Any]:
+        """Returns the sum, times the unit matrix."""
+        return {"y": tf.nn.relu(tf.matmul(self.sum.assign_add(values), self.kernel))}
+
+
+def streaming(path: Path) -> None:
+    """A SavedModel that remembers the sum of its inputs."""
+    running = Running()
+    tf.saved_model.save(running, str(path / "model"), {"serving_default": running.serve})
+    write(path, {"values": normal(8)})
+
+
 def without_int8_kernel(path: Path) -> None:
     """A SavedModel with a cumulative sum, which LiteRT computes in float only."""
     of_function(path, lambda values: tf.cumsum(tf.nn.relu(values), axis=1))
@@ -327,6 +348,7 @@ MODELS = (
     lost_variables,
     small_weights,
     lstm,
+    streaming,
     without_int8_kernel,
     unsupported,
 )

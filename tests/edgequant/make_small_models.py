@@ -35,8 +35,38 @@ def _countdown(x: Any) -> Any:
     return tf.while_loop(lambda v: tf.reduce_any(v >= 1.0), lambda v: (tf.where(v < 1.0, v, v - 1.0),), [start])[0]
 
 
+class Counter(tf.Module):  # type: ignore[misc]
+    """Adds the sum of all inputs so far to its input: one resource variable, in ``count``; 10 at first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = tf.Variable(10.0)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32, name="x")])  # type: ignore[untyped-decorator]
+    def serve(self, x: Any) -> Any:
+        """Returns the input plus the new count."""
+        return {"y": x + self.count.assign_add(tf.reduce_sum(x))}
+
+
+def recurrent() -> Any:
+    """Returns an LSTM that converts to one operator, whose state is two variable tensors."""
+    import tf_keras
+
+    tf_keras.utils.set_random_seed(1)
+    model = tf_keras.Sequential([tf_keras.layers.Input((5, 3), batch_size=1, name="x"), tf_keras.layers.LSTM(4)])
+    module = tf.Module()
+    module.model = model
+    spec = tf.TensorSpec([1, 5, 3], tf.float32, name="x")
+    module.serve = tf.function(lambda x: {"y": model(x)}, input_signature=[spec])
+    return module
+
+
 def main(directory: Path) -> None:
     """Writes a file for each function."""
+    for name, module in (("counter", Counter()), ("recurrent", recurrent())):
+        with tempfile.TemporaryDirectory() as folder:
+            tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})
+            (directory / f"{name}.tflite").write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
     for name, function in _FUNCTIONS.items():
         module = tf.Module()
         spec = tf.TensorSpec(_SHAPES.get(name, [None, 4]), tf.float32, name="x")

@@ -107,6 +107,43 @@ def main(target: Path) -> None:
     made["double"] = converter(double)
     made["double_int8"], made["double_int16"] = quantizer(double, rows), quantizer(double, rows)
     made["double_int16"].target_spec.supported_ops = [wide]
+    users, items = weights(400, 16), weights(90, 16)
+    score = save(
+        target / "tables",
+        lambda user, item: {"score": tf.reduce_sum(tf.gather(users, user) * tf.gather(items, item), axis=1)},
+        tf.TensorSpec((None,), tf.int32, "user"),
+        tf.TensorSpec((None,), tf.int32, "item"),
+        users=users,
+        items=items,
+    )
+
+    def pairs() -> Iterator[list[Any]]:
+        for number in range(8):
+            yield [np.array([number], np.int32), np.array([number], np.int32)]
+
+    for name in ("tables", "tables_float16", "tables_dynamic"):
+        made[name] = converter(score)
+        made[name].optimizations = [] if name == "tables" else [tf.lite.Optimize.DEFAULT]
+    made["tables_float16"].target_spec.supported_types = [tf.float16]
+    made["tables_int8"] = quantizer(score, pairs)
+    kernel = weights(3, 3, 3, 4, 16)
+    volume = save(
+        target / "volume",
+        lambda x: {"y": tf.nn.conv3d(x, kernel, [1] * 5, "SAME")},
+        tf.TensorSpec((None, 4, 4, 4, 4), tf.float32, "x"),
+        kernel=kernel,
+    )
+    made["volume_dynamic"] = converter(volume)
+    made["volume_dynamic"].optimizations = [tf.lite.Optimize.DEFAULT]
+
+    fake = tf.quantization.fake_quant_with_min_max_vars
+    trained = save(
+        target / "trained",
+        lambda x: {"y": fake(tf.matmul(fake(x, -1.0, 1.0), fake(matrix, -3.0, 3.0, narrow_range=True)), -9.0, 9.0)},
+        square,
+        matrix=matrix,
+    )
+    made["trained"] = converter(trained)
     for name, maker in made.items():
         (target / f"{name}.tflite").write_bytes(maker.convert())
 

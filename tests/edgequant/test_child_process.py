@@ -96,12 +96,10 @@ def test_an_error_of_the_system_comes_back_as_itself(context: Any, tmp_path: Pat
 
 def test_memory_is_bounded(context: Any, tmp_path: Path) -> None:
     """A process that swells past its limit is killed, and the message has both figures."""
-    start = time.monotonic()
     outcome = run(context, exec, (_SWELL,), Limits(seconds=60, memory_bytes=700 * 2**20), tmp_path / "log")
     assert outcome.failure is not None
     assert outcome.failure.endswith("GiB of memory; 0.7 GiB are allowed")
     assert outcome.peak_memory_bytes is None
-    assert time.monotonic() - start < 30
 
 
 def test_the_output_goes_to_the_log(context: Any, tmp_path: Path) -> None:
@@ -158,7 +156,7 @@ def _alive(pid: int) -> bool:
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)

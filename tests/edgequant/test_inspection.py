@@ -33,11 +33,39 @@ def _types(inspection: Inspection) -> dict[str, dict[str, int]]:
         ("double", "float32"),
         ("double_int8", "full_int8"),
         ("double_int16", "int16x8"),
+        # Tables of embeddings: GATHER computes nothing, and what the constants hold tells.
+        ("tables", "float32"),
+        ("tables_float16", "float16"),
+        ("tables_dynamic", "dynamic_range"),
+        ("tables_int8", "full_int8"),
+        ("volume_dynamic", "float32"),
+        ("trained", "float32"),
     ],
 )
 def test_the_kind_is_found(name: str, kind: str, tflite: Path) -> None:
     """Each way to convert gives a file of its own kind, also where there are no weights to go by."""
     assert inspect_model(tflite / f"{name}.tflite").kind == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        # 400 and 90 rows of 16 numbers, of 4, 2 and 1 bytes.
+        ("tables", {"GATHER": {"FLOAT32": 4 * 490 * 16}}),
+        ("tables_float16", {"GATHER": {"FLOAT16": 2 * 490 * 16}}),
+        ("tables_dynamic", {"GATHER": {"INT8": 490 * 16}}),
+        ("volume_dynamic", {"CONV_3D": {"FLOAT32": 4 * 27 * 4 * 16}}),
+        # Behind a pair of QUANTIZE and DEQUANTIZE.
+        ("trained", {"FULLY_CONNECTED": {"FLOAT32": 4 * 64}}),
+        # Token ids and shapes are no weights.
+        ("words", {"GATHER": {"FLOAT32": 4 * 9 * 8}}),
+        ("double", {}),
+    ],
+)
+def test_weights_are_what_the_constants_hold(name: str, weights: dict[str, dict[str, int]], tflite: Path) -> None:
+    """Bytes by type, for the operator that computes with them."""
+    stored = inspect_model(tflite / f"{name}.tflite").weights
+    assert {op: {dtype: one.bytes for dtype, one in types.items()} for op, types in stored.items()} == weights
 
 
 @pytest.mark.parametrize(

@@ -305,3 +305,60 @@ def test_the_version_is_the_runtimes() -> None:
     from importlib.metadata import version
 
     assert runtime_version() == f"ai-edge-litert {version('ai-edge-litert')}"
+
+
+def _y(model: Model, values: NDArray[Any], **state: bool) -> Any:
+    model.invoke(model.prepare({"x": values}), **state)
+    return model.results()["y"].tolist()
+
+
+def test_each_example_starts_from_the_initial_values(small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """A resource variable of 10 that adds up its inputs is 14 after four ones: the second time as well."""
+    (tmp_path / "counter.tflite").write_bytes(small_models["counter"])
+    model = Model(tmp_path / "counter.tflite")
+    assert model.is_stateful
+    ones = np.ones(4, np.float32)
+    assert [_y(model, ones) for _ in range(3)] == [[15.0] * 4] * 3
+    # Within a sequence: 14, 18, 22; the next sequence starts anew.
+    assert [_y(model, ones, keep_state=keep)[0] for keep in (False, True, True, False)] == [15.0, 19.0, 23.0, 15.0]
+
+
+@pytest.mark.parametrize("name", ["counter", "recurrent"])
+@pytest.mark.parametrize("resolver", ["xnnpack", "builtin", "reference"])
+def test_a_reset_model_answers_as_a_new_interpreter(
+    name: str, resolver: str, small_models: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Resource variables, and the variable tensors of an LSTM operator, are as in a file that was just loaded."""
+    path = tmp_path / f"{name}.tflite"
+    path.write_bytes(small_models[name])
+    random = np.random.default_rng(1)
+    used = Model(path, resolver=resolver)
+    shape = used.inputs["x"].shape[1:]
+    examples = random.standard_normal((5, *shape)).astype(np.float32)
+    answers = [_y(used, example) for example in examples]
+    assert answers == [_y(Model(path, resolver=resolver), example) for example in examples]
+    assert _y(used, examples[0], keep_state=True) != answers[0]
+
+
+def test_a_variable_without_an_initial_value_cannot_be_reset(small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """Without the call of the subgraph that initializes it, the variable is named."""
+    content = schema.ModelT.InitFromObj(schema.Model.GetRootAs(small_models["counter"], 0))
+    graph = content.subgraphs[0]
+    once = schema.BuiltinOperator.CALL_ONCE
+    graph.operators = [each for each in graph.operators if content.operatorCodes[each.opcodeIndex].builtinCode != once]
+    builder = flatbuffers.Builder()
+    builder.Finish(content.Pack(builder), b"TFL3")
+    path = tmp_path / "uninitialized.tflite"
+    path.write_bytes(bytes(builder.Output()))
+    model = Model(path)
+    with pytest.raises(InterpreterError, match=r"the variable 'Variable' has no initial value in the file"):
+        _y(model, np.ones(4, np.float32))
+
+
+def test_a_model_without_variables_has_no_state(small_models: dict[str, bytes], tmp_path: Path) -> None:
+    """Reset does nothing for it."""
+    (tmp_path / "double.tflite").write_bytes(small_models["double"])
+    model = Model(tmp_path / "double.tflite")
+    assert not model.is_stateful
+    model.reset()
+    assert _y(model, np.ones(4, np.float32)) == [2.0] * 4

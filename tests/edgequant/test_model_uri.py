@@ -137,7 +137,7 @@ def test_another_address_of_the_same_server_pins_the_same(training: _Training, t
     other = f"sqlite:///{tmp_path / 'other.db'}"
     client = MlflowClient(tracking_uri=other, registry_uri=other)
     client.create_registered_model("small")
-    client.create_model_version("small", source="file:///elsewhere")
+    client.create_model_version("small", source=(training.folder / "saved_model").as_uri())
     assert pin("models:/small/1", other).digest != first.digest
 
 
@@ -150,6 +150,48 @@ def test_the_files_of_a_run_are_pinned(training: _Training) -> None:
     ]
     assert [pin(uri, training.uri).uri for uri in uris] == uris
     assert len({pin(uri, training.uri).digest for uri in uris}) == 3
+
+
+@pytest.mark.parametrize("path", ["saved", "files/net.keras"])
+def test_files_of_a_run_overwritten_in_place(path: str, training: _Training, tmp_path: Path) -> None:
+    """Other variables of the same size below a run's path, logged while the run is open, are another digest."""
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    experiment = client.create_experiment("open", (tmp_path / "artifacts").as_uri())
+    run = client.create_run(experiment).info.run_id
+    model = tmp_path / "model"
+    shutil.copytree(training.folder / "saved_model", model)
+    client.log_artifacts(run, str(model), "saved")
+    shutil.copyfile(training.folder / "version-1.keras", tmp_path / "net.keras")
+    client.log_artifact(run, str(tmp_path / "net.keras"), "files")
+    first = pin(f"runs:/{run}/{path}", uri)
+    assert pin(f"runs:/{run}/{path}", uri) == first
+    variables = model / "variables" / "variables.data-00000-of-00001"
+    content = bytearray(variables.read_bytes())
+    content[-1] ^= 1
+    variables.write_bytes(content)
+    client.log_artifacts(run, str(model), "saved")
+    shutil.copyfile(training.folder / "version-2.keras", tmp_path / "net.keras")
+    client.log_artifact(run, str(tmp_path / "net.keras"), "files")
+    assert pin(f"runs:/{run}/{path}", uri).digest != first.digest
+
+
+def test_linked_variables_count(training: _Training, tmp_path: Path) -> None:
+    """A SavedModel whose variables are behind a link to a folder is pinned by them; a link that leads back does not matter."""
+    path = tmp_path / "model"
+    shutil.copytree(training.folder / "saved_model", path)
+    (path / "variables").rename(tmp_path / "variables")
+    (path / "variables").symlink_to(tmp_path / "variables")
+    (path / "assets").mkdir(exist_ok=True)
+    (path / "assets" / "back").symlink_to(path)
+    first = pin(str(path), "")
+    variables = tmp_path / "variables" / "variables.data-00000-of-00001"
+    content = bytearray(variables.read_bytes())
+    content[-1] ^= 1
+    variables.write_bytes(content)
+    assert pin(str(path), "").digest != first.digest
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgequant.errors import ConfigError, EvaluationError
-from edgequant.outputs import own_metrics
+from edgequant.own_metric import own_metrics
 from edgequant.signature import ModelSignature, TensorSpec
 from edgequant.task import (
     check_fit,

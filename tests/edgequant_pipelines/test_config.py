@@ -108,9 +108,13 @@ def test_the_promised_example_loads(tmp_path: Path) -> None:
             "classes": [],
             "classes_file": "",
             "slice": [],
+            "group": "",
+            "sequence": {},
+            "keep": [],
             "preprocess": f"{tmp_path}/preprocess.py:to_inputs",
         },
         "sampling": SAMPLING,
+        "calibration": {"allow_mismatch": False},
         "variants": ["float32", "float16", "weights_only", "full_int8", "integer_only"],
         "task": "classification",
         "resolver": "xnnpack",
@@ -134,7 +138,7 @@ def test_every_key_is_documented() -> None:
     """There is no key but those of the documented table."""
     table = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
     documented = re.findall(r"^\| `([\w.]+)` \|", table.partition("\n## ")[0], re.MULTILINE)
-    sections = {"examples", "sampling", "evaluation", "tracking", "kubeflow"}
+    sections = {"examples", "sampling", "calibration", "evaluation", "tracking", "kubeflow"}
     keys = [name for name in Config.model_fields if name not in {*sections, "gate"}]
     for section in sections:
         kind = Config.model_fields[section].annotation
@@ -224,7 +228,7 @@ def test_unknown_keys(tmp_path: Path, key: str, message: str) -> None:
         (
             "examples",
             "train.npz",
-            "examples: 'train.npz' is wrong: a mapping of calibration, evaluation, inputs, label, classes, classes_file, slice, preprocess is needed",
+            "examples: 'train.npz' is wrong: a mapping of calibration, evaluation, inputs, label, classes, classes_file, slice, group, sequence, keep, preprocess is needed",
         ),
         (
             "kubeflow.steps.convert",
@@ -254,6 +258,7 @@ def test_unknown_keys(tmp_path: Path, key: str, message: str) -> None:
         ),
         ("sampling.stratify", 3, 'sampling.stratify: 3 is wrong: text is needed; write it in quotes, such as "3"'),
         ("sampling.check_stability", "yes", "sampling.check_stability: 'yes' is wrong: true or false is needed"),
+        ("calibration.allow_mismatch", 1, "calibration.allow_mismatch: 1 is wrong: true or false is needed"),
         ("variants", "float32", "variants: 'float32' is wrong: a list is needed"),
         ("gate", [1], "gate: [1] is wrong: a mapping is needed"),
         ("tracking.retry_seconds", 1e6, "tracking.retry_seconds: 1000000.0 is wrong: 86400 or less is needed"),
@@ -351,7 +356,7 @@ def test_one_sentence_for_each_thing(tmp_path: Path) -> None:
     assert message == (
         'name: 3 is wrong: text is needed; write it in quotes, such as "3"; '
         "'model' is missing; unknown key 'examples.lable';"
-        " allowed are calibration, evaluation, inputs, label, classes, classes_file, slice, preprocess; did you mean 'label'?"
+        " allowed are calibration, evaluation, inputs, label, classes, classes_file, slice, group, sequence, keep, preprocess; did you mean 'label'?"
     )
 
 

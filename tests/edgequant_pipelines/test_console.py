@@ -10,6 +10,7 @@ from edgequant_pipelines.console import Screen
 def test_notes_are_told_below_the_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     """Who reads no report sees that four of five classes were never tried."""
     result = {
+        "name": "my digits",
         "outcome": "blessed",
         "why": "Ship small.",
         "best": "small",
@@ -23,3 +24,4 @@ def test_notes_are_told_below_the_sentence(capsys: pytest.CaptureFixture[str]) -
     assert lines.index("blessed: Ship small.") + 1 == lines.index(
         "note:    4 of 5 classes have no evaluation example: [a]"
     )
+    assert any(line.endswith("edgequant compare 'my digits' --tracking-uri http://mlflow") for line in lines)

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgequant_pipelines.cli import main
+from edgequant_pipelines.cli.program import exit_code
 
 
 def _float_options(group: click.Group) -> Iterator[tuple[str, click.Option]]:
@@ -43,3 +44,12 @@ def test_a_float_that_no_clock_can_wait_for(name: str, option: click.Option, val
         f"Invalid value for '{option.opts[0]}': {value!r} is not allowed; 0.1 to 86400 seconds, a day, are"
         in done.output
     )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [("blessed", 0), ("not gated", 0), ("rejected", 3), ("inconclusive", 3), ("invalid reference", 4)],
+)
+def test_each_outcome_has_its_exit_code(outcome: str, code: int) -> None:
+    """Nothing to ship is 3, and a reference that says nothing is 4."""
+    assert exit_code(outcome) == code

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from kfp import dsl, local
 
+from edgequant.mlflow_access.lookup import Waiting
+from edgequant.model_uri import training_metrics
 from edgequant.pinning.step import pin
 from edgequant.resolution.component import resolve
 from edgequant_pipelines.compilation import CompileOptions, compile_pipeline
@@ -84,6 +86,7 @@ def test_the_compiled_pipeline_looks_first() -> None:
     assert source("quantize", "model_uri") == ("pin", "model")
     assert source("quantize", "champion") == ("pin", "champion")
     assert source("quantize", "champion_digest") == ("pin", "champion_digest")
+    assert source("quantize", "training_metrics") == ("pin", "training_metrics")
     assert source("quantize", "examples_digest") == ("fingerprint", "Output")
 
 
@@ -96,6 +99,9 @@ def test_an_alias_that_moves(tmp_path: Path, new_mlflow: Callable[[Path], str]) 
     client.create_registered_model("flowers")
     found = []
     for number in ("1", "2"):
+        # What pins a model reads its files only for their digest.
+        (tmp_path / number).mkdir()
+        (tmp_path / number / "saved_model.pb").write_bytes(b"a graph")
         client.create_model_version("flowers", source=str(tmp_path / number))
         client.set_registered_model_alias("flowers", "champion", number)
         found.append(pin("models:/flowers@champion", "models:/flowers-tflite@champion", uri))
@@ -103,3 +109,26 @@ def test_an_alias_that_moves(tmp_path: Path, new_mlflow: Callable[[Path], str]) 
     assert found[0].model_digest != found[1].model_digest
     # Nothing is in production yet, which is no failure.
     assert (found[1].champion, found[1].champion_digest) == ("models:/flowers-tflite@champion", "")
+
+
+def test_what_the_training_run_logged(tmp_path: Path, new_mlflow: Callable[[Path], str]) -> None:
+    """The metrics come from the run of a version or of runs:/; a version without a run has none, and neither has a deleted run."""
+    import mlflow
+
+    uri = new_mlflow(tmp_path / "mlflow.db")
+    client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+    run_id = client.create_run("0").info.run_id
+    for name, value in {"accuracy": 0.98, "loss": float("nan"), "system/cpu": 12.0}.items():
+        client.log_metric(run_id, name, value)
+    client.create_registered_model("flowers")
+    client.create_model_version("flowers", source=str(tmp_path / "1"), run_id=run_id)
+    client.create_model_version("flowers", source=str(tmp_path / "2"))
+    said: list[str] = []
+    waiting = Waiting(seconds=0.1, tell=said.append)
+    assert training_metrics("models:/flowers/1", uri, waiting) == {"accuracy": 0.98}
+    assert training_metrics(f"runs:/{run_id}/model", uri, waiting) == {"accuracy": 0.98}
+    assert training_metrics("models:/flowers/2", uri, waiting) == {}
+    assert training_metrics(str(tmp_path), uri, waiting) == {}
+    assert said == []
+    assert training_metrics("runs:/unknown/model", uri, waiting) == {}
+    assert said[-1].startswith("the metrics of the training run of runs:/unknown/model cannot be read (")

@@ -42,7 +42,7 @@ def write_champion(target: Path, facts: ChampionFacts, copy: Callable[[Path], No
         facts: Which model it is.
         copy: Writes its ``.tflite`` file to a path; None when there is none.
     """
-    with new_directory(target) as draft:
+    with new_directory(target, SCHEMA) as draft:
         digest = None
         if copy is None:
             champion = ConvertedVariant(status=ABSENT, reason=facts.missing, seconds=0.0)

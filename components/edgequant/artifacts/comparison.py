@@ -12,6 +12,13 @@ def class_name(number: int, names: Sequence[str]) -> str:
     return names[number] if 0 <= number < len(names) else str(number)
 
 
+def class_order(name: str, names: Sequence[str] = ()) -> tuple[int, float, str]:
+    """Returns the key that sorts classes by their number: that of their name, or the number that they are; others by their text."""
+    if name in names:
+        return 0, names.index(name), name
+    return (0, float(name), name) if name.isdecimal() else (1, 0.0, name)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drop:
     """How much worse a metric is than another model's, over the same examples.
@@ -86,6 +93,50 @@ class Flips:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelDrift:
+    """How far the values of one channel of an output are from the reference's.
+
+    Attributes:
+        number: Its number on the axis, from 0.
+        axis: The axis: -1 for the last, 1 for channels first.
+        channels: How many channels the axis has.
+        spread: The root mean square distance of the reference's values from their means over the examples.
+        sqnr_db: As that of the output.
+        cosine: The cosine similarity of all its values as one vector.
+        agreement: The mean over the examples of 1 minus the error relative to the channel's own scale, at least 0.
+    """
+
+    number: int
+    axis: int
+    channels: int
+    spread: float
+    sqnr_db: float | None
+    cosine: float
+    agreement: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constants:
+    """The channels of an output that are constant over the examples where the reference's are not.
+
+    Attributes:
+        axis: The axis: -1 for the last, 1 for channels first.
+        channels: How many channels the axis has.
+        lost: How many of them vary in the reference by more than a step of an 8-bit tensor of their unit.
+        lost_numbers: Their numbers, such as ``4 to 6 and 9``; "" for none.
+        faint: How many vary in the reference, but by less than such a step.
+        faint_numbers: Their numbers.
+    """
+
+    axis: int
+    channels: int
+    lost: int = 0
+    lost_numbers: str = ""
+    faint: int = 0
+    faint_numbers: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutputDrift:
     """How far the values of one output are from the reference's.
 
@@ -95,11 +146,17 @@ class OutputDrift:
         cosine: The mean over examples of the cosine similarity; for outputs of one value per example, that of all values as one
             vector; 1 is the same direction.
         largest_error: The largest absolute difference of all values.
+        agreement: The mean over the channels of their agreement; None where it was not computed.
+        worst: The channel that agrees least; None where it was not computed.
+        constants: The channels that are constant where the reference's are not; None where there are none.
     """
 
     sqnr_db: float | None
     cosine: float
     largest_error: float
+    agreement: float | None = None
+    worst: ChannelDrift | None = None
+    constants: Constants | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,16 +31,22 @@ class _File:
 
 
 @contextmanager
-def new_directory(path: Path) -> Iterator[Path]:
+def new_directory(path: Path, schema: str) -> Iterator[Path]:
     """Yields a temporary sibling of `path` to fill; it replaces `path` when the body ends without an error.
 
-    A directory of an earlier attempt is replaced; anything else at `path` is left unchanged.
+    A directory of an earlier attempt is replaced; anything else at `path`, such as another step's output, is left unchanged.
+
+    Args:
+        path: The directory to make.
+        schema: The schema of what will be written to it.
 
     Raises:
-        ArtifactError: `path` is a file, or a directory that is not empty and holds no manifest.
+        ArtifactError: `path` is a file, or a directory that is not empty and holds something else than an earlier attempt.
     """
-    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file()):
-        raise ArtifactError(f"{path}: already exists; an output directory must be new, empty or of an earlier attempt")
+    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not _is_of(path, schema)):
+        raise ArtifactError(
+            f"{path}: already exists; an output directory must be new, empty or of an earlier attempt to write an {schema}"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}"
     draft.mkdir()
@@ -51,6 +57,16 @@ def new_directory(path: Path) -> Iterator[Path]:
         draft.replace(path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _is_of(directory: Path, schema: str) -> bool:
+    """Returns whether a directory is an artifact of a schema, of whichever version."""
+    try:
+        manifest = read_json(directory / MANIFEST)
+    except ArtifactError:
+        return False
+    actual = manifest.get("schema") if isinstance(manifest, dict) else None
+    return isinstance(actual, str) and actual.rpartition("/")[0] == schema.rpartition("/")[0]
 
 
 def write_manifest(directory: Path, schema: str, content: object) -> None:
@@ -152,14 +168,25 @@ def file_digest(path: Path) -> str:
 
 
 def tree_digest(path: Path) -> str:
-    """Returns the SHA-256 of a file, or of a directory's file names and contents, as hexadecimal text."""
+    """Returns the SHA-256 of a file, or of a directory's file names and contents, links followed, as hexadecimal text."""
     if path.is_file():
         return file_digest(path)
     total = hashlib.sha256()
-    for item in sorted(path.rglob("*")):
-        if item.is_file():
-            total.update(f"{item.relative_to(path).as_posix()}\0{file_digest(item)}\n".encode())
+    for item in sorted(_files_below(path)):
+        name = item.relative_to(path).as_posix()
+        total.update(f"{name}\0{file_digest(item)}\n".encode("utf-8", "surrogateescape"))
     return total.hexdigest()
+
+
+def _files_below(path: Path) -> Iterator[Path]:
+    """Yields the files below a directory, also those of linked directories, which `Path.rglob` leaves out."""
+    visited = {path.resolve()}
+    for folder, folders, names in os.walk(path, followlinks=True):
+        # A link to a directory that was visited, such as one above, would not end.
+        new = sorted(name for name in folders if (Path(folder) / name).resolve() not in visited)
+        visited.update((Path(folder) / name).resolve() for name in new)
+        folders[:] = new
+        yield from (Path(folder) / name for name in names if (Path(folder) / name).is_file())
 
 
 def write_json(path: Path, value: object) -> None:
@@ -193,7 +220,7 @@ def finite(value: float) -> float | None:
 
 def link_tree(source: Path, target: Path) -> None:
     """Makes `target` a copy of the directory `source`, by hard links where the file system allows them."""
-    with new_directory(target) as draft:
+    with new_directory(target, read_json(source / MANIFEST)["schema"]) as draft:
         shutil.copytree(source, draft, dirs_exist_ok=True, copy_function=_link_or_copy)
 
 

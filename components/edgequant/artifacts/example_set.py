@@ -23,6 +23,8 @@ from edgequant.artifacts.directory import (
 from edgequant.errors import ArtifactError, ExamplesError
 
 SCHEMA = "edgequant/example-set/1"
+# Beside the inputs in the set's directory: whether each example starts a sequence.
+STARTS = "starts.npy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +75,15 @@ class Representativeness:
         reservoir: How many examples the set is compared with.
         inputs: The values of each input.
         balance: By class, its share of the source and of the set; empty when classes are not known.
-        sentence: Whether the set is large enough, by the ranges of its inputs.
+        sentence: What speaks against its size, by the ranges of its inputs.
+        enough: Whether nothing does. That it is enough is said only after a comparison with the evaluation set.
     """
 
     reservoir: int
     inputs: dict[str, InputSpread]
     balance: dict[str, tuple[float, float]]
     sentence: str
+    enough: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +95,7 @@ class Provenance:
         signature: The key of the signature that the inputs belong to.
         seed: The seed of the draw.
         rule: The sampling rule in words.
-        asked: How many examples were requested.
+        requested: How many examples were requested.
         records_read: Records read from the sources, duplicates included.
         duplicates: Records left out because an equal one was counted already.
         skipped: Reasons to leave a record out, and how many were left out for each.
@@ -99,8 +103,8 @@ class Provenance:
         extremes: How many examples were taken because they hold the minimum or maximum of an input.
         sources: The files read.
         representativeness: How well a calibration set represents its source; None for an evaluation set.
-        recipe: The settings as in the configuration's sections ``examples`` and ``sampling``; empty for an
-            evaluation set.
+        recipe: The settings of this set as in the configuration's sections ``examples`` and ``sampling``: of an evaluation set,
+            its files and number.
         names_in_file: The names in the file that the recipe names as ``classes_file``; empty where it names none.
     """
 
@@ -108,7 +112,7 @@ class Provenance:
     signature: str
     seed: int
     rule: str
-    asked: int
+    requested: int
     records_read: int
     duplicates: int
     skipped: dict[str, int] = field(default_factory=dict)
@@ -125,6 +129,19 @@ class Provenance:
         return self.names_in_file or tuple(self.recipe.get("examples", {}).get("classes", ()))
 
 
+def recipe_of_both(calibration: Provenance, evaluation: Provenance) -> dict[str, dict[str, Any]]:
+    """Returns the sections ``examples`` and ``sampling`` of a draw, of which each set records its own; empty if unrecorded."""
+    if not calibration.recipe:
+        return {}
+    sections = {}
+    for name, section in calibration.recipe.items():
+        values = {**section, **evaluation.recipe.get(name, {})}
+        # In the configuration's order.
+        first = [key for key in ("calibration", "evaluation") if key in values]
+        sections[name] = {key: values[key] for key in (*first, *(key for key in values if key not in first))}
+    return sections
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
     """The dtype and the shape (of one example) of an input."""
@@ -139,6 +156,9 @@ class _ExampleSetContent:
     inputs: dict[str, Input]
     labelled: bool
     slices: tuple[str, ...] = ()
+    grouped: bool = False
+    features: tuple[str, ...] = ()
+    sequential: bool = False
     identities: tuple[str, ...]
 
 
@@ -168,6 +188,9 @@ class ExampleSet:
         inputs: Memory-mapped arrays by input name; the first axis is the example, in sampled order.
         labels: One label (or vector of labels) per example, or None.
         slices: By feature, the text of its value in each example: what metrics can be broken down by.
+        groups: The group of each example, such as its speaker, whose examples are not independent; None if they are.
+        features: Features that are kept for a metric of one's own, memory-mapped, by name.
+        starts: Whether each example starts a sequence, and does not continue that of the one before; None without sequences.
         identities: The identity digest of every example.
     """
 
@@ -177,6 +200,9 @@ class ExampleSet:
     inputs: dict[str, NDArray[Any]]
     labels: NDArray[Any] | None
     slices: dict[str, NDArray[np.str_]]
+    groups: NDArray[np.str_] | None = None
+    features: dict[str, NDArray[Any]] = field(default_factory=dict)
+    starts: NDArray[np.bool_] | None = None
     identities: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -189,6 +215,9 @@ class ExampleSet:
             inputs={name: values[:count] for name, values in self.inputs.items()},
             labels=None if self.labels is None else self.labels[:count],
             slices={name: texts[:count] for name, texts in self.slices.items()},
+            groups=None if self.groups is None else self.groups[:count],
+            features={name: values[:count] for name, values in self.features.items()},
+            starts=None if self.starts is None else self.starts[:count],
             identities=self.identities[:count],
         )
 
@@ -207,7 +236,13 @@ def load_example_set(path: Path, *, verify: bool = True) -> ExampleSet:
     inputs = {name: load_array(inside(path, f"inputs/{file_name(name)}")) for name in content.inputs}
     labels = load_array(path / "labels.npy") if content.labelled else None
     slices = {name: load_array(inside(path, f"slices/{file_name(name)}")) for name in content.slices}
-    for name, array in {**inputs, **slices, **({} if labels is None else {"labels": labels})}.items():
+    groups = load_array(path / "groups.npy") if content.grouped else None
+    features = {name: load_array(inside(path, f"features/{file_name(name)}")) for name in content.features}
+    starts = load_array(path / STARTS) if content.sequential else None
+    others = {
+        name: array for name, array in (("labels", labels), ("groups", groups), ("starts", starts)) if array is not None
+    }
+    for name, array in {**inputs, **slices, **features, **others}.items():
         if len(array) != len(content.identities):
             raise ArtifactError(
                 f"{path}: {name} has {len(array)} rows; the manifest names {len(content.identities)} examples"
@@ -219,8 +254,27 @@ def load_example_set(path: Path, *, verify: bool = True) -> ExampleSet:
         inputs=inputs,
         labels=labels,
         slices=slices,
+        groups=groups,
+        features=features,
+        starts=starts,
         identities=content.identities,
     )
+
+
+def check_groups_disjoint(calibration: ExampleSet, evaluation: ExampleSet) -> None:
+    """Checks that no group has examples in both sets.
+
+    Raises:
+        ArtifactError: One has.
+    """
+    if calibration.groups is None or evaluation.groups is None:
+        return
+    both = sorted(set(calibration.groups.tolist()) & set(evaluation.groups.tolist()))
+    if both:
+        raise ArtifactError(
+            f"{evaluation.path}: {len(both):,} of its groups were calibrated on, the first is {both[0]!r}; figures measured on"
+            " them would flatter the model"
+        )
 
 
 def check_disjoint(calibration: Collection[str], evaluation: ExampleSet) -> None:
@@ -241,6 +295,21 @@ def check_disjoint(calibration: Collection[str], evaluation: ExampleSet) -> None
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What is kept of an example beside inputs and label.
+
+    Attributes:
+        group: The group that it belongs to; None if examples are independent.
+        features: Features for a metric of one's own, by name: numbers, or text.
+        sequence: The key of the sequence that it belongs to, whose examples are added in order; None without sequences.
+    """
+
+    group: str | None = None
+    features: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    sequence: str | None = None
+
+
 class ExampleSetWriter:
     """Writes an example set row by row, so that it never has to fit in memory.
 
@@ -258,10 +327,13 @@ class ExampleSetWriter:
         self._first: dict[str, NDArray[Any]] = {}
         self._labels: list[NDArray[Any]] = []
         self._slices: dict[str, list[str]] = {}
+        self._groups: list[str] = []
+        self._features: dict[str, list[NDArray[Any]]] = {}
+        self._sequences: list[str] = []
         self._identities: list[str] = []
 
     def __enter__(self) -> Self:
-        self._draft = self._open.enter_context(new_directory(self._path))
+        self._draft = self._open.enter_context(new_directory(self._path, SCHEMA))
         (self._draft / "inputs").mkdir()
         return self
 
@@ -276,8 +348,16 @@ class ExampleSetWriter:
         inputs: dict[str, NDArray[Any]],
         label: NDArray[Any] | None,
         slices: Mapping[str, str] = MappingProxyType({}),
+        kept: Kept = Kept(),
     ) -> None:
         """Adds one example; every example has the inputs, dtypes and shapes of the first.
+
+        Args:
+            identity: The digest of the record.
+            inputs: The model inputs.
+            label: The label; None without one.
+            slices: By feature, the text of its value.
+            kept: What else is kept of it.
 
         Raises:
             ExamplesError: Its dtypes or shapes differ.
@@ -297,7 +377,22 @@ class ExampleSetWriter:
             self._labels.append(label)
         for name, text in slices.items():
             self._slices.setdefault(name, []).append(text)
+        self._keep(kept)
         self._identities.append(identity)
+
+    def _keep(self, kept: Kept) -> None:
+        if kept.group is not None:
+            self._groups.append(kept.group)
+        if kept.sequence is not None:
+            self._sequences.append(kept.sequence)
+        for name, value in kept.features.items():
+            values = self._features.setdefault(name, [])
+            if values and (value.dtype.kind, value.shape) != (values[0].dtype.kind, values[0].shape):
+                raise ExamplesError(
+                    f"feature {name!r} is {value.dtype} {list(value.shape)}; in the first example it is"
+                    f" {values[0].dtype} {list(values[0].shape)}, and kept features must be alike (examples.keep)"
+                )
+            values.append(value)
 
     def close_inputs(self) -> dict[str, NDArray[Any]]:
         """Closes the files of the inputs, and returns the inputs as written, memory-mapped."""
@@ -322,6 +417,15 @@ class ExampleSetWriter:
             (self._draft / "slices").mkdir()
         for name, texts in self._slices.items():
             np.save(self._draft / "slices" / file_name(name), np.array(texts))
+        if self._sequences:
+            keys = np.array(self._sequences)
+            np.save(self._draft / STARTS, np.append(True, keys[1:] != keys[:-1]))
+        if self._features:
+            (self._draft / "features").mkdir()
+        for name, values in self._features.items():
+            np.save(self._draft / "features" / file_name(name), np.stack(values))
+        if self._groups:
+            np.save(self._draft / "groups.npy", np.array(self._groups))
         write_manifest(
             self._draft,
             SCHEMA,
@@ -330,6 +434,9 @@ class ExampleSetWriter:
                 inputs=inputs,
                 labelled=bool(self._labels),
                 slices=tuple(self._slices),
+                grouped=bool(self._groups),
+                features=tuple(self._features),
+                sequential=bool(self._sequences),
                 identities=tuple(self._identities),
             ),
         )

@@ -131,7 +131,7 @@ def write_result(
         configuration: The configuration as YAML; "" where there is none.
     """
     calibration, evaluation = examples
-    with new_directory(target) as draft:
+    with new_directory(target, SCHEMA) as draft:
         link_tree(variants.path, draft / "variants")
         link_tree(verdict, draft / "verdict")
         np.savez(draft / "example.npz", allow_pickle=False, **{k: v[:1] for k, v in evaluation.inputs.items()})
@@ -195,6 +195,7 @@ def result_json(verdict: Verdict, tracked: Tracked | None) -> dict[str, Any]:
         "main_metric": verdict.main_metric,
         "examples": {"compared": verdict.examples, "available": verdict.evaluation.examples},
         "gate": verdict.gate,
+        "reference": asdict(verdict.reference) if verdict.reference else None,
         "notes": verdict.notes,
         "variants": variants,
         "champion": asdict(verdict.champion) if verdict.champion else None,

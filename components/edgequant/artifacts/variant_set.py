@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgequant.artifacts.calibration_comparison import CalibrationComparison
 from edgequant.artifacts.directory import inside, manifest_digest, read_manifest
 from edgequant.errors import ArtifactError
 from edgequant.inspection import Inspection
@@ -10,6 +11,8 @@ from edgequant.inspection import Inspection
 SCHEMA = "edgequant/variant-set/1"
 CONVERTED = "converted"
 FAILED = "failed"
+# The status of a calibrated variant that was not converted, since the calibration set does not match the evaluation set.
+BLOCKED = "blocked"
 # The status of the champion alone, when there is none.
 ABSENT = "absent"
 
@@ -19,8 +22,8 @@ class ConvertedVariant:
     """The result of converting one variant.
 
     Attributes:
-        status: ``converted``, ``failed`` or ``absent``.
-        reason: Why it failed, or None.
+        status: ``converted``, ``failed``, ``blocked`` or ``absent``.
+        reason: Why it was not converted, or None.
         notes: What a reader should know about a converted variant.
         size_bytes: The size of its file, or None.
         sha256: The digest of its file, or None.
@@ -70,6 +73,8 @@ class VariantSetContent:
         calibration_identities: The identity of every calibration example.
         variants: The result of each variant, in the requested order.
         stability: Whether the calibration set is large enough; None when that was not requested.
+        comparison: How the calibration set compares with the evaluation set; None without an evaluation set.
+        notes: What a reader of the verdict should know about all variants, a sentence each.
     """
 
     signature: str
@@ -79,6 +84,8 @@ class VariantSetContent:
     calibration_identities: tuple[str, ...] = ()
     variants: dict[str, ConvertedVariant]
     stability: Stability | None = None
+    comparison: CalibrationComparison | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from edgequant.artifacts.benchmark import Environment, Latency
+from edgequant.artifacts.calibration_comparison import CalibrationComparison
 from edgequant.artifacts.comparison import Confusion, Drop, Ends, Flips, Measured, OutputDrift, Slice, class_name
 from edgequant.artifacts.directory import parse, read_json, read_manifest, write_json, write_manifest
 from edgequant.artifacts.example_set import DatasetFacts
@@ -17,6 +18,8 @@ BLESSED = "blessed"
 REJECTED = "rejected"
 INCONCLUSIVE = "inconclusive"
 NOT_GATED = "not gated"
+# The outcome, and the verdict of every variant, where the reference is not fit to compare with.
+INVALID_REFERENCE = "invalid reference"
 # The verdict of a check when there is no champion to compare with yet.
 NO_CHAMPION = "no champion yet"
 
@@ -47,7 +50,7 @@ class Check:
 
     Attributes:
         name: The key of the gate.
-        asked: Its limit.
+        limit: What the measured value is compared with.
         measured: The measured value, in the unit of the limit; None when it is not known.
         interval: The bounds that decide, in the same unit: of two one-sided intervals at the gate's confidence (for 95%, together a
             two-sided 90% interval); the ends of the metric's own two-sided interval for `min_metric` and
@@ -58,12 +61,41 @@ class Check:
     """
 
     name: str
-    asked: float | str
+    limit: float | str
     measured: float | str | None = None
     interval: Ends | None = None
     verdict: str
     sentence: str
     need: Need | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceCheck:
+    """Whether the reference is fit to compare with.
+
+    Attributes:
+        metric: The judged metric; "" without labels.
+        value: Its value for the reference; None where it is unknown.
+        chance: Its chance level; None where it is unknown.
+        chance_answer: What gives the chance level, such as the most frequent class.
+        expected: The expected values by metric; empty where none is known.
+        within_points: By how many points the reference may miss them.
+        expected_from: Where they come from: the configuration, or the training run.
+        configured: The section ``reference`` of the configuration.
+        sentence: The metric beside its chance level and its expected value, as a sentence.
+        invalid: Why the reference is not fit to compare with; "" if it is.
+    """
+
+    metric: str = ""
+    value: float | None = None
+    chance: float | None = None
+    chance_answer: str = ""
+    expected: dict[str, float] = field(default_factory=dict)
+    within_points: float | None = None
+    expected_from: str = ""
+    configured: dict[str, float] = field(default_factory=dict)
+    sentence: str = ""
+    invalid: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +130,8 @@ class VariantVerdict:
     """The results of one variant.
 
     Attributes:
-        status: ``converted`` or ``failed``.
-        reason: Why it failed, or None.
+        status: ``converted``, ``failed`` or ``blocked``: not converted, since the calibration set does not match the evaluation set.
+        reason: Why it was not converted, or None.
         notes: What a reader should know about it.
         size_bytes: The size of its file.
         examples: How many evaluation examples were compared.
@@ -117,7 +149,7 @@ class VariantVerdict:
         drift: By output, how far its values are from the reference's.
         confusion: Its confusion matrix; None unless the task is single-label and the examples have labels.
         slices: Its drop by class, then by each feature kept.
-        verdict: ``reference``, ``blessed``, ``rejected``, ``inconclusive`` or ``not gated``.
+        verdict: ``reference``, ``blessed``, ``rejected``, ``inconclusive``, ``not gated`` or ``invalid reference``.
         checks: The result of each check, in the gate's order.
         reasons: A sentence for each check, the rejecting ones first.
         latency: Its latency on the machine of the benchmark.
@@ -165,10 +197,11 @@ class Verdict:
             it.
         notes: Remarks on the evaluation as a whole, such as classes without an evaluation example, or a poor reference.
         gate: The gate as configured.
-        outcome: ``blessed``, ``rejected``, ``inconclusive`` or ``not gated``.
+        outcome: ``blessed``, ``rejected``, ``inconclusive``, ``not gated`` or ``invalid reference``.
         best: The best blessed variant, or None.
         why: The reason in one sentence.
         variants: The verdict of every variant, in the requested order.
+        reference: Whether the reference is fit to compare with; None in verdicts of earlier versions.
         champion: The champion; None when none is configured.
         environment: What the latencies were measured on.
         calibration: The calibration set.
@@ -177,6 +210,7 @@ class Verdict:
         evaluation_classes: The number of evaluation examples by class, classes without any included; empty where classes
             are not known.
         stability: Whether the calibration set is large enough, when that was requested.
+        comparison: How the calibration set compares with the evaluation set; None if nothing was calibrated.
         made_from: The provenance of the variants: versions, the URI of the model where it is known, and the digests of the model
             and of the example sets.
     """
@@ -193,6 +227,7 @@ class Verdict:
     best: str | None
     why: str
     variants: dict[str, VariantVerdict]
+    reference: ReferenceCheck | None = None
     champion: Champion | None = None
     environment: Environment
     calibration: DatasetFacts
@@ -200,6 +235,7 @@ class Verdict:
     evaluation: DatasetFacts
     evaluation_classes: dict[str, int] = field(default_factory=dict)
     stability: Stability | None = None
+    comparison: CalibrationComparison | None = None
     made_from: dict[str, str] = field(default_factory=dict)
 
     def class_name(self, number: int) -> str:

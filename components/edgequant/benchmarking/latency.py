@@ -88,8 +88,8 @@ def measure_times(plan: TrialPlan) -> dict[str, Timing]:
     """Returns the times of each model at batch 1 on one thread, the models in turn: A, B, C, A, B, C, ….
 
     A run is one invocation with its input already set; quantizing the input does not count, as on a device whose sensor
-    produces integers. Before each run of a small model, an invocation that does not count brings its weights back into the
-    caches, where they are on a device that runs one model.
+    produces integers. Variables are reset before each run. An invocation that does not count precedes each run of a small
+    model and brings its weights back into the caches, where they are on a device that runs one model.
 
     Raises:
         InterpreterError: The runtime refuses a model or fails on an example.
@@ -144,6 +144,7 @@ def _shift(trial: int) -> list[bytearray]:
 
 
 def _timed(model: Model) -> int:
+    model.reset()
     start = time.perf_counter_ns()
     model.run()
     return time.perf_counter_ns() - start

@@ -88,7 +88,7 @@ def benchmark(
             name: trial.peak_memory_bytes for name, trial in tried.items() if trial.peak_memory_bytes is not None
         },
     )
-    with new_directory(target) as draft:
+    with new_directory(target, SCHEMA) as draft:
         write_manifest(draft, SCHEMA, content)
     _report(content)
 

@@ -1,7 +1,6 @@
 """Calls the TFLite converter. The one module that imports TensorFlow; it runs in child processes only."""
 
 import json
-import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -12,19 +11,21 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from edgequant.conversion.converter_errors import explain
+from edgequant.conversion.stateful_calibration import resetting
 from edgequant.errors import ModelError
-from edgequant.model_files import KERAS, ModelFiles
+from edgequant.model_files import KERAS, ModelFiles, needs_tf_keras
 
 Calibration = dict[str, NDArray[Any]]
-_UNSUPPORTED = re.compile(r"'(tf\.\w+)' op (?:is neither a custom op nor a flex op|requires)")
-_OPERANDS = re.compile(r"^\s*(tf\.\w+)\((tensor<[^)]*)\) ->", re.MULTILINE)
-_UNUSUAL_TYPE = re.compile(r"[x<](f16|f64|bf16|complex<f\d+>)>")
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_VAGUE = ("Exception encountered when calling", "<unknown>:0: error: loc")
-_KERAS_2_MARKS = (b"_tf_keras_", b"tf_keras")
 
 
-def convert(files: ModelFiles, signature: str, variant: str, calibration: Calibration) -> bytes:
+def convert(
+    files: ModelFiles,
+    signature: str,
+    variant: str,
+    calibration: Calibration,
+    starts: NDArray[np.bool_] | None = None,
+) -> bytes:
     """Returns the flatbuffer of one variant.
 
     Args:
@@ -32,6 +33,7 @@ def convert(files: ModelFiles, signature: str, variant: str, calibration: Calibr
         signature: The key of the signature to convert; the file holds no other.
         variant: The variant's name.
         calibration: Arrays by input name, the example first.
+        starts: Whether each example starts a sequence, and variables are reset; None: all do.
 
     Raises:
         ModelError: The model cannot be loaded or converted; the message names unsupported operators.
@@ -43,40 +45,22 @@ def convert(files: ModelFiles, signature: str, variant: str, calibration: Calibr
         try:
             converter = tf.lite.TFLiteConverter.from_saved_model(str(path), signature_keys=[signature])
             _SETTINGS[variant](converter, _representative(calibration))
-            flatbuffer: bytes = converter.convert()
+            with resetting(np.ones(_count(calibration), np.bool_) if starts is None else starts):
+                flatbuffer: bytes = converter.convert()
+        except ModelError:
+            raise
         except Exception as error:  # The converter and TensorFlow raise many kinds; each is a failure of the model.
             raise ModelError(explain(error)) from error
     return flatbuffer
 
 
-def needs_tf_keras(saved_model: Path) -> bool:
-    """Returns whether Keras 2 wrote a SavedModel, whose optimizer only `tf_keras` can restore."""
-    if (saved_model / "keras_metadata.pb").is_file():
-        return True
-    data = (saved_model / "saved_model.pb").read_bytes()
-    return any(mark in data for mark in _KERAS_2_MARKS)
-
-
-def explain(error: Exception) -> str:
-    """Returns a converter's error in one line, with unsupported operators by name."""
-    text = _ANSI.sub("", str(error))
-    operators = sorted(set(_UNSUPPORTED.findall(text)))
-    if operators:
-        types = {name: sorted(set(_UNUSUAL_TYPE.findall(operands))) for name, operands in _OPERANDS.findall(text)}
-        named = [f"{name} of {'/'.join(types[name])}" if types.get(name) else name for name in operators]
-        hint = ""
-        if any(name.startswith("tf.TensorList") for name in operators):
-            hint = " (a recurrent layer: give it unroll=True, or export the model with a batch of 1)"
-        return f"LiteRT has no operator for {', '.join(named)}{hint}"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    informative = [line for line in lines if not line.startswith(_VAGUE)] or lines or ["no message"]
-    return f"{type(error).__name__}: {informative[0]}"
+def _count(calibration: Calibration) -> int:
+    return len(next(iter(calibration.values())))
 
 
 def _representative(calibration: Calibration) -> Callable[[], Iterator[Calibration]]:
     def examples() -> Iterator[Calibration]:
-        count = len(next(iter(calibration.values())))
-        for row in range(count):
+        for row in range(_count(calibration)):
             yield {name: np.ascontiguousarray(values[row : row + 1]) for name, values in calibration.items()}
 
     return examples

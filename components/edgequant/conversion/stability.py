@@ -61,15 +61,21 @@ def convert_half(files: ModelFiles, signature: str, calibration_set: Path, half:
     calibration = load_example_set(calibration_set, verify=False)
     if len(calibration) <= half:
         raise ModelError(f"{len(calibration)} example has no two halves")
-    values = {name: array[half::2] for name, array in calibration.inputs.items()}
-    target.write_bytes(convert(files, signature, _VARIANT, values))
+    starts = np.ones(len(calibration), np.bool_) if calibration.starts is None else calibration.starts
+    # Every other sequence; without sequences, each example is one.
+    rows = np.flatnonzero((np.cumsum(starts) - 1) % 2 == half)
+    if not len(rows):
+        raise ModelError("1 sequence has no two halves")
+    values = {name: array[rows] for name, array in calibration.inputs.items()}
+    target.write_bytes(convert(files, signature, _VARIANT, values, starts[rows]))
 
 
 def compare_halves(float32: Path, first_half: Path, second_half: Path, example_set: Path) -> Stability:
     """Returns how much two int8 models differ, and for comparison how much the first differs from float32."""
     examples = load_example_set(example_set, verify=False)
     inputs = {name: values[:_MOST_EXAMPLES] for name, values in examples.inputs.items()}
-    reference, first, second = (_outputs(path, inputs) for path in (float32, first_half, second_half))
+    starts = examples.starts
+    reference, first, second = (_outputs(path, inputs, starts) for path in (float32, first_half, second_half))
     halves, quantization = outputs_sqnr_db(first, second), outputs_sqnr_db(reference, first)
     agreement = _agreement(first, second)
     return Stability(
@@ -92,13 +98,14 @@ def outputs_sqnr_db(signal: Outputs, other: Outputs) -> float | None:
     return sqnr_db(max(power, float(np.finfo(np.float64).tiny)), noise)
 
 
-def _outputs(path: Path, inputs: Outputs) -> Outputs:
+def _outputs(path: Path, inputs: Outputs, starts: NDArray[np.bool_] | None) -> Outputs:
     from edgequant.litert_interpreter import Model
 
     model = Model(path)
     rows: dict[str, list[NDArray[Any]]] = {name: [] for name in model.outputs}
     for row in range(len(next(iter(inputs.values())))):
-        model.invoke(model.prepare({name: values[row] for name, values in inputs.items()}))
+        keep_state = starts is not None and not starts[row]
+        model.invoke(model.prepare({name: values[row] for name, values in inputs.items()}), keep_state=keep_state)
         for name, value in model.results().items():
             rows[name].append(value)
     return {name: np.stack(values) for name, values in rows.items()}

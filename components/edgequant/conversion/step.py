@@ -3,19 +3,35 @@
 import hashlib
 import tempfile
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgequant.artifacts.calibration_comparison import CalibrationComparison
 from edgequant.artifacts.directory import new_directory, tree_digest, write_manifest
-from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
-from edgequant.artifacts.variant_set import CONVERTED, FAILED, SCHEMA, ConvertedVariant, Stability, VariantSetContent
+from edgequant.artifacts.example_set import ExampleSet, check_disjoint, check_groups_disjoint, load_example_set
+from edgequant.artifacts.variant_set import (
+    CONVERTED,
+    FAILED,
+    SCHEMA,
+    ConvertedVariant,
+    Stability,
+    VariantSetContent,
+)
 from edgequant.child_process import ChildOutcome, Limits, forkserver, machine_memory, run
+from edgequant.conversion.calibration.set_comparison import compare
 from edgequant.conversion.promises import broken_promise, notes
+from edgequant.conversion.reuse import conversion_store
 from edgequant.conversion.stability import check_stability
+from edgequant.conversion.trained_quantization import (
+    SENTENCE,
+    quantized_in_training,
+    reference_note,
+)
+from edgequant.conversion.withheld import withheld
 from edgequant.errors import ConversionError, ExamplesError, ModelError
 from edgequant.inspection import inspect_bytes
 from edgequant.model_files import ModelFiles, find_model
@@ -40,7 +56,9 @@ class ConversionRequest:
         signature: The key of the signature to convert.
         variants: The variants' names.
         calibration_set: The directory of the calibration set.
-        evaluation_set: The directory of the evaluation set, which must have no example in common with it; None without one.
+        evaluation_set: The directory of the evaluation set, which must have no example in common with it, and which it is compared
+            with; None without one.
+        allow_mismatch: Whether calibrated variants are made even from a calibration set that does not match the evaluation set.
         check_stability: Whether to calibrate on each half of the set as well, and compare the models.
         time_limit_seconds: How long one conversion may take.
         memory_limit_bytes: How much resident memory one conversion may use; 0 for its share of the machine's.
@@ -51,6 +69,7 @@ class ConversionRequest:
     variants: list[str]
     calibration_set: Path
     evaluation_set: Path | None = None
+    allow_mismatch: bool = False
     check_stability: bool = False
     time_limit_seconds: float = 1800.0
     memory_limit_bytes: int = 0
@@ -70,7 +89,7 @@ def convert(request: ConversionRequest, variant_set: Path) -> None:
 
     Raises:
         ConversionError: The reference failed, so nothing can be compared.
-        ArtifactError: An example of the calibration set is also in the evaluation set.
+        ArtifactError: An example, or a group, of the calibration set is also in the evaluation set.
         ExamplesError: The calibration set does not fit this model.
         ModelError: There is no such model or signature.
     """
@@ -78,12 +97,20 @@ def convert(request: ConversionRequest, variant_set: Path) -> None:
     files = find_model(request.model)
     calibration = load_example_set(request.calibration_set)
     check_calibration(calibration, read_signature(files.path, request.signature))
-    if request.evaluation_set is not None:
-        check_disjoint(calibration.identities, load_example_set(request.evaluation_set, verify=False))
-    with new_directory(variant_set) as draft:
-        variants = _convert_all(request, files, names, draft)
+    trained = quantized_in_training(files)
+    if trained:
+        say("convert", SENTENCE)
+    comparison = _compare(request, calibration, needed=any(VARIANTS[name].calibrated for name in names))
+    without = withheld(names, comparison, trained=trained)
+    for name, result in without.items():
+        say("convert", f"{name}: {result.status}: {result.reason}")
+    with new_directory(variant_set, SCHEMA) as draft:
+        variants = without | _convert_all(request, files, [name for name in names if name not in without], draft)
         if variants[REFERENCE].status == FAILED:
             raise ConversionError(f"the reference {REFERENCE} failed: {variants[REFERENCE].reason}")
+        reference = variants[REFERENCE].inspection
+        if trained and reference is not None:
+            variants[REFERENCE] = _noted(variants[REFERENCE], reference_note(reference))
         content = VariantSetContent(
             signature=request.signature,
             converter=f"tensorflow {version('tensorflow')}",
@@ -91,7 +118,12 @@ def convert(request: ConversionRequest, variant_set: Path) -> None:
             calibration_sha256=calibration.digest,
             calibration_identities=calibration.identities,
             variants={name: variants[name] for name in names},
-            stability=_stability(request, files, draft) if request.check_stability else None,
+            # The halves of a set that is of something else tell nothing.
+            stability=_stability(request, files, draft)
+            if request.check_stability and not _blocks(comparison)
+            else None,
+            comparison=comparison,
+            notes=(*((SENTENCE,) if trained else ()), *(comparison.notes if comparison is not None else ())),
         )
         write_manifest(draft, SCHEMA, content)
 
@@ -123,6 +155,34 @@ def check_calibration(calibration: ExampleSet, signature: ModelSignature) -> Non
             )
 
 
+def _compare(request: ConversionRequest, calibration: ExampleSet, *, needed: bool) -> CalibrationComparison | None:
+    """Returns how the calibration set compares with the evaluation set, and prints it; None if there is nothing to compare.
+
+    Raises:
+        ArtifactError: An example, or a group, of the calibration set is also in the evaluation set.
+    """
+    if request.evaluation_set is None:
+        return None
+    evaluation = load_example_set(request.evaluation_set, verify=False)
+    check_disjoint(calibration.identities, evaluation)
+    check_groups_disjoint(calibration, evaluation)
+    if not needed or not len(evaluation):
+        return None
+    comparison = compare(calibration, evaluation, allow_mismatch=request.allow_mismatch)
+    say("convert", comparison.sentence)
+    return comparison
+
+
+def _blocks(comparison: CalibrationComparison | None) -> bool:
+    return comparison is not None and comparison.blocks
+
+
+def _noted(variant: ConvertedVariant, note: str) -> ConvertedVariant:
+    """Returns the reference with one more note, and prints that."""
+    say("convert", f"{REFERENCE}: {note}")
+    return replace(variant, notes=(*variant.notes, note))
+
+
 def _stability(request: ConversionRequest, files: ModelFiles, draft: Path) -> Stability:
     """Returns whether the calibration set is large enough, and prints it."""
     sets = (request.calibration_set, request.evaluation_set or request.calibration_set)
@@ -136,17 +196,25 @@ def _convert_all(
     request: ConversionRequest, files: ModelFiles, names: list[str], draft: Path
 ) -> dict[str, ConvertedVariant]:
     context = forkserver(_CONVERTER)
+    store = conversion_store(files.path, request.signature, request.calibration_set)
     done: dict[str, ConvertedVariant] = {}
     with tempfile.TemporaryDirectory(prefix="edgequant-") as logs, ThreadPoolExecutor(_AT_ONCE) as pool:
         waiting = {}
         for name in names:
             target = draft / name / "model.tflite"
+            kept = store.load(name, target)
+            if kept is not None:
+                done[name] = kept
+                say("convert", f"{name}: reused, as model, calibration inputs and versions are the same")
+                continue
             arguments = (files, request.signature, name, request.calibration_set, target)
             log = Path(logs) / f"{name}.log"
             waiting[pool.submit(run, context, convert_one, arguments, request.limits(), log)] = (name, log)
         for future in as_completed(waiting):
             name, log = waiting[future]
-            done[name] = _conclude(name, future.result(), draft / name / "model.tflite", log)
+            target = draft / name / "model.tflite"
+            done[name] = _conclude(name, future.result(), target, log)
+            store.keep(name, done[name], target)
     return done
 
 
@@ -188,7 +256,7 @@ def convert_one(files: ModelFiles, signature: str, name: str, calibration_set: P
     from edgequant.conversion.converter import convert as call_converter
 
     calibration = load_example_set(calibration_set, verify=False)
-    flatbuffer = call_converter(files, signature, name, calibration.inputs)
+    flatbuffer = call_converter(files, signature, name, calibration.inputs, calibration.starts)
     inspection = inspect_bytes(flatbuffer, name)
     reason = broken_promise(VARIANTS[name], inspection)
     if reason is not None:

@@ -30,7 +30,8 @@ def find_batch(path: Path, reader: RowReader, resolver: str, threads: int) -> in
 
     Batches of 4, 16, 64, 256 and 1024 are tried in turn, until one is not faster by 2%, gives different outputs for a sample
     of the examples, or is not supported by the model. The first need only be as fast, with several threads nearly so. A
-    slow model stays at 1: there Python's overhead is small, and a large batch needs much memory.
+    slow model stays at 1: there Python's overhead is small, and a large batch needs much memory; and so does a model with
+    variables, which are reset before each example.
 
     Args:
         path: The ``.tflite`` file.
@@ -42,6 +43,9 @@ def find_batch(path: Path, reader: RowReader, resolver: str, threads: int) -> in
         InterpreterError: The runtime refuses the model, or fails on a sampled example at batch 1.
     """
     single = Model(path, resolver=resolver)
+    if single.is_stateful:
+        # The examples of a batch would share one state.
+        return 1
     (alone,) = _seconds(reader, (single, 1))
     if alone > _SLOW_SECONDS or alone * len(reader) < _SHORT_SECONDS:
         return 1

@@ -15,6 +15,7 @@ def evaluate(
     evaluation: dsl.Output[dsl.Artifact],
     budget_seconds: float = 0.0,
     resolver: str = "xnnpack",
+    task_source: str = "",
 ) -> None:
     """Runs one variant on the LiteRT interpreter over the evaluation set, as a device would.
 
@@ -22,12 +23,13 @@ def evaluate(
         variant: The variant's name.
         variant_set: The variant set.
         evaluation_set: The evaluation set.
-        task: classification, binary, multilabel, regression, none, or package.module:function.
+        task: classification, binary, multilabel, regression, none, or FILE.py:function or package.module:function.
         task_digest: Identifies the code behind a task of one's own, for the cache key.
         evaluation: The variant's outputs and metrics.
         budget_seconds: After this time no further examples are begun, and all variants are compared over those that each was run on;
             0: all examples, however long that takes.
         resolver: Which kernels run it: xnnpack, builtin (the runtime's optimized ones) or reference (its plain ones).
+        task_source: The text of the task's FILE.py; empty: none.
     """
     from pathlib import Path
 
@@ -45,4 +47,5 @@ def evaluate(
             task=task,
             budget_seconds=budget_seconds or None,
             resolver=resolver,
+            task_source=task_source,
         )

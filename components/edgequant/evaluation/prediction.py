@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgequant.artifacts.directory import file_name
+from edgequant.artifacts.directory import file_name, load_array
 from edgequant.errors import EvaluationError
 from edgequant.evaluation.batching import BATCHES, find_batch
 from edgequant.evaluation.example_rows import RowReader, RowWriter, open_writer
@@ -44,6 +44,7 @@ class PredictionRequest:
             started that would not end by then, estimated from those before.
         resolver: Which kernels run it.
         batch: How many examples to run at once; 0 for the fastest batch that does not change any bit of the outputs.
+        starts: The ``.npy`` file of whether each example starts a sequence; others continue the one before. None: all do.
         batch_file: The file to record the batch size in, for the parent process in case this one crashes; or None.
         progress_file: The file to rewrite as examples are run, for the parent process to tell a long run from a hang; or None.
     """
@@ -56,6 +57,7 @@ class PredictionRequest:
     grace_seconds: float = MARGIN_SECONDS
     resolver: str = XNNPACK
     batch: int = 0
+    starts: Path | None = None
     batch_file: Path | None = None
     progress_file: Path | None = None
 
@@ -130,6 +132,7 @@ def _predict(request: PredictionRequest) -> Predictions:
             writer=writer,
             first=row,
             count=len(reader),
+            starts=None if request.starts is None else load_array(request.starts),
             batch=first.batch,
             chunk=max(1, min(_CHUNK, int(_CHUNK_SECONDS / first.seconds)) // first.batch) * first.batch,
             clock=_Clock(deadline=start + request.budget_seconds, limit=limit, longest=first.seconds * first.batch),
@@ -242,6 +245,7 @@ class _Work:
     writer: RowWriter
     first: Mapping[str, NDArray[Any]]
     count: int
+    starts: NDArray[np.bool_] | None
     batch: int
     chunk: int
     clock: _Clock
@@ -292,7 +296,8 @@ class _Work:
         row = rows.start
         while row < rows.stop:
             size = self.batch if row + self.batch <= rows.stop else 1
-            model.invoke(model.prepare_batch(reader.read(range(row, row + size))))
+            keep_state = self.starts is not None and not self.starts[row]
+            model.invoke(model.prepare_batch(reader.read(range(row, row + size))), keep_state=keep_state)
             parts.append(model.results_batch(size))
             self._check_shapes(row, parts[-1])
             row += size

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from edgequant.artifacts.directory import file_name, load_array, new_directory, write_json, write_manifest
 from edgequant.artifacts.evaluation import EVALUATED, SCHEMA, EvaluationContent, NotFinite
-from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
+from edgequant.artifacts.example_set import STARTS, ExampleSet, check_disjoint, load_example_set
 from edgequant.artifacts.variant_set import ABSENT, CONVERTED, FAILED, VariantSet, load_variant_set
 from edgequant.errors import EvaluationError
 from edgequant.evaluation.prediction import PredictionRequest, Predictions, predict, trace
 from edgequant.litert_interpreter import XNNPACK, Origin, runtime_version
 from edgequant.model_process import MARGIN_SECONDS, run_in_child
 from edgequant.outputs import glance
+from edgequant.own_metric import metric_inputs
 from edgequant.resolvers import check_resolver
 from edgequant.steps import say
 from edgequant.variants import REFERENCE
@@ -42,6 +43,7 @@ def evaluate(
     budget_seconds: float | None = None,
     resolver: str = XNNPACK,
     margin_seconds: float = MARGIN_SECONDS,
+    task_source: str = "",
     stall_seconds: float = STALL_SECONDS,
 ) -> None:
     """Evaluates one variant. One that cannot be run is recorded as failed, with the reason.
@@ -58,6 +60,7 @@ def evaluate(
             verdict compares all variants over the examples that each of them was run on.
         resolver: Which kernels run the model: xnnpack, builtin or reference.
         margin_seconds: How long to wait for the child beyond the budget.
+        task_source: The text of the file that a metric of one's own is in; "" for none.
         stall_seconds: Without a budget, how long to wait for the child from one example to the next.
 
     Raises:
@@ -83,7 +86,7 @@ def evaluate(
         runtime=runtime_version(),
         resolver=resolver,
     )
-    with new_directory(evaluation) as draft:
+    with new_directory(evaluation, SCHEMA) as draft:
         if variants[variant].status == ABSENT:
             # No champion exists; its step has recorded the reason.
             write_manifest(draft, SCHEMA, replace(blank, status=ABSENT, reason=variants[variant].reason))
@@ -93,13 +96,15 @@ def evaluate(
                 model=_model(variants, variant),
                 inputs={name: examples.path / "inputs" / file_name(name) for name in examples.inputs},
                 outputs=draft / "outputs",
-                threads=_threads(),
+                # The examples of a sequence need the state of one interpreter.
+                threads=_threads() if examples.starts is None else 1,
+                starts=None if examples.starts is None else examples.path / STARTS,
                 budget_seconds=math.inf if budget_seconds is None else budget_seconds,
                 grace_seconds=margin_seconds,
                 resolver=resolver,
             )
             seconds = stall_seconds if budget_seconds is None else budget_seconds + margin_seconds
-            content = _evaluate(request, examples, blank, seconds=seconds)
+            content = _evaluate(request, (examples, task_source), blank, seconds=seconds)
         except EvaluationError as error:
             if variant == REFERENCE:
                 raise EvaluationError(f"the reference {REFERENCE} is not evaluated: {error}") from error
@@ -117,9 +122,17 @@ def _model(variants: VariantSet, variant: str) -> Path:
 
 
 def _evaluate(
-    request: PredictionRequest, examples: ExampleSet, blank: EvaluationContent, *, seconds: float
+    request: PredictionRequest, judged_by: tuple[ExampleSet, str], blank: EvaluationContent, *, seconds: float
 ) -> EvaluationContent:
-    """Writes the outputs of a model, and returns the content of the manifest."""
+    """Writes the outputs of a model, and returns the content of the manifest.
+
+    Args:
+        request: What to run.
+        judged_by: The evaluation set, and the text of the file of a metric of one's own.
+        blank: What is known before.
+        seconds: How long the child process may take.
+    """
+    examples, task_source = judged_by
     predictions = _predict(blank.variant, request, seconds)
     if predictions.not_finite:
         raise _not_finite(request, predictions, seconds)
@@ -129,7 +142,7 @@ def _evaluate(
         status=EVALUATED,
         examples=predictions.examples,
         seconds=round(predictions.seconds, 3),
-        metrics=glance(blank.task, outputs, examples.labels),
+        metrics=glance(blank.task, outputs, examples.labels, metric_inputs(examples, task_source)),
         outputs=predictions.outputs,
         threads=request.threads,
         batch=predictions.batch,
@@ -154,7 +167,7 @@ def _predict(variant: str, request: PredictionRequest, seconds: float) -> Predic
         batch_file = Path(folder) / "batch"
         progress = Path(folder) / "progress" if math.isinf(request.budget_seconds) else None
         request = replace(request, batch_file=batch_file, progress_file=progress)
-        for batch in (0, 1):
+        for batch in (0, 1) if request.starts is None else (1,):
             batch_file.write_text("1")
             outcome = run_in_child(predict, replace(request, batch=batch), seconds=seconds, progress=progress)
             if isinstance(outcome.value, Predictions):

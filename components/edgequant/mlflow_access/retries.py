@@ -52,6 +52,7 @@ _REPEATABLE = frozenset(
         "search_logged_models",
         "search_model_versions",
         "search_runs",
+        "set_experiment_tag",
         "set_model_version_tag",
         "set_tag",
         "set_terminated",

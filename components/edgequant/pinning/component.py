@@ -9,7 +9,14 @@ from edgequant.images import image
 
 @dsl.component(base_image=image("tracking"), install_kfp_package=False)
 def pin(model_uri: str, champion_uri: str, tracking_uri: str) -> NamedTuple(  # type: ignore[valid-type]  # the form that KFP reads
-    "Pinned", [("model", str), ("model_digest", str), ("champion", str), ("champion_digest", str)]
+    "Pinned",
+    [
+        ("model", str),
+        ("model_digest", str),
+        ("training_metrics", dict),
+        ("champion", str),
+        ("champion_digest", str),
+    ],
 ):
     """Looks up which models the URIs stand for now: the version that an alias is on, and what identifies its content.
 
@@ -19,7 +26,7 @@ def pin(model_uri: str, champion_uri: str, tracking_uri: str) -> NamedTuple(  # 
         tracking_uri: The MLflow server; empty: that of the environment.
 
     Returns:
-        The URIs without aliases, and the digests that the later steps' cache keys cover.
+        The URIs without aliases, the digests that the later steps' cache keys cover, and the metrics that the training run logged.
     """
     from edgequant.pinning.step import pin as run
     from edgequant.steps import step

@@ -5,17 +5,18 @@ from typing import NamedTuple
 
 from edgequant.mlflow_access.lookup import Waiting
 from edgequant.mlflow_access.reachability import check_reachable
-from edgequant.model_uri import PinnedModel, pin_champion
+from edgequant.model_uri import PinnedModel, pin_champion, training_metrics
 from edgequant.model_uri import pin as pin_model
 from edgequant.steps import say
 from edgequant.tracking_uri import tracking_uri as tracking_uri_to_use
 
 
 class Pinned(NamedTuple):
-    """The models of a run: their URIs without aliases, and what identifies their contents."""
+    """The models of a run: their URIs without aliases, what identifies their contents, and what the training run logged."""
 
     model: str
     model_digest: str
+    training_metrics: dict[str, float]
     champion: str
     champion_digest: str
 
@@ -40,4 +41,5 @@ def pin(model_uri: str, champion_uri: str, tracking_uri: str) -> Pinned:
     model = pin_model(model_uri, server, waiting)
     champion = pin_champion(champion_uri, server, waiting) if champion_uri else PinnedModel(uri="", digest="")
     say("pin", f"{model_uri} is {model.uri}" if model.uri != model_uri else model.uri)
-    return Pinned(model.uri, model.digest, champion.uri, champion.digest)
+    metrics = training_metrics(model.uri, server, waiting)
+    return Pinned(model.uri, model.digest, metrics, champion.uri, champion.digest)

@@ -15,6 +15,9 @@ def sample(
     classes: list[str],
     classes_file: str,
     slices: list[str],
+    group: str,
+    sequence: dict,
+    keep: list[str],
     preprocess: str,
     preprocess_source: str,
     task: str,
@@ -36,14 +39,17 @@ def sample(
         signature: The model's signature, as JSON text from the describe step.
         calibration_examples: Patterns of the files to calibrate on: .tfrecord[.gz], .parquet or .npz.
         evaluation_examples: Patterns of the files to evaluate on; empty: a disjoint split of the calibration files.
-        inputs: By model input, the feature that feeds it, or a mapping of feature, decode, resize, scale, offset.
+        inputs: By model input, the feature that feeds it, or a mapping of feature, decode, jpeg, resize, scale, offset, normalize.
         label: The feature that holds the label; empty: the examples have none.
         classes: The names that a label in text may have, in the order of the model's outputs.
         classes_file: A text file with these names, one on each line: a path, s3:// or gs://; empty: as in classes.
         slices: Features to keep beside the examples, so that metrics can be told apart by their values.
+        group: The feature whose values are groups of dependent examples, such as the speaker; empty: none.
+        sequence: The features key and order of sequences, whose examples run in order; empty: none.
+        keep: Features that are kept for a metric of one's own.
         preprocess: FILE.py:function, s3://BUCKET/FILE.py:function or package.module:function that makes model inputs; empty: none.
         preprocess_source: The text of FILE.py; empty for a module of the image, and for a file in a bucket.
-        task: classification, binary, multilabel, regression, none, or package.module:function.
+        task: classification, binary, multilabel, regression, none, or FILE.py:function or package.module:function.
         calibration_count: How many calibration examples to draw.
         evaluation_count: How many evaluation examples to draw.
         stratify: How calibration examples are divided among classes: equal, proportional, false, or auto: equal where the
@@ -75,6 +81,9 @@ def sample(
                 classes=classes,
                 classes_file=classes_file,
                 slices=slices,
+                group=group,
+                sequence=sequence,
+                keep=keep,
                 preprocess=preprocess,
                 preprocess_source=preprocess_source,
                 task=task,

@@ -38,7 +38,8 @@ def compare(
             spread.add(inputs[name])
     spans = {name: spread.result() for name, spread in spreads.items()}
     size = len(next(iter(calibration.values())))
-    return Representativeness(reservoir=count, inputs=spans, balance={}, sentence=_sentence(spans, size, count))
+    sentence, enough = _sentence(spans, size, count)
+    return Representativeness(reservoir=count, inputs=spans, balance={}, sentence=sentence, enough=enough)
 
 
 class _Spread:
@@ -112,8 +113,11 @@ def _range(values: NDArray[Any]) -> Range:
     return float(values.min()), float(values.max())
 
 
-def _sentence(inputs: Mapping[str, InputSpread], size: int, reservoir: int) -> str:
-    """Returns a sentence on whether the set is large enough, by its ranges."""
+def _sentence(inputs: Mapping[str, InputSpread], size: int, reservoir: int) -> tuple[str, bool]:
+    """Returns a sentence on the size of the set, by its ranges, and whether nothing speaks against it.
+
+    That the set is enough is not said here: its source may be a wrong one, which the comparison with the evaluation set tells.
+    """
     spans = {name: min(_share(half, spread.range) for half in spread.halves) for name, spread in inputs.items()}
     narrow = min(spans, key=lambda name: spans[name])
     outside = max(inputs, key=lambda name: inputs[name].outside_share)
@@ -122,19 +126,22 @@ def _sentence(inputs: Mapping[str, InputSpread], size: int, reservoir: int) -> s
         f"{_percent(share)} of the values of input {outside!r} in a reservoir of {reservoir:,} lie outside of its range"
     )
     if size < _LEAST:
-        return f"By the inputs, {size:,} calibration examples are few, where {_LEAST} to 500 are usual; {beyond}."
+        sentence = f"By the inputs, {size:,} calibration examples are few, where {_LEAST} to 500 are usual; {beyond}."
+        return sentence, False
     if share > _OUTSIDE:
-        return f"By the inputs, {size:,} calibration examples are few: {beyond}; calibrate on more."
+        return f"By the inputs, {size:,} calibration examples are few: {beyond}; calibrate on more.", False
     if spans[narrow] < _HALF_SPANS:
-        return (
+        sentence = (
             f"By the inputs, a few of the {size:,} calibration examples decide the range of {narrow!r}: one half of them spans"
             f" only {_percent(spans[narrow])} of it. Values that rare widen the steps of int8 for all others: look at the least and"
             f" the greatest; {beyond}."
         )
-    return (
-        f"By the inputs, {size:,} calibration examples are enough: each half of them alone spans {_percent(spans[narrow])} of the"
-        f" range of {narrow!r}, which is the least of all inputs, and {beyond}."
+        return sentence, False
+    sentence = (
+        f"Each half of the {size:,} calibration examples alone spans {_percent(spans[narrow])} of the range of {narrow!r}, which"
+        f" is the least of all inputs, and {beyond}."
     )
+    return sentence, True
 
 
 def _share(part: Range, total: Range) -> float:

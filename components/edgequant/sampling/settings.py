@@ -1,5 +1,6 @@
 """The settings of the sample step."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,9 @@ class ExampleSources:
         classes: The names that a label in text may have, in the order of the model's outputs.
         classes_file: A text file with these names, one on each line, or "".
         slices: Features whose text is kept beside the examples, so that metrics can be broken down by them.
+        group: The feature whose values are groups of dependent examples, such as the speaker; "" for independent examples.
+        sequence: The features ``key`` and ``order`` of sequences, whose examples run in order; empty for none.
+        keep: Features that are kept for a metric of one's own.
         preprocess: The user's function, which gets a record's features and the declared inputs, or "".
         preprocess_source: The text of the file it is in, or "".
         task: The task, which determines the form of a label.
@@ -51,6 +55,9 @@ class ExampleSources:
     classes: list[str] = field(default_factory=list)
     classes_file: str = ""
     slices: list[str] = field(default_factory=list)
+    group: str = ""
+    sequence: dict[str, str] = field(default_factory=dict)
+    keep: list[str] = field(default_factory=list)
     preprocess: str = ""
     preprocess_source: str = ""
     task: str
@@ -81,9 +88,10 @@ class ExampleSources:
             label=self.label,
             task=self.task,
         )
+        check_sequence(self.sequence, stratify=self.stratify, weight=self.weight, extremes=self.extremes)
         stratify = self.stratify
         if stratify == AUTO:
-            stratify = EQUAL if self.label and self.task in _WITH_CLASSES else FALSE
+            stratify = EQUAL if not self.sequence and self.label and self.task in _WITH_CLASSES else FALSE
         expected = class_count(self.signature)
         if self.classes and self.task == CLASSIFICATION and expected not in (None, len(self.classes)):
             raise ConfigError(
@@ -93,22 +101,29 @@ class ExampleSources:
             wanted=self.calibration_count, stratify=stratify, minimum=self.minimum_per_class, seed=self.seed
         )
 
-    def recipe(self) -> dict[str, dict[str, Any]]:
-        """Returns the settings as in the configuration: its sections ``examples`` and ``sampling``."""
+    def recipe(self, purpose: str) -> dict[str, dict[str, Any]]:
+        """Returns the settings of one set as in the configuration: its sections ``examples`` and ``sampling``.
+
+        What belongs to the other set is left out: a set's digest must not change with the files or the number of the other.
+        """
+        if purpose == EVALUATION:
+            own = {"evaluation": self.evaluation} if self.evaluation else {}
+            return {"examples": own, "sampling": {"evaluation": self.evaluation_count}}
         examples = {
             "calibration": self.calibration,
-            "evaluation": self.evaluation,
             "inputs": self.inputs,
             "label": self.label,
             # Names from a file are recorded separately in the manifest.
             "classes": [] if self.classes_file else self.classes,
             "classes_file": self.classes_file,
             "slice": self.slices,
+            "group": self.group,
+            "sequence": self.sequence,
+            "keep": self.keep,
             "preprocess": self.preprocess,
         }
         sampling = {
             "calibration": self.calibration_count,
-            "evaluation": self.evaluation_count,
             "stratify": self.stratify,
             "minimum_per_class": self.minimum_per_class,
             "weight": self.weight,
@@ -125,8 +140,37 @@ class ExampleSources:
         if self.preprocess:
             return None
         sources = input_sources(self.inputs, self.signature).values()
-        named = [*(source.feature for source in sources), self.label, self.weight, *self.slices]
+        named = [
+            *(source.feature for source in sources),
+            self.label,
+            self.weight,
+            self.group,
+            *self.sequence.values(),
+            *self.keep,
+            *self.slices,
+        ]
         return tuple(sorted(set(filter(None, named))))
+
+
+def check_sequence(sequence: Mapping[str, str], *, stratify: str, weight: str, extremes: float) -> None:
+    """Checks the features of sequences, and that sequences can be drawn as a whole.
+
+    Raises:
+        ConfigError: A key is missing or unknown, or a setting of the choice of single examples is given.
+    """
+    if not sequence:
+        return
+    if sorted(sequence) != ["key", "order"] or not all(sequence.values()):
+        raise ConfigError(f"examples.sequence: {dict(sequence)!r} is not a mapping of key and order to features")
+    for key, value, default in (
+        ("stratify", stratify if stratify not in (AUTO, FALSE) else "", ""),
+        ("weight", weight, ""),
+        ("extremes", extremes, 0.0),
+    ):
+        if value != default:
+            raise ConfigError(
+                f"sampling.{key}: {value!r} does not go with examples.sequence, whose sequences are drawn as a whole"
+            )
 
 
 def check_settings(*, stratify: str, weight: str, minimum: int, extremes: float, label: str, task: str) -> None:

@@ -8,16 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
+from edgequant.artifacts.comparison import class_order
 from edgequant.artifacts.example_set import ExampleSetWriter, Provenance, Representativeness
 from edgequant.errors import ExamplesError, together
 from edgequant.sampling.beam_options import parse_options
 from edgequant.sampling.decode.preprocessing import NotFiniteError
-from edgequant.sampling.decode.rows import DecodedRow, RowMaker, make_rows, row_maker
+from edgequant.sampling.decode.rows import DecodedRow, RowMaker, make_rows, row_maker, sequence_order
 from edgequant.sampling.draw.beam_pipeline import Engine
 from edgequant.sampling.draw.bottom_k import Candidate
 from edgequant.sampling.draw.disjoint import Draw, draw_apart, split
 from edgequant.sampling.draw.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, DrawRule
-from edgequant.sampling.draw.selection import EQUAL, FALSE, PROPORTIONAL, DrawPlan, choose, class_counts
+from edgequant.sampling.draw.scan import OF_EVALUATED_GROUP
+from edgequant.sampling.draw.selection import (
+    EQUAL,
+    FALSE,
+    PROPORTIONAL,
+    DrawPlan,
+    choose,
+    class_counts,
+    whole_sequences,
+)
 from edgequant.sampling.first_records import check_first_records
 from edgequant.sampling.formats.files import file_format, find_files
 from edgequant.sampling.referenced_files import read_referenced_files
@@ -66,12 +76,15 @@ def sample(examples: ExampleSources, calibration_set: Path, evaluation_set: Path
                     " calibrate on others"
                 )
             make = row_maker(examples, file_format(draw.sources[0].path), engine.spool)
+            if examples.sequence:
+                draws[purpose] = draw = replace(draw, sequences=_sequences(examples, purpose, draw, engine))
             writer = stack.enter_context(ExampleSetWriter(target, examples.counts()[purpose]))
             if purpose == CALIBRATION:
                 messages[purpose] = _write_calibration(writer, examples, plan, draw, make)
             else:
-                left_out = _write(writer, purpose, draw.pool.lowest, make)
-                messages[purpose] = _finish(writer, _facts(examples, plan, purpose, draw, draw.pool.lowest), left_out)
+                rows = draw.pool.lowest if draw.sequences is None else draw.sequences
+                left_out = _write(writer, purpose, rows, make)
+                messages[purpose] = _finish(writer, _facts(examples, plan, purpose, draw, rows), left_out)
     for line in (*messages[CALIBRATION], *messages[EVALUATION]):
         say("sample", line)
 
@@ -80,11 +93,36 @@ def _draw(examples: ExampleSources, plan: DrawPlan, engine: Engine) -> dict[str,
     """Returns the draw of each purpose."""
     sources = find_files(examples.calibration, CALIBRATION)
     classes = "" if plan.stratify == FALSE else examples.label
-    rule = DrawRule(keep={}, seed=examples.seed, classes=classes, weight=examples.weight, columns=examples.columns())
+    rule = DrawRule(
+        keep={},
+        seed=examples.seed,
+        classes=classes,
+        weight=examples.weight,
+        group=examples.group or examples.sequence.get("key", ""),
+        sequence=examples.sequence.get("key", ""),
+        columns=examples.columns(),
+    )
+    # One more tells whether the last sequence is complete.
+    evaluation_count = examples.evaluation_count + bool(examples.sequence)
     if not examples.evaluation:
-        return split(sources, rule, plan, examples.evaluation_count, engine)
+        return split(sources, rule, plan, evaluation_count, engine)
     held_out = find_files(examples.evaluation, EVALUATION)
-    return draw_apart(sources, held_out, rule, plan, examples.evaluation_count, engine)
+    return draw_apart(sources, held_out, rule, plan, evaluation_count, engine)
+
+
+def _sequences(examples: ExampleSources, purpose: str, draw: Draw, engine: Engine) -> list[Candidate]:
+    """Returns the examples of whole sequences, in order.
+
+    Raises:
+        ExamplesError: The first sequence is longer than the number of examples.
+    """
+    most = examples.counts()[purpose]
+    rows = whole_sequences(draw.pool.lowest, most)
+    if not rows:
+        raise ExamplesError(
+            f"sampling.{purpose}: {most:,} examples are fewer than the first sequence has; sequences are drawn as a whole"
+        )
+    return sequence_order(examples, file_format(draw.sources[0].path), engine.spool, rows)
 
 
 def _write_calibration(
@@ -92,7 +130,7 @@ def _write_calibration(
 ) -> list[str]:
     """Chooses the calibration examples, writes them, compares them with the reservoir, and returns the messages to print."""
     extreme = _extremes(draw.pool.lowest, make, int(examples.extremes * plan.wanted))
-    chosen = choose(draw.pool, plan, taken=extreme)
+    chosen = choose(draw.pool, plan, taken=extreme) if draw.sequences is None else draw.sequences
     left_out = _write(writer, CALIBRATION, chosen, make)
     facts = _facts(examples, plan, CALIBRATION, draw, chosen, extreme=len(extreme))
     spread = _representativeness(writer, facts, draw.pool.lowest, make, labelled=bool(examples.label))
@@ -122,7 +160,7 @@ def _write(writer: ExampleSetWriter, purpose: str, chosen: Sequence[Candidate], 
         try:
             if isinstance(row, ExamplesError):
                 raise row
-            writer.add(candidate.identity.hex(), row.inputs, row.label, row.slices)
+            writer.add(candidate.identity.hex(), row.inputs, row.label, row.slices, row.kept)
         except ExamplesError as error:
             raise ExamplesError(f"{candidate.origin}: {error}") from error
     if len(not_finite) > MAX_NOT_FINITE * len(chosen):
@@ -161,7 +199,7 @@ def _balance(source: dict[str, int], taken: dict[str, int]) -> dict[str, tuple[f
     of_source, of_taken = max(sum(source.values()), 1), max(sum(taken.values()), 1)
     return {
         label: (source.get(label, 0) / of_source, taken.get(label, 0) / of_taken)
-        for label in sorted(source.keys() | taken.keys())
+        for label in sorted(source.keys() | taken.keys(), key=class_order)
     }
 
 
@@ -175,6 +213,10 @@ def _check_records(draws: Mapping[str, Draw]) -> None:
     for purpose, draw in draws.items():
         if draw.pool.lowest or draw.in_both:
             continue
+        if draw.drawn.left_out[OF_EVALUATED_GROUP]:
+            raise ExamplesError(
+                f"examples.{purpose}: every group (examples.group) is also in the evaluation files; calibrate on others"
+            )
         if total:
             raise ExamplesError(
                 f"examples.{purpose}: none of the {total} records falls into its share of the split;"
@@ -194,15 +236,14 @@ def _facts(
         signature=examples.signature.key,
         seed=examples.seed,
         rule=", ".join(_rule(examples, plan, purpose, extreme)),
-        asked=examples.counts()[purpose],
-        records_read=draw.drawn.records.total(),
+        requested=examples.counts()[purpose],
+        records_read=draw.drawn.records_read,
         duplicates=sum(candidate.copies - 1 for candidate in chosen),
         skipped=skipped,
         classes=class_counts(draw.pool, plan, chosen) if purpose == CALIBRATION else {},
         extremes=extreme,
         sources=draw.sources,
-        # Only for the calibration set, so that the evaluation set does not change with the calibration settings.
-        recipe=examples.recipe() if purpose == CALIBRATION else {},
+        recipe=examples.recipe(purpose),
         names_in_file=tuple(examples.classes) if examples.classes_file and purpose == CALIBRATION else (),
     )
 
@@ -211,7 +252,7 @@ def _rule(examples: ExampleSources, plan: DrawPlan, purpose: str, extreme: int) 
     """Yields the parts of the rule of the draw, in words."""
     yield "lowest seeded content hashes"
     if not examples.evaluation:
-        yield f"of a {CALIBRATION_SHARE if purpose == CALIBRATION else 1 - CALIBRATION_SHARE:.0%} split by content"
+        yield f"of a {CALIBRATION_SHARE if purpose == CALIBRATION else 1 - CALIBRATION_SHARE:.0%} split by {examples.group or 'content'}"
     if purpose == EVALUATION:
         return
     if plan.stratify == EQUAL:
@@ -230,7 +271,9 @@ def _finish(writer: ExampleSetWriter, facts: Provenance, left_out: int) -> list[
         facts = replace(facts, skipped={**facts.skipped, NOT_FINITE: left_out})
     used = writer.finish(facts)
     skipped = "".join(f"; {count:,} left out: {reason}" for reason, count in facts.skipped.items())
-    short = f" (requested {facts.asked:,}, found {used + left_out:,}, used {used:,})" if used < facts.asked else ""
+    short = (
+        f" (requested {facts.requested:,}, found {used + left_out:,}, used {used:,})" if used < facts.requested else ""
+    )
     copies = f"; further copies of these: {facts.duplicates:,}" if facts.duplicates else ""
     messages = [f"{facts.purpose}: {used:,} of {facts.records_read:,} records{short}{copies}{skipped}"]
     messages += [

@@ -13,6 +13,8 @@ from edgequant.metric_table import BY_NAME, SHARE
 TAG_CHARACTERS = 8000
 PARAMETER_CHARACTERS = 6000
 METRIC_NAME_CHARACTERS = 250
+# The size of the database column for a run's name.
+RUN_NAME_CHARACTERS = 250
 DATASET_SOURCE_CHARACTERS = 65535
 # The size of the database column for a version's description.
 DESCRIPTION_CHARACTERS = 5000
@@ -38,6 +40,10 @@ OWN = (
     "sqnr_db",
     "cosine",
     "largest_error",
+    "worst_channel_sqnr_db",
+    "worst_channel_cosine",
+    "worst_channel_agreement_percent",
+    "constant_channels",
     "worst_class_drop_points",
     "worst_class_drop_low_points",
     "worst_class_drop_high_points",
@@ -116,6 +122,24 @@ def metric_names(metrics: Iterable[str]) -> dict[str, MetricName]:
             name = _name(metric, f"_{number}")
         taken |= name.all
         names[metric] = name
+    return names
+
+
+def output_names(outputs: Iterable[str], metrics: Iterable[str]) -> dict[str, str]:
+    """Returns the beginning of the metric names of each output, ``output/NAME``; one that is already taken gets a number as suffix.
+
+    Args:
+        outputs: The names of the outputs.
+        metrics: The metrics of the variant.
+    """
+    taken = {name for metric in metric_names(metrics).values() for name in metric.all}
+    names: dict[str, str] = {}
+    for output in outputs:
+        name, number = f"output/{_allowed(output)}", 1
+        while name in names.values() or any(other.startswith(f"{name}/") for other in taken):
+            number += 1
+            name = f"output/{_allowed(output)}_{number}"
+        names[output] = name
     return names
 
 

@@ -3,11 +3,13 @@
 from edgequant import __version__
 from edgequant.artifacts.example_set import DatasetFacts
 from edgequant.artifacts.result import LoadedResult
+from edgequant.artifacts.verdict import REFERENCE_VERDICT
 from edgequant.tracking import mlflow_names
 from edgequant.tracking.mlflow_names import metric_names
 from edgequant.tracking.recording.metrics import PLACES
 
 _DIGEST_CHARACTERS = 32
+_TENTH = 0.1
 _FORBIDDEN = str.maketrans(dict.fromkeys("/:.%\"'", "-"))
 
 KEY = "edgequant.key"
@@ -22,6 +24,7 @@ VARIANT = "edgequant.variant"
 VERDICT = "edgequant.verdict"
 STATUS = "edgequant.status"
 REASON = "edgequant.reason"
+INVALID_REFERENCE = "edgequant.invalid_reference"
 MAIN_METRIC = "edgequant.main_metric"
 GATE = "edgequant.gate"
 TFLITE_SHA256 = "edgequant.tflite_sha256"
@@ -37,6 +40,8 @@ RESOLVER = "edgequant.resolver"
 ALIASED = "edgequant.aliased"
 NOT_ALIASED = "edgequant.not_aliased"
 EARLIER_VERSION = "edgequant.earlier_version"
+# What no person reads: the UI shows a version's tags in the order in which they were given.
+_DIGESTS = (RESULT_DIGEST, TFLITE_SHA256, MODEL_SHA256, CALIBRATION_DIGEST, EVALUATION_DIGEST, KEY)
 # Prefixes, followed by the name of a variant, an alias or a quantization.
 RUN_OF = "edgequant.run."
 FORCED = "edgequant.forced."
@@ -67,6 +72,40 @@ def source(result: LoadedResult) -> str:
     return f"{result.verdict.name} v{version}" if version else f"{result.verdict.name} @{alias}"
 
 
+def run_name(result: LoadedResult, variant: str = "") -> str:
+    """Returns the name of a run for people: source model, variant, verdict, and the change of the main metric in points.
+
+    The change is negative where the variant is worse than float32. Nothing looks runs up by their names.
+
+    Args:
+        result: The result.
+        variant: The variant; "" for the summary.
+    """
+    if variant:
+        verdict = result.verdict.variants[variant]
+        is_reference = verdict.verdict == REFERENCE_VERDICT
+        change = "" if is_reference or verdict.drop_points is None else f" {_change(verdict.drop_points)}"
+        ending = f"{verdict.verdict}{', failed' if verdict.reason else ''}{change}"
+    else:
+        ending = result.verdict.outcome
+    rest = f" · {variant or SUMMARY_ROLE} · {ending}"
+    return mlflow_names.cut(source(result), mlflow_names.RUN_NAME_CHARACTERS - len(rest)) + rest
+
+
+def _change(drop_points: float) -> str:
+    """Returns the change of a metric in points, with a sign: one decimal place, or two for less than a tenth."""
+    if round(abs(drop_points), 2) == 0:
+        return "0.0"
+    places = 1 if abs(drop_points) >= _TENTH else 2
+    return f"{-drop_points:+.{places}f}".replace("-", "−")
+
+
+def main_metric(result: LoadedResult, variant: str) -> str:
+    """Returns the MLflow name of the main metric, as it is recorded for a variant; "" without one."""
+    metric = result.verdict.main_metric
+    return metric_names([*result.verdict.variants[variant].metrics, metric])[metric].value if metric else ""
+
+
 def logged_model_name(result: LoadedResult, variant: str) -> str:
     """Returns a name that MLflow allows for a logged model."""
     return f"{source(result)}-{variant}".translate(_FORBIDDEN).replace(" ", "-")
@@ -95,18 +134,19 @@ def common_tags(result: LoadedResult, source_run: str = "") -> dict[str, str]:
 def variant_tags(result: LoadedResult, variant: str) -> dict[str, str]:
     """Returns the tags of a variant's run, without those of `common_tags`."""
     verdict, sha256 = result.verdict.variants[variant], result.variants[variant].sha256
-    main_metric = result.verdict.main_metric
     entries = {
         ROLE: VARIANT_ROLE,
         VARIANT: variant,
         VERDICT: verdict.verdict,
         STATUS: verdict.status,
-        MAIN_METRIC: metric_names([*verdict.metrics, main_metric])[main_metric].value if main_metric else "",
+        MAIN_METRIC: main_metric(result, variant),
     }
     if sha256:
         entries[TFLITE_SHA256] = sha256
     if verdict.reason:
         entries[REASON] = verdict.reason
+    if result.verdict.reference and result.verdict.reference.invalid:
+        entries[INVALID_REFERENCE] = result.verdict.reference.invalid
     return mlflow_names.cut_tags(entries)
 
 
@@ -123,12 +163,14 @@ def version_tags(result: LoadedResult, variant: str, source_run: str = "") -> di
     rest = {
         **variant_tags(result, variant),
         **common_tags(result, source_run),
+        RESOLVER: result.verdict.environment.resolver,
         MODEL_SHA256: result.variants.content.model_sha256,
         CALIBRATION_DIGEST: content.calibration.digest,
         EVALUATION_DIGEST: content.evaluation.digest,
-        RESOLVER: result.verdict.environment.resolver,
     }
-    return {**first, **{name: value for name, value in rest.items() if name != KEY}, KEY: rest[KEY]}
+    values = {**first, **rest}
+    last = [name for name in _DIGESTS if name in values]
+    return {name: values[name] for name in [*(name for name in values if name not in last), *last]}
 
 
 def _points(value: float | None) -> str:

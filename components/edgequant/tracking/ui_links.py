@@ -1,6 +1,7 @@
 """Links to the pages of MLflow's UI."""
 
 import os
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from edgequant.errors import ConfigError
@@ -12,6 +13,26 @@ _LOCAL = "http://127.0.0.1:5000"
 _WEB = ("http://", "https://")
 # Without it, MLflow opens the pages for generative models.
 _WORKFLOW = "workflowType=machine_learning"
+_VIEW = "viewStateShareKey"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What a recording left in MLflow, as its pages need it.
+
+    Attributes:
+        experiment_id: The experiment.
+        summary_run_id: The summary run.
+        run_ids: The variants' runs.
+        version: ``NAME/VERSION`` of the registered version; "" for none.
+        view: The key of the experiment's shared view; "" for none.
+    """
+
+    experiment_id: str
+    summary_run_id: str
+    run_ids: tuple[str, ...]
+    version: str = ""
+    view: str = ""
 
 
 def public_uri() -> str:
@@ -49,24 +70,33 @@ def run_page(base: str, experiment_id: str, run_id: str) -> str:
     return f"{base}/#/experiments/{experiment_id}/runs/{run_id}?{_WORKFLOW}"
 
 
-def links(base: str, experiment_id: str, summary_run_id: str, run_ids: list[str], version: str = "") -> dict[str, str]:
-    """Returns pages of the MLflow UI.
+def experiment_page(base: str, experiment_id: str, view: str = "") -> str:
+    """Returns the page of an experiment's runs.
 
     Args:
         base: The server's address.
         experiment_id: The experiment.
-        summary_run_id: The summary run.
-        run_ids: The variants' runs.
-        version: ``NAME/VERSION`` of the registered version; "" for none.
+        view: The key of a shared view of the table; "" for MLflow's own columns.
     """
-    runs = quote("[" + ",".join(f'"{run_id}"' for run_id in run_ids) + "]")
-    experiments = quote(f'["{experiment_id}"]')
+    share = f"{_VIEW}={view}&" if view else ""
+    return f"{base}/#/experiments/{experiment_id}/runs?{share}{_WORKFLOW}"
+
+
+def links(base: str, recorded: Recorded) -> dict[str, str]:
+    """Returns pages of the MLflow UI by name.
+
+    Args:
+        base: The server's address.
+        recorded: What the pages show.
+    """
+    runs = quote("[" + ",".join(f'"{run_id}"' for run_id in recorded.run_ids) + "]")
+    experiments = quote(f'["{recorded.experiment_id}"]')
     pages = {
-        "experiment": f"{base}/#/experiments/{experiment_id}?{_WORKFLOW}",
-        "summary": run_page(base, experiment_id, summary_run_id),
+        "experiment": experiment_page(base, recorded.experiment_id, recorded.view),
+        "summary": run_page(base, recorded.experiment_id, recorded.summary_run_id),
         "compare": f"{base}/#/compare-runs?runs={runs}&experiments={experiments}&{_WORKFLOW}",
     }
-    if version:
-        name, _, number = version.rpartition("/")
+    if recorded.version:
+        name, _, number = recorded.version.rpartition("/")
         pages["version"] = f"{base}/#/models/{quote(name, safe='')}/versions/{number}?{_WORKFLOW}"
     return pages

@@ -1,15 +1,16 @@
 """The inputs of a verdict, and the checks that they belong together."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgequant.artifacts.benchmark import Benchmark, load_benchmark
 from edgequant.artifacts.champion_set import CHAMPION, ChampionFacts, load_champion
 from edgequant.artifacts.evaluation import EVALUATED, Evaluation, load_evaluation
-from edgequant.artifacts.example_set import ExampleSet, check_disjoint, load_example_set
+from edgequant.artifacts.example_set import ExampleSet, check_disjoint, check_groups_disjoint, load_example_set
 from edgequant.artifacts.variant_set import VariantSet, load_variant_set
 from edgequant.errors import ArtifactError
+from edgequant.reference import Expected
 from edgequant.variants import REFERENCE
 
 
@@ -26,6 +27,9 @@ class Inputs:
         champion: The champion; None if none is configured.
         champion_evaluation: The champion's evaluation; None if none is configured.
         model_uri: The URI of the source model, for the record; "" if it is unknown.
+        task_source: The text of the file that a metric of one's own is in; "" for none.
+        expected: What the configuration expects of the reference.
+        training_metrics: The metrics that the run that trained the model logged; empty where none is known.
     """
 
     variant_set: Path
@@ -36,6 +40,9 @@ class Inputs:
     champion: Path | None = None
     champion_evaluation: Path | None = None
     model_uri: str = ""
+    task_source: str = ""
+    expected: Expected = field(default_factory=Expected)
+    training_metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +73,7 @@ class Loaded:
         examples: The evaluation set.
         champion: The champion; None if none is configured.
         compared: How many examples all of them were evaluated on: the first ones, and the only ones in the evaluations' outputs.
+        task_source: The text of the file that a metric of one's own is in; "" for none.
     """
 
     task: str
@@ -76,6 +84,7 @@ class Loaded:
     examples: ExampleSet
     champion: LoadedChampion | None
     compared: int
+    task_source: str = ""
 
 
 def load(task: str, inputs: Inputs) -> Loaded:
@@ -111,6 +120,7 @@ def load(task: str, inputs: Inputs) -> Loaded:
         examples=examples,
         champion=champion and replace(champion, evaluation=_first(champion.evaluation, compared)),
         compared=compared,
+        task_source=inputs.task_source,
     )
 
 
@@ -187,6 +197,7 @@ def check_sets(calibration: ExampleSet, evaluation: ExampleSet, variants: Varian
     if evaluation.digest != reference.content.evaluation_sha256:
         raise ArtifactError(f"validate: {evaluation.path} is not the evaluation set that the variants were run on")
     check_disjoint(calibration.identities, evaluation)
+    check_groups_disjoint(calibration, evaluation)
 
 
 def check_kernels(evaluations: Sequence[Evaluation], benchmark: Benchmark) -> None:

@@ -7,12 +7,23 @@ from edgequant import __version__
 from edgequant.artifacts.directory import new_directory
 from edgequant.artifacts.evaluation import EVALUATED
 from edgequant.artifacts.example_set import ExampleSet
-from edgequant.artifacts.verdict import MISSING, NO_CHAMPION, VariantVerdict, Verdict, write_verdict
+from edgequant.artifacts.verdict import (
+    INVALID_REFERENCE,
+    MISSING,
+    NO_CHAMPION,
+    SCHEMA,
+    VariantVerdict,
+    Verdict,
+    write_verdict,
+)
 from edgequant.gate import Gate
+from edgequant.reference import check_reference
 from edgequant.steps import say
-from edgequant.validation.gate.data_warnings import caveats, doubt, label_counts
-from edgequant.validation.gate.decide import choose_best, overall
+from edgequant.validation.gate.data_warnings import caveats, label_counts
+from edgequant.validation.gate.decide import choose_best, overall, without_reference
+from edgequant.validation.gate.drop_cause import drop_cause, with_causes
 from edgequant.validation.gate.headline import headline
+from edgequant.validation.gate.reference_check import ReferenceFacts, check_reference_run
 from edgequant.validation.gate.variant_verdict import VerdictContext, undefined, verdict_context, verdict_of
 from edgequant.validation.gate.wording import listed
 from edgequant.validation.inputs import Inputs, Loaded, load
@@ -37,17 +48,34 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
     """
     loaded = load(task, inputs)
     context = verdict_context(gate, loaded)
-    judged = {variant: verdict_of(variant, context) for variant in loaded.variants.content.variants}
+    judged = with_causes({variant: verdict_of(variant, context) for variant in loaded.variants.content.variants})
+    labelled = context.settings.labels is not None
+    check_reference(inputs.expected, task, labelled=labelled)
+    reference, about_reference = check_reference_run(
+        context.settings,
+        context.runs[REFERENCE],
+        ReferenceFacts(
+            expected=inputs.expected,
+            logged=dict(inputs.training_metrics),
+            training_run=f"the training run of {inputs.model_uri}",
+        ),
+        gate.confidence,
+    )
+    if reference.invalid:
+        judged = without_reference(judged, reference.invalid)
     best = choose_best(gate, judged)
-    outcome = overall(gate, judged)
+    outcome = INVALID_REFERENCE if reference.invalid else overall(gate, judged)
+    why = headline(gate, context.settings.metric, outcome, best, judged, reference.invalid)
     verdict = Verdict(
         name=name,
         task=task,
         main_metric=context.settings.metric,
         classes=context.settings.classes,
-        labelled=context.settings.labels is not None,
+        labelled=labelled,
         reading=context.runs[REFERENCE].reading,
         notes=(
+            *about_reference,
+            *loaded.variants.content.notes,
             *_cut_short(loaded),
             *undefined(context),
             *caveats(gate, context.settings, context.runs[REFERENCE]),
@@ -57,10 +85,9 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         gate=gate.settings(),
         outcome=outcome,
         best=best,
-        why=headline(
-            gate, context.settings.metric, outcome, best, judged, doubt(context.settings, context.runs[REFERENCE])
-        ),
+        why=f"{reference.sentence} {why}",
         variants=judged,
+        reference=reference,
         champion=None if context.champion is None else context.champion.known,
         environment=loaded.benchmark.environment,
         calibration=loaded.calibration.facts(),
@@ -68,13 +95,16 @@ def validate(name: str, task: str, gate: Gate, inputs: Inputs, target: Path) -> 
         evaluation=loaded.examples.facts(),
         evaluation_classes=label_counts(context.settings, context.runs[REFERENCE], len(context.runs[REFERENCE])).counts,
         stability=loaded.variants.content.stability,
+        comparison=loaded.variants.content.comparison,
         made_from=_made_from(inputs.model_uri, loaded),
     )
-    with new_directory(target) as draft:
+    with new_directory(target, SCHEMA) as draft:
         write_report(draft, verdict, loaded.examples.first(loaded.compared))
         write_verdict(draft, verdict)
     for variant, answer in judged.items():
         say("validate", f"{variant}: {answer.verdict}")
+        if cause := drop_cause(variant, judged):
+            say("validate", f"{variant}: {cause}")
     for note in verdict.notes:
         say("validate", f"note: {note}")
     say("validate", verdict.why)
@@ -94,10 +124,10 @@ def _more_examples(examples: ExampleSet, judged: Mapping[str, VariantVerdict]) -
     facts = examples.provenance
     is_open = any(check.need is not None for variant in judged.values() for check in variant.checks)
     # A set that is smaller than requested has all there are: the other records are duplicates or were skipped.
-    if not is_open or facts.records_read <= facts.asked or len(examples.identities) < facts.asked:
+    if not is_open or facts.records_read <= facts.requested or len(examples.identities) < facts.requested:
         return ()
     return (
-        f"the evaluation set is of {facts.asked:,} of {facts.records_read:,} records: sampling.evaluation draws more of them",
+        f"the evaluation set is of {facts.requested:,} of {facts.records_read:,} records: sampling.evaluation draws more of them",
     )
 
 

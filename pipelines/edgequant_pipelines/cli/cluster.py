@@ -11,9 +11,8 @@ import click
 
 from edgequant.errors import ConfigError, TrackingError
 from edgequant.tracking_uri import check_tracking_uri
-from edgequant_pipelines.cli.program import CONFIG, NOT_BLESSED, SET, Seconds, main
+from edgequant_pipelines.cli.program import CONFIG, SET, Seconds, exit_code, main
 
-_FINE = ("blessed", "not gated")
 _INTERRUPTED = 130
 _ZONE = "(UTC, unless the installation sets another time zone)"
 
@@ -74,8 +73,8 @@ def submit(
 
     The bearer token is read from KF_PIPELINES_TOKEN, or from the file that KF_PIPELINES_SA_TOKEN_PATH names.
 
-    With --wait it exits with 0 when a variant is blessed or no gate is set, 3 when none is blessed, 2 for a wrong CONFIG, 1 for a
-    failure.
+    With --wait it exits with 0 when a variant is blessed or no gate is set, 3 when none is blessed, 4 when float32 is no valid
+    reference, 2 for a wrong CONFIG, 1 for a failure.
     """
     if run_name is not None and not run_name.strip():
         # As from an unset shell variable: each call would start a new run.
@@ -94,12 +93,12 @@ def submit(
 
     try:
         ended = follow(connection, run.run_id, pipeline_steps(compiled), _show_step, poll_s=poll_seconds)
-        blessed = _is_blessed(ended, loaded, tracking_uri)
+        code = exit_code(_outcome(ended, loaded, tracking_uri))
     except KeyboardInterrupt:
         click.echo(f"edgequant: interrupted; the run goes on: {run.url}", err=True)
         sys.exit(_INTERRUPTED)
-    if not blessed:
-        sys.exit(NOT_BLESSED)
+    if code:
+        sys.exit(code)
 
 
 def _started(connection: Any, config: Any, compiled: Any, experiment: str, run_name: str) -> Any:
@@ -156,8 +155,10 @@ def _show_step(step: Any) -> None:
     click.echo(f"{step.name:<17} {step}")
 
 
-def _is_blessed(ended: Any, config: Any, tracking_uri: str) -> bool:
-    """Returns whether the verdict of a finished run is blessed, or no gate is set.
+def _outcome(ended: Any, config: Any, tracking_uri: str) -> str:
+    """Returns the outcome of a finished run, and prints it.
+
+    Without a gate, an MLflow that cannot be read from here is reported: what it could still say is that the reference is invalid.
 
     Raises:
         KubeflowError: The run failed.
@@ -169,23 +170,24 @@ def _is_blessed(ended: Any, config: Any, tracking_uri: str) -> bool:
         failed = f" in {', '.join(ended.failed)}" if ended.failed else ""
         reason = f" ({ended.error})" if ended.error else ""
         raise KubeflowError(f"the run {ended.state.lower()}{failed}{reason}: {ended.url}")
-    if not config.gate:
-        click.echo("not gated: no gate is set")
-        return True
     from edgequant.tracking.reading.outcome import NoRecordError, read_outcome
 
     unknown = "the run succeeded, but its verdict is not known here"
     try:
         outcome = read_outcome(tracking_uri or config.tracking.uri, ended.run_id)
-    except NoRecordError as error:
-        raise TrackingError(f"{unknown}: {error}; is that where the run's pods record?") from error
     except TrackingError as error:
-        raise TrackingError(f"{unknown}: {error}; give --tracking-uri as this machine reaches MLflow") from error
+        if not config.gate:
+            click.echo(f"edgequant: whether float32 is a valid reference is not known here: {error}", err=True)
+            click.echo("not gated: no gate is set")
+            return "not gated"
+        if not isinstance(error, NoRecordError):
+            raise TrackingError(f"{unknown}: {error}; give --tracking-uri as this machine reaches MLflow") from error
+        raise TrackingError(f"{unknown}: {error}; is that where the run's pods record?") from error
     explanation = outcome.why or outcome.best
     click.echo(f"{outcome.outcome}: {explanation}" if explanation else outcome.outcome)
     if outcome.link:
         click.echo(f"MLflow:  {outcome.link}")
-    return outcome.outcome in _FINE
+    return outcome.outcome
 
 
 @main.command()

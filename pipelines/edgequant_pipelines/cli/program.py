@@ -12,7 +12,8 @@ import click
 from edgequant.errors import ConfigError, EdgequantError
 from edgequant.steps import describe
 
-FAILED, WRONG, NOT_BLESSED = 1, 2, 3
+FAILED, WRONG, NOT_BLESSED, INVALID_REFERENCE = 1, 2, 3, 4
+_OF_OUTCOME = {"blessed": 0, "not gated": 0, "invalid reference": INVALID_REFERENCE}
 _LEAST_SECONDS, _MOST_SECONDS = 0.1, 86_400.0
 OUTPUT = click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="Directory to write.")
 CONFIG = click.argument("config", type=click.Path(path_type=Path))
@@ -27,6 +28,11 @@ RESOLVER = click.option(
     "--resolver", default="xnnpack", show_default=True, help="The kernels: xnnpack, builtin or reference."
 )
 VARIANTS = click.option("--variants", required=True, type=click.Path(path_type=Path), help="A variant set.")
+
+
+def exit_code(outcome: str) -> int:
+    """Returns the exit code of a run that ended with an outcome."""
+    return _OF_OUTCOME.get(outcome, NOT_BLESSED)
 
 
 class Seconds(click.types.FloatParamType):

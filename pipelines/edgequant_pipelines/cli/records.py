@@ -1,5 +1,6 @@
 """The commands that record in MLflow or read from it."""
 
+import os
 from pathlib import Path
 
 import click
@@ -7,7 +8,9 @@ import click
 from edgequant_pipelines.cli.program import main
 
 _TRACKING_URI = click.option(
-    "--tracking-uri", default="", help="The MLflow server.  [default: MLFLOW_TRACKING_URI, or mlflow.db here]"
+    "--tracking-uri",
+    default="",
+    help="The MLflow server.  [default: MLFLOW_TRACKING_URI, or the mlflow.db of runs in this directory]",
 )
 
 
@@ -18,13 +21,14 @@ def track(work: Path, tracking_uri: str) -> None:
     """Record the results in the work directory WORK in MLflow: what a run could not finish, or once more elsewhere."""
     import shutil
 
+    from edgequant.artifacts.verdict import load_verdict
     from edgequant.tracking.step import record
     from edgequant_pipelines.console import Screen
     from edgequant_pipelines.run_result import RESULTS
 
     tracked = record(work / RESULTS, tracking_uri)
     shutil.copyfile(work / RESULTS / "result.json", work / "result.json")
-    Screen().tracked(tracked.uri, tracked.links)
+    Screen().tracked(load_verdict(work / RESULTS / "verdict").name, tracked.uri, tracked.links)
 
 
 @main.command()
@@ -40,7 +44,7 @@ def promote(name: str, version: str, alias: str, force: bool, tracking_uri: str)
     from edgequant.tracking.reading.promotion import Promotion
     from edgequant.tracking.reading.promotion import promote as run
 
-    done = run(Promotion(name=name, version=version, alias=alias, force=force), tracking_uri)
+    done = run(Promotion(name=name, version=version, alias=alias, force=force), _where(tracking_uri))
     before = f"it was on version {done.before}" if done.before else "it is new"
     click.echo(f"{name} version {version} has the alias {alias} ({before})")
     if done.forced:
@@ -60,8 +64,19 @@ def compare(name: str, last: int, as_json: bool, tracking_uri: str) -> None:
     from edgequant.tracking.reading.history import history
     from edgequant_pipelines.console import Screen
 
-    rows = history(name, last, tracking_uri)
+    rows = history(name, last, _where(tracking_uri, name))
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows], indent=1))
     else:
         Screen().history(rows)
+
+
+def _where(tracking_uri: str, name: str = "") -> str:
+    """Returns the tracking URI to use, and names a database that was looked for."""
+    from edgequant.tracking.reading.mlflow_client import existing
+    from edgequant.tracking_uri import TRACKING_URI
+
+    uri = existing(tracking_uri, name)
+    if not tracking_uri and not os.environ.get(TRACKING_URI):
+        click.echo(f"MLflow: {uri}", err=True)
+    return uri

@@ -7,20 +7,22 @@ from typing import Any
 import click
 
 from edgequant.errors import ConfigError, together
-from edgequant_pipelines.cli.program import CONFIG, NOT_BLESSED, SET, main
+from edgequant.tracking_uri import DEMO_DIRECTORY, WORK_DIRECTORIES
+from edgequant_pipelines.cli.program import CONFIG, SET, exit_code, main
 
 
 @main.command()
 @CONFIG
 @SET
 @click.option(
-    "--work-directory", type=click.Path(path_type=Path), help="Where results go.  [default: edgequant-work/NAME]"
+    "--work-directory", type=click.Path(path_type=Path), help=f"Where results go.  [default: {WORK_DIRECTORIES}/NAME]"
 )
 @click.option("--no-cache", is_flag=True, help="Run every step, also those with cached results.")
 def run(config: Path, overrides: tuple[str, ...], work_directory: Path | None, no_cache: bool) -> None:
     """Quantize, evaluate, compare and record the model that CONFIG describes.
 
-    Exits with 0 when a variant is blessed or no gate is set, 3 when none is blessed, 2 for a wrong CONFIG, 1 for a failure.
+    Exits with 0 when a variant is blessed or no gate is set, 3 when none is blessed, 4 when float32 is no valid
+    reference, 2 for a wrong CONFIG, 1 for a failure.
     """
     from edgequant_pipelines.config import read_config
     from edgequant_pipelines.console import Screen
@@ -31,7 +33,7 @@ def run(config: Path, overrides: tuple[str, ...], work_directory: Path | None, n
         loaded.check_name()
     except ConfigError as error:
         raise together(loaded.mistakes(), str(config)) from error
-    _run(loaded, work_directory or Path("edgequant-work") / loaded.name, cache=not no_cache, screen=Screen())
+    _run(loaded, work_directory or Path(WORK_DIRECTORIES) / loaded.name, cache=not no_cache, screen=Screen())
 
 
 def _run(config: Any, work: Path, *, cache: bool, screen: Any) -> None:
@@ -40,15 +42,15 @@ def _run(config: Any, work: Path, *, cache: bool, screen: Any) -> None:
     screen.begin(config.name, work)
     result = run_locally(config, work.resolve(), cache=cache, show=screen.progress)
     screen.end(result, work)
-    if result["outcome"] not in ("blessed", "not gated"):
-        sys.exit(NOT_BLESSED)
+    if code := exit_code(result["outcome"]):
+        sys.exit(code)
 
 
 @main.command()
 @click.option(
     "--directory",
     type=click.Path(path_type=Path),
-    default=Path("edgequant-demo"),
+    default=Path(DEMO_DIRECTORY),
     show_default=True,
     help="Where everything goes.",
 )

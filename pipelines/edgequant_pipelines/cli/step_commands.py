@@ -87,7 +87,9 @@ def _model(uri: str, tracking_uri: str = "", seconds: float = 60.0) -> Iterator[
 @SET
 @click.option("--calibration", required=True, type=click.Path(path_type=Path), help="A calibration set.")
 @click.option(
-    "--evaluation", type=click.Path(path_type=Path), help="An evaluation set, which may hold none of its examples."
+    "--evaluation",
+    type=click.Path(path_type=Path),
+    help="An evaluation set, which may hold none of its examples and must be alike.",
 )
 @OUTPUT
 def convert(config: Path, overrides: tuple[str, ...], calibration: Path, evaluation: Path | None, output: Path) -> None:
@@ -105,6 +107,7 @@ def convert(config: Path, overrides: tuple[str, ...], calibration: Path, evaluat
                 variants=loaded.variants,
                 calibration_set=calibration,
                 evaluation_set=evaluation,
+                allow_mismatch=loaded.calibration.allow_mismatch,
                 check_stability=loaded.sampling.check_stability,
             ),
             output,
@@ -144,13 +147,16 @@ def evaluate(
     """Run VARIANT on the LiteRT interpreter over an evaluation set."""
     from edgequant.evaluation.step import evaluate as run_step
     from edgequant.task import check_task_name
+    from edgequant_pipelines.arguments import user_code
 
+    task, task_source = user_code("--task", check_task_name(task))
     run_step(
         variant,
         variants,
         examples,
         output,
-        task=check_task_name(task),
+        task=task,
+        task_source=task_source,
         budget_seconds=budget_seconds,
         resolver=resolver,
     )
@@ -202,9 +208,11 @@ def validate(
     """Check every variant against CONFIG's gate, and write the verdict and the report."""
     from edgequant.validation.inputs import Inputs
     from edgequant.validation.step import validate as run_step
+    from edgequant_pipelines.arguments import user_code
     from edgequant_pipelines.config import load_config
 
     loaded = load_config(config, overrides)
+    task, task_source = user_code("task", loaded.task)
     inputs = Inputs(
         variant_set=variants,
         evaluations=evaluations,
@@ -214,5 +222,7 @@ def validate(
         champion=champion,
         champion_evaluation=champion_evaluation,
         model_uri=loaded.model,
+        task_source=task_source,
+        expected=loaded.parsed_reference(),
     )
-    run_step(loaded.name, loaded.task, loaded.parsed_gate(), inputs, output)
+    run_step(loaded.name, task, loaded.parsed_gate(), inputs, output)

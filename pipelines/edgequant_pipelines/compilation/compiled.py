@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ _NOISE = "sdkVersion"
 # Lists whose order has no meaning.
 _SETS = {"dependentTasks"}
 _VERSION_DIGITS = 12
+_API_GROUP = "pipelines.kubeflow.org"
+# The parser in C, where PyYAML was built with it, is ten times faster.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +53,9 @@ class CompiledPipeline:
         """Writes the YAML.
 
         Raises:
-            ConfigError: The file cannot be written.
+            ConfigError: The file cannot be written, or is something else than a compiled pipeline.
         """
-        _write(path, self.text)
+        _write(path, self.text, "a compiled pipeline", _is_pipeline)
 
     @property
     def manifests(self) -> tuple[dict[str, Any], ...]:
@@ -77,16 +81,47 @@ class CompiledPipeline:
         """Writes the Kubernetes resources.
 
         Raises:
-            ConfigError: The file cannot be written.
+            ConfigError: The file cannot be written, or is something else than such manifests.
         """
-        _write(path, yaml.safe_dump_all(self.manifests, width=120))
+        _write(path, yaml.safe_dump_all(self.manifests, width=120), "manifests of a pipeline", _is_manifest)
 
 
 def _manifest(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": "pipelines.kubeflow.org/v2beta1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+    return {"apiVersion": f"{_API_GROUP}/v2beta1", "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
-def _write(path: Path, text: str) -> None:
+def _is_pipeline(document: object) -> bool:
+    return isinstance(document, dict) and "pipelineInfo" in document and "deploymentSpec" in document
+
+
+def _is_manifest(document: object) -> bool:
+    return (
+        isinstance(document, dict)
+        and str(document.get("apiVersion", "")).startswith(f"{_API_GROUP}/")
+        and document.get("kind") in ("Pipeline", "PipelineVersion")
+    )
+
+
+def _check_replaceable(path: Path, kind: str, is_of_kind: Callable[[object], bool]) -> None:
+    """Checks that a file does not exist yet, is empty, or is of the kind that is written.
+
+    Raises:
+        ConfigError: It is something else, such as a configuration.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        # The first document tells the kind, and comes soon; a platform spec may follow.
+        first = next(iter(yaml.load_all(text, Loader=_LOADER)), None) if text.strip() else None
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, yaml.YAMLError):
+        first, text = None, "unknown"
+    if text.strip() and not is_of_kind(first):
+        raise ConfigError(f"{path}: already exists and is not {kind}; give another --output, or delete it")
+
+
+def _write(path: Path, text: str, kind: str, is_of_kind: Callable[[object], bool]) -> None:
+    _check_replaceable(path, kind, is_of_kind)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from itertools import islice
 
 from croniter import CroniterBadDateError, croniter
@@ -18,6 +19,8 @@ _ALLOWED = ("0 to 59", "0 to 59", "0 to 23", "1 to 31", "1 to 12, or JAN to DEC"
 _BOUNDS = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
 _NAMES = {4: _MONTHS.split("|"), 5: _DAYS.split("|")}
 _DAY_OF_MONTH, _DAY_OF_WEEK = 3, 5
+# The length of those names.
+_LETTERS = 3
 _PART = re.compile(r"([*?]|[0-9]+|[A-Za-z]+)(?:-([0-9]+|[A-Za-z]+))?(?:/([0-9]+))?")
 _ZONE = re.compile(r"(?:CRON_)?TZ=")
 # The meaning of the parser's descriptors.
@@ -83,7 +86,7 @@ def _wrong(field: str, position: int) -> str:
     """Returns the error in a field, independent of the others, or ""."""
     name, allowed = _FIELDS[position], _ALLOWED[position]
     if not _FIELD.fullmatch(field) or _WORD.sub("", field):
-        return f"the {name} {field!r} is not what Kubeflow Pipelines reads; numbers, names such as MON, '*', '?', ',', '-' and '/' are"
+        return f"the {name} {field!r} is not what Kubeflow Pipelines reads; numbers, names such as MON, '*', '?', ',', '-' and '/' are{_hint(field, position)}"
     least, most = _BOUNDS[position]
     for part in field.split(","):
         match = _PART.fullmatch(part)
@@ -91,9 +94,20 @@ def _wrong(field: str, position: int) -> str:
             return f"the {name} {field!r} is not allowed; {allowed} are"
         start, end = _ends(match, position)
         if start is None or end is None or not (least <= start <= most and least <= end <= most):
-            return f"the {name} {field!r} is not allowed; {allowed} are"
+            return f"the {name} {field!r} is not allowed; {allowed} are{_hint(field, position)}"
         if start > end:
             return f"in the {name} {field!r} the range {match[1]}-{match[2]} begins after its end, which Kubeflow Pipelines does not read; write two ranges, with a comma"
+    return ""
+
+
+def _hint(field: str, position: int) -> str:
+    """Returns the name that a longer or misspelled one of a field stands for, as a question: SUN for sunday; "" without one."""
+    names = _NAMES.get(position, [])
+    for word in re.findall("[A-Z]+", field.upper()):
+        if word not in names:
+            short = word[:_LETTERS]
+            nearest = [short] if short in names else get_close_matches(word, names, n=1)
+            return f"; did you mean {nearest[0]}?" if nearest else ""
     return ""
 
 

@@ -30,6 +30,17 @@ class Quantized:
         version: str | None = self.result["tracking"]["model_version"]
         return version
 
+    def run_name(self, variant: str) -> str:
+        """Returns the name of a variant's run: source model, variant, verdict, and the points gained or lost to one place."""
+        values = self.result["variants"][variant]
+        drop = values["drop_points"]
+        known = values["verdict"] != "reference" and drop is not None
+        if known and 0.005 <= abs(drop) < 0.1:
+            change = f" {-drop:+.2f}"
+        else:
+            change = f" {-drop:+.1f}" if known and drop else " 0.0" if known else ""
+        return f"{self.source} · {variant} · {values['verdict']}{change.replace('-', '−')}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:

@@ -8,26 +8,22 @@ import pytest
 from tests.browser.tracking.pages import cells, has_cells, is_for_machine_learning, keep, opened
 from tests.browser.tracking.recorded import ALIAS, EXPERIMENT, REGISTERED, Quantized, Recorded
 
-from edgequant import __version__
-
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 _NAME, _DATASET, _MODELS = "attributes.`Run Name`", "attributes.`Dataset`", "attributes.`Models`"
-_SOURCE = "attributes.`Source`"
 _WIDE = {"width": 1920, "height": 1000}
-# MLflow rounds what it shows.
-_DIGITS = 3
 
 
 def _rows(quantized: Quantized) -> dict[str, dict[str, str]]:
     """Returns what the table of runs shows of a source model, by run."""
     result = quantized.result
-    common = {_DATASET: "evaluation (", _SOURCE: f"edgequant {__version__}"}
-    rows = {result["tracking"]["summary_run_id"]: {_NAME: f"{quantized.source} · summary", _MODELS: "-", **common}}
+    common = {_DATASET: "evaluation ("}
+    summary = f"{quantized.source} · summary · {result['outcome']}"
+    rows = {result["tracking"]["summary_run_id"]: {_NAME: summary, _MODELS: "-", **common}}
     for name, found in result["variants"].items():
         version = quantized.version if name == result["best"] else None
         model = f"{REGISTERED} v{version}" if version else f"{quantized.source}-{name}".replace(" ", "-")
-        rows[found["run_id"]] = {_NAME: f"{quantized.source} · {name}", _MODELS: model, **common}
+        rows[found["run_id"]] = {_NAME: quantized.run_name(name), _MODELS: model, **common}
     return rows
 
 
@@ -42,43 +38,46 @@ def _figures(found: Mapping[str, Any]) -> dict[str, float]:
 
 
 def test_a_row_for_each_variant(browser: Any, everywhere: Recorded) -> None:
-    """The experiment's page shows every variant of every source model with its dataset, its source, and its model or its version."""
+    """The experiment's page shows every variant of every source model with its dataset, and its model or its version."""
     expected = {run: row for quantized in everywhere.quantized for run, row in _rows(quantized).items()}
     with opened(browser, everywhere.quantized[-1].links["experiment"]) as page:
         is_for_machine_learning(page)
+        page.set_viewport_size(_WIDE)
         has_cells(page, expected)
         assert set(cells(page)) == set(expected)
         if len(everywhere.quantized) > 1:
             keep(page, "runs")
 
 
-def test_columns_of_figures(browser: Any, recorded: Recorded) -> None:
-    """The columns that one can add are the figures of `result.json`, in percent, points, bytes and milliseconds."""
+def test_the_table_shows_what_decides(browser: Any, recorded: Recorded) -> None:
+    """The link opens the table with verdict, metric, drop and its bounds, size, latency and n on the screen, as in `result.json`."""
     with opened(browser, recorded.quantized[-1].links["experiment"]) as page:
-        has_cells(page, _rows(recorded.quantized[-1]))
-        page.get_by_role("button", name="Columns").click()
-        names = [*_figures(recorded.quantized[0].result["variants"]["float32"]), "edgequant.verdict"]
-        for name in [*names, "Source", "Dataset"]:
-            page.get_by_title(name, exact=True).click()
-        page.keyboard.press("Escape")
+        page.get_by_text("You're viewing a shared view").wait_for()
         verdicts = {
-            found["run_id"]: {"tags.`edgequant.verdict`": found["verdict"]}
+            variant["run_id"]: {"tags.`edgequant.verdict`": variant["verdict"]}
             for quantized in recorded.quantized
-            for found in quantized.result["variants"].values()
+            for variant in quantized.result["variants"].values()
         }
         has_cells(page, verdicts)
         keep(page, "columns")
+        for heading in ("edgequant.verdict", "examples"):
+            box = page.locator(".ag-header-cell", has_text=heading).bounding_box()
+            assert box["x"] + box["width"] <= page.viewport_size["width"], heading
         shown = cells(page)
         for quantized in recorded.quantized:
-            for found in quantized.result["variants"].values():
-                for name, value in _figures(found).items():
-                    text = shown[found["run_id"]][f"metrics.`{name}`"]
-                    assert float(text) == pytest.approx(value, abs=0.5 * 10**-_DIGITS), name
+            for variant in quantized.result["variants"].values():
+                row = shown[variant["run_id"]]
+                low, high = variant["drop_interval_points"] or (None, None)
+                bounds = {"drop_low_points": low, "drop_high_points": high}
+                for name, value in {**_figures(variant), **bounds, "examples": variant["examples"]}.items():
+                    text = row[f"metrics.`{name}`"]
+                    assert (text == "-") if value is None else float(text) == pytest.approx(value, abs=0.5e-3), name
 
 
 def test_charts_of_each_figure(browser: Any, recorded: Recorded) -> None:
-    """The charts have a bar for each variant with the values of `result.json`, and a chart for each figure."""
+    """The first charts are of what decides; each has a bar for each variant with the values of `result.json`."""
     with opened(browser, recorded.quantized[-1].links["experiment"]) as page:
+        page.set_viewport_size(_WIDE)
         has_cells(page, _rows(recorded.quantized[-1]))
         _filter(
             page,
@@ -86,6 +85,8 @@ def test_charts_of_each_figure(browser: Any, recorded: Recorded) -> None:
             sum(len(found.result["variants"]) for found in recorded.quantized),
         )
         _show_as(page, "CHART")
+        page.get_by_role("heading", name="drop_points", exact=True).wait_for()
+        keep(page, "charts")
         for name in _figures(recorded.quantized[0].result["variants"]["float32"]):
             card = page.get_by_test_id("experiment-view-compare-runs-card").filter(
                 has=page.get_by_role("heading", name=name, exact=True)
@@ -99,9 +100,6 @@ def test_charts_of_each_figure(browser: Any, recorded: Recorded) -> None:
             bars = card.locator(".bartext")
             bars.nth(len(values) - 1).wait_for()
             assert sorted(map(float, bars.all_text_contents())) == pytest.approx(sorted(values), abs=0.0051), name
-        page.get_by_placeholder("Search metric charts").fill("points")
-        page.get_by_role("heading", name="drop_points", exact=True).wait_for()
-        keep(page, "charts")
 
 
 def test_this_runs_variants_compared(browser: Any, recorded: Recorded) -> None:
@@ -112,9 +110,7 @@ def test_this_runs_variants_compared(browser: Any, recorded: Recorded) -> None:
         is_for_machine_learning(page)
         page.get_by_role("heading", name=f"Comparing {len(variants)} Runs from 1 Experiment").wait_for()
         names = page.locator("tr", has_text="Run Name:").locator("td")
-        assert [text.strip() for text in names.all_inner_texts()] == [
-            f"{quantized.source} · {name}" for name in variants
-        ]
+        assert [text.strip() for text in names.all_inner_texts()] == [quantized.run_name(name) for name in variants]
         # The table shows the first rows only, to four digits.
         for found in variants.values():
             page.get_by_text(f"{_figures(found)['accuracy_percent']:.4g}", exact=True).first.wait_for()
@@ -150,9 +146,9 @@ def test_models_by_dataset(browser: Any, recorded: Recorded) -> None:
 def test_source_models_compared(browser: Any, recorded: Recorded) -> None:
     """The table of the summary runs shows at once which variant of which source model has which verdict."""
     with opened(browser, recorded.quantized[-1].links["experiment"]) as page:
+        page.set_viewport_size(_WIDE)
         has_cells(page, _rows(recorded.quantized[-1]))
         _filter(page, "tags.`edgequant.role` = 'summary'", len(recorded.quantized))
-        page.set_viewport_size(_WIDE)
         _show_as(page, "ARTIFACT")
         for chosen in ("Table: comparison.json", "Group by: variant", "Compare: verdict"):
             title, _, choice = chosen.partition(": ")
@@ -172,7 +168,7 @@ def test_the_summary_run(browser: Any, recorded: Recorded) -> None:
         result = quantized.result
         with opened(browser, quantized.links["summary"]) as page:
             is_for_machine_learning(page)
-            page.get_by_role("heading", name=f"{quantized.source} · summary").wait_for()
+            page.get_by_role("heading", name=f"{quantized.source} · summary · {result['outcome']}").wait_for()
             page.get_by_text("Show more", exact=True).click()
             page.get_by_text(result["why"]).first.wait_for()
             keep(page, "summary")
@@ -214,8 +210,8 @@ def test_the_registered_version(browser: Any, everywhere: Recorded) -> None:
         page.get_by_title(ALIAS, exact=True).wait_for()
         if len(everywhere.quantized) > 1:
             keep(page, "version")
-        page.get_by_role("link", name=f"{quantized.source} · {best}").click()
-        page.get_by_role("heading", name=f"{quantized.source} · {best}").wait_for()
+        page.get_by_role("link", name=quantized.run_name(best)).click()
+        page.get_by_role("heading", name=quantized.run_name(best)).wait_for()
 
 
 def test_the_training_run_and_back(browser: Any, recorded: Recorded) -> None:

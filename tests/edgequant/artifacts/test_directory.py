@@ -46,7 +46,7 @@ class Note:
 
 def write_note(path: Path, text: str = "hello") -> Path:
     """Writes a directory with a text, a nested file and a manifest."""
-    with new_directory(path) as draft:
+    with new_directory(path, SCHEMA) as draft:
         (draft / "text.txt").write_text(text)
         (draft / "more").mkdir()
         (draft / "more" / "data.bin").write_bytes(bytes(3))
@@ -56,14 +56,14 @@ def write_note(path: Path, text: str = "hello") -> Path:
 
 def write_half_a_note(path: Path) -> None:
     """Writes a file, and raises."""
-    with new_directory(path) as draft:
+    with new_directory(path, SCHEMA) as draft:
         (draft / "text.txt").write_text("half")
         raise KeyError("boom")
 
 
 def fill_the_disk(path: Path) -> None:
     """Writes a file, and another one that there is no space for."""
-    with new_directory(path) as draft:
+    with new_directory(path, SCHEMA) as draft:
         (draft / "text.txt").write_text("hello")
         (draft / "full").symlink_to("/dev/full")
         (draft / "full").write_text("x")
@@ -109,10 +109,21 @@ def test_the_earlier_attempt_stays_after_an_exception(tmp_path: Path) -> None:
 def test_replaces_an_earlier_attempt(tmp_path: Path) -> None:
     """A directory with a manifest is replaced, files and all."""
     path = write_note(tmp_path / "note")
-    with new_directory(path) as draft:
+    with new_directory(path, SCHEMA) as draft:
         write_manifest(draft, SCHEMA, Note(title="b"))
     assert [item.name for item in path.iterdir()] == ["manifest.json"]
     assert read_manifest(path, SCHEMA, Note) == Note(title="b")
+
+
+def test_replaces_no_other_kind(tmp_path: Path) -> None:
+    """The output of another step, such as the input that the command reads, or any program's manifest.json stays as it is."""
+    path = tmp_path / "note"
+    for manifest in ('{"schema": "edgequant/other/1"}', '{"name": "a web application"}', "[]", "no JSON"):
+        path.mkdir(exist_ok=True)
+        (path / "manifest.json").write_text(manifest)
+        with pytest.raises(ArtifactError, match=r"note: already exists; an output directory must be new, empty or of"):
+            write_note(path)
+        assert (path / "manifest.json").read_text() == manifest
 
 
 def test_takes_an_empty_directory(tmp_path: Path) -> None:
@@ -145,7 +156,7 @@ import resource, sys
 from pathlib import Path
 from edgequant.artifacts.directory import new_directory, write_manifest
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-with new_directory(Path(sys.argv[1])) as draft:
+with new_directory(Path(sys.argv[1]), "s/1") as draft:
     (draft / "large.bin").write_bytes(bytes(10_000))
     write_manifest(draft, "s/1", {})
 """

@@ -57,22 +57,22 @@ def expected(zoo: Path) -> Callable[[str], Arrays]:
 
 
 @pytest.fixture(scope="session")
-def calibration_set(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Mapping[str, NDArray[Any]]], Path]:
-    """Returns a function that writes arrays as a calibration set and returns its directory."""
+def calibration_set(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Returns a function that writes arrays as a calibration set, from a number on, and returns its directory."""
 
-    def write(inputs: Mapping[str, NDArray[Any]]) -> Path:
+    def write(inputs: Mapping[str, NDArray[Any]], first: int = 0) -> Path:
         path = tmp_path_factory.mktemp("calibration") / "set"
         count = len(next(iter(inputs.values())))
         with ExampleSetWriter(path, count) as writer:
             for row in range(count):
-                writer.add(f"{row:064x}", {name: values[row] for name, values in inputs.items()}, None)
+                writer.add(f"{first + row:064x}", {name: values[row] for name, values in inputs.items()}, None)
             writer.finish(
                 Provenance(
                     purpose="calibration",
                     signature="serving_default",
                     seed=1,
                     rule="all",
-                    asked=count,
+                    requested=count,
                     records_read=count,
                     duplicates=0,
                 )

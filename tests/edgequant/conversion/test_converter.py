@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edgequant.conversion.converter import explain, needs_tf_keras
+from edgequant.conversion.converter_errors import explain
+from edgequant.model_files import needs_tf_keras
 
 
 @pytest.mark.parametrize(

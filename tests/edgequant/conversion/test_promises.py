@@ -4,6 +4,7 @@ import pytest
 
 from edgequant.conversion.promises import broken_promise, notes
 from edgequant.inspection import Inspection, OperatorCount, Tensor
+from edgequant.stored_weights import StoredWeights, Weights
 from edgequant.variants import VARIANTS
 
 
@@ -20,6 +21,7 @@ def _inspection(
     flex: tuple[str, ...] = (),
     custom: tuple[str, ...] = (),
     small_weights: int = 0,
+    weights: Weights | None = None,
 ) -> Inspection:
     types = ops if ops is not None else {"FULLY_CONNECTED": {"FLOAT32/FLOAT32/FLOAT32": 1}}
     return Inspection(
@@ -31,6 +33,7 @@ def _inspection(
         flex=flex,
         custom=custom,
         small_weights=small_weights,
+        weights=weights or {},
     )
 
 
@@ -82,6 +85,22 @@ def test_any_other_kind_is_a_broken_promise(name: str, kind: str) -> None:
             " are (3 here)",
         ),
         (
+            "weights_only",
+            _inspection(
+                "float32",
+                small_weights=2,
+                weights={"CONV_3D": {"FLOAT32": StoredWeights(tensors=2, bytes=14_688, small=1, large=1)}},
+            ),
+            "does not match its variant: no weight was quantized; the converter leaves weights of fewer than 1,024 elements as they"
+            " are (2 here); it does not quantize the weights of CONV_3D (14,688 B) unless activations are quantized too",
+        ),
+        (
+            "weights_only",
+            _inspection("float32", weights={"ADD": {"FLOAT32": StoredWeights(tensors=1, bytes=8_000)}}),
+            "does not match its variant: no weight was quantized; the model has no matrix, kernel or table",
+        ),
+        ("float16", _inspection("float32"), "does not match its variant: no weight was quantized; the model has none"),
+        (
             "integer_only",
             _inspection("mixed", {"CUMSUM": {"FLOAT32/FLOAT32": 2}, "ADD": {"INT8/INT8": 5}}),
             "does not match its variant: its kind is mixed, integer_only is needed; it has 2 CUMSUM FLOAT32/FLOAT32",
@@ -130,6 +149,17 @@ def test_the_reason_names_what_is_wrong(variant: str, inspection: Inspection, re
             "weights_only",
             _inspection("dynamic_range", small_weights=1),
             ("1 weight of fewer than 1,024 elements stays float",),
+        ),
+        (
+            "weights_only",
+            _inspection(
+                "dynamic_range",
+                weights={
+                    "CONV_3D": {"FLOAT32": StoredWeights(tensors=1, bytes=13_824, large=1)},
+                    "FULLY_CONNECTED": {"INT8": StoredWeights(tensors=1, bytes=4_096, large=1)},
+                },
+            ),
+            ("weights stay float, since the converter does not quantize them on their own: CONV_3D (13,824 B)",),
         ),
         ("weights_only", _inspection("dynamic_range", float_islands=("SOFTMAX (y)",)), ()),
         (

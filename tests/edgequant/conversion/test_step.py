@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 from tests.edgequant.conversion.ending_converter import convert_one_or_crash
 
-from edgequant.artifacts.variant_set import VariantSet, load_variant_set
+from edgequant.artifacts.variant_set import CONVERTED, VariantSet, load_variant_set
 from edgequant.conversion.step import ConversionRequest, convert
 from edgequant.errors import ConfigError, ConversionError, ExamplesError, ModelError
 from edgequant.variants import VARIANTS
@@ -394,3 +395,56 @@ def test_the_manifest_says_what_was_converted(
     assert list(content.variants) == list(VARIANTS)
     manifest = json.loads((digits_variants.path / "manifest.json").read_text())
     assert set(manifest["files"]) == {f"{name}/model.tflite" for name in VARIANTS}
+
+
+@pytest.mark.parametrize("variant", ["full_int8", "int16x8"])
+def test_calibration_resets_the_variables_before_each_example(
+    variant: str, request_for: Callable[..., ConversionRequest], calibration_set: Any, tmp_path: Path
+) -> None:
+    """A running sum that starts at 1 is 4 at most on examples of 3, however many these are; without a reset, 19."""
+    examples = calibration_set({"values": np.full((6, 8), 3.0, np.float32)})
+    convert(request_for("streaming", "float32", variant, calibration_set=examples), tmp_path / "variants")
+    variants = load_variant_set(tmp_path / "variants")
+    assert variants[variant].status == CONVERTED, variants[variant].reason
+    (port,) = quantized_output(variants.model(variant))
+    # int8 covers 0 to 4 in 255 steps; int16 is symmetric, with 32,767 steps from 0 to 4.
+    assert port == pytest.approx({"full_int8": 4 / 255, "int16x8": 4 / 32767}[variant], rel=1e-3)
+
+
+def quantized_output(path: Path) -> list[float]:
+    """Returns the scale of the tensor that becomes the float output of a model."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
+    assert [signature.signatureKey for signature in model.signatureDefs] == [b"serving_default"]
+    graph = model.subgraphs[0]
+    (last,) = (each for each in graph.operators if each.outputs is not None and graph.outputs[0] in each.outputs)
+    return [float(scale) for scale in graph.tensors[last.inputs[0]].quantization.scale]
+
+
+def test_a_calibration_set_of_another_scale_blocks_what_it_calibrates(
+    digits: Path, digits_model: Path, calibration_set: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Before anything is converted: calibrated variants are blocked with the likely mistake, and float32 is made."""
+    with np.load(digits / "train.npz", allow_pickle=False) as arrays:
+        pixels = arrays["pixels"][:300]
+    calibration = calibration_set({"pixels": pixels[:64] / np.float32(255)})
+    evaluation = calibration_set({"pixels": pixels[64:]}, first=64)
+    request = ConversionRequest(
+        model=digits_model,
+        signature="serving_default",
+        variants=["float32", "full_int8", "integer_only"],
+        calibration_set=calibration,
+        evaluation_set=evaluation,
+        check_stability=True,
+    )
+    convert(request, tmp_path / "variants")
+    content = load_variant_set(tmp_path / "variants").content
+    assert {name: variant.status for name, variant in content.variants.items()} == {
+        "float32": "converted",
+        "full_int8": "blocked",
+        "integer_only": "blocked",
+    }
+    reason = content.variants["full_int8"].reason
+    assert reason is not None
+    assert "255 times smaller than the evaluation inputs: is `scale` missing in one of them?" in reason
+    assert "calibration.allow_mismatch: true" in reason
+    assert content.stability is None

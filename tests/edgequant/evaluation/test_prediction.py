@@ -294,3 +294,23 @@ def test_memory_does_not_grow_with_the_examples(model: Any, tmp_path: Path) -> N
         assert outcome.value.examples == count
         peaks.append(outcome.peak_memory_bytes or 0)
     assert peaks[1] < peaks[0] + 8 * 2**20
+
+
+def test_a_sequence_runs_in_order_from_the_initial_values(small_models: Any, ask: Any, tmp_path: Path) -> None:
+    """A sum from 10 on, over sequences of 2, 3 and 1 examples of four ones."""
+    (tmp_path / "counter.tflite").write_bytes(small_models["counter"])
+    np.save(tmp_path / "starts.npy", np.array([1, 0, 1, 0, 0, 1], np.bool_))
+    ones = {"x": np.ones((6, 4), np.float32)}
+    request = ask(tmp_path / "counter.tflite", ones, batch=1, starts=tmp_path / "starts.npy")
+    _, outputs = _run(request)
+    assert outputs["y"][:, 0].tolist() == [15.0, 19.0, 15.0, 19.0, 23.0, 15.0]
+
+
+def test_a_model_with_variables_runs_example_by_example(small_models: Any, ask: Any, tmp_path: Path) -> None:
+    """A sum of all inputs so far, from 10 on, is reset for each of 500 examples, in every thread, and in no batch."""
+    path = tmp_path / "counter.tflite"
+    path.write_bytes(small_models["counter"])
+    inputs = np.arange(2000, dtype=np.float32).reshape(500, 4)
+    result, outputs = _run(ask(path, {"x": inputs}, threads=2))
+    assert result.batch == 1
+    assert (outputs["y"] == inputs + 10 + inputs.sum(axis=1, keepdims=True)).all()

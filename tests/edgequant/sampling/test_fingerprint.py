@@ -11,6 +11,7 @@ import pytest
 
 from edgequant.errors import ExamplesError
 from edgequant.sampling.fingerprint import code_digest, fingerprint
+from edgequant.sampling.formats.files import find_files
 
 
 @pytest.fixture
@@ -57,24 +58,42 @@ def test_changes_when_a_shard_is_replaced_under_the_same_name(shards: Path) -> N
     assert fingerprint(pattern) != before
 
 
-def test_changes_when_size_and_time_are_kept(shards: Path) -> None:
-    """A shard replaced by one of the same size and time of modification, as rsync does, is another fingerprint."""
+def test_changes_when_size_and_times_are_kept(shards: Path) -> None:
+    """A shard overwritten in place by as many bytes, its time of modification set back, is another fingerprint."""
     pattern = [str(shards / "*.tfrecord")]
     before = fingerprint(pattern)
-    old = shards / "train-0.tfrecord"
-    new = shards / "new"
-    new.write_bytes(b"SHARD 0")
-    shutil.copystat(old, new)
-    new.replace(old)
+    shard = shards / "train-0.tfrecord"
+    facts = shard.stat()
+    shard.write_bytes(b"SHARD 0")
+    os.utime(shard, ns=(facts.st_atime_ns, facts.st_mtime_ns))
     assert fingerprint(pattern) != before
 
 
-def test_changes_when_a_shard_is_touched(shards: Path) -> None:
-    """A later time of modification is another fingerprint."""
+def test_stays_when_only_the_time_changes(shards: Path) -> None:
+    """A shard that was touched, or copied anew with the same content, is the same fingerprint."""
     pattern = [str(shards / "*.tfrecord")]
     before = fingerprint(pattern)
     os.utime(shards / "train-0.tfrecord", (1, 1))
-    assert fingerprint(pattern) != before
+    shutil.copyfile(shards / "train-1.tfrecord", shards / "new")
+    (shards / "new").replace(shards / "train-1.tfrecord")
+    assert fingerprint(pattern) == before
+
+
+@pytest.mark.parametrize("pattern", ["**.tfrecord", "**/*.tfrecord", "*/deep-?.tfrecord", "set [[]v2]/*.tfrecord"])
+def test_covers_every_file_that_is_read(pattern: str, tmp_path: Path) -> None:
+    """Each file that the reader takes for a pattern changes the fingerprint, below folders and links as well."""
+    for name in ("a.tfrecord", "sub/deep-1.tfrecord", "sub/deeper/c.tfrecord", "set [v2]/d.tfrecord"):
+        (tmp_path / "top" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "top" / name).write_bytes(b"0")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "deep-2.tfrecord").write_bytes(b"0")
+    (tmp_path / "top" / "link").symlink_to(tmp_path / "elsewhere")
+    patterns = [str(tmp_path / "top" / pattern)]
+    sources = find_files(patterns, "calibration")
+    for source in sources:
+        before = fingerprint(patterns)
+        Path(source.path).write_bytes(b"1")
+        assert fingerprint(patterns) != before
 
 
 def test_other_files_do_not_count(shards: Path) -> None:
@@ -86,8 +105,8 @@ def test_other_files_do_not_count(shards: Path) -> None:
 
 
 def test_an_unknown_file_system_is_refused() -> None:
-    """A URL that Beam has no file system for is an error that names it."""
-    with pytest.raises(ExamplesError, match=r"examples: 'shelf://book/\*.tfrecord' cannot be listed \("):
+    """A URL of a scheme that is not read is an error that names it."""
+    with pytest.raises(ExamplesError, match=r"examples: 'shelf://book/\*.tfrecord' is on no file system that is read"):
         fingerprint(["shelf://book/*.tfrecord"])
 
 
@@ -98,6 +117,20 @@ def test_code_counts(shards: Path, module: Path) -> None:
     before = fingerprint(pattern, name)
     module.write_text("def score(outputs, labels):\n    return {'a': 1.0}\n")
     assert fingerprint(pattern, name) != before != fingerprint(pattern)
+
+
+def test_code_digest_is_of_the_whole_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that the function's module imports from its own package counts as well."""
+    package = tmp_path / "edgequant_test_package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "metric.py").write_text("from edgequant_test_package.weights import W\n")
+    (package / "weights.py").write_text("W = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    before = code_digest("edgequant_test_package.metric:score")
+    (package / "weights.py").write_text("W = 2\n")
+    assert code_digest("edgequant_test_package.metric:score") not in ("", before)
 
 
 def test_code_digest_is_of_the_source(module: Path) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 import io
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from edgequant.artifacts.example_set import ClassCount, ExampleSet
+from edgequant.artifacts.example_set import ClassCount, ExampleSet, recipe_of_both
 from edgequant.errors import ConfigError, ExamplesError
 from edgequant.sampling.decode import rows as decoding
 from edgequant.signature import ModelSignature, TensorSpec
@@ -78,7 +78,7 @@ def test_draws_both_sets(shard: Path, draw_sets: DrawSets, rows_of: RowsOf) -> N
         assert len(set(examples.identities)) == count
         provenance = examples.provenance
         assert (provenance.purpose, provenance.signature, provenance.seed) == (purpose, "serving_default", 17)
-        assert provenance.asked == count
+        assert provenance.requested == count
         assert [(Path(file.path), file.size_bytes) for file in provenance.sources] == [(shard, shard.stat().st_size)]
     assert calibration.provenance.records_read + evaluation.provenance.records_read == 200
     assert not rows_of(calibration) & rows_of(evaluation)
@@ -142,13 +142,31 @@ def test_the_calibration_set_tells_what_was_asked_for(shard: Path, draw_sets: Dr
     assert "classes" not in recipe["examples"]
     assert recipe["sampling"] == {
         "calibration": 8,
-        "evaluation": 20,
         "stratify": "false",
         "minimum_per_class": 1,
         "extremes": 0.0,
         "seed": 5,
     }
-    assert evaluation.provenance.recipe == {}
+    assert evaluation.provenance.recipe == {"examples": {}, "sampling": {"evaluation": 20}}
+
+
+def test_the_calibration_set_does_not_hang_on_the_evaluation_files(
+    shard: Path, draw_sets: DrawSets, write_tfrecord: WriteTfrecord, example: MakeExample
+) -> None:
+    """Evaluation files of another path, content and number of examples leave the calibration set's manifest as it is."""
+    digests = []
+    for number in (1, 2):
+        records = [example({"x": [float(number), float(row)], "label": [row % 2]}) for row in range(10)]
+        held_out = write_tfrecord(shard.parent / f"test-{number}.tfrecord", records)
+        calibration, evaluation = draw_sets(
+            to=f"sets-{number}", calibration=[str(shard)], evaluation=[str(held_out)], evaluation_count=number
+        )
+        digests.append((calibration.digest, evaluation.digest))
+        assert recipe_of_both(calibration.provenance, evaluation.provenance)["examples"]["evaluation"] == [
+            str(held_out)
+        ]
+    assert digests[0][0] == digests[1][0]
+    assert digests[0][1] != digests[1][1]
 
 
 def test_without_labels(shard: Path, draw_sets: DrawSets) -> None:
@@ -262,7 +280,7 @@ def test_fewer_than_asked(shard: Path, draw_sets: DrawSets, capsys: pytest.Captu
     calibration, evaluation = draw_sets(calibration_count=500, evaluation_count=10_000)
     counts = [len(examples.identities) for examples in (calibration, evaluation)]
     assert sum(counts) == 200
-    assert (calibration.provenance.asked, evaluation.provenance.asked) == (500, 10_000)
+    assert (calibration.provenance.requested, evaluation.provenance.requested) == (500, 10_000)
     output = capsys.readouterr().out
     assert (
         f"calibration: {counts[0]} of {counts[0]} records (requested 500, found {counts[0]}, used {counts[0]})"
@@ -766,6 +784,107 @@ def test_extremes(tmp_path: Path, points: Points, write_tfrecord: WriteTfrecord,
     assert with_them.provenance.extremes == 4
     assert "4 of them for their least and greatest values" in with_them.provenance.rule
     assert len(set(with_them.identities) - set(without.identities)) >= 3
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_no_group_is_in_both_sets(
+    apart: bool, tmp_path: Path, example: MakeExample, write_tfrecord: WriteTfrecord, draw_sets: DrawSets
+) -> None:
+    """Records of 60 speakers over several files: all of a speaker's are for one purpose, however the files are cut."""
+
+    def spoken(speakers: Iterable[int], first: int) -> list[bytes]:
+        return [
+            example({"x": [float(speaker), float(first + n)], "label": [n % 4], "speaker": [f"s{speaker}".encode()]})
+            for n in range(10)
+            for speaker in speakers
+        ]
+
+    records = spoken(range(60), 0)
+    evaluation = []
+    if apart:
+        # Speakers 40 to 59 are in both, with other records.
+        (tmp_path / "held_out").mkdir()
+        evaluation = [str(write_tfrecord(tmp_path / "held_out" / "a.tfrecord", spoken(range(40, 80), 100)))]
+    write_tfrecord(tmp_path / "a.tfrecord", records)
+    whole = draw_sets(group="speaker", evaluation=evaluation, stratify="false")
+    (tmp_path / "a.tfrecord").unlink()
+    for part in range(3):
+        write_tfrecord(tmp_path / f"{part}.tfrecord", records[part::3])
+    parts = draw_sets(group="speaker", evaluation=evaluation, stratify="false")
+    assert [one.identities for one in whole] == [one.identities for one in parts]
+    for examples in whole:
+        assert examples.groups is not None
+        assert examples.groups.tolist() == [f"s{int(speaker)}" for speaker in examples.inputs["x"][:, 0]]
+        assert len(set(examples.groups.tolist())) > 1
+    calibration, held_out = (set(examples.inputs["x"][:, 0].tolist()) for examples in whole)
+    assert not calibration & held_out
+    if apart:
+        assert calibration <= set(range(40))
+        assert whole[0].provenance.skipped == {"of a group of the evaluation files": 200}
+        assert whole[0].provenance.records_read == 600
+
+
+def test_sequences_are_whole_and_in_order(
+    tmp_path: Path,
+    example: MakeExample,
+    write_tfrecord: WriteTfrecord,
+    draw_sets: DrawSets,
+    refused: Callable[..., str],
+) -> None:
+    """Of 40 recordings of six frames in any order, 20 examples are three recordings, and two more frames of none."""
+    records = [
+        example({"x": [float(key), float(at)], "label": [0], "clip": [f"c{key}".encode()], "at": [at]})
+        for key in range(40)
+        for at in range(6)
+    ]
+    write_tfrecord(tmp_path / "a.tfrecord", list(np.random.default_rng(1).permutation(np.array(records, object))))
+    sequence = {"key": "clip", "order": "at"}
+    assert "5 examples are fewer than the first sequence has" in refused(sequence=sequence, evaluation_count=5)
+    assert "sampling.stratify: 'equal' does not go with examples.sequence" in refused(
+        sequence=sequence, stratify="equal"
+    )
+    sets = draw_sets(sequence=sequence)
+    assert [len(examples) for examples in sets] == [6, 18]
+    for examples in sets:
+        assert examples.starts is not None
+        assert examples.groups is not None
+        assert examples.starts.tolist() == ([True] + [False] * 5) * (len(examples) // 6)
+        assert examples.inputs["x"][:, 1].tolist() == list(range(6)) * (len(examples) // 6)
+        assert len(set(examples.groups.tolist())) == len(examples) // 6
+
+
+def test_features_are_kept_for_a_metric(
+    tmp_path: Path,
+    example: MakeExample,
+    write_tfrecord: WriteTfrecord,
+    draw_sets: DrawSets,
+    refused: Callable[..., str],
+) -> None:
+    """Numbers stay numbers, text stays text; one of another shape is refused."""
+    records = [
+        example({"x": [float(n), 1.0], "label": [n % 4], "size": [n, n + 1], "name": [f"n{n}".encode()]})
+        for n in range(60)
+    ]
+    others = [example({"x": [float(n), 2.0], "label": [0], "size": [n], "name": [b""]}) for n in range(60)]
+    write_tfrecord(tmp_path / "a.tfrecord", [*records, *others])
+    assert "kept features must be alike (examples.keep)" in refused(keep=["size"], stratify="false")
+    write_tfrecord(tmp_path / "a.tfrecord", records)
+    for examples in draw_sets(keep=["size", "name"], stratify="false"):
+        first = examples.inputs["x"][:, 0].astype(int)
+        assert examples.features["size"].tolist() == [[n, n + 1] for n in first]
+        assert examples.features["name"].tolist() == [f"n{n}" for n in first]
+
+
+def test_a_group_is_one_value(
+    tmp_path: Path, example: MakeExample, write_tfrecord: WriteTfrecord, refused: Callable[..., str]
+) -> None:
+    """A record without its group, or with two, is named."""
+    write_tfrecord(tmp_path / "a.tfrecord", [example({"x": [0.0, 1.0], "label": [1], "speaker": [b"a", b"b"]})])
+    assert re.search(
+        r"a\.tfrecord: record 0 at byte 0: feature 'speaker' has 2 values; a group is one value \(examples\.group\)",
+        refused(group="speaker", stratify="false"),
+    )
+    assert "has no feature 'speakr'" in refused(group="speakr", stratify="false")
 
 
 def test_labels_in_text(

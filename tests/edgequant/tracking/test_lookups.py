@@ -62,7 +62,7 @@ def test_a_server_that_is_gone(uri: str, ask: Ask) -> None:
         ModelError, match=rf"{uri} cannot be looked up in MLflow at {server}: 127\.0\.0\.1:\d+ does not"
     ):
         ask(uri, server, Waiting(seconds=2.0, tell=messages.append))
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 60
     assert messages == [f"MLflow at {server} does not answer; retrying for at most 2 s"]
     assert settings() == before
 
@@ -74,7 +74,7 @@ def test_a_model_is_not_fetched_from_a_server_that_is_gone(tmp_path: Path) -> No
     start = time.monotonic()
     with pytest.raises(ModelError, match=rf"^model: models:/looked-up/1 cannot be looked up in MLflow at {server}: "):
         fetch("models:/looked-up/1", server, tmp_path / "model", Waiting(seconds=1.0, tell=messages.append))
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 60
     assert len(messages) == 1
     assert not (tmp_path / "model").exists()
 
@@ -91,7 +91,7 @@ def test_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         start = time.monotonic()
         with pytest.raises(ModelError, match="does not answer: "):
             pin("models:/looked-up/1", server, Waiting(seconds=1.0, tell=messages.append))
-        assert 9 < time.monotonic() - start < 40
+        assert 9 < time.monotonic() - start < 90
 
 
 def test_a_server_that_comes_back(server: str, registered: str, tmp_path: Path) -> None:
@@ -151,4 +151,4 @@ def test_a_download_from_a_server_that_is_gone() -> None:
         downloaded("models:/looked-up/1", f"http://127.0.0.1:{closed_port()}"),
     ):
         pass
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 60

@@ -1,10 +1,12 @@
 """What is recorded, as plain values."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from html import escape
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -15,6 +17,7 @@ from mlflow.utils import validation
 from edgequant.artifacts.result import LoadedResult, load_result
 from edgequant.tracking import mlflow_names, tags, ui_links
 from edgequant.tracking.recording import registry, summary
+from edgequant.tracking.recording.shared_view import shared_view
 
 
 @pytest.fixture
@@ -38,6 +41,59 @@ def test_runs_are_named_after_the_source_model(results: Callable[..., Path], uri
     result = load_result(results(model_uri=uri))
     assert tags.source(result) == name
     assert not set("/:.%\"' ") & set(tags.logged_model_name(result, "full_int8"))
+
+
+@pytest.mark.parametrize(
+    ("variant", "changes", "name"),
+    [
+        ("full_int8", {"verdict": "rejected", "drop_points": 2.14}, "digits · full_int8 · rejected −2.1"),
+        ("full_int8", {"verdict": "blessed", "drop_points": -0.26}, "digits · full_int8 · blessed +0.3"),
+        ("full_int8", {"verdict": "inconclusive", "drop_points": 0.04}, "digits · full_int8 · inconclusive −0.04"),
+        ("full_int8", {"verdict": "blessed", "drop_points": 0.0}, "digits · full_int8 · blessed 0.0"),
+        ("full_int8", {"verdict": "not gated", "drop_points": None}, "digits · full_int8 · not gated"),
+        (
+            "full_int8",
+            {"verdict": "rejected", "drop_points": None, "reason": "killed"},
+            "digits · full_int8 · rejected, failed",
+        ),
+        ("float32", {}, "digits · float32 · reference"),
+        ("", {}, "digits · summary · blessed"),
+    ],
+)
+def test_runs_are_named_after_verdict_and_drop(
+    results: Callable[..., Path], variant: str, changes: dict[str, Any], name: str
+) -> None:
+    """The name says what was decided, and how many points the main metric gained or lost."""
+    result = load_result(results(model_uri=""))
+    if changes:
+        changed = {**result.verdict.variants, variant: replace(result.verdict.variants[variant], **changes)}
+        result = replace(result, verdict=replace(result.verdict, variants=changed))
+    assert tags.run_name(result, variant) == name
+
+
+def test_a_long_name_keeps_its_verdict(result: LoadedResult) -> None:
+    """MLflow's database allows 250 characters: the source model's name is cut, and the verdict is not."""
+    name = tags.run_name(replace(result, verdict=replace(result.verdict, name="d" * 400)))
+    assert len(name) == 250
+    assert name.endswith("d… · summary · blessed")
+
+
+def test_the_shared_view_is_one_for_equal_columns() -> None:
+    """Equal columns have one key, so that an experiment gets the view once; it fits into the tag column of older databases."""
+    view = shared_view("accuracy_percent")
+    assert view == shared_view("accuracy_percent")
+    assert view.key != shared_view("r2").key
+    kept = json.loads(view.value(17))
+    assert (kept["name"], kept["createdAt"], kept["updatedAt"]) == ("edgequant: accuracy_percent", 17, 17)
+    assert json.loads(kept["state"])["selectedColumns"][:5] == [
+        "tags.`edgequant.verdict`",
+        "metrics.`accuracy_percent`",
+        "metrics.`drop_points`",
+        "metrics.`drop_low_points`",
+        "metrics.`drop_high_points`",
+    ]
+    assert len(view.value(10**13)) <= 5000
+    assert "metrics.`agreement_percent`" in shared_view("").state
 
 
 def test_a_result_is_identified_by_its_run_or_by_its_content(results: Callable[..., Path]) -> None:
@@ -129,9 +185,13 @@ def test_the_comparison_has_a_row_per_variant(result: LoadedResult) -> None:
 
 
 def test_links_open_the_machine_learning_pages() -> None:
-    """The experiment's link asks for its machine-learning view, and the comparison names every run."""
-    links = ui_links.links("http://host", "3", "s", ["a", "b"])
-    assert links["experiment"] == "http://host/#/experiments/3?workflowType=machine_learning"
+    """The experiment's link opens its shared view on the machine-learning page, and the comparison names every run."""
+    recorded = ui_links.Recorded(experiment_id="3", summary_run_id="s", run_ids=("a", "b"), view="0123")
+    links = ui_links.links("http://host", recorded)
+    page = "http://host/#/experiments/3/runs?"
+    assert links["experiment"] == f"{page}viewStateShareKey=0123&workflowType=machine_learning"
+    without = ui_links.links("http://host", replace(recorded, view=""))
+    assert without["experiment"] == f"{page}workflowType=machine_learning"
     assert links["summary"] == "http://host/#/experiments/3/runs/s?workflowType=machine_learning"
     assert (
         unquote(links["compare"])

@@ -51,7 +51,7 @@ def test_results_are_kept_when_mlflow_cannot_be_reached(digits_sets: Any, tmp_pa
     start = time.monotonic()
     with pytest.raises(TrackingError, match=rf"MLflow at {server} did not accept the results") as raised:
         track(TrackingSettings(uri=server, experiment="digits", retry_seconds=2), inputs, target)
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 60
     assert "\n" not in str(raised.value)
 
     result = load_result(target)

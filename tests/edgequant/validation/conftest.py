@@ -23,7 +23,7 @@ def _set(purpose: str) -> DatasetFacts:
             signature="serving_default",
             seed=17,
             rule="lowest seeded content hashes",
-            asked=100,
+            requested=100,
             records_read=200,
             duplicates=0,
             sources=(SourceFile(path=f"/data/{purpose}.npz", size_bytes=1000),),

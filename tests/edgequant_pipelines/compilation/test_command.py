@@ -1,6 +1,7 @@
 """`edgequant compile`: the files it writes, and what it refuses."""
 
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,29 @@ def test_manifests_are_for_kubectl(tmp_path: Path) -> None:
         "Pipeline",
         "PipelineVersion",
     ]
+
+
+def test_no_other_file_is_overwritten(config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the configuration that is compiled, nor manifests by a pipeline or the other way round; only its own kind is."""
+    shutil.copytree(config_file.parent, tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    configuration = "# my own notes\n" + config_file.read_text()
+    Path("pipeline.yaml").write_text(configuration)
+    for options in ([], ["-o", "pipeline.yaml"], ["--kubernetes-manifests"]):
+        done = run("--config", "pipeline.yaml", *options)
+        assert done.exit_code == 2
+        assert "edgequant: pipeline.yaml: already exists and is not " in done.stderr
+        assert Path("pipeline.yaml").read_text() == configuration
+    assert [run("-o", "p.yaml").exit_code for _ in range(2)] == [0, 0]
+    compiled = Path("p.yaml").read_bytes()
+    assert run("-o", "p.yaml", "--kubernetes-manifests").exit_code == 2
+    assert Path("p.yaml").read_bytes() == compiled
+    assert [run("-o", "m.yaml", "--kubernetes-manifests").exit_code for _ in range(2)] == [0, 0]
+    assert run("-o", "m.yaml").exit_code == 2
+    Path("steps").mkdir()
+    Path("steps/convert.yaml").write_text("name: mine\n")
+    assert run("--components", "steps").exit_code == 2
+    assert Path("steps/convert.yaml").read_text() == "name: mine\n"
 
 
 @pytest.mark.parametrize(

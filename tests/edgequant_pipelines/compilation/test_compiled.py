@@ -272,7 +272,7 @@ def test_the_nested_pipeline_has_them_too(pipeline: CompiledPipeline, config_fil
         name for name in whole if name.startswith(("pin_", "fingerprint_", "resolve_"))
     }
     assert {name: nested[name] for name in shared} == {name: whole[name] for name in shared}
-    assert set(nested) - shared == {"champion_digest", "examples_digest", "model_uri"}
+    assert set(nested) - shared == {"training_metrics", "champion_digest", "examples_digest", "model_uri"}
 
 
 def test_the_digest_is_that_of_the_content(pipeline: CompiledPipeline, plain: CompiledPipeline) -> None:

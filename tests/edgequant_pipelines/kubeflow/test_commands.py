@@ -178,10 +178,11 @@ def test_pages_whose_address_is_not_known(
 
 
 def test_waiting_without_a_gate(server: KfpServer, config_file: Path, command: Callable[..., Result]) -> None:
-    """Nothing is judged, so that nobody is asked what came out."""
+    """Nothing is judged; that MLflow cannot say whether the reference is valid is reported, and no failure."""
     with ending(server, state="SUCCEEDED", tasks={}):
         done = command("submit", config_file, "--host", server.url, "--wait", "--poll-seconds", 0.1, "--set", "gate={}")
     assert (done.exit_code, done.output.splitlines()[-1]) == (0, "not gated: no gate is set")
+    assert "whether float32 is a valid reference is not known here" in done.stderr
 
 
 def test_waiting_for_a_run_that_fails(server: KfpServer, config_file: Path, command: Callable[..., Result]) -> None:

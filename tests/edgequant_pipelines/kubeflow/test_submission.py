@@ -155,11 +155,11 @@ def test_looking_is_tried_again(server: KfpServer, connection: Connection, confi
 
 def test_an_answer_that_says_when_to_ask_again(server: KfpServer, connection: Connection) -> None:
     """It may say hours; the question is repeated soon all the same, and then it is an error that says why."""
-    server.fail(Fault(method="GET", path="/runs$", status=429, retry_after=20, times=100))
+    server.fail(Fault(method="GET", path="/runs$", status=429, retry_after=90, times=100))
     began = time.monotonic()
     with pytest.raises(KubeflowError, match="429"):
         find_run(connection, "any")
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 80
 
 
 def test_a_server_that_is_killed_and_started_again(

@@ -1,5 +1,6 @@
 """Claims: what a tag says, the names of runs, and when to retry."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -57,17 +58,27 @@ def test_a_pause_longer_than_an_hour_is_kept() -> None:
     assert CLAIM.after_failure(rule(retry_seconds=7200), "why", 0.0).retry_at == 7200.0
 
 
-@given(st.lists(st.tuples(st.text(min_size=1), st.integers(1, 99), st.integers(1, 9)), unique=True))
-def test_run_names_tell_claims_apart(parts: list[tuple[str, int, int]]) -> None:
-    """Every attempt has a name of its own, of lower-case letters, digits and dashes, short enough for KFP."""
-    names = {
-        Claim(
-            name=name, version=str(version), rule="r" * 40, digest="0" * 12, launcher="local", state=CLAIMED, attempt=n
-        ).run_name
-        for name, version, n in parts
-    }
-    assert len(names) == len(parts)
-    assert all(len(name) <= 127 and name.replace("-", "").isalnum() and name == name.lower() for name in names)
+def test_run_names_tell_claims_apart() -> None:
+    """A name has the rule, the model, its version, a digest of the claim (`sha256sum` of its JSON), and the attempt."""
+    assert CLAIM.run_name == "nightly-digits-3-a4c7ca88818c-1"
+    # These read alike in the characters that KFP allows, or differ in what the name does not spell out.
+    alike = [replace(CLAIM, name=name) for name in ("a b", "a-b", "A-B", "a_b", "a--b", "ä", "ö", "a" * 40, "a" * 41)]
+    others = [
+        replace(CLAIM, version="4"),
+        replace(CLAIM, attempt=2),
+        replace(CLAIM, rule="weekly"),
+        replace(CLAIM, digest="0123456789ac"),
+        replace(CLAIM, origin="0"),
+    ]
+    claims = [CLAIM, *alike, *others]
+    assert len({claim.run_name for claim in claims}) == len(claims)
+
+
+@given(st.text(min_size=1), st.integers(1, 99_999), st.integers(1, 9))
+def test_run_names_are_allowed_on_kubeflow(name: str, version: int, attempt: int) -> None:
+    """A run's name is of lower-case letters, digits and dashes, and short enough for KFP."""
+    claim = replace(CLAIM, name=name, version=str(version), rule="r" * 40, attempt=attempt)
+    assert re.fullmatch("[a-z0-9-]{1,127}", claim.run_name)
 
 
 @pytest.mark.parametrize(

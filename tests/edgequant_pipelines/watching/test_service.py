@@ -212,7 +212,7 @@ class _Overloaded(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.send_response(503)
-        self.send_header("Retry-After", "20")
+        self.send_header("Retry-After", "120")
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
@@ -256,7 +256,7 @@ def test_a_registry_does_not_say_how_long_the_watcher_sleeps(monkeypatch: pytest
         with pytest.raises(RegistryError, match="does not answer: too many 503 error responses"):
             next(ModelRegistry(f"http://127.0.0.1:{server.server_port}").versions())
         server.shutdown()
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
 
 
 def test_looking_once_tells_of_what_it_leaves_for_later(scene: Any) -> None:

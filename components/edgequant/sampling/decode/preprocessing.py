@@ -1,29 +1,24 @@
 """Converts a record's features to model inputs with the dtypes and shapes of the model's signature."""
 
 import ast
-import io
-import math
-import struct
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgequant.errors import ConfigError, ExamplesError, did_you_mean
+from edgequant.sampling.decode.normalizing import Normalize, number, parse_normalize
+from edgequant.sampling.decode.pixels import FAST, JPEG, decode_image
+from edgequant.sampling.decode.resizing import Resize, parse_resize, resize_image
 from edgequant.sampling.formats.features import Feature, Features, take
 from edgequant.signature import ModelSignature, TensorSpec
 from edgequant.task import load_function
 
 IMAGE = "image"
-_PIL_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-# What Pillow raises on damaged images.
-_DAMAGE = (OSError, ValueError, SyntaxError, IndexError, EOFError, struct.error, zlib.error)
-_KEYS = ("feature", "decode", "resize", "scale", "offset")
+_KEYS = ("feature", "decode", "jpeg", "resize", "scale", "offset", "normalize")
 
 Preprocess = Callable[[Features], dict[str, NDArray[Any]]]
 
@@ -39,23 +34,33 @@ class InputSource:
     Attributes:
         feature: The feature that it is made from.
         decode: ``image`` for PNG or JPEG bytes, or None to use the values unchanged.
-        resize: Height and width to resize an image to, or None to keep its size.
+        jpeg: Which inverse transform decodes a JPEG: ``fast`` as TensorFlow by default, or ``accurate``.
+        resize: How an image is resized, or None to keep its size.
         scale: The factor that values are multiplied by.
         offset: The number that is added afterwards.
+        normalize: How values are normalized after that, or None.
     """
 
     feature: str
     decode: str | None = None
-    resize: tuple[int, int] | None = None
+    jpeg: str = FAST
+    resize: Resize | None = None
     scale: float = 1.0
     offset: float = 0.0
+    normalize: Normalize | None = None
+
+    @property
+    def changes_values(self) -> bool:
+        """Whether values are scaled, shifted or normalized."""
+        return self.scale != 1.0 or self.offset != 0.0 or self.normalize is not None
 
 
 def input_sources(declared: Mapping[str, Any], signature: ModelSignature) -> dict[str, InputSource]:
     """Returns how each input of the signature is made; one that is not declared is made from the feature of the same name.
 
     Args:
-        declared: By input name, a feature's name or a mapping of `feature`, `decode`, `resize`, `scale`, `offset`.
+        declared: By input name, a feature's name or a mapping of `feature`, `decode`, `jpeg`, `resize`, `scale`, `offset`,
+            `normalize`.
         signature: The model's signature.
 
     Raises:
@@ -67,7 +72,10 @@ def input_sources(declared: Mapping[str, Any], signature: ModelSignature) -> dic
             raise ConfigError(
                 f"examples.inputs: {name!r} is not an input of the model; its inputs are {', '.join(names)}{did_you_mean(name, names)}"
             )
-    return {name: input_source(name, declared.get(name, name)) for name in names}
+    sources = {spec.name: input_source(spec.name, declared.get(spec.name, spec.name)) for spec in signature.inputs}
+    for spec in signature.inputs:
+        _check_channels(sources[spec.name], spec)
+    return sources
 
 
 def input_source(name: str, declared: object) -> InputSource:
@@ -92,41 +100,49 @@ def input_source(name: str, declared: object) -> InputSource:
     decode = declared.get("decode")
     if decode not in (None, IMAGE):
         raise ConfigError(f"{where}.decode: {decode!r} is unknown; allowed is {IMAGE!r}")
-    resize = _size(declared.get("resize"), where)
-    if resize is not None and decode is None:
-        raise ConfigError(f"{where}.resize: only images are resized; it needs decode: {IMAGE}")
+    resize = parse_resize(declared.get("resize"), f"{where}.resize")
+    _check_combination(declared, where)
+    jpeg = declared.get("jpeg", FAST)
+    if jpeg not in JPEG:
+        raise ConfigError(f"{where}.jpeg: {jpeg!r} is unknown; choose from {', '.join(JPEG)}")
     return InputSource(
         feature=feature,
         decode=decode,
+        jpeg=jpeg,
         resize=resize,
-        scale=_number(declared.get("scale", 1.0), f"{where}.scale"),
-        offset=_number(declared.get("offset", 0.0), f"{where}.offset"),
+        scale=number(declared.get("scale", 1.0), f"{where}.scale"),
+        offset=number(declared.get("offset", 0.0), f"{where}.offset"),
+        normalize=parse_normalize(declared.get("normalize"), f"{where}.normalize"),
     )
 
 
-def _size(declared: object, where: str) -> tuple[int, int] | None:
-    if declared is None:
-        return None
-    # KFP turns the integers inside a mapping into floats.
-    sizes = [
-        int(size)
-        for size in (declared if isinstance(declared, list | tuple) else ())
-        if isinstance(size, int | float) and not isinstance(size, bool) and size >= 1 and size == size // 1
-    ]
-    if len(sizes) != 2 or not isinstance(declared, list | tuple) or len(declared) != 2:
-        raise ConfigError(f"{where}.resize: {declared!r} is not [height, width] in pixels")
-    return sizes[0], sizes[1]
+def _check_combination(declared: Mapping[str, Any], where: str) -> None:
+    """Checks that the keys of a declaration go together.
+
+    Raises:
+        ConfigError: They do not.
+    """
+    if declared.get("decode") is None:
+        for key, verb in (("resize", "resized"), ("jpeg", "decoded")):
+            if declared.get(key) is not None:
+                raise ConfigError(f"{where}.{key}: only images are {verb}; it needs decode: {IMAGE}")
+    normalize = declared.get("normalize")
+    if isinstance(normalize, Mapping) and "mode" in normalize and not declared.keys().isdisjoint(("scale", "offset")):
+        raise ConfigError(
+            f"{where}.normalize: mode: {normalize['mode']} is for values from 0 to 255; remove scale and offset"
+        )
 
 
-def _number(declared: object, where: str) -> float:
-    try:
-        # YAML reads 1e-3 as text.
-        number = float(declared) if isinstance(declared, int | float | str) else math.nan
-    except (ValueError, OverflowError):
-        number = math.nan
-    if isinstance(declared, bool) or not math.isfinite(number):
-        raise ConfigError(f"{where}: {declared!r} is not a number")
-    return number
+def _check_channels(source: InputSource, spec: TensorSpec) -> None:
+    """Checks that the input has as many channels as it is normalized with.
+
+    Raises:
+        ConfigError: It has another number.
+    """
+    needed = source.normalize.channels if source.normalize else None
+    actual = spec.example_shape[-1] if spec.example_shape else None
+    if needed and actual and actual != needed:
+        raise ConfigError(f"examples.inputs.{spec.name}.normalize: is for {needed} channels; the model takes {spec}")
 
 
 def load_preprocess(name: str, source: str) -> Preprocess:
@@ -139,21 +155,10 @@ def load_preprocess(name: str, source: str) -> Preprocess:
     Raises:
         ConfigError: There is no such function, or the file cannot be run.
     """
-    if not source:
-        try:
-            return partial(_call, load_function(name), name)
-        except ConfigError as error:
-            raise ConfigError(f"examples.preprocess: {error}") from error
-    path, _, function_name = name.rpartition(":")
-    module = ModuleType("edgequant_user_preprocess")
     try:
-        exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102 - the user's own file, named in their config
-    except (Exception, SystemExit) as error:
-        raise ConfigError(f"examples.preprocess: {path} cannot be run: {type(error).__name__}: {error}") from error
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        raise ConfigError(f"examples.preprocess: {path} has no function {function_name!r}")
-    return partial(_call, function, name)
+        return partial(_call, load_function(name, source), name)
+    except ConfigError as error:
+        raise ConfigError(f"examples.preprocess: {error}") from error
 
 
 def check_source(name: str, source: str) -> None:
@@ -223,7 +228,7 @@ def _call(function: Callable[..., Any], name: str, features: Features) -> dict[s
 
 def _make(feature: Feature, source: InputSource, spec: TensorSpec) -> NDArray[Any]:
     if source.decode == IMAGE:
-        values = _decode_image(feature, source, spec)
+        values = _decode(feature, source, spec)
     elif isinstance(feature, tuple):
         raise ExamplesError(
             f"feature {source.feature!r} is bytes or text; input {spec.name!r} takes {spec.dtype} (decode: image turns PNG and JPEG into pixels)"
@@ -232,32 +237,26 @@ def _make(feature: Feature, source: InputSource, spec: TensorSpec) -> NDArray[An
         values = feature
     if source.scale != 1.0 or source.offset != 0.0:
         values = values.astype(np.float32) * np.float32(source.scale) + np.float32(source.offset)
-    return values
+    return source.normalize.apply(values) if source.normalize else values
 
 
-def _decode_image(feature: Feature, source: InputSource, spec: TensorSpec) -> NDArray[Any]:
-    """Returns the pixels of a PNG or JPEG, uint8 [height, width, channels], channels as the input has."""
-    from PIL import Image, UnidentifiedImageError
-
+def _decode(feature: Feature, source: InputSource, spec: TensorSpec) -> NDArray[Any]:
+    """Returns the pixels of a PNG or JPEG [height, width, channels], channels as the input has, resized as declared."""
     if not isinstance(feature, tuple) or len(feature) != 1:
         raise ExamplesError(f"feature {source.feature!r} is not one byte string; decode: image takes PNG or JPEG bytes")
     shape = spec.example_shape or ()
-    channels = shape[-1] if len(shape) == 3 else 3
+    channels = (shape[-1] if len(shape) == 3 else 3) or 3
     try:
-        with Image.open(io.BytesIO(feature[0]), formats=("PNG", "JPEG")) as image:
-            if image.mode.startswith(("I", "F")):
-                raise ValueError(f"it has pixels of mode {image.mode}; 8 bits a channel are needed")
-            picture = image.convert(_PIL_MODES.get(channels or 3, "RGB"))
-    except (*_DAMAGE, Image.DecompressionBombError) as error:
-        reason = "its format is neither" if isinstance(error, UnidentifiedImageError) else error
-        raise ExamplesError(
-            f"feature {source.feature!r} is not a PNG or JPEG image that can be decoded ({reason})"
-        ) from error
-    if source.resize is not None:
-        height, width = source.resize
-        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-    pixels = np.asarray(picture)
-    return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
+        pixels: NDArray[Any] = decode_image(feature[0], channels, source.jpeg)
+    except ExamplesError as error:
+        raise ExamplesError(f"feature {source.feature!r} {error}") from error
+    if source.resize is None:
+        return pixels
+    resized = resize_image(pixels, source.resize)
+    if resized.dtype.kind == "f" and np.dtype(spec.dtype).kind in "iu" and not source.changes_values:
+        rounded: NDArray[np.uint8] = np.clip(np.rint(resized), 0, 255).astype(np.uint8)
+        return rounded
+    return resized
 
 
 def _fit(value: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:

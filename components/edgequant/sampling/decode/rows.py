@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgequant.artifacts.example_set import Kept
 from edgequant.errors import EdgequantError, ExamplesError, did_you_mean
 from edgequant.sampling.decode.preprocessing import (
     NotFiniteError,
@@ -20,9 +21,11 @@ from edgequant.sampling.decode.preprocessing import (
     load_preprocess,
 )
 from edgequant.sampling.draw.bottom_k import Candidate
+from edgequant.sampling.draw.ranks import sequence_of
+from edgequant.sampling.draw.scan import A_GROUP, A_KEY
 from edgequant.sampling.draw.spool import Spool
-from edgequant.sampling.formats.class_labels import class_name
-from edgequant.sampling.formats.features import Features, take
+from edgequant.sampling.formats.class_reader import class_name
+from edgequant.sampling.formats.features import Feature, Features, take
 from edgequant.sampling.formats.files import Format
 from edgequant.sampling.settings import ExampleSources
 from edgequant.task import NONE, check_label, class_count, is_custom
@@ -44,6 +47,7 @@ class DecodedRow:
     inputs: dict[str, NDArray[Any]]
     label: NDArray[Any] | None
     slices: dict[str, str]
+    kept: Kept = Kept()  # noqa: RUF009 (it is frozen)
 
 
 RowMaker = Callable[[Candidate], DecodedRow]
@@ -61,12 +65,20 @@ def row_maker(examples: ExampleSources, kind: Format, spool: Spool) -> RowMaker:
         ConfigError: The inputs or the user's function are wrong.
     """
     preprocess = _preprocess(examples)
+    key = examples.sequence.get("key", "")
+    # The examples of a sequence depend on each other.
+    group = examples.group or key
 
     def make(candidate: Candidate) -> DecodedRow:
         features = kind.parse(spool.read(candidate.stored))
         label = _label(examples, features) if examples.label else None
         slices = {name: _slice(features, name) for name in examples.slices}
-        return DecodedRow(fit(preprocess(features), examples.signature), label, slices)
+        kept = Kept(
+            group=class_name(features, group, A_GROUP) if group else None,
+            sequence=class_name(features, key, A_KEY) if key else None,
+            features={name: _kept(take(features, name)) for name in examples.keep},
+        )
+        return DecodedRow(fit(preprocess(features), examples.signature), label, slices, kept)
 
     return make
 
@@ -87,6 +99,13 @@ def feature_checks(examples: ExampleSources) -> tuple[dict[str, Callable[[Featur
     checks |= {f"slice {name}": partial(_slice, name=name) for name in examples.slices}
     if examples.weight:
         checks["weight"] = partial(take, name=examples.weight)
+    key = examples.sequence.get("key", "")
+    if examples.group or key:
+        checks["group"] = partial(class_name, feature=examples.group or key, use=A_GROUP)
+    if key:
+        checks["key"] = partial(class_name, feature=key, use=A_KEY)
+        checks["order"] = partial(_place_in_sequence, name=examples.sequence.get("order", ""))
+    checks |= {f"keep {name}": partial(take, name=name) for name in examples.keep}
     return checks, wrong
 
 
@@ -123,6 +142,41 @@ def make_rows(make: RowMaker, chosen: Sequence[Candidate]) -> Iterator[tuple[Can
             chunk = chosen[start : start + _CHUNK]
             spread = max(candidate.stored.size for candidate in chunk) >= _WORTH_A_THREAD
             yield from zip(chunk, (pool.map if spread else map)(attempt, chunk), strict=True)
+
+
+def sequence_order(
+    examples: ExampleSources, kind: Format, spool: Spool, chosen: Sequence[Candidate]
+) -> list[Candidate]:
+    """Returns candidates in the order of their sequences, those of one sequence by its order feature.
+
+    Raises:
+        ExamplesError: A record's order is not one number.
+    """
+    name = examples.sequence["order"]
+
+    def place(candidate: Candidate) -> tuple[int, float, bytes]:
+        try:
+            order = _place_in_sequence(kind.parse(spool.read(candidate.stored)), name)
+        except ExamplesError as error:
+            raise ExamplesError(f"{candidate.origin}: {error}") from error
+        return sequence_of(candidate.rank), order, candidate.identity
+
+    return sorted(chosen, key=place)
+
+
+def _place_in_sequence(features: Features, name: str) -> float:
+    """Returns the number that an example's place in its sequence hangs on."""
+    value = take(features, name)
+    if isinstance(value, tuple) or value.size != 1 or not np.isfinite(value).all():
+        raise ExamplesError(f"feature {name!r} is not one number (examples.sequence.order)")
+    return float(value.reshape(()))
+
+
+def _kept(feature: Feature) -> NDArray[Any]:
+    """Returns a feature for a metric of one's own: numbers as they are, text as text, a single value without an axis."""
+    if isinstance(feature, tuple):
+        feature = np.array([text.decode("utf-8", "replace") for text in feature])
+    return feature.reshape(()) if feature.size == 1 else feature
 
 
 def _slice(features: Features, name: str) -> str:

@@ -29,6 +29,7 @@ def pack(drawn: Drawn) -> bytes:
         "records": drawn.records,
         "left_out": drawn.left_out,
         "watched": sorted(identity.hex() for identity in drawn.watched),
+        "groups": sorted(drawn.groups),
         "pieces": drawn.pieces,
         "error": drawn.error,
     }
@@ -47,6 +48,7 @@ def unpack(data: bytes) -> Drawn:
     drawn.records.update(content["records"])
     drawn.left_out.update(content["left_out"])
     drawn.watched.update(map(bytes.fromhex, content["watched"]))
+    drawn.groups.update(content["groups"])
     drawn.pieces = content["pieces"]
     drawn.error = content["error"]
     return drawn

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 IDENTITY_BYTES = 16
+_SEQUENCES = 2.0**32
 _BITS = 52  # The number of bits that a float64 between 0 and 1 represents exactly, with a half added.
 
 
@@ -52,6 +53,21 @@ def exponential(ranks: NDArray[np.float64], weights: NDArray[np.float64]) -> NDA
         weights: Positive weights, [records].
     """
     return np.asarray(-np.log(ranks) / weights, np.float64)
+
+
+def in_sequences(sequences: NDArray[np.float64], records: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns ranks by which all records of a sequence come together: the sequence's in the upper bits, then the record's.
+
+    Args:
+        sequences: Uniform ranks of the records' sequences, [records].
+        records: Uniform ranks of the records, [records].
+    """
+    return np.asarray((np.floor(sequences * _SEQUENCES) + records) / _SEQUENCES, np.float64)
+
+
+def sequence_of(rank: float) -> int:
+    """Returns the number of the sequence that a rank of `in_sequences` belongs to."""
+    return int(rank * _SEQUENCES)
 
 
 def class_rank(label: str, seed: int) -> int:

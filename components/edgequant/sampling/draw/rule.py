@@ -36,6 +36,10 @@ class DrawRule:
         weight: The feature by which calibration records are weighted; "" for none.
         exclude: Identities that must not be drawn.
         watch: Identities to search for, by the checksum of their records.
+        group: The feature whose values are groups, all of whose records have one purpose; "" for none.
+        sequence: The feature whose values are the keys of sequences, which are drawn as a whole; "" for none.
+        exclude_groups: Groups whose records must not be drawn.
+        note_groups: Whether to return the groups of all records read.
         columns: The columns to read of a format that has columns; None: all.
     """
 
@@ -45,4 +49,8 @@ class DrawRule:
     weight: str = ""
     exclude: frozenset[bytes] = frozenset()
     watch: Mapping[int, frozenset[bytes]] = field(default_factory=dict)
+    group: str = ""
+    sequence: str = ""
+    exclude_groups: frozenset[str] = frozenset()
+    note_groups: bool = False
     columns: tuple[str, ...] | None = None

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TypeVar
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +12,19 @@ from numpy.typing import NDArray
 from edgequant.errors import ExamplesError
 from edgequant.sampling.draw.bottom_k import BottomK, Candidate
 from edgequant.sampling.draw.quotas import Shares, check_classes
-from edgequant.sampling.draw.ranks import exponential, identify, uniform
+from edgequant.sampling.draw.ranks import exponential, identify, in_sequences, uniform
 from edgequant.sampling.draw.rule import CALIBRATION, CALIBRATION_SHARE, EVALUATION, DrawRule, Keep
 from edgequant.sampling.draw.spool import Stored
-from edgequant.sampling.formats.class_labels import class_reader
+from edgequant.sampling.formats.class_reader import class_reader
 from edgequant.sampling.formats.features import Batch, take
 from edgequant.sampling.formats.files import Format
 
 ZERO_WEIGHT = "weight of 0"
+OF_EVALUATED_GROUP = "of a group of the evaluation files"
+A_KEY = "the key of a sequence is one value (examples.sequence)"
+A_GROUP = "a group is one value (examples.group)"
+# The most groups whose names are kept: tens of megabytes.
+MAX_GROUPS = 1_000_000
 
 T = TypeVar("T")
 
@@ -31,14 +37,16 @@ class Drawn:
         seed: The seed.
         lowest: The candidates of lowest rank.
         shares: The candidates that an equal division among classes may take.
-        records: Records by class, copies included; a single class "" when the draw has no classes.
+        records: Records by class, copies included; a single class "" when the draw has no classes. Without records of
+            excluded groups.
         left_out: Records that cannot be drawn, by reason.
         watched: The identities of the watch list that were found.
+        groups: The groups of all records, if the rule notes them.
         pieces: How many pieces of the input were read.
         error: Why a file could not be read, or "".
     """
 
-    __slots__ = ("error", "keep", "left_out", "lowest", "pieces", "records", "seed", "shares", "watched")
+    __slots__ = ("error", "groups", "keep", "left_out", "lowest", "pieces", "records", "seed", "shares", "watched")
 
     def __init__(self, keep: Keep, seed: int) -> None:
         self.keep = keep
@@ -48,8 +56,14 @@ class Drawn:
         self.records: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
         self.watched: set[bytes] = set()
+        self.groups: set[str] = set()
         self.pieces = 0
         self.error = ""
+
+    @property
+    def records_read(self) -> int:
+        """The number of records, those of excluded groups included."""
+        return self.records.total() + self.left_out[OF_EVALUATED_GROUP]
 
     def empty(self) -> "Drawn":
         """Returns an empty draw with the same settings."""
@@ -68,6 +82,7 @@ class Drawn:
             self.records.update(other.records)
             self.left_out.update(other.left_out)
             self.watched |= other.watched
+            self.groups |= other.groups
             self.pieces += other.pieces
             self.error = min(filter(None, (self.error, other.error)), default="")
         return self
@@ -88,6 +103,8 @@ class Scan:
         self._kind = kind
         self._store = store
         self._class_of = class_reader(kind.parse, rule.classes, examples=kind.examples)
+        self._key_of = class_reader(kind.parse, rule.sequence, examples=kind.examples, use=A_KEY)
+        self._group_of = class_reader(kind.parse, rule.group, examples=kind.examples, use=A_GROUP)
 
     def add(self, batch: Batch) -> None:
         """Adds records.
@@ -96,10 +113,15 @@ class Scan:
             ExamplesError: A class or a weight is missing or not valid.
         """
         ranks = uniform(batch.checksums, self._rule.seed, "rank")
+        if self._rule.sequence:
+            keys = self._each(batch, np.arange(len(ranks)), self._key_of)
+            ranks = in_sequences(uniform(_checksums(keys), self._rule.seed, "rank"), ranks)
         # For every record, since a wrong weight is always an error.
         weights = self._each(batch, np.arange(len(ranks)), self._weight) if self._rule.weight else []
-        for purpose, positions in self._split(batch.checksums).items():
+        groups = self._groups(batch)
+        for purpose, share in self._split(batch.checksums if groups is None else _checksums(groups)).items():
             drawn = self.drawn[purpose]
+            positions = share if groups is None else self._allowed(drawn, share, groups)
             if purpose == CALIBRATION and (self._rule.weight or self._rule.classes):
                 self._add_weighted_or_labelled(drawn, batch, positions, ranks, np.array(weights, np.float64))
             else:
@@ -108,8 +130,30 @@ class Scan:
             if self._rule.watch:
                 self._look_out(drawn, batch, positions)
 
+    def _groups(self, batch: Batch) -> list[str] | None:
+        """Returns the group of each record; None where groups make no difference to the draw."""
+        rule = self._rule
+        if not rule.group or (len(self.drawn) == 1 and not rule.exclude_groups and not rule.note_groups):
+            return None
+        return self._each(batch, np.arange(len(batch.checksums)), self._group_of)
+
+    def _allowed(self, drawn: Drawn, positions: NDArray[np.intp], groups: list[str]) -> NDArray[np.intp]:
+        """Returns the positions of the records whose groups are not excluded, and notes the groups."""
+        rule = self._rule
+        if rule.note_groups:
+            drawn.groups.update(groups[at] for at in positions.tolist())
+            if len(drawn.groups) > MAX_GROUPS:
+                raise ExamplesError(
+                    f"feature {rule.group!r} has more than {MAX_GROUPS:,} values; so many groups are not supported (examples.group)"
+                )
+        if not rule.exclude_groups:
+            return positions
+        allowed = np.array([groups[at] not in rule.exclude_groups for at in positions.tolist()], np.bool_)
+        drawn.left_out[OF_EVALUATED_GROUP] += int((~allowed).sum())
+        return positions[allowed]
+
     def _split(self, checksums: NDArray[np.uint32]) -> dict[str, NDArray[np.intp]]:
-        """Returns the positions of the records of each purpose; equal records have the same purpose."""
+        """Returns the positions of the records of each purpose; equal checksums, of records or groups, have the same purpose."""
         if len(self.drawn) == 1:
             return {next(iter(self.drawn)): np.arange(len(checksums))}
         calibration = uniform(checksums, self._rule.seed, "split") < CALIBRATION_SHARE
@@ -203,3 +247,9 @@ class Scan:
         if not 0 <= weight < math.inf:
             raise ExamplesError(f"feature {feature!r} is {weight:g}; a weight is a number of 0 or more")
         return weight
+
+
+def _checksums(groups: list[str]) -> NDArray[np.uint32]:
+    """Returns a checksum of each group's name."""
+    known = {name: crc32(name.encode()) for name in set(groups)}
+    return np.array([known[name] for name in groups], np.uint32)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from edgequant.artifacts.example_set import ClassCount
 from edgequant.sampling.draw.bottom_k import Candidate
 from edgequant.sampling.draw.quotas import equal_quotas, level, proportional_quotas
+from edgequant.sampling.draw.ranks import sequence_of
 from edgequant.sampling.draw.rule import Keep
 from edgequant.sampling.draw.scan import Drawn
 
@@ -92,6 +93,19 @@ def choose(pool: Candidates, plan: DrawPlan, taken: Iterable[Candidate] = ()) ->
                 break
             chosen.setdefault(candidate.identity, candidate)
     return in_order(chosen.values())
+
+
+def whole_sequences(rows: list[Candidate], most: int) -> list[Candidate]:
+    """Returns the candidates of the first sequences that fit into a number of examples.
+
+    Args:
+        rows: Candidates in ascending order of rank, one more than `most` if there are more.
+        most: The number.
+    """
+    if len(rows) <= most:
+        return rows
+    cut = sequence_of(rows[most].rank)
+    return [candidate for candidate in rows[:most] if sequence_of(candidate.rank) != cut]
 
 
 def class_counts(pool: Candidates, plan: DrawPlan, chosen: Iterable[Candidate]) -> dict[str, ClassCount]:

@@ -11,6 +11,7 @@ from edgequant.artifacts.example_set import SourceFile
 from edgequant.errors import ConfigError, ExamplesError
 from edgequant.sampling.formats import features as rows
 from edgequant.sampling.formats.features import Batch, Features
+from edgequant.sampling.formats.listing import hidden_hint, list_files
 from edgequant.sampling.formats.remote import check, prepare, wrong_place
 from edgequant.sampling.formats.tabular import first_npz_row, first_parquet_row, read_npz, read_parquet, row_groups
 from edgequant.sampling.formats.tfrecord import parse_example, read_batches
@@ -67,24 +68,16 @@ def find_files(patterns: Sequence[str], purpose: str) -> list[SourceFile]:
     """Returns the files that match any of the patterns, sorted by path, each once.
 
     Raises:
-        ExamplesError: A pattern matches nothing, or a file of no known format.
+        ExamplesError: A pattern matches nothing, cannot be listed, or matches a file of no known format.
     """
-    from apache_beam.io.filesystem import BeamIOError
-    from apache_beam.io.filesystems import FileSystems
-
     files: dict[str, SourceFile] = {}
-    prepare()
     for pattern in patterns:
-        check(pattern)
-        try:
-            matched = FileSystems.match([pattern])[0].metadata_list
-        except (BeamIOError, ValueError) as error:
-            raise ExamplesError(f"examples.{purpose}: {pattern!r} cannot be listed ({error})") from error
+        matched = list_files(pattern)
         if not matched:
-            raise ExamplesError(f"examples.{purpose}: no file matches {pattern!r}")
+            raise ExamplesError(f"examples.{purpose}: no file matches {pattern!r}{hidden_hint(pattern)}")
         for item in matched:
             file_format(item.path)
-            files[item.path] = SourceFile(path=item.path, size_bytes=item.size_in_bytes)
+            files[item.path] = SourceFile(path=item.path, size_bytes=item.size_bytes)
     if len({file_format(path).suffixes for path in files}) > 1:
         raise ExamplesError(f"examples.{purpose}: {patterns} match files of {_SEVERAL}")
     return [files[path] for path in sorted(files)]

@@ -1,8 +1,10 @@
-"""Files in buckets: prepares Beam's file systems, and checks access early, since Beam retries failures for minutes."""
+"""Files in buckets: prepares Beam's file systems, checks access early, since Beam retries failures for minutes, and lists objects."""
 
 import functools
 import os
 import re
+from collections.abc import Iterator
+from typing import Any
 
 from edgequant.errors import ExamplesError
 
@@ -31,6 +33,57 @@ def check(pattern: str) -> None:
         if wrong:
             raise ExamplesError(f"examples: {wrong}")
         _CHECKS[scheme](rest.partition("/")[0])
+
+
+def list_objects(prefix: str) -> Iterator[tuple[str, int, str]]:
+    """Yields the path, the size in bytes and the version of every object whose path begins with a prefix.
+
+    The version is what the store says of the content: S3's ETag, or Google's generation, which no two writes share. Beam's own
+    listing has times to the second only.
+
+    Args:
+        prefix: ``s3://BUCKET/PREFIX`` or ``gs://BUCKET/PREFIX``.
+
+    Raises:
+        ExamplesError: The bucket is not accessible.
+    """
+    check(prefix)
+    scheme, _, rest = prefix.partition("://")
+    bucket, _, start = rest.partition("/")
+    for name, size, version in _LISTINGS[scheme](bucket, start):
+        yield f"{scheme}://{bucket}/{name}", size, version
+
+
+def _list_s3(bucket: str, prefix: str) -> Iterator[tuple[str, int, str]]:
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        pages = boto3.session.Session().client("s3").get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=bucket, Prefix=prefix):
+            for item in page.get("Contents", ()):
+                yield item["Key"], item["Size"], item["ETag"]
+    except (BotoCoreError, ClientError) as error:
+        raise ExamplesError(f"examples: s3://{bucket}/{prefix} cannot be listed ({error})") from error
+
+
+def _list_gs(bucket: str, prefix: str) -> Iterator[tuple[str, int, str]]:
+    from google.api_core.exceptions import GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
+
+    try:
+        for blob in _gs_client().list_blobs(bucket, prefix=prefix):
+            yield blob.name, blob.size, str(blob.generation)
+    except (GoogleAPIError, GoogleAuthError) as error:
+        raise ExamplesError(f"examples: gs://{bucket}/{prefix} cannot be listed ({error})") from error
+
+
+def _gs_client() -> Any:
+    from google.auth import default
+    from google.cloud import storage
+
+    credentials, project = default()
+    return storage.Client(project=project or os.environ.get("GOOGLE_CLOUD_PROJECT", "none"), credentials=credentials)
 
 
 def wrong_place(pattern: str) -> str:
@@ -78,17 +131,12 @@ def _check_gs(bucket: str) -> None:
     try:
         import google_auth_httplib2  # noqa: F401 - without it, Beam silently uses no credentials
         from google.api_core.exceptions import GoogleAPIError, NotFound
-        from google.auth import default
         from google.auth.exceptions import GoogleAuthError
-        from google.cloud import storage
+        from google.cloud import storage  # noqa: F401 - only whether it is installed
     except ImportError as error:
         raise ExamplesError("examples: gs:// needs Google's libraries; install edgequant[gcs]") from error
     try:
-        credentials, project = default()
-        client = storage.Client(
-            project=project or os.environ.get("GOOGLE_CLOUD_PROJECT", "none"), credentials=credentials
-        )
-        next(iter(client.list_blobs(bucket, max_results=1)), None)
+        next(iter(_gs_client().list_blobs(bucket, max_results=1)), None)
     except GoogleAuthError as error:
         raise ExamplesError(
             f"examples: gs://{bucket}: there are no credentials; set GOOGLE_APPLICATION_CREDENTIALS, here and where the"
@@ -101,3 +149,4 @@ def _check_gs(bucket: str) -> None:
 
 
 _CHECKS = {"s3": _check_s3, "gs": _check_gs}
+_LISTINGS = {"s3": _list_s3, "gs": _list_gs}

@@ -66,7 +66,9 @@ def read_parquet(
 
     try:
         file = parquet.ParquetFile(stream, buffer_size=_BATCH_BYTES)
-        names = file.schema_arrow.names if columns is None else _check_columns(columns, file.schema_arrow.names, path)
+        names = list(file.schema_arrow.names)
+        _check_unique(names if columns is None else columns, names, path)
+        names = names if columns is None else _check_columns(columns, names, path)
         groups = range(file.num_row_groups) if row_groups is None else row_groups
         start = sum(file.metadata.row_group(group).num_rows for group in range(groups.start))
         for batch in file.iter_batches(_rows_at_once(file.metadata), list(groups), columns=names):
@@ -195,6 +197,15 @@ def _check_columns(columns: Sequence[str], available: Sequence[str], path: str) 
                 f"{path}: has no feature {name!r}; it has {', '.join(sorted(available)) or 'none'}{did_you_mean(name, available)}"
             )
     return sorted(columns)
+
+
+def _check_unique(columns: Sequence[str], available: Sequence[str], path: str) -> None:
+    for name in columns:
+        count = available.count(name)
+        if count > 1:
+            raise ExamplesError(
+                f"{path}: has {count} columns named {name!r}, and which of them is meant is unknown; rename all but one"
+            )
 
 
 def _rows_at_once(facts: Any) -> int:

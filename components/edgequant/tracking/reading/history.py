@@ -26,6 +26,8 @@ class HistoryRow:
         source_model: The source model's URI.
         variant: The variant.
         verdict: Its verdict.
+        gate: The gate of its verdict, such as ``max_drop_points=1.0``; "" for none.
+        examples: The number of evaluation examples that were compared.
         size_bytes: The size of its file.
         metric: The name of the main metric, as recorded.
         value: Its value.
@@ -43,6 +45,8 @@ class HistoryRow:
     source_model: str
     variant: str
     verdict: str
+    gate: str
+    examples: float | None
     size_bytes: float | None
     metric: str
     value: float | None
@@ -61,13 +65,13 @@ def history(name: str, last: int, uri: str = "") -> list[HistoryRow]:
     Args:
         name: The name of a quantization, or of a registered model with its variants.
         last: The number of pipeline runs.
-        uri: The MLflow tracking URI; "" for the environment's.
+        uri: The MLflow tracking URI; "" for the environment's, or a database of a run in this directory.
 
     Raises:
         ConfigError: No tracking URI is set.
         TrackingError: MLflow has no variants of this name, or does not answer.
     """
-    with connected_client(existing(uri)) as client:
+    with connected_client(existing(uri, name)) as client:
         experiments = [str(experiment.experiment_id) for experiment in all_pages(client.search_experiments)]
         names = {name, *_names_of(client, name)}
         runs = _last([run for each in sorted(names) for run in _runs(client, experiments, each)], last)
@@ -171,6 +175,8 @@ def _row(run: Any, versions: _Versions) -> HistoryRow:
         source_model=run_tags[tags.SOURCE_MODEL],
         variant=run_tags[tags.VARIANT],
         verdict=run_tags[tags.VERDICT],
+        gate=run_tags.get(tags.GATE, ""),
+        examples=metrics.get("examples"),
         size_bytes=metrics.get("size_bytes"),
         metric=metric,
         value=metrics.get(metric),

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from edgequant.errors import ConfigError, EdgequantError, TrackingError
 from edgequant.mlflow_access.client_settings import client_settings
-from edgequant.tracking_uri import TRACKING_URI, check_tracking_uri, database_file
+from edgequant.tracking_uri import (
+    DATABASE,
+    DEMO_DIRECTORY,
+    TRACKING_URI,
+    WORK_DIRECTORIES,
+    check_tracking_uri,
+    database_file,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -17,23 +24,46 @@ _LISTED = 20
 _PAGE = 1000
 
 
-def existing(configured: str) -> str:
-    """Returns the tracking URI to read from: the configured one, the environment's, or ``mlflow.db`` in this directory.
+def existing(configured: str, name: str = "") -> str:
+    """Returns the tracking URI to read from: the configured one, the environment's, or that of a database of a run made here.
+
+    Args:
+        configured: The URI given; "" for none.
+        name: The quantization, whose own work directory is looked into first.
 
     Raises:
-        ConfigError: None of them exists, or the URI holds a password.
+        ConfigError: None of them exists, several databases may be meant, or the URI holds a password.
     """
     key = "--tracking-uri" if configured else TRACKING_URI
     uri = check_tracking_uri(key, configured or os.environ.get(TRACKING_URI, ""))
-    if not uri and Path("mlflow.db").is_file():
-        uri = f"sqlite:///{Path('mlflow.db').resolve()}"
     if not uri:
-        raise ConfigError(f"--tracking-uri: none is given, {TRACKING_URI} is not set, and there is no mlflow.db here")
+        return f"sqlite:///{_database(name).resolve()}"
     # MLflow would create an empty database.
     file = database_file(uri)
     if file and not file.is_file():
         raise ConfigError(f"{key}: {file} does not exist")
     return uri
+
+
+def _database(name: str) -> Path:
+    """Returns the database that runs in this directory wrote: that of the name's work directory, ``mlflow.db``, or the only other one.
+
+    Raises:
+        ConfigError: There is none, or there are several others.
+    """
+    in_works = sorted(Path(WORK_DIRECTORIES).glob(f"*/{DATABASE}"))
+    here = [path for path in in_works if path.parent.name == name] + [Path(DATABASE)]
+    chosen = next((path for path in here if path.is_file()), None)
+    others = [path for path in (*in_works, Path(DEMO_DIRECTORY, DATABASE)) if path.is_file()]
+    if chosen or len(others) == 1:
+        return chosen or others[0]
+    unset = f"--tracking-uri: none is given, {TRACKING_URI} is not set, and"
+    if others:
+        names = listed([str(path) for path in others])
+        raise ConfigError(
+            f"{unset} there are several databases: {names}; --tracking-uri sqlite:///{others[0]} reads one"
+        )
+    raise ConfigError(f"{unset} there is no {DATABASE} here, in {WORK_DIRECTORIES}/NAME or in {DEMO_DIRECTORY}")
 
 
 @contextmanager

@@ -65,10 +65,13 @@ def promote(request: Promotion, uri: str = "") -> Promoted:
         raise ConfigError(f"VERSION: {request.version!r} is not a version; a number, such as 3, is")
     with connected_client(existing(uri)) as client:
         model, version = _find(client, request)
-        verdict = version.tags.get(tags.VERDICT, "")
+        known = _tags_of(client, version)
+        verdict = known.get(tags.VERDICT, "")
         blessed = verdict == BLESSED
         if not blessed and not request.force:
             reason = f"its verdict is {verdict!r}" if verdict else f"it has no tag {tags.VERDICT}"
+            if why := known.get(tags.INVALID_REFERENCE):
+                reason += f" ({why})"
             raise TrackingError(
                 f"version {request.version} of {request.name!r} was not blessed: {reason}; --force promotes it all the same"
             )
@@ -78,6 +81,23 @@ def promote(request: Promotion, uri: str = "") -> Promoted:
             client.set_model_version_tag(request.name, request.version, f"{tags.FORCED}{request.alias}", description)
         client.set_registered_model_alias(request.name, request.alias, request.version)
         return Promoted(verdict=verdict, before=str(model.aliases.get(request.alias, "")), forced=not blessed)
+
+
+def _tags_of(client: "MlflowClient", version: Any) -> dict[str, str]:
+    """Returns the tags of a version; if it was registered by hand, with the verdict of the variant's run, unless that is blessed.
+
+    What is blessed was registered with its verdict: without it, somebody removed it, or registered another file of the run.
+    """
+    from mlflow.exceptions import MlflowException
+
+    own = dict(version.tags)
+    if tags.VERDICT in own or not version.run_id:
+        return own
+    try:
+        of_run = client.get_run(version.run_id).data.tags
+    except MlflowException:  # The run was deleted, or may not be read: then nothing is known of its verdict.
+        return own
+    return own if of_run.get(tags.VERDICT, BLESSED) == BLESSED else {**of_run, **own}
 
 
 def _find(client: "MlflowClient", request: Promotion) -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from edgequant.artifacts.example_set import Provenance
+from edgequant.artifacts.example_set import Provenance, recipe_of_both
 from edgequant.artifacts.result import TrackingSettings
 from edgequant.artifacts.variant_set import VariantSetContent
 from edgequant.artifacts.verdict import Verdict
@@ -83,10 +83,12 @@ def _known(settings: TrackingSettings, variants: VariantSetContent, verdict: Ver
         "signature": variants.signature,
         "examples": examples,
         "sampling": sampling | {"check_stability": variants.stability is not None},
+        "calibration": {"allow_mismatch": variants.comparison is not None and variants.comparison.allowed},
         "variants": list(verdict.variants),
         "task": verdict.task,
         "resolver": verdict.environment.resolver,
         "gate": dict(verdict.gate),
+        "reference": dict(verdict.reference.configured) if verdict.reference else {},
         "champion": (champion.version or champion.uri) if champion else "",
         "tracking": {
             "uri": settings.uri,
@@ -102,10 +104,11 @@ def _known(settings: TrackingSettings, variants: VariantSetContent, verdict: Ver
 
 def _drawn(calibration: Provenance, evaluation: Provenance) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the sections ``examples`` and ``sampling``; the former is empty for sets without a recipe."""
-    if calibration.recipe:
-        examples, sampling = calibration.recipe["examples"], calibration.recipe["sampling"]
+    recipe = recipe_of_both(calibration, evaluation)
+    if recipe:
+        examples, sampling = recipe["examples"], recipe["sampling"]
         return _NO_EXAMPLES | examples, sampling | {"weight": sampling.get("weight", "")}
-    return {}, {"calibration": calibration.asked, "evaluation": evaluation.asked, "seed": calibration.seed}
+    return {}, {"calibration": calibration.requested, "evaluation": evaluation.requested, "seed": calibration.seed}
 
 
 def _files(verdict: Verdict) -> dict[str, list[str]]:
@@ -127,7 +130,7 @@ def _merged(
     merged, replaced = dict(configured), []
     for name, value in known.items():
         key = f"{within}{name}"
-        if key in ("examples", "sampling", "tracking"):
+        if key in ("examples", "sampling", "calibration", "tracking"):
             section = merged.get(name)
             merged[name], inner = _merged(section if isinstance(section, dict) else {}, value, f"{key}.")
             replaced += inner

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 
 from edgequant.artifacts.comparison import Ends, Slice
 from edgequant.artifacts.verdict import VariantVerdict
-from edgequant.tracking.mlflow_names import PERCENT, MetricName, metric_names
+from edgequant.tracking.mlflow_names import PERCENT, MetricName, metric_names, output_names
 
 # The width of the UI's columns; counts and sizes are integers and keep all digits.
 PLACES = 4
 _SIGNIFICANT = 6
+# The outputs of a model with several that have metrics of their own.
+_OUTPUTS = 8
 _IN_HUNDREDTHS = ("_percent", "_points")
 
 _Values = dict[str, float | None]
@@ -96,7 +98,40 @@ def _details(variant: VariantVerdict, main_metric: str) -> _Values:
     return values | {
         "flips": None if variant.flips is None else variant.flips.changed,
         "largest_error": max((drift.largest_error for drift in variant.drift.values()), default=None),
+        **_worst_channel(variant),
+        **_outputs(variant),
     }
+
+
+def _worst_channel(variant: VariantVerdict) -> _Values:
+    """Returns the drift of the channel that agrees least of all outputs, and the number of channels that became constant."""
+    worst = min(
+        (drift.worst for drift in variant.drift.values() if drift.worst is not None),
+        key=lambda channel: channel.agreement,
+        default=None,
+    )
+    if worst is None:
+        return {}
+    return {
+        "worst_channel_sqnr_db": worst.sqnr_db,
+        "worst_channel_cosine": worst.cosine,
+        "worst_channel_agreement_percent": worst.agreement * PERCENT,
+        "constant_channels": sum(drift.constants.lost for drift in variant.drift.values() if drift.constants),
+    }
+
+
+def _outputs(variant: VariantVerdict) -> _Values:
+    """Returns the drift of each output of a model with several, those first that agree least; of a bounded number of them."""
+    if len(variant.drift) < 2:
+        return {}
+    least = sorted(variant.drift, key=lambda name: worst.agreement if (worst := variant.drift[name].worst) else 1.0)
+    values: _Values = {}
+    for output, name in output_names(least[:_OUTPUTS], variant.metrics).items():
+        drift = variant.drift[output]
+        values[f"{name}/sqnr_db"] = drift.sqnr_db
+        values[f"{name}/cosine"] = drift.cosine
+        values[f"{name}/agreement_percent"] = None if drift.agreement is None else drift.agreement * PERCENT
+    return values
 
 
 def _classes(variant: VariantVerdict) -> Slice | None:

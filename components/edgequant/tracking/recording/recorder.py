@@ -29,6 +29,7 @@ from edgequant.tracking.recording.metrics import metrics
 from edgequant.tracking.recording.previous_versions import NOT_THERE
 from edgequant.tracking.recording.registry import Registry
 from edgequant.tracking.recording.runs import FAILED, FINISHED, SUMMARY, Home, ResultRuns, is_kfps
+from edgequant.tracking.recording.shared_view import share_view
 from edgequant.tracking.recording.uploads import Upload, Uploader, complete
 
 # How often a recording restarts because of a concurrent one; each restart uses what the other has created.
@@ -199,7 +200,16 @@ class Recorder:
             model_version=version,
             versions=versions,
             alias_version=self._registry.alias_version(),
-            links=ui_links.links(self._base, self._experiment_id, summary_id, list(run_ids.values()), page),
+            links=ui_links.links(
+                self._base,
+                ui_links.Recorded(
+                    experiment_id=self._experiment_id,
+                    summary_run_id=summary_id,
+                    run_ids=tuple(run_ids.values()),
+                    version=page,
+                    view=share_view(self._client, self._experiment, self._result, self._tell),
+                ),
+            ),
         )
 
     @property

@@ -102,7 +102,7 @@ class ResultRuns:
 
     def create(self, variant: str) -> Run:
         """Returns a new run of a variant or the summary."""
-        name = f"{tags.source(self._result)} · {variant or tags.SUMMARY_ROLE}"
+        name = tags.run_name(self._result, variant)
         own = tags.variant_tags(self._result, variant) if variant else {tags.ROLE: tags.SUMMARY_ROLE}
         ours = {**tags.common_tags(self._result, self._home.source_run), **own}
         run_tags = {**ours, **tags.MLFLOW_SOURCE, "mlflow.runName": name}

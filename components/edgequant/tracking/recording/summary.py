@@ -89,9 +89,15 @@ def summary_tags(result: LoadedResult, registered: str) -> dict[str, str]:
         tags.OUTCOME: verdict.outcome,
         tags.BEST: verdict.best or "",
         tags.REGISTERED: registered,
+        **_invalid_reference(result),
         TABLES_TAG: json.dumps([{"path": name, "type": "table"} for name in tables(result)]),
     }
     return mlflow_names.cut_tags(values)
+
+
+def _invalid_reference(result: LoadedResult) -> dict[str, str]:
+    reference = result.verdict.reference
+    return {tags.INVALID_REFERENCE: reference.invalid} if reference and reference.invalid else {}
 
 
 def registration(result: LoadedResult, registered: Registered) -> str:

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from edgequant.artifacts.comparison import Confusion, Flips, Measured, OutputDrift, class_name
 from edgequant.outputs import decide
+from edgequant.own_metric import MetricInputs
 from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, REGRESSION, is_custom
+from edgequant.validation.comparison.channels import (
+    ChannelErrors,
+    Channels,
+    agreement,
+    channels_of,
+    worst_axis_errors,
+)
 from edgequant.validation.comparison.drop_intervals import (
     OwnInterval,
     PairedDrop,
@@ -19,10 +27,11 @@ from edgequant.validation.comparison.drop_intervals import (
     unresampled,
 )
 from edgequant.validation.comparison.flips import confusion, flips
-from edgequant.validation.comparison.output_drift import agreement, divergence, output_drift
+from edgequant.validation.comparison.output_drift import divergence, output_drift
 from edgequant.validation.comparison.slices import CLASS, Sliced, by_class_of_many, grouped, sliced
-from edgequant.validation.metrics.compute import figures
+from edgequant.validation.metrics.compute import figures, own_figures
 from edgequant.validation.metrics.metric import Figure, share_of
+from edgequant.validation.statistics import Clusters
 
 AGREEMENT = "agreement"
 
@@ -38,14 +47,22 @@ class ComparisonSettings:
         slices: The text of a feature's value in each example, by feature.
         classes: The names of the classes; empty if they only have numbers.
         confidence: The confidence level of each one-sided end of a drop, and of the two-sided interval of a metric.
+        groups: The group of each example; None if examples are independent.
+        given: What a metric of one's own may ask for.
     """
 
     task: str
     metric: str
     labels: NDArray[Any] | None = None
+    groups: NDArray[np.str_] | None = None
+    given: MetricInputs = field(default_factory=MetricInputs)
     slices: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     confidence: float = 0.95
+
+    def clusters(self, count: int) -> Clusters | None:
+        """Returns the groups of the first examples; None if these are independent."""
+        return None if self.groups is None else Clusters.named(self.groups[:count])
 
     @property
     def spread(self) -> NDArray[np.float64]:
@@ -78,6 +95,7 @@ class Run:
         self.outputs = outputs
         self.reading = reading
         self._figures: dict[int, dict[str, Figure]] = {}
+        self._channels: dict[int, dict[str, tuple[Channels, ...]]] = {}
 
     def __len__(self) -> int:
         return len(next(iter(self.outputs.values())))
@@ -85,6 +103,12 @@ class Run:
     def first(self, count: int) -> dict[str, NDArray[Any]]:
         """Returns the outputs of the first examples."""
         return {name: values[:count] for name, values in self.outputs.items()}
+
+    def channels(self, count: int) -> dict[str, tuple[Channels, ...]]:
+        """Returns the channels of its outputs over the first examples."""
+        if count not in self._channels:
+            self._channels[count] = {name: channels_of(values) for name, values in self.first(count).items()}
+        return self._channels[count]
 
     def decisions(self, settings: ComparisonSettings, count: int) -> NDArray[Any]:
         """Returns its decisions for the first examples."""
@@ -96,7 +120,12 @@ class Run:
             return {}
         if count not in self._figures:
             labels = np.asarray(settings.labels[:count])
-            self._figures[count] = figures(settings.task, self.reading, self.first(count), labels, settings.spread)
+            if is_custom(settings.task):
+                computed = own_figures(settings.task, self.first(count), labels, settings.given)
+            else:
+                computed = figures(settings.task, self.reading, self.first(count), labels, settings.spread)
+            clusters = settings.clusters(count)
+            self._figures[count] = {name: figure.by(clusters) for name, figure in computed.items()}
         return self._figures[count]
 
 
@@ -138,7 +167,7 @@ def measured_metrics(settings: ComparisonSettings, run: Run, count: int) -> dict
 
 def _own(settings: ComparisonSettings, run: Run, count: int) -> dict[str, OwnInterval]:
     return {
-        name: own_interval(figure, count, settings.confidence)
+        name: own_interval(figure, count, settings.confidence, settings.clusters(count))
         if _has_interval(settings, name, figure)
         else OwnInterval()
         for name, figure in run.figures(settings, count).items()
@@ -172,10 +201,12 @@ def drops(settings: ComparisonSettings, reference: Run, variant: Run, only: str 
     """
     count = min(len(reference), len(variant))
     if settings.labels is None:
-        return {AGREEMENT: paired_mean(1.0 - _agreements(settings, reference, variant, count), settings.confidence)}
+        errors = {} if settings.task in DECIDING else _channel_errors(reference, variant, count)
+        return _drop_in_agreement(settings, _agreements(settings, reference, variant, errors))
     reference_metrics, variant_metrics = reference.figures(settings, count), variant.figures(settings, count)
+    clusters = settings.clusters(count)
     return {
-        name: paired_drop(reference_metrics[name], variant_metrics[name], count, settings.confidence)
+        name: paired_drop(reference_metrics[name], variant_metrics[name], count, settings.confidence, clusters)
         if _has_interval(settings, name, reference_metrics[name])
         else unresampled(reference_metrics[name], variant_metrics[name], count)
         for name in reference_metrics
@@ -192,22 +223,29 @@ def compare(settings: ComparisonSettings, reference: Run, variant: Run) -> Compa
         variant: The variant, evaluated on the same examples or on the first of them.
     """
     count = min(len(reference), len(variant))
-    agreements = _agreements(settings, reference, variant, count)
+    errors = _channel_errors(reference, variant, count)
+    agreements = _agreements(settings, reference, variant, errors)
     agreed = share_of(agreements)
-    own, agreeing = _own(settings, variant, count), own_interval(agreed, count, settings.confidence)
+    own = _own(settings, variant, count)
+    agreeing = own_interval(agreed, count, settings.confidence, settings.clusters(count))
     reference_outputs, variant_outputs = reference.first(count), variant.first(count)
     single = next(iter(reference_outputs))
     return Comparison(
         examples=count,
         measures=_measured(settings, variant, count, own),
-        drops=drops(settings, reference, variant),
+        drops=_drop_in_agreement(settings, agreements)
+        if settings.labels is None
+        else drops(settings, reference, variant),
         agreement=Measured(value=agreed.value, interval=agreeing.ends, method=agreeing.method),
         agreeing=agreeing,
         divergence_nats=divergence(
             settings.task, reference.reading, reference_outputs[single], variant_outputs[single]
         ),
         flips=_flips(settings, reference, variant, count),
-        drift={name: output_drift(reference_outputs[name], variant_outputs[name]) for name in reference_outputs},
+        drift={
+            name: output_drift(reference_outputs[name], variant_outputs[name], errors[name])
+            for name in reference_outputs
+        },
         confusion=confused(settings, variant, count),
         slices=_slices(settings, reference, variant, agreements),
         own=own,
@@ -230,15 +268,32 @@ def _has_interval(settings: ComparisonSettings, name: str, figure: Figure) -> bo
     return name == settings.metric
 
 
-def _agreements(settings: ComparisonSettings, reference: Run, variant: Run, count: int) -> NDArray[np.float64]:
-    """Returns the agreement of the variant with the reference, 0 to 1, [examples].
+def _channel_errors(reference: Run, variant: Run, count: int) -> dict[str, ChannelErrors]:
+    channels, actual = reference.channels(count), variant.first(count)
+    return {
+        name: worst_axis_errors(channels[name], expected, actual[name])
+        for name, expected in reference.first(count).items()
+    }
 
-    For tasks with decisions it is the share of equal decisions (top-1 agreement); for others see `output_drift.agreement`.
+
+def _agreements(
+    settings: ComparisonSettings, reference: Run, variant: Run, errors: Mapping[str, ChannelErrors]
+) -> NDArray[np.float64]:
+    """Returns the agreement of the variant with the reference, 0 to 1, over the examples of both, [examples].
+
+    For tasks with decisions it is the share of equal decisions (top-1 agreement); for others see `channels.agreement`.
     """
+    count = min(len(reference), len(variant))
     if settings.task in DECIDING:
         same = reference.decisions(settings, count) == variant.decisions(settings, count)
         return np.asarray(same.mean(axis=1) if settings.task == MULTILABEL else same, np.float64)
-    return agreement(reference.first(count), variant.first(count), apart=settings.task == REGRESSION)
+    return agreement(reference.first(count), variant.first(count), errors)
+
+
+def _drop_in_agreement(settings: ComparisonSettings, agreements: NDArray[np.float64]) -> dict[str, PairedDrop]:
+    decided = settings.task in (CLASSIFICATION, BINARY)
+    clusters = settings.clusters(len(agreements))
+    return {AGREEMENT: paired_mean(1.0 - agreements, settings.confidence, clusters, decided=decided)}
 
 
 def _flips(settings: ComparisonSettings, reference: Run, variant: Run, count: int) -> Flips | None:
@@ -254,7 +309,7 @@ def _slices(
     """Returns the drops by class and by feature; empty for a metric without values per example."""
     count = len(agreements)
     reference_scores, variant_scores = np.ones(count), agreements
-    groups = {}
+    groups, clusters = {}, settings.clusters(count)
     if settings.labels is not None:
         first, second = (next(iter(run.figures(settings, count).values())).judged for run in (reference, variant))
         if first.each is None or second.each is None:
@@ -265,14 +320,15 @@ def _slices(
         if settings.task in (CLASSIFICATION, BINARY):
             groups[CLASS] = [
                 replace(group, value=class_name(int(group.value), settings.classes))
-                for group in grouped(labels, reference_scores, variant_scores)
+                for group in grouped(labels, reference_scores, variant_scores, clusters)
             ]
         elif settings.task == MULTILABEL and labels.any():
             decided = [run.decisions(settings, count) for run in (reference, variant)]
             names = [class_name(number, settings.classes) for number in range(labels.shape[1])]
-            groups[CLASS] = by_class_of_many(labels, decided[0], decided[1], names)
+            groups[CLASS] = by_class_of_many(labels, (decided[0], decided[1]), names, clusters)
     groups |= {
-        name: grouped(texts[:count], reference_scores, variant_scores) for name, texts in settings.slices.items()
+        name: grouped(texts[:count], reference_scores, variant_scores, clusters)
+        for name, texts in settings.slices.items()
     }
     return tuple(
         sliced(name, members, settings.confidence, count, shared=name == CLASS and settings.task == MULTILABEL)

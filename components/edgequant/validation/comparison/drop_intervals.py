@@ -11,6 +11,7 @@ from edgequant.artifacts.comparison import Drop, Ends
 from edgequant.validation.metrics.metric import Figure
 from edgequant.validation.statistics import (
     BootstrapDrop,
+    Clusters,
     Resampling,
     exact_ends,
     examples_to_settle,
@@ -31,6 +32,7 @@ _FEW_RESAMPLES = "too few resamples for this confidence level: set gate.confiden
 UNDEFINED = "it is not defined on these examples"
 NOT_JUDGED = "only the judged metric of a function of one's own is resampled; a value per example needs no resampling"
 _BOOTSTRAP = "paired bootstrap"
+_CLUSTER_BOOTSTRAP = "paired cluster bootstrap"
 _UNSEEN = "unseen changes"
 # The probability that a recommended number of examples settles a check.
 _POWER = 0.8
@@ -79,7 +81,9 @@ class PairedDrop:
         return max(needed, self.unseen.examples_to_leave(room, confidence, falling=falling) or 0)
 
 
-def paired_drop(reference: Figure, variant: Figure, count: int, confidence: float) -> PairedDrop:
+def paired_drop(
+    reference: Figure, variant: Figure, count: int, confidence: float, clusters: Clusters | None = None
+) -> PairedDrop:
     """Returns the drop from the reference to the variant, over the same examples in the same order.
 
     Args:
@@ -87,24 +91,29 @@ def paired_drop(reference: Figure, variant: Figure, count: int, confidence: floa
         variant: The variant's metric.
         count: The number of examples.
         confidence: The confidence level of each end of the interval.
+        clusters: The groups of the examples; None if they are independent.
     """
     reference, variant = reference.judged, variant.judged
     sign = 1.0 if reference.higher_is_better else -1.0
     if reference.each is not None and variant.each is not None:
-        return paired_mean(sign * (reference.each - variant.each), confidence)
+        decided = right_or_wrong(reference.each) and right_or_wrong(variant.each)
+        return paired_mean(sign * (reference.each - variant.each), confidence, clusters, decided=decided)
     points = POINTS * sign * (reference.value - variant.value)
     if not math.isfinite(points):
         return PairedDrop(drop=Drop(points=None, note=UNDEFINED), examples=count)
     if reference.weighted is None or variant.weighted is None:
         return PairedDrop(drop=Drop(points=points, note=reference.note or variant.note), examples=count)
+    if clusters is not None and clusters.too_few:
+        return PairedDrop(drop=Drop(points=points, note=clusters.too_few), examples=count)
     bootstrap = paired_bootstrap_interval(
         reference.weighted, variant.weighted, Resampling(confidence=confidence, seed=SEED)
     )
-    unseen = UnseenChanges(examples=count, worst_case=variant.worst_case, unit=POINTS)
+    unseen = UnseenChanges(examples=count, worst_case=variant.worst_case, unit=POINTS, clusters=clusters)
     resampled = _resampled(bootstrap, points, sign, unseen)
     interval = None if resampled is None else widened(points, resampled, unseen, confidence)
-    method = "" if interval is None else _UNSEEN if bootstrap.interval is None else _BOOTSTRAP
-    note = "" if interval and method == _BOOTSTRAP else _no_interval_reason(bootstrap, points)
+    resampling = _BOOTSTRAP if clusters is None else _CLUSTER_BOOTSTRAP
+    method = "" if interval is None else _UNSEEN if bootstrap.interval is None else resampling
+    note = "" if interval and method == resampling else _no_interval_reason(bootstrap, points)
     return PairedDrop(
         drop=Drop(points=points, interval=interval, method=method, note=note),
         examples=count,
@@ -164,19 +173,27 @@ def unresampled(reference: Figure, variant: Figure, count: int) -> PairedDrop:
     return PairedDrop(drop=Drop(points=points, note=NOT_JUDGED), examples=count)
 
 
-def paired_mean(differences: NDArray[np.float64], confidence: float) -> PairedDrop:
+def paired_mean(
+    differences: NDArray[np.float64], confidence: float, clusters: Clusters | None = None, *, decided: bool = True
+) -> PairedDrop:
     """Returns the drop of a metric that is a mean of values per example.
 
-    Differences of right and wrong answers get Tango's score interval of paired proportions; others the skewness-corrected
-    interval of a mean, widened to the worst case of changes that are not observed.
+    If the examples belong to groups, the interval is that of a mean of the groups (see `Clusters`). Differences of right and
+    wrong answers get Tango's score interval of paired proportions; others the skewness-corrected interval of a mean, widened to
+    the worst case of changes that are not observed.
 
     Args:
         differences: The reference's value minus the variant's, for errors the negative of it, [examples].
         confidence: The confidence level of each end of the interval.
+        clusters: The groups of the examples; None if they are independent.
+        decided: Whether each value is that of a right or wrong answer, as far as is known. Differences of 0 alone do not show it,
+            and those of other values may change by less than a whole answer.
     """
+    if clusters is not None:
+        return _clustered_mean(differences, confidence, clusters)
     ends, method = mean_drop_ends(differences, confidence), "paired mean"
     unseen: UnseenChanges | None = _unseen_of_mean(len(differences))
-    if right_or_wrong(differences):
+    if decided and right_or_wrong(differences):
         unseen = None
         lost, gained = int((differences > 0).sum()), int((differences < 0).sum())
         ends, method = paired_drop_interval(lost, gained, len(differences), confidence), "paired proportions"
@@ -189,20 +206,50 @@ def paired_mean(differences: NDArray[np.float64], confidence: float) -> PairedDr
     return PairedDrop(drop=drop, examples=len(differences), differences=differences, unseen=unseen)
 
 
-def mean_drop_ends(differences: NDArray[np.float64], confidence: float) -> Ends | None:
-    """Returns the ends of a mean drop, widened to the worst case of changes that are not observed; None for one example."""
-    ends = mean_interval(differences, confidence)
+def _clustered_mean(differences: NDArray[np.float64], confidence: float, clusters: Clusters) -> PairedDrop:
+    """Returns the drop of a mean over examples that belong to groups."""
+    ends, interval = None, None
+    if not clusters.too_few:
+        ends = mean_interval(differences, confidence, clusters)
+        interval = mean_drop_ends(differences, confidence, clusters)
+    drop = Drop(
+        points=POINTS * float(differences.mean()),
+        interval=None if interval is None else (POINTS * interval[0], POINTS * interval[1]),
+        method="" if interval is None else "paired cluster mean",
+        note=clusters.too_few,
+    )
+    return PairedDrop(
+        drop=drop,
+        examples=len(differences),
+        resampled=None if ends is None else (POINTS * ends[0], POINTS * ends[1]),
+        unseen=_unseen_of_mean(len(differences), clusters),
+    )
+
+
+def mean_drop_ends(
+    differences: NDArray[np.float64], confidence: float, clusters: Clusters | None = None
+) -> Ends | None:
+    """Returns the ends of a mean drop, widened to the worst case of changes that are not observed.
+
+    None for one example, and for too few groups.
+    """
+    if clusters is not None and clusters.too_few:
+        return None
+    ends = mean_interval(differences, confidence, clusters)
     if ends is None:
         return None
-    return widened(float(differences.mean()), ends, replace(_unseen_of_mean(len(differences)), unit=1.0), confidence)
+    unseen = replace(_unseen_of_mean(len(differences), clusters), unit=1.0)
+    return widened(float(differences.mean()), ends, unseen, confidence)
 
 
-def _unseen_of_mean(count: int) -> UnseenChanges:
-    return UnseenChanges(examples=count, worst_case=mean_worst_case, unit=POINTS)
+def _unseen_of_mean(count: int, clusters: Clusters | None = None) -> UnseenChanges:
+    return UnseenChanges(examples=count, worst_case=mean_worst_case, unit=POINTS, clusters=clusters)
 
 
-def mean_interval(values: NDArray[np.float64], confidence: float) -> Ends | None:
+def mean_interval(values: NDArray[np.float64], confidence: float, clusters: Clusters | None = None) -> Ends | None:
     """Returns the ends of the two one-sided intervals of a mean: the value itself if all are equal, None for a single one."""
+    if clusters is not None:
+        values, confidence = clusters.values(values), clusters.level(confidence)
     if len(values) > 1 and np.ptp(values) <= _EQUAL * np.abs(values).max():
         return float(values[0]), float(values[0])
     return mean_drop_interval(values, confidence)
@@ -233,22 +280,25 @@ class OwnInterval:
         return max(low, self.bounds[0]), min(high, self.bounds[1])
 
 
-def own_interval(figure: Figure, count: int, confidence: float) -> OwnInterval:
-    """Returns the two-sided interval of a metric: Wilson's for shares, that of a mean, or a bootstrap."""
+def own_interval(figure: Figure, count: int, confidence: float, clusters: Clusters | None = None) -> OwnInterval:
+    """Returns the two-sided interval of a metric: Wilson's for shares, that of a mean, or a bootstrap; none for too few groups."""
     each = figure.each
-    if each is not None and np.isin(each, (0.0, 1.0)).all():
+    if clusters is not None and clusters.too_few:
+        return OwnInterval(note=clusters.too_few)
+    if clusters is None and each is not None and np.isin(each, (0.0, 1.0)).all():
         return OwnInterval(ends=wilson_interval(int(each.sum()), count, confidence), method="wilson")
     one_sided = (1 + confidence) / 2
-    unseen = UnseenChanges(examples=count, worst_case=figure.worst_case)
+    unseen = UnseenChanges(examples=count, worst_case=figure.worst_case, clusters=clusters)
     if each is not None:
-        ends = _clipped(mean_interval(each, one_sided), figure.bounds)
-        return OwnInterval(ends=ends, method="mean" if ends else "", unseen=unseen, bounds=figure.bounds)
+        ends = _clipped(mean_interval(each, one_sided, clusters), figure.bounds)
+        mean = "mean" if clusters is None else "cluster mean"
+        return OwnInterval(ends=ends, method=mean if ends else "", unseen=unseen, bounds=figure.bounds)
     if figure.weighted is None or not math.isfinite(figure.value):
         return OwnInterval(note=figure.note)
     bootstrap = paired_bootstrap_interval(figure.weighted, None, Resampling(confidence=one_sided, seed=SEED))
     return OwnInterval(
         ends=_clipped(bootstrap.interval, figure.bounds),
-        method="bootstrap" if bootstrap.interval else "",
+        method="" if not bootstrap.interval else "bootstrap" if clusters is None else "cluster bootstrap",
         influential=bootstrap.influential,
         unseen=unseen,
         bounds=figure.bounds,

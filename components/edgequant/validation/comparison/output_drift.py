@@ -1,6 +1,5 @@
-"""The difference of a variant's outputs from the reference's, which needs no labels: SQNR, cosine, divergence, agreement."""
+"""The difference of a variant's outputs from the reference's, which needs no labels: SQNR, cosine, divergence."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,77 +8,22 @@ from numpy.typing import NDArray
 from edgequant.artifacts.comparison import OutputDrift
 from edgequant.outputs import sqnr_db
 from edgequant.task import DECIDING, MULTILABEL
+from edgequant.validation.comparison.channels import ChannelErrors, channels_of, worst_axis_errors
 from edgequant.validation.metrics.classification import chunks, probabilities
 
-# The relative rounding error of float32 values that should be equal.
-_ROUNDING = 1e-5
 
-
-def agreement(
-    reference: Mapping[str, NDArray[Any]], variant: Mapping[str, NDArray[Any]], *, apart: bool = False
-) -> NDArray[np.float64]:
-    """Returns 1 minus the relative error of the output that agrees least on average, at least 0, [examples].
-
-    The relative error is ‖variant - reference‖ over the spread, the root mean square over the examples of ‖reference - its mean‖.
-    So an output that is always the mean has no agreement, however large the mean is, and the worst output decides. The spread
-    of a constant output is its root mean square.
-
-    Args:
-        reference: Float arrays by output name, the example axis first.
-        variant: The same arrays of the variant.
-        apart: Whether each number of an output is compared separately, as the targets of a regression are.
-    """
-    least = np.ones(len(next(iter(reference.values()))))
-    for name, expected in reference.items():
-        actual = variant[name]
-        spread = _spread(expected, apart=apart)
-        total = sum(_agreed(expected[rows], actual[rows], spread).sum(axis=0) for rows in chunks(expected))
-        worst = int(np.argmin(total))
-        parts = [_agreed(expected[rows], actual[rows], spread)[:, worst] for rows in chunks(expected)]
-        agreed = np.concatenate(parts)
-        if agreed.mean() < least.mean():
-            least = agreed
-    return least
-
-
-def _agreed(expected: NDArray[Any], actual: NDArray[Any], spread: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns 1 minus the errors over the spreads, at least 0, [examples, spreads]: of all numbers together, or of each number."""
-    errors = np.abs(_flat(actual) - _flat(expected))
-    if len(spread) != errors.shape[1]:
-        errors = np.sqrt((errors**2).sum(axis=1, keepdims=True))
-    return np.clip(1.0 - errors / spread, 0.0, 1.0)
-
-
-def _spread(output: NDArray[Any], *, apart: bool) -> NDArray[np.float64]:
-    """Returns the root mean square of an output's distance from its mean, [1], or of each of its numbers, [numbers].
-
-    For a constant output it is the root mean square of the output itself, and 1 if that is 0, too.
-    """
-    count = len(output)
-    mean = sum(_flat(output[rows]).sum(axis=0) for rows in chunks(output)) / count
-    far = sum(((_flat(output[rows]) - mean) ** 2).sum(axis=0) for rows in chunks(output)) / count
-    size = sum((_flat(output[rows]) ** 2).sum(axis=0) for rows in chunks(output)) / count
-    if not apart:
-        far, size = far.sum(keepdims=True), size.sum(keepdims=True)
-    spread = np.sqrt(np.where(far > _ROUNDING**2 * size, far, size))
-    return np.where(spread > 0, spread, 1.0)
-
-
-def constant(outputs: Mapping[str, NDArray[Any]]) -> list[str]:
-    """Returns the names of the outputs that are constant over two or more examples."""
-    return [
-        name
-        for name, values in outputs.items()
-        if len(values) > 1 and all((values[rows] == values[:1]).all() for rows in chunks(values))
-    ]
-
-
-def output_drift(expected: NDArray[Any], actual: NDArray[Any]) -> OutputDrift:
+def output_drift(expected: NDArray[Any], actual: NDArray[Any], by_channel: ChannelErrors | None = None) -> OutputDrift:
     """Returns the difference of one output from the reference's, both [examples, …].
 
     The signal-to-quantization-noise ratio is over all values of all examples: 10 log10(Σ expected² / Σ (actual - expected)²). The
     cosine similarity is the mean over the examples; for an output of one value per example it is that of all values as one vector.
+
+    Args:
+        expected: The reference's output.
+        actual: The variant's.
+        by_channel: The errors by channel, if they are known.
     """
+    by_channel = by_channel or worst_axis_errors(channels_of(expected), expected, actual)
     signal, noise, largest = 0.0, 0.0, 0.0
     # The cosine of single values is 1 or -1, so that of the whole set is computed.
     alone = expected[:1].size == 1
@@ -102,6 +46,9 @@ def output_drift(expected: NDArray[Any], actual: NDArray[Any]) -> OutputDrift:
         sqnr_db=sqnr_db(signal, noise),
         cosine=float(cosines.mean()),
         largest_error=largest,
+        agreement=float(by_channel.agreement.mean()) if len(by_channel.agreement) else None,
+        worst=by_channel.of_worst() if len(by_channel.agreement) else None,
+        constants=by_channel.constants(),
     )
 
 

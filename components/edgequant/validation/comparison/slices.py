@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgequant.artifacts.comparison import Ends, Slice, SliceValue
 from edgequant.validation.comparison.drop_intervals import mean_drop_ends
-from edgequant.validation.statistics import class_drops, paired_drop_interval, right_or_wrong
+from edgequant.validation.statistics import Clusters, class_drops, paired_drop_interval, right_or_wrong
 
 CLASS = "class"
 # The prefix of the group of examples without a class, for multilabel.
@@ -27,11 +27,13 @@ class Group:
         value: The class, or the feature's value.
         reference: The reference's score of each example, the higher the better, [examples].
         variant: The variant's score.
+        clusters: The clusters of the examples, such as their speakers; None if they are independent.
     """
 
     value: str
     reference: NDArray[np.float64]
     variant: NDArray[np.float64]
+    clusters: Clusters | None = None
 
     @property
     def differences(self) -> NDArray[np.float64]:
@@ -63,25 +65,38 @@ class Sliced:
         return [self.groups[index] for index in order if _POINTS * self.upper[index] > limit_points]
 
 
-def grouped(keys: NDArray[Any], reference: NDArray[np.float64], variant: NDArray[np.float64]) -> list[Group]:
+def grouped(
+    keys: NDArray[Any],
+    reference: NDArray[np.float64],
+    variant: NDArray[np.float64],
+    clusters: Clusters | None = None,
+) -> list[Group]:
     """Returns examples grouped by a key, such as their label.
 
     Args:
         keys: The key of each example, [examples].
         reference: The reference's score of each example, [examples].
         variant: The variant's score.
+        clusters: The clusters of the examples; None if they are independent.
     """
     values, groups = np.unique(keys, return_inverse=True)
     order = np.argsort(groups, kind="stable")
     edges = np.cumsum(np.bincount(groups, minlength=len(values)))[:-1]
     return [
-        Group(value=str(value), reference=reference[rows], variant=variant[rows])
+        Group(value=str(value), reference=reference[rows], variant=variant[rows], clusters=_of_rows(clusters, rows))
         for value, rows in zip(values, np.split(order, edges), strict=True)
     ]
 
 
+def _of_rows(clusters: Clusters | None, rows: NDArray[Any]) -> Clusters | None:
+    return None if clusters is None else clusters.of_rows(rows)
+
+
 def by_class_of_many(
-    labels: NDArray[np.int64], reference: NDArray[Any], variant: NDArray[Any], names: Sequence[str]
+    labels: NDArray[np.int64],
+    decided: tuple[NDArray[Any], NDArray[Any]],
+    names: Sequence[str],
+    clusters: Clusters | None = None,
 ) -> list[Group]:
     """Returns the multilabel examples with each class and those without it, scored by whether its decision is right.
 
@@ -90,19 +105,19 @@ def by_class_of_many(
 
     Args:
         labels: 0 or 1, [examples, classes].
-        reference: The reference's decisions, [examples, classes].
-        variant: The variant's decisions.
+        decided: The decisions of the reference and of the variant, [examples, classes].
         names: The names of the classes.
+        clusters: The clusters of the examples; None if they are independent.
     """
     groups = []
     for column, name in enumerate(names):
         for answer, value in ((1, name), (0, f"{WITHOUT}{name}")):
             rows = labels[:, column] == answer
             if rows.any():
-                right = [
-                    np.asarray(decisions[rows, column] == answer, np.float64) for decisions in (reference, variant)
-                ]
-                groups.append(Group(value=value, reference=right[0], variant=right[1]))
+                right = [np.asarray(decisions[rows, column] == answer, np.float64) for decisions in decided]
+                groups.append(
+                    Group(value=value, reference=right[0], variant=right[1], clusters=_of_rows(clusters, rows))
+                )
     return groups
 
 
@@ -116,7 +131,7 @@ def sliced(name: str, groups: Sequence[Group], confidence: float, examples: int,
         examples: The number of all examples.
         shared: Whether an example is in several groups.
     """
-    if all(right_or_wrong(group.differences) for group in groups):
+    if all(group.clusters is None and right_or_wrong(group.differences) for group in groups):
         ends, own_upper = _ends_of_tables(groups, confidence)
     else:
         ends, own_upper = _ends_of_means(groups, confidence)
@@ -164,10 +179,10 @@ def _ends_of_tables(groups: Sequence[Group], confidence: float) -> tuple[list[En
 
 
 def _ends_of_means(groups: Sequence[Group], confidence: float) -> tuple[list[Ends | None], list[float]]:
-    """Returns the same for other scores; None and an infinite upper end for a group of one example."""
+    """Returns the same for other scores; None and an infinite upper end for a group of one example or of too few clusters."""
     each = confidence ** (1 / len(groups))
-    ends = [mean_drop_ends(group.differences, each) for group in groups]
-    alone = [mean_drop_ends(group.differences, confidence) for group in groups]
+    ends = [mean_drop_ends(group.differences, each, group.clusters) for group in groups]
+    alone = [mean_drop_ends(group.differences, confidence, group.clusters) for group in groups]
     return ends, [np.inf if interval is None else interval[1] for interval in alone]
 
 

@@ -47,7 +47,7 @@ class Limit:
     def check(self, verdict: str, sentence: str, measured: float | None = None, ends: Ends | None = None) -> Check:
         """Returns the result of the check."""
         return Check(
-            name=self.name, asked=self.value, measured=measured, interval=ends, verdict=verdict, sentence=sentence
+            name=self.name, limit=self.value, measured=measured, interval=ends, verdict=verdict, sentence=sentence
         )
 
     def at_most(self, measured: float, ends: Ends, sentences: tuple[str, str, str]) -> Check:
@@ -233,7 +233,7 @@ def check_integer_only(kind: str | None) -> Check:
     description = kind or "not known"
     verdict = BLESSED if kind == _INTEGER_ONLY else REJECTED if kind else INCONCLUSIVE
     sentence = f"its file is {description}: integer_only is required"
-    return Check(name=_INTEGER_ONLY, asked=REQUIRED, measured=kind, verdict=verdict, sentence=sentence)
+    return Check(name=_INTEGER_ONLY, limit=REQUIRED, measured=kind, verdict=verdict, sentence=sentence)
 
 
 def no_champion(limit: Limit, reason: str) -> Check:

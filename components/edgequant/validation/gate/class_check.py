@@ -22,7 +22,9 @@ def check_worst_class(limit: Limit, classes: Sliced | None) -> Check:
         )
     worst, ends = classes.slice.values[0], classes.slice.worst_interval_points
     if ends is None:
-        return limit.check(INCONCLUSIVE, "the drop by class has no interval", worst.drop_points)
+        few = next((group for group in classes.groups if group.clusters is not None and group.clusters.too_few), None)
+        why = "" if few is None or few.clusters is None else f": of {few.value}, {few.clusters.too_few}"
+        return limit.check(INCONCLUSIVE, f"the drop by class has no interval{why}", worst.drop_points)
     (low, high), message = ends, _worst(classes)
     one, many = _nouns(classes)
     digits = places(limit.value, low, high)
@@ -46,7 +48,7 @@ def check_worst_class(limit: Limit, classes: Sliced | None) -> Check:
         return check
     return Check(
         name=check.name,
-        asked=check.asked,
+        limit=check.limit,
         measured=check.measured,
         interval=check.interval,
         verdict=check.verdict,
@@ -76,8 +78,11 @@ def _needs(limit: Limit, classes: Sliced, open_: Sequence[Group]) -> list[Need]:
     """Returns the numbers of examples that settle the check, the greatest first, for every class that may exceed the limit.
 
     If the measured drop of a class exceeds the limit, a rejection of one such class settles the check: the class that needs the
-    fewest examples. Otherwise all must be settled at once, so that each needs the power 0.8^(1 / classes).
+    fewest examples. Otherwise all must be settled at once, so that each needs the power 0.8^(1 / classes). None if examples belong
+    to clusters, whose number decides.
     """
+    if any(group.clusters is not None for group in open_):
+        return []
     past = [group for group in open_ if POINTS * float(group.differences.mean()) > limit.value]
     confidence, power = limit.confidence, POWER ** (1 / max(1, len(open_)))
     if past:
@@ -100,6 +105,8 @@ def _needs(limit: Limit, classes: Sliced, open_: Sequence[Group]) -> list[Need]:
 
 def _settled(classes: Sliced, needs: Sequence[Need], *, rejecting: bool) -> str:
     """Returns a sentence on the number of examples of each class that settles the check, and the number in all."""
+    if not needs and any(group.clusters is not None for group in classes.groups):
+        return "more groups (examples.group) would settle it"
     if not needs:
         return "no number of examples would settle it"
     have = {group.value: len(group.reference) for group in classes.groups}

@@ -1,9 +1,8 @@
-"""Warnings about the evaluation set and the reference that limit what a verdict means."""
+"""Warnings about the evaluation set that limit what a verdict means."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from edgequant.artifacts.comparison import class_name
 from edgequant.gate import Gate
@@ -11,7 +10,8 @@ from edgequant.metric_table import BY_NAME, METRICS
 from edgequant.task import BINARY, CLASSIFICATION, DECIDING, MULTILABEL, NONE, REGRESSION
 from edgequant.validation.comparison.compare import ComparisonSettings, Run
 from edgequant.validation.comparison.slices import WITHOUT
-from edgequant.validation.gate.wording import FEWEST_INFLUENTIAL, listed
+from edgequant.validation.gate.chance import classes_of
+from edgequant.validation.gate.wording import FEWEST_INFLUENTIAL, listed, scaled
 from edgequant.validation.statistics import (
     POWER,
     exact_ends,
@@ -19,15 +19,8 @@ from edgequant.validation.statistics import (
     examples_to_settle,
     paired_drop_interval,
 )
-from edgequant.validation.statistics.worst_case import UnseenChanges
-from edgequant.variants import REFERENCE
+from edgequant.validation.statistics.worst_case import UnseenChanges, mean_worst_case
 
-# The increase in accuracy from which another order of the classes is reported.
-_LEAST_INCREASE = 0.2
-# The fewest examples per class, as with fewer another order may fit by chance; and the most classes, as the assignment problem
-# takes cubic time.
-_FEWEST_PER_CLASS = 5
-_MOST_CLASSES = 1000
 _POINTS = 100.0
 
 
@@ -75,17 +68,12 @@ def label_counts(settings: ComparisonSettings, run: Run, count: int) -> LabelCou
     if settings.task == MULTILABEL:
         counts = labels.sum(axis=0)
     else:
-        counts = np.bincount(labels.astype(np.int64), minlength=_classes(settings, run))
+        counts = np.bincount(labels.astype(np.int64), minlength=classes_of(settings, run))
     return LabelCounts(
         counts={class_name(number, settings.classes): int(size) for number, size in enumerate(counts)},
         examples=count,
         shared=settings.task == MULTILABEL,
     )
-
-
-def _classes(settings: ComparisonSettings, run: Run) -> int:
-    output = next(iter(run.outputs.values()))
-    return 2 if settings.task == BINARY else int(output.reshape(len(output), -1).shape[1])
 
 
 def caveats(gate: Gate, settings: ComparisonSettings, run: Run) -> tuple[str, ...]:
@@ -100,71 +88,10 @@ def caveats(gate: Gate, settings: ComparisonSettings, run: Run) -> tuple[str, ..
     notes = (
         known.missing,
         known.everywhere,
-        _no_better_than_constant(settings, run),
-        _other_class_order(settings, run),
         _constant_labels(settings),
         _too_few(gate, settings, known, run),
     )
     return tuple(note for note in notes if note)
-
-
-def doubt(settings: ComparisonSettings, run: Run) -> str:
-    """Returns the warning that the reference itself is not usable; "" if it is."""
-    # With rare classes accuracy says little, and a gate on another metric may have traded accuracy for it.
-    is_of_all = settings.task == REGRESSION or settings.metric == "accuracy"
-    return (_no_better_than_constant(settings, run) if is_of_all else "") or _other_class_order(settings, run)
-
-
-def _no_better_than_constant(settings: ComparisonSettings, run: Run) -> str:
-    """Returns a warning if the reference is no better than a constant prediction; else ""."""
-    if settings.labels is None or settings.task not in (*DECIDING, REGRESSION):
-        return ""
-    figures, labels = run.figures(settings, len(run)), np.asarray(settings.labels[: len(run)])
-    doubt = "; a variant that loses nothing of it is no better: check the labels, the inputs and the model"
-    if settings.task == REGRESSION:
-        r2 = figures["r2"].value
-        return f"{REFERENCE} is no better than the labels' mean: its r2 is {r2:.4f}{doubt}" if r2 <= 0 else ""
-    accuracy = figures["accuracy"].value
-    if settings.task == MULTILABEL:
-        shares = labels.mean(axis=0)
-        level, what = float(np.maximum(shares, 1 - shares).mean()), "always giving each class its most frequent answer"
-    else:
-        counts = np.bincount(labels.astype(np.int64))
-        level, what = 1 / _classes(settings, run), "chance"
-        if (counts > 0).sum() > 1 and counts.max() / len(labels) >= level:
-            most = class_name(int(counts.argmax()), settings.classes)
-            level, what = float(counts.max() / len(labels)), f"always answering {most}, the most frequent class"
-    if accuracy > level:
-        return ""
-    return f"{REFERENCE}'s accuracy, {accuracy:.4f}, is no better than {what} ({level:.4f}){doubt}"
-
-
-def _other_class_order(settings: ComparisonSettings, run: Run) -> str:
-    """Returns a warning if another order of the classes would make the reference much more accurate; else "".
-
-    The best order is the solution of the linear assignment problem over the confusion matrix.
-    """
-    if settings.labels is None or settings.task not in (CLASSIFICATION, BINARY):
-        return ""
-    count, classes = len(run), _classes(settings, run)
-    labels = np.asarray(settings.labels[:count]).astype(np.int64)
-    if not 2 <= classes <= _MOST_CLASSES or count < _FEWEST_PER_CLASS * classes or len(np.unique(labels)) < 2:
-        return ""
-    table = np.zeros((classes, classes), np.int64)
-    np.add.at(table, (run.decisions(settings, count).astype(np.int64), labels), 1)
-    outputs, names = linear_sum_assignment(table, maximize=True)
-    accuracy, raised = table.trace() / count, table[outputs, names].sum() / count
-    if raised - accuracy < _LEAST_INCREASE:
-        return ""
-    moved = [
-        f"{class_name(int(output), settings.classes)} as {class_name(int(name), settings.classes)}"
-        for output, name in zip(outputs, names, strict=True)
-        if output != name and table[output, name]
-    ]
-    return (
-        f"the labels may be in another order than the outputs: {REFERENCE}'s accuracy is {accuracy:.4f}, and would be"
-        f" {raised:.4f} were its outputs read otherwise ({listed(moved)})"
-    )
 
 
 def _constant_labels(settings: ComparisonSettings) -> str:
@@ -180,41 +107,87 @@ def _constant_labels(settings: ComparisonSettings) -> str:
     return f"{which} the same in all examples: for want of a standard deviation, its errors count in its own unit"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shortage:
+    """A limit that no variant can be shown to hold with so few examples.
+
+    Attributes:
+        sentence: The limit and the number of examples that it takes.
+        needed: That number, of all examples; None if no number is enough.
+        rejectable: Whether so few can reject a variant.
+        alone: Whether the sentence names the number.
+    """
+
+    sentence: str
+    needed: int | None
+    rejectable: bool
+    alone: bool = True
+
+
 def _too_few(gate: Gate, settings: ComparisonSettings, known: LabelCounts, run: Run) -> str:
     """Returns a warning if there are too few examples to bless even a variant that equals the reference; else ""."""
-    parts, rejectable = _too_few_for_drops(gate, settings, run)
-    confidence, count = gate.confidence, len(run)
-    limit = gate.min_agreement
-    if limit is not None and exact_ends(count, count, confidence)[0] < limit:
-        needed = examples_for_share(1.0, limit, confidence)
-        parts.append(f"min_agreement of {limit:g} takes {needed:,}" if needed else "no number shows min_agreement of 1")
-        rejectable |= exact_ends(0, count, confidence)[1] < limit
-    limit, counts = gate.max_worst_class_drop_points, known.groups
-    if limit is not None and counts:
-        fewest = min(counts, key=lambda name: counts[name])
-        if needed := _unchanged_needs(limit, counts[fewest], confidence):
-            parts.append(
-                f"max_worst_class_drop_points of {limit:g} takes {needed:,} of each {'group' if known.shared else 'class'};"
-                f" {fewest} has {counts[fewest]:,}"
-            )
-            rejectable |= count > 1
-    if not parts:
+    count = len(run)
+    shortages = [
+        *_too_few_for_drops(gate, settings, run),
+        *_too_few_for_agreement(gate, count),
+        *_too_few_of_a_class(gate, known, count),
+    ]
+    if not shortages:
         return ""
-    what = "bless a variant" if rejectable else "bless or reject a variant"
+    what = "bless a variant" if any(shortage.rejectable for shortage in shortages) else "bless or reject a variant"
+    parts = [shortage.sentence for shortage in shortages]
+    needs = [shortage.needed for shortage in shortages if shortage.needed is not None]
+    # One number for all limits, where the sentences do not give one and the same already.
+    if len(needs) == len(shortages) and not (len(set(needs)) == 1 and all(shortage.alone for shortage in shortages)):
+        parts.append(f"{max(needs):,} are needed in all")
     return f"{count:,} examples are too few to {what}, even one that changes nothing: {'; '.join(parts)}"
 
 
-def _too_few_for_drops(gate: Gate, settings: ComparisonSettings, run: Run) -> tuple[list[str], bool]:
-    """Returns the numbers of examples that the limits on drops need, if there are too few, and whether any can be rejected."""
-    parts, rejectable, count, confidence = [], False, len(run), gate.confidence
-    right = (
-        settings.task in (CLASSIFICATION, BINARY)
-        and settings.metric in BY_NAME
-        and BY_NAME[settings.metric].of_examples
+def _too_few_for_agreement(gate: Gate, count: int) -> list[_Shortage]:
+    limit, confidence = gate.min_agreement, gate.confidence
+    if limit is None or exact_ends(count, count, confidence)[0] >= limit:
+        return []
+    needed = examples_for_share(1.0, limit, confidence)
+    return [
+        _Shortage(
+            sentence=f"min_agreement of {limit:g} takes {needed:,}" if needed else "no number shows min_agreement of 1",
+            needed=needed,
+            rejectable=exact_ends(0, count, confidence)[1] < limit,
+        )
+    ]
+
+
+def _too_few_of_a_class(gate: Gate, known: LabelCounts, count: int) -> list[_Shortage]:
+    limit, counts = gate.max_worst_class_drop_points, known.groups
+    if limit is None or not counts:
+        return []
+    fewest = min(counts, key=lambda name: counts[name])
+    needed = _unchanged_needs(limit, counts[fewest], gate.confidence)
+    if not needed:
+        return []
+    return [
+        _Shortage(
+            sentence=(
+                f"max_worst_class_drop_points of {limit:g} takes {needed:,} of each {'group' if known.shared else 'class'};"
+                f" {fewest} has {counts[fewest]:,}"
+            ),
+            needed=scaled(needed, counts[fewest], count),
+            rejectable=count > 1,
+            alone=False,
+        )
+    ]
+
+
+def _too_few_for_drops(gate: Gate, settings: ComparisonSettings, run: Run) -> list[_Shortage]:
+    """Returns the limits on drops that so few examples cannot show."""
+    shortages, count, confidence = [], len(run), gate.confidence
+    decided = settings.task in (CLASSIFICATION, BINARY)
+    shares = decided and (
+        settings.labels is None or (settings.metric in BY_NAME and BY_NAME[settings.metric].of_examples)
     )
-    shares = right or settings.labels is None
     figure = run.figures(settings, count).get(settings.metric)
-    worst_case = None if figure is None else figure.judged.worst_case
+    # Without labels, the drop is that of agreement, a mean of values.
+    worst_case = mean_worst_case if settings.labels is None else None if figure is None else figure.judged.worst_case
     for key in ("max_drop_points", "max_drop_points_vs_champion"):
         limit, needed = getattr(gate, key), None
         if limit is not None and shares:
@@ -223,12 +196,14 @@ def _too_few_for_drops(gate: Gate, settings: ComparisonSettings, run: Run) -> tu
             unseen = UnseenChanges(examples=count, worst_case=worst_case, unit=_POINTS)
             needed = unseen.examples_to_leave(limit, confidence)
         if limit is not None and needed is not None and needed > count:
-            parts.append(f"{key} of {limit:g} takes {needed:,}")
             # The extreme variant loses every example; a bootstrap interval also needs five influential examples.
-            rejectable |= paired_drop_interval(count, 0, count, confidence)[0] * _POINTS > limit and (
+            rejectable = paired_drop_interval(count, 0, count, confidence)[0] * _POINTS > limit and (
                 shares or count >= FEWEST_INFLUENTIAL
             )
-    return parts, rejectable
+            shortages.append(
+                _Shortage(sentence=f"{key} of {limit:g} takes {needed:,}", needed=needed, rejectable=rejectable)
+            )
+    return shortages
 
 
 def least_examples(gate: Gate, task: str, *, labelled: bool) -> dict[str, int]:

@@ -4,7 +4,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from edgequant.artifacts.benchmark import Benchmark
-from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, NO_CHAMPION, NOT_GATED, REJECTED, Check, VariantVerdict
+from edgequant.artifacts.verdict import (
+    BLESSED,
+    INCONCLUSIVE,
+    INVALID_REFERENCE,
+    NO_CHAMPION,
+    NOT_GATED,
+    REFERENCE_VERDICT,
+    REJECTED,
+    Check,
+    VariantVerdict,
+)
 from edgequant.gate import CHECKS, Gate
 from edgequant.metric_table import BY_NAME
 from edgequant.validation.comparison.champion import AgainstChampion
@@ -36,6 +46,7 @@ class Evidence:
         missing: A sentence on the classes without an example; "" if there are none.
         missing_against: The same for the examples that the champion was evaluated on, too.
         everywhere: A sentence on multilabel classes that every example has; "" if there are none.
+        constant: The rejection for constant channels of its outputs; None if there are none, or if they do not reject.
     """
 
     variant: str
@@ -49,6 +60,7 @@ class Evidence:
     missing: str = ""
     missing_against: str = ""
     everywhere: str = ""
+    constant: Check | None = None
 
 
 def judge(gate: Gate, evidence: Evidence) -> tuple[str, tuple[Check, ...], tuple[str, ...]]:
@@ -63,6 +75,8 @@ def judge(gate: Gate, evidence: Evidence) -> tuple[str, tuple[Check, ...], tuple
         for name in CHECKS
         if getattr(gate, name) is not None
     )
+    if evidence.constant is not None:
+        results = (*results, evidence.constant)
     verdicts = {check.verdict for check in results}
     verdict = next((name for name in (REJECTED, INCONCLUSIVE, BLESSED) if name in verdicts), NOT_GATED)
     order = (REJECTED, INCONCLUSIVE, BLESSED, NO_CHAMPION)
@@ -80,7 +94,7 @@ def failed(gate: Gate, reason: str) -> tuple[Check, ...]:
         reason: The reason of the failure.
     """
     return tuple(
-        Check(name=name, asked=limit, measured=None, interval=None, verdict=REJECTED, sentence=reason)
+        Check(name=name, limit=limit, measured=None, interval=None, verdict=REJECTED, sentence=reason)
         for name in CHECKS
         if (limit := getattr(gate, name)) is not None
     )
@@ -195,3 +209,18 @@ def overall(gate: Gate, variants: Mapping[str, VariantVerdict]) -> str:
         return NOT_GATED
     verdicts = {variant.verdict for variant in variants.values()}
     return next((name for name in (BLESSED, INCONCLUSIVE, REJECTED, NOT_GATED) if name in verdicts), REJECTED)
+
+
+def without_reference(variants: Mapping[str, VariantVerdict], invalid: str) -> dict[str, VariantVerdict]:
+    """Returns the verdicts of variants whose reference is invalid: none is blessed or rejected by it, and the checks stay as measured.
+
+    Args:
+        variants: The verdicts by variant.
+        invalid: Why the reference is invalid.
+    """
+    return {
+        name: variant
+        if variant.verdict == REFERENCE_VERDICT or not variant.examples
+        else replace(variant, verdict=INVALID_REFERENCE, reasons=(invalid, *variant.reasons))
+        for name, variant in variants.items()
+    }

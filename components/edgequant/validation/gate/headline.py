@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 
+from edgequant.artifacts.benchmark import Latency
 from edgequant.artifacts.verdict import (
     BLESSED,
     INCONCLUSIVE,
@@ -17,11 +18,13 @@ from edgequant.validation.gate.wording import at_worst, listed, moved
 from edgequant.variants import REFERENCE
 
 _LEAST = {"size_bytes": "the smallest", "latency_ms": "the fastest", "drop_points": "the one that loses least"}
+# Below this factor, latencies are told with two decimal places.
+_NEAR = 1.1
 _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
 def headline(
-    gate: Gate, metric: str, outcome: str, best: str | None, judged: dict[str, VariantVerdict], doubt: str = ""
+    gate: Gate, metric: str, outcome: str, best: str | None, judged: dict[str, VariantVerdict], invalid: str = ""
 ) -> str:
     """Returns one sentence on the variant to ship, or on the closest variant if none is blessed.
 
@@ -31,13 +34,14 @@ def headline(
         outcome: The outcome of the run.
         best: The best blessed variant; None without one.
         judged: The verdicts by variant.
-        doubt: The warning that the reference is not usable; "" if it is.
+        invalid: Why the reference is not fit to compare with; "" if it is.
     """
+    if invalid:
+        return f"Do not ship, nothing is promoted: {invalid}."
     if outcome == NOT_GATED and not gate:
         return "No gate is set: nothing was judged, and nothing is promoted."
     if best is not None:
-        message = _ship(gate, metric, best, judged)
-        return f"Do not ship before this is understood: {doubt}. Of the gate alone: {message}" if doubt else message
+        return _ship(gate, metric, best, judged)
     what = "Nothing could be judged" if outcome == NOT_GATED else "No variant is blessed"
     name = closest(judged)
     if name is None:
@@ -50,12 +54,11 @@ def headline(
 
 
 def _ship(gate: Gate, metric: str, best: str, judged: dict[str, VariantVerdict]) -> str:
-    """Returns the sentence on the variant to ship: its size, its drop and its checks."""
-    chosen, full = judged[best], judged[REFERENCE].size_bytes
+    """Returns the sentence on the variant to ship: its size, its latency, its drop and its checks."""
+    chosen = judged[best]
     blessed = sum(variant.verdict == BLESSED for variant in judged.values())
     which = f", {_LEAST[gate.prefer]} of {blessed} blessed" if blessed > 1 else ""
-    size = chosen.size_bytes or 0
-    parts = [f"{_size(size)}{f' ({size / full:.2f} of {REFERENCE})' if full else ''}"]
+    parts = [_cost(chosen, judged[REFERENCE])]
     if chosen.drop_points is not None:
         drop = moved(metric, chosen.drop_points)
         if chosen.drop_interval_points is not None:
@@ -65,7 +68,24 @@ def _ship(gate: Gate, metric: str, best: str, judged: dict[str, VariantVerdict])
     held = sum(check.verdict == BLESSED for check in chosen.checks)
     checks = {1: "its one check passes", 2: "both checks pass"}.get(held, f"all {held} checks pass")
     missing = [f"; {check.name}: {NO_CHAMPION}" for check in chosen.checks if check.verdict == NO_CHAMPION]
-    return f"Ship {best}{which}: {', '.join(parts)}; {checks}{''.join(missing)}."
+    return f"Ship {best}{which}: {'; '.join(parts)}; {checks}{''.join(missing)}."
+
+
+def _cost(variant: VariantVerdict, reference: VariantVerdict) -> str:
+    """Returns a variant's size and latency, each relative to the reference's."""
+    size, full = variant.size_bytes or 0, reference.size_bytes
+    return f"{_size(size)}{f', {size / full:.2f}×' if full else ''}; {_speed(variant.latency)}"
+
+
+def _speed(latency: Latency | None) -> str:
+    """Returns how much faster or slower than the reference a variant was on the benchmark's machine."""
+    if latency is None or latency.ratio is None:
+        return "latency not measured"
+    ratio = latency.ratio
+    if ratio.low <= 1 <= ratio.high:
+        return f"as fast as {REFERENCE} here, within the noise"
+    factor, word = (ratio.value, "slower") if ratio.value > 1 else (1 / ratio.value, "faster")
+    return f"{'about ' * ratio.noisy}{factor:.{2 if factor < _NEAR else 1}f}× {word} here"
 
 
 def _over(judged: dict[str, VariantVerdict]) -> str:

@@ -4,10 +4,12 @@ from dataclasses import dataclass, replace
 
 from edgequant.artifacts.benchmark import Benchmark
 from edgequant.artifacts.evaluation import EVALUATED
+from edgequant.artifacts.variant_set import BLOCKED
 from edgequant.artifacts.verdict import NOT_GATED, REFERENCE_VERDICT, REJECTED, VariantVerdict
 from edgequant.errors import ConfigError, did_you_mean
 from edgequant.gate import Gate, check_gate
 from edgequant.outputs import read
+from edgequant.own_metric import metric_inputs
 from edgequant.task import NONE, check_answer
 from edgequant.validation.comparison.champion import AgainstChampion, EvaluatedChampion, evaluated_champion
 from edgequant.validation.comparison.compare import (
@@ -18,7 +20,7 @@ from edgequant.validation.comparison.compare import (
     confused,
     measured_metrics,
 )
-from edgequant.validation.comparison.output_drift import constant
+from edgequant.validation.gate.constant_channels import check_constant_channels, constant_notes
 from edgequant.validation.gate.data_warnings import label_counts
 from edgequant.validation.gate.decide import Evidence, failed, judge
 from edgequant.validation.inputs import Loaded
@@ -51,7 +53,8 @@ def verdict_context(gate: Gate, loaded: Loaded) -> VerdictContext:
         ConfigError: The gate has a key that the task, the labels or the models do not support.
         EvaluationError: The reference's outputs do not suit the task or the labels.
     """
-    task, labels, count = loaded.task, None if loaded.task == NONE else loaded.examples.labels, loaded.compared
+    task, examples = loaded.task, loaded.examples.first(loaded.compared)
+    labels = None if task == NONE else examples.labels
     check_gate(gate, task, labelled=labels is not None, champion=loaded.champion is not None)
     reading = read(task, next(iter(loaded.evaluations[REFERENCE].outputs.values())))
     runs = {
@@ -62,8 +65,10 @@ def verdict_context(gate: Gate, loaded: Loaded) -> VerdictContext:
     settings = ComparisonSettings(
         task=task,
         metric=AGREEMENT,
-        labels=None if labels is None else labels[:count],
-        slices={name: texts[:count] for name, texts in loaded.examples.slices.items()},
+        labels=labels,
+        groups=examples.groups,
+        given=metric_inputs(examples, loaded.task_source),
+        slices=examples.slices,
         classes=loaded.calibration.provenance.class_names,
         confidence=gate.confidence,
     )
@@ -104,7 +109,8 @@ def verdict_of(name: str, context: VerdictContext) -> VariantVerdict:
     variant, content = context.loaded.variants[name], context.loaded.evaluations[name].content
     gate, benchmark = context.gate, context.loaded.benchmark
     if content.status != EVALUATED:
-        reason = f"failed: {variant.reason or content.reason}"
+        what = BLOCKED if variant.status == BLOCKED else "failed"
+        reason = f"{what}: {variant.reason or content.reason}"
         return VariantVerdict(
             status=variant.status,
             reason=variant.reason or content.reason,
@@ -163,6 +169,7 @@ def _judged(base: VariantVerdict, name: str, context: VerdictContext) -> Variant
         missing=known.missing,
         missing_against=_missing_against(against, context),
         everywhere=known.everywhere,
+        constant=check_constant_channels(context.gate, comparison.drift, labelled=settings.labels is not None),
     )
     verdict, checks, reasons = judge(context.gate, evidence)
     measures = {
@@ -174,7 +181,7 @@ def _judged(base: VariantVerdict, name: str, context: VerdictContext) -> Variant
         base,
         notes=(
             *base.notes,
-            *_constant_outputs(context.runs[REFERENCE], context.runs[name]),
+            *constant_notes(comparison.drift, comparison.examples),
             *_same_as_champion(variants[name].sha256, context),
         ),
         examples=comparison.examples,
@@ -210,17 +217,6 @@ def _missing_against(against: AgainstChampion | None, context: VerdictContext) -
     if against is None or against.drop is None:
         return ""
     return label_counts(context.settings, context.runs[REFERENCE], against.drop.examples).missing
-
-
-def _constant_outputs(reference: Run, variant: Run) -> tuple[str, ...]:
-    """Returns a note on each output that is constant where the reference's is not, with the usual cause."""
-    moving = {name: values for name, values in variant.outputs.items() if name not in constant(reference.outputs)}
-    return tuple(
-        f"output {name!r} is the same for all {len(variant):,} examples; {REFERENCE}'s is not. All numbers of a tensor share one"
-        " scale in int8: where some are much larger than others, as columns in their own units are, scale the inputs before"
-        " the model (examples.inputs: scale, offset, or examples.preprocess)"
-        for name in constant(moving)
-    )
 
 
 def _unmeasured(name: str, benchmark: Benchmark) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgequant.errors import EvaluationError
 from edgequant.metric_table import BY_NAME, METRICS, MetricSpec
-from edgequant.outputs import own_metrics
+from edgequant.own_metric import MetricInputs, own_metrics
 from edgequant.task import BINARY, CLASSIFICATION, MULTILABEL, REGRESSION, check_fit, is_custom
 from edgequant.validation.metrics.classification import binary, classification, multilabel
 from edgequant.validation.metrics.metric import Figure, mean_of
@@ -44,7 +44,7 @@ def figures(
         EvaluationError: The outputs do not suit the labels, or the custom metric function fails.
     """
     if is_custom(task):
-        return _custom_metrics(task, outputs, labels)
+        return own_figures(task, outputs, labels, MetricInputs())
     output = check_fit(task, outputs, labels)
     if task == REGRESSION:
         computed = _regression(output, labels, spread)
@@ -77,7 +77,8 @@ def _regression(output: NDArray[Any], labels: NDArray[Any], spread: NDArray[np.f
     errors = predicted - expected
     explained = _explained(expected, errors)
     known = np.isfinite(explained.value())
-    value = float(r2_score(expected, predicted)) if known else float("nan")
+    varies = np.ptp(expected, axis=0) > 0
+    value = float(r2_score(expected[:, varies], predicted[:, varies])) if known else float("nan")
     r2 = Figure(value=value, weighted=explained, worst_case=r2_worst_case(value) if known else None)
     # In standard deviations, so that the errors of a number near 300 do not hide those of a number near 1.
     scaled = _errors(errors / spread)
@@ -107,33 +108,49 @@ def _errors(errors: NDArray[np.float64]) -> dict[str, Figure]:
 
 
 def _explained(expected: NDArray[np.float64], errors: NDArray[np.float64]) -> Resampled:
-    """Returns R² over weighted examples, the mean over the label's numbers; NaN where one of these does not vary."""
+    """Returns R² over weighted examples, the mean over the label's numbers that vary in them; NaN if none does."""
     # Centred, to avoid cancellation of large numbers.
     centred = expected - expected.mean(axis=0)
     squares, squared_errors = centred**2, errors**2
 
     def over(weights: NDArray[np.float64]) -> float:
         count = weights.sum()
-        varies = weights @ squares - (weights @ centred) ** 2 / count
-        if count < 2 or not (varies > 0).all():
+        energy = weights @ squares - (weights @ centred) ** 2 / count
+        # By the range, since rounding gives equal numbers a variance.
+        varies = np.ptp(expected[weights > 0], axis=0) > 0 if count >= 2 else np.zeros(len(energy), np.bool_)
+        if not varies.any():
             return float("nan")
-        return float(np.mean(1 - (weights @ squared_errors) / varies))
+        return float(np.mean(1 - (weights @ squared_errors)[varies] / energy[varies]))
 
     return Resampled(one_by_one(over), len(expected))
 
 
-def _custom_metrics(task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> dict[str, Figure]:
-    """Returns the metrics of a custom function: the mean of values per example, or one number that each resample recomputes."""
-    values, call_time = _timed(task, outputs, labels)
+def own_figures(
+    task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any], given: MetricInputs
+) -> dict[str, Figure]:
+    """Returns the metrics of a custom function: the mean of values per example, or one number that each resample recomputes.
+
+    Args:
+        task: The function's name.
+        outputs: Arrays by output name, the example first.
+        labels: The labels of these examples.
+        given: What the function may ask for; its first examples are these.
+
+    Raises:
+        ConfigError: The function does not exist.
+        EvaluationError: The function fails.
+    """
+    given = given.of(slice(len(labels)))
+    values, call_time = _timed(task, outputs, labels, given)
     if call_time.is_long:
         # The first call also imports what the function needs.
-        values, call_time = _timed(task, outputs, labels)
+        values, call_time = _timed(task, outputs, labels, given)
     return {
         name: mean_of(value)
         if value.shape == (len(labels),)
         else Figure(
             value=float(value.mean()),
-            weighted=_recomputed(task, name, outputs, labels) if not call_time.is_long else None,
+            weighted=_recomputed((task, name), outputs, labels, given) if not call_time.is_long else None,
             note=f"a call of {task} takes {1000 * call_time.wall_seconds:.0f} ms, too long for thousands of resamples: return a value per example",
         )
         for name, value in values.items()
@@ -154,19 +171,25 @@ class _CallTime:
 
 
 def _timed(
-    task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]
+    task: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any], given: MetricInputs
 ) -> tuple[dict[str, NDArray[np.float64]], _CallTime]:
     """Returns the metrics of a custom function, and the time of the call."""
     own, wall = time.process_time(), time.perf_counter()
-    values = own_metrics(task, outputs, labels)
+    values = own_metrics(task, outputs, labels, given)
     return values, _CallTime(time.process_time() - own, time.perf_counter() - wall)
 
 
-def _recomputed(task: str, name: str, outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> Resampled:
+def _recomputed(
+    metric: tuple[str, str], outputs: Mapping[str, NDArray[Any]], labels: NDArray[Any], given: MetricInputs
+) -> Resampled:
+    """Returns a metric of a function, by both names, that is called for each resample."""
+    task, name = metric
+
     def over(weights: NDArray[np.float64]) -> float:
         rows = np.repeat(np.arange(len(labels)), weights.astype(np.int64))
         try:
-            value = own_metrics(task, {key: output[rows] for key, output in outputs.items()}, labels[rows])[name]
+            drawn = {key: output[rows] for key, output in outputs.items()}
+            value = own_metrics(task, drawn, labels[rows], given.of(rows))[name]
         except (EvaluationError, KeyError):
             # A custom metric may be undefined on a resample, as AUC is with one class.
             return float("nan")

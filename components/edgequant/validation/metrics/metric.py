@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgequant.artifacts.comparison import Ends
-from edgequant.validation.statistics import Resampled
+from edgequant.validation.statistics import Clusters, Resampled
 from edgequant.validation.statistics.worst_case import WorstCase, mean_worst_case
 
 
@@ -36,6 +36,16 @@ class Figure:
     bounds: Ends = (-inf, inf)
     scaled: Self | None = None
     note: str = ""
+
+    def by(self, clusters: Clusters | None) -> Self:
+        """Returns the metric whose bootstrap draws whole groups of examples."""
+        if clusters is None:
+            return self
+        return replace(
+            self,
+            weighted=None if self.weighted is None else self.weighted.by(clusters),
+            scaled=None if self.scaled is None else self.scaled.by(clusters),
+        )
 
     @property
     def judged(self) -> "Figure":

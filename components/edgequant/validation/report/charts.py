@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup, escape
 
-from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, REJECTED
+from edgequant.artifacts.verdict import BLESSED, INCONCLUSIVE, INVALID_REFERENCE, REJECTED
 from edgequant.validation.report.number_format import printable
 
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ class Chart:
 
 def colour_of(verdict: str) -> str:
     """Returns the colour of a verdict."""
-    return COLOURS[{BLESSED: "good", REJECTED: "bad", INCONCLUSIVE: "open"}.get(verdict, "soft")]
+    return COLOURS[
+        {BLESSED: "good", REJECTED: "bad", INCONCLUSIVE: "open", INVALID_REFERENCE: "open"}.get(verdict, "soft")
+    ]
 
 
 def draw(name: str, title: str, description: str, height: float, paint: Callable[["Figure"], None]) -> Chart:

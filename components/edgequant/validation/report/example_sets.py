@@ -50,7 +50,7 @@ def set_row(facts: DatasetFacts) -> SetRow:
     left_out += [f"{count:,} {reason}" for reason, count in provenance.skipped.items()]
     return SetRow(
         purpose=provenance.purpose,
-        examples=f"{facts.examples:,} of {provenance.asked:,} asked for",
+        examples=f"{facts.examples:,} of {provenance.requested:,} requested",
         records=f"{provenance.records_read:,}",
         rule=f"{provenance.rule}; seed {provenance.seed}",
         left_out="; ".join(left_out) or "none",

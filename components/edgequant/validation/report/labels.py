@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgequant.artifacts.comparison import class_name
+from edgequant.artifacts.comparison import class_name, class_order
 from edgequant.artifacts.verdict import Verdict
 from edgequant.task import BINARY, CLASSIFICATION, REGRESSION
 from edgequant.validation.report.number_format import NOTHING
@@ -49,10 +49,11 @@ def class_rows(verdict: Verdict, labels: NDArray[Any] | None) -> tuple[list[Clas
     spread = provenance.representativeness
     balance = spread.balance if spread else {}
     evaluated = _shares(verdict, labels, known=set(balance))
-    shares = {name: (*balance.get(name, (0.0, 0.0)), evaluated.get(name, 0.0)) for name in sorted(balance | evaluated)}
+    names = sorted(balance | evaluated, key=lambda name: class_order(name, verdict.classes))
+    shares = {name: (*balance.get(name, (0.0, 0.0)), evaluated.get(name, 0.0)) for name in names}
     order = sorted(shares, key=lambda name: min(shares[name][:2]) - max(shares[name][:2]))
     rows = []
-    for name in sorted(order[:_CLASSES]):
+    for name in sorted(order[:_CLASSES], key=names.index):
         source, taken, held_out = (f"{100 * share:.2f}" for share in shares[name])
         count = provenance.classes.get(name)
         counts = f"{count.wanted:,} / {count.available:,} / {count.taken:,}" if count else NOTHING

@@ -1,16 +1,27 @@
-"""The verdict in Markdown: the headline and the table of variants."""
+"""The verdict in Markdown: the headline, the table of variants and that of their outputs."""
 
 import re
 
 from edgequant.artifacts.verdict import Verdict
 from edgequant.validation.report.number_format import printable
+from edgequant.validation.report.output_rows import summary_rows
 from edgequant.validation.report.variant_rows import VariantRow, rows
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~:-])")
 
 
+_OUTPUTS = (
+    "variant",
+    "output",
+    "SQNR, dB",
+    "cosine",
+    "agreement of values",
+    "its worst number: agreement, SQNR, cosine",
+)
+
+
 def summary(verdict: Verdict) -> str:
-    """Returns the verdict in Markdown, with the users' names escaped."""
+    """Returns the verdict and the drift of the outputs in Markdown, with the users' names escaped."""
     header = ("variant", "size, bytes", verdict.main_metric, "drop, points", "agreement", "p50", "n", "verdict")
     lines = [
         f"**{_text(verdict.name)}: {_text(verdict.outcome)}**",
@@ -21,6 +32,14 @@ def summary(verdict: Verdict) -> str:
         "| --- | --: | --: | --: | --: | --: | --: | --- |",
         *(_line(_cells(row)) for row in rows(verdict)),
     ]
+    outputs = summary_rows(verdict)
+    if outputs:
+        lines += [
+            "",
+            _line(_OUTPUTS),
+            "| --- | --- | --: | --: | --: | --- |",
+            *(_line(row) for row in outputs),
+        ]
     return "\n".join(lines) + "\n"
 
 

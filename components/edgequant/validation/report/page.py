@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgequant.artifacts.example_set import ExampleSet, Representativeness
 from edgequant.artifacts.verdict import Verdict
+from edgequant.validation.report.calibration_rows import comparison_rows
 from edgequant.validation.report.charts import COLOURS, Chart
 from edgequant.validation.report.drop_chart import SHOWN, drops, sliced_metric, unit
 from edgequant.validation.report.example_sets import histograms, input_views, set_row
@@ -72,6 +73,7 @@ def render(
         spread=calibration.representativeness or Representativeness(reservoir=0, inputs={}, balance={}, sentence=""),
         histograms=spread,
         inputs=input_views(calibration),
+        compared=comparison_rows(verdict.comparison),
         classes=classes,
         hidden_classes=hidden,
         quantiles=quantiles,

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from edgequant.artifacts.example_set import DatasetFacts, Provenance
+from edgequant.artifacts.example_set import DatasetFacts, Provenance, recipe_of_both
 from edgequant.artifacts.verdict import Verdict
 from edgequant.validation.report.number_format import number
 
@@ -16,7 +16,7 @@ _FILES = 20
 _MODEL = "model"
 _UNKNOWN = (
     "Add what the first run had of these: under examples inputs, label,",
-    "classes, slice, preprocess; under sampling stratify, weight, extremes.",
+    "classes, slice, group, sequence, keep, preprocess; under sampling stratify, weight, extremes.",
 )
 
 
@@ -90,6 +90,8 @@ def _config(verdict: Verdict) -> str:
         "task": verdict.task,
         "resolver": verdict.environment.resolver,
     }
+    if verdict.comparison is not None and verdict.comparison.allowed:
+        config["calibration"] = {"allow_mismatch": True}
     if verdict.gate:
         config["gate"] = dict(verdict.gate)
     if verdict.champion:
@@ -118,12 +120,17 @@ def _config(verdict: Verdict) -> str:
 
 def _drawn(calibration: Provenance, evaluation: Provenance) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the settings of the draw, from the recorded recipe, or from files and counts for a set without a recipe."""
-    if calibration.recipe:
-        return dict(calibration.recipe["examples"]), dict(calibration.recipe["sampling"])
+    recipe = recipe_of_both(calibration, evaluation)
+    if recipe:
+        return recipe["examples"], recipe["sampling"]
     examples: dict[str, Any] = {"calibration": _files(calibration)}
     if _files(evaluation) != _files(calibration):
         examples["evaluation"] = _files(evaluation)
-    return examples, {"calibration": calibration.asked, "evaluation": evaluation.asked, "seed": calibration.seed}
+    return examples, {
+        "calibration": calibration.requested,
+        "evaluation": evaluation.requested,
+        "seed": calibration.seed,
+    }
 
 
 def _files(provenance: Provenance) -> list[str]:

@@ -11,6 +11,7 @@ from edgequant.validation.report.confusion_matrices import ConfusionDifference, 
 from edgequant.validation.report.drop_chart import slice_drops
 from edgequant.validation.report.flip_pictures import Picture
 from edgequant.validation.report.number_format import NOTHING, ends, fixed, number, share, span
+from edgequant.validation.report.output_rows import OutputRow, output_rows
 from edgequant.validation.report.size_chart import main_metric
 from edgequant.variants import REFERENCE
 
@@ -87,7 +88,7 @@ class Detail:
     verdict: str
     notes: tuple[str, ...]
     metrics: tuple[tuple[str, ...], ...]
-    drift: tuple[tuple[str, str, str, str], ...]
+    outputs: tuple[OutputRow, ...]
     divergence: str
     slices: tuple[Chart, ...]
     confused: ConfusionDifference | None
@@ -187,7 +188,7 @@ def details(verdict: Verdict, picture: Picture | None) -> list[Detail]:
                 verdict=variant.verdict,
                 notes=(*(() if variant.checks else variant.reasons), *variant.notes),
                 metrics=_metrics(variant),
-                drift=_drift(variant),
+                outputs=output_rows(variant),
                 divergence="" if variant.divergence_nats is None else f"{variant.divergence_nats:.3g}",
                 slices=tuple(chart for chart in charts if chart is not None),
                 confused=confusion_difference(verdict, name),
@@ -202,12 +203,12 @@ def _check_row(variant: str, check: Check) -> CheckRow:
     """Returns a check as a row; exact measurements have no interval."""
     measured, interval = number(check.measured), NOTHING
     if check.interval is not None and check.interval[0] != check.interval[1]:
-        low, high, measured = span(check.interval, check.measured, check.asked)
+        low, high, measured = span(check.interval, check.measured, check.limit)
         interval = f"{low} to {high}"
     return CheckRow(
         variant=variant,
         name=check.name,
-        limit=number(check.asked),
+        limit=number(check.limit),
         measured=measured,
         interval=interval,
         verdict=check.verdict,
@@ -251,19 +252,6 @@ def _metrics(variant: VariantVerdict) -> tuple[tuple[str, ...], ...]:
             (ends(measured.drop.interval, 2) or measured.drop.note if measured.drop else "") or NOTHING,
         )
         for name, measured in variant.measures.items()
-    )
-
-
-def _drift(variant: VariantVerdict) -> tuple[tuple[str, str, str, str], ...]:
-    """Returns name, SQNR, cosine and largest error of every output."""
-    return tuple(
-        (
-            name,
-            "equal" if not drift.largest_error else fixed(drift.sqnr_db, 1),
-            f"{drift.cosine:.6f}",
-            f"{drift.largest_error:.4g}",
-        )
-        for name, drift in variant.drift.items()
     )
 
 

@@ -8,6 +8,7 @@ from edgequant.validation.statistics.bootstrap import (
     paired_bootstrap_interval,
 )
 from edgequant.validation.statistics.classes import ClassDrop, ClassDrops, class_drops
+from edgequant.validation.statistics.clusters import Clusters
 from edgequant.validation.statistics.exact import exact_ends, examples_for_share
 from edgequant.validation.statistics.means import mean_drop_interval
 from edgequant.validation.statistics.proportions import paired_drop_interval, wilson_interval
@@ -18,6 +19,7 @@ __all__ = [
     "BootstrapDrop",
     "ClassDrop",
     "ClassDrops",
+    "Clusters",
     "Resampled",
     "Resampling",
     "class_drops",

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+
+from edgequant.validation.statistics.clusters import Clusters
 
 # Maps the weight of each example in each resample (how often it is drawn), [resamples, examples], to the metric of each
 # resample, [resamples]; NaN where the metric is not defined.
@@ -72,17 +74,33 @@ class Resampled:
     Args:
         over: Computes the metric from weights of the examples.
         count: The number of examples.
+        clusters: The groups that are drawn as a whole; None if all examples are independent.
     """
 
-    def __init__(self, over: WeightedMetric, count: int) -> None:
+    def __init__(self, over: WeightedMetric, count: int, clusters: Clusters | None = None) -> None:
         self.over = over
         self.count = count
+        self.clusters = clusters
         self._cache: dict[tuple[int, int], NDArray[np.float64]] = {}
+
+    def by(self, clusters: Clusters | None) -> "Resampled":
+        """Returns the metric over resamples of whole groups."""
+        return Resampled(self.over, self.count, clusters)
+
+    @property
+    def units(self) -> int:
+        """The number of what is drawn: examples, or groups of them."""
+        return self.count if self.clusters is None else len(self.clusters)
 
     @property
     def groups(self) -> int:
         """The number of jackknife groups."""
-        return min(self.count, _GROUPS)
+        return min(self.units, _GROUPS)
+
+    def weights(self, drawn: NDArray[Any]) -> NDArray[np.float64]:
+        """Returns the weights of the examples, from how often each unit is drawn, [resamples, units]."""
+        of_examples = drawn if self.clusters is None else drawn[:, self.clusters.of]
+        return of_examples.astype(np.float64)
 
     def value(self) -> float:
         """Returns the metric over all examples."""
@@ -91,16 +109,16 @@ class Resampled:
     def without(self) -> NDArray[np.float64]:
         """Returns the jackknife values: the metric without each group, [groups]."""
         if (0, 0) not in self._cache:
-            left = np.arange(self.count) % self.groups
+            left = np.arange(self.units) % self.groups
             kept = (np.where(left == group, 0.0, 1.0) for group in range(self.groups))
-            self._cache[0, 0] = np.concatenate([self.over(row[np.newaxis]) for row in kept])
+            self._cache[0, 0] = np.concatenate([self.over(self.weights(row[np.newaxis])) for row in kept])
         return self._cache[0, 0]
 
     def drawn(self, seed: int, resamples: int) -> NDArray[np.float64]:
         """Returns the metric of each resample, [resamples]; the same seed draws the same examples for every metric."""
         if (seed, resamples) not in self._cache:
-            blocks = _blocks(self.count, seed, resamples)
-            self._cache[seed, resamples] = np.concatenate([self.over(block.astype(np.float64)) for block in blocks])
+            blocks = _blocks(self.units, seed, resamples)
+            self._cache[seed, resamples] = np.concatenate([self.over(self.weights(block)) for block in blocks])
         return self._cache[seed, resamples]
 
 
@@ -120,6 +138,7 @@ def paired_bootstrap_interval(reference: Resampled, variant: Resampled | None, r
     The ends are therefore computed at the confidence level whose normal quantile is √(n/(n - 1)) times Student's, where n is
     the number of influential examples. At 95%, an end then covers the drop in F1 of simulated sets of 1,000 examples in 95.3% to
     96.9% of the cases if about 20, 50 or 100 decisions change, and in up to 99.3% if 10 change (`benchmarks/coverage.py`).
+    If the examples belong to groups, whole groups are drawn and left out, and are the examples of this text.
     A bootstrap knows only observed examples: with fewer than 5 influential examples there is no interval. Nor is there one if
     fewer than 5 resamples lie beyond an end: with 1,000 resamples, above 99.5%.
 
@@ -169,7 +188,7 @@ def _influences(reference: Resampled, variant: Resampled | None) -> NDArray[np.f
 
 def _cancels(reference: Resampled, variant: Resampled | None, seed: int) -> bool:
     """Tells whether the drop varies between resamples although all jackknife influences are 0, as changes that cancel out do."""
-    weights = _draw(np.random.default_rng(seed), reference.count, _BLOCK).astype(np.float64)
+    weights = reference.weights(_draw(np.random.default_rng(seed), reference.units, _BLOCK))
     drawn = reference.over(weights) - (0.0 if variant is None else variant.over(weights))
     drawn = drawn[np.isfinite(drawn)]
     return bool(len(drawn) and np.ptp(drawn) > _ROUNDING)

@@ -20,6 +20,7 @@ Sources: Hanley & Lippman-Hand 1983, "If nothing goes wrong, is everything all r
 Clopper & Pearson 1934, "The use of confidence or fiducial limits illustrated in the case of the binomial", Biometrika 26.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -28,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgequant.artifacts.comparison import Ends
-from edgequant.validation.statistics import exact_ends
+from edgequant.validation.statistics import Clusters, exact_ends
 from edgequant.validation.statistics.sample_size import least
 
 # The most splits of the changed examples into two kinds that are tried; all of them if there are no more.
@@ -267,19 +268,26 @@ class UnseenChanges:
         examples: How many examples were seen.
         worst_case: How far a share of all examples could move the metric; None if that is unknown.
         unit: How much 1 of the metric is in the unit of the result: 100 for points.
+        clusters: The groups of the examples; None if they are independent. A change may affect whole groups and no other, so that
+            the effective number of groups takes the place of the number of examples.
     """
 
     examples: int
     worst_case: WorstCase | None
     unit: float = 1.0
+    clusters: Clusters | None = None
+
+    @property
+    def _independent(self) -> int:
+        return self.examples if self.clusters is None else self.clusters.effective
 
     def share(self, confidence: float) -> float:
         """Returns the greatest share of all examples that may change, the upper Clopper-Pearson bound for zero events."""
-        return exact_ends(0, self.examples, confidence)[1]
+        return exact_ends(0, self._independent, confidence)[1]
 
     def moves(self, confidence: float) -> Ends | None:
         """Returns how far the metric could get worse and better, in `unit`; None if that is unknown."""
-        return None if self.worst_case is None else self._moves(self.worst_case, self.examples, confidence)
+        return None if self.worst_case is None else self._moves(self.worst_case, self._independent, confidence)
 
     def examples_to_leave(self, room: float, confidence: float, *, falling: bool = True) -> int | None:
         """Returns the smallest number of examples whose worst case is within a limit; None if no number has one.
@@ -292,7 +300,10 @@ class UnseenChanges:
         if self.worst_case is None or room <= 0:
             return None
         worst_case, side = self.worst_case, 0 if falling else 1
-        return least(lambda count: self._moves(worst_case, count, confidence)[side] <= room, max(self.examples, 2))
+        needed = least(
+            lambda count: self._moves(worst_case, count, confidence)[side] <= room, max(self._independent, 2)
+        )
+        return None if needed is None else math.ceil(needed * self.examples / self._independent)
 
     def _moves(self, worst_case: WorstCase, count: int, confidence: float) -> Ends:
         fall, rise = worst_case(exact_ends(0, count, confidence)[1])

@@ -39,7 +39,7 @@ def check(template: Template) -> None:
         parse_config(_filled(template, template.values))
         declared_arguments(_config(template, template.values))
     except ConfigError as error:
-        raise ConfigError(_message(template, str(error))) from error
+        raise ConfigError(_message(template, error)) from error
 
 
 def check_for_cluster(template: Template, tracking_uri: str) -> None:
@@ -61,41 +61,35 @@ def check_for_cluster(template: Template, tracking_uri: str) -> None:
         config = _config(template, values)
         cluster_arguments(config)
     except ConfigError as error:
-        raise ConfigError(_message(template, str(error))) from error
+        raise ConfigError(_message(template, error)) from error
     if config.tracking.uri:
         return
     tracking = config.tracking.model_copy(update={"uri": tracking_uri})
     try:
         cluster_arguments(config.model_copy(update={"tracking": tracking}))
     except ConfigError as error:
-        key, colon, wrong = str(error).partition(": ")
-        raise ConfigError(f"{template.path}: {key}{colon}none is given, and watch's own, {wrong}") from error
+        raise ConfigError(f"{template.path}: it names no MLflow server, so that of watch counts: {error}") from error
 
 
 def _config(template: Template, values: Mapping[str, Any]) -> Config:
-    """Returns the configuration for a made-up version, without invalid keys that depend on tags.
+    """Returns the configuration for a made-up version, without what a real version's tags may make valid.
 
     Raises:
-        ConfigError: A key that does not depend on tags is invalid.
+        ConfigError: It is invalid whatever the tags are: the error is the same without the keys that tags fill in, or remains
+            without their whole sections.
     """
     made, folder = _filled(template, values), template.path.resolve().parent
-    left = keys_with_places(template.values, TAG)
-    while True:
-        try:
-            return make_config(made, folder)
-        except ConfigError as error:
-            key = str(error).partition(":")[0]
-            beside = {other for other in left if _section(other) in {key, _section(key)} - {""}}
-            own = {other for other in left if other == key or other.startswith(f"{key}.")}
-            if not own and _refusal(_without(made, beside), folder) == str(error):
-                raise
-            # The validity of other keys in the section may depend on the tag: the whole section is removed.
-            sections = {_section(other) for other in own | beside} - {""}
-            made = _without(made, own | {other for other in _keys(made) if _section(other) in sections})
-            left -= own | beside
+    tagged = keys_with_places(template.values, TAG)
+    try:
+        return make_config(made, folder)
+    except ConfigError as error:
+        if _error(_without(made, tagged), folder) == str(error):
+            raise
+    sections = {_section(key) for key in tagged} - {""}
+    return make_config(_without(made, tagged | {key for key in _keys(made) if _section(key) in sections}), folder)
 
 
-def _refusal(values: Any, folder: Path) -> str:
+def _error(values: Any, folder: Path) -> str:
     """Returns the error in a configuration's values, or ""."""
     try:
         make_config(values, folder)
@@ -104,10 +98,10 @@ def _refusal(values: Any, folder: Path) -> str:
     return ""
 
 
-def _message(template: Template, text: str) -> str:
-    """Returns an error message with the file, and with the made-up version if it filled in the key."""
-    made_up = text.partition(":")[0] in keys_with_places(template.values)
-    return f"{template.path}: {text}{f' (as filled in from a made-up {_VERSION})' * made_up}"
+def _message(template: Template, error: ConfigError) -> str:
+    """Returns an error message with the file, and with the made-up version if the file has placeholders."""
+    made_up = f" (placeholders are filled in from a made-up {_VERSION})" if keys_with_places(template.values) else ""
+    return f"{template.path}: {error}{made_up}"
 
 
 def _filled(template: Template, values: Mapping[str, Any]) -> Any:

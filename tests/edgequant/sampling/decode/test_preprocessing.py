@@ -24,6 +24,7 @@ from edgequant.sampling.decode.preprocessing import (
     input_sources,
     load_preprocess,
 )
+from edgequant.sampling.decode.resizing import Resize
 from edgequant.sampling.formats.features import Feature, Features
 from edgequant.signature import ModelSignature, TensorSpec
 
@@ -60,7 +61,7 @@ def test_a_mapping_says_how() -> None:
     """A mapping names the feature and what is done to it; KFP's floats are whole pixels."""
     declared = {"feature": "f", "decode": "image", "resize": [32.0, 48.0], "scale": "1e-3", "offset": -1}
     assert input_source("x", declared) == InputSource(
-        feature="f", decode="image", resize=(32, 48), scale=0.001, offset=-1.0
+        feature="f", decode="image", resize=Resize(size=(32, 48)), scale=0.001, offset=-1.0
     )
 
 
@@ -78,7 +79,7 @@ def test_the_feature_of_the_same_name_is_the_default() -> None:
     [
         (
             3,
-            r"examples.inputs.x: 3 is neither a feature's name nor a mapping of feature, decode, resize, scale, offset",
+            r"examples.inputs.x: 3 is neither a feature's name nor a mapping of feature, decode, jpeg, resize, scale, offset, normalize",
         ),
         ({"featur": "f"}, r"examples.inputs.x: unknown key 'featur'; allowed are .*; did you mean 'feature'\?"),
         ({"feature": 3}, r"examples.inputs.x.feature: 3 is not a feature's name"),
@@ -90,6 +91,57 @@ def test_the_feature_of_the_same_name_is_the_default() -> None:
         ({"decode": "image", "resize": [0, 8]}, r"examples.inputs.x.resize: \[0, 8\] is not \[height, width\]"),
         ({"decode": "image", "resize": [8, 8, 3]}, r"examples.inputs.x.resize: \[8, 8, 3\] is not \[height, width\]"),
         ({"decode": "image", "resize": [8, 2.5]}, r"examples.inputs.x.resize: \[8, 2.5\] is not \[height, width\]"),
+        (
+            {"decode": "image", "resize": {"method": "area"}},
+            r"examples.inputs.x.resize: has no size; size: \[height, width\]",
+        ),
+        ({"decode": "image", "resize": {"size": [8], "fit": "pad"}}, r"examples.inputs.x.resize.size: \[8\] is not"),
+        (
+            {"decode": "image", "resize": {"size": [8, 8], "method": "cubic"}},
+            r"examples.inputs.x.resize.method: 'cubic' is unknown; choose from bilinear, nearest, bicubic, area, lanczos3",
+        ),
+        (
+            {"decode": "image", "resize": {"size": [8, 8], "fit": "fill"}},
+            r"examples.inputs.x.resize.fit: 'fill' is unknown; choose from stretch, crop, pad",
+        ),
+        (
+            {"decode": "image", "resize": {"size": [8, 8], "method": "area", "antialias": True}},
+            r"examples.inputs.x.resize.antialias: TensorFlow does not antialias the method 'area'; it goes with bilinear",
+        ),
+        (
+            {"decode": "image", "resize": {"size": [8, 8], "antialias": "no"}},
+            r"examples.inputs.x.resize.antialias: 'no' is not allowed; true and false are",
+        ),
+        (
+            {"decode": "image", "resize": {"size": [8, 8], "antialas": True}},
+            r"examples.inputs.x.resize: unknown key 'antialas'; allowed are size, method, antialias, fit; did you mean",
+        ),
+        ({"decode": "image", "jpeg": "slow"}, r"examples.inputs.x.jpeg: 'slow' is unknown; choose from fast, accurate"),
+        ({"jpeg": "fast"}, r"examples.inputs.x.jpeg: only images are decoded; it needs decode: image"),
+        ({"normalize": "tf"}, r"examples.inputs.x.normalize: 'tf' is not a mapping of mode, or of mean and std"),
+        (
+            {"normalize": {"mode": "keras"}},
+            r"examples.inputs.x.normalize.mode: 'keras' is unknown; choose from tf, torch, caffe",
+        ),
+        (
+            {"normalize": {"mode": "tf", "mean": 1}},
+            r"examples.inputs.x.normalize: mode: tf has its own mean and std; give",
+        ),
+        (
+            {"normalize": {"mode": "tf"}, "scale": 2},
+            r"examples.inputs.x.normalize: mode: tf is for values from 0 to 255;",
+        ),
+        (
+            {"normalize": {"std": [1, 0]}},
+            r"examples.inputs.x.normalize.std: \[1, 0\] is not allowed; numbers above 0 are",
+        ),
+        ({"normalize": {"mean": []}}, r"examples.inputs.x.normalize.mean: is empty; a number, or one for each channel"),
+        (
+            {"normalize": {"mean": [1, 2], "std": [1, 2, 3]}},
+            r"examples.inputs.x.normalize: mean has 2 numbers and std 3;",
+        ),
+        ({"normalize": {"mean": ["a"]}}, r"examples.inputs.x.normalize.mean: 'a' is not a number"),
+        ({"normalize": {"sd": 1}}, r"examples.inputs.x.normalize: unknown key 'sd'; allowed are mode, mean, std"),
         ({"scale": "big"}, r"examples.inputs.x.scale: 'big' is not a number"),
         ({"scale": 10**400}, r"examples.inputs.x.scale: 10+ is not a number"),
         ({"scale": True}, r"examples.inputs.x.scale: True is not a number"),
@@ -127,11 +179,11 @@ def test_png_rgb() -> None:
 
 
 def test_png_takes_the_channels_of_the_input() -> None:
-    """A gray image repeats for three channels; a color image becomes its luma (0.299, 0.587, 0.114) for one."""
+    """A gray image repeats for three channels; a color image becomes its luma (0.299, 0.587, 0.114) for one, cut as libpng does."""
     repeated = make({"feature": "f", "decode": "image"}, encoded(GRAY), takes((2, 3, 3)))
     assert np.array_equal(repeated, np.stack([GRAY] * 3, axis=-1))
     luma = make({"feature": "f", "decode": "image"}, encoded(RED_TO_BLUE), takes((2, 3, 1)))
-    assert luma[0, :, 0].tolist() == [76, 150, 29]
+    assert luma[0, :, 0].tolist() == [76, 149, 29]
 
 
 def test_jpeg() -> None:
@@ -176,14 +228,50 @@ def test_undecodable_images(feature: Feature, error: str) -> None:
         make({"feature": "f", "decode": "image"}, feature, takes((2, 3, 1)))
 
 
-def test_sixteen_bit_images_are_refused() -> None:
-    """A PNG of 16 bits, whose values would be clipped at 255, is an error."""
+def test_sixteen_bits_become_eight() -> None:
+    """Of a PNG of 16 bits the upper 8 count, as TensorFlow decodes it."""
     data = io.BytesIO()
-    Image.fromarray(np.array([[0, 70, 4096]], np.uint16)).save(data, "PNG")
-    with pytest.raises(
-        ExamplesError, match=r"feature 'f' is not a PNG or JPEG .* mode I;16; 8 bits a channel are needed"
-    ):
-        make({"feature": "f", "decode": "image"}, (data.getvalue(),), takes((1, 3, 1)))
+    Image.fromarray(np.array([[0, 255, 256, 65535]], np.uint16)).save(data, "PNG")
+    pixels = make({"feature": "f", "decode": "image"}, (data.getvalue(),), takes((1, 4, 1)))
+    assert pixels.ravel().tolist() == [0, 0, 1, 255]
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("tf", [-1.0, 0.0, 1.0]),
+        # Keras's documented constants of ImageNet, worked by hand.
+        ("torch", [(0 - 0.485) / 0.229, (0.5 - 0.456) / 0.224, (1 - 0.406) / 0.225]),
+        ("caffe", [255 - 103.939, 127.5 - 116.779, 0 - 123.68]),
+    ],
+)
+def test_normalize_by_mode(mode: str, expected: list[float]) -> None:
+    """A pixel of red 0, green 127.5, blue 255 becomes what keras.applications makes of it."""
+    declared = {"feature": "f", "normalize": {"mode": mode}}
+    assert make(declared, np.array([0.0, 127.5, 255.0]), takes((3,))) == pytest.approx(expected, abs=1e-4)
+
+
+def test_normalize_by_mean_and_std() -> None:
+    """Per channel of the last axis, after scale and offset."""
+    declared = {"feature": "f", "scale": 2, "offset": 1, "normalize": {"mean": [1, 2], "std": 0.5}}
+    assert make(declared, np.array([[0, 1], [2, 3]]), takes((2, 2))).tolist() == [[0.0, 2.0], [8.0, 10.0]]
+
+
+def test_normalize_for_other_channels() -> None:
+    """Three means for an input of one channel are an error before anything is read."""
+    with pytest.raises(ConfigError, match=r"examples.inputs.x.normalize: is for 3 channels; the model takes x float32"):
+        input_sources({"x": {"normalize": {"mode": "caffe"}}}, takes((4, 4, 1)))
+
+
+def test_an_integer_input_gets_rounded_pixels() -> None:
+    """Interpolated pixels for a model of uint8 are rounded, and stay between 0 and 255."""
+    pixels = np.array([[0, 255, 0, 255, 255, 0]], np.uint8)
+    declared = {"feature": "f", "decode": "image", "resize": {"size": [1, 11], "method": "lanczos3"}}
+    made = make(declared, encoded(pixels), takes((1, 11, 1), "uint8"))
+    exact = make(declared, encoded(pixels), takes((1, 11, 1)))
+    assert exact.min() < 0
+    assert exact.max() > 255
+    assert np.array_equal(made, np.clip(np.rint(exact), 0, 255))
 
 
 def test_a_gif_is_refused() -> None:

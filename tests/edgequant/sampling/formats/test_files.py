@@ -91,7 +91,7 @@ def test_mixed_formats(tmp_path: Path) -> None:
 
 def test_unknown_file_system() -> None:
     """A URL of an unknown scheme is an error that names it."""
-    with pytest.raises(ExamplesError, match=r"^examples.calibration: 'shelf://a/b.npz' cannot be listed \("):
+    with pytest.raises(ExamplesError, match=r"^examples: 'shelf://a/b.npz' is on no file system that is read;"):
         find_files(["shelf://a/b.npz"], "calibration")
 
 
@@ -395,3 +395,15 @@ def test_a_file_that_vanishes(tmp_path: Path) -> None:
     """A file that was listed and is gone when it is read is an error that names it."""
     with pytest.raises(ExamplesError, match=r"a.tfrecord: cannot be read \("):
         list(read_records(str(tmp_path / "a.tfrecord")))
+
+
+@pytest.mark.parametrize("columns", [["label", "x"], None])
+def test_parquet_columns_of_one_name(columns: list[str] | None, tmp_path: Path) -> None:
+    """Two columns of one name, as a join writes them, are an error that names it; unless neither is read."""
+    values = [pa.array([1, 2]), pa.array([3, 4]), pa.array([0.5, 1.5])]
+    path = tmp_path / "joined.parquet"
+    parquet.write_table(pa.Table.from_arrays(values, names=["label", "label", "x"]), path)
+    with pytest.raises(ExamplesError, match=r"joined.parquet: has 2 columns named 'label', and which of them"):
+        list(read_records(str(path), columns=columns))
+    parse = file_format(str(path)).parse
+    assert [plain(parse(payload)) for _, payload in read_records(str(path), columns=["x"])] == [{"x": 0.5}, {"x": 1.5}]

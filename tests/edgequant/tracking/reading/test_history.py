@@ -1,13 +1,18 @@
 """The history of a model's variants, from runs that a real server holds, by known times."""
 
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from mlflow import MlflowClient
 
 from edgequant.errors import TrackingError
 from edgequant.tracking.reading import mlflow_client as module
 from edgequant.tracking.reading.history import HistoryRow, history
+from edgequant_pipelines.cli import main
 
 _DAY = 86_400_000
 
@@ -90,3 +95,36 @@ def test_a_registered_model_has_the_last_runs_of_all_that_feed_it(client: Mlflow
     ]
     assert len(history("fed-tflite", 9, server)) == 15
     assert [row.pipeline_run for row in history("fed-left", 2, server)] == ["run-5"] * 3 + ["run-2"] * 3
+
+
+def test_compare_reads_what_a_run_wrote(
+    new_mlflow: Callable[[Path], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right after `edgequant run`, its own work directory is read, and named; of several others, none is guessed."""
+    monkeypatch.chdir(tmp_path)
+    works = Path("edgequant-work")
+    for name in ("daisies", "tulips"):
+        (works / name).mkdir(parents=True)
+    client = MlflowClient(new_mlflow(works / "daisies" / "mlflow.db"))
+    for run_id in _record(client, client.create_experiment("daisies"), "daisies", 1):
+        client.log_metric(run_id, "examples", 1719)
+        client.set_tag(run_id, "edgequant.gate", "max_drop_points=1.0")
+    shutil.copyfile(works / "daisies" / "mlflow.db", works / "tulips" / "mlflow.db")
+
+    def compare(name: str) -> Any:
+        return CliRunner().invoke(main, ["compare", name])
+
+    done = compare("daisies")
+    database = (works / "daisies" / "mlflow.db").resolve()
+    assert (done.exit_code, done.stderr) == (0, f"MLflow: sqlite:///{database}\n")
+    assert "models:/daisies/1  gate: max_drop_points=1.0" in done.stdout
+    heading, row = [line.split() for line in done.stdout.splitlines() if "variant" in line or "full_int8" in line]
+    assert "n" in heading
+    assert "1,719" in row
+    several = compare("roses")
+    assert several.exit_code == 2
+    assert "there are several databases: edgequant-work/daisies/mlflow.db, edgequant-work/tulips/" in several.stderr
+    assert "--tracking-uri sqlite:///edgequant-work/daisies/mlflow.db reads one" in several.stderr
+    shutil.rmtree(works / "tulips")
+    shutil.move(works / "daisies", "edgequant-demo")
+    assert compare("daisies").stdout == done.stdout

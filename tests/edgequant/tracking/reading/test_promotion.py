@@ -49,6 +49,22 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, list(arguments))
 
 
+def test_a_variant_of_an_invalid_reference_is_not_promoted(both: Recorded) -> None:
+    """Registered by hand, such a variant has the verdict of its run: promotion is refused with the reason; force leaves its tag."""
+    run_id = both.first.run_ids["full_int8"]
+    both.client.set_tag(run_id, "edgequant.verdict", "invalid reference")
+    both.client.set_tag(run_id, "edgequant.invalid_reference", "float32 guesses")
+    version = both.client.create_model_version(NAME, source="file:///by/hand", run_id=run_id).version
+    command = ("promote", NAME, str(version), "--alias", "champion", "--tracking-uri", both.uri)
+    refused = run(*command)
+    assert refused.exit_code == 1
+    assert "its verdict is 'invalid reference' (float32 guesses); --force promotes it all the same" in refused.stderr
+    assert "champion" not in both.client.get_registered_model(NAME).aliases
+    assert run(*command, "--force").exit_code == 0
+    tags = both.client.get_model_version(NAME, str(version)).tags
+    assert tags["edgequant.forced.champion"] == "promoted with --force; the verdict was invalid reference"
+
+
 def test_promoting(both: Recorded) -> None:
     """An alias moves to a blessed version; to another only by force, which leaves a tag; what is asked wrongly is explained."""
     at = ("--tracking-uri", both.uri)

@@ -20,7 +20,7 @@ def _content(*paths: str, rule: str = "random") -> ResultContent:
 
     def facts(purpose: str) -> DatasetFacts:
         sources = tuple(SourceFile(path=path, size_bytes=7) for path in paths)
-        given: dict[str, Any] = {"signature": "serving_default", "seed": 0, "asked": 3, "records_read": 9}
+        given: dict[str, Any] = {"signature": "serving_default", "seed": 0, "requested": 3, "records_read": 9}
         provenance = Provenance(purpose=purpose, rule=rule, duplicates=0, sources=sources, **given)
         return DatasetFacts(digest="0123456789abcdef" * 4, examples=3, provenance=provenance)
 

@@ -8,7 +8,16 @@ from mlflow.entities import Metric
 from mlflow.utils import validation
 
 from edgequant.artifacts.benchmark import Latency, Ratio
-from edgequant.artifacts.comparison import Drop, Flips, Measured, OutputDrift, Slice, SliceValue
+from edgequant.artifacts.comparison import (
+    ChannelDrift,
+    Constants,
+    Drop,
+    Flips,
+    Measured,
+    OutputDrift,
+    Slice,
+    SliceValue,
+)
 from edgequant.artifacts.verdict import VariantVerdict
 from edgequant.tracking.mlflow_names import OWN, metric_names
 from edgequant.tracking.recording.metrics import main_figures, metrics
@@ -33,7 +42,14 @@ _EVERYTHING = VariantVerdict(
     versus_champion=Drop(points=-0.5, interval=(-1.5, 0.25)),
     flips=Flips(changed=4, right_to_wrong=2, wrong_to_right=1),
     drift={
-        "a": OutputDrift(sqnr_db=30.0, cosine=1.0, largest_error=0.5),
+        "a": OutputDrift(
+            sqnr_db=30.0,
+            cosine=1.0,
+            largest_error=0.5,
+            agreement=0.75,
+            worst=ChannelDrift(number=4, axis=-1, channels=7, spread=0.5, sqnr_db=0.0, cosine=0.5, agreement=0.25),
+            constants=Constants(axis=-1, channels=7, lost=3, lost_numbers="4 to 6"),
+        ),
         "b": OutputDrift(sqnr_db=None, cosine=1.0, largest_error=0.0),
     },
     divergence_nats=0.125,
@@ -103,13 +119,45 @@ _DETAILS = {
     "latency_ratio_high": 0.75,
     "flips": 4.0,
     "largest_error": 0.5,
+    "worst_channel_sqnr_db": 0.0,
+    "worst_channel_cosine": 0.5,
+    "worst_channel_agreement_percent": 25.0,
+    "constant_channels": 3.0,
+}
+# With several outputs, those of each.
+_OUTPUTS = {
+    "output/a/sqnr_db": 30.0,
+    "output/a/cosine": 1.0,
+    "output/a/agreement_percent": 75.0,
+    "output/b/cosine": 1.0,
 }
 
 
 def test_every_figure_is_recorded_in_units_that_charts_show() -> None:
     """Shares become percent, every metric, drop and ratio has the ends of its interval, and every name has its unit."""
-    assert metrics(_EVERYTHING, "accuracy") == _MAIN | _DETAILS
+    assert metrics(_EVERYTHING, "accuracy") == _MAIN | _DETAILS | _OUTPUTS
     assert main_figures(_EVERYTHING, "accuracy") == _MAIN
+
+
+def test_the_metrics_of_outputs_are_bounded() -> None:
+    """Of hundred outputs the eight that agree least have metrics of their own; two names that MLflow makes equal stay two."""
+    drift = {
+        f"head:{number}": OutputDrift(
+            sqnr_db=1.0,
+            cosine=1.0,
+            largest_error=1.0,
+            agreement=1.0,
+            worst=ChannelDrift(
+                number=0, axis=-1, channels=1, spread=1.0, sqnr_db=1.0, cosine=1.0, agreement=1 - number / 1000
+            ),
+        )
+        for number in range(100)
+    }
+    drift["head_99"] = drift["head:99"]
+    recorded = metrics(VariantVerdict(status="converted", verdict="blessed", drift=drift), "accuracy")
+    outputs = {name.split("/")[1] for name in recorded if name.startswith("output/")}
+    assert outputs == {"head_99", "head_99_2", *(f"head_{number}" for number in range(93, 99))}
+    assert len([name for name in recorded if name.startswith("output/")]) == 24
 
 
 def test_every_metric_is_documented() -> None:

@@ -101,7 +101,24 @@ def test_there_is_one_flat_run_per_variant_and_one_summary(recorded: Any) -> Non
         assert run.data.tags["edgequant.pipeline_run"] == "run-1"
         assert run.data.tags["edgequant.source_model"] == "models:/digits/3"
         assert run.data.tags["mlflow.source.name"] == f"edgequant {__version__}"
-    assert {run.info.run_name for run in runs} == {f"digits v3 · {name}" for name in [*VARIANTS, "summary"]}
+    names = {run.info.run_name for run in runs}
+    assert {"digits v3 · float32 · reference", "digits v3 · summary · blessed"} <= names
+    assert {" · ".join(name.split(" · ")[:2]) for name in names} == {f"digits v3 · {n}" for n in [*VARIANTS, "summary"]}
+
+
+def test_the_experiments_link_opens_its_one_shared_view(recorded: Any) -> None:
+    """The experiment has one view, which the link names; recording again adds none and changes nothing."""
+    client = _client(recorded.uri)
+
+    def views() -> dict[str, str]:
+        experiment = client.get_experiment_by_name("digits")
+        return {name: value for name, value in experiment.tags.items() if name.startswith("mlflow.sharedViewState.")}
+
+    ((tag, value),) = views().items()
+    again = record(recorded.result)
+    assert views() == {tag: value}
+    assert f"/runs?viewStateShareKey={tag.rpartition('.')[2]}&" in again.links["experiment"]
+    assert json.loads(value)["name"] == "edgequant: accuracy_percent"
 
 
 def test_what_was_asked_is_told_with_every_verdict(recorded: Any) -> None:
@@ -171,7 +188,8 @@ def test_the_best_variant_is_a_registered_version_with_its_alias(recorded: Any, 
     # As the UI lists them; the alias is given last.
     shown = [name.removeprefix("edgequant.") for name in version.tags]
     assert shown[:4] == ["variant", "verdict", "drop_points", "drop_high_points"]
-    assert shown[-2:] == ["key", "aliased"]
+    digests = ["result_digest", "tflite_sha256", "model_sha256", "calibration_digest", "evaluation_digest", "key"]
+    assert shown[-7:] == [*digests, "aliased"]
     assert version.tags["edgequant.key"] == "run-1:digits"
     assert float(version.tags["edgequant.drop_points"]) < 5
     assert client.get_model_version_by_alias(NAME, "candidate").version == version.version

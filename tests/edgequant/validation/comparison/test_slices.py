@@ -64,7 +64,7 @@ def test_a_class_of_many_is_looked_for_with_and_without_it() -> None:
     """A multilabel class has two groups: the examples with it, and those without it."""
     labels = np.array([[1, 1, 0], [1, 0, 0], [0, 1, 0]])
     variant = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0]])
-    result = by_class_of_many(labels, labels, variant, ["cat", "dog", "owl"])
+    result = by_class_of_many(labels, (labels, variant), ["cat", "dog", "owl"])
     assert [(group.value, group.reference.tolist(), group.variant.tolist()) for group in result] == [
         ("cat", [1.0, 1.0], [1.0, 0.0]),
         ("without cat", [1.0], [1.0]),

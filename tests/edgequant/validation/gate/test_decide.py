@@ -78,7 +78,7 @@ def test_a_drop_is_judged_by_the_ends_of_its_interval(low: float, high: float, v
     """Blessed when the upper end is at most the limit, rejected when the lower end is past it, inconclusive otherwise."""
     check = _one(Gate(max_drop_points=1.0), _evidence(_paired(low, high)))
     assert check.verdict == verdict
-    assert (check.name, check.asked, check.measured, check.interval) == ("max_drop_points", 1.0, 2.0, (low, high))
+    assert (check.name, check.limit, check.measured, check.interval) == ("max_drop_points", 1.0, 2.0, (low, high))
 
 
 @pytest.mark.parametrize(("limit", "verdict"), [(0.5, "blessed"), (0.4999, "rejected"), (0.75, "blessed")])
@@ -229,7 +229,7 @@ def test_a_class_of_many_is_judged_with_and_without_it() -> None:
     labels = np.tile([[1, 0], [0, 1], [0, 1], [0, 1]], (100, 1))
     variant = labels.copy()
     variant[:8, 0] = 1
-    groups = by_class_of_many(labels, labels, variant, ["cat", "dog"])
+    groups = by_class_of_many(labels, (labels, variant), ["cat", "dog"])
     classes = sliced("class", groups, 0.95, len(labels), shared=True)
     check = _one(Gate(max_worst_class_drop_points=3.0), _evidence(slices=(classes,)))
     assert check.measured == pytest.approx(100 * 6 / 300)
@@ -296,7 +296,7 @@ def test_what_no_benchmark_tells_apart_no_number_of_runs_settles(value: float, s
 def test_integer_only_is_what_the_file_was_found_to_be(kind: str | None, verdict: str) -> None:
     """A file with float input and output is not integer only, whatever its weights are."""
     check = _one(Gate(integer_only="required"), _evidence(kind=kind))
-    assert (check.verdict, check.asked, check.measured) == (verdict, "required", kind)
+    assert (check.verdict, check.limit, check.measured) == (verdict, "required", kind)
 
 
 def test_a_missing_champion_counts_neither_for_nor_against() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from edgequant.artifacts.benchmark import Latency, Ratio
 from edgequant.artifacts.comparison import Drop, Measured
 from edgequant.artifacts.verdict import Check, Need, VariantVerdict
 from edgequant.gate import Gate
@@ -33,7 +34,7 @@ def _variant(verdict: str, *checks: Check, **fields: Any) -> VariantVerdict:
 
 
 def _check(name: str, verdict: str, sentence: str, need: Need | None = None) -> Check:
-    return Check(name=name, asked=1.0, verdict=verdict, sentence=sentence, need=need)
+    return Check(name=name, limit=1.0, verdict=verdict, sentence=sentence, need=need)
 
 
 def _reference() -> VariantVerdict:
@@ -53,18 +54,36 @@ def test_what_to_ship_is_told_in_a_line() -> None:
         Gate(max_drop_points=1.0), "accuracy", "blessed", "small", {"float32": _reference(), "small": best}
     )
     assert sentence == (
-        "Ship small: 27.5 kB (0.28 of float32), accuracy gains 0.12 points (at worst 0.30 lost, 95% one-sided)"
+        "Ship small: 27.5 kB, 0.28×; latency not measured; accuracy gains 0.12 points (at worst 0.30 lost, 95% one-sided)"
         " over 60 examples; all 5 checks pass."
     )
 
 
-def test_a_reference_that_is_good_for_nothing_is_not_to_be_shipped() -> None:
-    """The warning that the reference guesses comes first, then the gate's own headline."""
-    judged = {"float32": _reference(), "small": _variant("blessed", _check("a", "blessed", "fine"), size_bytes=27_500)}
-    sentence = headline(Gate(max_drop_points=1.0), "accuracy", "blessed", "small", judged, "float32 guesses")
-    assert sentence.startswith(
-        "Do not ship before this is understood: float32 guesses. Of the gate alone: Ship small: 27.5 kB"
-    )
+@pytest.mark.parametrize(
+    ("ends", "noisy", "words"),
+    [
+        ((2.05, 2.1, 2.15), False, "2.1× slower here"),
+        ((0.24, 0.25, 0.26), False, "4.0× faster here"),
+        ((1.03, 1.04, 1.05), False, "1.04× slower here"),
+        ((0.98, 1.04, 1.1), False, "as fast as float32 here, within the noise"),
+        ((1.2, 2.1, 3.0), True, "about 2.1× slower here"),
+    ],
+)
+def test_the_headline_says_what_it_costs(ends: tuple[float, float, float], noisy: bool, words: str) -> None:
+    """A smaller file that is slower than float32 on the benchmark's machine says so beside its size."""
+    low, value, high = ends
+    ratio = Ratio(value=value, low=low, high=high, confidence=0.95, noisy=noisy, trials=9)
+    latency = Latency(p50_ms=1.0, p90_ms=1.0, p99_ms=1.0, runs=100, ratio=ratio)
+    best = _variant("blessed", _check("a", "blessed", "fine"), size_bytes=47_000, latency=latency)
+    line = headline(Gate(max_drop_points=1.0), "accuracy", "blessed", "s", {"float32": _reference(), "s": best})
+    assert line == f"Ship s: 47 kB, 0.47×; {words}; its one check passes."
+
+
+def test_an_invalid_reference_is_not_to_be_shipped() -> None:
+    """The reason is the headline, whatever the gate's checks say."""
+    judged = {"float32": _reference(), "small": _variant("invalid reference", _check("a", "blessed", "fine"))}
+    sentence = headline(Gate(max_drop_points=1.0), "accuracy", "invalid reference", None, judged, "float32 guesses")
+    assert sentence == "Do not ship, nothing is promoted: float32 guesses."
 
 
 def test_the_number_that_settles_the_variant_is_that_of_the_check_that_takes_most() -> None:
@@ -88,7 +107,7 @@ def test_two_checks_are_both() -> None:
         best = _variant("blessed", *(_check(str(index), "blessed", "") for index in range(number)), size_bytes=900)
         judged = {"float32": _reference(), "small": best}
         line = headline(Gate(max_size_ratio=1.0), "accuracy", "blessed", "small", judged)
-        assert line == f"Ship small: 900 bytes (0.01 of float32); {sentence}"
+        assert line == f"Ship small: 900 bytes, 0.01×; latency not measured; {sentence}"
 
 
 def test_all_failing_checks_are_named() -> None:

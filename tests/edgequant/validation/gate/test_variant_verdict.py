@@ -43,7 +43,7 @@ def judge(sets: Any, small_models: dict[str, bytes], tmp_path: Path) -> Judge:
         files = dict(zip(("float32", "full_int8"), (small_models[name] for name in models), strict=True))
         variants = sets.variants(files)
         examples = sets.examples(
-            {"x": values.astype(np.float32)}, labels, slices=slices or {}, records=records, asked=requested
+            {"x": values.astype(np.float32)}, labels, slices=slices or {}, records=records, requested=requested
         )
         for name in files:
             evaluate(name, variants, examples, tmp_path / name, task=task)
@@ -119,6 +119,7 @@ def test_labels_of_one_class_define_no_auc(judge: Judge) -> None:
 def test_examples_of_one_class_are_judged_as_they_are(judge: Judge) -> None:
     """All of class 2: accuracy is judged; the drop by class is not blessed, as three of four classes have no example."""
     values, _ = _scores(400)
+    values[:, 2] += 2
     gate = Gate(max_drop_points=1.0, max_worst_class_drop_points=1.0)
     verdict = judge(values, np.full(400, 2), gate)
     variant = verdict.variants["full_int8"]
@@ -244,12 +245,16 @@ def test_examples_that_were_not_drawn_are_told_where_more_settle_something(judge
     assert not any("sampling.evaluation" in note for note in copies.notes)
 
 
-def test_labels_in_another_order_are_nothing_to_ship(judge: Judge) -> None:
-    """If a variant is blessed because the reference is as wrong, the headline does not begin with what to ship."""
+@pytest.mark.parametrize("gate", [Gate(max_drop_points=1.0), Gate()])
+def test_labels_in_another_order_are_nothing_to_ship(judge: Judge, gate: Gate) -> None:
+    """A variant that loses nothing of a reference with all labels wrong is not blessed: the reference is invalid, with a gate or without."""
     values, labels = _scores(400)
-    verdict = judge(values, (labels + 1) % 4, Gate(max_drop_points=1.0))
-    assert verdict.outcome == "blessed"
-    assert verdict.why.startswith("Do not ship before this is understood: float32's accuracy, ")
+    verdict = judge(values, (labels + 1) % 4, gate)
+    assert (verdict.outcome, verdict.best) == ("invalid reference", None)
+    assert {variant.verdict for variant in verdict.variants.values()} == {"reference", "invalid reference"}
+    assert verdict.why.startswith("float32's accuracy is 0.")
+    assert "Do not ship, nothing is promoted: the labels may be in another order than the outputs: " in verdict.why
+    assert "(each as the class after it)" in verdict.why
 
 
 def test_a_variant_that_is_worse_than_production_is_rejected(judge: Judge, small_models: dict[str, bytes]) -> None:
@@ -259,7 +264,9 @@ def test_a_variant_that_is_worse_than_production_is_rejected(judge: Judge, small
     verdict = judge(values, labels, gate, models=("centred", "centred"), champion=small_models["double"])
     variant = verdict.variants["full_int8"]
     assert [check.verdict for check in variant.checks] == ["blessed", "rejected"]
-    assert variant.reasons[0].startswith("against models:/small/4, accuracy drops ")
+    # That it guesses says more than its drop.
+    assert variant.verdict == "invalid reference"
+    assert variant.reasons[1].startswith("against models:/small/4, accuracy drops ")
     assert verdict.outcome == "rejected"
 
 
@@ -283,8 +290,9 @@ def test_a_gate_against_a_champion_alone_judges_nothing_on_the_first_run(judge: 
     missing = ChampionFacts(uri="models:/small@champion", missing="there is no registered model 'small'")
     verdict = judge(*_scores(40), Gate(max_drop_points_vs_champion=1.0), champion=missing)
     assert (verdict.outcome, verdict.best) == ("not gated", None)
-    assert verdict.why.startswith(
+    assert (
         "Nothing could be judged, so nothing is promoted (1 not gated over 40 examples); full_int8: no champion yet: there is no registered"
+        in verdict.why
     )
 
 
@@ -356,10 +364,44 @@ def test_a_variant_that_always_answers_the_same_is_noticed(judge: Judge) -> None
     verdict = judge(
         np.random.default_rng(2).normal(size=(40, 4)), None, Gate(), task="none", models=("double", "centred")
     )
-    (note,) = verdict.variants["full_int8"].notes
+    note, cause = verdict.variants["full_int8"].notes
+    assert cause.endswith(
+        "are lost in the 8-bit activations or in the weights, add int16x8 and weights_only to variants"
+    )
     assert note.startswith("output 'y' is the same for all 40 examples; float32's is not. ")
     assert "scale the inputs" in note
     assert verdict.variants["float32"].notes == ()
+
+
+@pytest.mark.parametrize(
+    ("gate", "verdict"),
+    [
+        (Gate(max_size_ratio=2.0), "rejected"),
+        (Gate(min_agreement=0.0), "rejected"),
+        (Gate(), "not gated"),
+    ],
+)
+def test_a_constant_output_is_rejected_without_labels(judge: Judge, gate: Gate, verdict: str) -> None:
+    """A check rejects it, even if no limit of the gate is about the outputs; without a gate there is the note."""
+    values = np.random.default_rng(2).normal(size=(40, 4))
+    variant = judge(values, None, gate, task="none", models=("double", "centred")).variants["full_int8"]
+    assert variant.verdict == verdict
+    assert variant.notes[0].startswith("output 'y' is the same for all 40 examples; float32's is not. ")
+    if gate:
+        assert (variant.checks[-1].name, variant.checks[-1].measured) == ("constant_channels", 4.0)
+        assert variant.reasons[0] == "output 'y' is constant; float32's is not"
+
+
+def test_a_constant_output_is_noted_where_labels_judge_it(judge: Judge) -> None:
+    """With labels their metric decides, and the note is there; a limit on the agreement rejects as well."""
+    values = np.eye(4)[np.zeros(400, np.int64)] + 0.1 * np.random.default_rng(2).normal(size=(400, 4))
+    for gate, verdict in (
+        (Gate(max_drop_points=1.0), "blessed"),
+        (Gate(max_drop_points=1.0, min_agreement=0.5), "rejected"),
+    ):
+        variant = judge(values, np.zeros(400, np.int64), gate, models=("double", "centred")).variants["full_int8"]
+        assert variant.verdict == verdict
+        assert any(note.startswith("output 'y' is the same for all 400 examples") for note in variant.notes)
 
 
 def test_none_configured_is_no_champion(judge: Judge) -> None:

@@ -196,3 +196,16 @@ def test_each_metric_has_its_own_interval() -> None:
         assert ends[0] < figure.value < ends[1]
     errors = figures("regression", "", {"y": logits[:, :1]}, labels)
     assert own_interval(errors["max_error"], _COUNT, 0.95) == OwnInterval(note=errors["max_error"].note)
+
+
+def test_r2_is_that_of_the_numbers_that_vary() -> None:
+    """Of three numbers of a label one is constant: R² is scikit-learn's over the other two, and defined."""
+    random = np.random.default_rng(5)
+    labels = random.normal(size=(50, 3)) * (1.0, 0.0, 30.0) + (0.0, 0.1, 5.0)
+    output = labels + random.normal(size=(50, 3)) * (0.3, 0.01, 9.0)
+    r2 = figures("regression", "", {"y": output}, labels)["r2"]
+    assert r2.value == pytest.approx(sklearn_metrics.r2_score(labels[:, [0, 2]], output[:, [0, 2]]))
+    assert r2.weighted is not None
+    assert r2.weighted.value() == pytest.approx(r2.value)
+    constant = np.ones((50, 3))
+    assert np.isnan(figures("regression", "", {"y": output}, constant)["r2"].value)

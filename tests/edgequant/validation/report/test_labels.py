@@ -43,6 +43,16 @@ def test_the_evaluation_sets_balance_is_beside_the_calibration_sets(handmade: Ha
     assert "75.00" in text
 
 
+def test_classes_are_in_the_order_of_their_numbers(handmade: Handmade) -> None:
+    """Class 10 comes after class 9, and a named class has the place of its number; what is neither comes last."""
+    shares = dict.fromkeys(("10", "9", "other", "0", "100"), (0.5, 0.5))
+    rows, _ = class_rows(_with(handmade(), shares), None)
+    assert [row.label for row in rows] == ["0", "9", "10", "100", "other"]
+    named = replace(handmade(), classes=("zebra", "ant", "bee"))
+    rows, _ = class_rows(_with(named, dict.fromkeys(("ant", "bee"), (0.5, 0.5))), np.array([0, 1, 2]))
+    assert [row.label for row in rows] == ["zebra", "ant", "bee"]
+
+
 def test_numbers_are_no_classes(handmade: Handmade) -> None:
     """A regression has the quantiles of its labels, by NumPy's linear rule, and no classes."""
     labels = np.arange(101) * 2.0

@@ -15,7 +15,17 @@ import pytest
 import yaml
 from PIL import Image
 
-from edgequant.artifacts.comparison import Confusion, Drop, Flip, Flips, Measured, OutputDrift, Slice, SliceValue
+from edgequant.artifacts.comparison import (
+    ChannelDrift,
+    Confusion,
+    Drop,
+    Flip,
+    Flips,
+    Measured,
+    OutputDrift,
+    Slice,
+    SliceValue,
+)
 from edgequant.artifacts.example_set import ClassCount, InputSpread, Representativeness, SourceFile, load_example_set
 from edgequant.artifacts.verdict import Champion, Check, Verdict, load_verdict
 from edgequant.inspection import Inspection, OperatorCount, Tensor
@@ -123,7 +133,7 @@ def _hostile(verdict: Verdict) -> Verdict:
         notes=(HOSTILE,),
         metrics={HOSTILE: 0.5},
         measures={HOSTILE: measured},
-        checks=(Check(name=HOSTILE, asked=HOSTILE, measured=HOSTILE, verdict=HOSTILE, sentence=HOSTILE),),
+        checks=(Check(name=HOSTILE, limit=HOSTILE, measured=HOSTILE, verdict=HOSTILE, sentence=HOSTILE),),
         flips=Flips(changed=1, right_to_wrong=1, wrong_to_right=0, lost=(flip,)),
         drift={HOSTILE: OutputDrift(sqnr_db=9.0, cosine=1.0, largest_error=1.0)},
         confusion=Confusion(examples=2, counts=((1, 1), (0, 0))),
@@ -188,7 +198,29 @@ def test_everything_in_the_report_is_escaped(handmade: Handmade, digits_sets: An
     assert len(page.all("svg")) == len(list(tmp_path.glob("*.png"))) == 6
     markdown = (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert "<script" not in markdown
-    assert len({line.replace("\\|", "").count("|") for line in markdown.splitlines() if line.startswith("|")}) == 1
+    tables = [part.splitlines() for part in markdown.split("\n\n") if part.startswith("|")]
+    assert [len({line.replace("\\|", "").count("|") for line in table}) for table in tables] == [1, 1]
+
+
+def test_outputs_and_their_worst_numbers_are_shown(handmade: Handmade) -> None:
+    """The page has a row for each output and one for the number of it that agrees least; the summary has both in one."""
+    worst = ChannelDrift(number=4, axis=1, channels=7, spread=0.3, sqnr_db=0.0, cosine=0.25, agreement=0.125)
+    drift = {
+        "boxes": OutputDrift(sqnr_db=53.06, cosine=0.99998, largest_error=1.25, agreement=0.75, worst=worst),
+        "same": OutputDrift(sqnr_db=None, cosine=1.0, largest_error=0.0, agreement=1.0),
+        **{f"more{n}": OutputDrift(sqnr_db=9.0, cosine=1.0, largest_error=1.0) for n in range(4)},
+    }
+    verdict = handmade(variant={"drift": drift})
+    rows = [re.sub("<[^>]*>", " ", row).split() for row in render(verdict)[0].split("<tr>")]
+    assert ["boxes", "53.1", "0.999980", "75.00", "%", "1.25"] in rows
+    assert ["its", "number", "4", "on", "axis", "1", "0.0", "0.250000", "12.50", "%", "–"] in rows
+    assert ["same", "equal", "1.000000", "100.00", "%", "0"] in rows
+    markdown = summary(verdict)
+    assert (
+        r"| full\_int8 | boxes | 53.1 | 0.999980 | 75.00 % | number 4 on axis 1\: 12.50 %, 0.0 dB, 0.250000 |"
+        in markdown
+    )
+    assert r"| full\_int8 | 2 more | – | – | – | – |" in markdown
 
 
 def test_no_gate(handmade: Handmade) -> None:

@@ -93,7 +93,7 @@ def test_a_configuration_that_cannot_work_on_a_cluster(scene: Any, server: KfpSe
             "examples.calibration: '{folder}/train.npz' is a path of this machine",
         ),
         ({"tracking": {"uri": "http://localhost:5000"}}, "https://mlflow.example.com", "tracking.uri: 'http://localhost:5000'"),
-        ({"tracking": {}}, "http://127.0.0.1:5000", "tracking.uri: none is given, and watch's own, 'http://127.0.0.1:5000' is this machine"),
+        ({"tracking": {}}, "http://127.0.0.1:5000", "it names no MLflow server, so that of watch counts: tracking.uri: 'http://127.0.0.1:5000' is this machine"),
     ],
 )  # fmt: skip
 def test_what_no_version_can_make_right_is_the_rules_mistake(

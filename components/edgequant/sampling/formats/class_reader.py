@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from edgequant.errors import ExamplesError
 from edgequant.sampling.formats.features import Features, take
 
+TO_STRATIFY = (
+    "a class to stratify by is one value (sampling.stratify: false draws without classes; labels of several values are for"
+    " task: multilabel or regression)"
+)
 _MOST_LAYOUTS = 1024
 _MOST_VALUES = 16_384
 # The wire format's tag of field 1 and of field 2, when they hold bytes or a message.
@@ -34,7 +38,9 @@ class Layout:
     kind: int
 
 
-def class_reader(parse: Callable[[bytes], Features], feature: str, *, examples: bool) -> Callable[[bytes], str]:
+def class_reader(
+    parse: Callable[[bytes], Features], feature: str, *, examples: bool, use: str = TO_STRATIFY
+) -> Callable[[bytes], str]:
     """Returns the function that reads a record's class: the single value of a feature, as text.
 
     It raises an `ExamplesError` for a record that has no such feature, or not exactly one value of it.
@@ -43,6 +49,7 @@ def class_reader(parse: Callable[[bytes], Features], feature: str, *, examples: 
         parse: A payload → its features.
         feature: The feature.
         examples: Whether payloads are serialized ``tf.train.Example``.
+        use: Why it must be one value, for messages.
     """
     memory = _Memory(feature.encode())
     layouts, names = memory.layouts, memory.names
@@ -57,7 +64,7 @@ def class_reader(parse: Callable[[bytes], Features], feature: str, *, examples: 
                 name = names.get((layout.kind, payload[layout.start : layout.stop]))
                 if name is not None:
                     return name
-        name = class_name(parse(payload), feature)
+        name = class_name(parse(payload), feature, use)
         if examples:
             memory.learn(payload, name)
         return name
@@ -94,8 +101,13 @@ class _Memory:
             self.names[layout.kind, payload[layout.start : layout.stop]] = name
 
 
-def class_name(features: Features, feature: str) -> str:
+def class_name(features: Features, feature: str, use: str = TO_STRATIFY) -> str:
     """Returns the class of features: the single value of one of them, as text.
+
+    Args:
+        features: The features of a record.
+        feature: The name of one.
+        use: Why it must be one value, for messages.
 
     Raises:
         ExamplesError: There is no such feature, or it does not have exactly one value.
@@ -103,10 +115,7 @@ def class_name(features: Features, feature: str) -> str:
     value = take(features, feature)
     values = value if isinstance(value, tuple) else value.reshape(-1)
     if len(values) != 1:
-        raise ExamplesError(
-            f"feature {feature!r} has {len(values)} values; a class to stratify by is one value"
-            " (sampling.stratify: false draws without classes; labels of several values are for task: multilabel or regression)"
-        )
+        raise ExamplesError(f"feature {feature!r} has {len(values)} values; {use}")
     return values[0].decode("utf-8", "replace") if isinstance(values[0], bytes) else str(values[0])
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgequant.errors import ExamplesError
-from edgequant.sampling.formats.class_labels import _Memory, class_name, class_reader, find_layout
+from edgequant.sampling.formats.class_reader import _Memory, class_name, class_reader, find_layout
 from edgequant.sampling.formats.features import Feature, Features
 from edgequant.sampling.formats.tfrecord import parse_example
 
