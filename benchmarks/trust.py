@@ -209,7 +209,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
             zip(names, pool.map(lambda name: run_case(cases[name], runs / name / "sound", name), names), strict=True)
         )
         planted = [(fault, name) for fault in faults for name in fault.models]
-        answers = list(pool.map(lambda pair: _plant(*pair, cases[pair[1]], runs), planted))
+        answers = list(pool.map(lambda pair: _plant(pair[0], pair[1], cases[pair[1]], runs), planted))
     # The faults of these two models are in the models themselves: there is no sound case.
     unblessed = [name for name in names if name not in ("detector", "stream") and not clean[name].blessed()]
     ways: dict[str, dict[str, str]] = {}

@@ -79,9 +79,9 @@ def _outputs(task: str, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray
     noise = float(rng.choice([0, 0.01, 0.05, 0.2, 1.0]))
     skill = float(rng.uniform(0.3, 6))
     if task == "regression":
-        labels = rng.normal(0, 3, (count, int(rng.integers(1, 4))))
-        reference = labels + rng.normal(0, 3 / skill, labels.shape)
-        return reference, reference + rng.normal(0, 3 * noise, labels.shape), labels
+        numbers = rng.normal(0, 3, (count, int(rng.integers(1, 4))))
+        reference = numbers + rng.normal(0, 3 / skill, numbers.shape)
+        return reference, reference + rng.normal(0, 3 * noise, numbers.shape), numbers
     classes = 2 if task == "binary" else int(rng.integers(3, 12))
     labels = rng.integers(0, classes, count)
     labels[:classes] = np.arange(classes)

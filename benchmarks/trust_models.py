@@ -153,8 +153,8 @@ def _detector(tf: Any, folder: Path) -> None:
     inputs = rng.uniform(0, 1, (POOL + EVALUATION, 16)).astype(np.float32)
     kernel = tf.Variable(rng.normal(0, 0.6, (16, _BOXES * 5)).astype(np.float32))
 
-    class Detector(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([None, 16], tf.float32, name="x")])
+    class Detector(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec([None, 16], tf.float32, name="x")])  # type: ignore[untyped-decorator]
         def serve(self, x: Any) -> dict[str, Any]:
             values = tf.reshape(tf.sigmoid(tf.matmul(x, self.kernel)), [-1, _BOXES, 5])
             return {"found": values * tf.constant([640.0, 640, 640, 640, 1])}
@@ -170,8 +170,8 @@ def _stream(tf: Any, folder: Path) -> None:
     rng = np.random.default_rng(SEED)
     inputs = rng.normal(0, 1, (POOL + EVALUATION, 1, _SENSORS)).astype(np.float32)
 
-    class Stream(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([1, 1, _SENSORS], tf.float32, name="x")])
+    class Stream(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec([1, 1, _SENSORS], tf.float32, name="x")])  # type: ignore[untyped-decorator]
         def serve(self, x: Any) -> dict[str, Any]:
             seen = self.state + tf.reduce_sum(x, axis=1)
             self.state.assign(seen)
