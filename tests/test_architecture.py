@@ -192,3 +192,14 @@ def test_one_name_stands_for_one_thing() -> None:
     files = [path.name for path in sources() if path.stem not in ("__init__", "component", "step")]
     assert [name for name, count in Counter(classes).items() if count > 1] == []
     assert [name for name, count in Counter(files).items() if count > 1] == []
+
+
+def test_collecting_tests_does_not_import_tensorflow() -> None:
+    """Each worker imports every test file: TensorFlow, which takes seconds, is imported by scripts and child processes."""
+    heavy = {"tensorflow", "tf_keras", "keras", "edgequant.conversion.converter"}
+    for path in (ROOT / "tests").rglob("*.py"):
+        if path.name.startswith(("test_", "conftest")):
+            top = ast.parse(path.read_text(encoding="utf-8")).body
+            names = {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}
+            names |= {node.module for node in top if isinstance(node, ast.ImportFrom) and node.module}
+            assert not names & heavy, path

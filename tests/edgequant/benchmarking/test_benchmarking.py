@@ -316,9 +316,14 @@ def test_the_resolver_is_used_and_recorded(
 
 
 def test_what_settles_nothing_is_said(
-    sets: Any, small_models: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sets: Any,
+    small_models: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A ratio whose interval is too wide, or of too few runs, is called noisy where it is shown."""
+    Clock({"float32": 0.5, "float16": 0.5}).install(monkeypatch)
     variants = sets.variants({"float32": small_models["double"], "float16": small_models["log"]})
     benchmark(variants, sets.examples({"x": np.ones((3, 4), np.float32)}), tmp_path / "out", runs=3)
     assert "over 3 trials; noisy: " in capsys.readouterr().out
