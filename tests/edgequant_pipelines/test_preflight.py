@@ -111,7 +111,10 @@ def test_a_label_out_of_range_is_told_before_converting(project: Path, tmp_path:
     [
         ("import nowhere", "examples.preprocess: .*prepare.py cannot be run: ModuleNotFoundError"),
         ("def other(features): pass", "examples.preprocess: .*prepare.py has no function 'to_inputs'"),
-        ("def to_inputs(features): return features['pixel']", "train.npz: row 0: .*to_inputs raised KeyError: 'pixel'"),
+        (
+            "def to_inputs(features): return features['pixel']",
+            "train.npz: row 0; and .*to_inputs raised KeyError: 'pixel'",
+        ),
         (
             "def to_inputs(features): return {'pixels': features['pixels'][:4]}",
             r"input 'pixels' has the shape \[4, 8, 1\]",

@@ -89,10 +89,10 @@ def first_npz_row(stream: IO[bytes], path: str, columns: Sequence[str] | None) -
     Args:
         stream: The open file.
         path: Its name, for messages.
-        columns: The arrays to read, as far as there are any of these names; None: all.
+        columns: The arrays that are needed; None: all. Others, whose names an error lists, need not be of use or length.
 
     Raises:
-        ExamplesError: The file is damaged or pickled, or arrays differ in length.
+        ExamplesError: The file is damaged, or a needed array is pickled or of another length.
     """
     counts: dict[str, int] = {}
     features: Features = {}
@@ -100,16 +100,22 @@ def first_npz_row(stream: IO[bytes], path: str, columns: Sequence[str] | None) -
         with zipfile.ZipFile(stream) as archive:
             for member in archive.namelist():
                 name = member.removesuffix(".npy")
-                if columns is not None and name not in columns:
+                needed = columns is None or name in columns
+                try:
+                    with archive.open(member) as content:
+                        count, first = _first_of_array(content)
+                except Exception:
+                    if needed:
+                        raise
                     continue
-                with archive.open(member) as content:
-                    counts[name], first = _first_of_array(content)
+                if needed:
+                    counts[name] = count
                 if first is not None:
                     features[name] = row(first)
     except Exception as error:  # NumPy and zipfile raise many kinds on damaged archives.
         raise ExamplesError(f"{path}: is not an .npz file of plain arrays ({error})") from error
     _check_lengths(counts, path)
-    return features if any(counts.values()) else None
+    return features if features and all(counts.values()) else None
 
 
 def _first_of_array(content: IO[bytes]) -> tuple[int, NDArray[Any] | None]:
@@ -133,19 +139,25 @@ def first_parquet_row(stream: IO[bytes], path: str, columns: Sequence[str] | Non
     Args:
         stream: The open file.
         path: Its name, for messages.
-        columns: The columns to read, as far as there are any of these names; None: all.
+        columns: The columns that are needed; None: all. Others, whose names an error lists, need not be of use.
 
     Raises:
-        ExamplesError: The file is damaged, or a column cannot be used as a feature.
+        ExamplesError: The file is damaged, or a needed column cannot be used as a feature.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
         file = parquet.ParquetFile(stream, buffer_size=_BATCH_BYTES)
-        names = [name for name in file.schema_arrow.names if columns is None or name in columns]
-        for batch in file.iter_batches(1, columns=names):
-            return {name: _column(batch.column(batch.schema.get_field_index(name)), name, path, 0)[0] for name in names}
+        features: Features = {}
+        for batch in file.iter_batches(1):
+            for name in batch.schema.names:
+                try:
+                    features[name] = _column(batch.column(batch.schema.get_field_index(name)), name, path, 0)[0]
+                except ExamplesError:
+                    if columns is None or name in columns:
+                        raise
+            return features
     except (pa.ArrowException, OSError) as error:
         raise ExamplesError(f"{path}: is not a readable Parquet file ({error})") from error
     return None
