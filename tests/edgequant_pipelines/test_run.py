@@ -8,9 +8,12 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -310,23 +313,52 @@ def test_two_runs_do_not_share_a_work_directory(project: Path, edgequant: Edgequ
     assert "another run is using this work directory" in done.stderr
 
 
+class _NoExperiments(BaseHTTPRequestHandler):
+    """Answers the first request of a run, whether MLflow is there."""
+
+    def do_POST(self) -> None:
+        """Answers that there are no experiments."""
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Prints nothing."""
+
+
+@contextmanager
+def answering_once() -> Iterator[str]:
+    """Runs a server that is gone after its first answer, and yields its address."""
+    with HTTPServer(("127.0.0.1", 0), _NoExperiments) as server:
+
+        def answer() -> None:
+            server.handle_request()
+            server.server_close()
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+
+
 def test_results_survive_an_mlflow_that_cannot_be_reached(project: Path, edgequant: Edgequant) -> None:
-    """With MLflow down the run fails with one line, keeps everything, and `edgequant track WORK` finishes it later."""
+    """With MLflow gone since the start the run fails with one line, keeps everything, and `edgequant track WORK` finishes it later."""
     work = project.parent / "work"
-    done = edgequant(
-        "run",
-        project,
-        "--work-directory",
-        work,
-        "--set",
-        "tracking.uri=http://127.0.0.1:9",
-        "--set",
-        "tracking.retry_seconds=1",
-        "--set",
-        "variants=[float32, weights_only]",
-    )
+    with answering_once() as server:
+        done = edgequant(
+            "run",
+            project,
+            "--work-directory",
+            work,
+            "--set",
+            f"tracking.uri={server}",
+            "--set",
+            "tracking.retry_seconds=1",
+            "--set",
+            "variants=[float32, weights_only]",
+        )
     assert done.returncode == 1
-    assert "MLflow at http://127.0.0.1:9 did not accept the results" in done.stderr
+    assert f"MLflow at {server} did not accept the results" in done.stderr
     assert f"edgequant track {work}" in done.stderr
     assert "track     MLflow request failed" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
@@ -402,7 +434,7 @@ def test_each_step_runs_alone(project: Path, edgequant: Edgequant, invoke: Edgeq
         ],
     ]  # fmt: skip
     described = edgequant("describe", project.parent / "digits.keras")
-    assert described.stdout == "input   pixels float32 [N, 8, 8, 1]\n"
+    assert described.stdout == "input   pixels float32 [N, 8, 8, 1]\noutput  output_0 float32 [N, 10]\n"
     for command in commands:
         done = invoke(*command)
         assert done.returncode == 0, done.stdout + done.stderr
