@@ -1,9 +1,11 @@
 """Checks the settings on the first record of each source, before any file is read to its end."""
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 from numpy.typing import NDArray
 
@@ -64,7 +66,7 @@ def check_first_records(examples: ExampleSources) -> FirstRecords:
     if wrong:
         # Of a task that does not fit the model, no label does.
         checks.pop(LABEL, None)
-    wrong += [*unusable, *collected(examples.plan, partial(parse_options, examples.beam_options))]
+    wrong += [*unusable, *collected(examples.plan, partial(_check_beam_options, examples.beam_options))]
     label, places = None, dict[str, list[str]]()
     for purpose, patterns in {CALIBRATION: examples.calibration, EVALUATION: examples.evaluation}.items():
         try:
@@ -79,6 +81,12 @@ def check_first_records(examples: ExampleSources) -> FirstRecords:
             label = values.get(LABEL, label)
     wrong += [ExamplesError(f"{'; and '.join(where)}: {text}") for text, where in places.items()]
     return FirstRecords(mistakes=wrong, label=label)
+
+
+def _check_beam_options(options: list[str]) -> None:
+    """Checks Beam's options. Beam leaves a temporary directory behind for each pipeline that it checks them with."""
+    with tempfile.TemporaryDirectory(prefix="edgequant-") as scratch, patch.object(tempfile, "tempdir", scratch):
+        parse_options(options)
 
 
 def _first(patterns: Sequence[str], purpose: str, examples: ExampleSources) -> FirstRecord | None:

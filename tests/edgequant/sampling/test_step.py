@@ -676,10 +676,11 @@ def test_too_few_to_split(
 
 
 def test_unknown_beam_option(shard: Path, refused: Callable[..., str]) -> None:
-    """A Beam option with a typo is an error before anything is read."""
+    """A Beam option with a typo is an error before anything is read, in one list with what is wrong with the first record."""
     shard.write_bytes(b"damaged")
     assert refused(beam_options=["--rnner=FnApiRunner"]) == (
-        "beam: '--rnner=FnApiRunner' is not an option of Beam; options look like --runner=FnApiRunner"
+        "beam: '--rnner=FnApiRunner' is not an option of Beam; options look like --runner=FnApiRunner;"
+        f" {shard}: record 0 at byte 0: the file ends inside the record's header; it is truncated"
     )
 
 

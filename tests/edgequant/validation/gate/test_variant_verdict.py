@@ -267,7 +267,7 @@ def test_a_variant_that_is_worse_than_production_is_rejected(judge: Judge, small
     # That it guesses says more than its drop.
     assert variant.verdict == "invalid reference"
     assert variant.reasons[1].startswith("against models:/small/4, accuracy drops ")
-    assert verdict.outcome == "rejected"
+    assert (verdict.outcome, verdict.best) == ("invalid reference", None)
 
 
 def test_the_first_run_says_that_there_is_no_champion(judge: Judge) -> None:
