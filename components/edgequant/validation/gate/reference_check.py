@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgequant.artifacts.verdict import ReferenceCheck
 from edgequant.metric_table import BY_NAME
@@ -11,7 +10,7 @@ from edgequant.reference import Expected, from_training
 from edgequant.task import NONE, REGRESSION
 from edgequant.validation.comparison.compare import ComparisonSettings, Run, measured_metrics
 from edgequant.validation.gate.chance import LEAST_CONFIDENCE, ChanceLevel, chance_level, chance_test
-from edgequant.validation.gate.reordering import other_class_order, shifted_rows
+from edgequant.validation.gate.reordering import other_class_order
 from edgequant.variants import REFERENCE
 
 _POINTS = 100.0
@@ -27,13 +26,11 @@ class ReferenceFacts:
         expected: The values that the configuration expects.
         logged: The metrics that its training run logged; empty where no run is known.
         training_run: That run, for messages.
-        positions: File and row of each evaluation example, [examples, 2]; None where they are unknown.
     """
 
     expected: Expected = field(default_factory=Expected)
     logged: dict[str, float] = field(default_factory=dict)
     training_run: str = ""
-    positions: NDArray[np.int64] | None = None
 
 
 def check_reference_run(
@@ -54,9 +51,7 @@ def check_reference_run(
     level = chance_level(settings, run)
     expected, notes = _expected(settings, facts)
     missed = _missed(settings, run, expected)
-    order = other_class_order(settings, run, LEAST_CONFIDENCE) or shifted_rows(
-        settings, run, facts.positions, LEAST_CONFIDENCE
-    )
+    order = other_class_order(settings, run, LEAST_CONFIDENCE)
     guess, weak = _chance(settings, run, level, gate_confidence)
     invalid = "; ".join(reason for reason in (order or guess, *missed) if reason)
     check = ReferenceCheck(

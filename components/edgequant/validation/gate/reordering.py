@@ -1,9 +1,8 @@
-"""Whether the reference would be right were its outputs read in another order: of the classes, or of the rows."""
+"""Whether the reference would be right were its outputs read in another order: of the classes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import log
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +10,10 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import binom
 
 from edgequant.artifacts.comparison import class_name
-from edgequant.task import BINARY, CLASSIFICATION, DECIDING, REGRESSION
+from edgequant.task import BINARY, CLASSIFICATION
 from edgequant.validation.comparison.compare import ComparisonSettings, Run
 from edgequant.validation.gate.chance import classes_of
 from edgequant.validation.gate.wording import listed
-from edgequant.validation.statistics import mean_drop_interval
 from edgequant.variants import REFERENCE
 
 # Another order must be twice as right, by this much: a weak model that confuses two classes is not one in another order.
@@ -24,7 +22,6 @@ _LEAST_RATIO, _LEAST_INCREASE = 2.0, 0.2
 _MOST_CLASSES = 1000
 _OFFSETS = (1, -1)
 _BOTH = 2
-_SEED = 17
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,55 +144,3 @@ def _is_twice_as_right(before: float, after: float) -> bool:
 def _mean_recall(right: NDArray[np.bool_], labels: NDArray[np.int64]) -> float:
     counts = np.bincount(labels)
     return float((np.bincount(labels, weights=right)[counts > 0] / counts[counts > 0]).mean())
-
-
-def shifted_rows(settings: ComparisonSettings, run: Run, positions: NDArray[np.int64] | None, confidence: float) -> str:
-    """Returns a sentence if the outputs fit the labels of the next or previous row of the source much better; else "".
-
-    Each output's score with the label of its neighbour is compared with that of its own label, by Hall's skewness-corrected t statistic of the paired
-    differences. Beyond chance, the neighbour's label must fit twice as well: forecasts and sorted rows often fit both.
-
-    Args:
-        settings: The settings of the comparison.
-        run: The reference's outputs.
-        positions: File and row of each example, [examples, 2]; None where they are unknown.
-        confidence: The confidence level of the test.
-    """
-    if settings.labels is None or positions is None or settings.task not in (*DECIDING, REGRESSION):
-        return ""
-    labels = np.asarray(settings.labels)[: len(run)].reshape(len(run), -1)
-    place = {(int(file), int(row)): at for at, (file, row) in enumerate(positions[: len(run)])}
-    for offset in _OFFSETS:
-        pairs = [(at, place[file, row + offset]) for (file, row), at in place.items() if (file, row + offset) in place]
-        if len(pairs) < _BOTH:
-            continue
-        own, neighbours = np.array(pairs).T
-        answers = _answers(settings, run)[own]
-        before, after = _fit(settings, answers, labels[own]), _fit(settings, answers, labels[neighbours])
-        ends = mean_drop_interval(after - before, 1 - (1 - confidence) / len(_OFFSETS))
-        by_chance = float(_fit(settings, answers, np.random.default_rng(_SEED).permutation(labels[own])).mean())
-        best = float(_fit(settings, labels[own], labels[own]).mean())
-        if ends is None or ends[0] <= 0 or best <= by_chance:
-            continue
-        skills = [(float(fit.mean()) - by_chance) / (best - by_chance) for fit in (before, after)]
-        if _is_twice_as_right(max(skills[0], 0.0), skills[1]):
-            return (
-                f"the labels may be shifted by one row: {REFERENCE}'s outputs fit the label of the row"
-                f" {'after' if offset > 0 else 'before'} theirs better than their own: beyond chance, {max(skills[1], 0.0):.4f} of what is possible against"
-                f" {max(skills[0], 0.0):.4f}, over {len(pairs):,} pairs of rows"
-            )
-    return ""
-
-
-def _answers(settings: ComparisonSettings, run: Run) -> NDArray[np.float64]:
-    """Returns the decisions, or the numbers of a regression, [examples, numbers]."""
-    decides = settings.task in DECIDING
-    answers = run.decisions(settings, len(run)) if decides else next(iter(run.outputs.values()))
-    return np.asarray(answers, np.float64).reshape(len(run), -1)
-
-
-def _fit(settings: ComparisonSettings, answers: NDArray[np.float64], labels: NDArray[Any]) -> NDArray[np.float64]:
-    """Returns how well each answer fits a label: the share of equal decisions, or the negative squared error in the label's variance."""
-    if settings.task in DECIDING:
-        return np.asarray((answers == labels).mean(axis=1), np.float64)
-    return np.asarray(-(((answers - labels) / settings.spread) ** 2).mean(axis=1), np.float64)
