@@ -1,6 +1,7 @@
 """The checks at the start of a run: all mistakes in one list, within seconds, from the first record of each source."""
 
 import json
+import math
 import re
 import socket
 import time
@@ -13,6 +14,8 @@ import pytest
 import yaml
 
 from edgequant.errors import ConfigError, EdgequantError, ExamplesError, TrackingError
+from edgequant.gate import parse_gate
+from edgequant.validation.gate.data_warnings import least_examples
 from edgequant_pipelines.config import Config, read_config
 from edgequant_pipelines.preflight import check_before_start
 
@@ -187,3 +190,12 @@ def test_the_command_line_lists_all_mistakes(project: Path, invoke: Edgequant) -
     assert "resolver" in rest[0]
     assert "train.npz: row 0; and " in rest[1]
     assert "test.npz: row 0: has no feature 'digits'" in rest[1]
+
+
+@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.999])
+@pytest.mark.parametrize("gate", [{"max_drop_points": 0.1}, {"max_drop_points": 5.0}, {"min_agreement": 0.99}])
+def test_what_needs_no_count_has_plenty(gate: dict[str, float], confidence: float) -> None:
+    """What a limit needs where nothing changes is far below five times the rule of three, from which on it is not computed."""
+    limit = gate["max_drop_points"] / 100 if "max_drop_points" in gate else 1 - gate["min_agreement"]
+    (needed,) = least_examples(parse_gate({**gate, "confidence": confidence}), "classification", labelled=True).values()
+    assert 0.5 < needed * limit / math.log(1 / (1 - confidence)) < 5

@@ -10,7 +10,6 @@ from unittest.mock import patch
 from numpy.typing import NDArray
 
 from edgequant.errors import EdgequantError, ExamplesError, collected
-from edgequant.sampling.beam_options import parse_options
 from edgequant.sampling.decode.preprocessing import NotFiniteError
 from edgequant.sampling.decode.rows import LABEL, feature_checks
 from edgequant.sampling.draw.rule import CALIBRATION, EVALUATION
@@ -19,6 +18,8 @@ from edgequant.sampling.formats.files import file_format, find_files, first_reco
 from edgequant.sampling.referenced_files import read_referenced_files
 from edgequant.sampling.settings import ExampleSources
 from edgequant.task import check_outputs
+
+_DEFAULT_OPTIONS = ["--runner=FnApiRunner"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,11 @@ def check_first_records(examples: ExampleSources) -> FirstRecords:
 
 def _check_beam_options(options: list[str]) -> None:
     """Checks Beam's options. Beam leaves a temporary directory behind for each pipeline that it checks them with."""
+    if options == _DEFAULT_OPTIONS:
+        return
+    # Beam's import takes more than a second, and these are checked at the start of each run.
+    from edgequant.sampling.beam_options import parse_options
+
     with tempfile.TemporaryDirectory(prefix="edgequant-") as scratch, patch.object(tempfile, "tempdir", scratch):
         parse_options(options)
 

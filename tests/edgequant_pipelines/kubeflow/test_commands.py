@@ -130,7 +130,9 @@ def test_an_interruption_while_a_run_is_started(
     assert len(server.all("run")) == 2 - len(name) // 2
 
 
-@pytest.mark.parametrize(("outcome", "code"), [("blessed", 0), ("rejected", 3), ("inconclusive", 3), ("invalid reference", 4)])
+@pytest.mark.parametrize(
+    ("outcome", "code"), [("blessed", 0), ("rejected", 3), ("inconclusive", 3), ("invalid reference", 4)]
+)
 def test_waiting_for_a_run(
     server: KfpServer,
     config_file: Path,
