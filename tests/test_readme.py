@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from edgequant_pipelines.config import Config, Examples, Sampling, Tracking, load_config
+from edgequant_pipelines.config import (
+    Calibration,
+    Config,
+    EvaluationSettings,
+    Examples,
+    Sampling,
+    Tracking,
+    load_config,
+)
 from edgequant_pipelines.deployment import Kubeflow
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,12 +88,22 @@ def test_the_commands_are_those_of_make() -> None:
 
 @pytest.mark.parametrize(
     ("section", "prefix"),
-    [(Config, ""), (Examples, "examples."), (Sampling, "sampling."), (Tracking, "tracking."), (Kubeflow, "kubeflow.")],
+    [
+        (Config, ""),
+        (Examples, "examples."),
+        (Sampling, "sampling."),
+        (Calibration, "calibration."),
+        (EvaluationSettings, "evaluation."),
+        (Tracking, "tracking."),
+        (Kubeflow, "kubeflow."),
+    ],
 )
 def test_every_key_is_documented(section: type[Config], prefix: str) -> None:
     """docs/configuration.md has a row for every key of the configuration."""
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    sections = {"examples", "sampling", "tracking", "gate", "kubeflow"} if not prefix else set()
+    sections = (
+        {"examples", "sampling", "calibration", "evaluation", "tracking", "gate", "kubeflow"} if not prefix else set()
+    )
     missing = [key for key in section.model_fields if key not in sections and f"| `{prefix}{key}` |" not in text]
     assert missing == []
 

@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 # The modules of each extra: `edgequant[all]` installs all of them, a step's image those of one extra.
 MODULES = {
-    "sampling": ("apache_beam", "google_crc32c", "PIL", "pyarrow"),
+    "sampling": ("apache_beam", "google_crc32c", "PIL", "pyarrow", "simplejpeg"),
     "conversion": ("ai_edge_litert", "psutil", "tensorflow", "tf_keras"),
     "evaluation": ("ai_edge_litert", "jinja2", "matplotlib", "PIL", "psutil", "scipy", "sklearn"),
     "tracking": ("ai_edge_litert", "mlflow", "tenacity"),

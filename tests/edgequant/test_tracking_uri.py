@@ -48,8 +48,9 @@ def test_the_first_steps_need_a_server_on_a_cluster(
     ):
         step("", model)
     assert [path.name for path in tmp_path.iterdir()] == ["saved_model"]
-    step("https://mlflow.example.com", model)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.com")
+    given = f"sqlite:///{tmp_path}/mlflow.db"
+    step(given, model)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
     step("", model)
 
 

@@ -120,6 +120,7 @@ def test_the_promised_example_loads(tmp_path: Path) -> None:
         "resolver": "xnnpack",
         "evaluation": {"budget_seconds": None},
         "gate": {"max_drop_points": 1.0, "confidence": 0.95, "max_size_ratio": 0.5, "prefer": "size_bytes"},
+        "reference": {},
         "champion": "",
         "tracking": {
             "uri": f"sqlite:///{tmp_path}/mlflow.db",

@@ -112,7 +112,7 @@ def _check_replaceable(path: Path, kind: str, is_of_kind: Callable[[object], boo
         text = path.read_text(encoding="utf-8")
         # The first document tells the kind, and comes soon; a platform spec may follow.
         first = next(iter(yaml.load_all(text, Loader=_LOADER)), None) if text.strip() else None
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     except (OSError, ValueError, yaml.YAMLError):
         first, text = None, "unknown"
