@@ -231,7 +231,7 @@ def test_an_mlflow_that_is_gone_is_waited_for_as_configured(folder: Path) -> Non
         ModelError, match=r"^model: models:/digits/1 cannot be looked up in MLflow at http://127.0.0.1:9: "
     ):
         pipeline_arguments(load_config(folder / "config.yaml"), tracking["uri"], lambda *line: said.append(line))
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 60
     assert said == [("pin", "MLflow at http://127.0.0.1:9 does not answer; retrying for at most 1.5 s")]
 
 
