@@ -20,9 +20,12 @@ def check_example_count(config: Config) -> None:
     count = config.sampling.evaluation
     if _is_plenty(count, gate):
         return
-    # SciPy's import takes more than a second, and most runs have plenty of examples.
-    from edgequant.validation.gate.data_warnings import least_examples
-
+    try:
+        # SciPy's import takes more than a second, and most runs have plenty of examples.
+        from edgequant.validation.gate.data_warnings import least_examples
+    except ModuleNotFoundError:
+        # The watcher's image has no SciPy: the verdict then says that there are too few.
+        return
     few = [
         f"gate.{key}: {getattr(gate, key):g} needs {needed:,} evaluation examples or more"
         for key, needed in least_examples(gate, config.task, labelled=bool(config.examples.label)).items()
