@@ -77,6 +77,27 @@ def test_rules_that_are_edited_to_run_on_this_machine_are_refused(scene: Any) ->
     assert done.stdout.startswith(f"False {{'kubeflow'}} {rules}: rules.0: submit: 'local' "), done.stderr
 
 
+_TOO_FEW = """
+from pathlib import Path
+from edgequant_pipelines.config import make_config
+from edgequant_pipelines.example_count import check_example_count
+examples = {"calibration": "s3://bucket/train.npz", "label": "y"}
+config = make_config({"name": "x", "model": "models:/x/1", "examples": examples, "gate": {"max_drop_points": 1.0}, "sampling": {"evaluation": 20}}, Path("."))
+check_example_count(config)
+print("passed")
+"""
+
+
+def test_without_scipy_the_count_of_examples_is_left_to_the_verdict(tmp_path: Path) -> None:
+    """The watcher's image has none; elsewhere 20 examples are refused for a limit of one point."""
+    done = python_without(tmp_path, {"scipy"}, "-c", _TOO_FEW)
+    assert (done.returncode, done.stdout) == (0, "passed\n"), done.stderr
+    (tmp_path / "all").mkdir()
+    assert (
+        "sampling.evaluation: 20 can bless no variant" in python_without(tmp_path / "all", set(), "-c", _TOO_FEW).stderr
+    )
+
+
 def test_where_all_is_installed_nothing_is_missing() -> None:
     """As here; the modules are those of the packages that the extras name."""
     assert missing_module() == ""
